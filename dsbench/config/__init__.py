@@ -1,0 +1,1 @@
+"""Configuration: its types, its composition by Hydra, and the run that it describes."""

@@ -1,0 +1,40 @@
+"""The network that a configuration names."""
+
+from __future__ import annotations
+
+from dsbench.config.compose import Composed
+from dsbench.data import sets
+from dsbench.errors import InputError
+from dsbench.network.assemble import Options, assemble
+from dsbench.network.blocks import Style
+from dsbench.network.description import Network
+from dsbench.network.pattern import separable_slots
+from dsbench.network.skeleton import Architecture, parse
+
+
+def architecture(composed: Composed) -> Architecture:
+    """The skeleton that `arch=` names, at the depth asked for. Raises InputError."""
+    arch, name = composed.config.arch, composed.choices["arch"]
+    depth = composed.config.depth
+    if depth is not None and arch.depth is None:
+        raise InputError(f"depth={depth}: arch {name} has no depth to set")
+    if arch.divisor < 1:
+        raise InputError(f"arch.divisor {arch.divisor} is not a positive integer")
+    elements = parse(name, arch.layers, arch.conv, arch.depth if depth is None else depth)
+    style = Style(arch.activation, arch.norm_eps, arch.norm_momentum)
+    return Architecture(name, elements, style, arch.init, arch.divisor)
+
+
+def network(composed: Composed) -> Network:
+    """The network description that the configuration names. Raises InputError."""
+    config = composed.config
+    skeleton = architecture(composed)
+    dataset = sets.get(config.data.name)
+    options = Options(
+        separable_slots(skeleton, config.model.family, config.model.pattern),
+        place={"kernel": config.kernel, **vars(config.slots)},
+        block=vars(config.block),
+    )
+    return assemble(
+        skeleton, options, config.width, dataset.image_shape, dataset.classes, config.arch.fine_width
+    )

@@ -1,0 +1,207 @@
+"""The type of every configuration key. Values and their meaning stand in the YAML files under conf/.
+
+`Any` marks a slot option: one value for all slots, or a list of one a slot (see dsbench.network.assemble).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+# OmegaConf reads these annotations at run time and knows Optional[X], not X | None.
+
+
+@dataclass
+class ModelConfig:
+    family: str = MISSING
+    pattern: Any = None
+
+
+@dataclass
+class ArchConfig:
+    """Defaults stand here, unlike the rest, so that an architecture of one's own needs to name only its layers."""
+
+    layers: list[Any] = MISSING
+    conv: dict[str, Any] = field(default_factory=dict)
+    depth: Optional[int] = None
+    fine_width: Optional[int] = None
+    divisor: int = 1
+    init: str = "pytorch"
+    activation: str = "relu"
+    norm_eps: float = 1e-5
+    norm_momentum: float = 0.1
+
+
+@dataclass
+class BlockConfig:
+    kind: Any = MISSING
+    order: Any = MISSING
+    depth_multiplier: Any = MISSING
+    group_size: Any = MISSING
+    depthwise_bias: Any = MISSING
+    pointwise_bias: Any = MISSING
+    norm_between: Any = MISSING
+    activation_between: Any = MISSING
+    expansion: Any = MISSING
+
+
+@dataclass
+class SlotsConfig:
+    stride: Any = MISSING
+    padding: Any = MISSING
+    residual: Any = MISSING
+    se_ratio: Any = MISSING
+
+
+@dataclass
+class AugmentConfig:
+    crop_padding: int = MISSING
+    flip: bool = MISSING
+    cutout: int = MISSING
+
+
+@dataclass
+class DataConfig:
+    name: str = MISSING
+    root: str = MISSING
+    split: str = MISSING
+    scale: str = MISSING
+    filter: str = MISSING
+    verify: bool = MISSING
+    epochs: int = MISSING
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+
+@dataclass
+class OptimizerConfig:
+    name: str = MISSING
+    lr: float = MISSING
+    weight_decay: float = MISSING
+    decay_norm_and_bias: bool = MISSING
+
+
+@dataclass
+class SgdConfig(OptimizerConfig):
+    momentum: float = MISSING
+    nesterov: bool = MISSING
+
+
+@dataclass
+class AdamConfig(OptimizerConfig):
+    betas: list[float] = MISSING
+    eps: float = MISSING
+
+
+@dataclass
+class RmspropConfig(OptimizerConfig):
+    alpha: float = MISSING
+    momentum: float = MISSING
+    eps: float = MISSING
+
+
+@dataclass
+class ScheduleConfig:
+    name: str = MISSING
+
+
+@dataclass
+class CosineConfig(ScheduleConfig):
+    end_factor: float = MISSING
+
+
+@dataclass
+class OneCycleConfig(ScheduleConfig):
+    warmup: float = MISSING
+    start_factor: float = MISSING
+    end_factor: float = MISSING
+
+
+@dataclass
+class MultistepConfig(ScheduleConfig):
+    milestones: list[float] = MISSING
+    gamma: float = MISSING
+
+
+@dataclass
+class ExponentialConfig(ScheduleConfig):
+    gamma: float = MISSING
+
+
+@dataclass
+class EarlyStoppingConfig:
+    monitor: Optional[str] = MISSING
+    rule: str = MISSING
+    patience: int = MISSING
+
+
+@dataclass
+class TrainConfig:
+    max_epochs: int = MISSING
+    batch_size: int = MISSING
+    label_smoothing: float = MISSING
+    grad_clip_norm: Optional[float] = MISSING
+    test_weights: Optional[str] = MISSING
+    checkpoint_minutes: float = MISSING
+    early_stopping: EarlyStoppingConfig = field(default_factory=EarlyStoppingConfig)
+
+
+@dataclass
+class LoggerConfig:
+    name: str = MISSING
+
+
+@dataclass
+class WandbConfig(LoggerConfig):
+    mode: str = MISSING
+    project: str = MISSING
+    entity: Optional[str] = MISSING
+    group: Optional[str] = MISSING
+    tags: list[str] = MISSING
+
+
+@dataclass
+class Config:
+    model: ModelConfig = field(default_factory=ModelConfig)
+    arch: ArchConfig = field(default_factory=ArchConfig)
+    block: BlockConfig = field(default_factory=BlockConfig)
+    slots: SlotsConfig = field(default_factory=SlotsConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+    width: int = MISSING
+    kernel: Any = MISSING
+    depth: Optional[int] = MISSING
+    seed: int = MISSING
+    precision: str = MISSING
+    device: str = MISSING
+    threads: Optional[int] = MISSING
+    progress: str = MISSING
+    outputs: str = MISSING
+    force: bool = MISSING
+
+
+SCHEMAS: dict[str, dict[str, type]] = {
+    "schema": {"root": Config},
+    "schema/optimizer": {"sgd": SgdConfig, "adam": AdamConfig, "rmsprop": RmspropConfig},
+    "schema/schedule": {
+        "constant": ScheduleConfig,
+        "cosine": CosineConfig,
+        "one_cycle": OneCycleConfig,
+        "multistep": MultistepConfig,
+        "exponential": ExponentialConfig,
+    },
+    "schema/logger": {"plain": LoggerConfig, "wandb": WandbConfig},
+}
+
+
+def register() -> None:
+    """Put the schemas where the YAML files under conf/ name them. Safe to call twice."""
+    store = ConfigStore.instance()
+    for group, nodes in SCHEMAS.items():
+        for name, node in nodes.items():
+            store.store(group=group, name=name, node=node, provider="dsbench")

@@ -1,0 +1,1 @@
+"""Networks as descriptions: what they are, what they cost, how they are built and drawn."""

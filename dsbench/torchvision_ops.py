@@ -1,0 +1,51 @@
+"""Lets torchvision be imported beside a torch that its compiled operators were not built for.
+
+torchvision's wheel on PyPI is built for a CUDA torch. Beside a CPU-only torch its library cannot be loaded, and
+importing it fails with "operator torchvision::nms does not exist", although dsbench, torchmetrics and Lightning use
+none of its operators. Declaring the two schemas its import looks up is enough.
+"""
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+SCHEMAS = {
+    "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms": "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+}
+
+_declared: Any = None  # torch forgets the schemas when this Library is collected
+
+
+def ensure() -> None:
+    """Declares torchvision's operators where its compiled ones are missing; call before anything imports torchvision.
+
+    Loads the library as torchvision/extension.py would, so operators that work are found and left alone. Calling it
+    again does nothing.
+    """
+    global _declared
+    if _declared is not None or "torchvision" in sys.modules:
+        return
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or not spec.submodule_search_locations:
+        return
+    import torch
+
+    _load_compiled(Path(spec.submodule_search_locations[0]))
+    missing = [schema for name, schema in SCHEMAS.items() if not hasattr(torch.ops.torchvision, name)]
+    if missing:
+        _declared = torch.library.Library("torchvision", "FRAGMENT")
+        for schema in missing:
+            _declared.define(schema)
+
+
+def _load_compiled(package: Path) -> None:
+    import torch
+
+    for library in sorted(package.glob("_C*")):
+        if library.suffix in (".so", ".pyd"):
+            try:
+                torch.ops.load_library(library)
+            except OSError:  # built for another torch
+                continue
