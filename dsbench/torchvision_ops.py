@@ -32,12 +32,19 @@ def ensure() -> None:
         return
     import torch
 
-    _load_compiled(Path(spec.submodule_search_locations[0]))
-    missing = [schema for name, schema in SCHEMAS.items() if not hasattr(torch.ops.torchvision, name)]
+    if _missing():
+        _load_compiled(Path(spec.submodule_search_locations[0]))
+    missing = _missing()
     if missing:
         _declared = torch.library.Library("torchvision", "FRAGMENT")
         for schema in missing:
             _declared.define(schema)
+
+
+def _missing() -> list[str]:
+    import torch
+
+    return [schema for name, schema in SCHEMAS.items() if not hasattr(torch.ops.torchvision, name)]
 
 
 def _load_compiled(package: Path) -> None:

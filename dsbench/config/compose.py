@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, flag_override
+from omegaconf.errors import OmegaConfBaseException
 
 import dsbench
 from dsbench.config import schema
@@ -16,11 +20,15 @@ from dsbench.errors import InputError
 
 @dataclass(frozen=True)
 class Composed:
-    """A resolved configuration, the group choices it was made of and the overrides that asked for it."""
+    """A resolved configuration, the group choices it was made of, and what asked for it.
+
+    `config_dir` is the further folder of YAML files, where one was given outside a Hydra job.
+    """
 
     config: schema.Config
     choices: dict[str, str]
     overrides: tuple[str, ...] = ()
+    config_dir: str | None = None
 
 
 def conf_dir() -> Path:
@@ -47,29 +55,27 @@ def compose(overrides: Sequence[str], config_dir: str | None = None, config_name
     running = GlobalHydra.instance().is_initialized()
     with nullcontext() if running else initialize_config_dir(str(conf_dir()), version_base="1.3"):
         try:
-            return from_hydra(hydra_compose(config_name, given, return_hydra_config=True), overrides)
+            composed = hydra_compose(config_name, given, return_hydra_config=True)
+            with flag_override(composed, ["struct", "readonly"], False):
+                choices = composed.pop("hydra").runtime.choices
+            return typed(composed, choices, overrides, config_dir)
         except InputError:
             raise
         except Exception as error:
             raise InputError(one_line(error)) from error
 
 
-def from_hydra(config: object, overrides: Sequence[str]) -> Composed:
-    """The typed form of a configuration that Hydra composed, its `hydra` node included. Raises InputError."""
-    from omegaconf import DictConfig, OmegaConf, flag_override
-    from omegaconf.errors import OmegaConfBaseException
-
-    assert isinstance(config, DictConfig)
-    choices = {str(group): str(choice) for group, choice in config.hydra.runtime.choices.items()}
+def typed(
+    config: DictConfig, choices: Mapping[str, Any], overrides: Sequence[str], config_dir: str | None = None
+) -> Composed:
+    """The typed form of what Hydra composed, without its own `hydra` node. Raises InputError."""
     try:
-        with flag_override(config, ["struct", "readonly"], False):
-            task = config.copy()
-            del task["hydra"]
-        plain = OmegaConf.to_object(task)
+        plain = OmegaConf.to_object(config)
     except OmegaConfBaseException as error:
         raise InputError(one_line(error)) from error
     assert isinstance(plain, schema.Config)
-    return Composed(plain, choices, tuple(overrides))
+    named = {str(group): str(choice) for group, choice in choices.items()}
+    return Composed(plain, named, tuple(overrides), config_dir)
 
 
 def one_line(error: BaseException) -> str:
@@ -90,8 +96,8 @@ def one_line(error: BaseException) -> str:
     value = re.search(r"^(Value .*|.* is unsupported|Incompatible value .*)$[\s\S]*?full_key: (\S+)", text, re.M)
     if value:
         return f"{value[2]}: {value[1][0].lower()}{value[1][1:]}"
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:2]) if lines else type(error).__name__
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return ": ".join(dict.fromkeys(lines[:2])) if lines else type(error).__name__
 
 
 def _nearest(key: str) -> str:

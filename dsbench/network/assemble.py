@@ -83,11 +83,8 @@ def _per_slot(path: str, options: Mapping[str, Any], count: int) -> list[dict[st
 
 
 def _blocks(options: Options, count: int) -> list[Block | None]:
-    settings = _per_slot("block.", options.block, count)
-    return [
-        build("block", Block, setting) if separable else None
-        for separable, setting in zip(options.separable, settings, strict=True)
-    ]
+    blocks = [build("block", Block, setting) for setting in _per_slot("block.", options.block, count)]
+    return [block if separable else None for block, separable in zip(blocks, options.separable, strict=True)]
 
 
 def _channels(conv: ConvElement, width: int, fine_width: int | None, divisor: int) -> int:
@@ -105,7 +102,7 @@ def _place(
     if len(shape) != 3:
         raise InputError(f"a convolution cannot follow an output of shape {shape}")
     settings = {f.name: getattr(conv, f.name) for f in fields(Place) if hasattr(conv, f.name)} | dict(given)
-    place = build("slot", Place, {"index": index, "in_channels": shape[0], "out_channels": channels, **settings})
+    place = build("", Place, {"index": index, "in_channels": shape[0], "out_channels": channels, **settings})
     if place.kernel > min(image[1:]):
         raise InputError(f"kernel {place.kernel} is larger than the {image[1]}x{image[2]} image")
     return place

@@ -91,13 +91,13 @@ class Block:
     expansion: float = 6.0
 
     def __post_init__(self) -> None:
-        _choose("block.kind", self.kind, KINDS)
-        _choose("block.order", self.order, ORDERS)
+        _choose("kind", self.kind, KINDS)
+        _choose("order", self.order, ORDERS)
         for name in ("depth_multiplier", "group_size", "expansion"):
             if getattr(self, name) < 1:
-                raise InputError(f"block.{name} {getattr(self, name)} is below 1")
+                raise InputError(f"{name} {getattr(self, name)} is below 1")
         if self.kind == "inverted_residual" and self.order != "depthwise_first":
-            raise InputError("block.order=pointwise_first is for separable blocks; an inverted residual has its own")
+            raise InputError("order pointwise_first is for separable blocks; an inverted residual has its own")
 
 
 def fill(place: Place, block: Block | None, style: Style, shape: Shape) -> Slot:
@@ -119,9 +119,7 @@ def fill(place: Place, block: Block | None, style: Style, shape: Shape) -> Slot:
 
 
 def _plain(place: Place) -> tuple[Layer, ...]:
-    return (
-        Conv(place.in_channels, place.out_channels, place.kernel, place.stride, place.margin, bias=place.bias),
-    )
+    return (Conv(place.in_channels, place.out_channels, place.kernel, place.stride, place.margin, bias=place.bias),)
 
 
 def _separable(place: Place, block: Block, style: Style) -> tuple[Layer, ...]:
@@ -133,8 +131,8 @@ def _separable(place: Place, block: Block, style: Style) -> tuple[Layer, ...]:
         return (spatial, *_between(block, style, middle), channel)
     if place.out_channels % block.depth_multiplier:
         raise InputError(
-            f"block.depth_multiplier {block.depth_multiplier} does not divide the {place.out_channels} output channels, "
-            "as pointwise_first needs"
+            f"block.depth_multiplier {block.depth_multiplier} does not divide the {place.out_channels} output "
+            "channels, as pointwise_first needs"
         )
     middle = place.out_channels // block.depth_multiplier
     channel = _pointwise(block, place.in_channels, middle)

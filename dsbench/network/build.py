@@ -23,7 +23,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
-def build(network: Network, seed: int | None = None) -> nn.Module:
+def build(network: Network, seed: int | None = None) -> nn.Sequential:
     """The module of `network`: images (N, C, H, W) to logits (N, classes), weights in channels_last format.
 
     With `seed` the weights are drawn on the CPU from that seed alone, without touching the global random state, so
@@ -59,9 +59,10 @@ def _dissolve(layers: Sequence[L.Layer]) -> Iterator[L.Layer]:
 
 def _pool_first(layers: list[L.Layer]) -> list[L.Layer]:
     """ReLU and max-pooling swapped where the one follows the other: exactly equal, with less for ReLU to do."""
-    for i, (first, second) in enumerate(zip(layers, layers[1:], strict=False)):
+    for i in range(1, len(layers)):
+        first, second = layers[i - 1 : i + 1]
         if first == L.Activation("relu") and isinstance(second, L.Pool) and second.kind == "max":
-            layers[i : i + 2] = [second, first]
+            layers[i - 1 : i + 1] = [second, first]
     return layers
 
 

@@ -15,20 +15,21 @@ T = TypeVar("T")
 
 def build(path: str, cls: type[T], given: Mapping[str, Any]) -> T:
     """`cls(**given)`; InputError, naming `path` and the option, where a key or a type is wrong or one is missing."""
-    accepted = _types(cls)
+    accepted = _types(cls)  # type: ignore[arg-type]
+    prefix = f"{path}: " if path else ""
     for key, value in given.items():
         if key not in accepted:
-            raise InputError(f"{path}: unknown option {key!r}; choose from {', '.join(accepted) or 'none'}")
+            raise InputError(f"{prefix}unknown option {key!r}; choose from {', '.join(accepted) or 'none'}")
         if not _fits(value, accepted[key]):
             names = " or ".join(t.__name__ for t in accepted[key] if t is not type(None))
-            raise InputError(f"{path}: {key} {value!r} is not of type {names}")
+            raise InputError(f"{prefix}{key} {value!r} is not of type {names}")
     for f in fields(cls):  # type: ignore[arg-type]
         if f.default is MISSING and f.default_factory is MISSING and f.name not in given:
-            raise InputError(f"{path}: {f.name} is missing")
+            raise InputError(f"{prefix}{f.name} is missing")
     try:
         return cls(**given)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{prefix}{error}") from None
 
 
 @cache

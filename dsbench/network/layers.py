@@ -199,6 +199,8 @@ class GlobalAvgPool(Layer):
         return "global avg pool"
 
     def output_shape(self, shape: Shape) -> Shape:
+        if len(shape) != 3:
+            raise InputError(f"pooling cannot follow an output of shape {shape}")
         return (shape[0],)
 
 
@@ -227,6 +229,11 @@ class Dropout(Layer):
     @property
     def label(self) -> str:
         return f"dropout{' of channels' if self.channelwise else ''} {self.p:g}"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if self.channelwise and len(shape) != 3:
+            raise InputError(f"dropout of channels cannot follow an output of shape {shape}")
+        return shape
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dsbench.errors import InputError
 from dsbench.network.skeleton import Architecture
 
 FAMILIES = ("cnn", "dwsep", "hybrid")
-_ENTRIES = {"plain": False, "separable": True, 0: False, 1: True}
+_ENTRIES = {"plain": False, "separable": True, "0": False, "1": True}
 
 
 def separable_slots(architecture: Architecture, family: str, pattern: Any = None) -> tuple[bool, ...]:
@@ -55,14 +55,16 @@ def _short(pattern: str, positions: Sequence[int]) -> list[bool]:
 
 def _listed(pattern: Any, architecture: Architecture) -> tuple[bool, ...]:
     slots = architecture.slots
-    if not isinstance(pattern, Sequence) or any(entry not in _ENTRIES for entry in pattern):
+    if not isinstance(pattern, Sequence) or any(str(entry) not in _ENTRIES for entry in pattern):
         raise InputError(f"model.pattern {pattern!r} is not a list of plain|separable (or 0|1), nor a short form")
     if len(pattern) != len(slots):
         raise InputError(
             f"model.pattern has {len(pattern)} entries, but arch {architecture.name} has {len(slots)} slots"
         )
-    wanted = [_ENTRIES[entry] for entry in pattern]
+    wanted = [_ENTRIES[str(entry)] for entry in pattern]
     for number, (want, slot) in enumerate(zip(wanted, slots, strict=True), 1):
         if want and slot.element.family is not None:
-            raise InputError(f"model.pattern makes slot {number} separable, but arch {architecture.name} pins it to plain")
+            raise InputError(
+                f"model.pattern makes slot {number} separable, but arch {architecture.name} pins it to plain"
+            )
     return tuple(wanted)

@@ -1,0 +1,42 @@
+"""The `dsbench` command: what train.py and sweep.py do, from any folder, and the rest."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dsbench.cli import data, entry
+from dsbench.cli.cost import cost
+
+app = typer.Typer(
+    help="When is a depthwise-separable convolution lighter, faster and better than a conventional one?",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+app.add_typer(data.app, name="data")
+app.command()(cost)
+
+_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+Outputs = Annotated[Path | None, typer.Option(help="Folder of results, as outputs= sets it.")]
+
+
+@app.command(context_settings=_PASS_ON, add_help_option=False)
+def train(context: typer.Context, outputs: Outputs = None) -> None:
+    """Train one network: dsbench train model=dwsep data=cifar10 (--help shows every key)."""
+    _hydra("train", context, outputs)
+
+
+@app.command(context_settings=_PASS_ON, add_help_option=False)
+def sweep(context: typer.Context, outputs: Outputs = None) -> None:
+    """Train many networks: dsbench sweep -m model=cnn,dwsep width=8,16."""
+    _hydra("sweep", context, outputs)
+
+
+def _hydra(config_name: str, context: typer.Context, outputs: Path | None) -> None:
+    """Hand the rest of the command line, Hydra's --config-dir included, to Hydra."""
+    sys.argv = [f"dsbench {config_name}", *context.args, *([f"outputs={outputs}"] if outputs else [])]
+    entry.run_hydra(config_name)

@@ -1,0 +1,87 @@
+"""``dsbench data``: fetch image sets ahead of time, and show what is there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dsbench.data import sets
+from dsbench.data.request import Report
+
+app = typer.Typer(help="Fetch image sets ahead of time, and show what is there.", no_args_is_help=True)
+
+Root = Annotated[Path, typer.Option(envvar="DSBENCH_DATA", help="Folder that holds the sets.", show_default=True)]
+DEFAULT_ROOT = Path("data")
+
+
+@app.command("get")
+def get(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help=f"Sets: {', '.join(sets.SETS)}.")],
+    root: Root = DEFAULT_ROOT,
+) -> None:
+    """Prepare sets for training, from files that are there or from the network."""
+    from dsbench.data import prepared
+
+    for dataset in [sets.get(name) for name in names]:
+        with _reporting(dataset.name) as report:
+            arrays = prepared.prepare(dataset, root, report=report)
+        images = len(arrays.x_train) + len(arrays.x_test)
+        print(f"{dataset.name}: {images:,} images, verified, from {arrays.source}, ready in {root}")
+
+
+@app.command("list")
+def show(root: Root = DEFAULT_ROOT) -> None:
+    """Show which sets are there, whether they are verified, and their size."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from dsbench.data import prepared
+
+    table = Table("set", "images", "state", "source", "size", "path", box=None)
+    for name in sets.SETS:
+        status = prepared.status(name, root)
+        images = f"{status.images:,}" if status.images else ""
+        size = f"{status.size / 1e6:.1f} MB" if status.size else ""
+        table.add_row(name, images, status.state, status.source, size, str(status.path or ""))
+    for column in table.columns:
+        column.overflow = "fold"
+    terminal = Console()
+    (terminal if terminal.is_terminal else Console(width=200)).print(table)
+
+
+@contextmanager
+def _reporting(name: str) -> Iterator[Report]:
+    """A progress bar in a terminal, elsewhere one plain line for each thing done."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        seen = set()
+
+        def line(message: str, fraction: float | None) -> None:
+            if message not in seen:
+                seen.add(message)
+                typer.echo(f"{name}: {message}", err=True)
+
+        yield line
+        return
+
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(name, total=None)
+
+        def draw(message: str, fraction: float | None) -> None:
+            total = None if fraction is None else 1.0
+            progress.update(task, description=f"{name}: {message}", total=total, completed=fraction or 0.0)
+
+        yield draw

@@ -1,0 +1,46 @@
+"""One run as the command line sees it: quiet libraries, a view in the terminal, a result."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+from dsbench import torchvision_ops
+from dsbench.config.compose import Composed
+from dsbench.process import wait_without_spinning
+
+
+def run(composed: Composed) -> float | None:
+    """Train and test what `composed` says; returns the best validation accuracy, None where there is none.
+
+    Raises InputError before anything is written where the configuration or the data are wrong.
+    """
+    wait_without_spinning()  # before torch is imported
+    torchvision_ops.ensure()  # before Lightning imports torchvision
+    from dsbench.run.execute import execute
+    from dsbench.run.plan import plan
+    from dsbench.run.progress import Progress
+
+    console = Console(highlight=False)
+    _quieten(console)
+    planned = plan(composed)
+    result = execute(planned, Progress(composed.config.progress, console))
+    return result.get("best_val_acc")
+
+
+def _quieten(console: Console) -> None:
+    """dsbench's own messages go to the terminal; Lightning's only to the run's log, unless they are warnings."""
+    log = logging.getLogger("dsbench")
+    log.setLevel(logging.DEBUG)
+    log.propagate = False
+    if not log.handlers:
+        handler = RichHandler(logging.INFO, console, show_time=False, show_level=False, show_path=False)
+        log.addHandler(handler)
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = False
+    # Lightning 2.6 asks torch 2.13 a question in a way that torch is about to drop; nothing a user can do.
+    warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)

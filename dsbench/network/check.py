@@ -1,0 +1,48 @@
+"""What others count in the built module: the referees of dsbench.network.cost."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+from dsbench.network.description import Network
+
+# fvcore counts these too; dsbench's budgets, like the literature's, are of convolutions and linear layers only.
+LEFT_OUT = ("batch_norm", "adaptive_avg_pool2d")
+
+
+@dataclass(frozen=True)
+class Counted:
+    """MACs of one image as fvcore counts them; parameters and buffer elements that the torch module holds."""
+
+    macs: int
+    params: int
+    buffers: int
+
+
+def count(network: Network) -> Counted:
+    """Build `network` with real weights and count what is there.
+
+    Activations, pooling and sums have no MACs in fvcore either, and the empty path of an identity shortcut is a
+    module that computes nothing: its remarks on these are silenced.
+    """
+    from dsbench.torchvision_ops import ensure
+
+    ensure()
+    with warnings.catch_warnings():
+        # fvcore imports torchvision and uses torch.jit, which torch now calls deprecated.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import torch
+        from fvcore.nn import FlopCountAnalysis  # type: ignore[import-untyped]
+
+        from dsbench.network.build import build
+
+        module = build(network, seed=0).eval()
+        analysis = FlopCountAnalysis(module, torch.zeros(1, *network.input_shape))
+        analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
+        operators = analysis.by_operator()
+    return Counted(
+        int(sum(macs for operator, macs in operators.items() if operator not in LEFT_OUT)),
+        sum(p.numel() for p in module.parameters()),
+        sum(b.numel() for b in module.buffers()),
+    )

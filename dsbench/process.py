@@ -1,0 +1,34 @@
+"""Settings of the whole process that make small networks train at the speed of the machine."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+
+# <malloc.h> of glibc.
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+_TRIM_BYTES = 2**31 - 1
+_MMAP_BYTES = 32 * 1024 * 1024  # the largest value glibc accepts on 64-bit machines
+
+
+def wait_without_spinning() -> None:
+    """Have OpenMP's threads sleep while they wait; call before torch is imported. A setting in the environment wins.
+
+    By default they spin, which is a little faster on an idle machine and, beside any other busy process, ten times
+    slower and more: a thread that others wait for loses its core to the waiting.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def keep_freed_memory() -> bool:
+    """Tell glibc's malloc to keep freed memory; True where it did. Elsewhere (macOS, musl, Windows) a no-op.
+
+    By default every activation above 128 KiB is mapped at its allocation and unmapped when freed, so each training
+    step faults all of its pages in again: with this, fp32 steps of small networks take about 0.6 of the time.
+    """
+    if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    return bool(mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)) and bool(mallopt(_M_MMAP_THRESHOLD, _MMAP_BYTES))

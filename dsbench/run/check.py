@@ -1,0 +1,62 @@
+"""Everything about a configuration that can be wrong, found before anything is written."""
+
+from __future__ import annotations
+
+from dsbench.config.schema import Config
+from dsbench.data import sets
+from dsbench.errors import InputError
+from dsbench.training import history, optimizers, schedules
+
+CHOICES = {
+    "data.split": ("standard", "study"),
+    "data.scale": ("standardize", "unit", "symmetric", "raw"),
+    "data.filter": ("none", "unsharp"),
+    "train.test_weights": (None, "best", "last"),
+    "progress": ("auto", "bar", "lines", "none"),
+}
+
+
+def check(config: Config) -> None:
+    """Raise InputError for the first value that makes no sense; the network and the device check themselves."""
+    for key, choices in CHOICES.items():
+        value = config
+        for part in key.split("."):
+            value = getattr(value, part)
+        if value not in choices:
+            raise InputError(f"unknown {key} {value!r}; choose one of {', '.join(str(c or 'null') for c in choices)}")
+    optimizers.check(config.optimizer)
+    schedules.check(config.schedule)
+    history.check(config.train.early_stopping)
+    _check_train(config)
+    _check_augment(config)
+
+
+def _check_train(config: Config) -> None:
+    train, dataset = config.train, sets.get(config.data.name)
+    if config.seed < 0:
+        raise InputError(f"seed {config.seed} is negative")
+    for name in ("max_epochs", "batch_size"):
+        if getattr(train, name) < 1:
+            raise InputError(f"train.{name} {getattr(train, name)} is not a positive integer")
+    size = dataset.train_size - (dataset.validation_size if config.data.split == "standard" else 0)
+    if train.batch_size > size:
+        raise InputError(f"train.batch_size {train.batch_size} is larger than the {size} images to train on")
+    if not 0 <= train.label_smoothing < 1:
+        raise InputError(f"train.label_smoothing {train.label_smoothing} is not from 0 up to, not including, 1")
+    if train.grad_clip_norm is not None and train.grad_clip_norm <= 0:
+        raise InputError(f"train.grad_clip_norm {train.grad_clip_norm} is not positive; null means no clipping")
+    if train.checkpoint_minutes <= 0:
+        raise InputError(f"train.checkpoint_minutes {train.checkpoint_minutes} is not positive")
+    if train.test_weights == "best" and config.data.split == "study":
+        raise InputError("train.test_weights=best would choose on the test images under data.split=study; take last")
+
+
+def _check_augment(config: Config) -> None:
+    augment, dataset = config.data.augment, sets.get(config.data.name)
+    side = min(dataset.image_shape[1:])
+    if augment.flip and dataset.digits:
+        raise InputError(f"data.augment.flip=true: a mirrored digit of {dataset.name} is another sign")
+    if not 0 <= augment.crop_padding <= side:
+        raise InputError(f"data.augment.crop_padding {augment.crop_padding} is not from 0 to {side} pixels")
+    if not 0 <= augment.cutout <= side:
+        raise InputError(f"data.augment.cutout {augment.cutout} is not from 0 to {side} pixels")

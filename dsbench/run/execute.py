@@ -1,0 +1,162 @@
+"""The course of one run: from a plan to a result on disk and in the tracker, whatever happens on the way."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from filelock import FileLock
+from omegaconf import OmegaConf
+
+from dsbench.run import facts
+from dsbench.run.folder import RunFolder
+from dsbench.run.plan import Plan
+from dsbench.run.progress import Progress
+from dsbench.run.signals import Interrupted, interruptible
+from dsbench.tracking.tracker import Card, Tracker, open_tracker
+from dsbench.training.checkpoint import recorded
+from dsbench.training.fit import Outcome, fit
+from dsbench.training.history import Epoch, best_epoch
+
+
+FINAL = ("done", "diverged", "collapsed")  # statuses that are results; a run with another one is trained again
+log = logging.getLogger("dsbench")
+
+
+def execute(plan: Plan, progress: Progress) -> dict[str, Any]:
+    """Train and test the planned run, or take up its record; returns the record as in result.json.
+
+    A run that is recorded as done, diverged or collapsed is not trained again unless force=true; one that was
+    interrupted goes on from its last checkpoint. Raises whatever ended it; the record says so too.
+    """
+    folder = plan.folder
+    folder.create()
+    with FileLock(folder.path / ".lock"):
+        result = folder.result()
+        if plan.config.force:
+            folder.clear()
+        elif result is not None and result["status"] in FINAL:
+            progress.recorded(result)
+            return result
+        with _log_file(folder), interruptible():
+            return _train(plan, folder, progress, 1 if result is None or plan.config.force else result["attempts"] + 1)
+
+
+def _train(plan: Plan, folder: RunFolder, progress: Progress, attempt: int) -> dict[str, Any]:
+    known = plan.facts()
+    history = recorded(folder.last)
+    result = {
+        **known,
+        "status": "running",
+        "attempts": attempt,
+        "versions": facts.versions(),
+        "git_sha": facts.git_sha(),
+        "started": facts.now(),
+        "finished": None,
+    }
+    folder.config_file.write_text(OmegaConf.to_yaml(OmegaConf.structured(plan.config)), encoding="utf-8")
+    folder.write_result(result)
+    folder.write_history(history)
+    progress.started(plan, history)
+    tracker = open_tracker(plan.config, folder.path.parent.parent, _card(plan, result), history)
+    outcome: Outcome | None = None
+    try:
+        outcome = _fit(plan, folder, progress, tracker)
+        result |= _measured(outcome) | {"status": outcome.status}
+    except BaseException as error:
+        status = "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
+        result |= {"status": status, "error": _first_line(error)}
+        log.debug("the run ended with an error", exc_info=True)
+        raise
+    finally:
+        result["finished"] = facts.now()
+        folder.write_result(result)
+        tracker.finish(_summary(result), outcome.confusion if outcome else None, failed=outcome is None)
+    progress.finished(plan, result)
+    return result
+
+
+def _fit(plan: Plan, folder: RunFolder, progress: Progress, tracker: Tracker) -> Outcome:
+    def on_epoch(history: list[Epoch]) -> None:
+        folder.write_history(history)
+        tracker.epoch(history[-1])
+        progress.epoch(history[-1])
+
+    with progress.training(plan) as callbacks:
+        return fit(
+            plan.config,
+            plan.network,
+            plan.compute,
+            plan.facts()["test_weights"],
+            folder.last,
+            folder.best,
+            on_epoch,
+            callbacks,
+        )
+
+
+def _measured(outcome: Outcome) -> dict[str, Any]:
+    """The figures of result.json. train_acc and val_acc are the last epoch's, best_val_acc the best epoch's."""
+    history, best = outcome.history, best_epoch(outcome.history)
+    seconds = sum(row["epoch_seconds"] for row in history)
+    images = sum(row["images_per_second"] * row["epoch_seconds"] for row in history)
+    confusion = outcome.confusion
+    return {
+        "train_acc": history[-1]["train_acc"],
+        "train_loss": history[-1]["train_loss"],
+        "val_acc": history[-1]["val_acc"],
+        "val_loss": history[-1]["val_loss"],
+        "best_val_acc": history[best - 1]["val_acc"] if best else None,
+        "best_epoch": best or None,
+        "test_acc": outcome.test_acc,
+        "test_loss": outcome.test_loss,
+        "test_class_acc": [row[i] / max(1, sum(row)) for i, row in enumerate(confusion)] if confusion else None,
+        "test_confusion": confusion,
+        "epochs": len(history),
+        "train_seconds": seconds,
+        "images_per_second": images / seconds,
+    }
+
+
+def _summary(result: dict[str, Any]) -> dict[str, Any]:
+    """What a table of runs in a tracker shows; val_acc is the best epoch's there."""
+    keys = ("status", "test_acc", "test_loss", "params", "macs", "flops", "train_acc", "epochs", "train_seconds")
+    summary = {key: result[key] for key in (*keys, "images_per_second") if key in result}
+    return summary | ({"val_acc": result["best_val_acc"]} if "best_val_acc" in result else {})
+
+
+def _card(plan: Plan, result: dict[str, Any]) -> Card:
+    known = plan.facts()
+    cell = f"{known['model']}-{known['arch']}-w{known['width']}-{known['data']}"
+    title = plan.label.experiment if plan.label.experiment and not plan.label.modified else cell
+    tags = (known["model"], known["data"], known["arch"], *([plan.label.study] if plan.label.study else []))
+    config = OmegaConf.to_container(OmegaConf.structured(plan.config))
+    assert isinstance(config, dict)
+    everything = {str(key): value for key, value in config.items()} | {f"run/{k}": v for k, v in result.items()}
+    return Card(known["run_id"], f"{title} s{known['seed']}", str(plan.label) or cell, tuple(dict.fromkeys(tags)), everything)
+
+
+@contextmanager
+def _log_file(folder: RunFolder) -> Iterator[None]:
+    """All that dsbench and Lightning log, and tracebacks, in run.log; times in UTC."""
+    handler = logging.FileHandler(folder.log_file, encoding="utf-8")
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    handler.setLevel(logging.DEBUG)
+    loggers = [logging.getLogger(name) for name in ("dsbench", "pytorch_lightning", "lightning_fabric")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+        handler.close()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

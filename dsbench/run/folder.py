@@ -1,0 +1,123 @@
+"""What a run leaves on disk, written so that a crash at any moment leaves the old file or the new one, never half."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dsbench.errors import InputError
+from dsbench.training.history import Epoch
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace the file at `path` by `text` in one step; the old one stays where writing fails (a full disk)."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run, outputs/runs/<run_id>."""
+
+    path: Path
+
+    @property
+    def result_file(self) -> Path:
+        """The record: what the run is, its status and, once it has ended, its result."""
+        return self.path / "result.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        """A row an epoch."""
+        return self.path / "metrics.csv"
+
+    @property
+    def config_file(self) -> Path:
+        """The full configuration."""
+        return self.path / "config.yaml"
+
+    @property
+    def log_file(self) -> Path:
+        """What the run said, and the traceback of what went wrong."""
+        return self.path / "run.log"
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint to resume from."""
+        return self.path / "checkpoints" / "last.ckpt"
+
+    @property
+    def best(self) -> Path:
+        """The weights of the epoch with the highest validation accuracy."""
+        return self.path / "checkpoints" / "best.ckpt"
+
+    def create(self) -> list[Path]:
+        """Make the folder; returns the folders that were not there before, outermost first. Raises InputError."""
+        wanted = self.last.parent
+        new = [path for path in (*reversed(wanted.parents), wanted) if not path.exists()]
+        try:
+            wanted.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            raise InputError(f"cannot write to {self.path}: {error.strerror}; set outputs= to another folder") from None
+        return new
+
+    def clear(self) -> None:
+        """Forget all that an earlier training of this run left, but for its log."""
+        for file in (self.last, self.best, self.metrics_file, self.result_file):
+            file.unlink(missing_ok=True)
+
+    def result(self) -> dict[str, Any] | None:
+        """The record, or None where there is none."""
+        try:
+            return json.loads(self.result_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+
+    def write_result(self, result: dict[str, Any]) -> None:
+        """Record `result`; numbers that JSON does not have (nan, inf) become null."""
+        write_atomically(self.result_file, json.dumps(_jsonable(result), indent=2) + "\n")
+
+    def write_history(self, history: Sequence[Epoch]) -> None:
+        """Write metrics.csv: a row an epoch, those of an interrupted attempt replaced."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(Epoch.__annotations__), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+        write_atomically(self.metrics_file, text.getvalue())
+
+
+def remove_empty(folders: Sequence[Path]) -> None:
+    """Take back `folders` (outermost first) as far as nothing lies in them."""
+    for folder in reversed(folders):
+        if folder.is_dir() and not any(folder.iterdir()):
+            shutil.rmtree(folder)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

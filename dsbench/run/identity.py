@@ -1,0 +1,54 @@
+"""What decides a run's result, and the id that follows from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Any
+
+from dsbench.config.schema import Config
+from dsbench.network.description import Network
+
+
+def identity(config: Config, network: Network, data_sha256: str, precision: str) -> dict[str, Any]:
+    """All that decides the result of a run, and nothing else, as plain data.
+
+    Names (model, architecture, study), device, threads, paths, loggers and progress are outside. `precision` is the
+    resolved one.
+    """
+    train = config.train
+    stopping = asdict(train.early_stopping) if train.early_stopping.monitor is not None else None
+    return {
+        "network": network.identity(),
+        "data": {
+            "sha256": data_sha256,
+            "split": config.data.split,
+            "scale": config.data.scale,
+            "filter": config.data.filter,
+            "augment": asdict(config.data.augment),
+        },
+        "recipe": {
+            "optimizer": asdict(config.optimizer),
+            "schedule": asdict(config.schedule),
+            "max_epochs": train.max_epochs,
+            "batch_size": train.batch_size,
+            "label_smoothing": train.label_smoothing,
+            "grad_clip_norm": train.grad_clip_norm,
+            "test_weights": test_weights(config),
+            "early_stopping": stopping,
+        },
+        "seed": config.seed,
+        "precision": precision,
+    }
+
+
+def run_id(identity: dict[str, Any]) -> str:
+    """Twelve hexadecimal digits that stand for `identity`."""
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def test_weights(config: Config) -> str:
+    """Which weights are tested: those configured, or the best on validation unless that would choose on test."""
+    return config.train.test_weights or ("last" if config.data.split == "study" else "best")

@@ -1,0 +1,131 @@
+"""What a run shows in the terminal while it trains: a table, a bar or a line an epoch, a table."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+from rich.table import Table
+
+from dsbench.training.history import Epoch
+
+if TYPE_CHECKING:
+    from dsbench.run.plan import Plan
+
+_REFRESH_SECONDS = 0.2
+
+
+class Progress:
+    """One run's view. `mode` is bar, lines, none, or auto: a bar in a terminal, else lines."""
+
+    def __init__(self, mode: str, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False)
+        self.mode = ("bar" if self.console.is_terminal else "lines") if mode == "auto" else mode
+        self._rich: RichProgress | None = None
+
+    def started(self, plan: Plan, history: list[Epoch]) -> None:
+        """Say what is about to be trained."""
+        known, config = plan.facts(), plan.config
+        table = Table.grid(padding=(0, 2))
+        rows = {
+            "run": f"{plan.run_id}{f'  {plan.label}' if plan.label.experiment else ''}",
+            "model": f"{known['model']}, arch {known['arch']}, width {known['width']}, kernel {known['kernel']}",
+            "parameters": f"{known['params']:,}",
+            "MACs": f"{known['macs']:,} an image",
+            "data": f"{known['data']}, split {known['split']}, from {plan.source}",
+            "recipe": f"{config.optimizer.name}, {config.schedule.name}, batch {config.train.batch_size}, "
+            f"at most {config.train.max_epochs} epochs, seed {known['seed']}",
+            "compute": f"{known['device']}, precision {known['precision']}, threads {known['threads']}",
+        }
+        if history:
+            rows["resumed"] = f"after epoch {len(history)}"
+        for name, value in rows.items():
+            table.add_row(f"[bold]{name}[/bold]", value)
+        self._print(table)
+
+    @contextmanager
+    def training(self, plan: Plan) -> Iterator[list[Callback]]:
+        """The Lightning callbacks that draw the bar, if there is one."""
+        if self.mode != "bar":
+            yield []
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with RichProgress(*columns, console=self.console, transient=True) as self._rich:
+            yield [_Bar(self._rich, plan.config.train.max_epochs)]
+        self._rich = None
+
+    def epoch(self, row: Epoch) -> None:
+        """One line for one epoch."""
+        if self.mode != "none":
+            self._print(
+                f"epoch {row['epoch']:3d}  train {row['train_acc']:.4f}  val {row['val_acc']:.4f}  "
+                f"loss {row['train_loss']:.4f} / {row['val_loss']:.4f}  lr {row['lr']:.2g}  "
+                f"{row['epoch_seconds']:.1f} s  {row['images_per_second']:,.0f} images/s"
+            )
+
+    def recorded(self, result: dict[str, Any]) -> None:
+        """Say that there is nothing to train."""
+        self._print(f"already recorded (finished {result['finished']}); force=true trains anew")
+
+    def finished(self, plan: Plan, result: dict[str, Any]) -> None:
+        """The result, where it is, and how to look at it."""
+        table = Table.grid(padding=(0, 2))
+        rows = {
+            "status": result["status"],
+            "test accuracy": _percent(result["test_acc"], f" ({result['test_weights']} weights)"),
+            "validation": _percent(result["best_val_acc"], f" at epoch {result['best_epoch']} of {result['epochs']}"),
+            "train accuracy": _percent(result["train_acc"]),
+            "train time": f"{result['train_seconds']:.1f} s, {result['images_per_second']:,.0f} images/s",
+            "result": _relative(plan.folder.result_file),
+        }
+        if plan.config.logger.name == "wandb":
+            rows["look"] = f"wandb leet {shlex.quote(_relative(plan.folder.path.parent.parent / 'wandb'))}"
+        elif plan.config.logger.name == "tensorboard":
+            rows["look"] = f"tensorboard --logdir {shlex.quote(_relative(plan.folder.path.parent.parent / 'tensorboard'))}"
+        for name, value in rows.items():
+            table.add_row(f"[bold]{name}[/bold]", value)
+        self._print(table)
+
+    def _print(self, what: Any) -> None:
+        self.console.print(what, soft_wrap=isinstance(what, str))
+
+
+class _Bar(Callback):
+    """Moves the bar a few times a second; a step in between costs one look at the clock."""
+
+    def __init__(self, progress: RichProgress, max_epochs: int) -> None:
+        self.progress, self.max_epochs = progress, max_epochs
+        self.task = progress.add_task("epoch", total=None)
+        self._shown = 0.0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin an epoch at its first step."""
+        name = f"epoch {trainer.current_epoch + 1}/{self.max_epochs}"
+        self.progress.update(self.task, description=name, total=trainer.num_training_batches, completed=0)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Show how far the epoch is."""
+        if time.monotonic() - self._shown > _REFRESH_SECONDS:
+            self._shown = time.monotonic()
+            self.progress.update(self.task, completed=batch_idx + 1)
+
+
+def _percent(share: float | None, rest: str = "") -> str:
+    return "none" if share is None else f"{100 * share:.2f} %{rest}"
+
+
+def _relative(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

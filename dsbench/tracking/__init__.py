@@ -1,0 +1,1 @@
+"""Mirrors of a run for people to browse: Weights & Biases, TensorBoard. The record is dsbench's own files."""

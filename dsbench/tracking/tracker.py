@@ -1,0 +1,105 @@
+"""What every tracker does, and the guard that keeps its failures from harming the run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from dsbench.config.schema import Config, WandbConfig
+from dsbench.training.history import Epoch
+
+log = logging.getLogger("dsbench")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a tracker shows of a run besides its metrics: id, names to find it by, and everything that is known."""
+
+    run_id: str
+    name: str
+    group: str
+    tags: tuple[str, ...]
+    facts: dict[str, Any]
+
+
+class Tracker(Protocol):
+    """A mirror of one run."""
+
+    def epoch(self, row: Epoch) -> None:
+        """Show the metrics of one epoch."""
+
+    def finish(self, summary: dict[str, Any], confusion: list[list[int]] | None, failed: bool) -> None:
+        """Show the result and close. Called once, whatever happened."""
+
+
+class Nothing:
+    """No tracker: the run's own files are all there is."""
+
+    def epoch(self, row: Epoch) -> None:
+        """Show nothing."""
+
+    def finish(self, summary: dict[str, Any], confusion: list[list[int]] | None, failed: bool) -> None:
+        """Show nothing."""
+
+
+class Guarded:
+    """A tracker whose failures are logged once and end the mirroring, never the run."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self.tracker = tracker
+        self._broken = False
+
+    def epoch(self, row: Epoch) -> None:
+        """Show one epoch, if that still works."""
+        self._try(lambda: self.tracker.epoch(row))
+
+    def finish(self, summary: dict[str, Any], confusion: list[list[int]] | None, failed: bool) -> None:
+        """Show the result and close, if that still works."""
+        self._try(lambda: self.tracker.finish(summary, confusion, failed))
+
+    def _try(self, action: Callable[[], None]) -> None:
+        if self._broken:
+            return
+        try:
+            action()
+        except Exception as error:  # whatever a tracker does wrong, the run goes on
+            self._broken = True
+            log.warning("the tracker failed and shows no more of this run: %s", error)
+
+
+def open_tracker(config: Config, outputs: Path, card: Card, history: list[Epoch]) -> Tracker:
+    """The tracker that logger= names, with the epochs recorded before already in it.
+
+    What an earlier, unfinished attempt at the same run left in it is removed, so that one complete run remains.
+    """
+    if isinstance(config.logger, WandbConfig):
+        if config.logger.mode == "disabled":
+            return Nothing()
+        from dsbench.tracking.wandb import WandbTracker
+
+        tracker: Tracker = WandbTracker(config.logger, outputs, card)
+    elif config.logger.name == "tensorboard":
+        from dsbench.tracking.tensorboard import TensorboardTracker
+
+        tracker = TensorboardTracker(outputs, card)
+    else:
+        return Nothing()
+    guarded = Guarded(tracker)
+    for row in history:
+        guarded.epoch(row)
+    return guarded
+
+
+def check(config: Config) -> None:
+    """Raise InputError where the tracker that logger= names cannot work here."""
+    if isinstance(config.logger, WandbConfig):
+        from dsbench.tracking.wandb import check_settings
+
+        check_settings(config.logger)
+    elif config.logger.name == "tensorboard":
+        from dsbench.tracking.tensorboard import check_installed
+
+        check_installed()

@@ -1,0 +1,106 @@
+"""Weights & Biases: the one place that speaks to it."""
+
+from __future__ import annotations
+
+import netrc
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from dsbench.config.schema import WandbConfig
+from dsbench.errors import InputError
+from dsbench.tracking.tracker import Card
+from dsbench.training.history import Epoch
+
+MODES = ("offline", "online", "disabled")
+# Keys of an epoch's row, where they are shown, and what of them a table of runs shows.
+_METRICS = {
+    "train_loss": ("train/loss", "min"),
+    "train_acc": ("train/acc", "max"),
+    "val_loss": ("val/loss", "min"),
+    "val_acc": ("val/acc", "max"),
+    "lr": ("train/lr", "last"),
+    "images_per_second": ("time/images_per_second", "mean"),
+    "epoch_seconds": ("time/epoch_seconds", "mean"),
+}
+
+
+def check_settings(config: WandbConfig) -> None:
+    """Raise InputError for an unknown mode, and for online without credentials; asks nobody, not even the network."""
+    if config.mode not in MODES:
+        raise InputError(f"unknown logger.mode {config.mode!r}; choose one of {', '.join(MODES)}")
+    if config.mode == "online" and not _has_credentials():
+        raise InputError(
+            "logger.mode=online needs a W&B account: run `wandb login` or set WANDB_API_KEY, or stay with "
+            "logger.mode=offline and run `wandb sync` later"
+        )
+
+
+def _has_credentials() -> bool:
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        return True
+    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
+    try:
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host or "") is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
+
+
+class WandbTracker:
+    """One W&B run, whose id is the run's own, under `outputs`/wandb."""
+
+    def __init__(self, config: WandbConfig, outputs: Path, card: Card) -> None:
+        import wandb
+
+        for folder in (outputs / "wandb").glob(f"offline-run-*-{card.run_id}"):
+            shutil.rmtree(folder)
+        self.run = wandb.init(
+            project=config.project,
+            entity=config.entity,
+            dir=outputs,
+            id=card.run_id,
+            name=card.name,
+            group=config.group or card.group,
+            job_type="train",
+            tags=[*card.tags, *config.tags],
+            mode="online" if config.mode == "online" else "offline",
+            resume="allow" if config.mode == "online" else None,
+            reinit="finish_previous",
+            config=card.facts,  # what is set after init is lost if an offline run is killed
+            settings=wandb.Settings(
+                console="off",
+                silent=True,
+                disable_git=True,
+                x_save_requirements=False,
+                x_transaction_log_flush_interval=1,  # a run that is killed leaves a file that can be read
+            ),
+        )
+        self.run.define_metric("epoch", hidden=True)
+        for name, summary in _METRICS.values():
+            self.run.define_metric(name, step_metric="epoch", summary=summary)
+
+    def epoch(self, row: Epoch) -> None:
+        """Log one epoch; one that an online run has already is left as it is."""
+        if row["epoch"] > self.run.step or not self.run.resumed:
+            metrics = {name: row[key] for key, (name, _) in _METRICS.items()}  # type: ignore[literal-required]
+            self.run.log({"epoch": row["epoch"], **metrics}, step=row["epoch"])
+
+    def finish(self, summary: dict[str, Any], confusion: list[list[int]] | None, failed: bool) -> None:
+        """Set the summary, plot the confusion matrix, and finish the run."""
+        try:
+            if confusion is not None:
+                self.run.log({"test/confusion": _confusion_plot(confusion)})
+            self.run.summary.update(summary)
+        finally:
+            self.run.finish(exit_code=int(failed))
+
+
+def _confusion_plot(confusion: list[list[int]]) -> Any:
+    """W&B's own confusion matrix, which wants one entry an image."""
+    from wandb.plot import confusion_matrix
+
+    pairs = [(t, p) for t, row in enumerate(confusion) for p, count in enumerate(row) for _ in range(count)]
+    names = [str(number) for number in range(len(confusion))]
+    return confusion_matrix(y_true=[t for t, _ in pairs], preds=[p for _, p in pairs], class_names=names)

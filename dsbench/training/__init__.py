@@ -1,0 +1,1 @@
+"""Training one network: data in batches, the Lightning module, schedules, stopping and checkpoints."""

@@ -1,0 +1,60 @@
+"""Checkpoints that a kill at any moment leaves whole."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import Checkpoint
+
+from dsbench.training.history import Epoch, best_epoch
+from dsbench.training.module import Classifier
+
+
+class Checkpoints(Checkpoint):
+    """Writes `last` at the end of each epoch and every `minutes` within one, `best` when validation says so.
+
+    Lightning's ModelCheckpoint cannot keep both by epoch and by time in one file, and moves its temporary file across
+    file systems, which is not atomic. Best is written before last, so a kill between the two repeats the epoch.
+    `on_epoch` is given the history once an epoch is safe.
+    """
+
+    def __init__(self, last: Path, best: Path, minutes: float, on_epoch: Callable[[list[Epoch]], None]) -> None:
+        self.last, self.best, self.seconds, self.on_epoch = last, best, 60 * minutes, on_epoch
+        self._saved = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save when `minutes` have passed since the last checkpoint."""
+        if time.monotonic() - self._saved > self.seconds and not trainer.is_last_batch:
+            self._save(trainer, self.last)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the best weights so far, then everything."""
+        assert isinstance(pl_module, Classifier)
+        if best_epoch(pl_module.history) == pl_module.current_epoch + 1:
+            self._save(trainer, self.best, weights_only=True)
+        self._save(trainer, self.last)
+        self.on_epoch(pl_module.history)
+
+    def _save(self, trainer: Trainer, path: Path, weights_only: bool = False) -> None:
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            trainer.save_checkpoint(temporary, weights_only)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        self._saved = time.monotonic()
+
+
+def recorded(path: Path) -> list[Epoch]:
+    """The history in the checkpoint at `path`; empty where there is none."""
+    if not path.exists():
+        return []
+    return torch.load(path, map_location="cpu", weights_only=True)["history"]

@@ -1,0 +1,76 @@
+"""The data sets as a LightningDataModule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningDataModule
+
+from dsbench.config.schema import DataConfig
+from dsbench.data import prepared, sets, split
+from dsbench.training.batches import Batches
+from dsbench.training.preprocess import Scale, unsharp
+
+EVAL_BATCH_SIZE = 500
+
+
+class ImageData(LightningDataModule):
+    """One prepared set, split, on the device that trains.
+
+    split=standard holds validation images out of train and leaves test for the end; split=study trains on all of
+    train and validates on test, as the five studies did.
+    """
+
+    def __init__(self, config: DataConfig, batch_size: int, seed: int, device: torch.device) -> None:
+        super().__init__()
+        self.config, self.batch_size, self.seed, self.device = config, batch_size, seed, device
+
+    def prepare_data(self) -> None:
+        """Fetch and check the set where it is not there yet."""
+        prepared.prepare(self.config.name, self.config.root, self.config.verify)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Map the arrays and cut them into splits; Lightning calls it before fit and before test."""
+        if hasattr(self, "train"):
+            return
+        config, dataset = self.config, sets.get(self.config.name)
+        arrays = prepared.load(dataset, config.root, config.verify)
+        scale = Scale.of(config.scale, arrays.mean[config.split], arrays.std[config.split])
+        x_train, x_test = (self._images(torch.from_numpy(x)) for x in (arrays.x_train, arrays.x_test))
+        y_train, y_test = (torch.from_numpy(y).long().to(self.device) for y in (arrays.y_train, arrays.y_test))
+        all_test = torch.arange(len(y_test), device=self.device)
+        self.test = Batches(x_test, y_test, all_test, EVAL_BATCH_SIZE, scale)
+        if config.split == "study":
+            train_rows, self.val = torch.arange(len(y_train), device=self.device), self.test
+        else:
+            train, val = split.stratified(arrays.y_train, dataset.validation_size)
+            train_rows, val_rows = (torch.from_numpy(rows).to(self.device) for rows in (train, val))
+            self.val = Batches(x_train, y_train, val_rows, EVAL_BATCH_SIZE, scale)
+        augment = config.augment if any(vars(config.augment).values()) else None
+        self.train = Batches(x_train, y_train, train_rows, self.batch_size, scale, self.seed, augment)
+
+    def _images(self, images: torch.Tensor) -> torch.Tensor:
+        return (unsharp(images) if self.config.filter == "unsharp" else images).to(self.device)
+
+    @property
+    def majority_share(self) -> float:
+        """The largest class's share of the training images."""
+        labels = self.train.labels[self.train.rows]
+        return labels.bincount().max().item() / len(labels)
+
+    def train_dataloader(self) -> Batches:
+        """Training batches, in the order of seed and epoch."""
+        return self.train
+
+    def val_dataloader(self) -> Batches:
+        """Validation images in order."""
+        return self.val
+
+    def test_dataloader(self) -> Batches:
+        """Test images in order."""
+        return self.test
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Batches are born on the device."""
+        return batch

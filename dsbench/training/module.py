@@ -1,0 +1,197 @@
+"""The LightningModule: one network, its loss, its recipe and its history, the same for every family."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+from dsbench.config.schema import OptimizerConfig, ScheduleConfig
+from dsbench.training.batches import DROPOUT, Batches, stream
+from dsbench.training.history import Epoch
+from dsbench.training.optimizers import optimizer
+from dsbench.training.schedules import factor
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained: everything but the network, the data and the seed."""
+
+    optimizer: OptimizerConfig
+    schedule: ScheduleConfig
+    max_epochs: int
+    label_smoothing: float
+
+
+class Tally:
+    """Losses and predictions of one pass over a split, kept on the device until the end of the pass."""
+
+    def __init__(self, classes: int) -> None:
+        self.classes = classes
+        self.losses: list[Tensor] = []
+        self.predictions: list[Tensor] = []
+        self.labels: list[Tensor] = []
+
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Count one batch: its mean loss, its logits (B, classes), its labels (B,)."""
+        self.losses.append(loss.detach())
+        self.predictions.append(logits.detach().argmax(1))
+        self.labels.append(labels)
+
+    def loss(self) -> float:
+        """The mean loss over images."""
+        sizes = torch.tensor([len(labels) for labels in self.labels], device=self.losses[0].device)
+        return float((torch.stack(self.losses).double() * sizes).sum() / sizes.sum())
+
+    def accuracy(self) -> float:
+        """The share of images predicted right."""
+        counts = self.confusion()
+        return counts.trace().item() / counts.sum().item()
+
+    def top_share(self) -> float:
+        """The share of images that get the class predicted most often."""
+        predictions = torch.cat(self.predictions)
+        return predictions.bincount().max().item() / len(predictions)
+
+    def confusion(self) -> Tensor:
+        """Counts (classes, classes): rows are true classes, columns predicted ones."""
+        predictions, labels = torch.cat(self.predictions), torch.cat(self.labels)
+        return multiclass_confusion_matrix(predictions, labels, self.classes, validate_args=False).cpu()
+
+    def state(self) -> dict[str, Tensor]:
+        """Plain tensors for a checkpoint within an epoch."""
+        return {
+            "losses": torch.stack(self.losses).cpu(),
+            "predictions": torch.cat(self.predictions).cpu(),
+            "labels": torch.cat(self.labels).cpu(),
+        }
+
+    def load(self, state: dict[str, Tensor], batch_size: int, device: torch.device) -> None:
+        """Go on from where `state` was taken."""
+        self.losses = list(state["losses"].to(device))
+        self.predictions = list(state["predictions"].to(device).split(batch_size))
+        self.labels = list(state["labels"].to(device).split(batch_size))
+
+
+class Classifier(LightningModule):
+    """Trains `network` on images (B, C, H, W) with `recipe`; `history` grows by one row an epoch.
+
+    `seed` and the epoch decide dropout.
+    """
+
+    def __init__(self, network: nn.Module, classes: int, recipe: Recipe, seed: int) -> None:
+        super().__init__()
+        self.network, self.classes, self.recipe, self.seed = network, classes, recipe, seed
+        self.history: list[Epoch] = []
+        self._resumed: dict[str, Any] | None = None
+        self._seconds_before = 0.0
+        self._started = 0.0
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """One optimiser; its learning rate is set at each step from progress (see training_step)."""
+        return optimizer(self.network, self.recipe.optimizer)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (B, C, H, W) to logits (B, classes)."""
+        return self.network(images)
+
+    def on_train_epoch_start(self) -> None:
+        """Make dropout, and the order of images, functions of seed and epoch, so that a resumed epoch repeats them."""
+        self._batches.epoch = self.current_epoch
+        torch.manual_seed(stream(self.seed, self.current_epoch, DROPOUT))
+        self._train, self._seconds_before = Tally(self.classes), 0.0
+        if self._resumed is not None:
+            self._continue(self._resumed)
+            self._resumed = None
+        self._started = time.perf_counter()
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """The loss of one batch; sets this step's learning rate first."""
+        images, labels = batch
+        total = len(self._batches) * self.recipe.max_epochs
+        done = self.current_epoch * len(self._batches) + batch_idx
+        self._lr = self.recipe.optimizer.lr * factor(
+            self.recipe.schedule, done / max(1, total - 1), self.current_epoch
+        )
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = self._lr
+        logits = self.network(images).float()
+        loss = cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        self._train.add(loss, logits, labels)
+        return loss
+
+    def on_validation_start(self) -> None:
+        """Stop the clock of the epoch's training, once the device has done it all."""
+        self._val = Tally(self.classes)
+        self._losses = self._train.loss()  # waits for the device
+        self._seconds = self.seconds()
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Count one validation batch."""
+        self._count(self._val, batch)
+
+    def on_train_epoch_end(self) -> None:
+        """Add the epoch to the history."""
+        row = Epoch(
+            epoch=self.current_epoch + 1,
+            train_loss=self._losses,
+            train_acc=self._train.accuracy(),
+            val_loss=self._val.loss(),
+            val_acc=self._val.accuracy(),
+            val_top_share=self._val.top_share(),
+            lr=self._lr,
+            images_per_second=len(self._batches.rows) / self._seconds,
+            epoch_seconds=self._seconds,
+        )
+        self.history.append(row)
+
+    def on_test_start(self) -> None:
+        """Begin the test's count."""
+        self.test_tally = Tally(self.classes)
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Count one test batch."""
+        self._count(self.test_tally, batch)
+
+    def seconds(self) -> float:
+        """Seconds of training in this epoch so far, those before an interruption included."""
+        return self._seconds_before + time.perf_counter() - self._started
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the history and, within an epoch, all that the rest of it depends on. Tensors and plain values only."""
+        checkpoint["history"] = [dict(row) for row in self.history]
+        if self.history and self.history[-1]["epoch"] == self.current_epoch + 1:
+            return
+        checkpoint["within_epoch"] = {
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
+            "seconds": self.seconds(),
+            "train": self._train.state(),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the history, and keep the state within an epoch for its start."""
+        self.history = checkpoint["history"]
+        self._resumed = checkpoint.get("within_epoch")
+
+    @property
+    def _batches(self) -> Batches:
+        return self.trainer.datamodule.train  # type: ignore[attr-defined]
+
+    def _continue(self, state: dict[str, Any]) -> None:
+        torch.set_rng_state(state["rng"])
+        if state["cuda_rng"] is not None:
+            torch.cuda.set_rng_state(state["cuda_rng"])
+        self._seconds_before = state["seconds"]
+        self._train.load(state["train"], self._batches.batch_size, self.device)
+
+    def _count(self, tally: Tally, batch: tuple[Tensor, Tensor]) -> None:
+        images, labels = batch
+        logits = self.network(images).float()
+        tally.add(cross_entropy(logits, labels), logits, labels)

@@ -1,0 +1,50 @@
+"""Optimisers over a network's parameters, in the fastest implementation that the device has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn, optim
+
+from dsbench.config.schema import AdamConfig, OptimizerConfig, RmspropConfig, SgdConfig
+from dsbench.errors import InputError
+
+# The fused implementations take a third of the default's time on CPU; RMSprop has none.
+_OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
+    "sgd": lambda groups, c: optim.SGD(groups, c.lr, c.momentum, nesterov=c.nesterov, fused=True),
+    "adam": lambda groups, c: optim.Adam(groups, c.lr, tuple(c.betas), c.eps, fused=True),
+    "adamw": lambda groups, c: optim.AdamW(groups, c.lr, tuple(c.betas), c.eps, fused=True),
+    "rmsprop": lambda groups, c: optim.RMSprop(groups, c.lr, c.alpha, c.eps, momentum=c.momentum, foreach=True),
+}
+
+
+def optimizer(network: nn.Module, config: OptimizerConfig) -> optim.Optimizer:
+    """The optimiser that `config` names, decaying weights but not norms and biases unless asked to."""
+    return _OPTIMIZERS[config.name](groups(network, config), config)
+
+
+def groups(network: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
+    """Parameter groups: vectors (norm scales and shifts, biases) apart from weights where only the latter decay."""
+    params = list(network.parameters())
+    if config.decay_norm_and_bias or not config.weight_decay:
+        return [{"params": params, "weight_decay": config.weight_decay}]
+    weights, vectors = [p for p in params if p.ndim > 1], [p for p in params if p.ndim <= 1]
+    out = [{"params": weights, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return [group for group in out if group["params"]]
+
+
+def check(config: OptimizerConfig) -> None:
+    """Raise InputError where a value of `config` makes no sense."""
+    if config.name not in _OPTIMIZERS:
+        raise InputError(f"unknown optimizer.name {config.name!r}; choose one of {', '.join(_OPTIMIZERS)}")
+    if config.lr <= 0:
+        raise InputError(f"optimizer.lr {config.lr} is not positive")
+    if config.weight_decay < 0:
+        raise InputError(f"optimizer.weight_decay {config.weight_decay} is negative")
+    if isinstance(config, AdamConfig) and (len(config.betas) != 2 or not all(0 <= b < 1 for b in config.betas)):
+        raise InputError(f"optimizer.betas {config.betas} are not two numbers from 0 up to, not including, 1")
+    if isinstance(config, (SgdConfig, RmspropConfig)) and not 0 <= config.momentum < 1:
+        raise InputError(f"optimizer.momentum {config.momentum} is not from 0 up to, not including, 1")
+    if isinstance(config, SgdConfig) and config.nesterov and not config.momentum:
+        raise InputError("optimizer.nesterov needs a momentum above 0")

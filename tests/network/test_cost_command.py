@@ -1,0 +1,83 @@
+"""`dsbench cost`, called as from a shell."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from dsbench.cli.cost import cost
+from dsbench.errors import InputError
+from dsbench.network import check
+
+app = typer.Typer()
+app.command()(cost)
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, arguments)
+    if isinstance(result.exception, InputError):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_json_holds_totals_and_layers() -> None:
+    found = json.loads(run("experiment=mnist_7800/dwsep_same_budget", "--json"))
+    assert list(found) == ["params", "buffers", "macs", "flops", "layers"]
+    assert (found["params"], found["buffers"], found["macs"], found["flops"]) == (7841, 0, 2_097_704, 4_195_408)
+    assert sum(layer["macs"] for layer in found["layers"]) == found["macs"]
+    assert found["layers"][0] == {
+        "label": "depthwise 3x3",
+        "slot": 1,
+        "output_shape": [1, 26, 26],
+        "params": 9,
+        "buffers": 0,
+        "macs": 6_084,
+    }
+
+
+def test_table_has_a_row_a_layer_and_the_totals() -> None:
+    output = run("experiment=cifar10_three_way/hybrid")
+    assert output.startswith("hybrid, arch cifar10_three_way, block keras, width 512, image 3x32x32")
+    for part in ("2 separable", "depthwise 3x3", "512x32x32", "2,410,442", "627,229,312", "1,792", "1,254,458,624"):
+        assert part in output
+
+
+def test_block_is_not_named_where_no_slot_is_separable() -> None:
+    assert "block" not in run("model=cnn")
+
+
+def test_check_says_that_fvcore_and_torch_agree() -> None:
+    output = run("experiment=mnist_7800/cnn", "--check")
+    assert "fvcore agrees: 680,932 MACs; torch: 7,800 parameters" in output
+
+
+def test_check_ends_in_an_error_where_they_disagree(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "count", lambda net: check.Counted(1, 2, 3))
+    output = run("experiment=mnist_7800/cnn", "--check", code=1)
+    assert "error: fvcore counts 1 MACs, dsbench 680,932" in output
+
+
+def test_plot_writes_a_picture(tmp_path: Path) -> None:
+    run("model=dwsep", "--plot", str(tmp_path / "net.svg"))
+    assert ET.parse(tmp_path / "net.svg").getroot().tag.endswith("svg")
+
+
+def test_plot_into_a_missing_folder_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"--plot .*net\.svg: No such file or directory"):
+        run("model=dwsep", "--plot", str(tmp_path / "missing" / "net.svg"))
+
+
+def test_cost_needs_neither_torch_nor_lightning_and_under_three_seconds() -> None:
+    code = (
+        "import sys; from dsbench.cli.cost import cost; cost(['experiment=cifar10_three_way/cnn'], as_json=True);"
+        "assert not {'torch', 'pytorch_lightning', 'wandb', 'numpy'} & set(sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=3)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["params"] == 5_154_890

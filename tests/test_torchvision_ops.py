@@ -1,0 +1,85 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+REGISTER_AS_THE_COMPILED_LIBRARY_DOES = """
+import torch
+library = torch.library.Library("torchvision", "FRAGMENT")
+for name in ("nms", "qnms"):
+    library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+library.impl("nms", lambda dets, scores, iou_threshold: torch.tensor([7]), "CPU")
+"""
+
+HIDE_THE_COMPILED_LIBRARY = """
+import torch
+def load_library(path):
+    raise OSError("libtorch_cuda.so: cannot open shared object file")
+torch.ops.load_library = load_library
+"""
+
+
+def run(code):
+    """Runs ``code`` in a fresh Python and returns what it prints."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_torchvision_can_be_imported_where_its_operators_are_missing():
+    code = f"""{HIDE_THE_COMPILED_LIBRARY}
+from dsbench import torchvision_ops
+torchvision_ops.ensure()
+declared = torchvision_ops._declared
+torchvision_ops.ensure()
+import gc; gc.collect()
+import torchvision
+torchvision_ops.ensure()
+print(torchvision_ops._declared is declared is not None, len(torchvision.datasets.CIFAR10.train_list))
+"""
+    assert run(code) == ["True", "5"]
+
+
+def test_without_the_shim_that_import_fails_and_with_it_it_can_be_repeated():
+    code = f"""{HIDE_THE_COMPILED_LIBRARY}
+try:
+    import torchvision
+except RuntimeError as error:
+    print(str(error).split()[-4:-3])
+from dsbench import torchvision_ops
+torchvision_ops.ensure()
+import torchvision
+print("imported")
+"""
+    assert run(code) == ["['torchvision::nms']", "imported"]
+
+
+def test_operators_that_work_are_left_alone():
+    code = f"""{HIDE_THE_COMPILED_LIBRARY}{REGISTER_AS_THE_COMPILED_LIBRARY_DOES}
+from dsbench import torchvision_ops
+torchvision_ops.ensure()
+print(torchvision_ops._declared)
+print(torch.ops.torchvision.nms(torch.zeros(1, 4), torch.zeros(1), 0.5).tolist())
+import torchvision
+print(torch.ops.torchvision.nms(torch.zeros(1, 4), torch.zeros(1), 0.5).tolist())
+"""
+    assert run(code) == ["None", "[7]", "[7]"]
+
+
+def test_operators_are_declared_here_exactly_when_the_compiled_ones_do_not_load():
+    code = """
+from dsbench import torchvision_ops
+torchvision_ops.ensure()
+import torch, torchvision
+print((torchvision_ops._declared is None) == torchvision.extension._has_ops())
+if torchvision.extension._has_ops():
+    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 9, 10], [20, 20, 30, 30]])
+    assert torchvision.ops.nms(boxes, torch.tensor([0.9, 0.8, 0.7]), 0.5).tolist() == [0, 2]
+"""
+    assert run(code) == ["True"]
+
+
+def test_importing_dsbench_imports_no_torch():
+    code = "import sys, dsbench.torchvision_ops, dsbench.data.prepared, dsbench.cli.data; print('torch' in sys.modules)"
+    assert run(code) == ["False"]
