@@ -25,18 +25,18 @@ Outputs = Annotated[Path | None, typer.Option(help="Folder of results, as output
 
 
 @app.command(context_settings=_PASS_ON, add_help_option=False)
-def train(context: typer.Context, outputs: Outputs = None) -> None:
+def train(context: typer.Context, outputs: Outputs = None) -> int:
     """Train one network: dsbench train model=dwsep data=cifar10 (--help shows every key)."""
-    _hydra("train", context, outputs)
+    return _hydra("train", context, outputs)
 
 
 @app.command(context_settings=_PASS_ON, add_help_option=False)
-def sweep(context: typer.Context, outputs: Outputs = None) -> None:
+def sweep(context: typer.Context, outputs: Outputs = None) -> int:
     """Train many networks: dsbench sweep -m model=cnn,dwsep width=8,16."""
-    _hydra("sweep", context, outputs)
+    return _hydra("sweep", context, outputs)
 
 
-def _hydra(config_name: str, context: typer.Context, outputs: Path | None) -> None:
+def _hydra(config_name: str, context: typer.Context, outputs: Path | None) -> int:
     """Hand the rest of the command line, Hydra's --config-dir included, to Hydra."""
     sys.argv = [f"dsbench {config_name}", *context.args, *([f"outputs={outputs}"] if outputs else [])]
-    entry.run_hydra(config_name)
+    return entry.run_hydra(config_name)

@@ -54,7 +54,7 @@ def headline(composed: Composed, net: Network) -> str:
 
 
 def _slot_kinds(net: Network) -> dict[int, str]:
-    from dsbench.network.layers import Slot
+    from dsbench.network.containers import Slot
 
     return {layer.index: layer.kind for layer in net.layers if isinstance(layer, Slot)}
 

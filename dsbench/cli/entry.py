@@ -11,7 +11,7 @@ from typing import Any
 from dsbench.errors import InputError
 from dsbench.run.signals import Interrupted
 
-_FULL_ERROR = "HYDRA_FULL_ERROR"
+_FULL = "DSBENCH_FULL_ERROR"  # set where the user asked for tracebacks
 
 
 def train() -> None:
@@ -36,24 +36,22 @@ def _guard(command: Callable[[], Any]) -> None:
 
     HYDRA_FULL_ERROR=1 shows the traceback instead of the line.
     """
-    full = os.environ.get(_FULL_ERROR) == "1"
-    os.environ[_FULL_ERROR] = "1"  # makes Hydra raise its errors instead of printing them
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        os.environ[_FULL] = "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors instead of printing them
     try:
         code = command()
-    except SystemExit:
-        raise
     except BaseException as error:
-        if full:
+        if isinstance(error, SystemExit) or _FULL in os.environ:
             raise
         code = _report(error)
-    finally:
-        if not full:
-            os.environ.pop(_FULL_ERROR)
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _report(error: BaseException) -> int:
     """Print the one line that `error` comes down to; returns the exit code."""
+    from typer.exceptions import TyperException
+
     if isinstance(error, InputError):
         return _say(f"error: {error}", 2)
     if isinstance(error, Interrupted):
@@ -63,7 +61,7 @@ def _report(error: BaseException) -> int:
     if isinstance(error, TyperException):
         return _say(f"error: {error.format_message()}", 2)
     if type(error).__module__.split(".")[0] in ("hydra", "omegaconf"):
-        from dsbench.config.compose import one_line
+        from dsbench.config.messages import one_line
 
         return _say(f"error: {one_line(error)}", 2)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
@@ -75,18 +73,32 @@ def _say(line: str, code: int) -> int:
     return code
 
 
-def run_hydra(config_name: str) -> None:
-    """Let Hydra compose the configuration and launch the job or jobs."""
+def run_hydra(config_name: str) -> int:
+    """Let Hydra compose the configuration and launch the job or jobs; returns the exit code.
+
+    A job that fails is reported at once and does not keep the others from running.
+    """
     import hydra
 
     from dsbench.config import schema
-    from dsbench.config.compose import conf_dir
+    from dsbench.config.files import conf_dir
+
+    codes = [0]
+
+    def reported(config: Any) -> float | None:
+        try:
+            return job(config)
+        except Exception as error:
+            if _FULL in os.environ:
+                raise
+            codes.append(_report(error))  # Hydra would print a line of its own
+            return None
 
     schema.register()
     with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
-        # Hydra makes a folder for its own files before it calls the job; dsbench keeps records of its own.
-        sys.argv += [f"hydra.run.dir={scratch}", f"hydra.sweep.dir={scratch}", "hydra.sweep.subdir=."]
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(job)()
+        os.environ["DSBENCH_HYDRA_DIR"] = scratch  # where conf/train.yaml has Hydra put its own files
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(reported)()
+    return next((code for code in codes if code), 0)
 
 
 def job(config: Any) -> float | None:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import logging
 import warnings
 
-from rich.console import Console
-from rich.logging import RichHandler
-
 from dsbench import torchvision_ops
 from dsbench.config.compose import Composed
 from dsbench.process import wait_without_spinning
@@ -24,20 +21,20 @@ def run(composed: Composed) -> float | None:
     from dsbench.run.plan import plan
     from dsbench.run.progress import Progress
 
-    console = Console(highlight=False)
-    _quieten(console)
+    _quieten()
     planned = plan(composed)
-    result = execute(planned, Progress(composed.config.progress, console))
+    result = execute(planned, Progress(composed.config.progress))
     return result.get("best_val_acc")
 
 
-def _quieten(console: Console) -> None:
+def _quieten() -> None:
     """dsbench's own messages go to the terminal; Lightning's only to the run's log, unless they are warnings."""
     log = logging.getLogger("dsbench")
     log.setLevel(logging.DEBUG)
     log.propagate = False
     if not log.handlers:
-        handler = RichHandler(logging.INFO, console, show_time=False, show_level=False, show_path=False)
+        handler = logging.StreamHandler()
+        handler.setLevel(logging.INFO)
         log.addHandler(handler)
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).handlers.clear()

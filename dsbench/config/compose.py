@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
-import dsbench
 from dsbench.config import schema
+from dsbench.config.files import conf_dir
+from dsbench.config.messages import nearest, one_line
 from dsbench.errors import InputError
 
 
@@ -31,16 +30,10 @@ class Composed:
     config_dir: str | None = None
 
 
-def conf_dir() -> Path:
-    """The folder of YAML files: inside the package where it is installed, beside it in a checkout."""
-    package = Path(dsbench.__file__).parent
-    return next(path for path in (package / "conf", package.parent / "conf") if path.is_dir())
-
-
 def compose(overrides: Sequence[str], config_dir: str | None = None, config_name: str = "train") -> Composed:
     """The configuration that `overrides` name. Inside a Hydra job, the job's own search path is used.
 
-    `config_dir` is a further folder of YAML files, which win over dsbench's own. Raises InputError.
+    `config_dir` is a further folder of YAML files; of two with one name, dsbench's own wins. Raises InputError.
     """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
@@ -69,6 +62,7 @@ def typed(
     config: DictConfig, choices: Mapping[str, Any], overrides: Sequence[str], config_dir: str | None = None
 ) -> Composed:
     """The typed form of what Hydra composed, without its own `hydra` node. Raises InputError."""
+    _check_keys(config, schema.Config)
     try:
         plain = OmegaConf.to_object(config)
     except OmegaConfBaseException as error:
@@ -78,39 +72,12 @@ def typed(
     return Composed(plain, named, tuple(overrides), config_dir)
 
 
-def one_line(error: BaseException) -> str:
-    """What a Hydra or OmegaConf error says, in one line, with the choices or the nearest key where it knows them."""
-    cause = error.__cause__
-    text = f"{error}\n{cause or ''}"
-    choice = re.search(r"Could not find '([^']+)'\s+Available options in '([^']+)':\s+([\s\S]+?)(?:\n\n|\nConfig|$)", text)
-    if choice:
-        group, options = choice[2], choice[3].split()
-        value = choice[1].removeprefix(f"{group}/")
-        return f"unknown {group} {value!r}; choose one of {', '.join(options)}"
-    key = re.search(r"Key '([^']+)' (?:is not in struct|not in '[^']+')[\s\S]*?full_key: (\S+)", text)
-    if key:
-        return f"unknown key {key[2]!r}{_nearest(key[2])}"
-    group_key = re.search(r"Could not override '([^']+)'", text)
-    if group_key:
-        return f"unknown key {group_key[1]!r}{_nearest(group_key[1])}"
-    value = re.search(r"^(Value .*|.* is unsupported|Incompatible value .*)$[\s\S]*?full_key: (\S+)", text, re.M)
-    if value:
-        return f"{value[2]}: {value[1][0].lower()}{value[1][1:]}"
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return ": ".join(dict.fromkeys(lines[:2])) if lines else type(error).__name__
-
-
-def _nearest(key: str) -> str:
-    from dataclasses import fields, is_dataclass
-
-    def keys(cls: type, prefix: str = "") -> list[str]:
-        out = []
-        for f in fields(cls):
-            out.append(prefix + f.name)
-            factory = f.default_factory
-            if isinstance(factory, type) and is_dataclass(factory):
-                out += keys(factory, f"{prefix}{f.name}.")
-        return out
-
-    close = difflib.get_close_matches(key, keys(schema.Config), n=1)
-    return f"; did you mean {close[0]!r}?" if close else "; see python train.py --help"
+def _check_keys(config: DictConfig, cls: type, prefix: str = "") -> None:
+    """Raise InputError for a key, added with `+`, that no type knows and so nothing would read."""
+    known = {f.name for f in fields(cls)}
+    for key in config:
+        if str(key) not in known:
+            raise InputError(f"unknown key {prefix + str(key)!r}{nearest(prefix + str(key))}")
+        value = config._get_node(key)
+        if isinstance(value, DictConfig) and is_dataclass(value._metadata.object_type):
+            _check_keys(value, value._metadata.object_type, f"{prefix}{key}.")

@@ -35,6 +35,4 @@ def network(composed: Composed) -> Network:
         place={"kernel": config.kernel, **vars(config.slots)},
         block=vars(config.block),
     )
-    return assemble(
-        skeleton, options, config.width, dataset.image_shape, dataset.classes, config.arch.fine_width
-    )
+    return assemble(skeleton, options, config.width, dataset.image_shape, dataset.classes, config.arch.fine_width)

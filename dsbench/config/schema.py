@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
@@ -26,8 +26,8 @@ class ArchConfig:
 
     layers: list[Any] = MISSING
     conv: dict[str, Any] = field(default_factory=dict)
-    depth: Optional[int] = None
-    fine_width: Optional[int] = None
+    depth: int | None = None
+    fine_width: int | None = None
     divisor: int = 1
     init: str = "pytorch"
     activation: str = "relu"
@@ -132,7 +132,7 @@ class ExponentialConfig(ScheduleConfig):
 
 @dataclass
 class EarlyStoppingConfig:
-    monitor: Optional[str] = MISSING
+    monitor: str | None = MISSING
     rule: str = MISSING
     patience: int = MISSING
 
@@ -142,8 +142,8 @@ class TrainConfig:
     max_epochs: int = MISSING
     batch_size: int = MISSING
     label_smoothing: float = MISSING
-    grad_clip_norm: Optional[float] = MISSING
-    test_weights: Optional[str] = MISSING
+    grad_clip_norm: float | None = MISSING
+    test_weights: str | None = MISSING
     checkpoint_minutes: float = MISSING
     early_stopping: EarlyStoppingConfig = field(default_factory=EarlyStoppingConfig)
 
@@ -157,8 +157,8 @@ class LoggerConfig:
 class WandbConfig(LoggerConfig):
     mode: str = MISSING
     project: str = MISSING
-    entity: Optional[str] = MISSING
-    group: Optional[str] = MISSING
+    entity: str | None = MISSING
+    group: str | None = MISSING
     tags: list[str] = MISSING
 
 
@@ -175,11 +175,11 @@ class Config:
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     width: int = MISSING
     kernel: Any = MISSING
-    depth: Optional[int] = MISSING
+    depth: int | None = MISSING
     seed: int = MISSING
     precision: str = MISSING
     device: str = MISSING
-    threads: Optional[int] = MISSING
+    threads: int | None = MISSING
     progress: str = MISSING
     outputs: str = MISSING
     force: bool = MISSING

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from dsbench.errors import InputError
-from dsbench.network import layers as L
 from dsbench.network.blocks import Block, Place, fill
 from dsbench.network.description import Network
 from dsbench.network.elements import Context, ConvElement
 from dsbench.network.fields import build
+from dsbench.network.layers import Layer, Shape
 from dsbench.network.skeleton import Architecture
 
 
@@ -32,7 +32,7 @@ def assemble(
     architecture: Architecture,
     options: Options,
     width: int,
-    input_shape: L.Shape,
+    input_shape: Shape,
     classes: int,
     fine_width: int | None = None,
 ) -> Network:
@@ -46,9 +46,9 @@ def assemble(
     slots = architecture.slots
     if fine_width is not None and not any(slot.element.fine for slot in slots):
         raise InputError(f"arch.fine_width is set, but no conv of arch {architecture.name} is marked fine")
-    places = _per_slot("", options.place, len(slots))
+    places = _per_slot("slots.", options.place, len(slots))
     blocks = _blocks(options, len(slots))
-    out: list[L.Layer] = []
+    out: list[Layer] = []
     shape, index = input_shape, 0
     for placed in architecture.elements:
         element = placed.element
@@ -58,7 +58,7 @@ def assemble(
             if slot:
                 channels = _channels(element, width, fine_width, architecture.divisor)
                 place = _place(element, index, shape, channels, places[index - 1], input_shape)
-                layer: L.Layer = fill(place, blocks[index - 1], architecture.style, shape)
+                layer: Layer = fill(place, blocks[index - 1], architecture.style, shape)
             else:
                 layer = element.layer(Context(shape, classes, architecture.style))
             shape = layer.output_shape(shape)
@@ -75,7 +75,8 @@ def _per_slot(path: str, options: Mapping[str, Any], count: int) -> list[dict[st
     for name, value in options.items():
         values = list(value) if isinstance(value, (list, tuple)) else [value] * count
         if len(values) != count:
-            raise InputError(f"{path}{name} lists {len(values)} values, but the architecture has {count} slots")
+            key = name if name == "kernel" else f"{path}{name}"
+            raise InputError(f"{key} lists {len(values)} values, but the architecture has {count} slots")
         for slot, one in zip(out, values, strict=True):
             if one is not None:
                 slot[name] = one
@@ -96,9 +97,7 @@ def _channels(conv: ConvElement, width: int, fine_width: int | None, divisor: in
     return max(divisor, int(conv.width * width / divisor + 0.5) * divisor)
 
 
-def _place(
-    conv: ConvElement, index: int, shape: L.Shape, channels: int, given: Mapping[str, Any], image: L.Shape
-) -> Place:
+def _place(conv: ConvElement, index: int, shape: Shape, channels: int, given: Mapping[str, Any], image: Shape) -> Place:
     if len(shape) != 3:
         raise InputError(f"a convolution cannot follow an output of shape {shape}")
     settings = {f.name: getattr(conv, f.name) for f in fields(Place) if hasattr(conv, f.name)} | dict(given)

@@ -5,19 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dsbench.errors import InputError
-from dsbench.network.layers import (
-    Activation,
-    BatchNorm,
-    Conv,
-    Gate,
-    GlobalAvgPool,
-    Layer,
-    Linear,
-    Residual,
-    Shape,
-    Slot,
-    shape_after,
-)
+from dsbench.network.containers import Gate, Residual, Slot, shape_after
+from dsbench.network.layers import Activation, BatchNorm, Conv, GlobalAvgPool, Layer, Linear, Shape
 
 KINDS = ("separable", "inverted_residual")
 ORDERS = ("depthwise_first", "pointwise_first")
@@ -107,6 +96,8 @@ def fill(place: Place, block: Block | None, style: Style, shape: Shape) -> Slot:
     only an inverted residual brings its own norms and shortcut and ends without an activation.
     """
     if block is not None and block.kind == "inverted_residual":
+        if place.residual == "project":
+            raise InputError("residual=project does not go with block=inverted_residual, whose shortcut is its own")
         return Slot(place.index, "inverted residual", _inverted_residual(place, block, style, shape))
     body = _plain(place) if block is None else _separable(place, block, style)
     if place.norm:
@@ -187,6 +178,8 @@ def _with_shortcut(body: tuple[Layer, ...], place: Place, style: Style, shape: S
         return (Residual(body),)
     if place.residual == "identity":
         return body
+    if place.padding == "valid" and place.kernel > 1:
+        raise InputError("residual=project needs padding=same: valid padding shrinks the image")
     projection = Conv(place.in_channels, place.out_channels, 1, place.stride, role="shortcut")
     norm = (style.norm(place.out_channels),) if place.norm else ()
     return (Residual(body, (projection, *norm)),)

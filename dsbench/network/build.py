@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import singledispatch
 
 import torch
 from torch import Tensor, nn
 
-from dsbench.network import layers as L
+from dsbench.network.containers import Gate, Residual, Slot
 from dsbench.network.description import Network
+from dsbench.network.layers import (
+    Activation,
+    BatchNorm,
+    Conv,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Layer,
+    Linear,
+    Pool,
+    Shape,
+)
+from dsbench.seeds import derived
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -26,105 +39,114 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 def build(network: Network, seed: int | None = None) -> nn.Sequential:
     """The module of `network`: images (N, C, H, W) to logits (N, classes), weights in channels_last format.
 
-    With `seed` the weights are drawn on the CPU from that seed alone, without touching the global random state, so
-    they are the same on every device. Without, the module is on the meta device: no memory, no random numbers.
+    With `seed` the weights are drawn on the CPU, without touching the global random state. Those of a layer depend on
+    the seed and on its place in the network alone, so families share what they have in common. Without `seed` the
+    module is on the meta device: no memory, no random numbers.
     """
     if seed is None:
         with torch.device("meta"):
             return _sequence(network.layers, network.input_shape)
+    parts: list[nn.Module] = []
+    shape = network.input_shape
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        net = _sequence(network.layers, network.input_shape)
-        if network.init == "glorot":
-            net.apply(_glorot)
-    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for place, layer in enumerate(network.layers):
+            torch.manual_seed(derived(seed, place))
+            part = _parts([layer], shape)
+            if network.init == "glorot":
+                nn.Sequential(*part).apply(_glorot)
+            parts += part
+            shape = layer.output_shape(shape)
+    return nn.Sequential(*_pool_first(parts)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _sequence(layers: Sequence[L.Layer], shape: L.Shape) -> nn.Sequential:
+def _sequence(layers: Sequence[Layer], shape: Shape) -> nn.Sequential:
+    return nn.Sequential(*_pool_first(_parts(layers, shape)))
+
+
+def _parts(layers: Sequence[Layer], shape: Shape) -> list[nn.Module]:
+    """The modules of `layers` in a row, without slots around them."""
     parts = []
-    for layer in _pool_first(list(_dissolve(layers))):
-        parts.append(module(layer, shape))
-        shape = layer.output_shape(shape)
-    return nn.Sequential(*parts)
-
-
-def _dissolve(layers: Sequence[L.Layer]) -> Iterator[L.Layer]:
-    """The same computation without slots around its parts."""
     for layer in layers:
-        if isinstance(layer, L.Slot):
-            yield from _dissolve(layer.body)
-        else:
-            yield layer
+        parts += _parts(layer.body, shape) if isinstance(layer, Slot) else [module(layer, shape)]
+        shape = layer.output_shape(shape)
+    return parts
 
 
-def _pool_first(layers: list[L.Layer]) -> list[L.Layer]:
+def _pool_first(parts: list[nn.Module]) -> list[nn.Module]:
     """ReLU and max-pooling swapped where the one follows the other: exactly equal, with less for ReLU to do."""
-    for i in range(1, len(layers)):
-        first, second = layers[i - 1 : i + 1]
-        if first == L.Activation("relu") and isinstance(second, L.Pool) and second.kind == "max":
-            layers[i - 1 : i + 1] = [second, first]
-    return layers
+    out = list(parts)
+    for i in range(len(out) - 1):
+        if isinstance(out[i], nn.ReLU) and isinstance(out[i + 1], nn.MaxPool2d):
+            out[i], out[i + 1] = out[i + 1], out[i]
+    return out
 
 
 @singledispatch
-def module(layer: L.Layer, shape: L.Shape) -> nn.Module:
+def module(layer: Layer, shape: Shape) -> nn.Module:
     """The torch module of one layer for an input of `shape`."""
     raise TypeError(f"no module for {type(layer).__name__}")
 
 
 @module.register
-def _(layer: L.Conv, shape: L.Shape) -> nn.Module:
+def _(layer: Conv, shape: Shape) -> nn.Module:
     return nn.Conv2d(
         layer.in_channels, layer.out_channels, layer.kernel, layer.stride, layer.padding, 1, layer.groups, layer.bias
     )
 
 
 @module.register
-def _(layer: L.Linear, shape: L.Shape) -> nn.Module:
+def _(layer: Linear, shape: Shape) -> nn.Module:
     return nn.Linear(layer.in_features, layer.out_features, layer.bias)
 
 
 @module.register
-def _(layer: L.BatchNorm, shape: L.Shape) -> nn.Module:
+def _(layer: BatchNorm, shape: Shape) -> nn.Module:
     norm = (nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d)(layer.channels, layer.eps, layer.momentum)
     norm.num_batches_tracked = None  # only read when momentum is None; counting costs an operation a step
     return norm
 
 
 @module.register
-def _(layer: L.Activation, shape: L.Shape) -> nn.Module:
-    kind = ACTIVATIONS[layer.kind]
-    return kind(inplace=True) if kind in (nn.ReLU, nn.ReLU6) else kind()
+def _(layer: Activation, shape: Shape) -> nn.Module:
+    return ACTIVATIONS[layer.kind]()
 
 
 @module.register
-def _(layer: L.Pool, shape: L.Shape) -> nn.Module:
+def _(layer: Pool, shape: Shape) -> nn.Module:
     return (nn.MaxPool2d if layer.kind == "max" else nn.AvgPool2d)(layer.size, layer.stride)
 
 
 @module.register
-def _(layer: L.GlobalAvgPool, shape: L.Shape) -> nn.Module:
-    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+def _(layer: GlobalAvgPool, shape: Shape) -> nn.Module:
+    return Mean()
 
 
 @module.register
-def _(layer: L.Flatten, shape: L.Shape) -> nn.Module:
+def _(layer: Flatten, shape: Shape) -> nn.Module:
     return nn.Flatten()
 
 
 @module.register
-def _(layer: L.Dropout, shape: L.Shape) -> nn.Module:
+def _(layer: Dropout, shape: Shape) -> nn.Module:
     return (nn.Dropout2d if layer.channelwise else nn.Dropout)(layer.p)
 
 
 @module.register
-def _(layer: L.Residual, shape: L.Shape) -> nn.Module:
+def _(layer: Residual, shape: Shape) -> nn.Module:
     return Sum(_sequence(layer.body, shape), _sequence(layer.shortcut, shape))
 
 
 @module.register
-def _(layer: L.Gate, shape: L.Shape) -> nn.Module:
+def _(layer: Gate, shape: Shape) -> nn.Module:
     return Scale(_sequence(layer.body, shape))
+
+
+class Mean(nn.Module):
+    """The mean over height and width; unlike adaptive pooling it is deterministic on every device."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C)."""
+        return x.mean((2, 3))
 
 
 class Sum(nn.Module):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from dsbench.network.layers import Conv, Layer, Linear, Residual, Shape, Slot, Step, walk
+from dsbench.network.containers import Residual, Slot, Step, walk
+from dsbench.network.layers import Conv, Layer, Linear, Shape
 
 # Pixels.
 BROAD, SLIM, LINE = 122, 26, 15  # a column with horizontal text, at least; one with a line downwards; a line's height

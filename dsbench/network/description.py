@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 
 from dsbench.errors import InputError
-from dsbench.network.layers import Layer, Shape, Slot, Step, walk
+from dsbench.network.containers import Slot, Step, walk
+from dsbench.network.layers import Layer, Shape
 
 INITS = ("pytorch", "glorot")
 
@@ -41,6 +42,11 @@ class Network:
     def steps(self) -> tuple[Step, ...]:
         """Every leaf in order of computation, with its input and output shape."""
         return tuple(walk(self.layers, self.input_shape))
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """The slots, in order."""
+        return tuple(layer for layer in self.layers if isinstance(layer, Slot))
 
     def identity(self) -> dict[str, object]:
         """What decides the function that is trained, as plain data: equal networks have equal identities.

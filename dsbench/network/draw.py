@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 from dsbench.network import svg
 from dsbench.network.columns import BROAD, LINE, Column, convs, inside
+from dsbench.network.containers import Gate, Residual, Slot
 from dsbench.network.cost import cost
 from dsbench.network.description import Network
-from dsbench.network.layers import Conv, Gate, Linear, Residual, Slot
+from dsbench.network.layers import Conv, Linear
 
 # Okabe and Ito's blue, orange and yellow: apart for colour-blind readers, and in lightness when printed in grey.
 FILLS = {"plain": "#0072b2", "separable": "#e69f00", "inverted residual": "#f0e442"}

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from dsbench.errors import InputError
-from dsbench.network import layers as L
 from dsbench.network.blocks import Style
+from dsbench.network.layers import Activation, Dropout, Flatten, GlobalAvgPool, Layer, Linear, Pool, Shape
 
 
 @dataclass(frozen=True)
 class Context:
     """What an element needs to become a layer: the shape that arrives, the classes, the architecture's style."""
 
-    shape: L.Shape
+    shape: Shape
     classes: int
     style: Style
 
@@ -60,9 +60,9 @@ class MaxPoolElement:
     stride: int | None = None
     kind: ClassVar[str] = "max"
 
-    def layer(self, context: Context) -> L.Layer:
+    def layer(self, context: Context) -> Layer:
         """The pooling layer."""
-        return L.Pool(self.kind, self.size, self.stride or self.size)
+        return Pool(self.kind, self.size, self.stride or self.size)
 
 
 @dataclass(frozen=True)
@@ -76,25 +76,25 @@ class AvgPoolElement(MaxPoolElement):
 class GlobalAvgPoolElement:
     """Image to one mean a channel."""
 
-    def layer(self, context: Context) -> L.Layer:
+    def layer(self, context: Context) -> Layer:
         """The pooling layer."""
-        return L.GlobalAvgPool()
+        return GlobalAvgPool()
 
 
 @dataclass(frozen=True)
 class FlattenElement:
     """Image to vector."""
 
-    def layer(self, context: Context) -> L.Layer:
+    def layer(self, context: Context) -> Layer:
         """The flatten layer."""
-        return L.Flatten()
+        return Flatten()
 
 
 @dataclass(frozen=True)
 class NormElement:
     """Batch normalisation over whatever channels or features arrive."""
 
-    def layer(self, context: Context) -> L.Layer:
+    def layer(self, context: Context) -> Layer:
         """The norm, in the architecture's style."""
         return context.style.norm(context.shape[0])
 
@@ -105,9 +105,9 @@ class ActivationElement:
 
     kind: str | None = None
 
-    def layer(self, context: Context) -> L.Layer:
+    def layer(self, context: Context) -> Layer:
         """The activation."""
-        return L.Activation(self.kind or context.style.activation)
+        return Activation(self.kind or context.style.activation)
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,9 @@ class DropoutElement:
     p: float
     channelwise: bool = False
 
-    def layer(self, context: Context) -> L.Layer:
+    def layer(self, context: Context) -> Layer:
         """The dropout layer."""
-        return L.Dropout(self.p, self.channelwise)
+        return Dropout(self.p, self.channelwise)
 
 
 @dataclass(frozen=True)
@@ -129,14 +129,14 @@ class LinearElement:
     features: int | str
     bias: bool = True
 
-    def layer(self, context: Context) -> L.Layer:
+    def layer(self, context: Context) -> Layer:
         """The linear layer; InputError where an image arrives or `features` is no number."""
         if len(context.shape) != 1:
             raise InputError("linear needs flatten or global_avg_pool before it")
         features = context.classes if self.features == "classes" else self.features
         if not isinstance(features, int) or features < 1:
             raise InputError(f"features {self.features!r} is not a positive integer or the word classes")
-        return L.Linear(context.shape[0], features, self.bias)
+        return Linear(context.shape[0], features, self.bias)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from dsbench.training.checkpoint import recorded
 from dsbench.training.fit import Outcome, fit
 from dsbench.training.history import Epoch, best_epoch
 
-
 FINAL = ("done", "diverged", "collapsed")  # statuses that are results; a run with another one is trained again
 log = logging.getLogger("dsbench")
 
@@ -39,7 +38,7 @@ def execute(plan: Plan, progress: Progress) -> dict[str, Any]:
         if plan.config.force:
             folder.clear()
         elif result is not None and result["status"] in FINAL:
-            progress.recorded(result)
+            progress.recorded(plan, result)
             return result
         with _log_file(folder), interruptible():
             return _train(plan, folder, progress, 1 if result is None or plan.config.force else result["attempts"] + 1)
@@ -135,8 +134,10 @@ def _card(plan: Plan, result: dict[str, Any]) -> Card:
     tags = (known["model"], known["data"], known["arch"], *([plan.label.study] if plan.label.study else []))
     config = OmegaConf.to_container(OmegaConf.structured(plan.config))
     assert isinstance(config, dict)
-    everything = {str(key): value for key, value in config.items()} | {f"run/{k}": v for k, v in result.items()}
-    return Card(known["run_id"], f"{title} s{known['seed']}", str(plan.label) or cell, tuple(dict.fromkeys(tags)), everything)
+    everything = {str(key): value for key, value in config.items()} | {"run": result}
+    return Card(
+        known["run_id"], f"{title} s{known['seed']}", str(plan.label) or cell, tuple(dict.fromkeys(tags)), everything
+    )
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 import dsbench
@@ -15,13 +15,7 @@ PACKAGES = ("dsbench", "torch", "torchvision", "pytorch-lightning", "torchmetric
 
 def versions() -> dict[str, str]:
     """The versions of Python and of the packages that can change a result."""
-    out = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            out[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return out
+    return {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
 
 
 def git_sha() -> str | None:

@@ -10,6 +10,9 @@ from typing import Any
 from dsbench.config.schema import Config
 from dsbench.network.description import Network
 
+# Keys of the configuration that decide nothing about the result.
+OUTSIDE = ("device", "threads", "outputs", "progress", "force", "logger", "data.root", "train.checkpoint_minutes")
+
 
 def identity(config: Config, network: Network, data_sha256: str, precision: str) -> dict[str, Any]:
     """All that decides the result of a run, and nothing else, as plain data.

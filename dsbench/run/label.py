@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dsbench.config.compose import Composed, compose
+from dsbench.run.identity import OUTSIDE
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,18 @@ def label(composed: Composed, identity: Callable[[Composed], dict[str, Any]]) ->
     pristine = replace(pristine, config=replace(pristine.config, seed=composed.config.seed))
     if identity(composed) == identity(pristine):
         return Label(experiment)
-    differing = _differing(asdict(composed.config), asdict(pristine.config))
+    differing = [
+        leaf
+        for leaf in _differing(asdict(composed.config), asdict(pristine.config))
+        if not any(_within(leaf, key) for key in OUTSIDE)
+    ]
     keys = [override.split("=")[0].lstrip("+~") for override in composed.overrides]
-    named = [key for key in keys if any(leaf == key or leaf.startswith(f"{key}.") for leaf in differing)]
+    named = [key for key in keys if any(_within(leaf, key) for leaf in differing)]
     return Label(experiment, tuple(named or differing))
+
+
+def _within(leaf: str, key: str) -> bool:
+    return leaf == key or leaf.startswith(f"{key}.")
 
 
 def _differing(one: dict[str, Any], other: dict[str, Any], prefix: str = "") -> list[str]:

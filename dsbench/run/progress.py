@@ -23,11 +23,17 @@ if TYPE_CHECKING:
 _REFRESH_SECONDS = 0.2
 
 
+def terminal() -> Console:
+    """Standard output: a terminal as wide as it is, a file or pipe without line breaks."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=200)
+
+
 class Progress:
     """One run's view. `mode` is bar, lines, none, or auto: a bar in a terminal, else lines."""
 
     def __init__(self, mode: str, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False)
+        self.console = console or terminal()
         self.mode = ("bar" if self.console.is_terminal else "lines") if mode == "auto" else mode
         self._rich: RichProgress | None = None
 
@@ -71,9 +77,10 @@ class Progress:
                 f"{row['epoch_seconds']:.1f} s  {row['images_per_second']:,.0f} images/s"
             )
 
-    def recorded(self, result: dict[str, Any]) -> None:
-        """Say that there is nothing to train."""
-        self._print(f"already recorded (finished {result['finished']}); force=true trains anew")
+    def recorded(self, plan: Plan, result: dict[str, Any]) -> None:
+        """The result of a run that is trained already."""
+        self._print(f"run {plan.run_id} is recorded already (finished {result['finished']}); force=true trains anew")
+        self.finished(plan, result)
 
     def finished(self, plan: Plan, result: dict[str, Any]) -> None:
         """The result, where it is, and how to look at it."""
@@ -89,7 +96,9 @@ class Progress:
         if plan.config.logger.name == "wandb":
             rows["look"] = f"wandb leet {shlex.quote(_relative(plan.folder.path.parent.parent / 'wandb'))}"
         elif plan.config.logger.name == "tensorboard":
-            rows["look"] = f"tensorboard --logdir {shlex.quote(_relative(plan.folder.path.parent.parent / 'tensorboard'))}"
+            rows["look"] = (
+                f"tensorboard --logdir {shlex.quote(_relative(plan.folder.path.parent.parent / 'tensorboard'))}"
+            )
         for name, value in rows.items():
             table.add_row(f"[bold]{name}[/bold]", value)
         self._print(table)

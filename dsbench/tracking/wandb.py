@@ -85,7 +85,7 @@ class WandbTracker:
         """Log one epoch; one that an online run has already is left as it is."""
         if row["epoch"] > self.run.step or not self.run.resumed:
             metrics = {name: row[key] for key, (name, _) in _METRICS.items()}  # type: ignore[literal-required]
-            self.run.log({"epoch": row["epoch"], **metrics}, step=row["epoch"])
+            self.run.log({"epoch": row["epoch"], **metrics}, step=row["epoch"], commit=True)
 
     def finish(self, summary: dict[str, Any], confusion: list[list[int]] | None, failed: bool) -> None:
         """Set the summary, plot the confusion matrix, and finish the run."""

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from dsbench.config.schema import AugmentConfig
+from dsbench.seeds import derived
 from dsbench.training.preprocess import Draws, Scale, crop_and_mirror, cut_out
 
-ORDER, DROPOUT = range(2)
-
-
-def stream(seed: int, epoch: int, purpose: int) -> int:
-    """A seed for one purpose (ORDER, DROPOUT) of one epoch of one run, unrelated to all others."""
-    return int(np.random.SeedSequence((seed, epoch, purpose)).generate_state(1, np.uint64)[0] >> 1)
+ORDER, DROPOUT = range(2)  # what a seed is derived for, within an epoch
 
 
 class Batches:
@@ -65,7 +60,7 @@ class Batches:
         """This epoch's rows in order and its random numbers, drawn on the CPU so that every device agrees."""
         if self.seed is None:
             return self.rows, Draws()
-        generator = torch.Generator().manual_seed(stream(self.seed, self.epoch, ORDER))
+        generator = torch.Generator().manual_seed(derived(self.seed, self.epoch, ORDER))
         order = torch.randperm(len(self.rows), generator=generator).to(self.rows.device)
         if self.augment is None:
             return self.rows[order], Draws()

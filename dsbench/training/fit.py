@@ -10,9 +10,9 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from dsbench.config.schema import Config, EarlyStoppingConfig
-from dsbench.process import keep_freed_memory
 from dsbench.network.build import build
 from dsbench.network.description import Network
+from dsbench.process import keep_freed_memory
 from dsbench.training.checkpoint import Checkpoints
 from dsbench.training.datamodule import ImageData
 from dsbench.training.device import LIGHTNING_PRECISION, Compute

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TypedDict
 
 from dsbench.config.schema import EarlyStoppingConfig
@@ -52,7 +53,7 @@ def should_stop(history: Sequence[Epoch], rule: EarlyStoppingConfig) -> bool:
     if rule.rule == "no_improvement":
         return len(values) - 1 - values.index(max(values)) >= rule.patience
     recent = values[-rule.patience - 1 :]
-    return len(recent) > rule.patience and all(new < old for old, new in zip(recent, recent[1:], strict=False))
+    return len(recent) > rule.patience and all(new < old for old, new in pairwise(recent))
 
 
 def diverged(history: Sequence[Epoch]) -> bool:

@@ -13,7 +13,8 @@ from torch.nn.functional import cross_entropy
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from dsbench.config.schema import OptimizerConfig, ScheduleConfig
-from dsbench.training.batches import DROPOUT, Batches, stream
+from dsbench.seeds import derived
+from dsbench.training.batches import DROPOUT, Batches
 from dsbench.training.history import Epoch
 from dsbench.training.optimizers import optimizer
 from dsbench.training.schedules import factor
@@ -104,7 +105,7 @@ class Classifier(LightningModule):
     def on_train_epoch_start(self) -> None:
         """Make dropout, and the order of images, functions of seed and epoch, so that a resumed epoch repeats them."""
         self._batches.epoch = self.current_epoch
-        torch.manual_seed(stream(self.seed, self.current_epoch, DROPOUT))
+        torch.manual_seed(derived(self.seed, self.current_epoch, DROPOUT))
         self._train, self._seconds_before = Tally(self.classes), 0.0
         if self._resumed is not None:
             self._continue(self._resumed)
@@ -116,9 +117,7 @@ class Classifier(LightningModule):
         images, labels = batch
         total = len(self._batches) * self.recipe.max_epochs
         done = self.current_epoch * len(self._batches) + batch_idx
-        self._lr = self.recipe.optimizer.lr * factor(
-            self.recipe.schedule, done / max(1, total - 1), self.current_epoch
-        )
+        self._lr = self.recipe.optimizer.lr * factor(self.recipe.schedule, done / max(1, total - 1), self.current_epoch)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = self._lr
         logits = self.network(images).float()

@@ -38,11 +38,11 @@ def check(schedule: ScheduleConfig) -> None:
         if not 0 <= getattr(schedule, name, 0.0) <= 1:
             raise InputError(f"schedule.{name} {getattr(schedule, name)} is not between 0 and 1")
     if not 0 <= getattr(schedule, "warmup", 0.0) < 1:
-        raise InputError(f"schedule.warmup {getattr(schedule, 'warmup')} is not a share from 0 up to, not including, 1")
+        raise InputError(f"schedule.warmup {schedule.warmup} is not a share from 0 up to, not including, 1")
     if getattr(schedule, "gamma", 1.0) <= 0:
-        raise InputError(f"schedule.gamma {getattr(schedule, 'gamma')} is not positive")
+        raise InputError(f"schedule.gamma {schedule.gamma} is not positive")
     if not all(0 < milestone < 1 for milestone in getattr(schedule, "milestones", [])):
-        raise InputError(f"schedule.milestones {getattr(schedule, 'milestones')} are not shares between 0 and 1")
+        raise InputError(f"schedule.milestones {schedule.milestones} are not shares between 0 and 1")
 
 
 def _ramp(start: float, end: float, progress: float) -> float:

@@ -10,6 +10,7 @@ from torch import nn
 from dsbench.network.build import build
 from dsbench.network.description import Network
 from dsbench.network.layers import Activation, BatchNorm, Conv, GlobalAvgPool, Linear, Pool
+from dsbench.seeds import derived
 
 ARCHS = (
     "plain",
@@ -67,12 +68,16 @@ def test_building_leaves_the_global_random_state_alone(seed: int | None, named: 
 
 def test_pytorch_init_is_that_of_the_same_modules_made_by_hand(named: Callable[[str], Network]) -> None:
     net = named("model=cnn width=4")
-    torch.manual_seed(5)
-    first = nn.Conv2d(1, 4, 3, padding=1, bias=False)
+    torch.manual_seed(derived(5, 1))
     second = nn.Conv2d(4, 4, 3, padding=1, bias=False)
     built = [part for part in build(net, seed=5).modules() if isinstance(part, nn.Conv2d)]
-    assert torch.equal(built[0].weight, first.weight)
     assert torch.equal(built[1].weight, second.weight)
+
+
+def test_families_start_from_the_same_head_at_one_seed(named: Callable[[str], Network]) -> None:
+    heads = [build(named(f"model={family} width=4"), seed=5)[-1].weight for family in ("cnn", "dwsep", "hybrid")]
+    assert torch.equal(heads[0], heads[1])
+    assert torch.equal(heads[0], heads[2])
 
 
 def test_glorot_weights_are_uniform_within_the_bound_and_biases_are_zero(named: Callable[[str], Network]) -> None:

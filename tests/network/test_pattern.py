@@ -7,8 +7,9 @@ import pytest
 from dsbench.config.compose import compose
 from dsbench.config.network import network
 from dsbench.errors import InputError
+from dsbench.network.containers import Slot
 from dsbench.network.description import Network
-from dsbench.network.layers import Conv, Slot
+from dsbench.network.layers import Conv
 
 
 def separable(net: Network) -> str:

@@ -1,0 +1,63 @@
+"""The one line that an error of Hydra or OmegaConf comes down to."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import fields, is_dataclass
+
+from dsbench.config import schema
+from dsbench.config.files import options
+
+
+def one_line(error: BaseException) -> str:
+    """What `error` says, in one line, with the choices or the nearest key where these help."""
+    text = f"{error}\n{error.__cause__ or ''}"
+    for pattern, say in _MESSAGES:
+        match = re.search(pattern, text, re.MULTILINE)
+        if match:
+            return say(match)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return ": ".join(dict.fromkeys(lines[:2])) if lines else type(error).__name__
+
+
+def nearest(key: str) -> str:
+    """What to add to a message about an unknown key."""
+    close = difflib.get_close_matches(key, _keys(schema.Config), n=1)
+    return f"; did you mean {close[0]!r}?" if close else "; see python train.py --help"
+
+
+def _choice(match: re.Match[str]) -> str:
+    group = match[2] or match[1].split("/")[0]
+    value = match[1].removeprefix(f"{group}/")
+    choices = match[3].split() if match[3] else options(group)
+    if group.split("/")[0] == "experiment":  # Hydra lists one folder, but experiments lie in one a study
+        group, value, choices = "experiment", match[1].removeprefix("experiment/"), options("experiment")
+    return f"unknown {group} {value!r}; choose one of {', '.join(choices)}"
+
+
+def _unknown(match: re.Match[str]) -> str:
+    return f"unknown key {match[1]!r}{nearest(match[1])}"
+
+
+def _value(match: re.Match[str]) -> str:
+    return f"{match[2]}: {match[1][0].lower()}{match[1][1:]}"
+
+
+_MESSAGES = (
+    (r"Could not find '([^']+)'(?:\s+Available options in '([^']+)':((?:\n\t\S+)+))?", _choice),
+    (r"Key '[^']+' (?:is not in struct|not in '[^']+')[\s\S]*?full_key: (\S+)", _unknown),
+    (r"Could not override '([^']+)'", _unknown),
+    (r"^(Value .*|.* is unsupported|.* is not a .*|Incompatible value .*)$[\s\S]*?full_key: (\S+)", _value),
+)
+
+
+def _keys(cls: type, prefix: str = "") -> list[str]:
+    """Every key of the configuration, those of the chosen optimiser, schedule and logger included."""
+    out = []
+    for f in fields(cls):
+        out.append(prefix + f.name)
+        for node in (f.default_factory, *schema.SCHEMAS.get(f"schema/{f.name}", {}).values()):
+            if isinstance(node, type) and is_dataclass(node):
+                out += _keys(node, f"{prefix}{f.name}.")
+    return out
