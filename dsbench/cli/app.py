@@ -13,7 +13,6 @@ from dsbench.cli.cost import cost
 
 app = typer.Typer(
     help="When is a depthwise-separable convolution lighter, faster and better than a conventional one?",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
 )

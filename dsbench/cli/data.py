@@ -10,7 +10,7 @@ import typer
 from dsbench.data import sets
 from dsbench.data.request import Report
 
-app = typer.Typer(help="Fetch image sets ahead of time, and show what is there.", no_args_is_help=True)
+app = typer.Typer(help="Fetch image sets ahead of time, and show what is there.")
 
 Root = Annotated[Path, typer.Option(envvar="DSBENCH_DATA", help="Folder that holds the sets.", show_default=True)]
 DEFAULT_ROOT = Path("data")

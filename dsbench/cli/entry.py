@@ -28,6 +28,8 @@ def dsbench() -> None:
     """The `dsbench` command."""
     from dsbench.cli.app import app
 
+    if len(sys.argv) == 1:
+        sys.argv.append("--help")
     _guard(lambda: app(standalone_mode=False))
 
 
@@ -76,7 +78,8 @@ def _say(line: str, code: int) -> int:
 def run_hydra(config_name: str) -> int:
     """Let Hydra compose the configuration and launch the job or jobs; returns the exit code.
 
-    A job that fails is reported at once and does not keep the others from running.
+    A job that fails is reported at once and does not keep the others from running; after several, a table of their
+    results is printed.
     """
     import hydra
 
@@ -84,25 +87,32 @@ def run_hydra(config_name: str) -> int:
     from dsbench.config.files import conf_dir
 
     codes = [0]
+    results: list[dict[str, Any]] = []
 
     def reported(config: Any) -> float | None:
         try:
-            return job(config)
+            results.append(job(config))
         except Exception as error:
             if _FULL in os.environ:
                 raise
             codes.append(_report(error))  # Hydra would print a line of its own
             return None
+        return results[-1].get("best_val_acc")  # what a sweeper that searches goes by
 
     schema.register()
     with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
         os.environ["DSBENCH_HYDRA_DIR"] = scratch  # where conf/train.yaml has Hydra put its own files
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(reported)()
+    if len(results) > 1:
+        from dsbench.run.progress import terminal
+        from dsbench.run.table import comparison
+
+        terminal().print(comparison(results))
     return next((code for code in codes if code), 0)
 
 
-def job(config: Any) -> float | None:
-    """One run, inside Hydra: returns its best validation accuracy, for sweepers that search."""
+def job(config: Any) -> dict[str, Any]:
+    """One run, inside Hydra: returns its record."""
     from hydra.core.hydra_config import HydraConfig
 
     from dsbench.cli.run import run

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import warnings
+from typing import Any
 
 from dsbench import torchvision_ops
 from dsbench.config.compose import Composed
 from dsbench.process import wait_without_spinning
 
 
-def run(composed: Composed) -> float | None:
-    """Train and test what `composed` says; returns the best validation accuracy, None where there is none.
+def run(composed: Composed) -> dict[str, Any]:
+    """Train and test what `composed` says; returns the record as in result.json.
 
     Raises InputError before anything is written where the configuration or the data are wrong.
     """
@@ -22,9 +23,7 @@ def run(composed: Composed) -> float | None:
     from dsbench.run.progress import Progress
 
     _quieten()
-    planned = plan(composed)
-    result = execute(planned, Progress(composed.config.progress))
-    return result.get("best_val_acc")
+    return execute(plan(composed), Progress(composed.config.progress))
 
 
 def _quieten() -> None:

@@ -75,9 +75,9 @@ def typed(
 def _check_keys(config: DictConfig, cls: type, prefix: str = "") -> None:
     """Raise InputError for a key, added with `+`, that no type knows and so nothing would read."""
     known = {f.name for f in fields(cls)}
-    for key in config:
-        if str(key) not in known:
-            raise InputError(f"unknown key {prefix + str(key)!r}{nearest(prefix + str(key))}")
+    for key in map(str, config):
+        if key not in known:
+            raise InputError(f"unknown key {prefix + key!r}{nearest(prefix + key)}")
         value = config._get_node(key)
         if isinstance(value, DictConfig) and is_dataclass(value._metadata.object_type):
             _check_keys(value, value._metadata.object_type, f"{prefix}{key}.")

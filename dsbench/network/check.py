@@ -33,7 +33,7 @@ def count(network: Network) -> Counted:
         # fvcore imports torchvision and uses torch.jit, which torch now calls deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
         import torch
-        from fvcore.nn import FlopCountAnalysis  # type: ignore[import-untyped]
+        from fvcore.nn import FlopCountAnalysis
 
         from dsbench.network.build import build
 

@@ -37,7 +37,7 @@ def _types(cls: type) -> dict[str, tuple[type, ...]]:
     """The types that each field of `cls` takes, generics reduced to their origin."""
     hints = get_type_hints(cls)
     out = {}
-    for f in fields(cls):  # type: ignore[arg-type]
+    for f in fields(cls):
         hint = hints[f.name]
         members = get_args(hint) if isinstance(hint, UnionType) else (hint,)
         out[f.name] = tuple(get_origin(member) or member for member in members)

@@ -34,15 +34,16 @@ def factor(schedule: ScheduleConfig, progress: float, epoch: int) -> float:
 
 def check(schedule: ScheduleConfig) -> None:
     """Raise InputError where a value of `schedule` makes no sense."""
+    given = vars(schedule)
     for name in ("start_factor", "end_factor"):
-        if not 0 <= getattr(schedule, name, 0.0) <= 1:
-            raise InputError(f"schedule.{name} {getattr(schedule, name)} is not between 0 and 1")
-    if not 0 <= getattr(schedule, "warmup", 0.0) < 1:
-        raise InputError(f"schedule.warmup {schedule.warmup} is not a share from 0 up to, not including, 1")
-    if getattr(schedule, "gamma", 1.0) <= 0:
-        raise InputError(f"schedule.gamma {schedule.gamma} is not positive")
-    if not all(0 < milestone < 1 for milestone in getattr(schedule, "milestones", [])):
-        raise InputError(f"schedule.milestones {schedule.milestones} are not shares between 0 and 1")
+        if not 0 <= given.get(name, 0) <= 1:
+            raise InputError(f"schedule.{name} {given[name]} is not between 0 and 1")
+    if not 0 <= given.get("warmup", 0) < 1:
+        raise InputError(f"schedule.warmup {given['warmup']} is not a share from 0 up to, not including, 1")
+    if given.get("gamma", 1) <= 0:
+        raise InputError(f"schedule.gamma {given['gamma']} is not positive")
+    if not all(0 < milestone < 1 for milestone in given.get("milestones", [])):
+        raise InputError(f"schedule.milestones {given['milestones']} are not shares between 0 and 1")
 
 
 def _ramp(start: float, end: float, progress: float) -> float:
