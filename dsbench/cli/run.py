@@ -18,16 +18,19 @@ def run(composed: Composed) -> dict[str, Any]:
     """
     wait_without_spinning()  # before torch is imported
     torchvision_ops.ensure()  # before Lightning imports torchvision
-    from dsbench.run.execute import execute
     from dsbench.run.plan import plan
+
+    _log_to_terminal()
+    planned = plan(composed)
+    from dsbench.run.execute import execute  # Lightning takes two seconds to import, an error should not
     from dsbench.run.progress import Progress
 
-    _quieten()
-    return execute(plan(composed), Progress(composed.config.progress))
+    _quieten_lightning()
+    return execute(planned, Progress(composed.config.progress))
 
 
-def _quieten() -> None:
-    """dsbench's own messages go to the terminal; Lightning's only to the run's log, unless they are warnings."""
+def _log_to_terminal() -> None:
+    """dsbench's own messages go to standard error, without ornament."""
     log = logging.getLogger("dsbench")
     log.setLevel(logging.DEBUG)
     log.propagate = False
@@ -35,6 +38,10 @@ def _quieten() -> None:
         handler = logging.StreamHandler()
         handler.setLevel(logging.INFO)
         log.addHandler(handler)
+
+
+def _quieten_lightning() -> None:
+    """Lightning's messages go to the run's log alone; importing it installs handlers, so this comes after."""
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = False

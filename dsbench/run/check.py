@@ -43,9 +43,9 @@ def _check_train(config: Config) -> None:
         raise InputError(f"train.batch_size {train.batch_size} is larger than the {size} images to train on")
     if not 0 <= train.label_smoothing < 1:
         raise InputError(f"train.label_smoothing {train.label_smoothing} is not from 0 up to, not including, 1")
-    if train.grad_clip_norm is not None and train.grad_clip_norm <= 0:
+    if train.grad_clip_norm is not None and not train.grad_clip_norm > 0:
         raise InputError(f"train.grad_clip_norm {train.grad_clip_norm} is not positive; null means no clipping")
-    if train.checkpoint_minutes <= 0:
+    if not train.checkpoint_minutes > 0:
         raise InputError(f"train.checkpoint_minutes {train.checkpoint_minutes} is not positive")
     if train.test_weights == "best" and config.data.split == "study":
         raise InputError("train.test_weights=best would choose on the test images under data.split=study; take last")

@@ -16,7 +16,7 @@ from dsbench.run.folder import RunFolder
 from dsbench.run.plan import Plan
 from dsbench.run.progress import Progress
 from dsbench.run.signals import Interrupted, interruptible
-from dsbench.tracking.tracker import Card, Tracker, open_tracker
+from dsbench.tracking.tracker import Card, Nothing, Tracker, open_tracker
 from dsbench.training.checkpoint import recorded
 from dsbench.training.fit import Outcome, fit
 from dsbench.training.history import Epoch, best_epoch
@@ -41,28 +41,29 @@ def execute(plan: Plan, progress: Progress) -> dict[str, Any]:
             progress.recorded(plan, result)
             return result
         with _log_file(folder), interruptible():
-            return _train(plan, folder, progress, 1 if result is None or plan.config.force else result["attempts"] + 1)
+            return _train(plan, folder, progress, {} if result is None or plan.config.force else result)
 
 
-def _train(plan: Plan, folder: RunFolder, progress: Progress, attempt: int) -> dict[str, Any]:
-    known = plan.facts()
+def _train(plan: Plan, folder: RunFolder, progress: Progress, earlier: dict[str, Any]) -> dict[str, Any]:
+    """Train and test; `earlier` is the record of the attempt that this one continues, empty for a first one."""
     history = recorded(folder.last)
     result = {
-        **known,
+        **plan.facts(),
         "status": "running",
-        "attempts": attempt,
+        "attempts": earlier.get("attempts", 0) + 1,
         "versions": facts.versions(),
         "git_sha": facts.git_sha(),
-        "started": facts.now(),
+        "started": earlier.get("started", facts.now()),
         "finished": None,
     }
     folder.config_file.write_text(OmegaConf.to_yaml(OmegaConf.structured(plan.config)), encoding="utf-8")
     folder.write_result(result)
     folder.write_history(history)
     progress.started(plan, history)
-    tracker = open_tracker(plan.config, folder.path.parent.parent, _card(plan, result), history)
+    tracker: Tracker = Nothing()
     outcome: Outcome | None = None
     try:
+        tracker = open_tracker(plan.config, folder.path.parent.parent, _card(plan, result), history)
         outcome = _fit(plan, folder, progress, tracker)
         result |= _measured(outcome) | {"status": outcome.status}
     except BaseException as error:
@@ -72,8 +73,10 @@ def _train(plan: Plan, folder: RunFolder, progress: Progress, attempt: int) -> d
         raise
     finally:
         result["finished"] = facts.now()
-        folder.write_result(result)
-        tracker.finish(_summary(result), outcome.confusion if outcome else None, failed=outcome is None)
+        try:
+            folder.write_result(result)
+        finally:
+            tracker.finish(_summary(result), outcome.confusion if outcome else None, failed=outcome is None)
     progress.finished(plan, result)
     return result
 

@@ -11,7 +11,18 @@ from dsbench.config.schema import Config
 from dsbench.network.description import Network
 
 # Keys of the configuration that decide nothing about the result.
-OUTSIDE = ("device", "threads", "outputs", "progress", "force", "logger", "data.root", "train.checkpoint_minutes")
+OUTSIDE = (
+    "device",
+    "threads",
+    "outputs",
+    "progress",
+    "force",
+    "logger",
+    "data.root",
+    "data.verify",
+    "data.epochs",
+    "train.checkpoint_minutes",
+)
 
 
 def identity(config: Config, network: Network, data_sha256: str, precision: str) -> dict[str, Any]:

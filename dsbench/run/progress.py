@@ -112,7 +112,7 @@ class _Bar(Callback):
 
     def __init__(self, progress: RichProgress, max_epochs: int) -> None:
         self.progress, self.max_epochs = progress, max_epochs
-        self.task = progress.add_task("epoch", total=None)
+        self.task = progress.add_task("starting", total=None)
         self._shown = 0.0
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

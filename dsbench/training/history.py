@@ -57,8 +57,8 @@ def should_stop(history: Sequence[Epoch], rule: EarlyStoppingConfig) -> bool:
 
 
 def diverged(history: Sequence[Epoch]) -> bool:
-    """Whether the last epoch's loss is no longer a finite number."""
-    return bool(history) and not math.isfinite(history[-1]["train_loss"])
+    """Whether a loss of the last epoch, in training or validation, is no longer a finite number."""
+    return bool(history) and not all(math.isfinite(history[-1][loss]) for loss in ("train_loss", "val_loss"))
 
 
 def collapsed(history: Sequence[Epoch], majority_share: float) -> bool:

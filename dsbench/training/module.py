@@ -135,8 +135,8 @@ class Classifier(LightningModule):
         """Count one validation batch."""
         self._count(self._val, batch)
 
-    def on_train_epoch_end(self) -> None:
-        """Add the epoch to the history."""
+    def on_validation_end(self) -> None:
+        """Add the epoch to the history, before the callbacks that decide by it see the epoch end."""
         row = Epoch(
             epoch=self.current_epoch + 1,
             train_loss=self._losses,

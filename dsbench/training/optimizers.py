@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -38,10 +39,10 @@ def check(config: OptimizerConfig) -> None:
     """Raise InputError where a value of `config` makes no sense."""
     if config.name not in _OPTIMIZERS:
         raise InputError(f"unknown optimizer.name {config.name!r}; choose one of {', '.join(_OPTIMIZERS)}")
-    if config.lr <= 0:
-        raise InputError(f"optimizer.lr {config.lr} is not positive")
-    if config.weight_decay < 0:
-        raise InputError(f"optimizer.weight_decay {config.weight_decay} is negative")
+    if not 0 < config.lr < math.inf:
+        raise InputError(f"optimizer.lr {config.lr} is not a positive number")
+    if not 0 <= config.weight_decay < math.inf:
+        raise InputError(f"optimizer.weight_decay {config.weight_decay} is not 0 or a positive number")
     if isinstance(config, AdamConfig) and (len(config.betas) != 2 or not all(0 <= b < 1 for b in config.betas)):
         raise InputError(f"optimizer.betas {config.betas} are not two numbers from 0 up to, not including, 1")
     if isinstance(config, (SgdConfig, RmspropConfig)) and not 0 <= config.momentum < 1:

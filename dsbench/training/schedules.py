@@ -40,8 +40,8 @@ def check(schedule: ScheduleConfig) -> None:
             raise InputError(f"schedule.{name} {given[name]} is not between 0 and 1")
     if not 0 <= given.get("warmup", 0) < 1:
         raise InputError(f"schedule.warmup {given['warmup']} is not a share from 0 up to, not including, 1")
-    if given.get("gamma", 1) <= 0:
-        raise InputError(f"schedule.gamma {given['gamma']} is not positive")
+    if not 0 < given.get("gamma", 1) < math.inf:
+        raise InputError(f"schedule.gamma {given['gamma']} is not a positive number")
     if not all(0 < milestone < 1 for milestone in given.get("milestones", [])):
         raise InputError(f"schedule.milestones {given['milestones']} are not shares between 0 and 1")
 

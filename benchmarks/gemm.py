@@ -1,0 +1,26 @@
+"""The machine's rate of fp32 matrix multiplication, the yardstick of the benchmark.
+
+python gemm.py THREADS OUT writes {"flops": FLOP per second} to OUT: the best of 10 products of 2048 x 2048 matrices,
+where one product counts 2 * 2048^3 FLOP.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+SIDE, REPEATS = 2048, 10
+
+threads, out = sys.argv[1:]
+torch.set_num_threads(int(threads))
+one, other, product = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE), torch.empty(SIDE, SIDE)
+seconds = []
+for _ in range(1 + REPEATS):  # the first warms up
+    start = time.perf_counter()
+    torch.mm(one, other, out=product)
+    seconds.append(time.perf_counter() - start)
+Path(out).write_text(json.dumps({"flops": 2 * SIDE**3 / min(seconds[1:])}))

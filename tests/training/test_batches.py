@@ -1,0 +1,101 @@
+"""The order and content of batches."""
+
+import numpy as np
+import pytest
+import torch
+
+from dsbench.config.schema import AugmentConfig
+from dsbench.training.batches import Batches
+from dsbench.training.preprocess import Scale
+
+RAW = Scale.of("raw", (0.0,), (1.0,))
+AUGMENT = AugmentConfig(crop_padding=2, flip=True, cutout=3)
+
+
+def batches(seed: int | None = 0, epoch: int = 0, size: int = 4, augment: AugmentConfig | None = None) -> Batches:
+    """Ten of twelve images, each of which says its row in its pixels."""
+    pixels = torch.arange(12, dtype=torch.uint8)[:, None, None, None].expand(12, 6, 6, 1).contiguous()
+    rows = torch.tensor([0, 1, 2, 3, 4, 6, 7, 8, 10, 11])
+    out = Batches(pixels, torch.arange(12), rows, size, RAW, seed, augment)
+    out.epoch = epoch
+    return out
+
+
+def order(given: Batches) -> list[int]:
+    return torch.cat([labels for _, labels in given]).tolist()
+
+
+def content(given: Batches) -> torch.Tensor:
+    return torch.cat([images for images, _ in given])
+
+
+@pytest.mark.parametrize(("size", "number"), [(1, 10), (3, 4), (4, 3), (5, 2), (10, 1), (500, 1)])
+def test_every_row_comes_once_an_epoch_and_the_partial_batch_is_kept(size: int, number: int) -> None:
+    given = batches(size=size)
+    assert len(given) == len(list(given)) == number == int(np.ceil(10 / size))
+    assert sorted(order(given)) == [0, 1, 2, 3, 4, 6, 7, 8, 10, 11]
+
+
+def test_images_and_labels_stay_together() -> None:
+    for images, labels in batches():
+        assert images.shape == (len(labels), 1, 6, 6)
+        assert torch.equal(images.mean((1, 2, 3)), labels.float())
+
+
+def test_without_a_seed_rows_come_in_order() -> None:
+    assert order(batches(seed=None)) == [0, 1, 2, 3, 4, 6, 7, 8, 10, 11]
+
+
+def test_order_is_a_function_of_seed_and_epoch() -> None:
+    orders = [order(batches(seed, epoch)) for seed in (0, 1) for epoch in (0, 1)]
+    assert len(set(map(tuple, orders))) == 4
+    assert orders == [order(batches(seed, epoch)) for seed in (0, 1) for epoch in (0, 1)]
+
+
+def test_seed_zero_is_a_seed() -> None:
+    torch.manual_seed(1)
+    first = order(batches(seed=0))
+    torch.manual_seed(2)
+    assert order(batches(seed=0)) == first != order(batches(seed=None))
+
+
+def test_epoch_and_seed_decide_augmentation_too() -> None:
+    first = content(batches(0, 0, augment=AUGMENT))
+    torch.rand(3)  # whatever else is drawn in between
+    assert torch.equal(first, content(batches(0, 0, augment=AUGMENT)))
+    for seed, epoch in ((0, 1), (1, 0)):
+        assert not torch.equal(first, content(batches(seed, epoch, augment=AUGMENT)))
+
+
+def test_augmentation_does_not_change_the_order() -> None:
+    assert order(batches(3, 2, augment=AUGMENT)) == order(batches(3, 2))
+
+
+@pytest.mark.parametrize("done", [0, 1, 2])
+def test_state_gives_the_rest_of_the_same_epoch(done: int) -> None:
+    begun = batches(5, 3, augment=AUGMENT)
+    iterator = iter(begun)
+    for _ in range(done):
+        next(iterator)
+    state = begun.state_dict()
+    resumed = batches(5, 3, augment=AUGMENT)
+    resumed.load_state_dict(state)
+    rest = list(iterator)
+    for (images, labels), (images_again, labels_again) in zip(rest, resumed, strict=True):
+        assert torch.equal(images, images_again)
+        assert torch.equal(labels, labels_again)
+
+
+def test_after_an_epoch_the_next_starts_at_its_beginning() -> None:
+    given = batches()
+    list(given)
+    assert given.state_dict() == {"done": 0}
+    given.epoch = 1
+    assert order(given) == order(batches(epoch=1))
+
+
+def test_giving_out_a_batch_leaves_the_stored_images_as_they_are() -> None:
+    given = batches(augment=AUGMENT)
+    before = given.images.clone()
+    content(given)
+    assert torch.equal(given.images, before)
