@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -22,9 +26,12 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
     """No test sees the user's W&B account or settings, nor changes the process for the next one."""
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         monkeypatch.delenv(name)
-    netrc = tmp_path_factory.getbasetemp() / "netrc"
-    netrc.touch()
-    monkeypatch.setenv("NETRC", str(netrc))
+    home = tmp_path_factory.getbasetemp() / "wandb"
+    home.mkdir(exist_ok=True)
+    (home / "netrc").touch()
+    monkeypatch.setenv("NETRC", str(home / "netrc"))
+    for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR"):
+        monkeypatch.setenv(name, str(home))
     for name in ("HYDRA_FULL_ERROR", "DSBENCH_FULL_ERROR", "DSBENCH_HYDRA_DIR"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -61,20 +68,13 @@ def planned(overrides: Callable[[str], list[str]]) -> Callable[[str], Any]:
     return lambda line="": plan(compose(overrides(line)))
 
 
-class Stop(Exception):
-    """What a test interrupts a run with."""
-
-
-@pytest.fixture
-def stop() -> type[Stop]:
-    """What `trained` raises when it is told to stop a run."""
-    return Stop
-
-
 @pytest.fixture
 def trained(planned: Callable[[str], Any]) -> Callable[..., dict[str, Any]]:
-    """Trains a quick run and returns its record. `stop_at=(epoch, batch)`, from 1, raises Stop once that batch is done,
-    or, without a batch, once that epoch is."""
+    """Trains a quick run and returns its record.
+
+    `stop_at=(epoch, batch)`, both from 1, interrupts it as a signal would once that batch is done; (epoch,) once that
+    epoch is.
+    """
     from dsbench.run.execute import execute
 
     def train(line: str = "", stop_at: tuple[int, int] | tuple[int] | None = None) -> dict[str, Any]:
@@ -87,11 +87,12 @@ def _view(stop_at: tuple[int, ...] | None) -> Any:
     from pytorch_lightning import Callback
 
     from dsbench.run.progress import Progress
+    from dsbench.run.signals import Interrupted
 
     class StopAtBatch(Callback):
         def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
             if (trainer.current_epoch + 1, batch_idx + 1) == stop_at:
-                raise Stop
+                raise Interrupted(signal.SIGTERM)
 
     class View(Progress):
         @contextmanager
@@ -103,6 +104,19 @@ def _view(stop_at: tuple[int, ...] | None) -> Any:
 
         def epoch(self, row: Any) -> None:
             if (row["epoch"],) == stop_at:
-                raise Stop
+                raise Interrupted(signal.SIGTERM)
 
     return View("none")
+
+
+@pytest.fixture
+def inspected(outputs: Path) -> Callable[..., Any]:
+    """What W&B's own reader says of the only offline run in outputs: its summary, or with `records` all records."""
+
+    def inspect(records: bool = False) -> Any:
+        (folder,) = (outputs / "wandb").glob("offline-run-*")
+        command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", *([] if records else ["--summary"])]
+        text = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=True, timeout=60).stdout
+        return [json.loads(line) for line in text.splitlines()] if records else json.loads(text)
+
+    return inspect

@@ -100,6 +100,7 @@ def run_hydra(config_name: str) -> int:
         return results[-1].get("best_val_acc")  # what a sweeper that searches goes by
 
     schema.register()
+    sys.argv[1:] = sorted(sys.argv[1:], key=_is_override)  # Hydra wants its flags first
     with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
         os.environ["DSBENCH_HYDRA_DIR"] = scratch  # where conf/train.yaml has Hydra put its own files
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(reported)()
@@ -109,6 +110,10 @@ def run_hydra(config_name: str) -> int:
 
         terminal().print(comparison(results))
     return next((code for code in codes if code), 0)
+
+
+def _is_override(argument: str) -> bool:
+    return not argument.startswith("-") and ("=" in argument or argument.startswith("~"))
 
 
 def job(config: Any) -> dict[str, Any]:

@@ -73,11 +73,14 @@ def typed(
 
 
 def _check_keys(config: DictConfig, cls: type, prefix: str = "") -> None:
-    """Raise InputError for a key, added with `+`, that no type knows and so nothing would read."""
+    """Raise InputError for a key that no type knows (added with `+`, nothing would read it), and for a missing one."""
     known = {f.name for f in fields(cls)}
     for key in map(str, config):
         if key not in known:
             raise InputError(f"unknown key {prefix + key!r}{nearest(prefix + key)}")
+    for key in sorted(known):
+        if key not in config:  # deleted with `~`, or ???
+            raise InputError(f"{prefix}{key} has no value")
         value = config._get_node(key)
         if isinstance(value, DictConfig) and is_dataclass(value._metadata.object_type):
             _check_keys(value, value._metadata.object_type, f"{prefix}{key}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import singledispatch
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -103,7 +104,13 @@ def _(layer: Linear, shape: Shape) -> nn.Module:
 def _(layer: BatchNorm, shape: Shape) -> nn.Module:
     norm = (nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d)(layer.channels, layer.eps, layer.momentum)
     norm.num_batches_tracked = None  # only read when momentum is None; counting costs an operation a step
+    norm.register_load_state_dict_pre_hook(_without_count)
     return norm
+
+
+def _without_count(norm: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Drop the count that torch adds to a plain dict of weights, and that other modules' weights have."""
+    state.pop(f"{prefix}num_batches_tracked", None)
 
 
 @module.register

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dsbench.network.description import Network
 
 # fvcore counts these too; dsbench's budgets, like the literature's, are of convolutions and linear layers only.
-LEFT_OUT = ("batch_norm", "adaptive_avg_pool2d")
+LEFT_OUT = ("batch_norm",)
 
 
 @dataclass(frozen=True)

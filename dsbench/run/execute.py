@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
 from dsbench.run import facts
@@ -33,7 +33,7 @@ def execute(plan: Plan, progress: Progress) -> dict[str, Any]:
     """
     folder = plan.folder
     folder.create()
-    with FileLock(folder.path / ".lock"):
+    with _alone(folder, progress):
         result = folder.result()
         if plan.config.force:
             folder.clear()
@@ -141,6 +141,21 @@ def _card(plan: Plan, result: dict[str, Any]) -> Card:
     return Card(
         known["run_id"], f"{title} s{known['seed']}", str(plan.label) or cell, tuple(dict.fromkeys(tags)), everything
     )
+
+
+@contextmanager
+def _alone(folder: RunFolder, progress: Progress) -> Iterator[None]:
+    """Hold the run's lock, after whoever trains the same run at this moment; a killed process holds none."""
+    lock = FileLock(folder.path / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        progress.waiting(folder.path)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

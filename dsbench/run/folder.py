@@ -7,7 +7,6 @@ import io
 import json
 import math
 import os
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,17 +68,19 @@ class RunFolder:
         """The weights of the epoch with the highest validation accuracy."""
         return self.path / "checkpoints" / "best.ckpt"
 
-    def create(self) -> list[Path]:
-        """Make the folder; returns the folders that were not there before, outermost first. Raises InputError."""
+    def create(self) -> None:
+        """Make the folder. Raises InputError, and takes back what it made, where that cannot be written to."""
         wanted = self.last.parent
-        new = [path for path in (*reversed(wanted.parents), wanted) if not path.exists()]
+        new = [path for path in (wanted, *wanted.parents) if not path.exists()]
         try:
             wanted.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
         except OSError as error:
+            for path in new:
+                if path.is_dir():
+                    path.rmdir()
             raise InputError(f"cannot write to {self.path}: {error.strerror}; set outputs= to another folder") from None
-        return new
 
     def clear(self) -> None:
         """Forget all that an earlier training of this run left, but for its log."""
@@ -104,13 +105,6 @@ class RunFolder:
         writer.writeheader()
         writer.writerows(history)
         write_atomically(self.metrics_file, text.getvalue())
-
-
-def remove_empty(folders: Sequence[Path]) -> None:
-    """Take back `folders` (outermost first) as far as nothing lies in them."""
-    for folder in reversed(folders):
-        if folder.is_dir() and not any(folder.iterdir()):
-            shutil.rmtree(folder)
 
 
 def _jsonable(value: Any) -> Any:

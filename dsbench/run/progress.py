@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from dsbench.run.plan import Plan
 
 _REFRESH_SECONDS = 0.2
+log = logging.getLogger("dsbench")
 
 
 def terminal() -> Console:
@@ -57,6 +59,10 @@ class Progress:
             table.add_row(f"[bold]{name}[/bold]", value)
         self._print(table)
 
+    def waiting(self, folder: Path) -> None:
+        """Say that another process trains this run."""
+        self._print(f"another process trains this run ({_relative(folder)}); waiting for its result")
+
     @contextmanager
     def training(self, plan: Plan) -> Iterator[list[Callback]]:
         """The Lightning callbacks that draw the bar, if there is one."""
@@ -70,12 +76,14 @@ class Progress:
 
     def epoch(self, row: Epoch) -> None:
         """One line for one epoch."""
+        line = (
+            f"epoch {row['epoch']:3d}  train {row['train_acc']:.4f}  val {row['val_acc']:.4f}  "
+            f"loss {row['train_loss']:.4f} / {row['val_loss']:.4f}  lr {row['lr']:.2g}  "
+            f"{row['epoch_seconds']:.1f} s  {row['images_per_second']:,.0f} images/s"
+        )
+        log.debug(line)
         if self.mode != "none":
-            self._print(
-                f"epoch {row['epoch']:3d}  train {row['train_acc']:.4f}  val {row['val_acc']:.4f}  "
-                f"loss {row['train_loss']:.4f} / {row['val_loss']:.4f}  lr {row['lr']:.2g}  "
-                f"{row['epoch_seconds']:.1f} s  {row['images_per_second']:,.0f} images/s"
-            )
+            self._print(line)
 
     def recorded(self, plan: Plan, result: dict[str, Any]) -> None:
         """The result of a run that is trained already."""

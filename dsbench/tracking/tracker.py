@@ -46,7 +46,7 @@ class Nothing:
 
 
 class Guarded:
-    """A tracker whose failures are logged once and end the mirroring, never the run."""
+    """A tracker whose failures are logged once and end the mirroring, never the run. It is closed all the same."""
 
     def __init__(self, tracker: Tracker) -> None:
         self.tracker = tracker
@@ -54,20 +54,20 @@ class Guarded:
 
     def epoch(self, row: Epoch) -> None:
         """Show one epoch, if that still works."""
-        self._try(lambda: self.tracker.epoch(row))
+        if not self._broken:
+            self._try(lambda: self.tracker.epoch(row))
 
     def finish(self, summary: dict[str, Any], confusion: list[list[int]] | None, failed: bool) -> None:
-        """Show the result and close, if that still works."""
+        """Show the result and close, as far as that still works."""
         self._try(lambda: self.tracker.finish(summary, confusion, failed))
 
     def _try(self, action: Callable[[], None]) -> None:
-        if self._broken:
-            return
         try:
             action()
         except Exception as error:  # whatever a tracker does wrong, the run goes on
+            if not self._broken:
+                log.warning("the tracker failed and shows no more of this run: %s", error)
             self._broken = True
-            log.warning("the tracker failed and shows no more of this run: %s", error)
 
 
 def open_tracker(config: Config, outputs: Path, card: Card, history: list[Epoch]) -> Tracker:

@@ -102,14 +102,18 @@ class Classifier(LightningModule):
         """Images (B, C, H, W) to logits (B, classes)."""
         return self.network(images)
 
+    def on_train_start(self) -> None:
+        """Go on within an epoch that was interrupted; Lightning does not call on_train_epoch_start for it."""
+        if self._resumed is not None:
+            self.on_train_epoch_start()
+            self._continue(self._resumed)
+            self._resumed = None
+
     def on_train_epoch_start(self) -> None:
         """Make dropout, and the order of images, functions of seed and epoch, so that a resumed epoch repeats them."""
         self._batches.epoch = self.current_epoch
         torch.manual_seed(derived(self.seed, self.current_epoch, DROPOUT))
         self._train, self._seconds_before = Tally(self.classes), 0.0
-        if self._resumed is not None:
-            self._continue(self._resumed)
-            self._resumed = None
         self._started = time.perf_counter()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:

@@ -1,5 +1,7 @@
 """Filtering, scaling and augmentation, pixel by pixel, against scipy and plain slices."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -39,7 +41,7 @@ def test_unsharp_keeps_a_flat_image() -> None:
         ("standardize", lambda x: (x / 255 - [0.1, 0.2, 0.3]) / [0.4, 0.5, 0.6]),
     ],
 )
-def test_scaling_is_the_formula_in_double_precision(kind: str, expected) -> None:
+def test_scaling_is_the_formula_in_double_precision(kind: str, expected: Callable[..., np.ndarray]) -> None:
     given = images()
     found = Scale.of(kind, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))(given)
     assert found.dtype == torch.float32

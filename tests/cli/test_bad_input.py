@@ -1,0 +1,159 @@
+"""Bad input: one line that names it, exit code 2, and nothing left behind."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+Call = Callable[..., Any]
+Overrides = Callable[[str], list[str]]
+
+
+@pytest.fixture(autouse=True)
+def _scratch(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Hydra's scratch folder comes to lie where a test can see that it is gone."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("scratch")))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("model=foo", "error: unknown model 'foo'; choose one of cnn, dwsep, hybrid"),
+        ("arch=foo", "error: unknown arch 'foo'; choose one of cifar100_series, "),
+        ("data=foo", "error: unknown data 'foo'; choose one of cifar10, cifar100, mnist, mnist5k"),
+        ("optimizer=foo", "error: unknown optimizer 'foo'; choose one of adam, adamw, rmsprop, sgd"),
+        ("schedule=foo", "error: unknown schedule 'foo'; choose one of constant, "),
+        ("experiment=foo", "error: unknown experiment 'foo'; choose one of cifar100_series/cnn, "),
+        ("experiment=mnist_7800/foo", "error: unknown experiment 'mnist_7800/foo'; choose one of cifar100_series/cnn"),
+        ("logger=foo", "error: unknown logger 'foo'; choose one of csv, tensorboard, wandb"),
+        ("width=0", "error: width 0 is not a positive integer"),
+        ("width=-3", "error: width -3 is not a positive integer"),
+        ("width=2.5", "error: width: value '2.5' of type 'float' could not be converted to Integer"),
+        ("width=abc", "error: width: value 'abc' of type 'str' could not be converted to Integer"),
+        ("width=null", "field 'width' is not Optional"),
+        ("width=", "error: width:"),
+        ("kernel=4", "slot 1: kernel 4 is not an odd positive number"),
+        ("kernel=29", "slot 1: kernel 29 is larger than the 28x28 image"),
+        ("slots.stride=4", "error: arch plain, layer 6: max pool 2x2 would pool its 1x1 input away"),
+        ("model=dwsep block.group_size=3", "does not divide"),
+        ("model=hybrid model.pattern=[0,1]", "error: "),
+        ("train.batch_size=5000", "error: train.batch_size 5000 is larger than the 4000 images to train on"),
+        ("train.max_epochs=0", "error: train.max_epochs 0 is not a positive integer"),
+        ("train.max_epochs=two", "error: train.max_epochs: value 'two' of type 'str'"),
+        ("optimizer.lr=-0.1", "error: optimizer.lr -0.1 is not a positive number"),
+        ("optimizer.lr=fast", "error: optimizer.lr: value 'fast' of type 'str' could not be converted to Float"),
+        ("widht=8", "error: unknown key 'widht'; did you mean 'width'?"),
+        ("+nothing=8", "error: unknown key 'nothing'"),
+        ("+train.nothing=8", "error: unknown key 'train.nothing'"),
+        ("optimizer.alpha=0.9", "error: unknown key 'optimizer.alpha'"),
+        ("~width", "error: width has no value"),
+        ("width", "error: "),
+        ("train={", "error: "),
+        ("precision=64", "error: unknown precision '64'; choose one of auto, 32, bf16, 16"),
+        ("device=tpu", "error: unknown device 'tpu'; choose one of auto, cpu, cuda, mps"),
+        ("threads=0", "error: threads 0 is not a positive integer"),
+        ("seed=-1", "error: seed -1 is negative"),
+        ("logger=wandb logger.mode=online", "error: logger.mode=online needs a W&B account"),
+        ("--config-dir nowhere", "error: "),
+    ],
+)
+@pytest.mark.usefixtures("nothing_left")
+def test_a_mistake_costs_one_line_and_leaves_nothing(call: Call, overrides: Overrides, line: str, message: str) -> None:
+    ended = call("train", *overrides(line))
+    assert ended.code == 2
+    assert ended.err.count("\n") == 1
+    assert message in ended.err
+    assert ended.out == ""
+    assert list(Path(tempfile.gettempdir()).iterdir()) == []
+
+
+def spoil(folder: Path, how: str) -> str:
+    """Damage the prepared set in `folder`; returns what the error must name."""
+    if how == "truncated":
+        content = (folder / "x_train.npy").read_bytes()
+        (folder / "x_train.npy").write_bytes(content[: len(content) // 2])
+        return "x_train.npy"
+    if how == "wrong checksum":
+        meta = folder / "meta.json"
+        meta.write_text(meta.read_text().replace('"sha256": "', '"sha256": "0'))
+        return "are not verified"
+    if how == "no json":
+        (folder / "meta.json").write_text("{")
+        return "prepared data are damaged"
+    (folder / "y_test.npy").unlink()
+    return "y_test.npy"
+
+
+@pytest.mark.parametrize("how", ["truncated", "wrong checksum", "no json", "a missing file"])
+def test_damaged_data_are_named_with_what_to_delete(
+    call: Call, overrides: Overrides, data_root: Path, outputs: Path, tmp_path: Path, how: str
+) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(data_root, root)
+    folder = root / "prepared" / "mnist5k"
+    named = spoil(folder, how)
+    ended = call("train", *overrides(f"data.root={root}"))
+    assert (ended.code, ended.err.count("\n"), ended.out) == (2, 1, "")
+    assert named in ended.err
+    assert str(folder) in ended.err
+    assert "delete" in ended.err
+    assert not outputs.exists()
+
+
+def test_a_label_out_of_range_is_named(call: Call, overrides: Overrides, outputs: Path, tmp_path: Path) -> None:
+    image = np.zeros((3, 28, 28), np.uint8)
+    np.savez(tmp_path / "mnist.npz", x_train=image, y_train=[0, 1, 10], x_test=image, y_test=[0, 1, 2])
+    ended = call("train", *overrides(f"data=mnist data.root={tmp_path}"))
+    assert ended.code == 2
+    expected = f"error: {tmp_path / 'mnist.npz'}: label 10 in y_train is outside 0..9; delete or replace it"
+    assert ended.err.splitlines()[-1] == expected
+    assert not outputs.exists()
+
+
+@pytest.mark.parametrize("place", ["a file", "below a file", "/proc/nowhere"])
+def test_outputs_that_cannot_be_written_are_named(call: Call, overrides: Overrides, tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    outputs = {"a file": tmp_path / "file", "below a file": tmp_path / "file" / "out"}.get(place, Path(place))
+    ended = call("train", *overrides(f"outputs={outputs}"))
+    assert (ended.code, ended.err.count("\n"), ended.out) == (2, 1, "")
+    assert f"error: cannot write to {outputs}/runs/" in ended.err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_hydra_full_error_shows_the_traceback(
+    call: Call, overrides: Overrides, monkeypatch: pytest.MonkeyPatch, outputs: Path
+) -> None:
+    command = [sys.executable, str(ROOT / "train.py"), *overrides("width=0")]
+    environment = {**os.environ, "HYDRA_FULL_ERROR": "1"}
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    assert ended.returncode != 0
+    assert "Traceback (most recent call last)" in ended.stderr
+    assert "dsbench.errors.InputError: width 0 is not a positive integer" in ended.stderr
+    assert not outputs.exists()
+
+
+def test_a_mistake_in_a_process_of_its_own_is_one_line_in_an_empty_folder(
+    overrides: Overrides, outputs: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    ended = subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), *overrides("width=0")],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", "error: width 0 is not a positive integer\n")
+    assert list(folder.iterdir()) == []
+    assert not outputs.exists()

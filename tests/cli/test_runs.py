@@ -1,0 +1,134 @@
+"""Runs from the command line: exit codes, several at once, and from any folder."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DSBENCH = str(Path(sys.executable).parent / "dsbench")
+
+Call = Callable[..., Any]
+Overrides = Callable[[str], list[str]]
+
+QUICK = "arch=mnist_7800_shallow width=2 train.max_epochs=1 progress=lines"
+
+
+def results(outputs: Path) -> list[dict[str, Any]]:
+    found = [json.loads(path.read_text()) for path in (outputs / "runs").glob("*/result.json")]
+    return sorted(found, key=lambda result: result["width"])
+
+
+def test_a_run_ends_with_exit_code_0_and_a_silent_stderr(call: Call, overrides: Overrides, outputs: Path) -> None:
+    ended = call("train", *overrides(QUICK))
+    assert (ended.code, ended.err) == (0, "")
+    assert [result["status"] for result in results(outputs)] == ["done"]
+    assert f"{100 * results(outputs)[0]['test_acc']:.2f} %" in ended.out
+
+
+def test_a_diverged_run_is_an_outcome_not_an_error(call: Call, overrides: Overrides, outputs: Path) -> None:
+    ended = call("train", *overrides(f"{QUICK} optimizer.lr=1e30"))
+    assert (ended.code, ended.err) == (0, "")
+    assert results(outputs)[0]["status"] == "diverged"
+
+
+def test_a_failure_while_running_is_one_line_and_exit_code_1_and_its_traceback_is_in_the_log(
+    call: Call, overrides: Overrides, outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = os.replace
+
+    def full(source: Any, target: Any) -> None:
+        if Path(target).name == "last.ckpt":
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    ended = call("train", *overrides(QUICK))
+    assert (ended.code, ended.err) == (1, "error: OSError: [Errno 28] No space left on device\n")
+    assert results(outputs)[0]["status"] == "failed"
+    (log,) = outputs.glob("runs/*/run.log")
+    assert "Traceback (most recent call last)" in log.read_text()
+
+
+def test_a_sweep_runs_every_job_and_shows_them_side_by_side(call: Call, overrides: Overrides, outputs: Path) -> None:
+    ended = call("sweep", "-m", *overrides(f"{QUICK} width=2,3"))
+    assert (ended.code, ended.err) == (0, "")
+    assert [(result["width"], result["status"]) for result in results(outputs)] == [(2, "done"), (3, "done")]
+    table = [line.split() for line in ended.out.splitlines() if line.startswith("cnn ")]
+    assert [(row[3], row[-1]) for row in table] == [("2", "done"), ("3", "done")]
+
+
+def test_flags_may_stand_between_overrides(call: Call, overrides: Overrides, outputs: Path) -> None:
+    assert call("sweep", *overrides(QUICK), "-m", "width=2,3").code == 0
+    assert [result["width"] for result in results(outputs)] == [2, 3]
+
+
+def test_one_bad_job_keeps_no_other_from_running(call: Call, overrides: Overrides, outputs: Path) -> None:
+    ended = call("sweep", "-m", *overrides(f"{QUICK} width=2,0,3"))
+    assert (ended.code, ended.err) == (2, "error: width 0 is not a positive integer\n")
+    assert [result["width"] for result in results(outputs)] == [2, 3]
+
+
+def test_an_experiment_in_a_sweep_keeps_its_label(call: Call, overrides: Overrides, outputs: Path) -> None:
+    line = "experiment=mnist_7800/cnn width=2 train.max_epochs=1 seed=1,2"
+    assert call("sweep", "-m", *overrides(line)).code == 0
+    labels = {result["study"] for result in results(outputs)}
+    assert labels == {"mnist_7800/cnn (modified: data, width, train.max_epochs)"}
+
+
+PARAMS = 3 * 25 + 2 * 3 + 3 * 14 * 14 * 10 + 10  # of the network in `elsewhere`: convolution, batch norm, linear
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A folder that is not the repository, with an architecture and an experiment of one's own in `mine`."""
+    folder = tmp_path / "elsewhere"
+    (folder / "mine" / "arch").mkdir(parents=True)
+    (folder / "mine" / "experiment").mkdir()
+    layers = "layers: [{conv: {width: 1, kernel: 5}}, max_pool, flatten, {linear: classes}]\n"
+    (folder / "mine" / "arch" / "tiny.yaml").write_text(layers)
+    experiment = "# @package _global_\ndefaults:\n  - override /arch: tiny\nwidth: 3\n"
+    (folder / "mine" / "experiment" / "own.yaml").write_text(experiment)
+    return folder
+
+
+def test_dsbench_trains_from_any_folder_with_files_of_ones_own(
+    elsewhere: Path, overrides: Overrides, data_root: Path
+) -> None:
+    line = [*overrides("experiment=own train.max_epochs=1"), "--config-dir", "mine", "--outputs", "here"]
+    line = [part for part in line if not part.startswith(("outputs=", "data.root="))]
+    environment = {**os.environ, "DSBENCH_DATA": str(data_root)}
+    ended = subprocess.run(
+        [DSBENCH, "train", *line], capture_output=True, text=True, cwd=elsewhere, env=environment, timeout=120
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    (result,) = results(elsewhere / "here")
+    assert (result["arch"], result["params"]) == ("tiny", PARAMS)
+    assert result["study"] == "own (modified: data, precision, train.max_epochs)"
+    assert {path.name for path in elsewhere.iterdir()} == {"mine", "here"}
+
+
+def test_dsbench_counts_the_same_network_from_any_folder(elsewhere: Path) -> None:
+    command = [DSBENCH, "cost", "experiment=own", "data=mnist5k", "--config-dir", "mine", "--json"]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=elsewhere, timeout=60, check=True)
+    assert json.loads(ended.stdout)["params"] == PARAMS
+
+
+def test_dsbench_lists_the_data_that_are_there(call: Call, data_root: Path) -> None:
+    ended = call("dsbench", "data", "list", "--root", str(data_root))
+    assert ended.code == 0
+    states = {line.split()[0]: line for line in ended.out.splitlines()[1:]}
+    assert "verified" in states["mnist5k"]
+    assert "absent" in states["cifar10"]
+
+
+@pytest.mark.parametrize("arguments", [["data", "get", "foo"], ["cost", "width=0"], ["nonsense"], ["data", "get"]])
+def test_dsbench_answers_a_mistake_with_one_line(call: Call, arguments: list[str]) -> None:
+    ended = call("dsbench", *arguments)
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert ended.err.startswith("error: ")

@@ -1,0 +1,219 @@
+"""The record of a run: what it holds, when it is taken up, and what it says when things go wrong."""
+
+import csv
+import json
+from collections.abc import Callable
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from omegaconf import OmegaConf
+
+from dsbench.run.signals import Interrupted
+from dsbench.training import fit as fitting
+
+Train = Callable[..., dict[str, Any]]
+Planned = Callable[[str], Any]
+
+QUICK = "arch=mnist_7800_shallow width=2 train.max_epochs=2"
+KEYS = {
+    *("run_id", "status", "model", "arch", "data", "width", "kernel", "seed", "params", "buffers", "macs", "flops"),
+    *("train_acc", "best_val_acc", "best_epoch", "val_acc", "test_acc", "test_loss", "epochs", "train_seconds"),
+    *("images_per_second", "split", "precision", "device", "threads", "versions", "git_sha", "started", "finished"),
+}
+CLOCKS = {"images_per_second", "train_seconds", "started", "finished"}
+
+
+def strict(path: Path) -> dict[str, Any]:
+    """The JSON in `path`, without the tokens NaN and Infinity that Python alone reads."""
+
+    def refuse(token: str) -> None:
+        raise AssertionError(f"{path} holds {token}")
+
+    return json.loads(path.read_text(), parse_constant=refuse)
+
+
+def test_a_run_leaves_a_complete_record(trained: Train, planned: Planned, outputs: Path) -> None:
+    record = trained(QUICK)
+    plan = planned(QUICK)
+    written = strict(outputs / "runs" / plan.run_id / "result.json")
+    assert written == json.loads(json.dumps(record))
+    assert written.keys() >= KEYS
+    assert {key for key in KEYS if written[key] is None} <= {"git_sha"}  # there is none outside a checkout
+    expected = {"status": "done", "model": "cnn", "arch": "mnist_7800_shallow", "data": "mnist5k", "width": 2}
+    expected |= {"kernel": 3, "seed": 0, "epochs": 2, "split": "standard", "threads": 1, "study": None}
+    assert {key: written[key] for key in expected} == expected
+    assert written["flops"] == 2 * written["macs"]
+    assert written["params"] == sum(p.numel() for p in fitting.build(plan.network, 0).parameters())
+    assert written["versions"]["torch"] == version("torch")
+    assert 0 <= (datetime.fromisoformat(written["finished"]) - datetime.fromisoformat(written["started"])).seconds < 60
+
+
+def test_a_run_leaves_its_files_and_no_others(trained: Train, planned: Planned, outputs: Path) -> None:
+    trained(QUICK)
+    run = outputs / "runs" / planned(QUICK).run_id
+    files = {str(path.relative_to(outputs)) for path in outputs.rglob("*") if path.is_file()}
+    names = ("config.yaml", "result.json", "metrics.csv", "checkpoints/last.ckpt", "checkpoints/best.ckpt", "run.log")
+    assert files == {str((run / name).relative_to(outputs)) for name in (*names, ".lock")}
+
+
+def test_metrics_has_a_row_an_epoch(trained: Train, planned: Planned) -> None:
+    record = trained(QUICK)
+    with planned(QUICK).folder.metrics_file.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    columns = {"train_loss", "train_acc", "val_loss", "val_acc", "lr", "images_per_second", "epoch_seconds"}
+    assert columns <= rows[0].keys()
+    assert float(rows[-1]["train_acc"]) == record["train_acc"]
+
+
+def test_config_file_holds_the_whole_configuration_resolved(trained: Train, planned: Planned) -> None:
+    trained(QUICK)
+    plan = planned(QUICK)
+    found = yaml.safe_load(plan.folder.config_file.read_text())
+    assert found == OmegaConf.to_container(OmegaConf.structured(plan.config))
+    assert found["train"]["max_epochs"] == 2
+    assert found["train"]["batch_size"] == 128
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One entry for each time that a network is trained."""
+    from dsbench.run import execute
+
+    calls: list[int] = []
+    fit = execute.fit
+
+    def spy(*args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        return fit(*args, **kwargs)
+
+    monkeypatch.setattr(execute, "fit", spy)
+    return calls
+
+
+def test_the_same_run_again_is_taken_from_its_record(
+    trained: Train, counted: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = trained(QUICK)
+    capsys.readouterr()
+    assert trained(f"{QUICK} threads=2 device=cpu train.checkpoint_minutes=1") == json.loads(json.dumps(first))
+    assert len(counted) == 1
+    said = capsys.readouterr().out
+    assert f"run {first['run_id']} is recorded already" in said
+    assert f"{100 * first['test_acc']:.2f} %" in said
+
+
+def test_force_trains_anew_with_an_equal_result(trained: Train, counted: list[int]) -> None:
+    first, again = trained(QUICK), trained(f"{QUICK} force=true")
+    assert len(counted) == 2
+    assert {k: v for k, v in first.items() if k not in CLOCKS} == {k: v for k, v in again.items() if k not in CLOCKS}
+
+
+def test_two_seeds_are_two_runs(trained: Train, counted: list[int], outputs: Path) -> None:
+    for seed in (0, 1):
+        trained(f"{QUICK} seed={seed}")
+    assert len(counted) == len(list((outputs / "runs").iterdir())) == 2
+
+
+def test_a_run_that_blows_up_is_recorded_as_diverged_and_not_tested(trained: Train, planned: Planned) -> None:
+    line = f"{QUICK} optimizer.lr=1e30"
+    assert trained(line)["status"] == "diverged"
+    written = strict(planned(line).folder.result_file)
+    assert (written["status"], written["epochs"]) == ("diverged", 1)
+    assert (written["test_acc"], written["test_loss"], written["train_loss"]) == (None, None, None)
+
+
+def test_a_run_that_dies_is_recorded_as_collapsed_and_tested(trained: Train, counted: list[int]) -> None:
+    # so large a step kills every ReLU: nothing but the last layer's bias is left to answer with
+    line = "arch=mnist_7800_shallow width=2 train.max_epochs=3 schedule=constant optimizer.lr=10 train.grad_clip_norm=1"
+    record = trained(line)
+    assert (record["status"], record["test_acc"]) == ("collapsed", 0.1)
+    assert sorted(sum(column) for column in zip(*record["test_confusion"], strict=True)) == [0] * 9 + [500]
+    assert trained(line)["status"] == "collapsed"
+    assert len(counted) == 1  # it is an outcome, not a failure to be tried again
+
+
+def test_a_failure_is_recorded_and_the_next_attempt_goes_on(
+    trained: Train, planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dsbench.training.module import Classifier
+
+    step = Classifier.training_step
+
+    def exhausted(self: Classifier, batch: Any, batch_idx: int) -> torch.Tensor:
+        if self.current_epoch == 1:
+            raise RuntimeError("out of memory\nand more lines")
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(Classifier, "training_step", exhausted)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        trained(QUICK)
+    folder = planned(QUICK).folder
+    failed = strict(folder.result_file)
+    assert (failed["status"], failed["error"], failed["attempts"]) == ("failed", "out of memory", 1)
+    assert failed["finished"] is not None
+    monkeypatch.setattr(Classifier, "training_step", step)
+    done = trained(QUICK)
+    assert (done["status"], done["attempts"], done["epochs"]) == ("done", 2, 2)
+    assert "error" not in done
+
+
+def test_an_interrupted_run_says_so(trained: Train, planned: Planned) -> None:
+    with pytest.raises(Interrupted):
+        trained(QUICK, stop_at=(1,))
+    record = strict(planned(QUICK).folder.result_file)
+    assert (record["status"], record["error"]) == ("interrupted", "interrupted by SIGTERM")
+
+
+def test_a_record_that_cannot_be_written_leaves_the_old_one_and_ends_the_run(
+    trained: Train, planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dsbench.run import folder
+
+    write = folder.write_atomically
+
+    def full(path: Path, text: str) -> None:
+        if path.name == "result.json" and '"status": "done"' in text:
+            raise OSError(28, "No space left on device")
+        write(path, text)
+
+    monkeypatch.setattr(folder, "write_atomically", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        trained(QUICK)
+    assert strict(planned(QUICK).folder.result_file)["status"] == "running"
+    monkeypatch.setattr(folder, "write_atomically", write)
+    assert trained(QUICK)["status"] == "done"
+
+
+def test_a_run_waits_for_another_process_that_trains_the_same(trained: Train, planned: Planned) -> None:
+    from filelock import FileLock, Timeout
+
+    folder = planned(QUICK).folder
+    seen = []
+
+    def peek(*_: Any) -> None:
+        with pytest.raises(Timeout):
+            FileLock(folder.path / ".lock", timeout=0, is_singleton=False).acquire()
+        seen.append(1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dsbench.run.folder.RunFolder.write_history", peek)
+        trained(QUICK)
+    assert seen
+
+
+def test_precision_auto_is_recorded_as_what_it_stands_for(trained: Train) -> None:
+    record = trained(f"{QUICK} precision=auto")
+    assert record["precision"] in ("32", "bf16")
+    assert trained(f"{QUICK} precision={record['precision']}")["finished"] == record["finished"]
+
+
+def test_a_study_is_recorded_under_its_split_and_its_departures(trained: Train) -> None:
+    record = trained("experiment=mnist_7800/cnn train.max_epochs=1")
+    assert record["study"] == "mnist_7800/cnn (modified: data, train.max_epochs)"
+    assert (record["split"], record["test_weights"], record["params"]) == ("study", "last", 7800)

@@ -1,0 +1,90 @@
+"""Files that a crash leaves whole."""
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from dsbench.errors import InputError
+from dsbench.run.folder import RunFolder, write_atomically
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    folder = RunFolder(tmp_path / "runs" / "abc")
+    folder.create()
+    return folder
+
+
+@pytest.mark.parametrize("call", ["replace", "fsync"])
+def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    path = tmp_path / "result.json"
+    write_atomically(path, "old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, call, full)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
+def test_a_full_disk_is_seen_before_the_file_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "result.json"
+    write_atomically(path, "old")
+    opened = os.fdopen
+
+    def full(descriptor: int, *_: object, **__: object) -> IO[str]:
+        os.close(descriptor)
+        return opened(os.open("/dev/full", os.O_WRONLY), "w")
+
+    monkeypatch.setattr(os, "fdopen", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_result_is_json_that_others_read_too(folder: RunFolder) -> None:
+    folder.write_result({"loss": math.nan, "nested": [{"inf": -math.inf, "one": 1.0}], "none": None})
+
+    def refuse(token: str) -> None:
+        raise AssertionError(token)
+
+    found = json.loads(folder.result_file.read_text(), parse_constant=refuse)
+    assert found == {"loss": None, "nested": [{"inf": None, "one": 1.0}], "none": None}
+    assert folder.result() == found
+
+
+def test_there_is_no_record_before_the_first(folder: RunFolder) -> None:
+    assert folder.result() is None
+
+
+def test_files_can_be_read_by_others_on_the_machine(folder: RunFolder) -> None:
+    folder.write_result({})
+    assert folder.result_file.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_place_that_cannot_be_written_is_named_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError) as error:
+        RunFolder(tmp_path / "file" / "runs" / "abc").create()
+    assert str(error.value).startswith(
+        f"cannot write to {tmp_path / 'file' / 'runs' / 'abc'}: Not a directory; set outp"
+    )
+
+
+def test_clearing_keeps_the_log_alone(folder: RunFolder) -> None:
+    for file in (folder.last, folder.best, folder.metrics_file, folder.log_file):
+        file.touch()
+    folder.write_result({})
+    folder.clear()
+    assert {path.name for path in folder.path.rglob("*") if path.is_file()} == {"run.log"}

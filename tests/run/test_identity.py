@@ -1,0 +1,109 @@
+"""One run has one id, however it is asked for; whatever decides the result changes it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from dsbench.config.compose import compose
+from dsbench.config.network import network
+from dsbench.run.identity import identity, run_id
+from dsbench.training.device import resolve_precision
+
+
+def named(line: str) -> str:
+    composed = compose(line.split())
+    precision = resolve_precision(composed.config.precision, "cpu")
+    return run_id(identity(composed.config, network(composed), "0" * 64, precision))
+
+
+STUDY = (
+    "arch=mnist_7800_shallow model=cnn width=16 optimizer=rmsprop optimizer.weight_decay=0 schedule=constant "
+    "data.split=study data.scale=unit train.max_epochs=500 train.batch_size=64 precision=32 "
+    "train.early_stopping.monitor=train_acc train.early_stopping.rule=no_improvement train.early_stopping.patience=3"
+)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param("experiment=mnist_7800/cnn", STUDY, id="a preset and the same spelt out"),
+        pytest.param("", "model=cnn width=16 seed=0 kernel=3 depth=2 data=mnist", id="defaults and explicit values"),
+        pytest.param("", "train.max_epochs=15 train.test_weights=best", id="null and what it stands for"),
+        pytest.param("data.split=study", "data.split=study train.test_weights=last", id="null under the study split"),
+        pytest.param("", "block=keras block.kind=inverted_residual", id="block settings that a cnn does not use"),
+        pytest.param("", "train.early_stopping.patience=9", id="patience of no rule"),
+        pytest.param("optimizer.lr=1", "optimizer.lr=1.0", id="an integer and the same float"),
+        pytest.param("kernel=5", "kernel=[5,5,5,5,5,5]", id="one kernel and a list of it"),
+        pytest.param("model=hybrid model.pattern=stage_2", "model=hybrid model.pattern=[0,1,0,1,0,1]", id="a pattern"),
+    ],
+)
+def test_the_same_run_asked_for_in_two_ways_has_one_id(one: str, other: str) -> None:
+    assert named(one) == named(other)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "device=cpu",
+        "threads=1",
+        "outputs=elsewhere",
+        "logger=csv",
+        "logger.mode=disabled",
+        "logger.tags=[a]",
+        "progress=none",
+        "force=true",
+        "data.root=elsewhere",
+        "data.verify=false",
+        "train.checkpoint_minutes=1",
+    ],
+)
+def test_what_does_not_decide_the_result_is_outside(setting: str) -> None:
+    assert named(setting) == named("")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "width=17",
+        "seed=1",
+        "kernel=5",
+        "depth=1",
+        "model=dwsep",
+        "data.split=study",
+        "data.scale=unit",
+        "data.filter=unsharp",
+        "data.augment.crop_padding=1",
+        "data.augment.cutout=4",
+        "optimizer.lr=0.2",
+        "optimizer=adam",
+        "optimizer.weight_decay=0",
+        "optimizer.decay_norm_and_bias=true",
+        "schedule=cosine",
+        "schedule.warmup=0.3",
+        "train.max_epochs=14",
+        "train.batch_size=64",
+        "train.label_smoothing=0.1",
+        "train.grad_clip_norm=1",
+        "train.test_weights=last",
+        "train.early_stopping.monitor=val_acc",
+    ],
+)
+def test_what_decides_the_result_is_inside(setting: str) -> None:
+    assert named(setting) != named("")
+
+
+def test_precision_counts_as_what_auto_stands_for(planned: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = {precision: planned(f"precision={precision}").run_id for precision in ("32", "bf16")}
+    assert ids["32"] != ids["bf16"]
+    for native, same in ((True, "bf16"), (False, "32")):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda native=native: native)
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+        assert planned("precision=auto").run_id == ids[same]
+
+
+def test_other_images_make_another_run(planned: Callable[..., Any]) -> None:
+    plan = planned("")
+    other = identity(plan.config, plan.network, "another checksum", "32")
+    assert run_id(other) != plan.run_id == run_id(plan.identity)

@@ -1,0 +1,111 @@
+"""Real processes, really killed: python train.py, the signal, the same command again."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+# Augmented and with batch norm; about half a second an epoch, so that a signal hits the epoch it is meant for.
+LINE = "width=4 depth=1 data.augment.crop_padding=2 train.max_epochs=5 logger=wandb progress=lines"
+
+Overrides = Callable[[str], list[str]]
+
+
+class Process:
+    """`python train.py` with some overrides, in a process of its own."""
+
+    def __init__(self, overrides: list[str]) -> None:
+        command = [sys.executable, str(ROOT / "train.py"), *overrides]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
+
+    def signal_after_epoch(self, number: int, outputs: Path, sent: signal.Signals) -> None:
+        """Send `sent` as soon as metrics.csv has `number` epochs."""
+        deadline = time.monotonic() + 120
+        while len(rows(outputs)) < number:
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        self.process.send_signal(sent)
+
+    def end(self) -> tuple[int, str, str]:
+        """Exit code, stdout and stderr."""
+        out, err = self.process.communicate(timeout=120)
+        return self.process.returncode, out, err
+
+
+def rows(outputs: Path) -> list[dict[str, str]]:
+    files = list((outputs / "runs").glob("*/metrics.csv"))
+    if not files:
+        return []
+    with files[0].open() as file:
+        return list(csv.DictReader(file))
+
+
+def state(outputs: Path) -> dict[str, torch.Tensor]:
+    (path,) = (outputs / "runs").glob("*/checkpoints/last.ckpt")
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+def record(outputs: Path) -> dict[str, Any]:
+    (path,) = (outputs / "runs").glob("*/result.json")
+    return json.loads(path.read_text())
+
+
+def test_kill_9_in_the_third_epoch_and_the_same_command_again_is_as_if_nothing_had_happened(
+    overrides: Overrides, outputs: Path, trained: Callable[[str], dict[str, Any]], inspected: Callable[..., Any]
+) -> None:
+    killed = Process(overrides(LINE))
+    killed.signal_after_epoch(2, outputs, signal.SIGKILL)
+    assert killed.end()[0] == -signal.SIGKILL
+    assert record(outputs)["status"] == "running"
+    assert 2 <= len(rows(outputs)) < 5
+
+    code, out, err = Process(overrides(LINE)).end()
+    assert (code, err) == (0, "")
+    resumed_after = int(out.split("resumed")[1].split("after epoch")[1].split()[0])
+    epochs = [int(line.split()[1]) for line in out.splitlines() if line.startswith("epoch")]
+    assert epochs == list(range(resumed_after + 1, 6))
+    assert [row["epoch"] for row in rows(outputs)] == ["1", "2", "3", "4", "5"]
+
+    again = outputs.parent / "uninterrupted"
+    uninterrupted = trained(f"{LINE} logger=csv outputs={again}")
+    found = record(outputs)
+    for key in ("run_id", "status", "epochs", "train_acc", "best_val_acc", "best_epoch", "test_acc", "test_loss"):
+        assert found[key] == uninterrupted[key]
+    expected = state(again)
+    assert all(torch.equal(value, expected[key]) for key, value in state(outputs).items())
+    assert found["train_seconds"] == pytest.approx(sum(float(row["epoch_seconds"]) for row in rows(outputs)))
+    assert found["attempts"] == 2
+
+    summary = inspected()
+    assert summary["state"] == "finished"
+    for key in ("test_acc", "params", "macs", "flops", "train_seconds"):
+        assert summary["summary"][key] == found[key]
+    assert summary["summary"]["val_acc"] == found["best_val_acc"]
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_request_to_stop_closes_record_and_tracker_and_says_how_to_go_on(
+    overrides: Overrides, outputs: Path, inspected: Callable[..., Any], sent: signal.Signals, code: int
+) -> None:
+    process = Process(overrides(LINE))
+    process.signal_after_epoch(1, outputs, sent)
+    found, _, err = process.end()
+    assert found == code
+    assert err == f"interrupted by {sent.name}; the same command goes on from the last checkpoint\n"
+    assert record(outputs)["status"] == "interrupted"
+    assert (inspected()["state"], inspected()["summary"]["status"]) == ("failed", "interrupted")
+    assert not list((outputs / "runs").glob("*/checkpoints/.*"))

@@ -1,0 +1,81 @@
+"""What `auto` stands for, and what is refused."""
+
+import platform
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dsbench.errors import InputError
+from dsbench.training.device import resolve
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_auto_is_bf16_where_the_cpu_multiplies_it_itself(monkeypatch: pytest.MonkeyPatch, native: bool) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    assert resolve("cpu", "auto", None).precision == ("bf16" if native else "32")
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="reads /proc/cpuinfo")
+def test_auto_here_is_what_the_processor_says_of_itself() -> None:
+    flags = Path("/proc/cpuinfo").read_text()
+    native = "avx512_bf16" in flags or "amx_tile" in flags
+    assert resolve("cpu", "auto", None).precision == ("bf16" if native else "32")
+
+
+def test_threads_are_set_for_the_process_and_recorded() -> None:
+    assert resolve("cpu", "32", 2).threads == torch.get_num_threads() == 2
+    assert resolve("cpu", "32", 1).threads == torch.get_num_threads() == 1
+    assert resolve("cpu", "32", None).threads == 1
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "threads", "message"),
+    [
+        ("tpu", "32", None, "unknown device 'tpu'; choose one of auto, cpu, cuda, mps"),
+        ("cpu", "fp8", None, "unknown precision 'fp8'; choose one of auto, 32, bf16, 16"),
+        ("cpu", "16", None, "precision=16 needs a CUDA device, this run is on cpu; choose 32 or bf16"),
+        ("cpu", "32", 0, "threads 0 is not a positive integer"),
+    ],
+)
+def test_what_cannot_be_had_is_named(device: str, precision: str, threads: int | None, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        resolve(device, precision, threads)
+    assert str(error.value) == message
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_missing_gpu_is_named() -> None:
+    with pytest.raises(InputError, match="device=cuda: there is none on this machine; device=auto takes the best"):
+        resolve("cuda", "auto", None)
+
+
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+def test_a_run_computes_in_the_precision_that_it_records(
+    trained: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    from dsbench.training.module import Classifier
+
+    seen = set()
+    step = Classifier.training_step
+
+    def spy(self: Classifier, batch: Any, batch_idx: int) -> torch.Tensor:
+        seen.add(self.network(batch[0]).dtype)
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(Classifier, "training_step", spy)
+    record = trained(f"arch=mnist_7800_shallow width=2 train.max_epochs=1 precision={precision}")
+    assert record["precision"] == precision
+    assert record["threads"] == 1
+    assert record["memory_format"] == "channels_last"
+    assert seen == {torch.float32 if precision == "32" else torch.bfloat16}

@@ -1,0 +1,182 @@
+"""One training run, as Lightning drives it, against a loop written by hand and figures counted by hand."""
+
+import csv
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from dsbench.network.build import build
+from dsbench.training.datamodule import ImageData
+
+Train = Callable[..., dict[str, Any]]
+Planned = Callable[[str], Any]
+
+SHALLOW = "arch=mnist_7800_shallow width=2"
+# The learning rate is multiplied by 100 after a third of training, which every network of this size dies of.
+DYING = f"{SHALLOW} schedule=multistep schedule.gamma=100 train.grad_clip_norm=1"
+DROPOUT = "arch=cifar10_three_way width=4"
+
+
+def checkpoint(plan: Any, name: str = "last") -> dict[str, Any]:
+    return torch.load(getattr(plan.folder, name), weights_only=True)
+
+
+def weights(plan: Any, name: str = "last") -> dict[str, torch.Tensor]:
+    return checkpoint(plan, name)["state_dict"]
+
+
+def network_of(plan: Any, name: str) -> nn.Module:
+    net = build(plan.network, 0)
+    net.load_state_dict({key.removeprefix("network."): value for key, value in weights(plan, name).items()})
+    return net.eval()
+
+
+def data_of(plan: Any) -> ImageData:
+    data = ImageData(plan.config.data, plan.config.train.batch_size, plan.config.seed, torch.device("cpu"))
+    data.setup()
+    return data
+
+
+def rows(plan: Any) -> list[dict[str, str]]:
+    with plan.folder.metrics_file.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_training_is_the_plain_loop(trained: Train, planned: Planned) -> None:
+    line = f"{SHALLOW} train.max_epochs=2 schedule=constant optimizer.weight_decay=0 train.grad_clip_norm=1"
+    line += " train.label_smoothing=0.1"
+    trained(line)
+    plan = planned(line)
+    net, data = build(plan.network, plan.config.seed), data_of(plan)
+    optimizer = torch.optim.SGD(net.parameters(), 0.1, 0.9, nesterov=True, foreach=False)
+    losses: list[float] = []
+    correct = 0
+    for epoch in range(2):
+        data.train.epoch = epoch
+        losses, correct = [], 0
+        for images, labels in data.train:
+            logits = net(images)
+            loss = cross_entropy(logits, labels, label_smoothing=0.1)
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimizer.step()
+            losses += [loss.item()] * len(labels)
+            correct += int((logits.argmax(1) == labels).sum())
+    for key, value in net.state_dict().items():
+        torch.testing.assert_close(weights(plan)[f"network.{key}"], value, rtol=1e-3, atol=1e-4)
+    last = rows(plan)[-1]
+    assert float(last["train_loss"]) == pytest.approx(np.mean(losses), rel=1e-3)
+    assert float(last["train_acc"]) == pytest.approx(correct / 4000, abs=2e-3)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(trained: Train, planned: Planned) -> None:
+    line = f"{DROPOUT} data.augment.crop_padding=2 data.augment.cutout=4 train.max_epochs=1"
+    first: dict[str, torch.Tensor] = {}
+    for seed, forced, same in ((0, "false", True), (0, "true", True), (1, "false", False)):
+        trained(f"{line} seed={seed} force={forced}")
+        found = weights(planned(f"{line} seed={seed}"))
+        first = first or found
+        assert all(torch.equal(found[key], first[key]) for key in first) is same
+
+
+def test_dropout_and_order_differ_by_epoch(trained: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dsbench.training.module import Classifier
+
+    drawn: list[tuple[int, int]] = []
+
+    def spy(self: Classifier) -> None:
+        started(self)
+        drawn.append((torch.initial_seed(), self._batches.epoch))
+
+    started = Classifier.on_train_epoch_start
+    monkeypatch.setattr(Classifier, "on_train_epoch_start", spy)
+    trained(f"{SHALLOW} train.max_epochs=3")
+    assert len({seed for seed, _ in drawn}) == 3
+    assert [epoch for _, epoch in drawn] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("tested", ["best", "last"])
+def test_test_figures_are_those_of_the_weights_asked_for(trained: Train, planned: Planned, tested: str) -> None:
+    line = f"{DYING} schedule.milestones=[0.34] train.max_epochs=3 train.test_weights={tested}"
+    record, plan = trained(line), planned(line)
+    history = rows(plan)
+    accuracies = [float(row["val_acc"]) for row in history]
+    assert record["best_epoch"] == int(np.argmax(accuracies)) + 1 == 1
+    assert record["best_val_acc"] == max(accuracies)
+    assert record["val_acc"] == accuracies[-1]
+    data, net = data_of(plan), network_of(plan, tested)
+    with torch.no_grad():
+        images, labels = next(iter(data.test))
+        logits = net(images)
+    predicted = logits.argmax(1)
+    assert record["test_weights"] == tested
+    assert record["test_acc"] == pytest.approx(float((predicted == labels).double().mean()))
+    assert record["test_loss"] == pytest.approx(float(cross_entropy(logits, labels)), rel=1e-5)
+    confusion = np.zeros((10, 10), int)
+    np.add.at(confusion, (labels.numpy(), predicted.numpy()), 1)
+    assert record["test_confusion"] == confusion.tolist()
+    assert record["test_class_acc"] == pytest.approx((confusion.diagonal() / confusion.sum(1)).tolist())
+
+
+def test_validation_figures_are_those_of_the_epochs_weights(trained: Train, planned: Planned) -> None:
+    line = f"{DROPOUT} train.max_epochs=1"
+    trained(line)
+    plan = planned(line)
+    with torch.no_grad():
+        images, labels = next(iter(data_of(plan).val))
+        logits = network_of(plan, "last")(images)
+    row = rows(plan)[0]
+    assert float(row["val_acc"]) == pytest.approx(float((logits.argmax(1) == labels).double().mean()))
+    assert float(row["val_loss"]) == pytest.approx(float(cross_entropy(logits, labels)), rel=1e-5)
+    assert float(row["val_top_share"]) == pytest.approx(float(logits.argmax(1).bincount().max()) / 500)
+
+
+def test_early_stopping_ends_the_run_in_the_epoch_in_which_the_rule_is_met(trained: Train, planned: Planned) -> None:
+    line = f"{DYING} schedule.milestones=[0.1] train.max_epochs=30"
+    line += " train.early_stopping.monitor=val_acc train.early_stopping.patience=2"
+    record = trained(line)
+    accuracies = [float(row["val_acc"]) for row in rows(planned(line))]
+    assert record["epochs"] == len(accuracies) < 30
+    assert record["best_epoch"] == len(accuracies) - 2
+    assert max(accuracies[-2:]) <= accuracies[-3] == max(accuracies)
+
+
+def test_learning_rate_of_an_epochs_row_is_its_last_steps(trained: Train, planned: Planned) -> None:
+    line = f"{SHALLOW} train.max_epochs=3 schedule=exponential schedule.gamma=0.5"
+    trained(line)
+    assert [float(row["lr"]) for row in rows(planned(line))] == pytest.approx([0.1, 0.05, 0.025])
+
+
+def test_study_split_tests_the_last_weights(trained: Train, planned: Planned) -> None:
+    line = f"{DYING} schedule.milestones=[0.34] train.max_epochs=3 data.split=study"
+    record = trained(line)
+    assert (record["split"], record["test_weights"]) == ("study", "last")
+    assert record["test_acc"] == record["val_acc"] == float(rows(planned(line))[-1]["val_acc"])
+    assert record["test_acc"] < record["best_val_acc"]
+
+
+def test_speed_is_training_images_over_training_seconds(trained: Train, planned: Planned) -> None:
+    line = f"{SHALLOW} train.max_epochs=2"
+    record = trained(line)
+    seconds = [float(row["epoch_seconds"]) for row in rows(planned(line))]
+    assert record["train_seconds"] == pytest.approx(math.fsum(seconds))
+    assert record["images_per_second"] == pytest.approx(2 * 4000 / math.fsum(seconds))
+
+
+@pytest.mark.parametrize("name", ["last", "best"])
+def test_checkpoints_hold_tensors_and_plain_values_and_fit_the_network(
+    trained: Train, planned: Planned, name: str
+) -> None:
+    line = f"{DROPOUT} train.max_epochs=1"
+    trained(line)
+    plan = planned(line)
+    assert network_of(plan, name)(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+    assert {path.name for path in Path(plan.folder.last).parent.iterdir()} == {"last.ckpt", "best.ckpt"}
