@@ -17,11 +17,11 @@ def run(composed: Composed) -> dict[str, Any]:
     Raises InputError before anything is written where the configuration or the data are wrong.
     """
     wait_without_spinning()  # before torch is imported
-    torchvision_ops.ensure()  # before Lightning imports torchvision
     from dsbench.run.plan import plan
 
     _log_to_terminal()
     planned = plan(composed)
+    torchvision_ops.ensure()  # before Lightning imports torchvision
     from dsbench.run.execute import execute  # Lightning takes two seconds to import, an error should not
     from dsbench.run.progress import Progress
 

@@ -167,6 +167,7 @@ def _log_file(folder: RunFolder) -> Iterator[None]:
     handler.setFormatter(formatter)
     handler.setLevel(logging.DEBUG)
     loggers = [logging.getLogger(name) for name in ("dsbench", "pytorch_lightning", "lightning_fabric")]
+    loggers[0].setLevel(logging.DEBUG)
     for logger in loggers:
         logger.addHandler(handler)
     try:

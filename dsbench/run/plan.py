@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dsbench.config.compose import Composed
 from dsbench.config.network import network
@@ -18,7 +18,9 @@ from dsbench.run.folder import RunFolder
 from dsbench.run.identity import identity, run_id, test_weights
 from dsbench.run.label import Label, label
 from dsbench.tracking import tracker
-from dsbench.training.device import Compute, resolve, resolve_precision
+
+if TYPE_CHECKING:
+    from dsbench.training.device import Compute
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ def plan(composed: Composed) -> Plan:
     config = composed.config
     check(config)
     net = network(composed)
+    from dsbench.training.device import resolve, resolve_precision  # torch takes a second, an error should not
+
     compute = resolve(config.device, config.precision, config.threads)
     tracker.check(config)
     dataset = sets.get(config.data.name)

@@ -56,6 +56,7 @@ class WandbTracker:
 
         for folder in (outputs / "wandb").glob(f"offline-run-*-{card.run_id}"):
             shutil.rmtree(folder)
+        os.environ.setdefault("WANDB_DATA_DIR", str(outputs / "wandb" / ".staging"))  # else it is in the home folder
         self.run = wandb.init(
             project=config.project,
             entity=config.entity,
