@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dsbench.network.containers import Gate, Residual, Slot
+from dsbench.network.containers import Gate, Residual, execution_order
 from dsbench.network.description import Network
 from dsbench.network.layers import (
     Activation,
@@ -47,39 +47,25 @@ def build(network: Network, seed: int | None = None) -> nn.Sequential:
     if seed is None:
         with torch.device("meta"):
             return _sequence(network.layers, network.input_shape)
-    parts: list[nn.Module] = []
+    parts = []
     shape = network.input_shape
     with torch.random.fork_rng(devices=[]):
-        for place, layer in enumerate(network.layers):
-            torch.manual_seed(derived(seed, place))
-            part = _parts([layer], shape)
+        for key, layer in execution_order(network.layers):
+            torch.manual_seed(derived(seed, *key))
+            part = module(layer, shape)
             if network.init == "glorot":
-                nn.Sequential(*part).apply(_glorot)
-            parts += part
+                part.apply(_glorot)
+            parts.append(part)
             shape = layer.output_shape(shape)
-    return nn.Sequential(*_pool_first(parts)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return nn.Sequential(*parts).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _sequence(layers: Sequence[Layer], shape: Shape) -> nn.Sequential:
-    return nn.Sequential(*_pool_first(_parts(layers, shape)))
-
-
-def _parts(layers: Sequence[Layer], shape: Shape) -> list[nn.Module]:
-    """The modules of `layers` in a row, without slots around them."""
     parts = []
-    for layer in layers:
-        parts += _parts(layer.body, shape) if isinstance(layer, Slot) else [module(layer, shape)]
+    for _, layer in execution_order(layers):
+        parts.append(module(layer, shape))
         shape = layer.output_shape(shape)
-    return parts
-
-
-def _pool_first(parts: list[nn.Module]) -> list[nn.Module]:
-    """ReLU and max-pooling swapped where the one follows the other: exactly equal, with less for ReLU to do."""
-    out = list(parts)
-    for i in range(len(out) - 1):
-        if isinstance(out[i], nn.ReLU) and isinstance(out[i + 1], nn.MaxPool2d):
-            out[i], out[i + 1] = out[i + 1], out[i]
-    return out
+    return nn.Sequential(*parts)
 
 
 @singledispatch

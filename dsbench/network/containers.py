@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dsbench.errors import InputError
-from dsbench.network.layers import Layer, Shape
+from dsbench.network.layers import Activation, Layer, Pool, Shape
 
 
 @dataclass(frozen=True)
@@ -92,3 +92,19 @@ def walk(layers: Sequence[Layer], shape: Shape, slot: Slot | None = None) -> Ite
         if not layer.branches:
             yield Step(layer, slot, shape, out)
         shape = out
+
+
+def execution_order(layers: Sequence[Layer]) -> list[tuple[tuple[int, int], Layer]]:
+    """`layers` as they are computed: slots dissolved, each with its key (place in `layers`, place in its slot).
+
+    Max-pooling comes before a ReLU that it follows: the two commute exactly, and pooling first leaves ReLU less to do.
+    """
+    out: list[tuple[tuple[int, int], Layer]] = []
+    for place, layer in enumerate(layers):
+        body = layer.body if isinstance(layer, Slot) else (layer,)
+        out += [((place, inner), part) for inner, part in enumerate(body)]
+    for i in range(len(out) - 1):
+        first, second = out[i][1], out[i + 1][1]
+        if first == Activation("relu") and isinstance(second, Pool) and second.kind == "max":
+            out[i], out[i + 1] = out[i + 1], out[i]
+    return out

@@ -2,63 +2,122 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
+from math import prod
 
+from dsbench.network.containers import Step
 from dsbench.network.description import Network
-from dsbench.network.layers import Shape
+from dsbench.network.layers import Activation, BatchNorm, Conv, Linear, Shape
+from dsbench.network.receptive import receptive_fields
+from dsbench.network.saved import saved_bytes
+
+DTYPE_BYTES = {"32": 4, "bf16": 2, "16": 2}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What adds up over layers, for one image.
+
+    `macs` are multiply-accumulates of convolutions and linear layers. `acts` are the elements that these write, the
+    activations of Radosavovic et al. (2020). `norm_ops` and `activation_ops` are element operations, two an element for
+    a batch norm and one for an activation, which no budget counts. `bytes_read` are each layer's input and weights,
+    `bytes_written` its output, each moved once. The figures that end in `_conv` are those of the convolutions in slots
+    alone: all that a model family changes.
+    """
+
+    params: int = 0
+    params_conv: int = 0
+    buffers: int = 0
+    macs: int = 0
+    macs_conv: int = 0
+    acts: int = 0
+    acts_conv: int = 0
+    norm_ops: int = 0
+    activation_ops: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of convolutions and linear layers, two a MAC."""
+        return 2 * self.macs
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that must move to and from memory at the least."""
+        return self.bytes_read + self.bytes_written
+
+    @property
+    def intensity(self) -> float:
+        """Arithmetic intensity in FLOP per byte (Williams et al. 2009)."""
+        return self.flops / self.bytes if self.bytes else 0.0
 
 
 @dataclass(frozen=True)
 class LayerCost:
-    """The cost of one layer for one image; `slot` is the slot it belongs to (from 1), or None."""
+    """One layer; `slot` is the slot it belongs to (from 1), or None; `receptive_field` is in pixels of the image."""
 
     label: str
     slot: int | None
     output_shape: Shape
-    params: int
-    buffers: int
-    macs: int
+    receptive_field: int
+    counts: Counts
 
 
 @dataclass(frozen=True)
 class Cost:
-    """The cost of a network, a layer at a time in order of computation."""
+    """The cost of a network: its layers in order of computation, their sum, and what does not add up.
+
+    `training_bytes` are the activations that one image keeps in memory for the backward pass, at its peak.
+    """
 
     layers: tuple[LayerCost, ...]
+    training_bytes: int
+
+    @cached_property
+    def total(self) -> Counts:
+        """The sum over layers."""
+        names = [f.name for f in fields(Counts)]
+        return Counts(**{name: sum(getattr(layer.counts, name) for layer in self.layers) for name in names})
 
     @property
-    def params(self) -> int:
-        """Trainable parameters."""
-        return sum(layer.params for layer in self.layers)
-
-    @property
-    def buffers(self) -> int:
-        """Running statistics of the norms; step counters are not counted."""
-        return sum(layer.buffers for layer in self.layers)
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of convolutions and linear layers for one image."""
-        return sum(layer.macs for layer in self.layers)
-
-    @property
-    def flops(self) -> int:
-        """Floating-point operations, two a MAC."""
-        return 2 * self.macs
+    def receptive_field(self) -> int:
+        """Pixels of the image, in height and width, that one element sees before the image is pooled or flattened."""
+        return max(layer.receptive_field for layer in self.layers)
 
 
-def cost(network: Network) -> Cost:
-    """The cost of `network`, formulas as each layer states them (see dsbench.network.layers)."""
-    return Cost(
-        tuple(
-            LayerCost(
-                step.layer.label,
-                step.slot.index if step.slot else None,
-                step.out_shape,
-                step.layer.params,
-                step.layer.buffers,
-                step.layer.macs(step.in_shape),
-            )
-            for step in network.steps
+def cost(network: Network, precision: str = "32") -> Cost:
+    """The cost of `network`, formulas as each layer states them; bytes are those of `precision` (32, bf16, 16)."""
+    size = DTYPE_BYTES[precision]
+    layers = tuple(
+        LayerCost(
+            step.layer.label,
+            step.slot.index if step.slot else None,
+            step.out_shape,
+            field,
+            _counts(step, size),
         )
+        for step, field in zip(network.steps, receptive_fields(network), strict=True)
+    )
+    return Cost(layers, saved_bytes(network, size))
+
+
+def _counts(step: Step, size: int) -> Counts:
+    layer, out = step.layer, prod(step.out_shape)
+    params, macs = layer.params, layer.macs(step.in_shape)
+    acts = out if isinstance(layer, (Conv, Linear)) else 0
+    family = isinstance(layer, Conv) and step.slot is not None
+    return Counts(
+        params=params,
+        params_conv=params if family else 0,
+        buffers=layer.buffers,
+        macs=macs,
+        macs_conv=macs if family else 0,
+        acts=acts,
+        acts_conv=acts if family else 0,
+        norm_ops=2 * out if isinstance(layer, BatchNorm) else 0,
+        activation_ops=out if isinstance(layer, Activation) else 0,
+        bytes_read=size * (prod(step.in_shape) + params + layer.buffers),
+        bytes_written=size * out,
     )
