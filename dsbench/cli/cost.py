@@ -1,118 +1,137 @@
-"""`dsbench cost`: what the network that some overrides name costs, layer by layer."""
+"""`dsbench cost`: what the networks that some overrides name cost, side by side or layer by layer."""
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from dsbench.config.compose import Composed, compose
 from dsbench.config.network import network
+from dsbench.config.sweep import combinations
 from dsbench.errors import InputError
+from dsbench.network.cost import DTYPE_BYTES, Cost
+from dsbench.network.cost import cost as cost_of
+from dsbench.network.description import Network
 
-if TYPE_CHECKING:
-    from rich.table import Table
+_TOTALS = ("params", "params_conv", "buffers", "macs", "macs_conv", "flops", "acts", "acts_conv", "bytes", "intensity")
+_REST = ("norm_ops", "activation_ops", "training_bytes", "receptive_field")
 
-    from dsbench.network.cost import Cost
-    from dsbench.network.description import Network
+
+@dataclass(frozen=True)
+class Costed:
+    """A network, what it costs, and what it is called."""
+
+    composed: Composed
+    network: Network
+    cost: Cost
+
+    @property
+    def name(self) -> dict[str, Any]:
+        """Model, architecture, block (where a slot has one), width and data set."""
+        choices, config = self.composed.choices, self.composed.config
+        separable = any(slot.kind != "plain" for slot in self.network.slots)
+        return {
+            "model": choices["model"],
+            "arch": choices["arch"],
+            "block": choices["block"] if separable else None,
+            "width": config.width,
+            "data": config.data.name,
+        }
+
+    @property
+    def title(self) -> str:
+        """The name in one line."""
+        name, image = self.name, "x".join(map(str, self.network.input_shape))
+        block = f", block {name['block']}" if name["block"] else ""
+        return f"{name['model']}, arch {name['arch']}{block}, width {name['width']}, image {image}"
+
+    def totals(self) -> dict[str, Any]:
+        """Every total, by its name."""
+        return {name: getattr(self.cost, name) for name in (*_TOTALS, *_REST)}
 
 
 def cost(
-    overrides: Annotated[list[str] | None, typer.Argument(help="As for train.py: model=dwsep width=8")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
+    overrides: Annotated[list[str] | None, typer.Argument(help="As for sweep.py: model=cnn,dwsep width=8")] = None,
+    layers: Annotated[bool, typer.Option("--layers", help="A row a layer, also of several networks.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: an object, or a list of several.")] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print CSV: a row a network, with --layers a row a layer.")
+    ] = False,
     check: Annotated[bool, typer.Option("--check", help="Compare with fvcore and torch on real tensors.")] = False,
-    plot: Annotated[Path | None, typer.Option(metavar="SVG", help="Draw the network into this file.")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="SVG", help="Draw the (one) network into this file.")] = None,
+    precision: Annotated[str, typer.Option(help="Bytes are those of 32, bf16 or 16.")] = "32",
     config_dir: Annotated[str | None, typer.Option(metavar="DIR", help="A further folder of YAML files.")] = None,
 ) -> None:
-    """Print what a network costs for one image: parameters and multiply-accumulates (MACs), layer by layer.
+    """Print what networks cost for one image: parameters, multiply-accumulates (MACs), activations, bytes.
 
-    Nothing is built and no weights are allocated, but for --check.
+    One network is shown layer by layer, several side by side with ratios to the first. Nothing is built and no weights
+    are allocated, but for --check.
     """
-    from dsbench.network.cost import cost as cost_of
+    from dsbench.cli import cost_tables
 
-    composed = compose(overrides or [], config_dir)
-    net = network(composed)
-    costs = cost_of(net)
+    if precision not in DTYPE_BYTES:
+        raise InputError(f"unknown --precision {precision!r}; choose one of {', '.join(DTYPE_BYTES)}")
+    costed = [_costed(one, precision, config_dir) for one in combinations(overrides or [])]
+    if plot is not None and len(costed) > 1:
+        raise InputError(f"--plot draws one network, these overrides name {len(costed)}")
     if as_json:
-        _print_json(costs)
+        _print_json(costed)
+    elif as_csv:
+        cost_tables.write_csv(costed, layers)
+    elif layers or len(costed) == 1:
+        for one in costed:
+            cost_tables.print_layers(one)
     else:
-        _print_table(headline(composed, net), net, costs)
+        cost_tables.print_comparison(costed)
     if plot is not None:
-        _draw(plot, headline(composed, net), net)
+        _draw(plot, costed[0])
     if check:
-        _check(net, costs)
+        for one in costed:
+            _check(one)
 
 
-def headline(composed: Composed, net: Network) -> str:
-    """Model, architecture, block (where a slot has one), width and image shape, in one line."""
-    choices = composed.choices
-    separable = any(kind != "plain" for kind in _slot_kinds(net).values())
-    block = f", block {choices['block']}" if separable else ""
-    image = "x".join(map(str, net.input_shape))
-    return f"{choices['model']}, arch {choices['arch']}{block}, width {composed.config.width}, image {image}"
+def _costed(overrides: list[str], precision: str, config_dir: str | None) -> Costed:
+    composed = compose(overrides, config_dir)
+    net = network(composed)
+    return Costed(composed, net, cost_of(net, precision))
 
 
-def _slot_kinds(net: Network) -> dict[int, str]:
-    from dsbench.network.containers import Slot
-
-    return {layer.index: layer.kind for layer in net.layers if isinstance(layer, Slot)}
-
-
-def _print_json(costs: Cost) -> None:
+def _print_json(costed: list[Costed]) -> None:
     import json
-    from dataclasses import asdict
 
-    totals = {name: getattr(costs, name) for name in ("params", "buffers", "macs", "flops")}
-    typer.echo(json.dumps({**totals, "layers": [asdict(layer) for layer in costs.layers]}))
-
-
-def _print_table(title: str, net: Network, costs: Cost) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    console.print(title)
-    console.print(_table(net, costs))
-    console.print(f"{costs.buffers:,} buffers, {costs.flops:,} FLOPs (2 a MAC), for one image")
+    objects = [one.name | one.totals() | {"layers": [asdict(layer) for layer in one.cost.layers]} for one in costed]
+    typer.echo(json.dumps(objects[0] if len(objects) == 1 else objects))
 
 
-def _table(net: Network, costs: Cost) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table("slot", "layer", "output", "params", "MACs", box=SIMPLE_HEAD, show_footer=True)
-    for column in table.columns[2:]:
-        column.justify = "right"
-    for column, total in zip(table.columns, ("", "total", "", f"{costs.params:,}", f"{costs.macs:,}"), strict=True):
-        column.footer = total
-    kinds, last = _slot_kinds(net), None
-    for layer in costs.layers:
-        name = "" if layer.slot is None or layer.slot == last else f"{layer.slot} {kinds[layer.slot]}"
-        last = layer.slot
-        output = "x".join(map(str, layer.output_shape))
-        table.add_row(name, layer.label, output, f"{layer.params:,}", f"{layer.macs:,}")
-    return table
-
-
-def _draw(path: Path, title: str, net: Network) -> None:
+def _draw(path: Path, costed: Costed) -> None:
     from dsbench.network.draw import draw
 
     try:
-        path.write_text(draw(net, title), encoding="utf-8")
+        path.write_text(draw(costed.network, costed.title), encoding="utf-8")
     except OSError as error:
         raise InputError(f"--plot {path}: {error.strerror}") from error
     typer.echo(f"drawn: {path}", err=True)
 
 
-def _check(net: Network, costs: Cost) -> None:
+def _check(costed: Costed) -> None:
     from dsbench.network.check import count
 
-    counted = count(net)
-    if (counted.macs, counted.params, counted.buffers) != (costs.macs, costs.params, costs.buffers):
-        typer.echo(
-            f"error: fvcore counts {counted.macs:,} MACs, dsbench {costs.macs:,}; torch holds {counted.params:,} "
-            f"parameters and {counted.buffers:,} buffers, dsbench counts {costs.params:,} and {costs.buffers:,}",
-            err=True,
-        )
+    counted, costs = count(costed.network), costed.cost
+    others = (counted.macs, counted.acts, counted.params, counted.buffers)
+    ours = (costs.macs, costs.acts, costs.params, costs.buffers)
+    names = ("MACs (fvcore)", "activations (fvcore)", "parameters (torch)", "buffers (torch)")
+    wrong = [
+        f"{name}: {other:,}, dsbench {our:,}"
+        for name, other, our in zip(names, others, ours, strict=True)
+        if other != our
+    ]
+    if wrong:
+        typer.echo(f"error: {costed.title}: counts differ, {'; '.join(wrong)}", err=True)
         raise typer.Exit(1)
-    typer.echo(f"fvcore agrees: {counted.macs:,} MACs; torch: {counted.params:,} parameters", err=True)
+    typer.echo(
+        f"fvcore agrees: {counted.macs:,} MACs, {counted.acts:,} activations; torch: {counted.params:,} parameters",
+        err=True,
+    )

@@ -13,9 +13,10 @@ LEFT_OUT = ("batch_norm",)
 
 @dataclass(frozen=True)
 class Counted:
-    """MACs of one image as fvcore counts them; parameters and buffer elements that the torch module holds."""
+    """MACs and activations of one image by fvcore; parameters and buffer elements that the torch module holds."""
 
     macs: int
+    acts: int
     params: int
     buffers: int
 
@@ -33,16 +34,20 @@ def count(network: Network) -> Counted:
         # fvcore imports torchvision and uses torch.jit, which torch now calls deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
         import torch
-        from fvcore.nn import FlopCountAnalysis
+        from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
 
         from dsbench.network.build import build
 
         module = build(network, seed=0).eval()
-        analysis = FlopCountAnalysis(module, torch.zeros(1, *network.input_shape))
-        analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
-        operators = analysis.by_operator()
+        image = torch.zeros(1, *network.input_shape)
+        macs, acts = FlopCountAnalysis(module, image), ActivationCountAnalysis(module, image)
+        for analysis in (macs, acts):
+            analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
+        operators = macs.by_operator()
+        activations = int(acts.total())
     return Counted(
-        int(sum(macs for operator, macs in operators.items() if operator not in LEFT_OUT)),
+        int(sum(count for operator, count in operators.items() if operator not in LEFT_OUT)),
+        activations,
         sum(p.numel() for p in module.parameters()),
         sum(b.numel() for b in module.buffers()),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import cached_property
 from math import prod
 
 from dsbench.network.containers import Step
@@ -15,7 +14,7 @@ from dsbench.network.saved import saved_bytes
 DTYPE_BYTES = {"32": 4, "bf16": 2, "16": 2}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Counts:
     """What adds up over layers, for one image.
 
@@ -54,32 +53,25 @@ class Counts:
         return self.flops / self.bytes if self.bytes else 0.0
 
 
-@dataclass(frozen=True)
-class LayerCost:
+@dataclass(frozen=True, kw_only=True)
+class LayerCost(Counts):
     """One layer; `slot` is the slot it belongs to (from 1), or None; `receptive_field` is in pixels of the image."""
 
     label: str
     slot: int | None
     output_shape: Shape
     receptive_field: int
-    counts: Counts
 
 
-@dataclass(frozen=True)
-class Cost:
-    """The cost of a network: its layers in order of computation, their sum, and what does not add up.
+@dataclass(frozen=True, kw_only=True)
+class Cost(Counts):
+    """The cost of a network: the sums over its layers, in order of computation, and what does not add up.
 
     `training_bytes` are the activations that one image keeps in memory for the backward pass, at its peak.
     """
 
     layers: tuple[LayerCost, ...]
     training_bytes: int
-
-    @cached_property
-    def total(self) -> Counts:
-        """The sum over layers."""
-        names = [f.name for f in fields(Counts)]
-        return Counts(**{name: sum(getattr(layer.counts, name) for layer in self.layers) for name in names})
 
     @property
     def receptive_field(self) -> int:
@@ -92,32 +84,33 @@ def cost(network: Network, precision: str = "32") -> Cost:
     size = DTYPE_BYTES[precision]
     layers = tuple(
         LayerCost(
-            step.layer.label,
-            step.slot.index if step.slot else None,
-            step.out_shape,
-            field,
-            _counts(step, size),
+            label=step.layer.label,
+            slot=step.slot.index if step.slot else None,
+            output_shape=step.out_shape,
+            receptive_field=field,
+            **_counts(step, size),
         )
         for step, field in zip(network.steps, receptive_fields(network), strict=True)
     )
-    return Cost(layers, saved_bytes(network, size))
+    sums = {f.name: sum(getattr(layer, f.name) for layer in layers) for f in fields(Counts)}
+    return Cost(layers=layers, training_bytes=saved_bytes(network, size), **sums)
 
 
-def _counts(step: Step, size: int) -> Counts:
+def _counts(step: Step, size: int) -> dict[str, int]:
     layer, out = step.layer, prod(step.out_shape)
     params, macs = layer.params, layer.macs(step.in_shape)
     acts = out if isinstance(layer, (Conv, Linear)) else 0
     family = isinstance(layer, Conv) and step.slot is not None
-    return Counts(
-        params=params,
-        params_conv=params if family else 0,
-        buffers=layer.buffers,
-        macs=macs,
-        macs_conv=macs if family else 0,
-        acts=acts,
-        acts_conv=acts if family else 0,
-        norm_ops=2 * out if isinstance(layer, BatchNorm) else 0,
-        activation_ops=out if isinstance(layer, Activation) else 0,
-        bytes_read=size * (prod(step.in_shape) + params + layer.buffers),
-        bytes_written=size * out,
-    )
+    return {
+        "params": params,
+        "params_conv": params if family else 0,
+        "buffers": layer.buffers,
+        "macs": macs,
+        "macs_conv": macs if family else 0,
+        "acts": acts,
+        "acts_conv": acts if family else 0,
+        "norm_ops": 2 * out if isinstance(layer, BatchNorm) else 0,
+        "activation_ops": out if isinstance(layer, Activation) else 0,
+        "bytes_read": size * (prod(step.in_shape) + params + layer.buffers),
+        "bytes_written": size * out,
+    }

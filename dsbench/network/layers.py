@@ -205,6 +205,7 @@ class GlobalAvgPool(Layer):
 @dataclass(frozen=True)
 class Flatten(Layer):
     """(channels, height, width) to (channels * height * width,), channels first."""
+
     def output_shape(self, shape: Shape) -> Shape:
         size = 1
         for length in shape:

@@ -1,0 +1,24 @@
+"""Comma lists in overrides, as a Hydra multirun reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dsbench.config.messages import one_line
+from dsbench.errors import InputError
+
+
+def combinations(overrides: Sequence[str]) -> list[list[str]]:
+    """Every combination of the values that `overrides` list (`model=cnn,dwsep`, `width=range(1,4)`), in order.
+
+    Raises InputError where Hydra cannot read them.
+    """
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        return [list(one) for one in BasicSweeper.split_arguments(parsed, None)[0]]
+    except HydraException as error:
+        raise InputError(one_line(error)) from error
