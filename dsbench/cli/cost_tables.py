@@ -69,10 +69,10 @@ def print_comparison(costed: list[Costed]) -> None:
     first = costed[0]
     for one in costed:
         cost = one.cost
-        name = [str(one.name[key] or "") for key in keys]
+        called = [str(one.name[key] or "") for key in keys]
         numbers = (cost.params, cost.macs, cost.acts, cost.bytes)
         costs.add_row(
-            *name,
+            *called,
             *(f"{number:,}" for number in numbers),
             f"{cost.intensity:.2f}",
             f"{cost.training_bytes:,}",
@@ -81,7 +81,7 @@ def print_comparison(costed: list[Costed]) -> None:
         whole = [_ratio(getattr(cost, key), getattr(first.cost, key)) for key in ("params", "macs", "acts", "bytes")]
         slots = replaced(first.network, first.cost, one.network, cost)
         parts = [f"{part:.4f}" for part in (slots.params, slots.macs, slots.closed_form)] if slots else ["", "", ""]
-        ratios.add_row(*name, *whole, *parts)
+        ratios.add_row(*called, *whole, *parts)
     console = _console()
     console.print(", ".join(f"{key} {value}" for key, value in first.name.items() if key not in keys and value))
     console.print(costs)
