@@ -51,7 +51,7 @@ def build(network: Network, seed: int | None = None) -> nn.Sequential:
     shape = network.input_shape
     with torch.random.fork_rng(devices=[]):
         for key, layer in execution_order(network.layers):
-            torch.manual_seed(derived(seed, *key))
+            torch.manual_seed(derived(seed, "weights", *key))
             part = module(layer, shape)
             if network.init == "glorot":
                 part.apply(_glorot)

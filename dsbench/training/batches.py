@@ -11,8 +11,6 @@ from dsbench.config.schema import AugmentConfig
 from dsbench.seeds import derived
 from dsbench.training.preprocess import Draws, Scale, crop_and_mirror, cut_out
 
-ORDER, DROPOUT = range(2)  # what a seed is derived for, within an epoch
-
 
 class Batches:
     """Batches (images (B, C, H, W) float32 in channels_last format, labels (B,) int64) on one device.
@@ -60,7 +58,7 @@ class Batches:
         """This epoch's rows in order and its random numbers, drawn on the CPU so that every device agrees."""
         if self.seed is None:
             return self.rows, Draws()
-        generator = torch.Generator().manual_seed(derived(self.seed, self.epoch, ORDER))
+        generator = torch.Generator().manual_seed(derived(self.seed, "order", self.epoch))
         order = torch.randperm(len(self.rows), generator=generator).to(self.rows.device)
         if self.augment is None:
             return self.rows[order], Draws()

@@ -14,7 +14,7 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from dsbench.config.schema import OptimizerConfig, ScheduleConfig
 from dsbench.seeds import derived
-from dsbench.training.batches import DROPOUT, Batches
+from dsbench.training.batches import Batches
 from dsbench.training.history import Epoch
 from dsbench.training.optimizers import optimizer
 from dsbench.training.schedules import factor
@@ -112,7 +112,7 @@ class Classifier(LightningModule):
     def on_train_epoch_start(self) -> None:
         """Make dropout, and the order of images, functions of seed and epoch, so that a resumed epoch repeats them."""
         self._batches.epoch = self.current_epoch
-        torch.manual_seed(derived(self.seed, self.current_epoch, DROPOUT))
+        torch.manual_seed(derived(self.seed, "dropout", self.current_epoch))
         self._train, self._seconds_before = Tally(self.classes), 0.0
         self._started = time.perf_counter()
 

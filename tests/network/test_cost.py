@@ -57,8 +57,8 @@ def test_formulas_agree_with_fvcore_and_torch_on_random_slots(seed: int, one_slo
         except InputError:  # the channels do not divide into such groups
             continue
         counted, formula = count(net), cost(net)
-        found = (counted.macs, counted.params, counted.buffers)
-        assert found == (formula.macs, formula.params, formula.buffers), (place, block, image)
+        found = (counted.macs, counted.acts, counted.params, counted.buffers)
+        assert found == (formula.macs, formula.acts, formula.params, formula.buffers), (place, block, image)
         compared += 1
         if compared == 12:
             break

@@ -1,5 +1,6 @@
 """`dsbench cost`, called as from a shell."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -28,17 +29,43 @@ def run(*arguments: str, code: int = 0) -> str:
 
 def test_json_holds_totals_and_layers() -> None:
     found = json.loads(run("experiment=mnist_7800/dwsep_same_budget", "--json"))
-    assert list(found) == ["params", "buffers", "macs", "flops", "layers"]
     assert (found["params"], found["buffers"], found["macs"], found["flops"]) == (7841, 0, 2_097_704, 4_195_408)
+    assert found["params_conv"] == 7_731  # of the convolutions alone, as the study's table has it
     assert sum(layer["macs"] for layer in found["layers"]) == found["macs"]
-    assert found["layers"][0] == {
-        "label": "depthwise 3x3",
-        "slot": 1,
-        "output_shape": [1, 26, 26],
-        "params": 9,
-        "buffers": 0,
-        "macs": 6_084,
-    }
+    first = found["layers"][0]
+    assert (first["label"], first["slot"], first["output_shape"]) == ("depthwise 3x3", 1, [1, 26, 26])
+    assert (first["params"], first["macs"], first["acts"], first["receptive_field"]) == (9, 6_084, 676, 3)
+
+
+def test_json_of_several_networks_is_a_list_in_the_order_of_the_lists() -> None:
+    found = json.loads(run("model=cnn,dwsep", "width=4,8", "--json"))
+    assert [(one["model"], one["width"]) for one in found] == [("cnn", 4), ("cnn", 8), ("dwsep", 4), ("dwsep", 8)]
+
+
+def test_comparison_shows_where_a_dense_head_eats_the_gain() -> None:
+    """cifar10_fc: 1.9 % of the parameters, though the replaced convolutions have 8.46 times fewer MACs."""
+    output = run("experiment=cifar10_fc/cnn,cifar10_fc/dwsep")
+    row = next(line.split() for line in output.splitlines() if "0.9814" in line)
+    assert row[:2] == ["dwsep", "mobilenet"]
+    assert row[-2:] == ["0.1182", "0.1182"]
+    assert 1 / float(row[-2]) == pytest.approx(8.46, abs=0.01)
+
+
+def test_csv_has_a_row_a_network_or_a_layer() -> None:
+    rows = list(csv.DictReader(run("model=cnn,dwsep", "--csv").splitlines()))
+    assert [row["model"] for row in rows] == ["cnn", "dwsep"]
+    layers = list(csv.DictReader(run("model=cnn,dwsep", "--csv", "--layers").splitlines()))
+    assert sum(int(row["macs"]) for row in layers if row["model"] == "dwsep") == int(rows[1]["macs"])
+
+
+def test_bytes_halve_in_bf16() -> None:
+    full, half = (json.loads(run("model=dwsep", "--json", *extra)) for extra in ([], ["--precision", "bf16"]))
+    assert full["bytes"] == 2 * half["bytes"]
+
+
+def test_one_picture_is_of_one_network() -> None:
+    with pytest.raises(InputError, match="--plot draws one network, these overrides name 2"):
+        run("model=cnn,dwsep", "--plot", "net.svg")
 
 
 def test_table_has_a_row_a_layer_and_the_totals() -> None:
@@ -54,13 +81,13 @@ def test_block_is_not_named_where_no_slot_is_separable() -> None:
 
 def test_check_says_that_fvcore_and_torch_agree() -> None:
     output = run("experiment=mnist_7800/cnn", "--check")
-    assert "fvcore agrees: 680,932 MACs; torch: 7,800 parameters" in output
+    assert "fvcore agrees: 680,932 MACs, 14,788 activations; torch: 7,800 parameters" in output
 
 
 def test_check_ends_in_an_error_where_they_disagree(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "count", lambda net: check.Counted(1, 2, 3))
+    monkeypatch.setattr(check, "count", lambda net: check.Counted(1, 2, 3, 4))
     output = run("experiment=mnist_7800/cnn", "--check", code=1)
-    assert "error: fvcore counts 1 MACs, dsbench 680,932" in output
+    assert "MACs (fvcore): 1, dsbench 680,932" in output
 
 
 def test_plot_writes_a_picture(tmp_path: Path) -> None:
