@@ -12,12 +12,9 @@ from dsbench.config.compose import Composed, compose
 from dsbench.config.network import network
 from dsbench.config.sweep import combinations
 from dsbench.errors import InputError
-from dsbench.network.cost import DTYPE_BYTES, Cost
+from dsbench.network.cost import DTYPE_BYTES, TOTALS, Cost
 from dsbench.network.cost import cost as cost_of
 from dsbench.network.description import Network
-
-_TOTALS = ("params", "params_conv", "buffers", "macs", "macs_conv", "flops", "acts", "acts_conv", "bytes", "intensity")
-_REST = ("norm_ops", "activation_ops", "training_bytes", "receptive_field")
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class Costed:
 
     def totals(self) -> dict[str, Any]:
         """Every total, by its name."""
-        return {name: getattr(self.cost, name) for name in (*_TOTALS, *_REST)}
+        return {name: getattr(self.cost, name) for name in TOTALS}
 
 
 def cost(

@@ -12,6 +12,23 @@ from dsbench.network.receptive import receptive_fields
 from dsbench.network.saved import saved_bytes
 
 DTYPE_BYTES = {"32": 4, "bf16": 2, "16": 2}
+# What a record, a table and a file of costs hold of a network.
+TOTALS = (
+    "params",
+    "params_conv",
+    "buffers",
+    "macs",
+    "macs_conv",
+    "flops",
+    "acts",
+    "acts_conv",
+    "bytes",
+    "intensity",
+    "norm_ops",
+    "activation_ops",
+    "training_bytes",
+    "receptive_field",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
+from dsbench.network.cost import TOTALS
 from dsbench.run import facts
 from dsbench.run.folder import RunFolder
 from dsbench.run.plan import Plan
@@ -125,8 +126,8 @@ def _measured(outcome: Outcome) -> dict[str, Any]:
 
 def _summary(result: dict[str, Any]) -> dict[str, Any]:
     """What a table of runs in a tracker shows; val_acc is the best epoch's there."""
-    keys = ("status", "test_acc", "test_loss", "params", "macs", "flops", "train_acc", "epochs", "train_seconds")
-    summary = {key: result[key] for key in (*keys, "images_per_second") if key in result}
+    keys = ("status", "test_acc", "test_loss", "train_acc", "epochs", "train_seconds", "images_per_second", *TOTALS)
+    summary = {key: result[key] for key in keys if key in result}
     return summary | ({"val_acc": result["best_val_acc"]} if "best_val_acc" in result else {})
 
 

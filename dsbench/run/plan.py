@@ -10,7 +10,7 @@ from dsbench.config.compose import Composed
 from dsbench.config.network import network
 from dsbench.config.schema import Config
 from dsbench.data import prepared, sets
-from dsbench.network.cost import Cost, cost
+from dsbench.network.cost import TOTALS, Cost, cost
 from dsbench.network.description import Network
 from dsbench.network.layers import Conv
 from dsbench.run.check import check
@@ -72,10 +72,7 @@ class Plan:
             "width": config.width,
             "kernel": self.kernel,
             "seed": config.seed,
-            "params": self.cost.params,
-            "buffers": self.cost.buffers,
-            "macs": self.cost.macs,
-            "flops": self.cost.flops,
+            **{name: getattr(self.cost, name) for name in TOTALS},
             "split": config.data.split,
             "test_weights": test_weights(config),
             "precision": self.compute.precision,
@@ -104,4 +101,12 @@ def plan(composed: Composed) -> Plan:
         precision = resolve_precision(other.config.precision, compute.device.type)
         return identity(other.config, network(other), arrays.sha256, precision)
 
-    return Plan(composed, net, cost(net), compute, arrays.source, identify(composed), label(composed, identify))
+    return Plan(
+        composed,
+        net,
+        cost(net, compute.precision),
+        compute,
+        arrays.source,
+        identify(composed),
+        label(composed, identify),
+    )
