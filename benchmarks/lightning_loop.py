@@ -1,7 +1,8 @@
 """The usual Lightning way: a torchvision-style Dataset, transforms of one image at a time, a DataLoader, all defaults.
 
-python lightning_loop.py CASE FOLDER EPOCHS THREADS OUT WORKERS writes to OUT the parameters and the seconds of each
-epoch as JSON. The memory format is the default one, as nobody sets it in this style of program.
+python lightning_loop.py CASE FOLDER ROWS EPOCHS THREADS OUT WORKERS trains on the images in FOLDER whose numbers are
+in ROWS, and writes to OUT the parameters and the seconds of each epoch as JSON. Reading follows torchvision's MNIST,
+the step lightning-hydra-template's; the memory format is the default one, as hardly a program in this style sets it.
 """
 
 from __future__ import annotations
@@ -23,17 +24,19 @@ import pytorch_lightning as pl  # noqa: E402
 from PIL import Image  # noqa: E402
 from recipes import RECIPES, Recipe  # noqa: E402
 from torch import Tensor, nn, optim  # noqa: E402
-from torch.utils.data import DataLoader, Dataset  # noqa: E402
+from torch.utils.data import DataLoader, Dataset, Subset  # noqa: E402
+from torchmetrics import MeanMetric  # noqa: E402
 from torchmetrics.classification import MulticlassAccuracy  # noqa: E402
 from torchvision import transforms  # noqa: E402
 
 
 class Images(Dataset):
-    """Arrays read as torchvision's own datasets read theirs: one PIL image at a time."""
+    """Images in memory, given out one at a time as PIL would have them."""
 
     def __init__(self, folder: Path) -> None:
-        self.data, self.targets = np.load(folder / "x_train.npy"), np.load(folder / "y_train.npy")
-        channels = self.data.shape[-1]
+        self.data = torch.from_numpy(np.load(folder / "x_train.npy")).squeeze(-1)
+        self.targets = torch.from_numpy(np.load(folder / "y_train.npy")).long()
+        channels = self.data[0].numel() // (self.data.shape[1] * self.data.shape[2])
         normalize = transforms.Normalize((0.5,) * channels, (0.5,) * channels)
         self.transform = transforms.Compose([transforms.ToTensor(), normalize])
 
@@ -41,17 +44,18 @@ class Images(Dataset):
         return len(self.data)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        image = Image.fromarray(self.data[index].squeeze())
-        return self.transform(image), int(self.targets[index])
+        image, target = self.data[index], int(self.targets[index])
+        return self.transform(Image.fromarray(image.numpy())), target
 
 
 class Classifier(pl.LightningModule):
-    """A network, its loss and its accuracy, logged at each step."""
+    """A network, its loss and its accuracy, updated and logged at each step."""
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.recipe, self.network = recipe, recipe.network()
-        self.loss, self.train_acc = nn.CrossEntropyLoss(), MulticlassAccuracy(10, average="micro")
+        self.criterion = nn.CrossEntropyLoss()
+        self.train_loss, self.train_acc = MeanMetric(), MulticlassAccuracy(10, average="micro")
         self.seconds: list[float] = []
 
     def configure_optimizers(self) -> optim.Optimizer:
@@ -62,10 +66,11 @@ class Classifier(pl.LightningModule):
         """One batch."""
         images, labels = batch
         logits = self.network(images)
-        loss = self.loss(logits, labels)
-        self.train_acc(logits, labels)
-        self.log("train_loss", loss, prog_bar=True)
-        self.log("train_acc", self.train_acc, prog_bar=True)
+        loss = self.criterion(logits, labels)
+        self.train_loss(loss)
+        self.train_acc(logits.argmax(1), labels)
+        self.log("train/loss", self.train_loss, on_step=False, on_epoch=True, prog_bar=True)
+        self.log("train/acc", self.train_acc, on_step=False, on_epoch=True, prog_bar=True)
         return loss
 
     def on_train_epoch_start(self) -> None:
@@ -77,13 +82,12 @@ class Classifier(pl.LightningModule):
         self.seconds.append(time.perf_counter() - self.started)
 
 
-case, folder, epochs, threads, out, workers = sys.argv[1:]
+case, folder, chosen, epochs, threads, out, workers = sys.argv[1:]
 torch.set_num_threads(int(threads))
 pl.seed_everything(0)
 recipe, count = RECIPES[case], int(workers)
-loader = DataLoader(
-    Images(Path(folder)), recipe.batch_size, shuffle=True, num_workers=count, persistent_workers=count > 0
-)
+images = Subset(Images(Path(folder)), np.load(chosen).tolist())
+loader = DataLoader(images, recipe.batch_size, shuffle=True, num_workers=count, persistent_workers=count > 0)
 classifier = Classifier(recipe)
 with tempfile.TemporaryDirectory() as logs:
     pl.Trainer(accelerator="cpu", max_epochs=int(epochs), default_root_dir=logs).fit(classifier, loader)

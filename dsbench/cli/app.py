@@ -10,6 +10,7 @@ import typer
 
 from dsbench.cli import data, entry
 from dsbench.cli.cost import cost
+from dsbench.config.compose import quoted
 
 app = typer.Typer(
     help="When is a depthwise-separable convolution lighter, faster and better than a conventional one?",
@@ -37,5 +38,5 @@ def sweep(context: typer.Context, outputs: Outputs = None) -> int:
 
 def _hydra(config_name: str, context: typer.Context, outputs: Path | None) -> int:
     """Hand the rest of the command line, Hydra's --config-dir included, to Hydra."""
-    sys.argv = [f"dsbench {config_name}", *context.args, *([f"outputs={outputs}"] if outputs else [])]
+    sys.argv = [f"dsbench {config_name}", *context.args, *([f"outputs={quoted(outputs)}"] if outputs else [])]
     return entry.run_hydra(config_name)

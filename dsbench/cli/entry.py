@@ -62,10 +62,6 @@ def _report(error: BaseException) -> int:
         return _say("interrupted", 130)
     if isinstance(error, TyperException):
         return _say(f"error: {error.format_message()}", 2)
-    if type(error).__module__.split(".")[0] in ("hydra", "omegaconf"):
-        from dsbench.config.messages import one_line
-
-        return _say(f"error: {one_line(error)}", 2)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
     return _say(f"error: {type(error).__name__}: {lines[0]}", 1)
 
@@ -79,19 +75,21 @@ def run_hydra(config_name: str) -> int:
     """Let Hydra compose the configuration and launch the job or jobs; returns the exit code.
 
     A job that fails is reported at once and does not keep the others from running; after several, a table of their
-    results is printed.
+    results is printed. Raises InputError for what Hydra itself cannot make sense of.
     """
     import hydra
 
     from dsbench.config import schema
     from dsbench.config.files import conf_dir
+    from dsbench.config.messages import one_line
 
-    codes = [0]
+    codes: list[int] = []
     results: list[dict[str, Any]] = []
 
     def reported(config: Any) -> float | None:
         try:
             results.append(job(config))
+            codes.append(0)
         except Exception as error:
             if _FULL in os.environ:
                 raise
@@ -101,15 +99,34 @@ def run_hydra(config_name: str) -> int:
 
     schema.register()
     sys.argv[1:] = sorted(sys.argv[1:], key=_is_override)  # Hydra wants its flags first
+    runs = _check_flags()
     with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
         os.environ["DSBENCH_HYDRA_DIR"] = scratch  # where conf/train.yaml has Hydra put its own files
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(reported)()
+        try:
+            hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(reported)()
+        except Exception as error:  # of the jobs none gets here: Hydra could not compose or launch them
+            if _FULL in os.environ:
+                raise
+            raise InputError(one_line(error)) from error
+    if runs and not codes:
+        raise InputError("these overrides name no run: a range or list in them is empty")
     if len(results) > 1:
         from dsbench.run.progress import terminal
         from dsbench.run.table import comparison
 
         terminal().print(comparison(results))
     return next((code for code in codes if code), 0)
+
+
+def _check_flags() -> bool:
+    """Whether the command line asks for runs, not for information; InputError for a flag that Hydra does not know."""
+    from hydra._internal.utils import get_args_parser
+
+    parser = get_args_parser()
+    args, unknown = parser.parse_known_args(sys.argv[1:])
+    if unknown:
+        raise InputError(f"unknown option {unknown[0]!r}; see python train.py --hydra-help")
+    return not (args.help or args.hydra_help or args.cfg or args.info or args.shell_completion)
 
 
 def _is_override(argument: str) -> bool:

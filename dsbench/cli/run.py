@@ -8,7 +8,7 @@ from typing import Any
 
 from dsbench import torchvision_ops
 from dsbench.config.compose import Composed
-from dsbench.process import wait_without_spinning
+from dsbench.process import wait_briefly
 
 
 def run(composed: Composed) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def run(composed: Composed) -> dict[str, Any]:
 
     Raises InputError before anything is written where the configuration or the data are wrong.
     """
-    wait_without_spinning()  # before torch is imported
+    wait_briefly()  # before torch is imported
     from dsbench.run.plan import plan
 
     _log_to_terminal()
@@ -41,9 +41,10 @@ def _log_to_terminal() -> None:
 
 
 def _quieten_lightning() -> None:
-    """Lightning's messages go to the run's log alone; importing it installs handlers, so this comes after."""
+    """Lightning's warnings go to the run's log alone; importing it installs handlers, so this comes after."""
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = False
+        logging.getLogger(name).setLevel(logging.WARNING)
     # Lightning 2.6 asks torch 2.13 a question in a way that torch is about to drop; nothing a user can do.
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)

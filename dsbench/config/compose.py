@@ -44,7 +44,7 @@ def compose(overrides: Sequence[str], config_dir: str | None = None, config_name
     if config_dir is not None:
         if not Path(config_dir).is_dir():
             raise InputError(f"--config-dir {config_dir} is not a folder")
-        given.append(f"hydra.searchpath=[file://{Path(config_dir).resolve()}]")
+        given.append(f"hydra.searchpath=[{quoted(f'file://{Path(config_dir).resolve()}')}]")
     running = GlobalHydra.instance().is_initialized()
     with nullcontext() if running else initialize_config_dir(str(conf_dir()), version_base="1.3"):
         try:
@@ -56,6 +56,12 @@ def compose(overrides: Sequence[str], config_dir: str | None = None, config_name
             raise
         except Exception as error:
             raise InputError(one_line(error)) from error
+
+
+def quoted(value: object) -> str:
+    """`value` as an override can hold it, whatever characters a path has."""
+    text = str(value).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{text}'"
 
 
 def typed(

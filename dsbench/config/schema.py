@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING
+MISSING: Any = "???"  # OmegaConf's word for a value that the YAML files must give
 
 # OmegaConf reads these annotations at run time and knows Optional[X], not X | None.
 
@@ -201,6 +200,8 @@ SCHEMAS: dict[str, dict[str, type]] = {
 
 def register() -> None:
     """Put the schemas where the YAML files under conf/ name them. Safe to call twice."""
+    from hydra.core.config_store import ConfigStore
+
     store = ConfigStore.instance()
     for group, nodes in SCHEMAS.items():
         for name, node in nodes.items():

@@ -40,7 +40,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 def build(network: Network, seed: int | None = None) -> nn.Sequential:
     """The module of `network`: images (N, C, H, W) to logits (N, classes), weights in channels_last format.
 
-    With `seed` the weights are drawn on the CPU, without touching the global random state. Those of a layer depend on
+    With `seed` the weights are drawn on the CPU, whose global random state stays as it was. Those of a layer depend on
     the seed and on its place in the network alone, so families share what they have in common. Without `seed` the
     module is on the meta device: no memory, no random numbers.
     """

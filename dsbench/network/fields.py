@@ -26,8 +26,9 @@ def build(path: str, cls: type[T], given: Mapping[str, Any]) -> T:
     for f in fields(cls):  # type: ignore[arg-type]
         if f.default is MISSING and f.default_factory is MISSING and f.name not in given:
             raise InputError(f"{prefix}{f.name} is missing")
+    numbers = {key: float(value) if _is_float(value, accepted[key]) else value for key, value in given.items()}
     try:
-        return cls(**given)
+        return cls(**numbers)
     except InputError as error:
         raise InputError(f"{prefix}{error}") from None
 
@@ -42,6 +43,11 @@ def _types(cls: type) -> dict[str, tuple[type, ...]]:
         members = get_args(hint) if isinstance(hint, UnionType) else (hint,)
         out[f.name] = tuple(get_origin(member) or member for member in members)
     return out
+
+
+def _is_float(value: Any, types: tuple[type, ...]) -> bool:
+    """Whether `value` is a whole number where a float is meant, so that 0 and 0.0 are one network."""
+    return type(value) is int and float in types and int not in types
 
 
 def _fits(value: Any, types: tuple[type, ...]) -> bool:

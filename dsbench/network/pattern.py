@@ -29,6 +29,12 @@ def separable_slots(architecture: Architecture, family: str, pattern: Any = None
         wanted = [family == "dwsep"] * len(slots)
     elif isinstance(pattern, str):
         wanted = _short(pattern, [slot.position for slot in slots])
+        if not any(want and slot.element.family is None for want, slot in zip(wanted, slots, strict=True)):
+            positions = ", ".join(str(slot.position) for slot in slots)
+            raise InputError(
+                f"model.pattern {pattern} makes no slot of arch {architecture.name} separable; "
+                f"its slots are number {positions} of their stages"
+            )
     else:
         return _listed(pattern, architecture)
     return tuple(want and slot.element.family is None for want, slot in zip(wanted, slots, strict=True))

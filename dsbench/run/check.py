@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dsbench.config import schema
 from dsbench.config.schema import Config
 from dsbench.data import sets
 from dsbench.errors import InputError
@@ -15,6 +16,18 @@ CHOICES = {
     "progress": ("auto", "bar", "lines", "none"),
 }
 
+# The types that go with the names; a group's choice sets both.
+NAMED: dict[str, dict[str, type]] = {
+    "optimizer": {
+        "sgd": schema.SgdConfig,
+        "adam": schema.AdamConfig,
+        "adamw": schema.AdamConfig,
+        "rmsprop": schema.RmspropConfig,
+    },
+    "schedule": schema.SCHEMAS["schema/schedule"],
+    "logger": {"wandb": schema.WandbConfig, "csv": schema.LoggerConfig, "tensorboard": schema.LoggerConfig},
+}
+
 
 def check(config: Config) -> None:
     """Raise InputError for the first value that makes no sense; the network and the device check themselves."""
@@ -24,6 +37,12 @@ def check(config: Config) -> None:
             value = getattr(value, part)
         if value not in choices:
             raise InputError(f"unknown {key} {value!r}; choose one of {', '.join(str(c or 'null') for c in choices)}")
+    for group, kinds in NAMED.items():
+        chosen = getattr(config, group)
+        if type(chosen) is not kinds.get(chosen.name):
+            raise InputError(
+                f"{group}.name {chosen.name!r} does not name the {group} chosen; write {group}={chosen.name}"
+            )
     optimizers.check(config.optimizer)
     schedules.check(config.schedule)
     history.check(config.train.early_stopping)
@@ -52,6 +71,10 @@ def _check_train(config: Config) -> None:
 
 
 def _check_augment(config: Config) -> None:
+    if config.data.filter == "unsharp" and config.data.scale == "standardize":
+        raise InputError(
+            "data.scale=standardize knows the unfiltered images only; take another with data.filter=unsharp"
+        )
     augment, dataset = config.data.augment, sets.get(config.data.name)
     side = min(dataset.image_shape[1:])
     if augment.flip and dataset.digits:

@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from dsbench.network.cost import TOTALS
 from dsbench.run import facts
 from dsbench.run.folder import RunFolder
+from dsbench.run.identity import test_weights
 from dsbench.run.plan import Plan
 from dsbench.run.progress import Progress
 from dsbench.run.signals import Interrupted, interruptible
@@ -29,20 +30,32 @@ log = logging.getLogger("dsbench")
 def execute(plan: Plan, progress: Progress) -> dict[str, Any]:
     """Train and test the planned run, or take up its record; returns the record as in result.json.
 
-    A run that is recorded as done, diverged or collapsed is not trained again unless force=true; one that was
-    interrupted goes on from its last checkpoint. Raises whatever ended it; the record says so too.
+    A run that is recorded as done, diverged or collapsed is not trained again unless force=true, which keeps the old
+    result until there is a new one; a run that was interrupted goes on from its last checkpoint. Raises whatever ended
+    it; the record says so too.
     """
     folder = plan.folder
     folder.create()
     with _alone(folder, progress):
         result = folder.result()
-        if plan.config.force:
-            folder.clear()
-        elif result is not None and result["status"] in FINAL:
-            progress.recorded(plan, result)
-            return result
+        if result is not None and result["status"] in FINAL:
+            if not plan.config.force:
+                return _take_up(plan, folder, progress, result)
+            folder.set_aside()
+            result = None
         with _log_file(folder), interruptible():
-            return _train(plan, folder, progress, {} if result is None or plan.config.force else result)
+            result = _train(plan, folder, progress, result or {})
+        folder.drop_previous()
+        return result
+
+
+def _take_up(plan: Plan, folder: RunFolder, progress: Progress, result: dict[str, Any]) -> dict[str, Any]:
+    """A recorded result under the names by which it is asked for now; a study's name, once known, stays."""
+    named = result | {key: plan.facts()[key] for key in ("model", "arch", "study")}
+    if result["study"] is None and named["study"] is not None:
+        folder.write_result(named)
+    progress.recorded(plan, named)
+    return named
 
 
 def _train(plan: Plan, folder: RunFolder, progress: Progress, earlier: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +106,7 @@ def _fit(plan: Plan, folder: RunFolder, progress: Progress, tracker: Tracker) ->
             plan.config,
             plan.network,
             plan.compute,
-            plan.facts()["test_weights"],
+            test_weights(plan.config),
             folder.last,
             folder.best,
             on_epoch,

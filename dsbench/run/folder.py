@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,10 +83,22 @@ class RunFolder:
                     path.rmdir()
             raise InputError(f"cannot write to {self.path}: {error.strerror}; set outputs= to another folder") from None
 
-    def clear(self) -> None:
-        """Forget all that an earlier training of this run left, but for its log."""
+    @property
+    def previous(self) -> Path:
+        """Where a finished run's files lie while it is trained anew."""
+        return self.path / "previous"
+
+    def set_aside(self) -> None:
+        """Move what an earlier training left, but for its log, to `previous`; the record goes last."""
+        self.drop_previous()
+        self.previous.mkdir()
         for file in (self.last, self.best, self.metrics_file, self.result_file):
-            file.unlink(missing_ok=True)
+            if file.exists():
+                os.replace(file, self.previous / file.name)
+
+    def drop_previous(self) -> None:
+        """Forget the earlier training, now that there is a newer result."""
+        shutil.rmtree(self.previous, ignore_errors=True)
 
     def result(self) -> dict[str, Any] | None:
         """The record, or None where there is none."""

@@ -43,7 +43,7 @@ def identity(config: Config, network: Network, data_sha256: str, precision: str)
             "augment": asdict(config.data.augment),
         },
         "recipe": {
-            "optimizer": asdict(config.optimizer),
+            "optimizer": _effective(asdict(config.optimizer)),
             "schedule": asdict(config.schedule),
             "max_epochs": train.max_epochs,
             "batch_size": train.batch_size,
@@ -55,6 +55,11 @@ def identity(config: Config, network: Network, data_sha256: str, precision: str)
         "seed": config.seed,
         "precision": precision,
     }
+
+
+def _effective(optimizer: dict[str, Any]) -> dict[str, Any]:
+    """Without what no weight decay makes idle."""
+    return {k: v for k, v in optimizer.items() if k != "decay_norm_and_bias" or optimizer["weight_decay"]}
 
 
 def run_id(identity: dict[str, Any]) -> str:

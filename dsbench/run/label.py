@@ -46,7 +46,7 @@ def label(composed: Composed, identity: Callable[[Composed], dict[str, Any]]) ->
         for leaf in _differing(asdict(composed.config), asdict(pristine.config))
         if not any(_within(leaf, key) for key in OUTSIDE)
     ]
-    keys = [override.split("=")[0].lstrip("+~") for override in composed.overrides]
+    keys = dict.fromkeys(override.split("=")[0].lstrip("+~") for override in composed.overrides)
     named = [key for key in keys if any(_within(leaf, key) for leaf in differing)]
     return Label(experiment, tuple(named or differing))
 

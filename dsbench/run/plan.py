@@ -65,7 +65,7 @@ class Plan:
         config, choices = self.config, self.composed.choices
         return {
             "run_id": self.run_id,
-            "model": choices["model"],
+            "model": config.model.family,
             "arch": choices["arch"],
             "data": config.data.name,
             "study": str(self.label) or None,

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import shlex
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytorch_lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
@@ -19,9 +17,10 @@ from rich.table import Table
 from dsbench.training.history import Epoch
 
 if TYPE_CHECKING:
+    from pytorch_lightning import Callback
+
     from dsbench.run.plan import Plan
 
-_REFRESH_SECONDS = 0.2
 log = logging.getLogger("dsbench")
 
 
@@ -70,8 +69,10 @@ class Progress:
             yield []
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        from dsbench.training.bar import Bar
+
         with RichProgress(*columns, console=self.console, transient=True) as self._rich:
-            yield [_Bar(self._rich, plan.config.train.max_epochs)]
+            yield [Bar(self._rich, plan.config.train.max_epochs)]
         self._rich = None
 
     def epoch(self, row: Epoch) -> None:
@@ -96,7 +97,9 @@ class Progress:
         rows = {
             "status": result["status"],
             "test accuracy": _percent(result["test_acc"], f" ({result['test_weights']} weights)"),
-            "validation": _percent(result["best_val_acc"], f" at epoch {result['best_epoch']} of {result['epochs']}"),
+            f"validation{' (on test images)' if result['split'] == 'study' else ''}": _percent(
+                result["best_val_acc"], f" at epoch {result['best_epoch']} of {result['epochs']}"
+            ),
             "train accuracy": _percent(result["train_acc"]),
             "train time": f"{result['train_seconds']:.1f} s, {result['images_per_second']:,.0f} images/s",
             "result": _relative(plan.folder.result_file),
@@ -113,28 +116,6 @@ class Progress:
 
     def _print(self, what: Any) -> None:
         self.console.print(what, soft_wrap=isinstance(what, str))
-
-
-class _Bar(Callback):
-    """Moves the bar a few times a second; a step in between costs one look at the clock."""
-
-    def __init__(self, progress: RichProgress, max_epochs: int) -> None:
-        self.progress, self.max_epochs = progress, max_epochs
-        self.task = progress.add_task("starting", total=None)
-        self._shown = 0.0
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin an epoch at its first step."""
-        name = f"epoch {trainer.current_epoch + 1}/{self.max_epochs}"
-        self.progress.update(self.task, description=name, total=trainer.num_training_batches, completed=0)
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Show how far the epoch is."""
-        if time.monotonic() - self._shown > _REFRESH_SECONDS:
-            self._shown = time.monotonic()
-            self.progress.update(self.task, completed=batch_idx + 1)
 
 
 def _percent(share: float | None, rest: str = "") -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
 
 class Interrupted(BaseException):
@@ -21,7 +21,7 @@ class Interrupted(BaseException):
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within, SIGINT and SIGTERM raise Interrupted. Signals are a main thread's affair; elsewhere this does nothing."""
+    """Within, SIGINT, SIGTERM and SIGHUP raise Interrupted; outside the main thread this does nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -14,6 +14,7 @@ def comparison(results: Sequence[dict[str, Any]]) -> Table:
     table.add_column("model")
     table.add_column("arch")
     table.add_column("data")
+    table.add_column("split")
     for name in ("width", "seed", "params", "MACs", "test accuracy", "train time", "images/s"):
         table.add_column(name, justify="right")
     table.add_column("status")
@@ -23,6 +24,7 @@ def comparison(results: Sequence[dict[str, Any]]) -> Table:
             result["model"],
             result["arch"],
             result["data"],
+            result["split"],
             str(result["width"]),
             str(result["seed"]),
             f"{result['params']:,}",

@@ -75,22 +75,26 @@ def open_tracker(config: Config, outputs: Path, card: Card, history: list[Epoch]
 
     What an earlier, unfinished attempt at the same run left in it is removed, so that one complete run remains.
     """
-    if isinstance(config.logger, WandbConfig):
-        if config.logger.mode == "disabled":
-            return Nothing()
-        from dsbench.tracking.wandb import WandbTracker
-
-        tracker: Tracker = WandbTracker(config.logger, outputs, card)
-    elif config.logger.name == "tensorboard":
-        from dsbench.tracking.tensorboard import TensorboardTracker
-
-        tracker = TensorboardTracker(outputs, card)
-    else:
+    try:
+        guarded = Guarded(_open(config, outputs, card))
+    except Exception as error:  # whatever a tracker does wrong, the run goes on
+        log.warning("the tracker could not be opened and shows nothing of this run: %s", error)
         return Nothing()
-    guarded = Guarded(tracker)
     for row in history:
         guarded.epoch(row)
     return guarded
+
+
+def _open(config: Config, outputs: Path, card: Card) -> Tracker:
+    if isinstance(config.logger, WandbConfig) and config.logger.mode != "disabled":
+        from dsbench.tracking.wandb import WandbTracker
+
+        return WandbTracker(config.logger, outputs, card)
+    if config.logger.name == "tensorboard":
+        from dsbench.tracking.tensorboard import TensorboardTracker
+
+        return TensorboardTracker(outputs, card)
+    return Nothing()
 
 
 def check(config: Config) -> None:

@@ -31,6 +31,9 @@ def check_settings(config: WandbConfig) -> None:
     """Raise InputError for an unknown mode, and for online without credentials; asks nobody, not even the network."""
     if config.mode not in MODES:
         raise InputError(f"unknown logger.mode {config.mode!r}; choose one of {', '.join(MODES)}")
+    wrong = sorted(set(config.project) & set("/\\#?%:"))
+    if not config.project or wrong:
+        raise InputError(f"logger.project {config.project!r} must be a name without any of / \\ # ? % :")
     if config.mode == "online" and not _has_credentials():
         raise InputError(
             "logger.mode=online needs a W&B account: run `wandb login` or set WANDB_API_KEY, or stay with "
@@ -54,8 +57,7 @@ class WandbTracker:
     def __init__(self, config: WandbConfig, outputs: Path, card: Card) -> None:
         import wandb
 
-        for folder in (outputs / "wandb").glob(f"offline-run-*-{card.run_id}"):
-            shutil.rmtree(folder)
+        earlier = list((outputs / "wandb").glob(f"offline-run-*-{card.run_id}"))
         os.environ.setdefault("WANDB_DATA_DIR", str(outputs / "wandb" / ".staging"))  # else it is in the home folder
         self.run = wandb.init(
             project=config.project,
@@ -78,6 +80,8 @@ class WandbTracker:
                 x_transaction_log_flush_interval=1,  # a run that is killed leaves a file that can be read
             ),
         )
+        for folder in earlier:
+            shutil.rmtree(folder)
         self.run.define_metric("epoch", hidden=True)
         for name, summary in _METRICS.values():
             self.run.define_metric(name, step_metric="epoch", summary=summary)

@@ -11,6 +11,7 @@ from dsbench.errors import InputError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "32", "bf16", "16")
+_ALL_THREADS = torch.get_num_threads()  # before any run of this process has asked for fewer
 LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
@@ -43,8 +44,7 @@ def resolve(device: str, precision: str, threads: int | None) -> Compute:
     precision = resolve_precision(precision, device)
     if precision == "16" and device != "cuda":
         raise InputError(f"precision=16 needs a CUDA device, this run is on {device}; choose 32 or bf16")
-    if threads is not None:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads or _ALL_THREADS)
     return Compute(torch.device(device), _name(device), precision, torch.get_num_threads())
 
 

@@ -75,10 +75,12 @@ def fit(
     keep_freed_memory()
     torch.set_flush_denormal(True)  # a dying network's tiny activations would cost a hundred times the normal step
     torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = False  # precision=32 means it
     data = ImageData(config.data, config.train.batch_size, config.seed, compute.device)
-    data.prepare_data()
     data.setup()
-    recipe = Recipe(config.optimizer, config.schedule, config.train.max_epochs, config.train.label_smoothing)
+    train = config.train
+    fused = train.grad_clip_norm is None or compute.precision == "32"
+    recipe = Recipe(config.optimizer, config.schedule, train.max_epochs, train.label_smoothing, fused)
     module = Classifier(build(network, config.seed), network.classes, recipe, config.seed)
     checkpoints = Checkpoints(last, best, config.train.checkpoint_minutes, on_epoch)
     trainer = _trainer(config, compute, [Stopping(config.train.early_stopping), checkpoints, *callbacks])

@@ -28,6 +28,7 @@ class Recipe:
     schedule: ScheduleConfig
     max_epochs: int
     label_smoothing: float
+    fused: bool = True
 
 
 class Tally:
@@ -47,8 +48,8 @@ class Tally:
 
     def loss(self) -> float:
         """The mean loss over images."""
-        sizes = torch.tensor([len(labels) for labels in self.labels], device=self.losses[0].device)
-        return float((torch.stack(self.losses).double() * sizes).sum() / sizes.sum())
+        sizes = torch.tensor([len(labels) for labels in self.labels])
+        return float((torch.stack(self.losses).cpu().double() * sizes).sum() / sizes.sum())
 
     def accuracy(self) -> float:
         """The share of images predicted right."""
@@ -96,7 +97,7 @@ class Classifier(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """One optimiser; its learning rate is set at each step from progress (see training_step)."""
-        return optimizer(self.network, self.recipe.optimizer)
+        return optimizer(self.network, self.recipe.optimizer, self.recipe.fused)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) to logits (B, classes)."""

@@ -28,6 +28,18 @@ def _scratch(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathF
     ("line", "message"),
     [
         ("model=foo", "error: unknown model 'foo'; choose one of cnn, dwsep, hybrid"),
+        ("--foo", "error: unknown option '--foo'"),
+        ("experiment=null", "error: "),
+        ("optimizer.name=adam", "error: optimizer.name 'adam' does not name the optimizer chosen"),
+        (
+            "model=hybrid arch=mnist_7800_shallow",
+            "error: model.pattern stage_2 makes no slot of arch mnist_7800_shallow",
+        ),
+        ("logger=wandb logger.project=a/b", "error: logger.project 'a/b' must be a name"),
+        ("optimizer=adam optimizer.eps=-1", "error: optimizer.eps -1.0 is not a positive number"),
+        ("optimizer=rmsprop optimizer.alpha=2", "error: optimizer.alpha 2.0 is not from 0"),
+        ("arch.norm_momentum=7", "error: arch.norm_eps 1e-05 must be positive, arch.norm_momentum 7.0"),
+        ("data.filter=unsharp", "error: data.scale=standardize knows the unfiltered images only"),
         ("arch=foo", "error: unknown arch 'foo'; choose one of cifar100_series, "),
         ("data=foo", "error: unknown data 'foo'; choose one of cifar10, cifar100, mnist, mnist5k"),
         ("optimizer=foo", "error: unknown optimizer 'foo'; choose one of adam, adamw, rmsprop, sgd"),
@@ -156,4 +168,10 @@ def test_a_mistake_in_a_process_of_its_own_is_one_line_in_an_empty_folder(
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", "error: width 0 is not a positive integer\n")
     assert list(folder.iterdir()) == []
+    assert not outputs.exists()
+
+
+def test_a_sweep_of_no_runs_is_an_error(call: Call, overrides: Overrides, outputs: Path) -> None:
+    ended = call("sweep", "-m", *overrides("width=range(0,0)"))
+    assert (ended.code, ended.err) == (2, "error: these overrides name no run: a range or list in them is empty\n")
     assert not outputs.exists()

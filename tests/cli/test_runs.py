@@ -60,7 +60,7 @@ def test_a_sweep_runs_every_job_and_shows_them_side_by_side(call: Call, override
     assert (ended.code, ended.err) == (0, "")
     assert [(result["width"], result["status"]) for result in results(outputs)] == [(2, "done"), (3, "done")]
     table = [line.split() for line in ended.out.splitlines() if line.startswith("cnn ")]
-    assert [(row[3], row[-1]) for row in table] == [("2", "done"), ("3", "done")]
+    assert [(row[4], row[-1]) for row in table] == [("2", "done"), ("3", "done")]
 
 
 def test_flags_may_stand_between_overrides(call: Call, overrides: Overrides, outputs: Path) -> None:

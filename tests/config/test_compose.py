@@ -41,7 +41,7 @@ def named(line: str) -> Network:
         ("slots.stride=0", "slot 1: stride 0 is not a positive number"),
         ("slots.padding=full", "unknown padding 'full'; choose one of same, valid"),
         ("slots.residual=dense", "unknown residual 'dense'; choose one of none, identity, project"),
-        ("slots.se_ratio=2", "se_ratio 2 is not between 0 (none) and 1"),
+        ("slots.se_ratio=2", "se_ratio 2.0 is not between 0 (none) and 1"),
         ("model=dwsep data=cifar10 block.group_size=2", "slot 1: block.group_size 2 does not divide 3 channels"),
         ("model=dwsep block.depth_multiplier=0", "block: depth_multiplier 0 is below 1"),
         ("block.order=sideways", "block: unknown order 'sideways'; choose one of depthwise_first, pointwise_first"),

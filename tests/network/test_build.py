@@ -34,7 +34,7 @@ def equal(one: nn.Module, other: nn.Module) -> bool:
 def test_every_architecture_runs_at_any_width_on_any_set(
     arch: str, data: str, width: int, named: Callable[[str], Network]
 ) -> None:
-    net = named(f"model=hybrid arch={arch} data={data} width={width}")
+    net = named(f"model=hybrid model.pattern=every_2 arch={arch} data={data} width={width}")
     logits = build(net, seed=0)(torch.rand(2, *net.input_shape))
     assert logits.shape == (2, net.classes)
     assert logits.isfinite().all()

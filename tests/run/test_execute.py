@@ -114,6 +114,42 @@ def test_force_trains_anew_with_an_equal_result(trained: Train, counted: list[in
     assert {k: v for k, v in first.items() if k not in CLOCKS} == {k: v for k, v in again.items() if k not in CLOCKS}
 
 
+def test_a_forced_run_that_is_interrupted_keeps_the_old_result_and_goes_on(trained: Train, planned: Planned) -> None:
+    first = trained(QUICK)
+    folder = planned(QUICK).folder
+    with pytest.raises(Interrupted):
+        trained(f"{QUICK} force=true", stop_at=(1,))
+    assert strict(folder.previous / "result.json") == json.loads(json.dumps(first))
+    again = trained(f"{QUICK} force=true")
+    assert again["attempts"] == 2  # it went on after the first epoch instead of starting anew
+    assert again["test_acc"] == first["test_acc"]
+    assert not folder.previous.exists()
+
+
+def test_a_run_first_spelt_out_takes_the_name_of_the_study_that_asks_for_it_later(
+    trained: Train, planned: Planned
+) -> None:
+    spelt = (
+        "model=cnn arch=mnist_7800_shallow block=keras data.split=study data.scale=unit train.batch_size=64 width=16"
+    )
+    spelt += " optimizer=rmsprop schedule=constant optimizer.weight_decay=0 train.max_epochs=1"
+    assert trained(f"{spelt} train.early_stopping.monitor=train_acc")["study"] is None
+    trained("experiment=mnist_7800/cnn data=mnist5k train.max_epochs=1")
+    line = f"{spelt} train.early_stopping.monitor=train_acc"
+    assert strict(planned(line).folder.result_file)["study"] == "mnist_7800/cnn (modified: data, train.max_epochs)"
+
+
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "rmsprop"])
+def test_gradients_are_clipped_in_every_precision(precision: str, optimizer: str, trained: Train) -> None:
+    line = f"arch=mnist_7800_shallow width=1 train.max_epochs=1 optimizer={optimizer} precision={precision}"
+    assert trained(f"{line} train.grad_clip_norm=0.5")["train_loss"] != trained(line)["train_loss"]
+
+
+def test_the_family_that_was_trained_is_recorded_whatever_it_is_called(trained: Train) -> None:
+    assert trained(f"{QUICK} model=cnn model.family=dwsep")["model"] == "dwsep"
+
+
 def test_two_seeds_are_two_runs(trained: Train, counted: list[int], outputs: Path) -> None:
     for seed in (0, 1):
         trained(f"{QUICK} seed={seed}")

@@ -82,9 +82,13 @@ def test_a_place_that_cannot_be_written_is_named_with_the_way_out(tmp_path: Path
     )
 
 
-def test_clearing_keeps_the_log_alone(folder: RunFolder) -> None:
+def test_setting_aside_loses_nothing_and_leaves_the_log_where_it_is(folder: RunFolder) -> None:
     for file in (folder.last, folder.best, folder.metrics_file, folder.log_file):
         file.touch()
     folder.write_result({})
-    folder.clear()
+    folder.set_aside()
+    assert {path.name for path in folder.previous.iterdir()} == {"last.ckpt", "best.ckpt", "metrics.csv", "result.json"}
+    assert folder.result() is None
+    assert folder.log_file.exists()
+    folder.drop_previous()
     assert {path.name for path in folder.path.rglob("*") if path.is_file()} == {"run.log"}

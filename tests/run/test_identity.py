@@ -107,3 +107,18 @@ def test_other_images_make_another_run(planned: Callable[..., Any]) -> None:
     plan = planned("")
     other = identity(plan.config, plan.network, "another checksum", "32")
     assert run_id(other) != plan.run_id == run_id(plan.identity)
+
+
+def test_a_flag_about_a_decay_that_is_not_there_is_outside() -> None:
+    """decay_norm_and_bias decides nothing where weight_decay is 0, and something where it is not."""
+    from dsbench.config.compose import compose
+    from dsbench.config.network import network
+    from dsbench.run.identity import identity
+
+    def one(*overrides: str) -> object:
+        composed = compose(overrides)
+        return identity(composed.config, network(composed), "", "32")
+
+    flag = "optimizer.decay_norm_and_bias=true"
+    assert one("optimizer.weight_decay=0") == one("optimizer.weight_decay=0", flag)
+    assert one() != one(flag)

@@ -56,3 +56,17 @@ def test_wandb_itself_failing_in_the_middle_stops_no_run_and_is_finished(
     assert (record["status"], record["epochs"]) == ("done", 3)
     found = inspected()
     assert (found["state"], found["summary"]["test_acc"]) == ("finished", record["test_acc"])
+
+
+def test_a_tracker_that_cannot_be_opened_stops_no_run(
+    trained: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import wandb
+
+    def broken(**_: Any) -> None:
+        raise OSError("no space left for W&B")
+
+    monkeypatch.setattr(wandb, "init", broken)
+    monkeypatch.setattr(logging.getLogger("dsbench"), "propagate", True)
+    assert trained("arch=mnist_7800_shallow width=1 train.max_epochs=1 logger=wandb")["status"] == "done"
+    assert "could not be opened" in caplog.text

@@ -36,7 +36,12 @@ def test_auto_here_is_what_the_processor_says_of_itself() -> None:
 def test_threads_are_set_for_the_process_and_recorded() -> None:
     assert resolve("cpu", "32", 2).threads == torch.get_num_threads() == 2
     assert resolve("cpu", "32", 1).threads == torch.get_num_threads() == 1
-    assert resolve("cpu", "32", None).threads == 1
+
+
+def test_threads_of_null_are_all_whatever_an_earlier_run_had() -> None:
+    everything = resolve("cpu", "32", None).threads
+    resolve("cpu", "32", everything + 1)
+    assert resolve("cpu", "32", None).threads == torch.get_num_threads() == everything
 
 
 @pytest.mark.parametrize(
