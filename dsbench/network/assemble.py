@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from dsbench.errors import InputError
-from dsbench.network.blocks import Block, Place, fill
+from dsbench.network.blocks import Block, Place, SlotOptions, fill
 from dsbench.network.description import Network
 from dsbench.network.elements import Context, ConvElement
 from dsbench.network.fields import build
@@ -100,7 +100,7 @@ def _channels(conv: ConvElement, width: int, fine_width: int | None, divisor: in
 def _place(conv: ConvElement, index: int, shape: Shape, channels: int, given: Mapping[str, Any], image: Shape) -> Place:
     if len(shape) != 3:
         raise InputError(f"a convolution cannot follow an output of shape {shape}")
-    settings = {f.name: getattr(conv, f.name) for f in fields(Place) if hasattr(conv, f.name)} | dict(given)
+    settings = {f.name: getattr(conv, f.name) for f in fields(SlotOptions)} | dict(given)
     place = build("", Place, {"index": index, "in_channels": shape[0], "out_channels": channels, **settings})
     if place.kernel > min(image[1:]):
         raise InputError(f"kernel {place.kernel} is larger than the {image[1]}x{image[2]} image")

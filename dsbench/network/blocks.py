@@ -31,13 +31,10 @@ class Style:
         return Activation(self.activation)
 
 
-@dataclass(frozen=True)
-class Place:
-    """One slot before it is filled: its channels and the options that hold for every family."""
+@dataclass(frozen=True, kw_only=True)
+class SlotOptions:
+    """What can be said of a slot whatever fills it."""
 
-    index: int
-    in_channels: int
-    out_channels: int
     kernel: int = 3
     stride: int = 1
     padding: str = "same"
@@ -46,6 +43,15 @@ class Place:
     activation: bool = True
     residual: str = "none"
     se_ratio: float = 0.0
+
+
+@dataclass(frozen=True)
+class Place(SlotOptions):
+    """One slot before it is filled: its channels and the options that hold for every family."""
+
+    index: int
+    in_channels: int
+    out_channels: int
 
     def __post_init__(self) -> None:
         if self.kernel < 1 or self.kernel % 2 == 0:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from dsbench.errors import InputError
-from dsbench.network.blocks import Style
+from dsbench.network.blocks import SlotOptions, Style
 from dsbench.network.layers import Activation, Dropout, Flatten, GlobalAvgPool, Layer, Linear, Pool, Shape
 
 
@@ -24,7 +24,7 @@ class Context:
 
 
 @dataclass(frozen=True)
-class ConvElement:
+class ConvElement(SlotOptions):
     """A slot: `width` is a multiple of the network's width, `channels` an absolute number; exactly one is given.
 
     `family: plain` pins the slot; `fine` marks the slots whose channels `arch.fine_width` sets.
@@ -32,14 +32,6 @@ class ConvElement:
 
     width: float | None = None
     channels: int | None = None
-    kernel: int = 3
-    stride: int = 1
-    padding: str = "same"
-    bias: bool = False
-    norm: bool = True
-    activation: bool = True
-    residual: str = "none"
-    se_ratio: float = 0.0
     family: str | None = None
     fine: bool = False
 

@@ -98,4 +98,7 @@ def _mapping(cls: type, options: Any) -> dict[str, Any]:
     """Options as a mapping: a single value is the element's first option."""
     if options is None:
         return {}
-    return dict(options) if isinstance(options, Mapping) else {fields(cls)[0].name if fields(cls) else "": options}
+    if isinstance(options, Mapping):
+        return dict(options)
+    first = next((f.name for f in fields(cls) if not f.kw_only), "")
+    return {first: options}
