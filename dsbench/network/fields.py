@@ -38,7 +38,8 @@ def _types(cls: type) -> dict[str, tuple[type, ...]]:
     """The types that each field of `cls` takes, generics reduced to their origin."""
     hints = get_type_hints(cls)
     out = {}
-    for f in fields(cls):
+    own_first = sorted(fields(cls), key=lambda f: bool(f.kw_only))
+    for f in own_first:
         hint = hints[f.name]
         members = get_args(hint) if isinstance(hint, UnionType) else (hint,)
         out[f.name] = tuple(get_origin(member) or member for member in members)

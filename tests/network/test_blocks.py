@@ -76,7 +76,7 @@ def test_published_blocks_equal_a_forward_written_by_hand(
     one_slot: Callable[..., Network],
 ) -> None:
     settings = Block(**{**vars(preset(block)), "depth_multiplier": multiplier})
-    place = Place(1, 3, 5, kernel, padding=padding, norm=block == "mobilenet", activation=block != "linear")
+    place = Place(1, 3, 5, kernel=kernel, padding=padding, norm=block == "mobilenet", activation=block != "linear")
     trunk = randomise(build(one_slot(place, settings, (3, 9, 8)), seed=0)[:-2]).eval()
     image = torch.randn(3, 9, 8, generator=torch.Generator().manual_seed(1))
     spatial, channel = (part for part in trunk.modules() if isinstance(part, nn.Conv2d))
