@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from dsbench.config import schema
 from dsbench.config.schema import Config
 from dsbench.data import sets
 from dsbench.errors import InputError
+from dsbench.network.description import Network
+from dsbench.network.layers import BatchNorm
 from dsbench.training import history, optimizers, schedules
 
 CHOICES = {
@@ -50,14 +54,29 @@ def check(config: Config) -> None:
     _check_augment(config)
 
 
+def check_last_batch(config: Config, network: Network) -> None:
+    """Raise InputError where an epoch ends in a batch of one image, of which a batch norm can make no variance."""
+    single = [step for step in network.steps if isinstance(step.layer, BatchNorm) and prod(step.in_shape[1:]) == 1]
+    if single and _train_size(config) % config.train.batch_size == 1:
+        raise InputError(
+            f"train.batch_size {config.train.batch_size} leaves a last batch of one image, and a batch norm of this "
+            "network sees one number an image; take another batch size"
+        )
+
+
+def _train_size(config: Config) -> int:
+    dataset = sets.get(config.data.name)
+    return dataset.train_size - (dataset.validation_size if config.data.split == "standard" else 0)
+
+
 def _check_train(config: Config) -> None:
-    train, dataset = config.train, sets.get(config.data.name)
+    train = config.train
     if config.seed < 0:
         raise InputError(f"seed {config.seed} is negative")
     for name in ("max_epochs", "batch_size"):
         if getattr(train, name) < 1:
             raise InputError(f"train.{name} {getattr(train, name)} is not a positive integer")
-    size = dataset.train_size - (dataset.validation_size if config.data.split == "standard" else 0)
+    size = _train_size(config)
     if train.batch_size > size:
         raise InputError(f"train.batch_size {train.batch_size} is larger than the {size} images to train on")
     if not 0 <= train.label_smoothing < 1:

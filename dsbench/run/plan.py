@@ -13,7 +13,7 @@ from dsbench.data import prepared, sets
 from dsbench.network.cost import TOTALS, Cost, cost
 from dsbench.network.description import Network
 from dsbench.network.layers import Conv
-from dsbench.run.check import check
+from dsbench.run.check import check, check_last_batch
 from dsbench.run.folder import RunFolder
 from dsbench.run.identity import identity, run_id, test_weights
 from dsbench.run.label import Label, label
@@ -90,6 +90,7 @@ def plan(composed: Composed) -> Plan:
     config = composed.config
     check(config)
     net = network(composed)
+    check_last_batch(config, net)
     from dsbench.training.device import resolve, resolve_precision  # torch takes a second, an error should not
 
     compute = resolve(config.device, config.precision, config.threads)

@@ -39,6 +39,10 @@ def _scratch(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathF
         ("optimizer=adam optimizer.eps=-1", "error: optimizer.eps -1.0 is not a positive number"),
         ("optimizer=rmsprop optimizer.alpha=2", "error: optimizer.alpha 2.0 is not from 0"),
         ("arch.norm_momentum=7", "error: arch.norm_eps 1e-05 must be positive, arch.norm_momentum 7.0"),
+        (
+            "arch=cifar100_series train.batch_size=3999",
+            "error: train.batch_size 3999 leaves a last batch of one image",
+        ),
         ("data.filter=unsharp", "error: data.scale=standardize knows the unfiltered images only"),
         ("arch=foo", "error: unknown arch 'foo'; choose one of cifar100_series, "),
         ("data=foo", "error: unknown data 'foo'; choose one of cifar10, cifar100, mnist, mnist5k"),
