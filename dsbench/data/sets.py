@@ -40,11 +40,6 @@ class DataSet:
         """Images in the train part, validation included."""
         return sum(self.train_counts)
 
-    @property
-    def test_size(self) -> int:
-        """Images in the test part."""
-        return sum(self.test_counts)
-
 
 SETS = {
     dataset.name: dataset

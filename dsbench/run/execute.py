@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from dsbench.network.cost import TOTALS
 from dsbench.run import facts
-from dsbench.run.folder import RunFolder
+from dsbench.run.folder import RunFolder, write_atomically
 from dsbench.run.identity import test_weights
 from dsbench.run.plan import Plan
 from dsbench.run.progress import Progress
@@ -70,7 +70,7 @@ def _train(plan: Plan, folder: RunFolder, progress: Progress, earlier: dict[str,
         "started": earlier.get("started", facts.now()),
         "finished": None,
     }
-    folder.config_file.write_text(OmegaConf.to_yaml(OmegaConf.structured(plan.config)), encoding="utf-8")
+    write_atomically(folder.config_file, OmegaConf.to_yaml(OmegaConf.structured(plan.config)))
     folder.write_result(result)
     folder.write_history(history)
     progress.started(plan, history)
