@@ -6,3 +6,7 @@ class InputError(Exception):
 
     The command line prints the line alone and exits with code 2 (see dsbench.cli.entry).
     """
+
+
+class FailureError(Exception):
+    """Something failed that is not the fault of the input."""

@@ -1,49 +1,25 @@
-"""`dsbench cost`: what the networks that some overrides name cost, side by side or layer by layer."""
+"""`dsbench cost`: what networks cost, side by side or layer by layer."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from dsbench.config.compose import Composed, compose
-from dsbench.config.network import network
-from dsbench.config.sweep import combinations
+from dsbench.cli.networks import ARGUMENTS, NamedNetwork, networks
+from dsbench.cli.output import print_json, remark, write_plot
 from dsbench.errors import InputError
 from dsbench.network.cost import DTYPE_BYTES, TOTALS, Cost
 from dsbench.network.cost import cost as cost_of
-from dsbench.network.description import Network
 
 
 @dataclass(frozen=True)
-class Costed:
-    """A network, what it costs, and what it is called."""
+class Costed(NamedNetwork):
+    """A network and what it costs."""
 
-    composed: Composed
-    network: Network
     cost: Cost
-
-    @property
-    def name(self) -> dict[str, Any]:
-        """Model, architecture, block (where a slot has one), width and data set."""
-        choices, config = self.composed.choices, self.composed.config
-        separable = any(slot.kind != "plain" for slot in self.network.slots)
-        return {
-            "model": choices["model"],
-            "arch": choices["arch"],
-            "block": choices["block"] if separable else None,
-            "width": config.width,
-            "data": config.data.name,
-        }
-
-    @property
-    def title(self) -> str:
-        """The name in one line."""
-        name, image = self.name, "x".join(map(str, self.network.input_shape))
-        block = f", block {name['block']}" if name["block"] else ""
-        return f"{name['model']}, arch {name['arch']}{block}, width {name['width']}, image {image}"
 
     def totals(self) -> dict[str, Any]:
         """Every total, by its name."""
@@ -51,7 +27,7 @@ class Costed:
 
 
 def cost(
-    overrides: Annotated[list[str] | None, typer.Argument(help="As for sweep.py: model=cnn,dwsep width=8")] = None,
+    arguments: Annotated[list[str] | None, typer.Argument(help=ARGUMENTS)] = None,
     layers: Annotated[bool, typer.Option("--layers", help="A row a layer, also of several networks.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: an object, or a list of several.")] = False,
     as_csv: Annotated[
@@ -71,11 +47,12 @@ def cost(
 
     if precision not in DTYPE_BYTES:
         raise InputError(f"unknown --precision {precision!r}; choose one of {', '.join(DTYPE_BYTES)}")
-    costed = [_costed(one, precision, config_dir) for one in combinations(overrides or [])]
+    named = networks(arguments or [], config_dir)
+    costed = [Costed(**vars(one), cost=cost_of(one.network, precision)) for one in named]
     if plot is not None and len(costed) > 1:
-        raise InputError(f"--plot draws one network, these overrides name {len(costed)}")
+        raise InputError(f"--plot draws one network, these arguments name {len(costed)}")
     if as_json:
-        _print_json(costed)
+        print_json([_object(one) for one in costed])
     elif as_csv:
         cost_tables.write_csv(costed, layers)
     elif layers or len(costed) == 1:
@@ -84,33 +61,18 @@ def cost(
     else:
         cost_tables.print_comparison(costed)
     if plot is not None:
-        _draw(plot, costed[0])
+        from dsbench.network.draw import draw
+
+        write_plot(plot, draw(costed[0].network, costed[0].title))
     if check:
         for one in costed:
             _check(one)
 
 
-def _costed(overrides: list[str], precision: str, config_dir: str | None) -> Costed:
-    composed = compose(overrides, config_dir)
-    net = network(composed)
-    return Costed(composed, net, cost_of(net, precision))
-
-
-def _print_json(costed: list[Costed]) -> None:
-    import json
-
-    objects = [one.name | one.totals() | {"layers": [asdict(layer) for layer in one.cost.layers]} for one in costed]
-    typer.echo(json.dumps(objects[0] if len(objects) == 1 else objects))
-
-
-def _draw(path: Path, costed: Costed) -> None:
-    from dsbench.network.draw import draw
-
-    try:
-        path.write_text(draw(costed.network, costed.title), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"--plot {path}: {error.strerror}") from error
-    typer.echo(f"drawn: {path}", err=True)
+def _object(one: Costed) -> dict[str, Any]:
+    requested = one.requested.facts() if one.requested else None
+    layers = [layer.facts() for layer in one.cost.layers]
+    return one.name | one.totals() | {"requested": requested, "layers": layers}
 
 
 def _check(costed: Costed) -> None:
@@ -126,9 +88,6 @@ def _check(costed: Costed) -> None:
         if other != our
     ]
     if wrong:
-        typer.echo(f"error: {costed.title}: counts differ, {'; '.join(wrong)}", err=True)
+        remark(f"error: {costed.title}: counts differ, {'; '.join(wrong)}")
         raise typer.Exit(1)
-    typer.echo(
-        f"fvcore agrees: {counted.macs:,} MACs, {counted.acts:,} activations; torch: {counted.params:,} parameters",
-        err=True,
-    )
+    remark(f"fvcore agrees: {counted.macs:,} MACs, {counted.acts:,} activations; torch: {counted.params:,} parameters")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import sys
-from dataclasses import asdict
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
+from dsbench.budget.request import Requested
+from dsbench.cli.networks import called, differing, names, shared, told_apart
+from dsbench.cli.output import print_csv, table
 from dsbench.network.compare import replaced
 from dsbench.network.layers import Conv, Linear
+from dsbench.run.progress import terminal
 
 if TYPE_CHECKING:
     from dsbench.cli.cost import Costed
@@ -48,7 +49,7 @@ def print_layers(costed: Costed) -> None:
             f"{layer.intensity:.2f}" if counted else "",
             str(layer.receptive_field),
         )
-    console = _console()
+    console = terminal()
     console.print(costed.title)
     console.print(table)
     console.print(
@@ -56,38 +57,48 @@ def print_layers(costed: Costed) -> None:
         f"activation operations, {cost.training_bytes:,} bytes kept for the backward pass, for one image",
         soft_wrap=True,
     )
+    if costed.requested:
+        console.print(f"budget: {costed.requested}", soft_wrap=True)
 
 
 def print_comparison(costed: list[Costed]) -> None:
     """Several networks side by side, then their ratios to the first and what the closed form promised."""
-    keys = [key for key in costed[0].name if len({one.name[key] for one in costed}) > 1]
-    costs, ratios = _named("for one image", keys), _named(f"times {_label(costed[0], keys)}", keys)
+    named = names(costed)
+    keys = differing(named)
+    costs, ratios = table("for one image", *keys), table(f"times {called(costed)[0]}", *keys)
     for name in ("params", "MACs", "activations", "bytes", "FLOP/byte", "training bytes", "sees"):
         costs.add_column(name, justify="right")
+    if any(one.requested for one in costed):
+        costs.add_column("off budget", justify="right")
     for name in ("params", "MACs", "activations", "bytes", "slots' params", "slots' MACs", "1/o + 1/k²"):
         ratios.add_column(name, justify="right")
     first = costed[0]
-    for one in costed:
+    for one, cells in zip(costed, told_apart(named), strict=True):
         cost = one.cost
-        called = [str(one.name[key] or "") for key in keys]
         numbers = (cost.params, cost.macs, cost.acts, cost.bytes)
         costs.add_row(
-            *called,
+            *cells,
             *(f"{number:,}" for number in numbers),
             f"{cost.intensity:.2f}",
             f"{cost.training_bytes:,}",
             str(cost.receptive_field),
+            *([f"{100 * one.requested.residual:+.2f} %"] if one.requested else []),
         )
         whole = [_ratio(getattr(cost, key), getattr(first.cost, key)) for key in ("params", "macs", "acts", "bytes")]
         slots = replaced(first.network, first.cost, one.network, cost)
-        parts = [f"{part:.4f}" for part in (slots.params, slots.macs, slots.closed_form)] if slots else ["", "", ""]
-        ratios.add_row(*called, *whole, *parts)
-    console = _console()
-    console.print(", ".join(f"{key} {value}" for key, value in first.name.items() if key not in keys and value))
+        parts = [f"{part:.4f}" for part in (slots.params, slots.macs)] if slots else ["", ""]
+        same_channels = one.name["width"] == first.name["width"] and one.name["fine_width"] == first.name["fine_width"]
+        parts.append(f"{slots.closed_form:.4f}" if slots and same_channels else "")
+        ratios.add_row(*cells, *whole, *parts)
+    console = terminal()
+    console.print(shared(named))
     console.print(costs)
+    for line in dict.fromkeys(one.requested.target_line for one in costed if one.requested):
+        console.print(f"budget: {line}", soft_wrap=True)
     console.print(ratios)
     console.print(
-        "slots: those filled otherwise than in the first network; 1/o + 1/k²: what their MACs shrink to on paper"
+        "slots: those filled otherwise than in the first network; 1/o + 1/k²: what their MACs shrink to on paper, "
+        "at equal channels"
     )
 
 
@@ -96,26 +107,18 @@ def write_csv(costed: list[Costed], layers: bool) -> None:
     rows = []
     for one in costed:
         if layers:
-            rows += [{**one.name, **asdict(layer), "flops": layer.flops} for layer in one.cost.layers]
+            for layer in one.cost.layers:
+                shape = "x".join(map(str, layer.output_shape))
+                rows.append(one.name | layer.facts() | {"output_shape": shape})
         else:
-            rows.append(one.name | one.totals())
-    writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+            rows.append(one.name | one.totals() | _budget(one))
+    print_csv(rows)
 
 
-def _named(title: str, keys: list[str]) -> Table:
-    return Table(*keys, title=title, title_justify="left", box=SIMPLE_HEAD)
-
-
-def _label(costed: Costed, keys: list[str]) -> str:
-    return " ".join(str(costed.name[key]) for key in keys if costed.name[key]) or costed.title
+def _budget(costed: Costed) -> dict[str, Any]:
+    facts = costed.requested.facts() if costed.requested else dict.fromkeys(f.name for f in fields(Requested))
+    return {f"budget_{name}": value for name, value in facts.items()}
 
 
 def _ratio(number: float, first: float) -> str:
     return f"{number / first:.4f}" if first else ""
-
-
-def _console() -> Any:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=200)

@@ -67,7 +67,14 @@ def quoted(value: object) -> str:
 def typed(
     config: DictConfig, choices: Mapping[str, Any], overrides: Sequence[str], config_dir: str | None = None
 ) -> Composed:
-    """The typed form of what Hydra composed, without its own `hydra` node. Raises InputError."""
+    """The typed form of what Hydra composed, without its own `hydra` node and what only sweeps read.
+
+    Raises InputError.
+    """
+    config = config.copy()
+    with flag_override(config, ["struct", "readonly"], False):
+        for key in {f.name for f in fields(schema.SweepConfig)} - {f.name for f in fields(schema.Config)}:
+            config.pop(key, None)
     _check_keys(config, schema.Config)
     try:
         plain = OmegaConf.to_object(config)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dsbench.config.compose import Composed
 from dsbench.data import sets
 from dsbench.errors import InputError
-from dsbench.network.assemble import Options, assemble
+from dsbench.network.assemble import Frame, Options
 from dsbench.network.blocks import Style
 from dsbench.network.description import Network
 from dsbench.network.pattern import separable_slots
@@ -28,8 +28,8 @@ def architecture(composed: Composed) -> Architecture:
     return Architecture(name, elements, style, arch.init, arch.divisor)
 
 
-def network(composed: Composed) -> Network:
-    """The network description that the configuration names. Raises InputError."""
+def frame(composed: Composed) -> Frame:
+    """All of the network that the configuration names but its width. Raises InputError."""
     config = composed.config
     skeleton = architecture(composed)
     dataset = sets.get(config.data.name)
@@ -38,4 +38,9 @@ def network(composed: Composed) -> Network:
         place={"kernel": config.kernel, **vars(config.slots)},
         block=vars(config.block),
     )
-    return assemble(skeleton, options, config.width, dataset.image_shape, dataset.classes, config.arch.fine_width)
+    return Frame(skeleton, options, dataset.image_shape, dataset.classes)
+
+
+def network(composed: Composed) -> Network:
+    """The network description that the configuration names. Raises InputError."""
+    return frame(composed).network(composed.config.width, composed.config.arch.fine_width)

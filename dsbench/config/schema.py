@@ -144,7 +144,28 @@ class TrainConfig:
     grad_clip_norm: float | None = MISSING
     test_weights: str | None = MISSING
     checkpoint_minutes: float = MISSING
+    bench: bool = MISSING
     early_stopping: EarlyStoppingConfig = field(default_factory=EarlyStoppingConfig)
+
+
+@dataclass
+class BudgetConfig:
+    params: float | None = MISSING
+    macs: float | None = MISSING
+    acts: float | None = MISSING
+    latency_ms: float | None = MISSING
+    train_seconds_per_epoch: float | None = MISSING
+    match: str | None = MISSING
+    by: str | None = MISSING
+    scope: str = MISSING
+    tolerance: float = MISSING
+    fine: bool = MISSING
+
+
+@dataclass
+class StopConfig:
+    by: str = MISSING
+    target: float | None = MISSING
 
 
 @dataclass
@@ -171,6 +192,8 @@ class Config:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+    stop: StopConfig = field(default_factory=StopConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     width: int = MISSING
     kernel: Any = MISSING
@@ -184,8 +207,19 @@ class Config:
     force: bool = MISSING
 
 
+@dataclass
+class SweepConfig(Config):
+    """What only sweeps read is added; no run's configuration holds it."""
+
+    plan: bool = MISSING
+    seeds: int | None = MISSING
+    n_jobs: int | None = MISSING
+    retries: int = MISSING
+    on_error: str = MISSING
+
+
 SCHEMAS: dict[str, dict[str, type]] = {
-    "schema": {"root": Config},
+    "schema": {"root": Config, "sweep": SweepConfig},
     "schema/optimizer": {"sgd": SgdConfig, "adam": AdamConfig, "rmsprop": RmspropConfig},
     "schema/schedule": {
         "constant": ScheduleConfig,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from dsbench.errors import InputError
@@ -28,45 +28,96 @@ class Options:
     block: Mapping[str, Any] = field(default_factory=dict)
 
 
-def assemble(
-    architecture: Architecture,
-    options: Options,
-    width: int,
-    input_shape: Shape,
-    classes: int,
-    fine_width: int | None = None,
-) -> Network:
-    """The network of `architecture` at `width`, its slots filled as `options` say.
+class Frame:
+    """An architecture and its options, checked, for images of `input_shape` (channels, height, width): all but a width.
 
-    `input_shape` is (channels, height, width). Raises InputError, naming the slot, where the parts do not fit.
+    `kinds` numbers the elements: those of one number are one layer where their shapes agree. Raises InputError, naming
+    the slot, where the parts do not fit.
     """
-    for name, value in (("width", width), ("arch.fine_width", 1 if fine_width is None else fine_width)):
-        if value < 1:
-            raise InputError(f"{name} {value} is not a positive integer")
-    slots = architecture.slots
-    if fine_width is not None and not any(slot.element.fine for slot in slots):
-        raise InputError(f"arch.fine_width is set, but no conv of arch {architecture.name} is marked fine")
-    places = _per_slot("slots.", options.place, len(slots))
-    blocks = _blocks(options, len(slots))
-    out: list[Layer] = []
-    shape, index = input_shape, 0
-    for placed in architecture.elements:
-        element = placed.element
-        slot = isinstance(element, ConvElement)
-        index += slot
-        try:
-            if slot:
-                channels = _channels(element, width, fine_width, architecture.divisor)
-                place = _place(element, index, shape, channels, places[index - 1], input_shape)
-                layer: Layer = fill(place, blocks[index - 1], architecture.style, shape)
-            else:
-                layer = element.layer(Context(shape, classes, architecture.style))
-            shape = layer.output_shape(shape)
-        except InputError as error:
-            where = f"slot {index}" if slot else f"layer {len(out) + 1}"
-            raise InputError(f"arch {architecture.name}, {where}: {error}") from None
-        out.append(layer)
-    return Network(input_shape, classes, tuple(out), architecture.init)
+
+    def __init__(self, architecture: Architecture, options: Options, input_shape: Shape, classes: int) -> None:
+        self.architecture, self.options = architecture, options
+        self.input_shape, self.classes = input_shape, classes
+        self.elements = [placed.element for placed in architecture.elements]
+        convs = [number for number, element in enumerate(self.elements) if isinstance(element, ConvElement)]
+        places = _per_slot("slots.", options.place, len(convs))
+        blocks = [build("block", Block, one) for one in _per_slot("block.", options.block, len(convs))]
+        self._slots: dict[int, tuple[Place, Block | None]] = {}
+        for slot, number in enumerate(convs):
+            settings = {f.name: getattr(self.elements[number], f.name) for f in fields(SlotOptions)} | places[slot]
+            try:
+                place = build("", Place, {"index": slot + 1, "in_channels": 1, "out_channels": 1, **settings})
+            except InputError as error:
+                raise InputError(f"arch {architecture.name}, slot {slot + 1}: {error}") from None
+            self._slots[number] = (place, blocks[slot] if options.separable[slot] else None)
+        numbers: dict[str, int] = {}
+        self.kinds = [numbers.setdefault(self._said(number), number) for number in range(len(self.elements))]
+
+    @property
+    def fine(self) -> ConvElement | None:
+        """The first conv that `arch.fine_width` sets, if there is one."""
+        return next((element for element in self.elements if isinstance(element, ConvElement) and element.fine), None)
+
+    @property
+    def scales(self) -> bool:
+        """Whether any conv has a width that is a multiple of the network's."""
+        return any(isinstance(element, ConvElement) and element.width is not None for element in self.elements)
+
+    @property
+    def largest_group(self) -> int:
+        """The most channels that a group of a separable slot's spatial convolution holds; 1 where there is none."""
+        return max((block.group_size for _, block in self._slots.values() if block is not None), default=1)
+
+    def channels(self, element: Any, width: int, fine_width: int | None = None) -> int:
+        """Output channels of a conv `element` at these widths, a multiple of the divisor where scaled; 0 for others."""
+        if not isinstance(element, ConvElement):
+            return 0
+        if element.fine and fine_width is not None:
+            return fine_width
+        if element.channels is not None:
+            return element.channels
+        assert element.width is not None
+        divisor = self.architecture.divisor
+        return max(divisor, int(element.width * width / divisor + 0.5) * divisor)
+
+    def layer(self, number: int, shape: Shape, channels: int) -> Layer:
+        """Element `number` (from 0) as a layer for an input of `shape`, with `channels` at the output of a conv."""
+        element = self.elements[number]
+        if number not in self._slots:
+            return element.layer(Context(shape, self.classes, self.architecture.style))
+        if len(shape) != 3:
+            raise InputError(f"a convolution cannot follow an output of shape {shape}")
+        place, block = self._slots[number]
+        if place.kernel > min(self.input_shape[1:]):
+            _, height, width = self.input_shape
+            raise InputError(f"kernel {place.kernel} is larger than the {height}x{width} image")
+        return fill(replace(place, in_channels=shape[0], out_channels=channels), block, self.architecture.style, shape)
+
+    def network(self, width: int, fine_width: int | None = None) -> Network:
+        """The network at these widths. Raises InputError, naming the slot, where a layer does not fit."""
+        for name, value in (("width", width), ("arch.fine_width", 1 if fine_width is None else fine_width)):
+            if value < 1:
+                raise InputError(f"{name} {value} is not a positive integer")
+        if fine_width is not None and self.fine is None:
+            raise InputError(f"arch.fine_width is set, but no conv of arch {self.architecture.name} is marked fine")
+        out: list[Layer] = []
+        shape = self.input_shape
+        for number, element in enumerate(self.elements):
+            try:
+                layer = self.layer(number, shape, self.channels(element, width, fine_width))
+                shape = layer.output_shape(shape)
+            except InputError as error:
+                where = f"slot {self._slots[number][0].index}" if number in self._slots else f"layer {number + 1}"
+                raise InputError(f"arch {self.architecture.name}, {where}: {error}") from None
+            out.append(layer)
+        return Network(self.input_shape, self.classes, tuple(out), self.architecture.init)
+
+    def _said(self, number: int) -> str:
+        """All that is said of an element, a slot's index aside."""
+        if number not in self._slots:
+            return repr(self.elements[number])
+        place, block = self._slots[number]
+        return repr((self.elements[number], replace(place, index=0), block))
 
 
 def _per_slot(path: str, options: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
@@ -81,27 +132,3 @@ def _per_slot(path: str, options: Mapping[str, Any], count: int) -> list[dict[st
             if one is not None:
                 slot[name] = one
     return out
-
-
-def _blocks(options: Options, count: int) -> list[Block | None]:
-    blocks = [build("block", Block, setting) for setting in _per_slot("block.", options.block, count)]
-    return [block if separable else None for block, separable in zip(blocks, options.separable, strict=True)]
-
-
-def _channels(conv: ConvElement, width: int, fine_width: int | None, divisor: int) -> int:
-    if conv.channels is not None:
-        return conv.channels
-    if conv.fine and fine_width is not None:
-        return fine_width
-    assert conv.width is not None
-    return max(divisor, int(conv.width * width / divisor + 0.5) * divisor)
-
-
-def _place(conv: ConvElement, index: int, shape: Shape, channels: int, given: Mapping[str, Any], image: Shape) -> Place:
-    if len(shape) != 3:
-        raise InputError(f"a convolution cannot follow an output of shape {shape}")
-    settings = {f.name: getattr(conv, f.name) for f in fields(SlotOptions)} | dict(given)
-    place = build("", Place, {"index": index, "in_channels": shape[0], "out_channels": channels, **settings})
-    if place.kernel > min(image[1:]):
-        raise InputError(f"kernel {place.kernel} is larger than the {image[1]}x{image[2]} image")
-    return place

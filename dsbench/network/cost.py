@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from math import prod
+from typing import Any
 
 from dsbench.network.containers import Step
 from dsbench.network.description import Network
@@ -79,6 +80,10 @@ class LayerCost(Counts):
     output_shape: Shape
     receptive_field: int
 
+    def facts(self) -> dict[str, Any]:
+        """Every figure, those that derive from others included, as files hold it."""
+        return asdict(self) | {"flops": self.flops, "bytes": self.bytes, "intensity": self.intensity}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cost(Counts):
@@ -105,7 +110,7 @@ def cost(network: Network, precision: str = "32") -> Cost:
             slot=step.slot.index if step.slot else None,
             output_shape=step.out_shape,
             receptive_field=field,
-            **_counts(step, size),
+            **counts(step, size),
         )
         for step, field in zip(network.steps, receptive_fields(network), strict=True)
     )
@@ -113,7 +118,8 @@ def cost(network: Network, precision: str = "32") -> Cost:
     return Cost(layers=layers, training_bytes=saved_bytes(network, size), **sums)
 
 
-def _counts(step: Step, size: int) -> dict[str, int]:
+def counts(step: Step, size: int = 4) -> dict[str, int]:
+    """What one leaf adds to each field of Counts, at `size` bytes an element."""
     layer, out = step.layer, prod(step.out_shape)
     params, macs = layer.params, layer.macs(step.in_shape)
     acts = out if isinstance(layer, (Conv, Linear)) else 0

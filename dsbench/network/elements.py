@@ -54,7 +54,7 @@ class MaxPoolElement:
 
     def layer(self, context: Context) -> Layer:
         """The pooling layer."""
-        return Pool(self.kind, self.size, self.stride or self.size)
+        return Pool(self.kind, self.size, self.size if self.stride is None else self.stride)
 
 
 @dataclass(frozen=True)

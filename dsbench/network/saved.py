@@ -18,7 +18,8 @@ def saved_bytes(network: Network, size: int) -> int:
 
     As torch's formulas have it: convolutions, linear layers, norms and pooling keep their input, some activations
     their output and others their input, max-pooling its indices too, dropout its mask; a tensor that two of them
-    need is kept once. This is the peak of the step but for what passes: gradients, workspaces, optimiser state.
+    need is kept once, and what comes before the first weights is not. This is the peak of the step but for what
+    passes: gradients, workspaces, optimiser state.
     """
     kept: dict[int, int] = {}
     _through(network.layers, network.input_shape, 0, kept, size)
@@ -26,7 +27,10 @@ def saved_bytes(network: Network, size: int) -> int:
 
 
 def _through(layers: Sequence[Layer], shape: Shape, tensor: int, kept: dict[int, int], size: int) -> int:
-    """Add what `layers` keep of an input `tensor` of `shape` to `kept`; returns the number of their output tensor."""
+    """Add what `layers` keep of an input `tensor` of `shape` to `kept`; returns the number of their output tensor.
+
+    Number 0 is the image, and what is made of it without weights, which needs no gradient.
+    """
     for _, layer in execution_order(layers):
         out_shape = layer.output_shape(shape)
         here, there = prod(shape), prod(out_shape)
@@ -38,7 +42,7 @@ def _through(layers: Sequence[Layer], shape: Shape, tensor: int, kept: dict[int,
             factor = _through(layer.body, shape, tensor, kept, size)
             kept[tensor], kept[factor] = size * here, size * shape[0]
             tensor = _new(kept)
-        elif not isinstance(layer, Flatten) or here > shape[0]:  # a vector stays where it is
+        elif (tensor or layer.params) and not _is_view(layer, shape):
             output = _new(kept)
             if isinstance(layer, (Conv, Linear, BatchNorm, Pool)):
                 kept[tensor] = size * here
@@ -47,11 +51,18 @@ def _through(layers: Sequence[Layer], shape: Shape, tensor: int, kept: dict[int,
             if isinstance(layer, Activation):
                 of_output = layer.kind in _OF_OUTPUT
                 kept[output if of_output else tensor] = size * (there if of_output else here)
-            if isinstance(layer, Dropout) and layer.p:
+            if isinstance(layer, Dropout):
                 kept[_new(kept)] = size * (shape[0] if layer.channelwise else here)
             tensor = output
         shape = out_shape
     return tensor
+
+
+def _is_view(layer: Layer, shape: Shape) -> bool:
+    """Whether the output of `layer` lies where its input does: dropout of nothing, flattening without reordering."""
+    if isinstance(layer, Flatten):
+        return 1 in (shape[0], prod(shape[1:]))
+    return isinstance(layer, Dropout) and layer.p == 0
 
 
 def _new(kept: dict[int, int]) -> int:

@@ -1,4 +1,4 @@
-"""Networks for these tests: named by overrides, or one slot under the smallest head."""
+"""Blocks for these tests, and networks of one slot under the smallest head."""
 
 from __future__ import annotations
 
@@ -8,18 +8,11 @@ from functools import cache
 import pytest
 
 from dsbench.config.compose import compose
-from dsbench.config.network import network
 from dsbench.network.blocks import Block, Place, Style, fill
 from dsbench.network.description import Network
 from dsbench.network.layers import GlobalAvgPool, Linear, Shape
 
-Named = Callable[[str], Network]
 OneSlot = Callable[..., Network]
-
-
-@cache
-def _named(line: str) -> Network:
-    return network(compose(line.split()))
 
 
 @cache
@@ -30,12 +23,6 @@ def _preset(block: str) -> Block:
 def _one_slot(place: Place, block: Block | None, image: Shape, style: Style | None = None) -> Network:
     slot = fill(place, block, style or Style(), image)
     return Network(image, 3, (slot, GlobalAvgPool(), Linear(place.out_channels, 3)))
-
-
-@pytest.fixture(scope="session")
-def named() -> Named:
-    """The network that a line of overrides names."""
-    return _named
 
 
 @pytest.fixture(scope="session")

@@ -51,6 +51,14 @@ def test_comparison_shows_where_a_dense_head_eats_the_gain() -> None:
     assert 1 / float(row[-2]) == pytest.approx(8.46, abs=0.01)
 
 
+def test_whatever_is_listed_tells_the_rows_apart() -> None:
+    lines = [line.split() for line in run("model=dwsep", "kernel=3,5", "seed=1,1").splitlines()]
+    heads, rows = [line for line in lines if "params" in line], [line for line in lines if line[:1] in (["3"], ["5"])]
+    assert [head[0] for head in heads] == ["kernel", "kernel"]
+    assert [row[0] for row in rows] == ["3", "3", "5", "5"] * 2
+    assert ["times", "kernel", "3"] in lines
+
+
 def test_csv_has_a_row_a_network_or_a_layer() -> None:
     rows = list(csv.DictReader(run("model=cnn,dwsep", "--csv").splitlines()))
     assert [row["model"] for row in rows] == ["cnn", "dwsep"]
@@ -64,7 +72,7 @@ def test_bytes_halve_in_bf16() -> None:
 
 
 def test_one_picture_is_of_one_network() -> None:
-    with pytest.raises(InputError, match="--plot draws one network, these overrides name 2"):
+    with pytest.raises(InputError, match="--plot draws one network, these arguments name 2"):
         run("model=cnn,dwsep", "--plot", "net.svg")
 
 

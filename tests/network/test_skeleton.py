@@ -4,7 +4,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from dsbench.errors import InputError
-from dsbench.network.assemble import Options, assemble
+from dsbench.network.assemble import Frame, Options
 from dsbench.network.description import Network
 from dsbench.network.layers import Conv, Linear, Pool
 from dsbench.network.skeleton import Architecture, parse
@@ -13,7 +13,7 @@ from dsbench.network.skeleton import Architecture, parse
 def mine(layers: str, depth: int | None = None, conv: str = "{}") -> Network:
     """The network of an architecture `mine` at width 16 on MNIST, all slots plain."""
     skeleton = Architecture("mine", parse("mine", yaml.safe_load(layers), yaml.safe_load(conv), depth))
-    return assemble(skeleton, Options((False,) * len(skeleton.slots)), 16, (1, 28, 28), 10)
+    return Frame(skeleton, Options((False,) * len(skeleton.slots)), (1, 28, 28), 10).network(16)
 
 
 def test_repeat_and_depth_unroll_into_that_many_convolutions() -> None:
@@ -48,6 +48,7 @@ def test_what_a_conv_says_wins_over_what_all_convs_share() -> None:
         ),
         ("[{conv: {width: 1}}, {dropout: 1.5}, flatten]", "dropout 1.5 is not a probability"),
         ("[{max_pool: 4}, {max_pool: 8}]", "layer 2: max pool 8x8 would pool its 7x7 input away"),
+        ("[{max_pool: {size: 2, stride: 0}}]", "layer 1: pooling size 2 and stride 0 must be positive numbers"),
         ("[flatten, {conv: {width: 1}}]", "slot 1: a convolution cannot follow an output of shape (784,)"),
         ("[flatten, global_avg_pool, {linear: classes}]", "layer 2: pooling cannot follow an output of shape (784,)"),
         ("[flatten, {dropout: {p: 0.1, channelwise: true}}]", "layer 2: dropout of channels cannot follow an output"),

@@ -1,0 +1,1 @@
+"""Budgets: the width at which a network costs what was asked for."""

@@ -1,0 +1,187 @@
+"""What a configuration asks of its budget, and the configuration that meets it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from typing import Any
+
+from dsbench.budget import analytic, measured
+from dsbench.budget.solver import Knob, OutOfReachError, Solution, solve
+from dsbench.config.compose import Composed, compose
+from dsbench.config.network import frame
+from dsbench.config.schema import BudgetConfig, ModelConfig
+from dsbench.errors import InputError
+
+NAMES = {
+    "params": "parameters",
+    "macs": "MACs",
+    "acts": "activations",
+    "latency_ms": "ms of latency",
+    "train_seconds_per_epoch": "s of training an epoch",
+}
+KINDS = tuple(NAMES)
+MEASURED = KINDS[3:]
+SCOPES = ("total", "conv")
+
+
+@dataclass(frozen=True)
+class Requested:
+    """A budget that was met: its kind (one of KINDS), scope, the family it was matched with, and how well.
+
+    `target` and `actual` are in the kind's unit, `residual` is (actual - target) / target.
+    """
+
+    kind: str
+    scope: str
+    match: str | None
+    target: float
+    actual: float
+    residual: float
+
+    @property
+    def target_line(self) -> str:
+        """The target in words."""
+        scope = " in the slots' convolutions" if self.scope == "conv" else ""
+        return f"{_number(self.target)} {NAMES[self.kind]}{scope}{f', as {self.match} has' if self.match else ''}"
+
+    def __str__(self) -> str:
+        return f"{self.target_line}; met by {_number(self.actual)}, {100 * self.residual:+.2f} %"
+
+    def facts(self) -> dict[str, Any]:
+        """As result.json holds it."""
+        return asdict(self)
+
+
+def solved(composed: Composed) -> tuple[Composed, Requested | None]:
+    """`composed` at the width and fine width that its budget asks for, and how well they meet it; as it is without one.
+
+    Raises InputError where the budget makes no sense or no network meets it.
+    """
+    budget = composed.config.budget
+    kind = _kind(budget)
+    if kind is None:
+        return composed, None
+    if budget.match is None:
+        _refuse_width(composed, kind)
+        target = float(getattr(budget, kind))
+    else:
+        reference = _reference(composed, budget.match)
+        target = _cost(reference, kind)
+        if reference.config.model == composed.config.model:
+            return _without_budget(composed), _requested(budget, kind, target, target)
+    if target <= 0:
+        raise InputError(f"{_name(budget, kind)}: that is {_number(target)}, and a budget is a positive number")
+    turned = _knob(composed, kind)
+    try:
+        solution = solve(turned, target, budget.tolerance)
+    except OutOfReachError as error:
+        raise InputError(_out_of_reach(composed, kind, target, error, turned)) from None
+    arch = replace(composed.config.arch, fine_width=solution.fine_width)
+    config = replace(composed.config, width=solution.width, arch=arch)
+    return _without_budget(replace(composed, config=config)), _requested(budget, kind, target, solution.cost)
+
+
+def _without_budget(composed: Composed) -> Composed:
+    """The widths stand in the configuration now: asked for again as it is, it is the same network."""
+    none: dict[str, Any] = dict.fromkeys((*KINDS, "match", "by"))
+    return replace(composed, config=replace(composed.config, budget=replace(composed.config.budget, **none)))
+
+
+def _kind(budget: BudgetConfig) -> str | None:
+    """What the budget counts, None where there is none; InputError for a budget that makes no sense."""
+    given = [kind for kind in KINDS if getattr(budget, kind) is not None]
+    if len(given) + (budget.match is not None) > 1:
+        names = [f"budget.{name}" for name in (*given, *(["match"] if budget.match is not None else []))]
+        raise InputError(f"{' and '.join(names)} are two budgets; give one, and set a preset's to null")
+    if budget.match is None and budget.by is not None:
+        raise InputError(f"budget.by={budget.by} needs budget.match, the model= whose cost is the target")
+    if budget.match is not None and budget.by not in KINDS:
+        raise InputError(
+            f"budget.match={budget.match} needs budget.by, one of {', '.join(KINDS)}"
+            + (f", not {budget.by!r}" if budget.by is not None else "")
+        )
+    kind = budget.by if budget.match is not None else next(iter(given), None)
+    if budget.scope not in SCOPES:
+        raise InputError(f"unknown budget.scope {budget.scope!r}; choose one of {', '.join(SCOPES)}")
+    if kind in MEASURED and budget.scope != "total":
+        raise InputError(f"budget.scope={budget.scope}: {kind} is measured of the whole network; take total")
+    if not 0 <= budget.tolerance < 1:
+        raise InputError(f"budget.tolerance {budget.tolerance} is not a share from 0 up to, not including, 1")
+    for name in given:
+        value = getattr(budget, name)
+        if not 0 < value < math.inf:
+            raise InputError(f"budget.{name} {value:g} is not a positive number")
+    return kind
+
+
+def _refuse_width(composed: Composed, kind: str) -> None:
+    """Raise InputError where the command line gives what the budget is to solve; a preset's own width gives way."""
+    for override in composed.overrides:
+        key = override.split("=")[0].lstrip("+~")
+        if key in ("width", "arch.fine_width"):
+            raise InputError(f"{override} and budget.{kind}: the budget solves the width; leave one of them out")
+
+
+def _reference(composed: Composed, match: str) -> Composed:
+    """The configuration of the family to match, at the width given."""
+    try:
+        model = _model(match, composed.config_dir)
+    except InputError as error:
+        raise InputError(f"budget.match={match}: {error}") from None
+    return replace(composed, config=replace(composed.config, model=model), choices=composed.choices | {"model": match})
+
+
+@cache
+def _model(choice: str, config_dir: str | None) -> ModelConfig:
+    return compose([f"model={choice}"], config_dir).config.model
+
+
+def _cost(composed: Composed, kind: str) -> float:
+    config = composed.config
+    frame(composed).network(config.width, config.arch.fine_width)  # raises what is wrong with it
+    cost = _knob(composed, kind).cost(config.width, config.arch.fine_width)
+    assert cost is not None
+    return cost
+
+
+def _knob(composed: Composed, kind: str) -> Knob:
+    budget = composed.config.budget
+    if kind in MEASURED:
+        return measured.knob(frame(composed), kind, composed.config)
+    return analytic.knob(frame(composed), f"{kind}_conv" if budget.scope == "conv" else kind, budget.fine)
+
+
+def _requested(budget: BudgetConfig, kind: str, target: float, actual: float) -> Requested:
+    return Requested(kind, budget.scope, budget.match, target, actual, (actual - target) / target if target else 0.0)
+
+
+def _name(budget: BudgetConfig, kind: str) -> str:
+    by = f"budget.match={budget.match} budget.by={kind}"
+    return (f"budget.{kind}" if budget.match is None else by) + (" budget.scope=conv" if budget.scope == "conv" else "")
+
+
+def _out_of_reach(composed: Composed, kind: str, target: float, error: OutOfReachError, turned: Knob) -> str:
+    """The line that says which networks come nearest."""
+    budget, choices = composed.config.budget, composed.choices
+    head = f"{_name(budget, kind)}: no {choices['model']} network of arch {choices['arch']} has {_number(target)}"
+    if not error.nearest:
+        frame(composed).network(1)  # raises what is wrong with it, where something is
+        return head
+    if turned.largest == 1:
+        return f"{head}: none of its convolutions scales with width; it has {_said(error.nearest[0])}"
+    if len(error.nearest) == 1:
+        end = "smallest" if error.nearest[0].cost > target else "largest"
+        return f"{head}; the {end} has {_said(error.nearest[0])}"
+    nearest = " and ".join(_said(one) for one in error.nearest)
+    return f"{head} within {budget.tolerance:.3g}; the nearest have {nearest}; take one of these or another tolerance"
+
+
+def _said(solution: Solution) -> str:
+    fine = "" if solution.fine_width is None else f" arch.fine_width={solution.fine_width}"
+    return f"{_number(solution.cost)} (width={solution.width}{fine})"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value < 1e15 and value == round(value) else f"{value:.6g}"

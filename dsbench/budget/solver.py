@@ -1,0 +1,161 @@
+"""The integers at which a cost comes closest to a target. Nothing here knows what a network is.
+
+A cost is a function of a width and, where there is a fine knob, of a fine width: a number, or None where no network has
+these. It may fall here and there as they grow (a shortcut that shapes make needless, channels rounded to groups).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from math import ceil, floor
+
+FINE_RANGE = 0.25  # how far the fine width may lie from its nominal one: the shape stays the architecture's
+LARGEST_WIDTH = 1 << 16
+_FIRST = 8
+_GAP = 512  # widths in a row that no network has before there is taken to be none further on
+
+
+@dataclass(frozen=True)
+class Knob:
+    """What can be turned: `cost(width, fine_width)`, None for a fine width meaning its nominal one.
+
+    `nominal` gives the nominal fine width, or is None where there is no fine knob. Fine widths are multiples of
+    `step`. `window` is how many widths on each side of the crossing are looked at, since costs are not quite monotone;
+    `largest` is the widest that makes a difference.
+    """
+
+    cost: Callable[[int, int | None], float | None]
+    nominal: Callable[[int], int] | None = None
+    step: int = 1
+    window: int = 4
+    largest: int = LARGEST_WIDTH
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A width, a fine width (None: nominal), and what the network costs that has them."""
+
+    width: int
+    fine_width: int | None
+    cost: float
+
+    def residual(self, target: float) -> float:
+        """(cost - target) / target."""
+        return (self.cost - target) / target
+
+
+class OutOfReachError(Exception):
+    """No network is within the tolerance; `nearest` are the ones below and above the target, where there are such."""
+
+    def __init__(self, nearest: Sequence[Solution]) -> None:
+        super().__init__("no network within the tolerance")
+        self.nearest = tuple(nearest)
+
+
+def solve(knob: Knob, target: float, tolerance: float) -> Solution:
+    """The closest network to `target`, below it on ties.
+
+    First the width: bisection with the fine width nominal, then the best below and above among the widths around the
+    crossing. Then, where that does not meet the target, the fine width at these two. Where that stays outside
+    `tolerance`, a share of the target, all widths are tried from which the fine width can reach it. Raises
+    OutOfReachError where none is within it.
+    """
+    widths = range(1, min(knob.largest, _bound(knob, target)) + 1)
+    found = [*_enclosing(_crossing(knob, widths, lambda width: (width, None), target, knob.window), target)]
+    if knob.nominal is not None and not any(one.cost == target for one in found):
+        found += [fine for one in list(found) for fine in _fine(knob, one.width, target)]
+        if found and abs(_closest(found, target).residual(target)) > tolerance:
+            found += [fine for width in _farther(knob, found, target) for fine in _fine(knob, width, target)]
+    best = _closest(found, target) if found else None
+    if best is None or abs(best.residual(target)) > tolerance:
+        raise OutOfReachError(_enclosing(found, target))
+    return best
+
+
+def _bound(knob: Knob, target: float) -> int:
+    """A width well beyond the crossing, found from below: what a far larger network costs may be dear to know."""
+    width = _FIRST
+    while width < knob.largest:
+        near = ((knob.cost(one, None), one) for one in range(width, width + _GAP))
+        cost, where = next(((cost, one) for cost, one in near if cost is not None), (None, width))
+        if cost is None or cost > target:
+            return max(2 * width, where)
+        width *= 2
+    return 2 * width
+
+
+def _crossing(
+    knob: Knob, values: Sequence[int], widths: Callable[[int], tuple[int, int | None]], target: float, count: int
+) -> list[Solution]:
+    """`count` networks on each side of where the cost crosses `target`, over ascending `values` that name `widths`."""
+
+    def networks(places: range) -> Iterator[Solution]:
+        for place in places[:_GAP]:
+            width, fine_width = widths(values[place])
+            cost = knob.cost(width, fine_width)
+            if cost is not None:
+                yield Solution(width, fine_width, cost)
+
+    low, high = -1, len(values)  # the cost is below the target at low, at or above it at high
+    while high - low > 1:
+        middle = (low + high) // 2
+        one = next(networks(range(middle, high)), None)
+        if one is not None and one.cost < target:
+            low = middle
+        else:
+            high = middle
+    sides = networks(range(low, -1, -1)), networks(range(high, len(values)))
+    return [one for side in sides for one in islice(side, count)]
+
+
+def _fine(knob: Knob, width: int, target: float) -> list[Solution]:
+    """The networks of `width` whose fine widths enclose `target`.
+
+    At the nominal fine width shapes may agree that do not beside it, so the widths below and above are searched apart.
+    """
+    assert knob.nominal is not None
+    values, nominal = _fine_widths(knob, width), knob.nominal(width)
+    halves = [value for value in values if value < nominal], [value for value in values if value > nominal]
+    return [one for half in halves for one in _crossing(knob, half, lambda fine: (width, fine), target, 1)]
+
+
+def _fine_widths(knob: Knob, width: int) -> range:
+    assert knob.nominal is not None
+    nominal, step = knob.nominal(width), knob.step
+    first, last = ceil(nominal * (1 - FINE_RANGE) / step), floor(nominal * (1 + FINE_RANGE) / step)
+    return range(max(1, first) * step, last * step + 1, step)
+
+
+def _farther(knob: Knob, tried: Sequence[Solution], target: float) -> Iterator[int]:
+    """Widths besides those `tried`: between them, and beyond until their fine widths no longer enclose `target`."""
+    known = {one.width for one in tried}
+    yield from (width for width in range(min(known), max(known)) if width not in known)
+    for start, direction in ((min(known) - 1, -1), (max(known) + 1, 1)):
+        width, misses = start, 0
+        while 1 <= width <= knob.largest and misses <= knob.window:
+            yield width
+            misses = 0 if _encloses(knob, width, target) else misses + 1
+            width += direction
+
+
+def _encloses(knob: Knob, width: int, target: float) -> bool:
+    """Whether the least and the greatest fine width that a network of `width` has cost no more and no less."""
+    values = _fine_widths(knob, width)
+    ends = [
+        next((c for v in order if (c := knob.cost(width, v)) is not None), None) for order in (values, values[::-1])
+    ]
+    low, high = ends
+    return low is not None and high is not None and low <= target <= high
+
+
+def _closest(found: Sequence[Solution], target: float) -> Solution:
+    """The least distance; then below the target rather than above, the nominal shape, and the smaller width."""
+    return min(found, key=lambda s: (abs(s.cost - target), s.cost, s.fine_width is not None, s.width))
+
+
+def _enclosing(found: Sequence[Solution], target: float) -> tuple[Solution, ...]:
+    """The closest at or below the target and the closest above it, where there are such."""
+    sides = [s for s in found if s.cost <= target], [s for s in found if s.cost > target]
+    return tuple(_closest(side, target) for side in sides if side)

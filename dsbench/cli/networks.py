@@ -1,0 +1,134 @@
+"""The networks that a command's arguments name, and what they are called side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dsbench.budget.request import Requested, solved
+from dsbench.config.compose import Composed, compose
+from dsbench.config.network import network
+from dsbench.config.sweep import combinations
+from dsbench.errors import InputError
+from dsbench.network.description import Network
+from dsbench.run.load import load
+from dsbench.run.trained import Trained
+
+if TYPE_CHECKING:
+    from dsbench.bench.subject import Subject
+
+ARGUMENTS = "Overrides as for sweep.py (model=cnn,dwsep width=8), or folders of finished runs (outputs/runs/<run_id>)."
+_SPEAKING = ("model", "arch", "block", "data", "device")  # keys whose values need no key beside them
+
+
+@dataclass(frozen=True)
+class NamedNetwork:
+    """A network, the configuration it comes from, the budget that its widths meet, and the run that has trained it."""
+
+    composed: Composed
+    network: Network
+    requested: Requested | None
+    run: Trained | None
+
+    @property
+    def name(self) -> dict[str, Any]:
+        """Run and seed of a trained one; model, architecture, block (where a slot has one), widths and data set."""
+        choices, config = self.composed.choices, self.composed.config
+        separable = any(slot.kind != "plain" for slot in self.network.slots)
+        return ({"run": self.run.run_id, "seed": config.seed} if self.run else {}) | {
+            "model": choices["model"],
+            "arch": choices["arch"],
+            "block": choices["block"] if separable else None,
+            "width": config.width,
+            "fine_width": config.arch.fine_width,
+            "data": config.data.name,
+        }
+
+    @property
+    def title(self) -> str:
+        """The name in one line."""
+        name, image = self.name, "x".join(map(str, self.network.input_shape))
+        run = f"run {name['run']}, " if self.run else ""
+        block = f", block {name['block']}" if name["block"] else ""
+        fine = f", fine width {name['fine_width']}" if name["fine_width"] else ""
+        return f"{run}{name['model']}, arch {name['arch']}{block}, width {name['width']}{fine}, image {image}"
+
+    def subject(self) -> Subject:
+        """The network as something to measure, where and how its configuration says. Raises InputError."""
+        if self.run is not None:
+            return self.run.subject()
+        from dsbench.bench.subject import StepRecipe, Subject
+        from dsbench.training.device import resolve
+
+        config = self.composed.config
+        compute = resolve(config.device, config.precision, config.threads)
+        return Subject(self.network, compute, StepRecipe.of(config.optimizer, config.train))
+
+
+def networks(arguments: Sequence[str], config_dir: str | None = None) -> list[NamedNetwork]:
+    """One network for each combination of the values that overrides list, or for each folder of a finished run.
+
+    Raises InputError for what names no network and for arguments of both kinds.
+    """
+    folders = [argument for argument in arguments if _names_folder(argument)]
+    if folders:
+        others = [argument for argument in arguments if argument not in folders]
+        if others:
+            raise InputError(f"{others[0]} is an override and {folders[0]} the folder of a run; give one kind of both")
+        runs = [load(Path(folder)) for folder in folders]
+        return [NamedNetwork(run.composed, run.network, None, run) for run in runs]
+    met = [solved(compose(overrides, config_dir)) for overrides in combinations(arguments)]
+    if not met:
+        raise InputError("these overrides name no network: a range or list in them is empty")
+    return [NamedNetwork(composed, network(composed), requested, None) for composed, requested in met]
+
+
+def _names_folder(argument: str) -> bool:
+    """Whether it is one; InputError for what is neither that nor an override."""
+    if Path(argument).is_dir():
+        return True
+    if "=" not in argument and not argument.startswith("~"):
+        raise InputError(
+            f"{argument} is neither an override such as width=8 nor the folder of a run, outputs/runs/<run_id>"
+        )
+    return False
+
+
+def names(networks: Sequence[NamedNetwork]) -> list[dict[str, Any]]:
+    """What networks are called side by side: their names, and what else was listed for them (`kernel=3,5`)."""
+    named = [one.name for one in networks]
+    given = [dict(override.split("=", 1) for override in one.composed.overrides) for one in networks]
+    listed = [key for key in given[0] if key != "experiment" and len({one.get(key) for one in given}) > 1]
+    return [{key: one.get(key) for key in listed} | name for one, name in zip(given, named, strict=True)]
+
+
+def differing(names: Sequence[dict[str, Any]]) -> list[str]:
+    """The keys in which `names`, all with the same keys, are not all alike."""
+    return [key for key in names[0] if len({name[key] for name in names}) > 1]
+
+
+def shared(names: Sequence[dict[str, Any]]) -> str:
+    """What `names` have in common, in one line."""
+    keys = differing(names)
+    return ", ".join(f"{key} {value}" for key, value in names[0].items() if key not in keys and value)
+
+
+def told_apart(names: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """What tells each of `names` from the others: a row of cells each, one a key that differs."""
+    keys = differing(names)
+    return [[str(name[key] or "") for key in keys] for name in names]
+
+
+def called(networks: Sequence[NamedNetwork]) -> list[str]:
+    """What each is called within a sentence: its experiment or whatever else tells it from the others, or its title."""
+    experiments = [str(one.composed.choices.get("experiment")) for one in networks]
+    if len(networks) > 1 and len(set(experiments) - {"None"}) == len(networks):
+        return experiments
+    named = names(networks)
+    keys = differing(named)
+    words = [
+        [str(name[key]) if key in _SPEAKING else f"{key} {name[key]}" for key in keys if name[key]] for name in named
+    ]
+    return [" ".join(one) or network.title for one, network in zip(words, networks, strict=True)]

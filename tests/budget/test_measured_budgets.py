@@ -1,0 +1,75 @@
+"""Budgets of measured costs; what a stopwatch would say is given here, so that the solution is known."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dsbench.bench import latency
+from dsbench.bench.timing import Timing
+from dsbench.budget.request import solved
+from dsbench.config.compose import compose
+from dsbench.config.network import network
+from dsbench.errors import InputError
+from dsbench.network.cost import Cost, cost
+from dsbench.network.description import Network
+
+
+@cache
+def priced(width: int, model: str = "dwsep") -> Cost:
+    return cost(network(compose([f"model={model}", f"width={width}"])))
+
+
+@pytest.fixture
+def stopwatch(monkeypatch: pytest.MonkeyPatch) -> list[Network]:
+    """Timings in proportion to the activations: 1 ms for 10,000. Returns the networks that were timed."""
+    timed: list[Network] = []
+
+    def timing(timed_network: Network, *_: Any, **__: Any) -> Timing:
+        timed.append(timed_network)
+        return Timing(cost(timed_network).acts / 1e4, 0.0, 10, True)
+
+    monkeypatch.setattr(latency, "forward_latency", timing)
+    monkeypatch.setattr(latency, "step_latency", timing)
+    return timed
+
+
+def test_a_latency_is_met_by_the_nearest_width(stopwatch: list[Network]) -> None:
+    composed, requested = solved(compose(["model=dwsep", "budget.latency_ms=20", "budget.tolerance=0.05"]))
+    assert requested is not None
+    brute = [(abs(priced(width).acts / 1e4 - 20), width) for width in range(1, 100)]
+    assert composed.config.width == min(brute)[1]
+    assert composed.config.arch.fine_width is None
+    assert requested.actual == priced(composed.config.width).acts / 1e4
+
+
+def test_no_network_is_measured_twice_and_none_far_beyond_the_target(stopwatch: list[Network]) -> None:
+    composed, _ = solved(compose(["model=dwsep", "budget.latency_ms=20", "budget.tolerance=0.05"]))
+    params = [cost(one).params for one in stopwatch]
+    assert len(params) == len(set(params)) <= 12
+    assert max(params) <= priced(2 * composed.config.width).params
+
+
+def test_seconds_an_epoch_count_its_steps(stopwatch: list[Network]) -> None:
+    """55,000 images of MNIST in batches of 100 are 550 steps, 60,000 under the studies' split 600."""
+    line = ["budget.train_seconds_per_epoch=10", "train.batch_size=100", "budget.tolerance=0.2"]
+    for split, steps in (("standard", 550), ("study", 600)):
+        composed, requested = solved(compose([*line, f"data.split={split}"]))
+        assert requested is not None
+        assert requested.actual == pytest.approx(priced(composed.config.width, "cnn").acts / 1e4 * steps / 1000)
+
+
+def test_a_matched_latency_is_that_of_the_reference(stopwatch: list[Network]) -> None:
+    line = "model=dwsep width=16 budget.match=cnn budget.by=latency_ms budget.tolerance=0.1"
+    _, requested = solved(compose(line.split()))
+    assert requested is not None
+    assert requested.target == priced(16, "cnn").acts / 1e4
+
+
+def test_a_device_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="device=mps: there is none on this machine"):
+        solved(compose(["budget.latency_ms=20", "device=mps", f"outputs={tmp_path}"]))
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,174 @@
+"""From a budget in a configuration to widths, and everything that can be wrong about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dsbench.budget.request import Requested, solved
+from dsbench.config.compose import Composed, compose
+from dsbench.config.network import network
+from dsbench.errors import InputError
+from dsbench.network.check import count
+from dsbench.network.cost import cost
+
+STUDIES = (
+    "mnist_7800/dwsep_same_width",
+    "mnist_7800/dwsep_same_budget",
+    "cifar10_fc/dwsep",
+    "cifar10_three_way/hybrid",
+    "cifar10_three_way/dwsep",
+    "cifar10_vgg/dwsep",
+    "cifar100_series/dwsep",
+)
+
+
+def met(line: str) -> tuple[Composed, Requested]:
+    composed, requested = solved(compose(line.split()))
+    assert requested is not None
+    return composed, requested
+
+
+def widths(composed: Composed) -> tuple[int, int | None]:
+    return composed.config.width, composed.config.arch.fine_width
+
+
+@pytest.mark.parametrize("by", ["params", "macs", "acts"])
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_study_s_networks_cost_what_its_conventional_one_does(study: str, by: str) -> None:
+    composed, requested = met(f"experiment={study} budget.match=cnn budget.by={by}")
+    reference = network(compose([f"experiment={study}", "model=cnn"]))
+    counted = getattr(count(network(composed)), by)  # by fvcore and torch
+    target = getattr(cost(reference), by)
+    assert requested.target == target
+    assert requested.actual == counted
+    assert abs(counted - target) <= 0.01 * target
+    assert requested.residual == (counted - target) / target
+
+
+def test_the_slots_convolutions_alone_can_be_matched() -> None:
+    """Under a dense head of 94 % of the parameters the whole is hardly a budget for its convolutions."""
+    line = "experiment=cifar10_fc/dwsep budget.match=cnn budget.by=params"
+    cnn = cost(network(compose(["experiment=cifar10_fc/cnn"])))
+    whole, conv = (cost(network(met(f"{line} budget.scope={scope}")[0])) for scope in ("total", "conv"))
+    assert abs(whole.params_conv / cnn.params_conv - 1) > 0.1
+    assert abs(conv.params_conv / cnn.params_conv - 1) < 0.01
+
+
+@pytest.mark.parametrize("width", [8, 16, 32])
+def test_the_reference_cell_has_the_width_given(width: int) -> None:
+    composed, requested = met(f"model=cnn width={width} budget.match=cnn budget.by=params")
+    assert widths(composed) == (width, None)
+    assert requested.residual == 0
+
+
+def test_three_families_at_three_budgets_are_three_matched_groups() -> None:
+    for width in (8, 16, 32):
+        line = f"width={width} budget.match=cnn budget.by=params"
+        params = [cost(network(met(f"model={model} {line}")[0])).params for model in ("cnn", "dwsep", "hybrid")]
+        assert max(params) <= 1.01 * params[0]
+        assert min(params) >= 0.99 * params[0]
+
+
+def test_the_study_s_conventional_network_is_its_own_budget() -> None:
+    composed, requested = met("experiment=mnist_7800/dwsep_same_width model=cnn budget.params=7800")
+    assert widths(composed) == (16, None)
+    assert requested == Requested("params", "total", None, 7800, 7800, 0)
+
+
+@pytest.mark.parametrize("name", ["cnn_shallow", "cnn_deep", "dwsep_shallow", "dwsep_deep"])
+def test_the_factorial_is_at_7800_parameters(name: str) -> None:
+    composed, _ = met(f"experiment=matched_7800/{name}")
+    net = network(composed)
+    assert abs(count(net).params - 7800) <= 78
+    assert len(net.slots) == (3 if "shallow" in name else 6)
+    assert {slot.kind for slot in net.slots} == {"plain" if "cnn" in name else "separable"}
+
+
+def test_without_the_fine_knob_only_the_width_moves() -> None:
+    with pytest.raises(InputError, match=r"within 0\.01; the nearest have"):
+        met("experiment=matched_7800/cnn_deep budget.fine=false")
+    composed, requested = met("experiment=matched_7800/cnn_deep budget.fine=false budget.tolerance=0.2")
+    assert composed.config.arch.fine_width is None
+    assert 0.01 < abs(requested.residual) < 0.2
+
+
+def test_a_matched_family_keeps_its_default_pattern() -> None:
+    _, requested = met("model=dwsep width=16 budget.match=hybrid budget.by=macs")
+    assert requested.target == cost(network(compose(["model=hybrid", "width=16"]))).macs
+
+
+def test_the_reference_may_have_a_fine_width_of_its_own() -> None:
+    _, requested = met("model=dwsep width=16 arch.fine_width=70 budget.match=cnn budget.by=params")
+    assert requested.target == cost(network(compose(["model=cnn", "width=16", "arch.fine_width=70"]))).params
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("model=hybrid model.pattern=last_1 block.group_size=20 budget.params=100000", 100_164),
+        ("model=dwsep block.group_size=[1,1,1,1,1,32] budget.params=46641", 46_641),
+        ("model=dwsep block.group_size=[1,1,1,1,1,50] budget.params=115137", 115_137),
+        ("model=hybrid model.pattern=every_2 block.group_size=32 budget.params=181000", 181_098),
+    ],
+)
+def test_large_groups_that_few_widths_allow_are_met_all_the_same(line: str, expected: int) -> None:
+    composed, _ = met(line)
+    assert count(network(composed)).params == expected
+
+
+def test_a_solved_configuration_asked_for_again_is_the_same_network() -> None:
+    composed, _ = met("model=dwsep width=16 budget.match=cnn budget.by=params")
+    assert solved(composed) == (composed, None)
+
+
+def test_a_family_is_matched_by_what_it_is_not_by_what_it_is_called() -> None:
+    composed, requested = met("model=cnn model.family=dwsep width=16 budget.match=cnn budget.by=params")
+    assert requested.target == cost(network(compose(["model=cnn", "width=16"]))).params
+    assert composed.config.width > 16
+
+
+def test_an_architecture_that_nothing_scales_has_one_network(tmp_path: Path) -> None:
+    (tmp_path / "arch").mkdir()
+    layers = "layers: [{conv: {channels: 8}}, global_avg_pool, {linear: classes}]\n"
+    (tmp_path / "arch" / "fixed.yaml").write_text(layers)
+    with pytest.raises(InputError, match="none of its convolutions scales with width"):
+        solved(compose(["arch=fixed", "budget.params=7800"], str(tmp_path)))
+
+
+def test_no_budget_leaves_the_width_alone() -> None:
+    composed = compose(["width=24"])
+    assert solved(composed) == (composed, None)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("budget.params=10", "no cnn network of arch plain has 10; the smallest has 271 (width=1 arch.fine_width=3)"),
+        ("budget.params=5 budget.macs=9", "budget.params and budget.macs are two budgets; give one"),
+        ("budget.params=5 budget.match=cnn budget.by=acts", "budget.params and budget.match are two budgets"),
+        ("budget.macs=-5", "budget.macs -5 is not a positive number"),
+        ("budget.acts=0", "budget.acts 0 is not a positive number"),
+        ("budget.params=nan", "budget.params nan is not a positive number"),
+        ("budget.match=cnn", "budget.match=cnn needs budget.by, one of params, macs, acts"),
+        ("budget.match=cnn budget.by=flops", "needs budget.by, one of params, macs, acts, latency_ms, "),
+        ("budget.by=params", "budget.by=params needs budget.match"),
+        ("budget.match=resnet budget.by=params", "budget.match=resnet: unknown model 'resnet'; choose one of cnn,"),
+        ("width=8 budget.params=7800", "width=8 and budget.params: the budget solves the width; leave one of them out"),
+        ("arch.fine_width=8 budget.macs=7800", "arch.fine_width=8 and budget.macs: the budget solves the width"),
+        ("budget.params=7800 budget.scope=head", "unknown budget.scope 'head'; choose one of total, conv"),
+        ("budget.latency_ms=1 budget.scope=conv", "budget.scope=conv: latency_ms is measured of the whole network"),
+        ("budget.params=7800 budget.tolerance=2", "budget.tolerance 2.0 is not a share from 0"),
+        (
+            "arch=mnist_7800_deep model=cnn block=keras budget.params=7800 budget.fine=false",
+            "the nearest have 7,710 (width=11) and 8,940 (width=12); take one of these or another tolerance",
+        ),
+        ("model=dwsep block.group_size=8 budget.params=7800", "slot 1: block.group_size 8 does not divide 1 channels"),
+        ("model=dwsep width=0 budget.match=cnn budget.by=params", "width 0 is not a positive integer"),
+    ],
+)
+def test_a_budget_that_cannot_be_met_says_why(line: str, says: str) -> None:
+    with pytest.raises(InputError) as error:
+        solved(compose(line.split()))
+    assert says in str(error.value)

@@ -1,0 +1,164 @@
+"""The solver against brute force: every width, and every fine width that a quarter of the nominal one allows."""
+
+from __future__ import annotations
+
+import random
+from functools import partial
+from math import ceil, floor
+from typing import Any
+
+import pytest
+
+from dsbench.budget.analytic import AnalyticCost, knob
+from dsbench.budget.solver import Knob, OutOfReachError, Solution, solve
+from dsbench.errors import InputError
+from dsbench.network.assemble import Frame, Options
+from dsbench.network.blocks import Style
+from dsbench.network.cost import cost
+from dsbench.network.skeleton import Architecture, parse
+
+CASES = 240
+LARGEST = 28  # targets are those of networks up to about this width, brute force goes to twice it
+TOLERANCE = 0.03  # these networks are small and coarse: half of the targets lie between two of them
+
+
+def random_frame(rng: random.Random) -> tuple[Frame, int]:
+    """An architecture of two or three stages, most of whose costs are not monotone in the width; and its divisor."""
+    divisor = rng.choice((1, 1, 2, 4, 8))
+    multiples = [rng.choice((0.25, 0.375, 0.5, 1, 1.5)) * 2**stage for stage in range(rng.choice((2, 3)))]
+    layers: list[Any] = []
+    for stage, multiple in enumerate(multiples):
+        fine = stage == len(multiples) - 1 and rng.random() < 0.7
+        layers += [{"conv": {"width": multiple, "fine": fine}} for _ in range(rng.choice((1, 2)))]
+        layers.append("max_pool")
+    elements = parse("random", [*layers, rng.choice(("flatten", "global_avg_pool")), {"linear": "classes"}], {}, None)
+    architecture = Architecture("random", elements, Style(), "pytorch", divisor)
+    block = {
+        "kind": rng.choice(("separable", "separable", "inverted_residual")),
+        "group_size": rng.choice((1, 1, 2, 4)),
+        "depth_multiplier": rng.choice((1, 1, 2)),
+        "expansion": rng.choice((1.0, 1.03, 2.5)),
+    }
+    first_plain = block["group_size"] > 1  # groups of colours there are none
+    slots = len(architecture.slots)
+    separable = tuple(rng.random() < 0.7 and not (first_plain and slot == 0) for slot in range(slots))
+    residuals = ("none",) if block["kind"] == "inverted_residual" else ("none", "identity", "project")
+    place = {"residual": rng.choice(residuals), "se_ratio": rng.choice((0.0, 0.25)), "kernel": rng.choice((1, 3))}
+    return Frame(architecture, Options(separable, place, block), (3, 16, 16), 10), divisor
+
+
+def random_case(number: int) -> tuple[Frame, str, float, int] | None:
+    rng = random.Random(number)
+    frame, divisor = random_frame(rng)
+    name = rng.choice(("params", "params_conv", "macs", "macs_conv", "acts", "acts_conv"))
+    value = AnalyticCost(frame, name)
+    costs = [value(width) for width in range(1, LARGEST)]
+    feasible = [one for one in costs if one]
+    if not feasible:
+        return None
+    return frame, name, rng.choice(feasible) * rng.uniform(0.8, 1.2), divisor
+
+
+def every_width(frame: Frame, name: str) -> list[Solution]:
+    value = AnalyticCost(frame, name)
+    costs = ((width, value(width)) for width in range(1, 2 * LARGEST))
+    return [Solution(width, None, one) for width, one in costs if one is not None]
+
+
+def every_fine_width(frame: Frame, name: str, widths: list[int], divisor: int) -> list[Solution]:
+    value, element = AnalyticCost(frame, name), frame.fine
+    if element is None:
+        return []
+    out = []
+    for width in widths:
+        nominal = frame.channels(element, width)
+        fines = [fine for fine in range(ceil(0.75 * nominal), floor(1.25 * nominal) + 1) if fine % divisor == 0]
+        costs = [value(width, fine) for fine in fines]
+        out += [Solution(width, fine, cost) for fine, cost in zip(fines, costs, strict=True) if cost is not None]
+    return out
+
+
+def distance(target: float, solution: Solution) -> tuple[float, float]:
+    """By how much a network misses the target; of two that miss it by the same, the cheaper one is nearer."""
+    return abs(solution.cost - target), solution.cost
+
+
+def test_the_width_alone_is_solved_as_by_brute_force() -> None:
+    compared = 0
+    for number in range(CASES):
+        case = random_case(number)
+        if case is None:
+            continue
+        frame, name, target, _ = case
+        found = solve(knob(frame, name, fine=False), target, tolerance=1e9)
+        best = min(every_width(frame, name), key=partial(distance, target))
+        assert distance(target, found) == distance(target, best), f"case {number}"
+        compared += 1
+    assert compared >= 200
+
+
+def test_both_knobs_are_solved_as_by_brute_force() -> None:
+    """Closest among the fine widths of the two widths that enclose the target; refused where none at all fits."""
+    fits = 0
+    for number in range(CASES):
+        case = random_case(number)
+        if case is None:
+            continue
+        frame, name, target, divisor = case
+        widths = every_width(frame, name)
+        everything = widths + every_fine_width(frame, name, [one.width for one in widths], divisor)
+        closest = min(everything, key=partial(distance, target))
+        try:
+            found = solve(knob(frame, name), target, tolerance=TOLERANCE)
+        except OutOfReachError as refused:
+            assert abs(closest.residual(target)) > TOLERANCE, f"case {number} is within the tolerance: {closest}"
+            for above in (False, True):
+                nearest = [one for one in refused.nearest if (one.cost > target) == above]
+                side = [one for one in everything if (one.cost > target) == above]
+                if side:
+                    assert distance(target, *nearest) <= min(distance(target, one) for one in side), f"case {number}"
+            continue
+        fits += 1
+        assert abs(found.residual(target)) <= TOLERANCE
+        assert found in everything
+        sides = [one for one in widths if one.cost <= target], [one for one in widths if one.cost > target]
+        enclosing = [min(side, key=partial(distance, target)) for side in sides if side]
+        near = enclosing + every_fine_width(frame, name, [one.width for one in enclosing], divisor)
+        assert distance(target, found) <= distance(target, min(near, key=partial(distance, target))), f"case {number}"
+    assert fits >= 120
+
+
+def test_what_the_solver_counts_is_what_the_network_costs() -> None:
+    for number in range(40):
+        frame, _ = random_frame(random.Random(number))
+        for width in (5, 8, 12, 16):
+            fine = None if frame.fine is None else frame.channels(frame.fine, width) + 1
+            for fine_width in {None, fine}:
+                try:
+                    network = frame.network(width, fine_width)
+                except InputError:
+                    assert AnalyticCost(frame, "params")(width, fine_width) is None
+                    continue
+                for name in ("params", "params_conv", "macs", "macs_conv", "acts", "acts_conv"):
+                    assert AnalyticCost(frame, name)(width, fine_width) == getattr(cost(network), name)
+
+
+def test_of_two_equally_near_the_one_below_is_taken() -> None:
+    line = Knob(lambda width, fine: 10 * width)
+    assert solve(line, 35, 1.0).cost == 30
+    stepped = Knob(lambda width, fine: 100 * width + (0 if fine is None else 2 * fine - 20), lambda width: 10)
+    assert solve(stepped, 301, 1.0) == Solution(3, None, 300)
+
+
+def test_a_cost_that_does_not_grow_is_out_of_reach() -> None:
+    constant = Knob(lambda width, fine: 7)
+    assert solve(constant, 7, 0).cost == 7
+    with pytest.raises(OutOfReachError) as refused:
+        solve(constant, 100, 0.01)
+    assert [one.cost for one in refused.value.nearest] == [7]
+
+
+def test_no_feasible_width_is_out_of_reach_of_everything() -> None:
+    with pytest.raises(OutOfReachError) as refused:
+        solve(Knob(lambda width, fine: None), 100, 0.01)
+    assert refused.value.nearest == ()
