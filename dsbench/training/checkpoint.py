@@ -31,9 +31,12 @@ class Checkpoints(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save when `minutes` have passed since the last checkpoint."""
-        if time.monotonic() - self._saved > self.seconds and not trainer.is_last_batch:
-            self._save(trainer, self.last)
+        """Save when `minutes` have passed since the last checkpoint, but not where the epoch is about to end."""
+        ending = trainer.is_last_batch or trainer.should_stop
+        if time.monotonic() - self._saved > self.seconds and not ending:
+            assert isinstance(pl_module, Classifier)
+            with pl_module.paused():
+                self._save(trainer, self.last)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the best weights so far, then everything."""

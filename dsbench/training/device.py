@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from dsbench.errors import InputError
+from dsbench.process import keep_freed_memory
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "32", "bf16", "16")
@@ -53,6 +54,14 @@ def resolve_precision(precision: str, device: str) -> str:
     if precision == "auto":
         return "bf16" if _native_bf16(device) else "32"
     return precision
+
+
+def set_up_process() -> None:
+    """What is the same for everything that is trained or measured, and decides its speed."""
+    keep_freed_memory()
+    torch.set_flush_denormal(True)  # a dying network's tiny activations would cost a hundred times the normal step
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = False  # precision=32 means it
 
 
 def _native_bf16(device: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -12,12 +13,13 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from dsbench.config.schema import Config, EarlyStoppingConfig
 from dsbench.network.build import build
 from dsbench.network.description import Network
-from dsbench.process import keep_freed_memory
 from dsbench.training.checkpoint import Checkpoints
 from dsbench.training.datamodule import ImageData
-from dsbench.training.device import LIGHTNING_PRECISION, Compute
+from dsbench.training.device import LIGHTNING_PRECISION, Compute, set_up_process
 from dsbench.training.history import Epoch, collapsed, diverged, should_stop
 from dsbench.training.module import Classifier, Recipe
+from dsbench.training.optimizers import can_be_fused
+from dsbench.training.stop import Stop
 
 
 @dataclass(frozen=True)
@@ -35,17 +37,24 @@ class Outcome:
 
 
 class Stopping(Callback):
-    """Ends training when the early-stopping rule says so, or the loss is no longer a number.
+    """Ends training where `stop` says, and earlier when the early-stopping rule does or the loss is no longer a number.
 
-    It decides from the history alone, so that a resumed run decides as an uninterrupted one.
+    Between epochs it decides from the history alone, so that a resumed run decides as an uninterrupted one.
     """
 
-    def __init__(self, rule: EarlyStoppingConfig) -> None:
-        self.rule = rule
+    def __init__(self, stop: Stop, rule: EarlyStoppingConfig) -> None:
+        self.stop, self.rule = stop, rule
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """A run resumed after its last epoch ends at once."""
         self._decide(trainer, pl_module)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """End the last epoch at its last step; Lightning validates as at the end of any other."""
+        assert isinstance(pl_module, Classifier)
+        trainer.should_stop = self.stop.reached(*pl_module.spent(batch_idx + 1))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at the epochs so far."""
@@ -55,12 +64,14 @@ class Stopping(Callback):
         assert isinstance(pl_module, Classifier)
         history = pl_module.history
         if history:
-            trainer.should_stop = diverged(history) or should_stop(history, self.rule)
+            ended = self.stop.reached(*pl_module.spent())
+            trainer.should_stop = ended or diverged(history) or should_stop(history, self.rule)
 
 
 def fit(
     config: Config,
     network: Network,
+    stop: Stop,
     compute: Compute,
     test_weights: str,
     last: Path,
@@ -68,22 +79,19 @@ def fit(
     on_epoch: Callable[[list[Epoch]], None],
     callbacks: list[Callback],
 ) -> Outcome:
-    """Train `network` as `config` says, from the checkpoint `last` where there is one, and test it once.
+    """Train `network` as `config` says until `stop`, from the checkpoint `last` where there is one, and test it once.
 
     `on_epoch` is given the history after each epoch. `last` and `best` are where checkpoints are kept.
     """
-    keep_freed_memory()
-    torch.set_flush_denormal(True)  # a dying network's tiny activations would cost a hundred times the normal step
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.allow_tf32 = False  # precision=32 means it
+    set_up_process()
     data = ImageData(config.data, config.train.batch_size, config.seed, compute.device)
     data.setup()
     train = config.train
-    fused = train.grad_clip_norm is None or compute.precision == "32"
-    recipe = Recipe(config.optimizer, config.schedule, train.max_epochs, train.label_smoothing, fused)
+    fused = can_be_fused(train.grad_clip_norm, compute.precision)
+    recipe = Recipe(config.optimizer, config.schedule, stop, train.label_smoothing, fused)
     module = Classifier(build(network, config.seed), network.classes, recipe, config.seed)
     checkpoints = Checkpoints(last, best, config.train.checkpoint_minutes, on_epoch)
-    trainer = _trainer(config, compute, [Stopping(config.train.early_stopping), checkpoints, *callbacks])
+    trainer = _trainer(config, compute, [Stopping(stop, config.train.early_stopping), checkpoints, *callbacks])
     trainer.fit(module, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
     history = module.history
     if diverged(history):
@@ -102,7 +110,7 @@ def _trainer(config: Config, compute: Compute, callbacks: list[Callback]) -> Tra
         accelerator="gpu" if compute.device.type == "cuda" else compute.device.type,
         devices=1,
         precision=LIGHTNING_PRECISION[compute.precision],  # type: ignore[arg-type]
-        max_epochs=config.train.max_epochs,
+        max_epochs=-1,  # Stopping ends it, within an epoch too
         gradient_clip_val=config.train.grad_clip_norm,
         callbacks=callbacks,
         logger=False,

@@ -34,6 +34,11 @@ class Epoch(TypedDict):
     epoch_seconds: float
 
 
+def images_seen(history: Sequence[Epoch]) -> int:
+    """Images trained on over the epochs: rate times seconds, whole but for rounding; the last epoch may be partial."""
+    return sum(round(row["images_per_second"] * row["epoch_seconds"]) for row in history)
+
+
 def best_epoch(history: Sequence[Epoch]) -> int:
     """The epoch (from 1) of the highest validation accuracy, the first on ties; 0 where there is none."""
     finite = [row for row in history if math.isfinite(row["val_acc"])]

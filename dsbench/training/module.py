@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,6 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from dsbench.config.schema import OptimizerConfig, ScheduleConfig
 from dsbench.seeds import derived
@@ -18,6 +18,9 @@ from dsbench.training.batches import Batches
 from dsbench.training.history import Epoch
 from dsbench.training.optimizers import optimizer
 from dsbench.training.schedules import factor
+from dsbench.training.stop import Stop
+from dsbench.training.stopwatch import Stopwatch
+from dsbench.training.tally import Tally
 
 
 @dataclass(frozen=True)
@@ -26,59 +29,9 @@ class Recipe:
 
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
-    max_epochs: int
+    stop: Stop
     label_smoothing: float
     fused: bool = True
-
-
-class Tally:
-    """Losses and predictions of one pass over a split, kept on the device until the end of the pass."""
-
-    def __init__(self, classes: int) -> None:
-        self.classes = classes
-        self.losses: list[Tensor] = []
-        self.predictions: list[Tensor] = []
-        self.labels: list[Tensor] = []
-
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Count one batch: its mean loss, its logits (B, classes), its labels (B,)."""
-        self.losses.append(loss.detach())
-        self.predictions.append(logits.detach().argmax(1))
-        self.labels.append(labels)
-
-    def loss(self) -> float:
-        """The mean loss over images."""
-        sizes = torch.tensor([len(labels) for labels in self.labels])
-        return float((torch.stack(self.losses).cpu().double() * sizes).sum() / sizes.sum())
-
-    def accuracy(self) -> float:
-        """The share of images predicted right."""
-        counts = self.confusion()
-        return counts.trace().item() / counts.sum().item()
-
-    def top_share(self) -> float:
-        """The share of images that get the class predicted most often."""
-        predictions = torch.cat(self.predictions)
-        return predictions.bincount().max().item() / len(predictions)
-
-    def confusion(self) -> Tensor:
-        """Counts (classes, classes): rows are true classes, columns predicted ones."""
-        predictions, labels = torch.cat(self.predictions), torch.cat(self.labels)
-        return multiclass_confusion_matrix(predictions, labels, self.classes, validate_args=False).cpu()
-
-    def state(self) -> dict[str, Tensor]:
-        """Plain tensors for a checkpoint within an epoch."""
-        return {
-            "losses": torch.stack(self.losses).cpu(),
-            "predictions": torch.cat(self.predictions).cpu(),
-            "labels": torch.cat(self.labels).cpu(),
-        }
-
-    def load(self, state: dict[str, Tensor], batch_size: int, device: torch.device) -> None:
-        """Go on from where `state` was taken."""
-        self.losses = list(state["losses"].to(device))
-        self.predictions = list(state["predictions"].to(device).split(batch_size))
-        self.labels = list(state["labels"].to(device).split(batch_size))
 
 
 class Classifier(LightningModule):
@@ -92,8 +45,7 @@ class Classifier(LightningModule):
         self.network, self.classes, self.recipe, self.seed = network, classes, recipe, seed
         self.history: list[Epoch] = []
         self._resumed: dict[str, Any] | None = None
-        self._seconds_before = 0.0
-        self._started = 0.0
+        self._watch, self._earlier_seconds = Stopwatch(), 0.0  # of this epoch, of those before it
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """One optimiser; its learning rate is set at each step from progress (see training_step)."""
@@ -114,15 +66,14 @@ class Classifier(LightningModule):
         """Make dropout, and the order of images, functions of seed and epoch, so that a resumed epoch repeats them."""
         self._batches.epoch = self.current_epoch
         torch.manual_seed(derived(self.seed, "dropout", self.current_epoch))
-        self._train, self._seconds_before = Tally(self.classes), 0.0
-        self._started = time.perf_counter()
+        self._train, self._watch = Tally(self.classes), Stopwatch()
+        self._watch.start()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The loss of one batch; sets this step's learning rate first."""
         images, labels = batch
-        total = len(self._batches) * self.recipe.max_epochs
-        done = self.current_epoch * len(self._batches) + batch_idx
-        self._lr = self.recipe.optimizer.lr * factor(self.recipe.schedule, done / max(1, total - 1), self.current_epoch)
+        progress = self.recipe.stop.progress(*self.spent(batch_idx))
+        self._lr = self.recipe.optimizer.lr * factor(self.recipe.schedule, progress, self.current_epoch)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = self._lr
         logits = self.network(images).float()
@@ -134,7 +85,7 @@ class Classifier(LightningModule):
         """Stop the clock of the epoch's training, once the device has done it all."""
         self._val = Tally(self.classes)
         self._losses = self._train.loss()  # waits for the device
-        self._seconds = self.seconds()
+        self._watch.stop()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Count one validation batch."""
@@ -142,6 +93,7 @@ class Classifier(LightningModule):
 
     def on_validation_end(self) -> None:
         """Add the epoch to the history, before the callbacks that decide by it see the epoch end."""
+        seconds = self._watch.seconds()
         row = Epoch(
             epoch=self.current_epoch + 1,
             train_loss=self._losses,
@@ -150,10 +102,10 @@ class Classifier(LightningModule):
             val_acc=self._val.accuracy(),
             val_top_share=self._val.top_share(),
             lr=self._lr,
-            images_per_second=len(self._batches.rows) / self._seconds,
-            epoch_seconds=self._seconds,
+            images_per_second=self._train.images() / seconds,
+            epoch_seconds=seconds,
         )
-        self.history.append(row)
+        self._record([*self.history, row])
 
     def on_test_start(self) -> None:
         """Begin the test's count."""
@@ -163,9 +115,22 @@ class Classifier(LightningModule):
         """Count one test batch."""
         self._count(self.test_tally, batch)
 
-    def seconds(self) -> float:
-        """Seconds of training in this epoch so far, those before an interruption included."""
-        return self._seconds_before + time.perf_counter() - self._started
+    def spent(self, batches: int = 0) -> tuple[int, float]:
+        """Optimiser steps and seconds of training so far, `batches` steps of them in an epoch that has not ended.
+
+        Within an epoch nothing waits for a device that computes asynchronously: it may be some steps behind.
+        """
+        return len(self.history) * len(self._batches) + batches, self._earlier_seconds + self._watch.seconds()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Within, time is not counted as training."""
+        self._train.loss()  # waits for the device
+        self._watch.stop()
+        try:
+            yield
+        finally:
+            self._watch.start()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the history and, within an epoch, all that the rest of it depends on. Tensors and plain values only."""
@@ -175,13 +140,13 @@ class Classifier(LightningModule):
         checkpoint["within_epoch"] = {
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
-            "seconds": self.seconds(),
+            "seconds": self._watch.seconds(),
             "train": self._train.state(),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the history, and keep the state within an epoch for its start."""
-        self.history = checkpoint["history"]
+        self._record(checkpoint["history"])
         self._resumed = checkpoint.get("within_epoch")
 
     @property
@@ -192,8 +157,13 @@ class Classifier(LightningModule):
         torch.set_rng_state(state["rng"])
         if state["cuda_rng"] is not None:
             torch.cuda.set_rng_state(state["cuda_rng"])
-        self._seconds_before = state["seconds"]
+        self._watch = Stopwatch(state["seconds"])
+        self._watch.start()
         self._train.load(state["train"], self._batches.batch_size, self.device)
+
+    def _record(self, history: list[Epoch]) -> None:
+        self.history, self._watch = history, Stopwatch()
+        self._earlier_seconds = sum(row["epoch_seconds"] for row in history)
 
     def _count(self, tally: Tally, batch: tuple[Tensor, Tensor]) -> None:
         images, labels = batch

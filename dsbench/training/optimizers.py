@@ -17,8 +17,7 @@ NAMES = ("sgd", "adam", "adamw", "rmsprop")
 def optimizer(network: nn.Module, config: OptimizerConfig, fused: bool = True) -> optim.Optimizer:
     """The optimiser that `config` names, decaying weights but not norms and biases unless asked to.
 
-    The fused implementations take a third of the default's time on a CPU; RMSprop has none. Lightning clips no
-    gradients under mixed precision for a fused one.
+    The fused implementations take a third of the default's time on a CPU; RMSprop has none.
     """
     from torch import optim
 
@@ -30,6 +29,11 @@ def optimizer(network: nn.Module, config: OptimizerConfig, fused: bool = True) -
     assert isinstance(c, AdamConfig)
     kind = optim.AdamW if c.name == "adamw" else optim.Adam
     return kind(parts, c.lr, (c.betas[0], c.betas[1]), c.eps, fused=fused)
+
+
+def can_be_fused(grad_clip_norm: float | None, precision: str) -> bool:
+    """Whether the fused implementation will do: Lightning clips no gradients under mixed precision for one."""
+    return grad_clip_norm is None or precision == "32"
 
 
 def groups(network: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Learning-rate schedules as pure functions of progress, so that they stretch to whatever length training has."""
+"""Learning-rate schedules as pure functions of progress; all but the exponential one stretch to where training ends."""
 
 from __future__ import annotations
 

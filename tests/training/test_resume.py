@@ -2,6 +2,7 @@
 
 import csv
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ Planned = Callable[[str], Any]
 
 # Everything that is drawn, in a network that trains in a tenth of a second an epoch.
 LAYERS = "[{conv:{width:1}},max_pool,norm,{dropout:0.3},{conv:{width:2}},max_pool,flatten,{linear:classes}]"
-RANDOM = f"width=2 arch.layers={LAYERS} data.augment.crop_padding=2 data.augment.cutout=6 train.max_epochs=3"
+DRAWN = f"width=2 arch.layers={LAYERS} data.augment.crop_padding=2 data.augment.cutout=6"
+RANDOM = f"{DRAWN} train.max_epochs=3"
 STOPPING = (
     "arch=mnist_7800_shallow width=2 train.max_epochs=30 train.grad_clip_norm=1 schedule=multistep "
     "schedule.milestones=[0.1] schedule.gamma=100 train.early_stopping.monitor=val_acc train.early_stopping.patience=2"
@@ -97,6 +99,43 @@ def test_resumed_run_ends_with_the_same_bits(
     assert resumed.record["attempts"] == len(places) + 1
     resumed.assert_equals(uninterrupted)
     assert [row["epoch"] for row in resumed.rows] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        pytest.param([(2, 7)], id="within the partial last epoch"),
+        pytest.param([(1, 32), (2, 3), (2, 10)], id="in both epochs and after the last step"),
+        pytest.param([(2,)], id="after the last epoch and before the test"),
+    ],
+)
+def test_a_run_that_ends_within_an_epoch_resumes_to_the_same_bits(
+    interrupted: Callable[..., Ending], planned: Planned, outputs: Path, places: list[tuple[int, ...]]
+) -> None:
+    target = 3 * planned(DRAWN).cost.macs * (4000 + 10 * 128)
+    line = f"{DRAWN} stop.by=train_macs stop.target={target} train.checkpoint_minutes=1e-9"
+    resumed = interrupted(line, *places)
+    resumed.assert_equals(interrupted(f"{line} outputs={outputs}-uninterrupted"))
+    assert resumed.record["train_macs"] == target
+    assert [row["epoch"] for row in resumed.rows] == ["1", "2"]
+
+
+def test_a_kill_while_a_partial_last_epoch_validates_costs_no_step_too_many(
+    interrupted: Callable[..., Ending], trained: Train, planned: Planned, outputs: Path
+) -> None:
+    from dsbench.training.module import Classifier
+
+    def killed(self: Classifier, *_: Any) -> None:
+        if self.current_epoch == 1:
+            raise Interrupted(signal.SIGTERM)
+
+    target = 3 * planned(DRAWN).cost.macs * (4000 + 10 * 128)
+    line = f"{DRAWN} stop.by=train_macs stop.target={target} train.checkpoint_minutes=1e-9"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Classifier, "on_validation_epoch_start", killed)
+        with pytest.raises(Interrupted):
+            trained(line)
+    Ending(planned(line), trained(line)).assert_equals(interrupted(f"{line} outputs={outputs}-uninterrupted"))
 
 
 def test_train_seconds_are_summed_over_attempts(trained: Train, planned: Planned) -> None:

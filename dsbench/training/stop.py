@@ -1,0 +1,129 @@
+"""When training ends: after so many epochs, multiply-accumulates or seconds. Pure functions of what it has cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from dsbench.config.schema import Config, StopConfig
+from dsbench.errors import InputError
+
+KINDS = ("epochs", "train_macs", "seconds")
+TRAIN_PASSES = 3  # in forward passes: one forward, and a backward one that costs about two
+
+
+class Stop(Protocol):
+    """An end of training, asked with the optimiser steps done so far and the seconds that these took."""
+
+    def progress(self, steps: int, seconds: float) -> float:
+        """How far training is for its learning-rate schedule, from 0 at the first step to 1 at the last."""
+
+    def reached(self, steps: int, seconds: float) -> bool:
+        """Whether training ends here."""
+
+    def bar(self, epoch: int, steps: int, seconds: float) -> tuple[str, float, float]:
+        """What a bar is called, how far it is and how long, `steps` into `epoch` (from 0)."""
+
+
+@dataclass(frozen=True)
+class AfterSteps:
+    """Ends with the `steps`-th optimiser step, of `epoch_steps` an epoch, which may be within an epoch."""
+
+    steps: int
+    epoch_steps: int
+
+    def progress(self, steps: int, seconds: float) -> float:
+        """Steps done / (all steps - 1): 1 when all but the last are done, which is when the last one asks."""
+        return min(steps / max(1, self.steps - 1), 1.0)
+
+    def reached(self, steps: int, seconds: float) -> bool:
+        """Whether all steps are done."""
+        return steps >= self.steps
+
+    def bar(self, epoch: int, steps: int, seconds: float) -> tuple[str, float, float]:
+        """The steps of this epoch; the last may have fewer."""
+        length = min(self.epoch_steps, self.steps - epoch * self.epoch_steps)
+        return f"epoch {epoch + 1}/{-(-self.steps // self.epoch_steps)}", steps, length
+
+    def __str__(self) -> str:
+        epochs, rest = divmod(self.steps, self.epoch_steps)
+        return f"{self.steps:,} steps ({self.steps / self.epoch_steps:.2f} epochs)" if rest else f"{epochs} epochs"
+
+
+@dataclass(frozen=True)
+class AfterSeconds:
+    """Ends with the step during which `target` seconds of training are reached."""
+
+    target: float
+
+    def progress(self, steps: int, seconds: float) -> float:
+        """Seconds / target, 1 at most: the last step does not know that it is, and is short of 1 by up to its share."""
+        return min(seconds / self.target, 1.0)
+
+    def reached(self, steps: int, seconds: float) -> bool:
+        """Whether the seconds are over."""
+        return seconds >= self.target
+
+    def bar(self, epoch: int, steps: int, seconds: float) -> tuple[str, float, float]:
+        """The seconds of all of training: nobody knows how many steps they hold."""
+        return f"epoch {epoch + 1}, seconds", min(seconds, self.target), self.target
+
+    def __str__(self) -> str:
+        return f"{self.target:g} seconds of training"
+
+
+def stop(config: Config, macs: int, images: int) -> AfterSteps | AfterSeconds:
+    """The end that `config` asks for; a forward pass of the network costs `macs` an image, an epoch has `images`."""
+    batch_size = config.train.batch_size
+    epoch_steps = -(-images // batch_size)
+    if config.stop.by == "epochs":
+        return AfterSteps(epochs(config) * epoch_steps, epoch_steps)
+    target = config.stop.target
+    assert target is not None  # see check
+    if config.stop.by == "train_macs":
+        return AfterSteps(nearest_step(target / (TRAIN_PASSES * macs), images, batch_size), epoch_steps)
+    return AfterSeconds(target)
+
+
+def epochs(config: Config) -> int:
+    """The epochs that `config` asks for under stop.by=epochs."""
+    return config.train.max_epochs if config.stop.target is None else int(config.stop.target)
+
+
+def nearest_step(wanted: float, images: int, batch_size: int) -> int:
+    """How many steps, one at least, see nearest to `wanted` images; the fewer where two are as near.
+
+    An epoch has `images`, in steps of `batch_size` and a last one of what is left.
+    """
+    whole, rest = divmod(wanted, images)
+    step = int(rest // batch_size)
+    fewer, more = step * batch_size, min((step + 1) * batch_size, images)
+    return max(1, int(whole) * -(-images // batch_size) + step + (more - rest < rest - fewer))
+
+
+def asked(config: Config) -> dict[str, Any]:
+    """What was asked for, as a record holds it: by what, and how much of it."""
+    return {"by": config.stop.by, "target": epochs(config) if config.stop.by == "epochs" else config.stop.target}
+
+
+def check(stop: StopConfig, overrides: Sequence[str] = ()) -> None:
+    """Raise InputError where the end makes no sense; `overrides` are what was typed, to find what would not be read."""
+    if stop.by not in KINDS:
+        raise InputError(f"unknown stop.by {stop.by!r}; choose one of {', '.join(KINDS)}")
+    if stop.target is None:
+        if stop.by != "epochs":
+            raise InputError(f"stop.by={stop.by} needs stop.target, a number of {_UNITS[stop.by]}")
+        return
+    if not 0 < stop.target < math.inf:
+        raise InputError(f"stop.target {stop.target} is not a positive number of {_UNITS[stop.by]}")
+    if stop.by == "epochs" and stop.target % 1:
+        raise InputError(
+            f"stop.target {stop.target} is not a whole number of epochs; stop.by=train_macs ends within one"
+        )
+    if any(override.lstrip("+").split("=")[0] == "train.max_epochs" for override in overrides):
+        raise InputError(f"train.max_epochs is not read beside stop.by={stop.by} stop.target={stop.target:g}; drop it")
+
+
+_UNITS = {"epochs": "epochs", "train_macs": "multiply-accumulates", "seconds": "seconds"}
