@@ -1,0 +1,78 @@
+"""What was measured as plain data: nested for JSON, flat for tables and trackers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from dsbench.bench.timing import Timing
+from dsbench.run import facts
+
+if TYPE_CHECKING:  # whoever only reads records needs nothing that measures
+    from dsbench.bench.measure import Measured
+    from dsbench.training.device import Compute
+
+KEYS = ("latency_ms", "train_step_ms", "peak_memory_bytes", "compile_seconds", "onnx")  # all that is measured
+PARTS = ("total", "forward", "backward", "optimizer")  # of a training step
+
+
+def record(measured: Measured, compute: Compute, load_average: float | None) -> dict[str, Any]:
+    """Latencies by batch size and backend, the training step with its parts, its memory, the ONNX files, and where.
+
+    A time is its median and interquartile range in milliseconds, the rounds that they are of, and whether it settled.
+    The backends torch and compiled are in the precision of `compute`, torch_fp32 and onnx in fp32, onnx_int8 in int8.
+    `load_average` tells how busy the machine was with other things just before.
+    """
+    forward, step = measured.forward, measured.step
+    latency = {
+        f"batch_{batch}": {backend: _plain(timing) for backend, timing in backends.items()}
+        for batch, backends in forward.latency.items()
+    }
+    seconds = {f"batch_{batch}": value for batch, value in forward.compile_seconds.items()}
+    return {
+        "latency_ms": latency,
+        "train_step_ms": {"batch_size": step.batch_size} | {part: _plain(getattr(step, part)) for part in PARTS},
+        "peak_memory_bytes": measured.peak_memory_bytes,
+        **({"compile_seconds": seconds} if seconds else {}),
+        **({"onnx": measured.onnx} if measured.onnx else {}),
+        "measured_on": {
+            "device": compute.name,
+            "threads": compute.threads,
+            "precision": compute.precision,
+            "memory_format": "channels_last",
+            "load_average": load_average,
+            "versions": facts.versions(),
+            "time": facts.now(),
+        },
+    }
+
+
+def flat(measured: Mapping[str, Any], spread: bool = False) -> dict[str, Any]:
+    """The medians and other numbers of a record by keys such as latency_ms/batch_1/torch and onnx/int8/bytes.
+
+    With `spread` each median has its interquartile range beside it, and whether it settled.
+    """
+    out: dict[str, Any] = {}
+    for key, value in _leaves({key: measured[key] for key in KEYS if key in measured}):
+        if isinstance(value, Mapping):
+            out[key] = value["median"]
+            if spread:
+                out |= {f"{key}/iqr": value["iqr"], f"{key}/settled": value["settled"]}
+        elif not isinstance(value, str):
+            out[key] = value
+    return out
+
+
+def _leaves(measured: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Every time, number and text, by its path."""
+    out: list[tuple[str, Any]] = []
+    for key, value in measured.items():
+        if isinstance(value, Mapping) and "median" not in value:
+            out += _leaves(value, f"{prefix}{key}/")
+        else:
+            out.append((f"{prefix}{key}", value))
+    return out
+
+
+def _plain(timing: Timing) -> dict[str, Any]:
+    return {"median": timing.median_ms, "iqr": timing.iqr_ms, "rounds": timing.n, "settled": timing.settled}

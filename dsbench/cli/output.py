@@ -1,0 +1,62 @@
+"""What commands put out: tables, JSON and CSV on standard output, remarks on standard error, pictures in files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from dsbench.errors import InputError
+
+
+def table(title: str, *columns: str, **style: Any) -> Table:
+    """A table with its title at its left; `style` is Rich's."""
+    return Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD, **style)
+
+
+def print_json(objects: Sequence[dict[str, Any]]) -> None:
+    """One object, or a list of several."""
+    typer.echo(json.dumps(objects[0] if len(objects) == 1 else objects))
+
+
+def print_csv(rows: Sequence[dict[str, Any]]) -> None:
+    """A row each under all their keys; what a row has not stays empty."""
+    keys = dict.fromkeys(key for row in rows for key in row)
+    writer = csv.DictWriter(sys.stdout, fieldnames=list(keys), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def remark(line: str) -> None:
+    """A line beside the output."""
+    typer.echo(line, err=True)
+
+
+def remark_in_passing(line: str) -> None:
+    """What is done now, for who waits at a terminal; a bar that moves would take the cores that are measured."""
+    if sys.stderr.isatty():
+        remark(line)
+
+
+def check_plot(path: Path) -> None:
+    """Raise InputError where --plot names a folder that is not there, before anything takes its time."""
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"--plot {path}: there is no folder {path.absolute().parent}")
+
+
+def write_plot(path: Path, svg: str) -> None:
+    """Write the picture that --plot asks for. Raises InputError where that cannot be."""
+    from dsbench.run.folder import write_atomically
+
+    try:
+        write_atomically(path, svg)
+    except OSError as error:
+        raise InputError(f"--plot {path}: {error.strerror}") from None
+    remark(f"drawn: {path}")

@@ -1,0 +1,91 @@
+"""What is measured of a training step and held against the roofs of the device (Williams et al. 2009)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dsbench.network.layers import Shape
+
+if TYPE_CHECKING:
+    from dsbench.roofline.rates import Rates
+
+OVERHEAD = 4.0  # a layer that takes more than this many times its attainable time is bound by neither roof
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One layer, several or all, forward and backward: `macs` are those of the forward pass, for the whole batch.
+
+    `compute_ms` is operations over the attainable rate, `memory_ms` bytes over the bandwidth, `attainable_ms` the
+    larger of the two; of several layers each is the sum. `share` and `mac_share` are shares of the whole step, 0 to 1.
+    """
+
+    time_ms: float
+    share: float
+    macs: int
+    mac_share: float
+    flops: int
+    bytes: int
+    compute_ms: float
+    memory_ms: float
+    attainable_ms: float
+
+    @property
+    def bound(self) -> str:
+        """What limits it: "overhead" above OVERHEAD times the attainable time, else "compute" or "memory"."""
+        if self.time_ms > OVERHEAD * self.attainable_ms:
+            return "overhead"
+        return "compute" if self.compute_ms >= self.memory_ms else "memory"
+
+    @property
+    def efficiency(self) -> float:
+        """Attainable over measured time; above 1 where tensors stay in a cache that is faster than the memory."""
+        return self.attainable_ms / self.time_ms if self.time_ms else 0.0
+
+    @property
+    def intensity(self) -> float:
+        """FLOP per byte; 0 where nothing is computed."""
+        return self.flops / self.bytes if self.bytes else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerRow(Measured):
+    """One operation of the step; `slot` is the slot it belongs to (from 1), or None; the shape is that of one image."""
+
+    label: str
+    kind: str
+    slot: int | None
+    output_shape: Shape
+    forward_ms: float
+    backward_ms: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class KindRow(Measured):
+    """All `layers` layers of one kind."""
+
+    kind: str
+    layers: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roofline:
+    """A network's training step on one device, layer by layer in order of execution; then loss and optimiser.
+
+    `total` sums the medians of the layers, `step_ms` are lower quartile, median and upper quartile of whole steps.
+    `busy` is the share of the time in which the process had a core, 0 to 1; None where another device computed.
+    """
+
+    name: str
+    batch_size: int
+    device: str
+    precision: str
+    threads: int
+    rates: Rates
+    steps: int
+    step_ms: tuple[float, float, float]
+    busy: float | None
+    layers: tuple[LayerRow, ...]
+    kinds: tuple[KindRow, ...]
+    total: Measured

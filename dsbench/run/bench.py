@@ -1,0 +1,68 @@
+"""What the network of a finished run costs when it runs, measured and kept in the run's record."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dsbench.bench.record import record
+from dsbench.bench.timing import BATCHES, LIMIT_SECONDS
+from dsbench.deploy.files import Files
+from dsbench.deploy.installed import lacking
+from dsbench.run import facts
+from dsbench.run.load import load
+from dsbench.run.lock import locked
+from dsbench.run.measured import add_to_record
+from dsbench.run.mirror import mirror_anew, shown_offline
+from dsbench.run.plan import Plan
+from dsbench.run.progress import Progress
+from dsbench.run.trained import Trained
+from dsbench.training.device import Compute
+
+log = logging.getLogger("dsbench")
+
+
+def wanted(plan: Plan, result: dict[str, Any]) -> bool:
+    """Whether train.bench asks for measurements that the record of a run that is done does not hold."""
+    return plan.config.train.bench and result["status"] == "done" and "measured_on" not in result
+
+
+def complete(plan: Plan, progress: Progress, result: dict[str, Any]) -> dict[str, Any]:
+    """`result`, which is recorded, with the measurements, recorded as well; as it was, and logged, where that fails.
+
+    Whoever calls it holds the run's lock.
+    """
+    progress.measuring()
+    try:
+        run = load(plan.folder.path)
+        return add_to_record(run, _measured(run, plan.compute))
+    except Exception as error:  # whatever goes wrong here, the run is done
+        log.warning("the network could not be measured, its record stays without: %s", error)
+        log.debug("measuring ended with an error", exc_info=True)
+        return result
+
+
+def _measured(run: Trained, compute: Compute) -> dict[str, Any]:
+    """What `run` costs on `compute`, through ONNX Runtime too where that is installed."""
+    from dsbench.bench.measure import bench  # with torch.utils.benchmark, which takes half a second
+
+    load_average = facts.load_average()
+    with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
+        onnx = [] if lacking() else [Files.named(Path(scratch), run.run_id)]
+        (found,) = bench([run.subject(compute)], BATCHES, LIMIT_SECONDS, onnx=onnx)
+    return record(found, compute, load_average)
+
+
+def keep(run: Trained, measured: dict[str, Any], waiting: Callable[[Path], None]) -> None:
+    """Add `measured` to the record of `run`, and to its offline run of W&B where it has one.
+
+    `waiting` is called with the run's folder while another process has it. Raises InputError where the run has been
+    trained anew since it was loaded.
+    """
+    with locked(run.folder.path, waiting):
+        completed = add_to_record(run, measured)
+        if shown_offline(run.config, run.folder, run.run_id):
+            mirror_anew(run.config, run.folder, completed)

@@ -1,0 +1,179 @@
+"""`dsbench bench` of finished runs: what it prints, what it leaves, and what it says when it cannot."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dsbench.bench import measure
+from dsbench.bench.forward import Forward
+from dsbench.bench.measure import Measured, Step
+from dsbench.bench.subject import Subject
+from dsbench.bench.timing import Timing
+from dsbench.deploy import installed
+
+Call = Callable[..., Any]
+Train = Callable[..., dict[str, Any]]
+
+QUICK = ("--seconds", "0.01", "--large", "2")
+TIME = Timing(1.25, 0.0625, 10, True)
+ONNX = {
+    "fp32": {"bytes": 45000, "test_acc": 0.98},
+    "int8": {"bytes": 34000, "test_acc": 0.9753},
+    "torch_fp32": {"test_acc": 0.98},
+    "calibrated_on": "512 training images",
+    "weight_bits": 7,
+}
+
+
+@pytest.fixture(autouse=True)
+def _threads(monkeypatch: pytest.MonkeyPatch) -> Any:
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def made_up(monkeypatch: pytest.MonkeyPatch) -> list[Subject]:
+    """Measurements without measuring, with ONNX Runtime's where it is asked for; returns what was to be measured."""
+    asked: list[Subject] = []
+
+    def bench(subjects: list[Subject], batches: Any, limit: float, compile_too: bool, onnx: Any, say: Any) -> Any:
+        asked.extend(subjects)
+        latency = {1: {"torch": TIME} | ({"onnx": TIME, "onnx_int8": TIME} if onnx else {})}
+        step = Step(128, TIME, TIME, TIME, TIME)
+        return [Measured(Forward(latency), step, 2**20, ONNX if onnx else {}) for _ in subjects]
+
+    monkeypatch.setattr(measure, "bench", bench)
+    return asked
+
+
+def test_the_figures_are_printed_and_added_to_the_record(call: Call, finished: Path, tmp_path: Path) -> None:
+    before = json.loads((finished / "result.json").read_text())
+    ended = call("dsbench", "bench", str(finished), *QUICK, "--json", "--keep", str(tmp_path / "kept" / "here"))
+    assert ended.code == 0
+    printed, record = json.loads(ended.out), json.loads((finished / "result.json").read_text())
+    assert (printed["run"], printed["model"]) == (finished.name, "dwsep")
+    added = record.keys() - before.keys()
+    assert {key: record[key] for key in before} == before
+    assert added == {"latency_ms", "train_step_ms", "peak_memory_bytes", "onnx", "measured_on"}
+    assert {key: printed[key] for key in added} == {key: record[key] for key in added}
+    assert list(record["latency_ms"]["batch_2"]) == ["torch", "onnx", "onnx_int8"]
+    assert record["onnx"]["fp32"]["test_acc"] == pytest.approx(before["test_acc"], abs=0.0001)
+    sizes = {path.name: path.stat().st_size for path in (tmp_path / "kept" / "here").iterdir()}
+    bytes_ = {name: record["onnx"][name]["bytes"] for name in ("fp32", "int8")}
+    assert sizes == {f"{finished.name}.onnx": bytes_["fp32"], f"{finished.name}.int8.onnx": bytes_["int8"]}
+    kept = [str(tmp_path / "kept" / "here" / f"{finished.name}.{suffix}") for suffix in ("onnx", "int8.onnx")]
+    assert ended.err == f"kept: {', '.join(kept)}\nadded to {finished / 'result.json'}\n"
+
+
+def test_tables_name_the_precision_of_each_figure_and_how_far_the_files_are_from_torch(
+    call: Call, finished: Path, made_up: list[Subject]
+) -> None:
+    out = call("dsbench", "bench", str(finished)).out
+    rows = [" ".join(line.split()) for line in out.splitlines() if line.strip().startswith(("torch ", "onnx "))]
+    times = "1.250 ± 0.062 800"
+    assert rows == [
+        f"torch fp32 {times}",
+        f"onnx fp32 {times}",
+        f"onnx int8 {times}",
+        "torch fp32 98.00 %",
+        "onnx fp32 45,000 98.00 % +0.00",
+        "onnx int8 34,000 97.53 % -0.47",
+    ]
+    assert "int8: weights of 7 bits, ranges calibrated on 512 training images" in out
+    assert out.startswith(f"run {finished.name}, ")
+
+
+def test_a_run_is_measured_in_its_precision_on_its_threads_with_its_weights(
+    call: Call, finished: Path, made_up: list[Subject]
+) -> None:
+    record = json.loads((finished / "result.json").read_text())
+    (finished / "result.json").write_text(json.dumps(record | {"threads": 2, "precision": "bf16"}))
+    assert call("dsbench", "bench", str(finished)).code == 0
+    (one,) = made_up
+    assert (one.compute.device.type, one.compute.precision, one.compute.threads) == ("cpu", "bf16", 2)
+    saved = torch.load(finished / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    assert all(torch.equal(value, saved[f"network.{name}"]) for name, value in one.module().state_dict().items())
+
+
+def test_several_runs_stand_side_by_side_and_each_record_gets_its_own(
+    call: Call, finished: Path, made_up: list[Subject]
+) -> None:
+    other = Path(shutil.copytree(finished, finished.parent / "other"))
+    record = json.loads((finished / "result.json").read_text())
+    (other / "result.json").write_text(json.dumps(record | {"run_id": "other"}))
+    ended = call("dsbench", "bench", str(finished), str(other), "--no-onnx")
+    assert f"times run {finished.name} " in ended.out
+    assert "onnx" not in ended.out
+    assert ended.err == "".join(f"added to {folder / 'result.json'}\n" for folder in (finished, other))
+    for folder in (finished, other):
+        assert json.loads((folder / "result.json").read_text())["latency_ms"]["batch_1"]["torch"]["median"] == 1.25
+
+
+def test_an_offline_run_of_wandb_shows_the_figures(
+    call: Call, trained: Train, inspected: Callable[..., Any], outputs: Path, made_up: list[Subject]
+) -> None:
+    record = trained("arch=mnist_7800_shallow width=2 train.max_epochs=2 logger=wandb")
+    assert call("dsbench", "bench", str(outputs / "runs" / record["run_id"])).code == 0
+    assert len(list((outputs / "wandb").glob("offline-run-*"))) == 1
+    found = inspected()
+    assert (found["state"], found["summary"]["test_acc"]) == ("finished", record["test_acc"])
+    assert found["summary"]["latency_ms/batch_1/onnx_int8"] == 1.25
+    assert found["summary"]["onnx/int8/test_acc"] == 0.9753
+    assert found["config"]["run"]["started"] == record["started"]
+
+
+def test_a_run_without_one_gets_none(call: Call, finished: Path, made_up: list[Subject]) -> None:
+    config = finished / "config.yaml"
+    config.write_text(config.read_text().replace("logger:\n  name: csv", WANDB))
+    assert WANDB in config.read_text()
+    assert call("dsbench", "bench", str(finished)).code == 0
+    assert not (finished.parent.parent / "wandb").exists()
+
+
+WANDB = "logger:\n  name: wandb\n  mode: offline\n  project: dsbench\n  entity: null\n  group: null\n  tags: []"
+
+
+def test_without_the_extra_runs_are_measured_without_it_and_one_line_says_so(
+    call: Call, finished: Path, made_up: list[Subject], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = installed.find_spec
+    monkeypatch.setattr(installed, "find_spec", lambda name: None if name == "onnxruntime" else find(name))
+    ended = call("dsbench", "bench", str(finished))
+    way = "no onnxruntime here, which ONNX needs: pip install 'dsbench[onnx]'"
+    assert ended.err == f"without ONNX Runtime: {way}\nadded to {finished / 'result.json'}\n"
+    assert "onnx" not in ended.out
+    ended = call("dsbench", "bench", str(finished), "--onnx")
+    assert (ended.code, ended.out, ended.err) == (2, "", f"error: {way}\n")
+
+
+def test_a_folder_that_is_no_runs_and_a_device_that_is_not_there_are_one_line(
+    call: Call, finished: Path, tmp_path: Path
+) -> None:
+    ended = call("dsbench", "bench", str(tmp_path))
+    assert ended.err == f"error: {tmp_path} is not a run's folder: it holds no result.json\n"
+    record = (finished / "result.json").read_bytes()
+    config = finished / "config.yaml"
+    config.write_text(config.read_text().replace("device: auto", "device: mps"))
+    ended = call("dsbench", "bench", str(finished), "--keep", str(tmp_path / "new" / "folder"))
+    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert ended.err.startswith(f"error: run {finished.name} cannot be measured here: device=mps: there is none")
+    assert not (tmp_path / "new").exists()
+    assert (finished / "result.json").read_bytes() == record
+
+
+def test_a_process_of_its_own_measures_and_adds_without_onnx_runtime(finished: Path) -> None:
+    """Whatever the tests have imported before, the command imports in the right order."""
+    code = "from dsbench.cli.entry import dsbench; dsbench()"
+    command = [sys.executable, "-c", code, "bench", str(finished), *QUICK, "--no-onnx", "--csv"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ)
+    assert ended.stderr == f"added to {finished / 'result.json'}\n"
+    assert ended.stdout.count("\n") == 2

@@ -1,0 +1,143 @@
+"""train.bench=true: what a run's network costs when it runs, in the run's record."""
+
+import json
+import logging
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dsbench.bench import measure
+from dsbench.deploy.installed import lacking
+from dsbench.run import bench, execute
+from dsbench.run.signals import Interrupted
+
+Train = Callable[..., dict[str, Any]]
+Planned = Callable[[str], Any]
+Inspected = Callable[..., Any]
+
+QUICK = "arch=mnist_7800_shallow width=2 train.max_epochs=2"
+BENCHED = f"{QUICK} train.bench=true"
+BEGUN = {"status", "attempts", "versions", "git_sha", "started", "finished"}  # beside the facts, from the beginning on
+MEASURED = {"latency_ms", "train_step_ms", "peak_memory_bytes", "measured_on"}
+
+
+@pytest.fixture(autouse=True)
+def _briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test waits until a measurement has settled, and few for ONNX files."""
+    monkeypatch.setattr(bench, "LIMIT_SECONDS", 0.01)
+    monkeypatch.setattr(bench, "lacking", lambda: "no onnx here")
+
+
+def failing(error: BaseException) -> Callable[..., Any]:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return fail
+
+
+def recorded(plan: Any) -> dict[str, Any]:
+    return json.loads(plan.folder.result_file.read_text())
+
+
+def test_a_run_is_measured_once_it_is_done_in_onnx_runtime_too_where_that_is_installed(
+    trained: Train, planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "lacking", lacking)
+    record = trained(BENCHED)
+    assert record["status"] == "done"
+    assert recorded(planned(BENCHED)) == json.loads(json.dumps(record))
+    assert record["latency_ms"].keys() == {"batch_1", "batch_128"}
+    for by_backend in record["latency_ms"].values():
+        assert by_backend.keys() == {"torch", "onnx", "onnx_int8"}
+        assert all(timing.keys() == {"median", "iqr", "rounds", "settled"} for timing in by_backend.values())
+    assert 0 < record["latency_ms"]["batch_1"]["torch"]["median"] < record["latency_ms"]["batch_128"]["torch"]["median"]
+    step = record["train_step_ms"]
+    assert (step.pop("batch_size"), step.keys()) == (128, {"total", "forward", "backward", "optimizer"})
+    assert record["peak_memory_bytes"] > 128 * 28 * 28 * 4  # a batch of images
+    for name in ("torch_fp32", "fp32"):
+        assert record["onnx"][name]["test_acc"] == pytest.approx(record["test_acc"], abs=0.0001)
+    assert record["onnx"]["calibrated_on"] == "512 training images"
+    where = record["measured_on"]
+    assert {key: where[key] for key in ("device", "threads", "precision", "memory_format")} == {
+        key: record[key] for key in ("device", "threads", "precision", "memory_format")
+    }
+
+
+def test_a_run_is_not_measured_unasked(trained: Train) -> None:
+    assert not MEASURED & trained(QUICK).keys()
+
+
+def test_a_recorded_run_is_measured_when_asked_for_and_not_trained_again(
+    trained: Train, planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = trained(QUICK)
+    monkeypatch.setattr(execute, "fit", failing(AssertionError("trained again")))
+    completed = trained(BENCHED)
+    assert {key: value for key, value in completed.items() if key not in MEASURED} == json.loads(json.dumps(first))
+    assert completed.keys() - first.keys() == MEASURED
+    assert recorded(planned(QUICK)) == json.loads(json.dumps(completed))
+    monkeypatch.setattr(measure, "bench", failing(AssertionError("measured again")))
+    for line in (BENCHED, QUICK):
+        assert trained(line) == json.loads(json.dumps(completed))
+
+
+def test_a_measurement_that_fails_is_logged_and_takes_nothing_with_it(
+    trained: Train, planned: Planned, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(measure, "bench", failing(RuntimeError("out of memory")))
+        with caplog.at_level(logging.WARNING, "dsbench"):
+            record = trained(BENCHED)
+        assert trained(BENCHED)["test_acc"] == record["test_acc"]
+    assert (record["status"], recorded(planned(QUICK))["status"]) == ("done", "done")
+    assert record["test_acc"] is not None
+    assert not MEASURED & record.keys()
+    assert "the network could not be measured, its record stays without: out of memory" in caplog.text
+    assert planned(QUICK).folder.log_file.read_text().count("RuntimeError: out of memory") == 2  # tried again
+    assert trained(BENCHED).keys() >= MEASURED
+
+
+def test_a_run_interrupted_while_it_is_measured_is_done(
+    trained: Train, planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(measure, "bench", failing(Interrupted(signal.SIGTERM)))
+        with pytest.raises(Interrupted):
+            trained(BENCHED)
+    first = recorded(planned(QUICK))
+    assert first["status"] == "done"
+    assert "error" not in first
+    completed = trained(BENCHED)
+    assert (completed["finished"], completed["attempts"]) == (first["finished"], 1)
+    assert completed.keys() >= MEASURED
+
+
+def test_a_run_that_came_to_nothing_is_not_measured(trained: Train) -> None:
+    record = trained(f"{BENCHED} optimizer.lr=1e30")
+    assert record["status"] == "diverged"
+    assert not MEASURED & record.keys()
+
+
+@pytest.mark.parametrize("lines", [(BENCHED,), (QUICK, BENCHED)], ids=["at once", "later"])
+def test_the_tracker_shows_medians_by_flat_keys_beside_the_curves(
+    trained: Train, planned: Planned, inspected: Inspected, outputs: Path, lines: tuple[str, ...]
+) -> None:
+    for line in lines:
+        record = trained(f"{line} logger=wandb")
+    assert len(list((outputs / "wandb").glob("offline-run-*"))) == 1
+    found = inspected()
+    assert (found["state"], found["summary"]["status"]) == ("finished", "done")
+    summary = found["summary"]
+    assert summary["latency_ms/batch_128/torch"] == record["latency_ms"]["batch_128"]["torch"]["median"]
+    assert summary["train_step_ms/backward"] == record["train_step_ms"]["backward"]["median"]
+    assert summary["peak_memory_bytes"] == record["peak_memory_bytes"]
+    assert summary["test_acc"] == record["test_acc"]
+    begun = (planned(QUICK).facts().keys() | BEGUN) - {"settings"}  # which stand in the configuration anyway
+    assert found["config"]["run"].keys() == begun
+    same = {key: record[key] for key in begun if key not in ("status", "finished")}
+    assert found["config"]["run"].items() >= json.loads(json.dumps(same)).items()
+    rows = [entry["history"]["item"] for entry in inspected(records=True) if entry["type"] == "history"]
+    assert [row["epoch"] for row in rows if "epoch" in row] == [1, 2]
