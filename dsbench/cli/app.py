@@ -9,7 +9,10 @@ from typing import Annotated
 import typer
 
 from dsbench.cli import data, entry
+from dsbench.cli.bench import bench
+from dsbench.cli.clean import clean
 from dsbench.cli.cost import cost
+from dsbench.cli.results import results
 from dsbench.config.compose import quoted
 
 app = typer.Typer(
@@ -19,24 +22,27 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.command()(cost)
+app.command()(bench)
+app.command()(results)
+app.command()(clean)
 
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 Outputs = Annotated[Path | None, typer.Option(help="Folder of results, as outputs= sets it.")]
 
 
 @app.command(context_settings=_PASS_ON, add_help_option=False)
-def train(context: typer.Context, outputs: Outputs = None) -> int:
+def train(context: typer.Context, outputs: Outputs = None) -> None:
     """Train one network: dsbench train model=dwsep data=cifar10 (--help shows every key)."""
-    return _hydra("train", context, outputs)
+    _hydra("train", context, outputs)
 
 
 @app.command(context_settings=_PASS_ON, add_help_option=False)
-def sweep(context: typer.Context, outputs: Outputs = None) -> int:
+def sweep(context: typer.Context, outputs: Outputs = None) -> None:
     """Train many networks: dsbench sweep -m model=cnn,dwsep width=8,16."""
-    return _hydra("sweep", context, outputs)
+    _hydra("sweep", context, outputs)
 
 
-def _hydra(config_name: str, context: typer.Context, outputs: Path | None) -> int:
+def _hydra(config_name: str, context: typer.Context, outputs: Path | None) -> None:
     """Hand the rest of the command line, Hydra's --config-dir included, to Hydra."""
     sys.argv = [f"dsbench {config_name}", *context.args, *([f"outputs={quoted(outputs)}"] if outputs else [])]
-    return entry.run_hydra(config_name)
+    entry.run_hydra(config_name)

@@ -34,10 +34,10 @@ def get(
 @app.command("list")
 def show(root: Root = DEFAULT_ROOT) -> None:
     """Show which sets are there, whether they are verified, and their size."""
-    from rich.console import Console
     from rich.table import Table
 
     from dsbench.data import prepared
+    from dsbench.run.progress import terminal
 
     table = Table("set", "images", "state", "source", "size", "path", box=None)
     for name in sets.SETS:
@@ -47,8 +47,7 @@ def show(root: Root = DEFAULT_ROOT) -> None:
         table.add_row(name, images, status.state, status.source, size, str(status.path or ""))
     for column in table.columns:
         column.overflow = "fold"
-    terminal = Console()
-    (terminal if terminal.is_terminal else Console(width=200)).print(table)
+    terminal().print(table)
 
 
 @contextmanager

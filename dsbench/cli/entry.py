@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
-from dsbench.errors import InputError
+from dsbench.errors import FailureError, InputError
 from dsbench.run.signals import Interrupted
 
 _FULL = "DSBENCH_FULL_ERROR"  # set where the user asked for tracebacks
@@ -62,6 +62,8 @@ def _report(error: BaseException) -> int:
         return _say("interrupted", 130)
     if isinstance(error, TyperException):
         return _say(f"error: {error.format_message()}", 2)
+    if isinstance(error, FailureError):
+        return _say(f"error: {error}", 1)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
     return _say(f"error: {type(error).__name__}: {lines[0]}", 1)
 
@@ -71,11 +73,11 @@ def _say(line: str, code: int) -> int:
     return code
 
 
-def run_hydra(config_name: str) -> int:
-    """Let Hydra compose the configuration and launch the job or jobs; returns the exit code.
+def run_hydra(config_name: str) -> None:
+    """Let Hydra compose the configuration and launch the run or, from `sweep` or with -m, the sweep.
 
-    A job that fails is reported at once and does not keep the others from running; after several, a table of their
-    results is printed. Raises InputError for what Hydra itself cannot make sense of.
+    Raises what a run raises, InputError for what Hydra itself cannot make sense of, SystemExit where runs of a sweep
+    have failed.
     """
     import hydra
 
@@ -83,62 +85,53 @@ def run_hydra(config_name: str) -> int:
     from dsbench.config.files import conf_dir
     from dsbench.config.messages import one_line
 
-    codes: list[int] = []
-    results: list[dict[str, Any]] = []
+    failures: list[Exception] = []
 
-    def reported(config: Any) -> float | None:
+    def one_job(config: Any) -> None:
         try:
-            results.append(job(config))
-            codes.append(0)
-        except Exception as error:
-            if _FULL in os.environ:
-                raise
-            codes.append(_report(error))  # Hydra would print a line of its own
-            return None
-        return results[-1].get("best_val_acc")  # what a sweeper that searches goes by
+            job(config)
+        except Exception as error:  # Hydra would print lines of its own about it
+            failures.append(error)
 
     schema.register()
+    if {"-m", "--multirun"} & set(sys.argv):
+        config_name = "sweep"
+    task = job if config_name == "sweep" else one_job
     sys.argv[1:] = sorted(sys.argv[1:], key=_is_override)  # Hydra wants its flags first
-    runs = _check_flags()
+    _check_flags()
     with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
         os.environ["DSBENCH_HYDRA_DIR"] = scratch  # where conf/train.yaml has Hydra put its own files
         try:
-            hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(reported)()
-        except Exception as error:  # of the jobs none gets here: Hydra could not compose or launch them
+            hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(task)()
+        except (InputError, FailureError):
+            raise
+        except Exception as error:  # of Hydra, which could not compose or launch
             if _FULL in os.environ:
                 raise
             raise InputError(one_line(error)) from error
-    if runs and not codes:
-        raise InputError("these overrides name no run: a range or list in them is empty")
-    if len(results) > 1:
-        from dsbench.run.progress import terminal
-        from dsbench.run.table import comparison
-
-        terminal().print(comparison(results))
-    return next((code for code in codes if code), 0)
+    if failures:
+        raise failures[0]
 
 
-def _check_flags() -> bool:
-    """Whether the command line asks for runs, not for information; InputError for a flag that Hydra does not know."""
+def _check_flags() -> None:
+    """Raise InputError for a flag that Hydra does not know."""
     from hydra._internal.utils import get_args_parser
 
-    parser = get_args_parser()
-    args, unknown = parser.parse_known_args(sys.argv[1:])
+    _, unknown = get_args_parser().parse_known_args(sys.argv[1:])
     if unknown:
         raise InputError(f"unknown option {unknown[0]!r}; see python train.py --hydra-help")
-    return not (args.help or args.hydra_help or args.cfg or args.info or args.shell_completion)
 
 
 def _is_override(argument: str) -> bool:
     return not argument.startswith("-") and ("=" in argument or argument.startswith("~"))
 
 
-def job(config: Any) -> dict[str, Any]:
-    """One run, inside Hydra: returns its record."""
+def job(config: Any) -> float | None:
+    """One run, inside Hydra: returns its best validation accuracy, which a sweeper that searches goes by."""
     from hydra.core.hydra_config import HydraConfig
 
     from dsbench.cli.run import run
     from dsbench.config.compose import typed
 
     hydra = HydraConfig.get()
-    return run(typed(config, hydra.runtime.choices, hydra.overrides.task))
+    return run(typed(config, hydra.runtime.choices, hydra.overrides.task)).get("best_val_acc")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dsbench import torchvision_ops
 from dsbench.config.compose import Composed
 from dsbench.process import wait_briefly
+
+if TYPE_CHECKING:
+    from dsbench.run.progress import Progress
 
 
 def run(composed: Composed) -> dict[str, Any]:
@@ -23,10 +26,21 @@ def run(composed: Composed) -> dict[str, Any]:
     planned = plan(composed)
     torchvision_ops.ensure()  # before Lightning imports torchvision
     from dsbench.run.execute import execute  # Lightning takes two seconds to import, an error should not
-    from dsbench.run.progress import Progress
 
     _quieten_lightning()
-    return execute(planned, Progress(composed.config.progress))
+    return execute(planned, _progress(composed.config.progress))
+
+
+def _progress(mode: str) -> Progress:
+    """The view of a run: its own, or in a sweep's process the sweep's."""
+    from dsbench.run.progress import Progress
+    from dsbench.sweep import worker
+
+    if worker.inside():
+        from dsbench.sweep.reporter import Reporter
+
+        return Reporter()
+    return Progress(mode)
 
 
 def _log_to_terminal() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 from dsbench.config import schema
@@ -10,7 +11,7 @@ from dsbench.data import sets
 from dsbench.errors import InputError
 from dsbench.network.description import Network
 from dsbench.network.layers import BatchNorm
-from dsbench.training import history, optimizers, schedules
+from dsbench.training import history, optimizers, schedules, stop
 
 CHOICES = {
     "data.split": ("standard", "study"),
@@ -33,8 +34,11 @@ NAMED: dict[str, dict[str, type]] = {
 }
 
 
-def check(config: Config) -> None:
-    """Raise InputError for the first value that makes no sense; the network and the device check themselves."""
+def check(config: Config, overrides: Sequence[str] = ()) -> None:
+    """Raise InputError for the first value that makes no sense; the network and the device check themselves.
+
+    `overrides` are those typed, where some may contradict others.
+    """
     for key, choices in CHOICES.items():
         value = config
         for part in key.split("."):
@@ -50,6 +54,7 @@ def check(config: Config) -> None:
     optimizers.check(config.optimizer)
     schedules.check(config.schedule)
     history.check(config.train.early_stopping)
+    stop.check(config.stop, overrides)
     _check_train(config)
     _check_augment(config)
 
@@ -57,7 +62,7 @@ def check(config: Config) -> None:
 def check_last_batch(config: Config, network: Network) -> None:
     """Raise InputError where an epoch ends in a batch of one image, of which a batch norm can make no variance."""
     single = [step for step in network.steps if isinstance(step.layer, BatchNorm) and prod(step.in_shape[1:]) == 1]
-    if single and _train_size(config) % config.train.batch_size == 1:
+    if single and 1 in (config.train.batch_size, _train_size(config) % config.train.batch_size):
         raise InputError(
             f"train.batch_size {config.train.batch_size} leaves a last batch of one image, and a batch norm of this "
             "network sees one number an image; take another batch size"
@@ -66,7 +71,7 @@ def check_last_batch(config: Config, network: Network) -> None:
 
 def _train_size(config: Config) -> int:
     dataset = sets.get(config.data.name)
-    return dataset.train_size - (dataset.validation_size if config.data.split == "standard" else 0)
+    return dataset.train_size - dataset.held_out(config.data.split)
 
 
 def _check_train(config: Config) -> None:

@@ -8,22 +8,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
-from dsbench.network.cost import TOTALS
-from dsbench.run import facts
+from dsbench.run import bench, facts
 from dsbench.run.folder import RunFolder, write_atomically
 from dsbench.run.identity import test_weights
+from dsbench.run.lock import locked
+from dsbench.run.mirror import card, mirror_anew, summary
 from dsbench.run.plan import Plan
 from dsbench.run.progress import Progress
 from dsbench.run.signals import Interrupted, interruptible
-from dsbench.tracking.tracker import Card, Nothing, Tracker, open_tracker
+from dsbench.run.status import FINAL
+from dsbench.tracking.tracker import Nothing, Tracker, open_tracker
 from dsbench.training.checkpoint import recorded
 from dsbench.training.fit import Outcome, fit
-from dsbench.training.history import Epoch, best_epoch
+from dsbench.training.history import Epoch, best_epoch, images_seen
+from dsbench.training.stop import TRAIN_PASSES
 
-FINAL = ("done", "diverged", "collapsed")  # statuses that are results; a run with another one is trained again
 log = logging.getLogger("dsbench")
 
 
@@ -36,7 +37,7 @@ def execute(plan: Plan, progress: Progress) -> dict[str, Any]:
     """
     folder = plan.folder
     folder.create()
-    with _alone(folder, progress):
+    with locked(folder.path, progress.waiting):
         result = folder.result()
         if result is not None and result["status"] in FINAL:
             if not plan.config.force:
@@ -51,9 +52,15 @@ def execute(plan: Plan, progress: Progress) -> dict[str, Any]:
 
 def _take_up(plan: Plan, folder: RunFolder, progress: Progress, result: dict[str, Any]) -> dict[str, Any]:
     """A recorded result under the names by which it is asked for now; a study's name, once known, stays."""
-    named = result | {key: plan.facts()[key] for key in ("model", "arch", "study")}
-    if result["study"] is None and named["study"] is not None:
-        folder.write_result(named)
+    names = {key: plan.facts()[key] for key in ("model", "arch", "block", "study", "stop")}
+    if result["study"] is None and names["study"] is not None:
+        folder.write_result(result | names)
+    if bench.wanted(plan, result):
+        with _log_file(folder), interruptible():
+            result = bench.complete(plan, progress, result)
+            if not bench.wanted(plan, result):
+                mirror_anew(plan.config, folder, result | names)
+    named = result | names
     progress.recorded(plan, named)
     return named
 
@@ -63,6 +70,7 @@ def _train(plan: Plan, folder: RunFolder, progress: Progress, earlier: dict[str,
     history = recorded(folder.last)
     result = {
         **plan.facts(),
+        **({"requested": earlier.get("requested")} if earlier else {}),  # of several requests the first is kept
         "status": "running",
         "attempts": earlier.get("attempts", 0) + 1,
         "versions": facts.versions(),
@@ -77,9 +85,9 @@ def _train(plan: Plan, folder: RunFolder, progress: Progress, earlier: dict[str,
     tracker: Tracker = Nothing()
     outcome: Outcome | None = None
     try:
-        tracker = open_tracker(plan.config, folder.path.parent.parent, _card(plan, result), history)
+        tracker = open_tracker(plan.config, folder.outputs, card(plan.config, result), history)
         outcome = _fit(plan, folder, progress, tracker)
-        result |= _measured(outcome) | {"status": outcome.status}
+        result |= _measured(outcome, plan.cost.macs) | {"status": outcome.status}
     except BaseException as error:
         status = "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
         result |= {"status": status, "error": _first_line(error)}
@@ -89,8 +97,10 @@ def _train(plan: Plan, folder: RunFolder, progress: Progress, earlier: dict[str,
         result["finished"] = facts.now()
         try:
             folder.write_result(result)
+            if bench.wanted(plan, result):
+                result = bench.complete(plan, progress, result)
         finally:
-            tracker.finish(_summary(result), outcome.confusion if outcome else None, failed=outcome is None)
+            tracker.finish(summary(result), outcome.confusion if outcome else None, failed=outcome is None)
     progress.finished(plan, result)
     return result
 
@@ -105,6 +115,7 @@ def _fit(plan: Plan, folder: RunFolder, progress: Progress, tracker: Tracker) ->
         return fit(
             plan.config,
             plan.network,
+            plan.stop,
             plan.compute,
             test_weights(plan.config),
             folder.last,
@@ -114,11 +125,14 @@ def _fit(plan: Plan, folder: RunFolder, progress: Progress, tracker: Tracker) ->
         )
 
 
-def _measured(outcome: Outcome) -> dict[str, Any]:
-    """The figures of result.json. train_acc and val_acc are the last epoch's, best_val_acc the best epoch's."""
+def _measured(outcome: Outcome, macs: int) -> dict[str, Any]:
+    """The figures of result.json. train_acc and val_acc are the last epoch's, best_val_acc the best epoch's.
+
+    `macs` are those of a forward pass for one image.
+    """
     history, best = outcome.history, best_epoch(outcome.history)
     seconds = sum(row["epoch_seconds"] for row in history)
-    images = sum(row["images_per_second"] * row["epoch_seconds"] for row in history)
+    images = images_seen(history)
     confusion = outcome.confusion
     return {
         "train_acc": history[-1]["train_acc"],
@@ -133,43 +147,9 @@ def _measured(outcome: Outcome) -> dict[str, Any]:
         "test_confusion": confusion,
         "epochs": len(history),
         "train_seconds": seconds,
+        "train_macs": TRAIN_PASSES * macs * images,
         "images_per_second": images / seconds,
     }
-
-
-def _summary(result: dict[str, Any]) -> dict[str, Any]:
-    """What a table of runs in a tracker shows; val_acc is the best epoch's there."""
-    keys = ("status", "test_acc", "test_loss", "train_acc", "epochs", "train_seconds", "images_per_second", *TOTALS)
-    summary = {key: result[key] for key in keys if key in result}
-    return summary | ({"val_acc": result["best_val_acc"]} if "best_val_acc" in result else {})
-
-
-def _card(plan: Plan, result: dict[str, Any]) -> Card:
-    known = plan.facts()
-    cell = f"{known['model']}-{known['arch']}-w{known['width']}-{known['data']}"
-    title = plan.label.experiment if plan.label.experiment and not plan.label.modified else cell
-    tags = (known["model"], known["data"], known["arch"], *([plan.label.study] if plan.label.study else []))
-    config = OmegaConf.to_container(OmegaConf.structured(plan.config))
-    assert isinstance(config, dict)
-    everything = {str(key): value for key, value in config.items()} | {"run": result}
-    return Card(
-        known["run_id"], f"{title} s{known['seed']}", str(plan.label) or cell, tuple(dict.fromkeys(tags)), everything
-    )
-
-
-@contextmanager
-def _alone(folder: RunFolder, progress: Progress) -> Iterator[None]:
-    """Hold the run's lock, after whoever trains the same run at this moment; a killed process holds none."""
-    lock = FileLock(folder.path / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        progress.waiting(folder.path)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager

@@ -1,7 +1,8 @@
-"""What surrounds a run: versions, the commit, the time."""
+"""What surrounds a run: versions, the commit, the time, other processes."""
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from datetime import UTC, datetime
@@ -33,3 +34,8 @@ def git_sha() -> str | None:
 def now() -> str:
     """The time in UTC, to the second, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def load_average() -> float | None:
+    """Processes that ran or waited to, on average over the last minute; None where the system does not say."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None

@@ -18,12 +18,13 @@ from dsbench.errors import InputError
 from dsbench.training.history import Epoch
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace the file at `path` by `text` in one step; the old one stays where writing fails (a full disk)."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replace the file at `path` by `content` in one step; the old one stays where writing fails (a full disk)."""
+    text = isinstance(content, str)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "w" if text else "wb", encoding="utf-8" if text else None) as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o644)
@@ -38,6 +39,11 @@ class RunFolder:
     """The folder of one run, outputs/runs/<run_id>."""
 
     path: Path
+
+    @property
+    def outputs(self) -> Path:
+        """The folder of results that this one lies in, where trackers have theirs."""
+        return self.path.resolve().parent.parent
 
     @property
     def result_file(self) -> Path:

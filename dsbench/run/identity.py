@@ -9,8 +9,9 @@ from typing import Any
 
 from dsbench.config.schema import Config
 from dsbench.network.description import Network
+from dsbench.training.stop import AfterSeconds, AfterSteps, Stop, epochs
 
-# Keys of the configuration that decide nothing about the result.
+# Keys of the configuration that decide nothing about the result; device and threads do under stop.by=seconds alone.
 OUTSIDE = (
     "device",
     "threads",
@@ -22,16 +23,22 @@ OUTSIDE = (
     "data.verify",
     "data.epochs",
     "train.checkpoint_minutes",
+    "train.bench",
 )
 
 
-def identity(config: Config, network: Network, data_sha256: str, precision: str) -> dict[str, Any]:
+def identity(
+    config: Config, network: Network, data_sha256: str, precision: str, length: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """All that decides the result of a run, and nothing else, as plain data.
 
     Names (model, architecture, study), device, threads, paths, loggers and progress are outside. `precision` is the
-    resolved one.
+    resolved one, `length` what training_length says, which stop.by=epochs can do without.
     """
     train = config.train
+    if length is None:
+        assert config.stop.by == "epochs"
+        length = {"max_epochs": epochs(config)}
     stopping = asdict(train.early_stopping) if train.early_stopping.monitor is not None else None
     return {
         "network": network.identity(),
@@ -45,7 +52,7 @@ def identity(config: Config, network: Network, data_sha256: str, precision: str)
         "recipe": {
             "optimizer": _effective(asdict(config.optimizer)),
             "schedule": asdict(config.schedule),
-            "max_epochs": train.max_epochs,
+            **length,
             "batch_size": train.batch_size,
             "label_smoothing": train.label_smoothing,
             "grad_clip_norm": train.grad_clip_norm,
@@ -57,6 +64,18 @@ def identity(config: Config, network: Network, data_sha256: str, precision: str)
     }
 
 
+def training_length(stop: Stop, device: str, threads: int) -> dict[str, Any]:
+    """What of the length of training decides the result: epochs, optimiser steps, or seconds on a machine.
+
+    How many steps there are in a second is up to the device, by name, and its CPU threads.
+    """
+    if isinstance(stop, AfterSeconds):
+        return {"train_seconds": stop.target, "device": device, "threads": threads}
+    assert isinstance(stop, AfterSteps)
+    whole, rest = divmod(stop.steps, stop.epoch_steps)
+    return {"steps": stop.steps} if rest else {"max_epochs": whole}
+
+
 def _effective(optimizer: dict[str, Any]) -> dict[str, Any]:
     """Without what no weight decay makes idle."""
     return {k: v for k, v in optimizer.items() if k != "decay_norm_and_bias" or optimizer["weight_decay"]}
@@ -66,6 +85,11 @@ def run_id(identity: dict[str, Any]) -> str:
     """Twelve hexadecimal digits that stand for `identity`."""
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def cell_id(identity: dict[str, Any]) -> str:
+    """As run_id, the seed aside: runs with one cell_id differ only in their seed."""
+    return run_id({key: value for key, value in identity.items() if key != "seed"})
 
 
 def test_weights(config: Config) -> str:

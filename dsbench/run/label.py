@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from typing import Any
 
 from dsbench.config.compose import Composed, compose
@@ -37,7 +38,7 @@ def label(composed: Composed, identity: Callable[[Composed], dict[str, Any]]) ->
     experiment = composed.choices.get("experiment")
     if experiment in (None, "None", "null"):
         return Label()
-    pristine = compose([f"experiment={experiment}"], composed.config_dir)
+    pristine = _pristine(experiment, composed.config_dir)
     pristine = replace(pristine, config=replace(pristine.config, seed=composed.config.seed))
     if identity(composed) == identity(pristine):
         return Label(experiment)
@@ -49,6 +50,12 @@ def label(composed: Composed, identity: Callable[[Composed], dict[str, Any]]) ->
     keys = dict.fromkeys(override.split("=")[0].lstrip("+~") for override in composed.overrides)
     named = [key for key in keys if any(_within(leaf, key) for leaf in differing)]
     return Label(experiment, tuple(named or differing))
+
+
+@cache
+def _pristine(experiment: str, config_dir: str | None) -> Composed:
+    """An experiment as it stands; a sweep asks for it once a cell."""
+    return compose([f"experiment={experiment}"], config_dir)
 
 
 def _within(leaf: str, key: str) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dsbench.budget.request import Requested, solved
 from dsbench.config.compose import Composed
 from dsbench.config.network import network
 from dsbench.config.schema import Config
@@ -15,9 +17,11 @@ from dsbench.network.description import Network
 from dsbench.network.layers import Conv
 from dsbench.run.check import check, check_last_batch
 from dsbench.run.folder import RunFolder
-from dsbench.run.identity import identity, run_id, test_weights
+from dsbench.run.identity import cell_id, identity, run_id, test_weights, training_length
 from dsbench.run.label import Label, label
+from dsbench.run.settings import settings
 from dsbench.tracking import tracker
+from dsbench.training.stop import Stop, asked, stop
 
 if TYPE_CHECKING:
     from dsbench.training.device import Compute
@@ -30,20 +34,27 @@ class Plan:
     composed: Composed
     network: Network
     cost: Cost
+    stop: Stop
     compute: Compute
     source: str
     identity: dict[str, Any]
     label: Label
+    requested: Requested | None = None
 
     @property
     def config(self) -> Config:
         """The typed configuration."""
         return self.composed.config
 
-    @property
+    @cached_property
     def run_id(self) -> str:
         """The id that follows from the identity."""
         return run_id(self.identity)
+
+    @cached_property
+    def cell_id(self) -> str:
+        """The id that all seeds share."""
+        return cell_id(self.identity)
 
     @property
     def folder(self) -> RunFolder:
@@ -63,13 +74,17 @@ class Plan:
     def facts(self) -> dict[str, Any]:
         """What is known of the run before it starts, as result.json and trackers hold it."""
         config, choices = self.config, self.composed.choices
+        block = choices["block"] if any(slot.kind != "plain" for slot in self.network.slots) else None
         return {
             "run_id": self.run_id,
+            "cell_id": self.cell_id,
             "model": config.model.family,
             "arch": choices["arch"],
+            "block": block,
             "data": config.data.name,
             "study": str(self.label) or None,
             "width": config.width,
+            "fine_width": config.arch.fine_width,
             "kernel": self.kernel,
             "seed": config.seed,
             **{name: getattr(self.cost, name) for name in TOTALS},
@@ -79,16 +94,26 @@ class Plan:
             "memory_format": "channels_last",
             "device": self.compute.name,
             "threads": self.compute.threads,
+            "requested": self.requested.facts() if self.requested else None,
+            "stop": asked(config),
+            "settings": settings(config, self.identity, separable=block is not None),
         }
 
 
-def plan(composed: Composed) -> Plan:
-    """Check everything that can be checked and fetch the data; writes nothing but the prepared data.
+def with_seed(planned: Plan, seed: int) -> Plan:
+    """The same run with another `seed`, from 0."""
+    composed = replace(planned.composed, config=replace(planned.config, seed=seed))
+    return replace(planned, composed=composed, identity=planned.identity | {"seed": seed})
+
+
+def plan(wanted: Composed) -> Plan:
+    """Check all that can be checked, solve the budget, fetch the data; writes nothing but prepared data and timings.
 
     Raises InputError, for a configuration that makes no sense as for data that cannot be had.
     """
+    check(wanted.config, wanted.overrides)
+    composed, requested = solved(wanted)
     config = composed.config
-    check(config)
     net = network(composed)
     check_last_batch(config, net)
     from dsbench.training.device import resolve, resolve_precision  # torch takes a second, an error should not
@@ -98,16 +123,29 @@ def plan(composed: Composed) -> Plan:
     dataset = sets.get(config.data.name)
     arrays = prepared.prepare(dataset, config.data.root, config.data.verify)
 
-    def identify(other: Composed) -> dict[str, Any]:
-        precision = resolve_precision(other.config.precision, compute.device.type)
-        return identity(other.config, network(other), arrays.sha256, precision)
+    def end(config: Config, net: Network) -> Stop:
+        images = len(arrays.x_train) - dataset.held_out(config.data.split)
+        return stop(config, cost(net).macs, images)
+
+    def identify(config: Config, net: Network) -> dict[str, Any]:
+        same = config.data.name == dataset.name
+        sha256 = arrays.sha256 if same else sets.get(config.data.name).sha256
+        precision = resolve_precision(config.precision, compute.device.type)
+        length = training_length(end(config, net), compute.name, compute.threads)
+        return identity(config, net, sha256, precision, length)
+
+    def identify_unsolved(other: Composed) -> dict[str, Any]:
+        met, _ = solved(other)
+        return identify(met.config, network(met))
 
     return Plan(
         composed,
         net,
         cost(net, compute.precision),
+        end(config, net),
         compute,
         arrays.source,
-        identify(composed),
-        label(composed, identify),
+        identify(config, net),
+        label(wanted, identify_unsolved),
+        requested,
     )

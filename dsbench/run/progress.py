@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 
+from dsbench.run.width import width
 from dsbench.training.history import Epoch
 
 if TYPE_CHECKING:
@@ -44,12 +45,13 @@ class Progress:
         table = Table.grid(padding=(0, 2))
         rows = {
             "run": f"{plan.run_id}{f'  {plan.label}' if plan.label.experiment else ''}",
-            "model": f"{known['model']}, arch {known['arch']}, width {known['width']}, kernel {known['kernel']}",
+            "model": f"{known['model']}, arch {known['arch']}, width {width(known)}, kernel {known['kernel']}",
+            **({"budget": str(plan.requested)} if plan.requested else {}),
             "parameters": f"{known['params']:,}",
             "MACs": f"{known['macs']:,} an image",
             "data": f"{known['data']}, split {known['split']}, from {plan.source}",
             "recipe": f"{config.optimizer.name}, {config.schedule.name}, batch {config.train.batch_size}, "
-            f"at most {config.train.max_epochs} epochs, seed {known['seed']}",
+            f"at most {plan.stop}, seed {known['seed']}",
             "compute": f"{known['device']}, precision {known['precision']}, threads {known['threads']}",
         }
         if history:
@@ -72,7 +74,7 @@ class Progress:
         from dsbench.training.bar import Bar
 
         with RichProgress(*columns, console=self.console, transient=True) as self._rich:
-            yield [Bar(self._rich, plan.config.train.max_epochs)]
+            yield [Bar(self._rich, plan.stop)]
         self._rich = None
 
     def epoch(self, row: Epoch) -> None:
@@ -86,6 +88,11 @@ class Progress:
         if self.mode != "none":
             self._print(line)
 
+    def measuring(self) -> None:
+        """Say that training is over and what the time goes into now."""
+        if self.mode != "none":
+            self._print("measuring latency, training step and peak memory")
+
     def recorded(self, plan: Plan, result: dict[str, Any]) -> None:
         """The result of a run that is trained already."""
         self._print(f"run {plan.run_id} is recorded already (finished {result['finished']}); force=true trains anew")
@@ -94,6 +101,7 @@ class Progress:
     def finished(self, plan: Plan, result: dict[str, Any]) -> None:
         """The result, where it is, and how to look at it."""
         table = Table.grid(padding=(0, 2))
+        macs = f", {result['train_macs']:.3g} MACs" if "train_macs" in result else ""  # an older record has none
         rows = {
             "status": result["status"],
             "test accuracy": _percent(result["test_acc"], f" ({result['test_weights']} weights)"),
@@ -101,7 +109,8 @@ class Progress:
                 result["best_val_acc"], f" at epoch {result['best_epoch']} of {result['epochs']}"
             ),
             "train accuracy": _percent(result["train_acc"]),
-            "train time": f"{result['train_seconds']:.1f} s, {result['images_per_second']:,.0f} images/s",
+            "train time": f"{result['train_seconds']:.1f} s, {result['images_per_second']:,.0f} images/s{macs}",
+            **({"latency": _latency(result["latency_ms"])} if "latency_ms" in result else {}),
             "result": _relative(plan.folder.result_file),
         }
         if plan.config.logger.name == "wandb":
@@ -120,6 +129,12 @@ class Progress:
 
 def _percent(share: float | None, rest: str = "") -> str:
     return "none" if share is None else f"{100 * share:.2f} %{rest}"
+
+
+def _latency(by_batch: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{found['torch']['median']:.3f} ms at {batch.replace('_', ' ')}" for batch, found in by_batch.items()
+    )
 
 
 def _relative(path: Path) -> str:

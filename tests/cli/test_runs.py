@@ -17,6 +17,7 @@ Call = Callable[..., Any]
 Overrides = Callable[[str], list[str]]
 
 QUICK = "arch=mnist_7800_shallow width=2 train.max_epochs=1 progress=lines"
+SWEPT = "arch=mnist_7800_shallow train.max_epochs=1"
 
 
 def results(outputs: Path) -> list[dict[str, Any]]:
@@ -56,21 +57,66 @@ def test_a_failure_while_running_is_one_line_and_exit_code_1_and_its_traceback_i
 
 
 def test_a_sweep_runs_every_job_and_shows_them_side_by_side(call: Call, overrides: Overrides, outputs: Path) -> None:
-    ended = call("sweep", "-m", *overrides(f"{QUICK} width=2,3"))
+    ended = call("sweep", "-m", *overrides(f"{SWEPT} width=2,3"))
     assert (ended.code, ended.err) == (0, "")
-    assert [(result["width"], result["status"]) for result in results(outputs)] == [(2, "done"), (3, "done")]
-    table = [line.split() for line in ended.out.splitlines() if line.startswith("cnn ")]
-    assert [(row[4], row[-1]) for row in table] == [("2", "done"), ("3", "done")]
+    found = results(outputs)
+    assert [(result["width"], result["status"]) for result in found] == [(2, "done"), (3, "done")]
+    table = ended.out[ended.out.index("test accuracy") :]
+    for result in found:
+        assert f"{100 * result['test_acc']:.2f} %" in table
+        assert f"{result['macs']:,}" in table
+
+
+def test_a_sweep_again_trains_nothing(call: Call, overrides: Overrides, outputs: Path) -> None:
+    line = overrides(f"{SWEPT} width=2,3")
+    call("sweep", "-m", *line)
+    before = {path: path.stat().st_mtime_ns for path in outputs.glob("runs/*/result.json")}
+    ended = call("sweep", "-m", *line)
+    assert (ended.code, ended.err) == (0, "")
+    assert "2 runs in 2 cells, 2 done, 0 to train" in ended.out
+    assert {path: path.stat().st_mtime_ns for path in outputs.glob("runs/*/result.json")} == before
+
+
+def test_a_plan_trains_nothing(call: Call, overrides: Overrides, outputs: Path) -> None:
+    ended = call("sweep", "plan=true", *overrides(f"{SWEPT} width=2,3,2 seeds=2"))
+    assert (ended.code, ended.err) == (0, "")
+    assert "4 runs in 2 cells, 0 done, 2 folded into a run that another comes to, 4 to train, about" in ended.out
+    assert not (outputs / "runs").exists()
+    assert not (outputs / "sweeps").exists()
+
+
+def test_a_sweep_matches_families_group_by_group(call: Call, overrides: Overrides, outputs: Path) -> None:
+    line = "arch=mnist_7800_shallow block=keras train.max_epochs=1 model=cnn,dwsep width=6,8"
+    ended = call("sweep", "-m", *overrides(line), "budget.match=cnn", "budget.by=params", "budget.tolerance=0.05")
+    assert (ended.code, ended.err) == (0, "")
+    found = {(result["model"], result["requested"]["target"]): result["params"] for result in results(outputs)}
+    targets = {params for (model, _), params in found.items() if model == "cnn"}
+    assert len(found) == 4
+    assert all(abs(params / target - 1) <= 0.05 for (_, target), params in found.items())
+    assert {target for _, target in found} == targets
 
 
 def test_flags_may_stand_between_overrides(call: Call, overrides: Overrides, outputs: Path) -> None:
-    assert call("sweep", *overrides(QUICK), "-m", "width=2,3").code == 0
+    assert call("sweep", *overrides(SWEPT), "-m", "width=2,3").code == 0
     assert [result["width"] for result in results(outputs)] == [2, 3]
 
 
-def test_one_bad_job_keeps_no_other_from_running(call: Call, overrides: Overrides, outputs: Path) -> None:
-    ended = call("sweep", "-m", *overrides(f"{QUICK} width=2,0,3"))
-    assert (ended.code, ended.err) == (2, "error: width 0 is not a positive integer\n")
+def test_a_run_that_cannot_be_stops_a_sweep_before_it_starts(call: Call, overrides: Overrides, outputs: Path) -> None:
+    ended = call("sweep", "-m", *overrides(f"{SWEPT} width=2,0,3"))
+    assert ended.code == 2
+    assert ended.err.count("\n") == 1
+    assert "width=0" in ended.err
+    assert ended.err.endswith("width 0 is not a positive integer\n")
+    assert "impossible" in ended.out
+    assert not outputs.exists()
+
+
+def test_a_run_that_cannot_be_is_skipped_where_that_is_asked_for(
+    call: Call, overrides: Overrides, outputs: Path
+) -> None:
+    ended = call("sweep", "-m", "on_error=skip", *overrides(f"{SWEPT} width=2,0,3"))
+    assert (ended.code, ended.err) == (0, "")
+    assert "1 impossible" in ended.out
     assert [result["width"] for result in results(outputs)] == [2, 3]
 
 

@@ -36,6 +36,11 @@ from dsbench.run.check import check
         ("data=cifar10 data.augment.cutout=33", "data.augment.cutout 33 is not from 0 to 32 pixels"),
         ("optimizer.lr=-1", "optimizer.lr -1.0 is not a positive number"),
         ("schedule.warmup=1", "schedule.warmup 1.0 is not a share"),
+        ("stop.by=steps", "unknown stop.by 'steps'; choose one of epochs, train_macs, seconds"),
+        ("stop.by=train_macs", "stop.by=train_macs needs stop.target, a number of multiply-accumulates"),
+        ("stop.by=seconds stop.target=inf", "stop.target inf is not a positive number of seconds"),
+        ("stop.target=-1", "stop.target -1.0 is not a positive number of epochs"),
+        ("stop.target=0.5", "stop.target 0.5 is not a whole number of epochs; stop.by=train_macs ends within one"),
         ("train.early_stopping.monitor=loss", "unknown train.early_stopping.monitor 'loss'; choose null or one of"),
     ],
 )

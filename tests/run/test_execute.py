@@ -23,6 +23,7 @@ QUICK = "arch=mnist_7800_shallow width=2 train.max_epochs=2"
 KEYS = {
     *("run_id", "status", "model", "arch", "data", "width", "kernel", "seed", "params", "buffers", "macs", "flops"),
     *("train_acc", "best_val_acc", "best_epoch", "val_acc", "test_acc", "test_loss", "epochs", "train_seconds"),
+    *("train_macs", "stop"),
     *("images_per_second", "split", "precision", "device", "threads", "versions", "git_sha", "started", "finished"),
 }
 CLOCKS = {"images_per_second", "train_seconds", "started", "finished"}
@@ -48,6 +49,8 @@ def test_a_run_leaves_a_complete_record(trained: Train, planned: Planned, output
     expected |= {"kernel": 3, "seed": 0, "epochs": 2, "split": "standard", "threads": 1, "study": None}
     assert {key: written[key] for key in expected} == expected
     assert written["flops"] == 2 * written["macs"]
+    assert written["train_macs"] == 3 * written["macs"] * 2 * 4000
+    assert written["stop"] == {"by": "epochs", "target": 2}
     assert written["params"] == sum(p.numel() for p in fitting.build(plan.network, 0).parameters())
     assert written["versions"]["torch"] == version("torch")
     assert 0 <= (datetime.fromisoformat(written["finished"]) - datetime.fromisoformat(written["started"])).seconds < 60
@@ -253,3 +256,32 @@ def test_a_study_is_recorded_under_its_split_and_its_departures(trained: Train) 
     record = trained("experiment=mnist_7800/cnn train.max_epochs=1")
     assert record["study"] == "mnist_7800/cnn (modified: data, train.max_epochs)"
     assert (record["split"], record["test_weights"], record["params"]) == ("study", "last", 7800)
+
+
+def test_a_budget_and_the_widths_it_solves_to_are_one_run(trained: Train, counted: list[int]) -> None:
+    """The request that first made the run stays; another that leads to the same network takes the record up."""
+    line = "arch=mnist_7800_shallow block=keras model=dwsep train.max_epochs=1"
+    first = trained(f"{line} budget.params=700")
+    assert first["requested"] == {
+        "kind": "params",
+        "scope": "total",
+        "match": None,
+        "target": 700.0,
+        "actual": first["params"],
+        "residual": (first["params"] - 700) / 700,
+    }
+    again = trained(f"{line} width={first['width']} arch.fine_width={first['fine_width']}")
+    other = trained(f"{line} budget.params={first['params']}")
+    assert len(counted) == 1
+    assert again == first
+    assert other == first
+
+
+def test_an_interrupted_run_keeps_the_request_that_made_it(trained: Train, planned: Planned) -> None:
+    line = "arch=mnist_7800_shallow block=keras model=dwsep train.max_epochs=2"
+    asked = planned(f"{line} budget.params=700")
+    with pytest.raises(Interrupted):
+        trained(f"{line} budget.params=700", stop_at=(1,))
+    record = trained(f"{line} width={asked.config.width} arch.fine_width={asked.config.arch.fine_width}")
+    assert (record["attempts"], record["epochs"]) == (2, 2)
+    assert record["requested"]["target"] == 700

@@ -92,3 +92,9 @@ def test_setting_aside_loses_nothing_and_leaves_the_log_where_it_is(folder: RunF
     assert folder.log_file.exists()
     folder.drop_previous()
     assert {path.name for path in folder.path.rglob("*") if path.is_file()} == {"run.log"}
+
+
+def test_bytes_are_written_as_they_are(tmp_path: Path) -> None:
+    content = bytes(range(256)) + b"\r\n"
+    write_atomically(tmp_path / "net.onnx", content)
+    assert (tmp_path / "net.onnx").read_bytes() == content

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from dsbench.budget.request import solved
 from dsbench.config.compose import compose
 from dsbench.config.network import network
 from dsbench.run.identity import identity, run_id
@@ -13,7 +14,7 @@ from dsbench.training.device import resolve_precision
 
 
 def named(line: str) -> str:
-    composed = compose(line.split())
+    composed, _ = solved(compose(line.split()))
     precision = resolve_precision(composed.config.precision, "cpu")
     return run_id(identity(composed.config, network(composed), "0" * 64, precision))
 
@@ -33,9 +34,23 @@ STUDY = (
         pytest.param("", "train.max_epochs=15 train.test_weights=best", id="null and what it stands for"),
         pytest.param("data.split=study", "data.split=study train.test_weights=last", id="null under the study split"),
         pytest.param("", "block=keras block.kind=inverted_residual", id="block settings that a cnn does not use"),
+        pytest.param("train.max_epochs=3", "stop.target=3", id="epochs as the limit and as the target"),
         pytest.param("", "train.early_stopping.patience=9", id="patience of no rule"),
         pytest.param("optimizer.lr=1", "optimizer.lr=1.0", id="an integer and the same float"),
         pytest.param("kernel=5", "kernel=[5,5,5,5,5,5]", id="one kernel and a list of it"),
+        pytest.param(
+            "experiment=mnist_7800/cnn", "experiment=mnist_7800/cnn budget.params=7800", id="a budget it meets"
+        ),
+        pytest.param(
+            "experiment=matched_7800/dwsep_deep",
+            "experiment=mnist_7800/dwsep_same_budget data.split=standard width=31 arch.fine_width=69",
+            id="a budget and the widths that it solves to",
+        ),
+        pytest.param(
+            "model=dwsep width=8 budget.match=cnn budget.by=params",
+            "model=dwsep budget.params=18450",
+            id="two budgets that solve to one network",
+        ),
         pytest.param("model=hybrid model.pattern=stage_2", "model=hybrid model.pattern=[0,1,0,1,0,1]", id="a pattern"),
     ],
 )
@@ -57,6 +72,7 @@ def test_the_same_run_asked_for_in_two_ways_has_one_id(one: str, other: str) -> 
         "data.root=elsewhere",
         "data.verify=false",
         "train.checkpoint_minutes=1",
+        "train.bench=true",
     ],
 )
 def test_what_does_not_decide_the_result_is_outside(setting: str) -> None:
@@ -107,6 +123,37 @@ def test_other_images_make_another_run(planned: Callable[..., Any]) -> None:
     plan = planned("")
     other = identity(plan.config, plan.network, "another checksum", "32")
     assert run_id(other) != plan.run_id == run_id(plan.identity)
+
+
+def test_a_run_of_epochs_is_what_it_was_before_there_were_other_ends(planned: Callable[..., Any]) -> None:
+    """So that what was recorded then is found again."""
+    recipe = planned("train.max_epochs=3").identity["recipe"]
+    known = {"optimizer", "schedule", "batch_size", "label_smoothing", "grad_clip_norm", "test_weights"}
+    assert recipe.keys() == {*known, "early_stopping", "max_epochs"}
+    assert recipe["max_epochs"] == 3
+
+
+def test_a_run_of_train_macs_is_the_steps_that_they_come_to(planned: Callable[..., Any]) -> None:
+    macs = 3 * planned("").cost.macs * 128
+
+    def one(steps: float, line: str = "") -> str:
+        return planned(f"stop.by=train_macs stop.target={steps * macs} {line}").run_id
+
+    assert planned(f"stop.by=train_macs stop.target={7.2 * macs}").identity["recipe"]["steps"] == 7
+    assert one(6.8) == one(7.2) == one(7.2, "data.epochs=3 threads=2") != one(8)
+
+
+def test_a_run_of_seconds_is_that_of_one_machine(planned: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    from dsbench.training import device
+
+    seconds, epochs = "stop.by=seconds stop.target=10", "train.max_epochs=3"
+    here = {line: planned(line).run_id for line in (seconds, epochs)}
+    assert planned(f"{seconds} data.epochs=3").run_id == here[seconds]
+    assert planned(f"{seconds} threads=2").run_id != here[seconds]
+    assert planned("stop.by=seconds stop.target=11").run_id != here[seconds]
+    monkeypatch.setattr(device, "_name", lambda kind: "another machine")
+    assert planned(seconds).run_id != here[seconds]
+    assert planned(epochs).run_id == here[epochs]
 
 
 def test_a_flag_about_a_decay_that_is_not_there_is_outside() -> None:

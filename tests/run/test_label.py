@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dsbench.budget.request import solved
 from dsbench.config.compose import compose
 from dsbench.config.network import network
 from dsbench.run.identity import identity
@@ -15,7 +16,8 @@ CNN = "mnist_7800/cnn"
 
 
 def labelled(line: str, config_dir: str | None = None) -> Label:
-    def identify(composed: Any) -> dict[str, Any]:
+    def identify(asked: Any) -> dict[str, Any]:
+        composed, _ = solved(asked)
         return identity(composed.config, network(composed), "", composed.config.precision)
 
     return label(compose(line.split(), config_dir), identify)
@@ -34,11 +36,13 @@ def labelled(line: str, config_dir: str | None = None) -> Label:
         "data.verify=false",
         "train.checkpoint_minutes=1",
         "train.max_epochs=500",
+        "stop.target=500",
         "width=16",
         "optimizer=rmsprop optimizer.weight_decay=0",
         "train.test_weights=last",
         "block=mobilenet",
         "kernel=3",
+        "budget.params=7800",
     ],
 )
 def test_what_changes_no_result_does_not_modify_a_study(override: str) -> None:
@@ -55,6 +59,7 @@ def test_what_changes_no_result_does_not_modify_a_study(override: str) -> None:
         ("data=mnist5k train.batch_size=32", "data, train.batch_size"),
         ("precision=bf16", "precision"),
         ("data.split=standard", "data.split"),
+        ("budget.params=9000", "budget.params"),
     ],
 )
 def test_what_changes_the_result_is_named_as_it_was_typed(override: str, named: str) -> None:
@@ -79,3 +84,14 @@ def test_label_and_split_stand_in_the_record(planned: Callable[[str], Any]) -> N
     assert facts["study"] == f"{CNN} (modified: data, train.max_epochs)"
     assert facts["split"] == "study"
     assert planned("width=8").facts()["study"] is None
+
+
+@pytest.mark.parametrize("by", ["train_macs", "seconds"])
+def test_a_study_that_ends_otherwise_is_a_departure_from_it(planned: Callable[[str], Any], by: str) -> None:
+    facts = planned(f"experiment={CNN} stop.by={by} stop.target=1e9").facts()
+    assert facts["study"] == f"{CNN} (modified: data, stop.by, stop.target)"
+
+
+def test_another_data_set_modifies_a_study(planned: Callable[[str], Any]) -> None:
+    """The network is the same on both sets of digits, and so is all else."""
+    assert planned(f"experiment={CNN}").facts()["study"] == f"{CNN} (modified: data)"

@@ -41,6 +41,22 @@ def test_a_terminal_gets_a_bar(planned: Callable[[str], Any]) -> None:
     assert "epoch 2/2" in text
 
 
+@pytest.mark.parametrize(
+    ("stop", "recipe", "bar"),
+    [
+        ("stop.target=1", "at most 1 epochs, seed 0", ["epoch 1/1"]),
+        ("stop.by=train_macs stop.target=3.9e8", "at most 43 steps (1.34 epochs), seed 0", ["epoch 1/2", "epoch 2/2"]),
+        ("stop.by=seconds stop.target=0.5", "at most 0.5 seconds of training, seed 0", ["epoch 1, seconds"]),
+    ],
+)
+def test_the_end_is_shown_for_each_kind_of_it(
+    planned: Callable[[str], Any], stop: str, recipe: str, bar: list[str]
+) -> None:
+    text = shown(planned(f"arch=mnist_7800_shallow width=2 {stop}"), "auto", terminal=True)
+    for part in (recipe, *bar):
+        assert part in text
+
+
 def test_nothing_is_said_of_epochs_when_asked_to_be_quiet(planned: Callable[[str], Any]) -> None:
     assert "\nepoch" not in shown(planned(QUICK), "none", terminal=False)
 

@@ -1,0 +1,53 @@
+"""`dsbench clean`: free the space that checkpoints take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated
+
+import typer
+
+from dsbench.cli.results import OUTPUTS, Outputs, Where
+from dsbench.errors import InputError
+
+
+def clean(
+    outputs: Outputs = OUTPUTS,
+    keep: Annotated[
+        str, typer.Option(metavar="tested|best|last|none", help="What stays; tested: best or last, as was tested.")
+    ] = "tested",
+    where: Where = None,
+    status: Annotated[str | None, typer.Option(help="Only of runs with this status: done, or done,collapsed.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove; without it, only say what would go.")] = False,
+) -> None:
+    """Remove checkpoints of runs that are done, diverged or collapsed; records, metrics and logs stay.
+
+    Runs that would be trained on when asked for again keep all of theirs, and so do those that a process trains now.
+    """
+    from dsbench.run.folder import RunFolder
+    from dsbench.run.retention import KEEP, spare
+    from dsbench.sweep.collect import STATUSES, records, runs_table
+    from dsbench.sweep.where import condition, known, selected
+
+    known(keep, KEEP, "--keep")
+    for one in status.split(",") if status is not None else []:
+        known(one, STATUSES, "status")
+    conditions = [*(where or []), *([f"status={status}"] if status is not None else [])]
+    runs = runs_table(records(outputs))
+    if runs.empty:
+        raise InputError(f"no runs in {outputs / 'runs'}; --outputs takes the folder that outputs= sets")
+    chosen = selected(runs, [condition(text) for text in conditions])["run_id"]
+    found = [spare(RunFolder(outputs / "runs" / run_id), keep, remove=yes) for run_id in chosen]
+    spared = [one for one in found if one.files]
+    names = Counter(
+        path.name if not path.name.startswith(".") else "half-written" for one in spared for path in one.files
+    )
+    files = ", ".join(f"{number} {name}" for name, number in sorted(names.items(), reverse=True)) or "nothing"
+    typer.echo(
+        f"{'freed' if yes else 'would free'} {sum(one.size for one in spared) / 1e6:.1f} MB: {files}, "
+        f"of {len(spared)} of {len(chosen)} runs"
+    )
+    for reason, number in Counter(one.left for one in found if one.left).items():
+        typer.echo(f"left alone: {number} {'run' if number == 1 else 'runs'} {reason}")
+    if spared and not yes:
+        typer.echo("--yes removes them")

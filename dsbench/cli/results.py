@@ -1,0 +1,155 @@
+"""`dsbench results`: what all runs, or those of one sweep, came to."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dsbench.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Outputs = Annotated[Path, typer.Option(metavar="DIR", help="Folder of results, as outputs= sets it.")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CONDITION", help="Only where this holds: model=dwsep,cnn width!=8 macs<=1e6 fine_width=null."
+    ),
+]
+OUTPUTS = Path("outputs")
+
+
+def results(
+    sweep: Annotated[str | None, typer.Argument(help="A sweep's name; without one, all runs ever made.")] = None,
+    outputs: Outputs = OUTPUTS,
+    where: Where = None,
+    sort: Annotated[str | None, typer.Option(metavar="COLUMN", help="In this order; -COLUMN: largest first.")] = None,
+    as_runs: Annotated[bool, typer.Option("--runs", help="A row a run, not a cell.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with every column.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON with every column: a list of objects.")] = False,
+    parquet: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every column into this file.")] = None,
+) -> None:
+    """Print results: a row a cell, that is all runs that differ only in their seed, or a row a run.
+
+    Everything is read from the runs' records. A sweep's runs.csv and cells.csv are made anew on the way. Test accuracy
+    is the mean over the runs that are done; those that collapsed, diverged or failed are counted beside it.
+    """
+    if as_csv + as_json + (parquet is not None) > 1:
+        raise InputError("--csv, --json and --parquet exclude each other; give one")
+    if parquet is not None:
+        _require_pyarrow()
+    from dsbench.sweep.collect import plain
+    from dsbench.sweep.where import arranged
+
+    runs, shown = _selected(_runs(outputs, sweep), where or [], as_runs)
+    shown = arranged(shown, _resolved(sort, shown) if sort else None)
+    if as_csv:
+        typer.echo(shown.to_csv(index=False, lineterminator="\n"), nl=False)
+    elif as_json:
+        typer.echo(json.dumps(plain(shown)))
+    elif parquet is not None:
+        _write_parquet(shown, parquet)
+    else:
+        _print(runs, shown, as_runs)
+        if sweep is not None and not as_runs:
+            _print_failures(runs, outputs)
+
+
+def _runs(outputs: Path, sweep: str | None) -> pd.DataFrame:
+    """The table of the sweep's runs, or of all."""
+    from dsbench.sweep.collect import records, runs_table
+    from dsbench.sweep.folder import SweepFolder, sweeps
+    from dsbench.sweep.where import known
+
+    if sweep is None:
+        found = records(outputs)
+        if not found:
+            raise InputError(f"no runs in {outputs / 'runs'}; --outputs takes the folder that outputs= sets")
+        return runs_table(found)
+    if "=" in sweep:
+        raise InputError(f"{sweep!r} is no sweep; a condition is written --where {sweep}, one --where each")
+    names = sweeps(outputs)
+    if not names:
+        raise InputError(f"no sweeps in {outputs / 'sweeps'}; --outputs takes the folder that outputs= sets")
+    folder = SweepFolder(outputs / "sweeps" / known(sweep, names, "sweep"))
+    return (folder.collect() if os.access(folder.path, os.W_OK) else folder.read())[0]
+
+
+def _selected(runs: pd.DataFrame, where: list[str], as_runs: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The runs that conditions leave, and these or their cells.
+
+    Cells are made of the runs that conditions on what was asked for leave; a condition on what came of them is one on
+    the cell's figures, since a mean over runs chosen by their result would be no mean.
+    """
+    from dsbench.sweep.cells import cells_table
+    from dsbench.sweep.collect import OUTCOMES, timings
+    from dsbench.sweep.where import condition, known, selected
+
+    conditions = [condition(text) for text in where]
+    if as_runs:
+        runs = selected(runs, conditions)
+        return runs, runs
+    asked = [name for name in runs.columns if name not in (*OUTCOMES, *timings(runs))]
+    before = [one for one in conditions if one.column in asked]
+    after = [one for one in conditions if one not in before]
+    names = cells_table(runs).columns
+    for one in after:
+        if one.column in runs.columns and _cell_column(one.column, names) not in names:
+            raise InputError(f"{one.column} is a run's, not a cell's; add --runs")
+        known(_cell_column(one.column, names), [*names, *asked])
+    runs = selected(runs, before)
+    cells = selected(cells_table(runs), [one.of(_cell_column(one.column, names)) for one in after])
+    return runs[runs["cell_id"].fillna(runs["run_id"]).isin(cells["cell_id"])], cells
+
+
+def _cell_column(name: str, names: Any) -> str:
+    """test_acc, of cells, is test_acc_mean."""
+    return f"{name}_mean" if name not in names and f"{name}_mean" in names else name
+
+
+def _resolved(sort: str, shown: pd.DataFrame) -> str:
+    sign, name = ("-", sort[1:]) if sort.startswith("-") else ("", sort)
+    return sign + _cell_column(name, shown.columns)
+
+
+def _print(runs: pd.DataFrame, shown: pd.DataFrame, as_runs: bool) -> None:
+    from dsbench.run.progress import terminal
+    from dsbench.sweep import tables
+
+    console = terminal()
+    if shown.empty:
+        console.print("no run meets these conditions")
+        return
+    console.print(tables.runs(shown) if as_runs else tables.cells(shown))
+    mixed = tables.versions(runs)
+    if mixed:
+        console.print(mixed, soft_wrap=True)
+
+
+def _print_failures(runs: pd.DataFrame, outputs: Path) -> None:
+    from dsbench.run.progress import terminal
+    from dsbench.sweep import tables
+
+    if (runs["status"] != "done").any():
+        terminal().print(tables.failures(runs, outputs))
+
+
+def _require_pyarrow() -> None:
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError:
+        raise InputError("--parquet needs pyarrow; pip install 'dsbench[parquet]'") from None
+
+
+def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    content = frame.to_parquet(engine="pyarrow", index=False)
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise InputError(f"--parquet {path}: {error.strerror}") from error
+    typer.echo(f"written: {path}", err=True)

@@ -1,0 +1,98 @@
+"""What a sweep's command line names: its axes, with Hydra's syntax and the two things that Hydra lacks."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from dsbench.config.sweep import combinations
+from dsbench.errors import InputError
+
+
+def jobs(arguments: Sequence[str], params: Sequence[str], loader: Any) -> list[list[str]]:
+    """The overrides of each run that `arguments`, on top of a named sweep's `params`, ask for, in order.
+
+    An axis of the arguments replaces that of the named sweep. `seeds=N` is short for `seed=range(0,N)`. `glob` sees the
+    options in subfolders of a group, as Hydra's does not; `loader` is Hydra's config loader, which knows them. Raises
+    InputError for an axis given twice and for axes that name no run.
+    """
+    _refuse_twice(arguments)
+    given = [*params, *arguments]
+    seeds = [one for one in given if key(one) in ("seed", "seeds")]
+    last = seeds[-1:] if seeds else []
+    given = [one for one in given if one not in seeds] + [_seeds(one) for one in last]
+    out = combinations([_globbed(one, loader) for one in given])
+    if not out:
+        raise InputError("these overrides name no run: a range or list in them is empty")
+    return out
+
+
+def key(override: str) -> str:
+    """The key that an override sets."""
+    return override.split("=")[0].lstrip("+~")
+
+
+def _refuse_twice(arguments: Sequence[str]) -> None:
+    for name, count in Counter(map(key, arguments)).items():
+        if count > 1:
+            raise InputError(f"{name} is given {count} times; list its values once, {name}=a,b")
+    if {"seed", "seeds"} <= set(map(key, arguments)):
+        raise InputError("seed and seeds are both given; seeds=8 is short for seed=range(0,8)")
+
+
+def _seeds(override: str) -> str:
+    if key(override) != "seeds":
+        return override
+    count = override.split("=", 1)[1]
+    if not re.fullmatch(r"[1-9][0-9]*", count):
+        raise InputError(f"{override} is not a positive number of seeds")
+    return f"seed=range(0,{count})"
+
+
+def _globbed(override: str, loader: Any) -> str:
+    """`group=glob(...)` as the list of options that it matches, those in subfolders included."""
+    match = re.fullmatch(r"([\w/@.]+)=glob\((.*)\)", override)
+    if not match:
+        return override
+    group = match[1]
+    include, exclude = _patterns(match[2])
+    known = _options(loader, group)
+    if not known:
+        raise InputError(f"{override}: {group} is no group of options; glob chooses among those")
+    chosen = [one for one in known if _matches(one, include) and not _matches(one, exclude)]
+    if not chosen:
+        raise InputError(f"{override} matches none of {', '.join(known)}")
+    return f"{group}={','.join(chosen)}"
+
+
+def _patterns(text: str) -> tuple[list[str], list[str]]:
+    """The patterns of `glob(a)`, `glob([a,b])` and `glob(a,exclude=[b])`."""
+    parts = text.split("exclude=")
+    lists = [re.findall(r"[^\s,\[\]'\"=]+", part.removeprefix("include=")) for part in parts]
+    return lists[0], lists[1] if len(lists) > 1 else []
+
+
+def _matches(option: str, patterns: Sequence[str]) -> bool:
+    """Whether a pattern with as many parts as `option`, or the pattern `*`, matches it part by part."""
+    return any(
+        pattern == "*"
+        or (
+            pattern.count("/") == option.count("/")
+            and all(fnmatchcase(*pair) for pair in zip(option.split("/"), pattern.split("/"), strict=True))
+        )
+        for pattern in patterns
+    )
+
+
+def _options(loader: Any, group: str, folder: str = "") -> list[str]:
+    """Every option of `group`, subfolders included, on all of Hydra's search path."""
+    from hydra.core.object_type import ObjectType
+
+    where = f"{group}/{folder}".rstrip("/")
+    out = [f"{folder}{name}" for name in loader.get_group_options(where, ObjectType.CONFIG)]
+    for name in loader.get_group_options(where, ObjectType.GROUP):
+        out += _options(loader, group, f"{folder}{name}/")
+    return sorted(out)

@@ -1,0 +1,94 @@
+"""How long a sweep will take: from the runs that it has done, and from a short probe of the networks of the others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from dsbench.data import sets
+from dsbench.run.plan import Plan
+from dsbench.sweep.plan import Job, SweepPlan
+from dsbench.training.stop import AfterSeconds, AfterSteps
+
+PROBES = 5  # networks at the most, spread over the sweep's range of MACs
+PROBE_SECONDS = 0.4
+RUN_SECONDS = 0.5  # of a run besides its steps
+_EVALUATION = 1 / 3  # of an image's training: its forward pass alone
+
+
+def seconds_left(plan: SweepPlan, slots: int) -> float:
+    """Seconds that the missing runs take in `slots` at once, at their greatest number of epochs.
+
+    A cell with a finished run takes as long as that took. Of the others some are timed, a few training steps each, and
+    the rest are interpolated: seconds an image in proportion to MACs and activations, fitted to those that were timed.
+    """
+    timed: dict[str, float] = {}
+    unknown: dict[str, Plan] = {}
+    for cell_id, jobs in plan.cells.items():
+        found = [seconds for job in jobs if (seconds := _recorded(job)) is not None]
+        if found:
+            timed[cell_id] = sum(found) / len(found)
+        elif not all(job.done for job in jobs):
+            assert jobs[0].plan is not None
+            unknown[cell_id] = jobs[0].plan
+    timed |= _probed(unknown)
+    total = sum(
+        (timed[cell_id] + RUN_SECONDS) * sum(not job.done for job in jobs)
+        for cell_id, jobs in plan.cells.items()
+        if cell_id in timed
+    )
+    return total / slots
+
+
+def _recorded(job: Job) -> float | None:
+    result = job.plan.folder.result() if job.plan and job.done else None
+    return result.get("train_seconds") if result else None
+
+
+def _probed(plans: dict[str, Plan]) -> dict[str, float]:
+    """Seconds of a whole run for each plan, by cell_id."""
+    if not plans:
+        return {}
+    import numpy as np
+    from scipy.optimize import nnls
+
+    ordered = sorted(plans.values(), key=lambda plan: plan.cost.macs)
+    chosen = [ordered[round(i)] for i in np.linspace(0, len(ordered) - 1, min(PROBES, len(ordered)))]
+    per_image = [_seconds_an_image(plan) for plan in chosen]
+    known = {plan.cell_id: seconds for plan, seconds in zip(chosen, per_image, strict=True)}
+    costs = np.array([_costs(plan) for plan in chosen], dtype=float)
+    scale = costs.max(axis=0)
+    weights, _ = nnls(costs / scale / np.array(per_image)[:, None], np.ones(len(chosen)))  # relative errors count
+    return {
+        cell_id: _run_seconds(plan, known.get(cell_id, float(np.dot(_costs(plan) / scale, weights))))
+        for cell_id, plan in plans.items()
+    }
+
+
+def _costs(plan: Plan) -> Sequence[int]:
+    return plan.cost.macs, plan.cost.acts
+
+
+def _seconds_an_image(plan: Plan) -> float:
+    """Of a training step, timed for a moment and kept (see dsbench.bench.store)."""
+    from dsbench.bench.latency import step_latency
+    from dsbench.bench.store import Store
+
+    config, batch = plan.config, plan.config.train.batch_size
+    store = Store(Path(config.outputs).absolute() / "latency")
+    timing = step_latency(plan.network, config.optimizer, plan.compute, batch, PROBE_SECONDS, store)
+    return timing.median_ms / 1000 / batch
+
+
+def _run_seconds(plan: Plan, per_image: float) -> float:
+    """Of one run, its evaluations included, whose images cost a share of what those that are trained on do."""
+    config, dataset = plan.config, sets.get(plan.config.data.name)
+    held_out, test = dataset.held_out(config.data.split), sum(dataset.test_counts)
+    epoch = (dataset.train_size - held_out) * per_image
+    if isinstance(plan.stop, AfterSteps):
+        train = plan.stop.steps / plan.stop.epoch_steps * epoch
+    else:
+        assert isinstance(plan.stop, AfterSeconds)
+        train = plan.stop.target
+    return train + _EVALUATION * per_image * (math.ceil(train / epoch) * (held_out or test) + test)

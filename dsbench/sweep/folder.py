@@ -1,0 +1,171 @@
+"""What a sweep leaves on disk: what was asked of it, and the tables that its runs' records give at any time."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dsbench.errors import InputError
+from dsbench.run import facts
+from dsbench.run.folder import write_atomically
+from dsbench.run.status import FINAL
+from dsbench.sweep.cells import cells_table
+from dsbench.sweep.collect import COLUMNS, MISSING, OUTCOMES, TEXT, record, runs_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_HEAD = "# A sweep as it was asked for. What came of it, runs.csv and cells.csv, is made anew from the runs' records.\n"
+_CALLED = ("cell_id", "model", "arch", "block", "study", "settings")  # what another sweep may call otherwise
+_WORDS = {"": None, "True": True, "False": False}
+_ENDED = (*FINAL, "failed")
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """The folder of one sweep, outputs/sweeps/<name>."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The sweep's name."""
+        return self.path.name
+
+    @property
+    def outputs(self) -> Path:
+        """The folder of results that the sweep and its runs lie in."""
+        return self.path.parent.parent
+
+    @property
+    def sweep_file(self) -> Path:
+        """The arguments, the runs in order, each cell's budget, versions, commit, start and finish."""
+        return self.path / "sweep.yaml"
+
+    @property
+    def plan_file(self) -> Path:
+        """A row a run, as planned: what it is and costs, without results."""
+        return self.path / "plan.csv"
+
+    @property
+    def runs_file(self) -> Path:
+        """A row a run (see dsbench.sweep.collect.runs_table)."""
+        return self.path / "runs.csv"
+
+    @property
+    def cells_file(self) -> Path:
+        """A row a cell (see dsbench.sweep.cells.cells_table)."""
+        return self.path / "cells.csv"
+
+    def write_plan(self, planned: Sequence[Mapping[str, Any]], arguments: Sequence[str]) -> None:
+        """Record what was asked: `planned` has Plan.facts() of each run, in order, `arguments` the command line.
+
+        Of runs with one run_id the first counts. A sweep that goes on, with the same arguments, keeps its start.
+        Raises InputError where the folder cannot be written to.
+        """
+        runs = {one["run_id"]: one for one in reversed(planned)}
+        runs = {one["run_id"]: runs[one["run_id"]] for one in planned}
+        earlier = self._read() if self.sweep_file.exists() else {}
+        goes_on = earlier.get("arguments") == list(arguments)
+        asked = {
+            "arguments": list(arguments),
+            "started": earlier["started"] if goes_on else facts.now(),
+            "finished": None,
+            "git_sha": facts.git_sha(),
+            "versions": facts.versions(),
+            "budgets": {one["cell_id"]: one["requested"] for one in reversed(runs.values()) if one.get("requested")},
+            "runs": list(runs),
+        }
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            _write_csv(self.plan_file, runs_table(runs.values()).drop(columns=[*OUTCOMES, "git_sha"]))
+            self._write(asked)
+        except OSError as error:
+            raise InputError(f"cannot write to {self.path}: {error.strerror}; set outputs= to another folder") from None
+
+    def run_ids(self) -> list[str]:
+        """The runs, in order. Raises InputError where there is no sweep."""
+        return [str(run_id) for run_id in self._read()["runs"]]
+
+    def read(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The tables of runs and of cells, from the runs' records as they are now.
+
+        A run without a record has the status `missing` and what is planned of it. Names and budgets are those of this
+        sweep, whatever the run was called when it was made.
+        """
+        return self._tables(self._read())
+
+    def collect(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """As read; writes runs.csv, cells.csv and, once every run has ended, when the last one did."""
+        asked = self._read()
+        runs, cells = self._tables(asked)
+        _write_csv(self.runs_file, runs)
+        _write_csv(self.cells_file, cells)
+        finished = max(runs["finished"].dropna(), default=None) if runs["status"].isin(_ENDED).all() else None
+        if asked["finished"] != finished:
+            self._write(asked | {"finished": finished})
+        return runs, cells
+
+    def _tables(self, asked: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        budgets, planned = asked["budgets"], self._planned()
+        found = []
+        for run_id in map(str, asked["runs"]):
+            one, plan = record(self.outputs, run_id), planned.get(run_id, {})
+            if one["status"] == MISSING:
+                one = plan | one
+            one |= {name: plan[name] for name in _CALLED if name in plan}
+            found.append(one | {"requested": budgets.get(one.get("cell_id"))})
+        runs = runs_table(found)
+        return runs, cells_table(runs)
+
+    def _planned(self) -> dict[str, dict[str, Any]]:
+        """The rows of plan.csv by run_id, as records hold them; none where the file is gone."""
+        if not self.plan_file.exists():
+            return {}
+        read = cache(_value)  # most values stand in many rows
+        out = {}
+        with self.plan_file.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                said = {name: (text or None) if COLUMNS.get(name) == TEXT else read(text) for name, text in row.items()}
+                settings = {name: said.pop(name) for name in row if name not in COLUMNS}
+                out[row["run_id"]] = {**said, "settings": settings}
+        return out
+
+    def _read(self) -> dict[str, Any]:
+        import yaml
+
+        try:
+            text = self.sweep_file.read_text(encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            raise InputError(f"no sweep in {self.path}: there is no {self.sweep_file.name}") from None
+        return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+    def _write(self, asked: dict[str, Any]) -> None:
+        import yaml
+
+        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+        write_atomically(self.sweep_file, _HEAD + yaml.dump(asked, Dumper=dumper, sort_keys=False, allow_unicode=True))
+
+
+def sweeps(outputs: Path) -> list[str]:
+    """The names of the sweeps under `outputs`, in order."""
+    return sorted(path.parent.name for path in (outputs / "sweeps").glob("*/sweep.yaml"))
+
+
+def _value(text: str) -> Any:
+    """What a cell of plan.csv says: nothing, a truth value, a number, a list or a text."""
+    if text in _WORDS:
+        return _WORDS[text]
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _write_csv(path: Path, frame: pd.DataFrame) -> None:
+    write_atomically(path, frame.to_csv(index=False, lineterminator="\n"))

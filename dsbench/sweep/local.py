@@ -1,0 +1,128 @@
+"""Hydra jobs in processes of this machine: as many at once as fit, each with threads and a GPU of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import cloudpickle
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from dsbench.process import wait_briefly
+from dsbench.sweep.composition import Composer
+from dsbench.sweep.pool import Ended, Pool, Task
+from dsbench.sweep.slots import slots
+from dsbench.sweep.view import View
+
+
+class ProcessDiedError(RuntimeError):
+    """A job's process ended without saying how the job did."""
+
+
+def launch(
+    hydra_context: HydraContext,
+    task_function: TaskFunction,
+    config: DictConfig,
+    job_overrides: Sequence[Sequence[str]],
+    initial_job_idx: int,
+) -> list[JobReturn]:
+    """Run the jobs, each through Hydra's run_job in a process of its own; returns how each ended, in order.
+
+    `n_jobs`, `threads`, `timeout` and `retries` are read from `config` where it has them.
+    """
+    setup_globals()
+    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+    wait_briefly()
+    places = slots(len(job_overrides), _given(config, "n_jobs"), _given(config, "threads"))
+    share_wandb_service(config)
+    loader = hydra_context.config_loader
+    compose = Composer(lambda overrides: loader.load_sweep_config(config, overrides), loader)
+    shared = cloudpickle.dumps((hydra_context, task_function, Singleton.get_state()))
+    configs: list[DictConfig] = []
+    for index, overrides in enumerate(job_overrides):
+        one = compose(overrides)
+        with open_dict(one):
+            one.hydra.job.id = one.hydra.job.num = initial_job_idx + index
+            if "threads" in one and one.threads is None:
+                one.threads = places.threads
+        configs.append(one)
+    view = View(configs, places)
+    tries = [1 + (_given(config, "retries") or 0)] * len(configs)
+    returned: list[JobReturn | None] = [None] * len(configs)
+
+    def task(index: int) -> Task:
+        function = cloudpickle.dumps(_Call(shared, configs[index]))
+        return Task(index, function, _given(configs[index], "timeout"))
+
+    def ended(one: Ended) -> Task | None:
+        tries[one.number] -= 1
+        job = one.result if one.returned else _died(one, configs[one.number])
+        killed = not one.returned and not one.timed_out
+        again = killed and tries[one.number] > 0
+        returned[one.number] = job
+        view.ended(one.number, job, again)
+        return task(one.number) if again else None
+
+    with view:
+        preload = ["dsbench.sweep.preload"] if task_function.__module__.startswith("dsbench.") else []
+        pool = Pool(places.environments, preload, view.started, view.told, ended, view.refresh)
+        pool.run([task(index) for index in range(len(configs))])
+    return [one for one in returned if one is not None]
+
+
+class _Call:
+    """One job, as it goes to its process."""
+
+    def __init__(self, shared: bytes, config: DictConfig) -> None:
+        self.shared, self.config = shared, config
+
+    def __call__(self) -> JobReturn:
+        hydra_context, task_function, state = cloudpickle.loads(self.shared)
+        Singleton.set_state(state)
+        setup_globals()
+        return run_job(
+            hydra_context=hydra_context,
+            task_function=task_function,
+            config=self.config,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+        )
+
+
+def _died(one: Ended, config: DictConfig) -> JobReturn:
+    """What is known of a job whose process died."""
+    overrides = OmegaConf.to_container(config.hydra.overrides.task)
+    job = JobReturn(overrides=overrides, cfg=config, status=JobStatus.FAILED)  # type: ignore[arg-type]
+    job.return_value = ProcessDiedError(_how(one))
+    return job
+
+
+def _how(one: Ended) -> str:
+    import signal
+
+    if one.timed_out:
+        return f"killed after its timeout of {one.seconds:.0f} s"
+    if one.exitcode < 0:
+        return f"killed by {signal.Signals(-one.exitcode).name}"
+    return f"its process ended with exit code {one.exitcode}"
+
+
+def share_wandb_service(config: DictConfig) -> None:
+    """Start W&B's service once, here, for the processes to use: they find it through the environment.
+
+    Each would start its own else, which takes half of what an offline run costs.
+    """
+    logger = config.get("logger")
+    if logger is not None and logger.get("name") == "wandb" and logger.get("mode") != "disabled":
+        import wandb
+
+        os.environ.setdefault("WANDB_SILENT", "true")
+        wandb.setup()
+
+
+def _given(config: DictConfig, key: str) -> Any:
+    return OmegaConf.select(config, key) if key in config else None

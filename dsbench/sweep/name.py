@@ -1,0 +1,29 @@
+"""What a sweep is called: the same sweep, asked for again or with more seeds, has the same name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+
+from dsbench.config.schema import Config, SweepConfig
+from dsbench.run.identity import OUTSIDE
+from dsbench.sweep.axes import key
+
+_SWEEPS_OWN = {f.name for f in fields(SweepConfig)} - {f.name for f in fields(Config)}
+
+
+def sweep_name(named: str | None, arguments: Sequence[str], cells: Iterable[str]) -> str:
+    """The name of a sweep: that of its file, a hash of its `cells` (cell_ids), or both.
+
+    `named` is the sweep's file, if it has one; the hash comes on top where the command line changes what it runs.
+    """
+    digest = hashlib.sha256(" ".join(sorted(cells)).encode()).hexdigest()[:8]
+    if named is None:
+        return digest
+    changed = [one for one in map(key, arguments) if one not in {"seed", "sweep", *_SWEEPS_OWN} and not _outside(one)]
+    return f"{named}-{digest}" if changed else named
+
+
+def _outside(name: str) -> bool:
+    return any(name == one or name.startswith(f"{one}.") for one in OUTSIDE)

@@ -1,0 +1,110 @@
+"""A sweep before it starts: its runs, what they cost, which are done, which are the same, and which cannot be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from dsbench.config.compose import Composed
+from dsbench.errors import InputError
+from dsbench.run.plan import Plan, plan, with_seed
+from dsbench.run.status import FINAL
+from dsbench.sweep.axes import key
+
+
+@dataclass(frozen=True)
+class Job:
+    """One combination of a sweep's axes: its overrides, and its plan or the reason why there is none."""
+
+    overrides: tuple[str, ...]
+    plan: Plan | None = None
+    problem: str | None = None
+
+    @cached_property
+    def status(self) -> str | None:
+        """What the run's record says, None where there is none."""
+        result = self.plan.folder.result() if self.plan else None
+        return result["status"] if result else None
+
+    @property
+    def done(self) -> bool:
+        """Whether its result is there and stays."""
+        return self.status in FINAL and self.plan is not None and not self.plan.config.force
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """All jobs of a sweep, in order."""
+
+    jobs: tuple[Job, ...]
+
+    @cached_property
+    def runs(self) -> dict[str, Job]:
+        """The runs by run_id; jobs that come to the same run are one."""
+        out: dict[str, Job] = {}
+        for job in self.jobs:
+            if job.plan is not None:
+                out.setdefault(job.plan.run_id, job)
+        return out
+
+    @cached_property
+    def cells(self) -> dict[str, list[Job]]:
+        """The runs by cell_id: those of one cell differ in their seed alone."""
+        out: dict[str, list[Job]] = {}
+        for job in self.runs.values():
+            assert job.plan is not None
+            out.setdefault(job.plan.cell_id, []).append(job)
+        return out
+
+    @property
+    def folded(self) -> int:
+        """Jobs that come to a run that another one has come to before."""
+        return sum(job.plan is not None for job in self.jobs) - len(self.runs)
+
+    @property
+    def missing(self) -> list[Job]:
+        """The runs that are still to be trained."""
+        return [job for job in self.runs.values() if not job.done]
+
+    @property
+    def problems(self) -> list[Job]:
+        """The jobs that cannot be."""
+        return [job for job in self.jobs if job.problem is not None]
+
+
+def plan_sweep(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], Composed]) -> SweepPlan:
+    """Plan every job; `compose` turns overrides into a configuration. What is wrong with a job stands in its problem.
+
+    Cells are planned once: their seeds share network, costs, budget and label.
+    """
+    cells: dict[tuple[str, ...], Plan | InputError] = {}
+
+    def cell(overrides: tuple[str, ...]) -> Plan | InputError:
+        if overrides not in cells:
+            try:
+                cells[overrides] = plan(compose(overrides))
+            except InputError as error:
+                cells[overrides] = error
+        return cells[overrides]
+
+    out = []
+    for overrides in map(tuple, jobs):
+        seeds = [one for one in overrides if re.fullmatch(r"seed=[0-9]+", one)]
+        planned = cell(tuple(one for one in overrides if one not in seeds))
+        if isinstance(planned, InputError):
+            out.append(Job(overrides, problem=str(planned)))
+            continue
+        planned = replace(planned, composed=replace(planned.composed, overrides=overrides))
+        out.append(Job(overrides, with_seed(planned, int(seeds[0].split("=")[1])) if seeds else planned))
+    return SweepPlan(tuple(out))
+
+
+def axes(jobs: Sequence[Job]) -> list[str]:
+    """The keys in whose values the overrides of `jobs` differ."""
+    values: dict[str, set[str]] = {}
+    for job in jobs:
+        for override in job.overrides:
+            values.setdefault(key(override), set()).add(override)
+    return [name for name, found in values.items() if len(found) > 1]

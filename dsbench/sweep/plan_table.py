@@ -1,0 +1,113 @@
+"""A sweep's plan as people and files see it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from dsbench.run.width import width
+from dsbench.sweep.axes import key
+from dsbench.sweep.plan import Job, SweepPlan, axes
+
+NAMES = ("model", "arch", "data", "kernel", "split", "precision")
+
+
+def rows(plan: SweepPlan) -> list[dict[str, Any]]:
+    """One row a cell: its overrides without the seed, what it is and costs, its budget, and how many runs are done."""
+    out = []
+    for cell_id, jobs in plan.cells.items():
+        first = jobs[0].plan
+        assert first is not None
+        facts = first.facts()
+        requested = facts["requested"] or {}
+        out.append(
+            {
+                "cell_id": cell_id,
+                "overrides": " ".join(one for one in jobs[0].overrides if key(one) != "seed"),
+                **{name: facts[name] for name in NAMES},
+                "width": facts["width"],
+                "fine_width": facts["fine_width"],
+                "params": facts["params"],
+                "macs": facts["macs"],
+                "acts": facts["acts"],
+                "budget": requested.get("kind"),
+                "target": requested.get("target"),
+                "residual": requested.get("residual"),
+                "seeds": " ".join(str(job.plan.config.seed) for job in jobs if job.plan),
+                "runs": len(jobs),
+                "done": sum(job.done for job in jobs),
+            }
+        )
+    return out
+
+
+def planned(plan: SweepPlan, seconds: float | None = None) -> Group:
+    """The plan for a terminal; `seconds` is the estimate of the time that it takes."""
+    cells = rows(plan)
+    names = [name for name in NAMES if len({str(cell[name]) for cell in cells}) > 1]
+    given = [name for name in axes(plan.jobs) if name not in {*NAMES, "seed", "width", "experiment"}]
+    given = [name for name in given if name not in ("model.pattern",) or "model" not in names]
+    shared = ", ".join(f"{name} {cells[0][name]}" for name in NAMES if name not in names) if cells else ""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in (*names, *given):
+        table.add_column(name)
+    for name in ("width", "params", "MACs", "activations"):
+        table.add_column(name, justify="right")
+    budget = any(cell["budget"] for cell in cells)
+    if budget:
+        table.add_column("off budget", justify="right")
+    table.add_column("done", justify="right")
+    for cell, jobs in zip(cells, plan.cells.values(), strict=True):
+        said = dict(one.split("=", 1) for one in jobs[0].overrides if "=" in one)
+        table.add_row(
+            *(str(cell[name]) for name in names),
+            *(said.get(name, "") for name in given),
+            width(cell),
+            *(f"{cell[name]:,}" for name in ("params", "macs", "acts")),
+            *(["" if cell["residual"] is None else f"{100 * cell['residual']:+.2f} %"] if budget else []),
+            f"{cell['done']}/{cell['runs']}",
+        )
+    parts: list[RenderableType] = [Text(shared), table] if cells else []
+    return Group(*parts, *map(Text, _problems(plan)), Text(_summary(plan, seconds)))
+
+
+def _summary(plan: SweepPlan, seconds: float | None) -> str:
+    runs, missing = len(plan.runs), len(plan.missing)
+    parts = [f"{_count(runs, 'run')} in {_count(len(plan.cells), 'cell')}", f"{runs - missing} done"]
+    if plan.folded:
+        parts.append(f"{plan.folded} folded into a run that another comes to")
+    if plan.problems:
+        parts.append(f"{len(plan.problems)} impossible")
+    parts.append(f"{missing} to train")
+    if seconds is not None and missing:
+        parts.append(f"about {duration(seconds)}")
+    return ", ".join(parts)
+
+
+def _problems(plan: SweepPlan) -> Iterator[str]:
+    """One line a reason, with the first job that has it and how many more do."""
+    reasons: dict[str, list[Job]] = {}
+    for job in plan.problems:
+        assert job.problem is not None
+        reasons.setdefault(job.problem, []).append(job)
+    for reason, jobs in reasons.items():
+        more = f" (and {len(jobs) - 1} more)" if len(jobs) > 1 else ""
+        yield f"impossible: {' '.join(jobs[0].overrides)}{more}: {reason}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time to two units: 50 s, 3 min 05 s, 2 h 10 min."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"

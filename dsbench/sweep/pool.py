@@ -1,0 +1,168 @@
+"""A fixed number of slots, a process a task, forked from a warm server: one task's end never touches another's.
+
+Nothing here knows what a task does.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import cloudpickle
+
+from dsbench.sweep.worker import GRACE_SECONDS, work
+
+
+@dataclass(frozen=True)
+class Task:
+    """A function of no arguments, pickled, and the seconds after which its process is killed (None: never)."""
+
+    number: int
+    function: bytes
+    timeout_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a task's process ended: with a `result` of its function, or without one.
+
+    `exitcode` is negative for the number of a signal. `timed_out`: it was killed for its time.
+    """
+
+    number: int
+    exitcode: int
+    seconds: float
+    result: Any = None
+    returned: bool = False
+    timed_out: bool = False
+
+
+@dataclass
+class _Running:
+    task: Task
+    process: Any
+    channel: Connection
+    slot: int
+    started: float
+    result: Any = None
+    returned: bool = False
+    timed_out: bool = False
+
+
+class Pool:
+    """Runs tasks, one in each of `slots` at a time; a slot is the environment variables of its processes.
+
+    The server that they are forked from imports the modules `preload`.
+
+    `on_event(number, event)` is given what tasks tell (see dsbench.sweep.worker.tell), `on_start(number)` and
+    `on_end(ended)` what their names say; `on_wait()` is called several times a second.
+    """
+
+    def __init__(
+        self,
+        slots: Sequence[Mapping[str, str]],
+        preload: Sequence[str],
+        on_start: Callable[[int], None],
+        on_event: Callable[[int, dict[str, Any]], None],
+        on_end: Callable[[Ended], Task | None],
+        on_wait: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.slots = slots
+        self.on_start, self.on_event, self.on_end, self.on_wait = on_start, on_event, on_end, on_wait
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(list(preload))
+
+    def run(self, tasks: Sequence[Task]) -> None:
+        """Run all of them, in order. A task that `on_end` returns is run again.
+
+        When an exception ends this (Ctrl-C), the processes are asked to stop, and killed after a few seconds.
+        """
+        queue, free, running = deque(tasks), list(range(len(self.slots))), dict[int, _Running]()
+        lifeline, self._lifeline = self._context.Pipe(duplex=False)
+        try:
+            while queue or running:
+                while queue and free:
+                    one = self._start(queue.popleft(), free.pop(0), lifeline)
+                    running[one.task.number] = one
+                for one in self._ended(running):
+                    del running[one.task.number]
+                    free.append(one.slot)
+                    again = self.on_end(_verdict(one))
+                    if again is not None:
+                        queue.append(again)
+                self.on_wait()
+        finally:
+            self._stop(list(running.values()))
+            self._lifeline.close()
+            lifeline.close()
+
+    def _start(self, task: Task, slot: int, lifeline: Connection) -> _Running:
+        receiver, sender = self._context.Pipe(duplex=False)
+        arguments = (sender, lifeline, task.function, dict(self.slots[slot]))
+        process = self._context.Process(target=work, args=arguments, name=f"dsbench-{task.number}")
+        process.start()
+        sender.close()
+        self.on_start(task.number)
+        return _Running(task, process, receiver, slot, time.monotonic())
+
+    def _ended(self, running: Mapping[int, _Running]) -> list[_Running]:
+        """Wait a moment for news; returns the tasks whose processes are gone."""
+        channels = {one.channel: one for one in running.values()}
+        sentinels = {one.process.sentinel: one for one in running.values()}
+        ready = wait([*channels, *sentinels], timeout=0.2)
+        for connection in ready:
+            if connection in channels:
+                self._receive(channels[connection])
+        now = time.monotonic()
+        for one in running.values():
+            limit = one.task.timeout_seconds
+            if limit is not None and now - one.started > limit and not one.timed_out:
+                one.timed_out = True
+                _kill(one, signal.SIGKILL)
+        out = [one for one in running.values() if not one.process.is_alive()]
+        for one in out:
+            self._receive(one)
+            one.channel.close()
+        return out
+
+    def _receive(self, one: _Running) -> None:
+        with suppress(EOFError, OSError):
+            while one.channel.poll():
+                kind, content = one.channel.recv()
+                if kind == "result":
+                    one.result, one.returned = cloudpickle.loads(content), True
+                else:
+                    self.on_event(one.task.number, content)
+
+    def _stop(self, running: Sequence[_Running]) -> None:
+        for one in running:
+            _kill(one, signal.SIGTERM)
+        deadline = time.monotonic() + GRACE_SECONDS
+        for one in running:
+            one.process.join(max(0.0, deadline - time.monotonic()))
+            if one.process.is_alive():
+                _kill(one, signal.SIGKILL)
+                one.process.join()
+            one.channel.close()
+
+
+def _verdict(one: _Running) -> Ended:
+    seconds = time.monotonic() - one.started
+    return Ended(one.task.number, one.process.exitcode, seconds, one.result, one.returned, one.timed_out)
+
+
+def _kill(one: _Running, number: signal.Signals) -> None:
+    """Signal the process; a kill goes to all that it has started as well."""
+    with suppress(ProcessLookupError, PermissionError):
+        if number == signal.SIGKILL:
+            with suppress(ProcessLookupError):
+                os.killpg(one.process.pid, number)
+        os.kill(one.process.pid, number)

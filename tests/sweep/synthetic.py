@@ -1,0 +1,54 @@
+"""Records of runs that were never trained, with everything that tables read."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from dsbench.network.cost import TOTALS
+
+SETTINGS = {"arch.init": "pytorch", "optimizer.name": "sgd", "optimizer.lr": 0.1, "optimizer.nesterov": True}
+MEASURED = {
+    "best_val_acc": 0.8,
+    "test_acc": 0.75,
+    "test_loss": 0.5,
+    "train_acc": 0.9,
+    "epochs": 3,
+    "train_seconds": 9.0,
+}
+
+
+def hexadecimal(*parts: object) -> str:
+    """An id such as runs and cells have."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+
+
+def run(status: str = "done", settings: dict[str, Any] | None = None, **facts: Any) -> dict[str, Any]:
+    """The record of a run of `status`; its cell is what `facts` and `settings` say, the seed aside."""
+    known = {
+        "model": "cnn",
+        "arch": "plain",
+        "block": None,
+        "data": "mnist",
+        "study": None,
+        "width": 8,
+        "fine_width": None,
+        "kernel": 3,
+        "seed": 0,
+        **dict.fromkeys(TOTALS, 1000),
+        "split": "standard",
+        "test_weights": "best",
+        "precision": "32",
+        "device": "a CPU",
+        "threads": 1,
+        "requested": None,
+    }
+    of_the_run = {"seed", "status", "error", "git_sha", "device", "threads", "started", *MEASURED, "latency_ms"}
+    cell = {key: value for key, value in facts.items() if key not in of_the_run}
+    settings = SETTINGS | (settings or {})
+    ids = {"cell_id": hexadecimal(cell, settings), "run_id": hexadecimal(cell, settings, facts.get("seed", 0))}
+    measured = MEASURED if status in ("done", "collapsed", "diverged") else {}
+    if status == "diverged":
+        measured = measured | {"best_val_acc": None, "test_acc": None, "test_loss": None}
+    course = {"git_sha": "a" * 40, "started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:01:00+00:00"}
+    return {**ids, **known, "settings": settings, "status": status, "attempts": 1, **course, **measured, **facts}

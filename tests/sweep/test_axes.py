@@ -1,0 +1,76 @@
+"""A sweep's command line: Hydra's syntax, named sweeps, seeds, and globs over subfolders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+from dsbench.config import schema
+from dsbench.config.files import conf_dir, options
+from dsbench.errors import InputError
+from dsbench.sweep.axes import jobs
+
+EXPERIMENTS = options("experiment")
+
+
+@pytest.fixture(scope="module")
+def loader() -> Iterator[Any]:
+    schema.register()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        yield GlobalHydra.instance().config_loader()
+
+
+def values(line: str, loader: Any, key: str, params: str = "") -> list[str]:
+    """The values of `key` over the jobs of a command line."""
+    found = jobs(line.split(), params.split(), loader)
+    return [one.split("=")[1] for job in found for one in job if one.startswith(f"{key}=")]
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "expected"),
+    [
+        ("width=8,16", "width", ["8", "16"]),
+        ("width=range(8,12)", "width", ["8", "9", "10", "11"]),
+        ("width=choice(8,16)", "width", ["8", "16"]),
+        ("width=8,16 seed=0,1", "seed", ["0", "1", "0", "1"]),
+        ("seeds=3", "seed", ["0", "1", "2"]),
+        ("experiment=glob(mnist_7800/*)", "experiment", [one for one in EXPERIMENTS if one.startswith("mnist_7800/")]),
+        ("experiment=glob(*)", "experiment", EXPERIMENTS),
+        ("experiment=glob(*/cnn)", "experiment", [one for one in EXPERIMENTS if one.endswith("/cnn")]),
+        ("experiment=glob(cifar10_vgg/*,exclude=*/cnn)", "experiment", ["cifar10_vgg/dwsep"]),
+        ("model=glob(*)", "model", ["cnn", "dwsep", "hybrid"]),
+        ("model=glob([c*,d*])", "model", ["cnn", "dwsep"]),
+    ],
+)
+def test_an_axis_has_the_values_it_names(line: str, key: str, expected: list[str], loader: Any) -> None:
+    assert values(line, loader, key) == expected
+
+
+def test_an_axis_typed_replaces_that_of_the_named_sweep(loader: Any) -> None:
+    params = "width=8,16 seed=range(0,8)"
+    assert values("width=4", loader, "width", params) == ["4"] * 8
+    assert values("seeds=2", loader, "seed", params) == ["0", "1", "0", "1"]
+    assert values("seed=5", loader, "seed", params) == ["5", "5"]
+    assert sorted(values("model=cnn,dwsep", loader, "model", params)) == ["cnn"] * 16 + ["dwsep"] * 16
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("width=8 width=16", "width is given 2 times; list its values once, width=a,b"),
+        ("seed=1 seeds=2", "seed and seeds are both given"),
+        ("seeds=0", "seeds=0 is not a positive number of seeds"),
+        ("seeds=1,2", "seeds=1,2 is not a positive number of seeds"),
+        ("seed=range(0,0)", "these overrides name no run"),
+        ("experiment=glob(nothing/*)", "experiment=glob(nothing/*) matches none of cifar100_series/cnn"),
+        ("width=glob(*)", "width is no group of options"),
+    ],
+)
+def test_axes_that_make_no_sense_are_one_line(line: str, says: str, loader: Any) -> None:
+    with pytest.raises(InputError) as error:
+        jobs(line.split(), [], loader)
+    assert says in str(error.value)

@@ -1,0 +1,67 @@
+"""One composition and its copies, against Hydra's own composition of every job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+
+from dsbench.config import schema
+from dsbench.config.files import conf_dir, options
+from dsbench.sweep.axes import jobs
+from dsbench.sweep.composition import Composer
+
+
+@pytest.fixture(scope="module")
+def loader() -> Iterator[Any]:
+    schema.register()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        yield GlobalHydra.instance().config_loader()
+
+
+def composed(overrides: list[str]) -> DictConfig:
+    return compose("train", overrides, return_hydra_config=True)
+
+
+def params(sweep: str) -> list[str]:
+    """The axes of a named sweep, as its file lists them."""
+    config = OmegaConf.load(conf_dir() / "sweep" / f"{sweep}.yaml")
+    return [f"{key}={value}" for key, value in config.params.items()]
+
+
+@pytest.mark.parametrize("sweep", options("sweep"))
+def test_every_named_sweep_is_composed_as_hydra_does(sweep: str, loader: Any) -> None:
+    composer = Composer(composed, loader)
+    for job in jobs(["seeds=1", "train.max_epochs=2"], params(sweep), loader):
+        assert OmegaConf.to_yaml(composer(job), sort_keys=True) == OmegaConf.to_yaml(composed(job), sort_keys=True)
+
+
+def test_additions_deletions_and_hydra_s_own_are_left_to_hydra(loader: Any) -> None:
+    composer = Composer(composed, loader)
+    for line in ("+arch.extra=1 width=4", "~experiment seed=3", "hydra.verbose=true width=9", "optimizer=adam seed=2"):
+        job = line.split()
+        assert OmegaConf.to_yaml(composer(job), sort_keys=True) == OmegaConf.to_yaml(composed(job), sort_keys=True)
+
+
+def test_copies_share_nothing(loader: Any) -> None:
+    composer = Composer(composed, loader)
+    first = composer(["width=4"])
+    first.budget.params = 5.0
+    assert composer(["width=6"]).budget.params is None
+
+
+def test_seeds_and_values_cost_no_composition_of_their_own(loader: Any) -> None:
+    calls = []
+
+    def counted(overrides: list[str]) -> DictConfig:
+        calls.append(overrides)
+        return composed(overrides)
+
+    composer = Composer(counted, loader)
+    for job in jobs(["model=cnn,dwsep", "width=range(1,9)", "seeds=4", "optimizer.lr=0.1,0.2"], [], loader):
+        composer(job)
+    assert sorted(calls) == [["model=cnn"], ["model=dwsep"]]

@@ -1,0 +1,197 @@
+"""Slots and processes: whatever becomes of one task, the others are not touched, and none outlives the sweep."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import psutil
+import pytest
+
+from dsbench.sweep.pool import Ended, Pool, Task
+
+
+def run(
+    functions: Sequence[Callable[[], Any]],
+    slots: Sequence[dict[str, str]] = ({}, {}),
+    timeout_seconds: float | None = None,
+    on_end: Callable[[Ended], Task | None] | None = None,
+    on_event: Callable[[int, dict[str, Any]], None] = lambda number, event: None,
+    on_wait: Callable[[], None] = lambda: None,
+) -> dict[int, Ended]:
+    """How each function's process ended."""
+    out: dict[int, Ended] = {}
+
+    def ended(one: Ended) -> Task | None:
+        out[one.number] = one
+        return on_end(one) if on_end else None
+
+    tasks = [Task(i, cloudpickle.dumps(function), timeout_seconds) for i, function in enumerate(functions)]
+    Pool(slots, [], lambda number: None, on_event, ended, on_wait).run(tasks)
+    return out
+
+
+def square(number: int) -> Callable[[], int]:
+    return lambda: number * number
+
+
+def test_every_task_returns_its_result() -> None:
+    ended = run([square(i) for i in range(7)])
+    assert {number: one.result for number, one in ended.items()} == {i: i * i for i in range(7)}
+    assert all(one.returned and one.exitcode == 0 for one in ended.values())
+
+
+def test_a_task_that_dies_takes_no_other_with_it() -> None:
+    def segfault() -> None:
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    def leave() -> None:
+        os._exit(7)
+
+    def fail() -> None:
+        raise ValueError("no")
+
+    ended = run([square(1), segfault, square(2), leave, fail, square(3)])
+    assert [ended[i].result for i in (0, 2, 5)] == [1, 4, 9]
+    assert (ended[1].exitcode, ended[1].returned) == (-signal.SIGSEGV, False)
+    assert (ended[3].exitcode, ended[3].returned) == (7, False)
+    assert (ended[4].exitcode, ended[4].returned) == (1, False)
+
+
+def test_a_task_that_hangs_is_killed_after_its_time() -> None:
+    def hang() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        while True:
+            time.sleep(1)
+
+    ended = run([hang, square(2)], timeout_seconds=2.0)
+    assert ended[0].timed_out
+    assert ended[0].exitcode == -signal.SIGKILL
+    assert ended[1].result == 4
+
+
+def test_a_task_that_takes_all_memory_is_killed_alone() -> None:
+    """This test is the kernel's out-of-memory killer."""
+
+    def grow() -> None:
+        hoard = []
+        while True:
+            hoard.append(bytearray(os.urandom(1 << 20) * 16))
+            time.sleep(0.01)
+
+    def kill_the_large() -> None:
+        for process in psutil.Process().children(recursive=True):
+            try:
+                if process.memory_info().rss > 300 << 20 and process.pid != os.getpid():
+                    process.kill()
+            except psutil.NoSuchProcess:
+                pass
+
+    ended = run([grow, square(3), square(4)], on_wait=kill_the_large)
+    assert ended[0].exitcode == -signal.SIGKILL
+    assert [ended[1].result, ended[2].result] == [9, 16]
+
+
+def test_a_task_handed_back_is_run_again(tmp_path: Path) -> None:
+    def dies_at_first(mark: Path = tmp_path / "mark") -> str:
+        if not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return "survived"
+
+    again = Task(0, cloudpickle.dumps(dies_at_first))
+    ended = run([dies_at_first], on_end=lambda one: None if one.returned else again)
+    assert ended[0].result == "survived"
+
+
+def test_a_slot_is_the_environment_of_its_tasks() -> None:
+    slots = [{"DSBENCH_SLOT": "a"}, {"DSBENCH_SLOT": "b"}]
+
+    def where() -> str:
+        time.sleep(0.2)
+        return os.environ["DSBENCH_SLOT"]
+
+    ended = run([where] * 6, slots=slots)
+    assert {one.result for one in ended.values()} == {"a", "b"}
+    assert "DSBENCH_SLOT" not in os.environ
+
+
+def test_tasks_tell_what_they_do() -> None:
+    heard: list[tuple[int, dict[str, Any]]] = []
+
+    def talk() -> None:
+        from dsbench.sweep.worker import inside, tell
+
+        assert inside()
+        for epoch in range(3):
+            tell({"epoch": epoch})
+
+    run([talk], on_event=lambda number, event: heard.append((number, event)))
+    assert heard == [(0, {"epoch": 0}), (0, {"epoch": 1}), (0, {"epoch": 2})]
+
+
+def test_an_exception_stops_the_tasks_that_run(tmp_path: Path) -> None:
+    def wait(mark: Path = tmp_path / "pid") -> None:
+        mark.write_text(str(os.getpid()))
+        time.sleep(600)
+
+    def interrupt() -> None:
+        if (tmp_path / "pid").exists() and (tmp_path / "pid").read_text():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run([wait, square(1)], on_wait=interrupt)
+    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
+
+
+SCRIPT = """
+import os, sys, time
+import cloudpickle
+from dsbench.sweep.pool import Pool, Task
+
+def outlive(folder=sys.argv[1]):
+    import subprocess
+    child = subprocess.Popen(["sleep", "600"])
+    with open(f"{folder}/{os.getpid()}", "w") as file:
+        file.write(str(child.pid))
+    while True:
+        time.sleep(1)
+
+if __name__ == "__main__":
+    ignore = lambda *_: None
+    Pool([{}, {}], [], ignore, ignore, ignore).run([Task(i, cloudpickle.dumps(outlive)) for i in range(2)])
+"""
+
+
+def test_nothing_outlives_a_pool_that_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "pids").mkdir()
+    pool = subprocess.Popen([sys.executable, tmp_path / "script.py", tmp_path / "pids"])
+    pids: list[int] = []
+    deadline = time.monotonic() + 120
+    while len(pids) < 4 and time.monotonic() < deadline:
+        found = [path for path in (tmp_path / "pids").iterdir() if path.read_text()]
+        pids = [pid for path in found for pid in (int(path.name), int(path.read_text()))]
+        time.sleep(0.1)
+    assert len(pids) == 4
+    pool.kill()
+    pool.wait()
+    psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=60)
+    assert [pid for pid in pids if psutil.pid_exists(pid)] == []
+
+
+def test_memory_does_not_grow_with_the_number_of_tasks() -> None:
+    sizes: list[int] = []
+
+    def weigh(one: Ended) -> None:
+        sizes.append(psutil.Process().memory_info().rss)
+
+    run([square(i) for i in range(500)], on_end=weigh)
+    assert max(sizes[-50:]) - max(sizes[100:150]) < 4 << 20

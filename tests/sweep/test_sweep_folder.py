@@ -1,0 +1,214 @@
+"""What a sweep leaves on disk, and how its tables follow from the records of its runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from synthetic import hexadecimal, run
+
+from dsbench.errors import InputError
+from dsbench.run import facts
+from dsbench.sweep.collect import OUTCOMES, plain
+from dsbench.sweep.folder import SweepFolder, sweeps
+
+Record = Callable[..., None]
+Planned = Callable[[str], Any]
+Train = Callable[..., dict[str, Any]]
+
+
+def planned_facts(record: dict[str, Any]) -> dict[str, Any]:
+    """What was known of a run before it began."""
+    return {key: value for key, value in record.items() if key not in (*OUTCOMES, "git_sha")}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> SweepFolder:
+    return SweepFolder(tmp_path / "sweeps" / "first")
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Record:
+    def write(*results: dict[str, Any]) -> None:
+        for result in results:
+            file = tmp_path / "runs" / result["run_id"] / "result.json"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(result))
+
+    return write
+
+
+def test_a_plan_says_what_was_asked(folder: SweepFolder) -> None:
+    budget = {"kind": "params", "scope": "total", "match": "cnn", "target": 100.0, "actual": 99.0, "residual": -0.01}
+    runs = [
+        run(width=width, seed=seed, requested=budget if width == 2 else None) for width in (2, 1) for seed in (0, 1)
+    ]
+    folder.write_plan([planned_facts(one) for one in runs], ["-m", "width=2,1"])
+    assert folder.run_ids() == [one["run_id"] for one in runs]
+    asked = yaml.safe_load(folder.sweep_file.read_text())
+    assert asked["arguments"] == ["-m", "width=2,1"]
+    assert asked["budgets"] == {runs[0]["cell_id"]: budget}
+    assert (asked["versions"], asked["git_sha"], asked["finished"]) == (facts.versions(), facts.git_sha(), None)
+    table = pd.read_csv(folder.plan_file, dtype={"run_id": str})
+    assert table["run_id"].tolist() == folder.run_ids()
+    assert table["width"].tolist() == [2, 2, 1, 1]
+    assert table["requested_target"].tolist()[:2] == [100, 100]
+    assert not set(OUTCOMES) & set(table.columns)
+
+
+def test_ids_that_look_like_numbers_stay_as_they_are(folder: SweepFolder, record: Record) -> None:
+    ids = ["012345678901", "12e456789012", "0" * 12, "123456789012"]
+    runs = [run(seed=seed) | {"run_id": run_id, "cell_id": run_id} for seed, run_id in enumerate(ids)]
+    record(runs[0])
+    folder.write_plan([planned_facts(one) for one in runs], [])
+    assert folder.run_ids() == ids
+    table, cells = folder.collect()
+    assert table["run_id"].tolist() == cells["cell_id"].tolist() == ids
+    assert table["status"].tolist() == ["done", "missing", "missing", "missing"]
+
+
+def test_of_two_requests_for_one_run_the_first_counts(folder: SweepFolder, record: Record) -> None:
+    one, other = run(seed=0), run(seed=1)
+    targets = [{"kind": "params", "target": float(target)} for target in (1, 2)]
+    folder.write_plan([one | {"requested": targets[0]}, other, one | {"requested": targets[1]}], [])
+    record(one, other)
+    assert folder.run_ids() == [one["run_id"], other["run_id"]]
+    runs, cells = folder.collect()
+    assert (len(runs), cells["n_done"].tolist()) == (2, [2])
+    assert runs["requested_target"].tolist() == [1, 1]
+
+
+def test_a_run_without_a_record_is_missing_and_says_what_was_planned(folder: SweepFolder, record: Record) -> None:
+    settings = {"optimizer.lr": 0.1 + 0.2, "optimizer.betas": [0.9, 0.999], "arch.init": "0123"}
+    runs = [run(seed=seed, params=77, intensity=1 / 3, kernel=[3, 5], settings=settings) for seed in range(3)]
+    folder.write_plan([planned_facts(one) for one in runs], [])
+    record(runs[1])
+    table, cells = folder.collect()
+    assert table["status"].tolist() == ["missing", "done", "missing"]
+    missing, done, _ = plain(table)
+    same = [name for name in table.columns if name not in (*OUTCOMES, "git_sha", "run_id", "seed")]
+    assert {name: missing[name] for name in same} == {name: done[name] for name in same}
+    assert (missing["seed"], missing["test_acc"]) == (0, None)
+    (cell,) = plain(cells)
+    assert [cell[f"n_{name}"] for name in ("runs", "done", "other")] == [3, 1, 2]
+
+
+def test_names_and_budget_are_those_of_the_sweep(folder: SweepFolder, record: Record) -> None:
+    """One run may be made under one name, for one budget, and be asked for again under another."""
+    made = run(arch="mine", study=None, requested={"kind": "macs", "target": 5.0})
+    budget = {"kind": "params", "scope": "total", "match": None, "target": 10.0, "actual": 11.0, "residual": 0.1}
+    folder.write_plan([planned_facts(made) | {"arch": "plain", "study": "a/b", "requested": budget}], [])
+    record(made)
+    (row,) = plain(folder.collect()[0])
+    assert (row["arch"], row["study"], row["test_acc"]) == ("plain", "a/b", made["test_acc"])
+    assert (row["requested_kind"], row["requested_target"], row["requested_residual"]) == ("params", 10, 0.1)
+    folder.write_plan([planned_facts(made) | {"requested": None}], [])
+    assert plain(folder.collect()[0])[0]["requested_kind"] is None
+
+
+def test_the_files_hold_the_tables(folder: SweepFolder, record: Record) -> None:
+    runs = [run(width=width, seed=seed, test_acc=0.1 * width + seed / 30) for width in (1, 2) for seed in range(3)]
+    folder.write_plan([planned_facts(one) for one in runs], [])
+    record(*runs[:5])
+    for table, file in zip(folder.collect(), (folder.runs_file, folder.cells_file), strict=True):
+        ids = dict.fromkeys(("run_id", "cell_id"), str)
+        read = pd.read_csv(file, dtype=ids)
+        assert list(read.columns) == list(table.columns)
+        for name in ("width", "cell_id", *(name for name in table.columns if name.startswith("test_acc"))):
+            assert read[name].dropna().tolist() == table[name].dropna().tolist(), name
+    assert {path.name for path in folder.path.iterdir()} == {"sweep.yaml", "plan.csv", "runs.csv", "cells.csv"}
+
+
+def test_reading_writes_nothing_and_collecting_follows_the_records(folder: SweepFolder, record: Record) -> None:
+    one = run(test_acc=0.1)
+    folder.write_plan([planned_facts(one)], [])
+    assert folder.read()[0]["status"].tolist() == ["missing"]
+    assert not folder.runs_file.exists()
+    for accuracy in (0.1, 0.2):
+        record(one | {"test_acc": accuracy})
+        folder.collect()
+        assert pd.read_csv(folder.runs_file)["test_acc"].tolist() == [accuracy]
+
+
+def test_tables_are_made_without_the_plan_too(folder: SweepFolder, record: Record) -> None:
+    runs = [run(seed=0), run(seed=1)]
+    folder.write_plan([planned_facts(one) for one in runs], [])
+    record(runs[0])
+    folder.plan_file.unlink()
+    table, cells = folder.collect()
+    assert table["status"].tolist() == ["done", "missing"]
+    assert cells["n_runs"].tolist() == [1, 1]
+
+
+def test_a_sweep_has_finished_when_its_last_run_has_ended(folder: SweepFolder, record: Record) -> None:
+    runs = [run(seed=seed, finished=f"2026-01-0{seed + 1}T00:00:00+00:00") for seed in range(3)]
+    folder.write_plan([planned_facts(one) for one in runs], [])
+    course = []
+    for last in (None, runs[2] | {"status": "running", "finished": None}, runs[2] | {"status": "failed"}, runs[2]):
+        record(runs[0], runs[1], *([last] if last else []))
+        folder.collect()
+        course.append(yaml.safe_load(folder.sweep_file.read_text())["finished"])
+    assert course == [None, None, runs[2]["finished"], runs[2]["finished"]]
+
+
+def test_a_sweep_that_goes_on_keeps_its_start(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    starts = []
+    for moment, arguments in ((1, ["a"]), (2, ["a"]), (3, ["b"])):
+        monkeypatch.setattr(facts, "now", lambda moment=moment: f"moment {moment}")
+        folder.write_plan([planned_facts(run())], arguments)
+        starts.append(yaml.safe_load(folder.sweep_file.read_text())["started"])
+    assert starts == ["moment 1", "moment 1", "moment 3"]
+
+
+def test_a_failed_write_leaves_the_old_files(
+    folder: SweepFolder, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.write_plan([planned_facts(run())], [])
+    record(run())
+    folder.collect()
+    before = {path: path.read_bytes() for path in folder.path.iterdir()}
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    record(run(test_acc=0.2))
+    with pytest.raises(OSError, match="No space left"):
+        folder.collect()
+    assert {path: path.read_bytes() for path in folder.path.iterdir()} == before
+
+
+def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "sweeps").touch()
+    with pytest.raises(InputError, match=r"cannot write to .*first: Not a directory; set outputs="):
+        SweepFolder(tmp_path / "sweeps" / "first").write_plan([run()], [])
+    for ask in (SweepFolder.run_ids, SweepFolder.read, SweepFolder.collect):
+        with pytest.raises(InputError, match="no sweep in "):
+            ask(SweepFolder(tmp_path / "sweeps" / "second"))
+
+
+def test_sweeps_are_the_folders_with_a_sweep_in_them(tmp_path: Path) -> None:
+    assert sweeps(tmp_path) == []
+    for name in ("b", "a"):
+        SweepFolder(tmp_path / "sweeps" / name).write_plan([planned_facts(run())], [])
+    (tmp_path / "sweeps" / "c").mkdir()
+    assert sweeps(tmp_path) == ["a", "b"]
+
+
+def test_a_real_sweep_is_collected(planned: Planned, trained: Train, outputs: Path) -> None:
+    lines = [f"arch=mnist_7800_shallow train.max_epochs=1 width=8 seed={seed}" for seed in (0, 1, 2)]
+    folder = SweepFolder(outputs / "sweeps" / "seeds")
+    folder.write_plan([planned(line).facts() for line in lines], lines)
+    results = [trained(line) for line in lines[:2]]
+    runs, cells = folder.collect()
+    assert runs["run_id"].tolist() == [planned(line).run_id for line in lines]
+    assert runs["test_acc"].tolist()[:2] == [result["test_acc"] for result in results]
+    (cell,) = plain(cells)
+    assert (cell["cell_id"], cell["n_done"], cell["n_other"]) == (planned(lines[0]).cell_id, 2, 1)
+    assert hexadecimal("not asked for") not in folder.run_ids()
