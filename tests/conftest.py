@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from dsbench import torchvision_ops
 
 torchvision_ops.ensure()  # as the command line does, before Lightning imports torchvision
+
+# Properties are tried on the same few examples each time; on many new ones with pytest --hypothesis-profile=thorough.
+settings.register_profile("quick", max_examples=40, derandomize=True, deadline=None)
+settings.register_profile("thorough", max_examples=2000, print_blob=True, deadline=None)
+settings.load_profile("quick")
 
 QUICK = ("data=mnist5k", "logger=csv", "precision=32", "threads=1", "progress=none")
 
@@ -45,6 +53,41 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data")
     prepared.prepare("mnist5k", root)
     return root
+
+
+@pytest.fixture(scope="session")
+def named() -> Callable[[str], Any]:
+    """The network that a line of overrides names."""
+    from dsbench.config.compose import compose
+    from dsbench.config.network import network
+
+    return cache(lambda line: network(compose(line.split())))
+
+
+@pytest.fixture
+def compute() -> Any:
+    """One thread of a CPU, in full precision."""
+    import torch
+
+    from dsbench.training.device import Compute
+
+    torch.set_num_threads(1)
+    return Compute(torch.device("cpu"), "a CPU", "32", 1)
+
+
+@pytest.fixture
+def subject(compute: Any) -> Callable[..., Any]:
+    """The network that a line of overrides names, with its recipe."""
+    from dsbench.bench.subject import StepRecipe, Subject
+    from dsbench.config.compose import compose
+    from dsbench.config.network import network
+
+    def make(line: str, where: Any = compute) -> Subject:
+        composed = compose(line.split())
+        recipe = StepRecipe.of(composed.config.optimizer, composed.config.train)
+        return Subject(network(composed), where, recipe)
+
+    return make
 
 
 @pytest.fixture
@@ -81,6 +124,24 @@ def trained(planned: Callable[[str], Any]) -> Callable[..., dict[str, Any]]:
         return execute(planned(line), _view(stop_at))
 
     return train
+
+
+@pytest.fixture(scope="session")
+def _finished(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from dsbench.config.compose import compose
+    from dsbench.run.execute import execute
+    from dsbench.run.plan import plan
+
+    line = ("arch=mnist_7800_shallow", "model=dwsep", "width=6", "train.max_epochs=3")
+    planned = plan(compose([*QUICK, *line, f"data.root={data_root}", f"outputs={tmp_path_factory.mktemp('finished')}"]))
+    execute(planned, _view(None))
+    return planned.folder.path
+
+
+@pytest.fixture
+def finished(_finished: Path, tmp_path: Path) -> Path:
+    """The folder of a quick run that is done, this test's own copy; one is trained for all of them."""
+    return Path(shutil.copytree(_finished, tmp_path / "runs" / _finished.name))
 
 
 def _view(stop_at: tuple[int, ...] | None) -> Any:

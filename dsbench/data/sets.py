@@ -40,6 +40,10 @@ class DataSet:
         """Images in the train part, validation included."""
         return sum(self.train_counts)
 
+    def held_out(self, split: str) -> int:
+        """Images of the train part that validate under `split` (standard, study)."""
+        return self.validation_size if split == "standard" else 0
+
 
 SETS = {
     dataset.name: dataset

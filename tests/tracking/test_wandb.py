@@ -23,6 +23,7 @@ def test_an_offline_run_holds_result_configuration_and_names(trained: Train, ins
     assert found["name"] == "cnn-mnist_7800_shallow-w2-mnist5k s0"
     assert found["tags"] == ["cnn", "mnist5k", "mnist_7800_shallow"]
     same = ("test_acc", "test_loss", "params", "macs", "flops", "train_seconds", "images_per_second", "status")
+    same += ("train_macs",)
     assert {key: found["summary"][key] for key in same} == {key: record[key] for key in same}
     assert found["summary"]["val_acc"] == record["best_val_acc"]
     assert found["config"]["train"]["batch_size"] == 128
