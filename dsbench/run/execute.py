@@ -75,6 +75,7 @@ def _train(plan: Plan, folder: RunFolder, progress: Progress, earlier: dict[str,
         "attempts": earlier.get("attempts", 0) + 1,
         "versions": facts.versions(),
         "git_sha": facts.git_sha(),
+        "source_sha256": facts.source_sha256(),
         "started": earlier.get("started", facts.now()),
         "finished": None,
     }

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 import dsbench
 
 PACKAGES = ("dsbench", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "wandb", "numpy")
+COMPUTING = ("data", "network", "training")  # the subpackages whose code a result is made by
 
 
 def versions() -> dict[str, str]:
@@ -29,6 +32,20 @@ def git_sha() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+@cache
+def source_sha256() -> str:
+    """The SHA-256 of the source that a result is made by: modules of COMPUTING, by name and content.
+
+    Two results of one run_id can differ where it does. How runs are launched, measured and shown is outside.
+    """
+    package = Path(dsbench.__file__).parent
+    total = hashlib.sha256()
+    for path in sorted(path for name in COMPUTING for path in (package / name).rglob("*.py")):
+        content = path.read_bytes()
+        total.update(f"{path.relative_to(package).as_posix()} {len(content)}\n".encode() + content)
+    return total.hexdigest()
 
 
 def now() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dsbench.sweep.collect import ACCURACIES, COSTS, NAMES, REQUESTED, settings, timings
+from dsbench.sweep.collect import ACCURACIES, CODE, COSTS, NAMES, REQUESTED, settings, timings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +39,7 @@ def cells_table(runs: pd.DataFrame) -> pd.DataFrame:
         done[list(MEANS)].mean().astype("float64").add_suffix("_mean"),
         done[timings(runs)].mean().astype("float64"),
         grouped[same].first(),
-        *(_listed(runs[name], key) for name in ("device", "threads", "git_sha")),
+        *(_listed(runs[name], key) for name in ("device", "threads", *CODE)),
     ]
     return pd.concat([part.reindex(parts[0].index) for part in parts], axis=1).reset_index()
 

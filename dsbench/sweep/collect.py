@@ -54,6 +54,7 @@ REQUESTED = {
     "requested_actual": REAL,
     "requested_residual": REAL,
 }
+CODE = {"git_sha": TEXT, "source_sha256": TEXT}
 COURSE = {"started": TEXT, "finished": TEXT, "attempts": WHOLE, "error": TEXT}
 COLUMNS = {
     **{"run_id": TEXT, "cell_id": TEXT, "status": TEXT},
@@ -64,7 +65,7 @@ COLUMNS = {
     **MEASURED,
     **COMPUTE,
     **REQUESTED,
-    **{"git_sha": TEXT},
+    **CODE,
     **COURSE,
 }
 OUTCOMES = ("status", *ACCURACIES, *MEASURED, *COURSE)  # what is known of a run only once it has begun

@@ -15,7 +15,7 @@ from dsbench.run import facts
 from dsbench.run.folder import write_atomically
 from dsbench.run.status import FINAL
 from dsbench.sweep.cells import cells_table
-from dsbench.sweep.collect import COLUMNS, MISSING, OUTCOMES, TEXT, record, runs_table
+from dsbench.sweep.collect import CODE, COLUMNS, MISSING, OUTCOMES, TEXT, record, runs_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +83,7 @@ class SweepFolder:
         }
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            _write_csv(self.plan_file, runs_table(runs.values()).drop(columns=[*OUTCOMES, "git_sha"]))
+            _write_csv(self.plan_file, runs_table(runs.values()).drop(columns=[*OUTCOMES, *CODE]))
             self._write(asked)
         except OSError as error:
             raise InputError(f"cannot write to {self.path}: {error.strerror}; set outputs= to another folder") from None

@@ -20,7 +20,15 @@ Inspected = Callable[..., Any]
 
 QUICK = "arch=mnist_7800_shallow width=2 train.max_epochs=2"
 BENCHED = f"{QUICK} train.bench=true"
-BEGUN = {"status", "attempts", "versions", "git_sha", "started", "finished"}  # beside the facts, from the beginning on
+BEGUN = {
+    "status",
+    "attempts",
+    "versions",
+    "git_sha",
+    "source_sha256",
+    "started",
+    "finished",
+}  # beside the facts, from the beginning on
 MEASURED = {"latency_ms", "train_step_ms", "peak_memory_bytes", "measured_on"}
 
 

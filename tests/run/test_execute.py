@@ -24,7 +24,8 @@ KEYS = {
     *("run_id", "status", "model", "arch", "data", "width", "kernel", "seed", "params", "buffers", "macs", "flops"),
     *("train_acc", "best_val_acc", "best_epoch", "val_acc", "test_acc", "test_loss", "epochs", "train_seconds"),
     *("train_macs", "stop"),
-    *("images_per_second", "split", "precision", "device", "threads", "versions", "git_sha", "started", "finished"),
+    *("images_per_second", "split", "precision", "device", "threads", "versions", "git_sha", "source_sha256"),
+    *("started", "finished"),
 }
 CLOCKS = {"images_per_second", "train_seconds", "started", "finished"}
 

@@ -43,7 +43,18 @@ def run(status: str = "done", settings: dict[str, Any] | None = None, **facts: A
         "threads": 1,
         "requested": None,
     }
-    of_the_run = {"seed", "status", "error", "git_sha", "device", "threads", "started", *MEASURED, "latency_ms"}
+    of_the_run = {
+        "seed",
+        "status",
+        "error",
+        "git_sha",
+        "source_sha256",
+        "device",
+        "threads",
+        "started",
+        *MEASURED,
+        "latency_ms",
+    }
     cell = {key: value for key, value in facts.items() if key not in of_the_run}
     settings = SETTINGS | (settings or {})
     ids = {"cell_id": hexadecimal(cell, settings), "run_id": hexadecimal(cell, settings, facts.get("seed", 0))}

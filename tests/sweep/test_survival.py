@@ -56,7 +56,7 @@ def test_a_sweep_killed_at_random_ends_as_an_undisturbed_one(command: Command, t
     for round_ in range(4):
         sweep = psutil.Popen(command(rough, SWEEP), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 120
-        while sweep.is_running() and not (found := workers(sweep)) and time.monotonic() < deadline:
+        while sweep.poll() is None and not (found := workers(sweep)) and time.monotonic() < deadline:
             time.sleep(0.05)
         time.sleep(rng.uniform(0.5, 3))
         victims = [sweep] if round_ % 2 else found

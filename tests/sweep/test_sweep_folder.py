@@ -15,7 +15,7 @@ from synthetic import hexadecimal, run
 
 from dsbench.errors import InputError
 from dsbench.run import facts
-from dsbench.sweep.collect import OUTCOMES, plain
+from dsbench.sweep.collect import CODE, OUTCOMES, plain
 from dsbench.sweep.folder import SweepFolder, sweeps
 
 Record = Callable[..., None]
@@ -25,7 +25,7 @@ Train = Callable[..., dict[str, Any]]
 
 def planned_facts(record: dict[str, Any]) -> dict[str, Any]:
     """What was known of a run before it began."""
-    return {key: value for key, value in record.items() if key not in (*OUTCOMES, "git_sha")}
+    return {key: value for key, value in record.items() if key not in (*OUTCOMES, *CODE)}
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_run_without_a_record_is_missing_and_says_what_was_planned(folder: Swe
     table, cells = folder.collect()
     assert table["status"].tolist() == ["missing", "done", "missing"]
     missing, done, _ = plain(table)
-    same = [name for name in table.columns if name not in (*OUTCOMES, "git_sha", "run_id", "seed")]
+    same = [name for name in table.columns if name not in (*OUTCOMES, *CODE, "run_id", "seed")]
     assert {name: missing[name] for name in same} == {name: done[name] for name in same}
     assert (missing["seed"], missing["test_acc"]) == (0, None)
     (cell,) = plain(cells)
