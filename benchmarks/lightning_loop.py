@@ -33,9 +33,9 @@ from torchvision import transforms  # noqa: E402
 class Images(Dataset):
     """Images in memory, given out one at a time as PIL would have them."""
 
-    def __init__(self, folder: Path) -> None:
-        self.data = torch.from_numpy(np.load(folder / "x_train.npy")).squeeze(-1)
-        self.targets = torch.from_numpy(np.load(folder / "y_train.npy")).long()
+    def __init__(self, folder: Path, part: str = "train") -> None:
+        self.data = torch.from_numpy(np.load(folder / f"x_{part}.npy")).squeeze(-1)
+        self.targets = torch.from_numpy(np.load(folder / f"y_{part}.npy")).long()
         channels = self.data[0].numel() // (self.data.shape[1] * self.data.shape[2])
         normalize = transforms.Normalize((0.5,) * channels, (0.5,) * channels)
         self.transform = transforms.Compose([transforms.ToTensor(), normalize])
@@ -49,13 +49,18 @@ class Images(Dataset):
 
 
 class Classifier(pl.LightningModule):
-    """A network, its loss and its accuracy, updated and logged at each step."""
+    """A network, its loss and its accuracy, updated and logged at each step of training, validation and test."""
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.recipe, self.network = recipe, recipe.network()
         self.criterion = nn.CrossEntropyLoss()
-        self.train_loss, self.train_acc = MeanMetric(), MulticlassAccuracy(10, average="micro")
+        self.metrics = nn.ModuleDict(
+            {
+                stage: nn.ModuleDict({"loss": MeanMetric(), "acc": MulticlassAccuracy(10, average="micro")})
+                for stage in ("in_train", "in_val", "in_test")  # ModuleDict has a method `train`
+            }
+        )
         self.seconds: list[float] = []
 
     def configure_optimizers(self) -> optim.Optimizer:
@@ -63,14 +68,26 @@ class Classifier(pl.LightningModule):
         return self.recipe.optimizer(self.network)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """One batch."""
+        """One batch of training."""
+        return self._step(batch, "train")
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """One batch of validation."""
+        self._step(batch, "val")
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """One batch of test."""
+        self._step(batch, "test")
+
+    def _step(self, batch: tuple[Tensor, Tensor], stage: str) -> Tensor:
         images, labels = batch
         logits = self.network(images)
         loss = self.criterion(logits, labels)
-        self.train_loss(loss)
-        self.train_acc(logits.argmax(1), labels)
-        self.log("train/loss", self.train_loss, on_step=False, on_epoch=True, prog_bar=True)
-        self.log("train/acc", self.train_acc, on_step=False, on_epoch=True, prog_bar=True)
+        metrics = self.metrics[f"in_{stage}"]
+        metrics["loss"](loss)
+        metrics["acc"](logits.argmax(1), labels)
+        for name, metric in metrics.items():
+            self.log(f"{stage}/{name}", metric, on_step=False, on_epoch=True, prog_bar=True)
         return loss
 
     def on_train_epoch_start(self) -> None:
@@ -82,15 +99,25 @@ class Classifier(pl.LightningModule):
         self.seconds.append(time.perf_counter() - self.started)
 
 
-case, folder, chosen, epochs, threads, out, workers = sys.argv[1:]
-torch.set_num_threads(int(threads))
-pl.seed_everything(0)
-recipe, count = RECIPES[case], int(workers)
-images = Subset(Images(Path(folder)), np.load(chosen).tolist())
-loader = DataLoader(images, recipe.batch_size, shuffle=True, num_workers=count, persistent_workers=count > 0)
-classifier = Classifier(recipe)
-with tempfile.TemporaryDirectory() as logs:
-    pl.Trainer(accelerator="cpu", max_epochs=int(epochs), default_root_dir=logs).fit(classifier, loader)
+def loader(images: Dataset, recipe: Recipe, workers: int, shuffle: bool = False) -> DataLoader:
+    """Batches of the recipe's size; workers live on from epoch to epoch."""
+    return DataLoader(images, recipe.batch_size, shuffle=shuffle, num_workers=workers, persistent_workers=workers > 0)
 
-params = sum(p.numel() for p in classifier.network.parameters())
-Path(out).write_text(json.dumps({"params": params, "epoch_seconds": classifier.seconds}))
+
+def main() -> None:
+    """Train as the command line says."""
+    case, folder, chosen, epochs, threads, out, workers = sys.argv[1:]
+    torch.set_num_threads(int(threads))
+    pl.seed_everything(0)
+    recipe = RECIPES[case]
+    images = Subset(Images(Path(folder)), np.load(chosen).tolist())
+    classifier = Classifier(recipe)
+    with tempfile.TemporaryDirectory() as logs:
+        trainer = pl.Trainer(accelerator="cpu", max_epochs=int(epochs), default_root_dir=logs)
+        trainer.fit(classifier, loader(images, recipe, int(workers), shuffle=True))
+    params = sum(p.numel() for p in classifier.network.parameters())
+    Path(out).write_text(json.dumps({"params": params, "epoch_seconds": classifier.seconds}))
+
+
+if __name__ == "__main__":
+    main()

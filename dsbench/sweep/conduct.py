@@ -13,10 +13,12 @@ from omegaconf import DictConfig, flag_override
 from dsbench.config.compose import Composed, typed
 from dsbench.config.messages import one_line
 from dsbench.errors import InputError
+from dsbench.run.plan import Plan
 from dsbench.run.progress import terminal
 from dsbench.run.signals import interruptible
 from dsbench.run.status import FINAL
 from dsbench.sweep import axes, tables
+from dsbench.sweep.cells import COUNTS
 from dsbench.sweep.composition import Composer
 from dsbench.sweep.estimate import seconds_left
 from dsbench.sweep.folder import SweepFolder
@@ -24,6 +26,7 @@ from dsbench.sweep.name import sweep_name
 from dsbench.sweep.plan import plan_sweep
 from dsbench.sweep.plan_table import planned
 from dsbench.sweep.slots import slots
+from dsbench.tracking.sweep import mirror_sweep
 
 
 def conduct(
@@ -56,15 +59,21 @@ def conduct(
             with interruptible():
                 launched.append(launcher.launch([[*job.overrides, *group] for job in plan.missing], 0))
     finally:
-        failed = _show(folder)
+        failed = _show(folder, next(iter(plan.runs.values())).plan)
     if failed:
         raise SystemExit(1)
     return launched
 
 
-def _show(folder: SweepFolder) -> bool:
-    """Write and print the tables; returns whether runs have failed or are missing."""
+def _show(folder: SweepFolder, example: Plan | None) -> bool:
+    """Write, mirror and print the tables; returns whether runs have failed or are missing.
+
+    `example` is the plan of one of the runs, which says where they are mirrored.
+    """
     runs, cells = folder.collect()
+    if example is not None:
+        counts = {name: int(cells[name].sum()) for name in COUNTS} | {"n_cells": len(cells)}
+        mirror_sweep(example.config, folder.outputs, folder.name, folder.asked(), counts, cells)
     console = terminal()
     console.print(tables.cells(cells))
     failed = runs[~runs["status"].isin(FINAL)]

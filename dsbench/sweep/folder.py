@@ -70,7 +70,7 @@ class SweepFolder:
         """
         runs = {one["run_id"]: one for one in reversed(planned)}
         runs = {one["run_id"]: runs[one["run_id"]] for one in planned}
-        earlier = self._read() if self.sweep_file.exists() else {}
+        earlier = self.asked() if self.sweep_file.exists() else {}
         goes_on = earlier.get("arguments") == list(arguments)
         asked = {
             "arguments": list(arguments),
@@ -90,7 +90,7 @@ class SweepFolder:
 
     def run_ids(self) -> list[str]:
         """The runs, in order. Raises InputError where there is no sweep."""
-        return [str(run_id) for run_id in self._read()["runs"]]
+        return [str(run_id) for run_id in self.asked()["runs"]]
 
     def read(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The tables of runs and of cells, from the runs' records as they are now.
@@ -98,11 +98,11 @@ class SweepFolder:
         A run without a record has the status `missing` and what is planned of it. Names and budgets are those of this
         sweep, whatever the run was called when it was made.
         """
-        return self._tables(self._read())
+        return self._tables(self.asked())
 
     def collect(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """As read; writes runs.csv, cells.csv and, once every run has ended, when the last one did."""
-        asked = self._read()
+        asked = self.asked()
         runs, cells = self._tables(asked)
         _write_csv(self.runs_file, runs)
         _write_csv(self.cells_file, cells)
@@ -136,7 +136,8 @@ class SweepFolder:
                 out[row["run_id"]] = {**said, "settings": settings}
         return out
 
-    def _read(self) -> dict[str, Any]:
+    def asked(self) -> dict[str, Any]:
+        """What sweep.yaml holds. Raises InputError where there is no sweep."""
         import yaml
 
         try:

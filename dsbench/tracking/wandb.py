@@ -51,37 +51,43 @@ def _has_credentials() -> bool:
         return False
 
 
+def begin(config: WandbConfig, outputs: Path, card: Card, job_type: str) -> Any:
+    """Start a W&B run under `outputs`/wandb whose id is the card's, in place of an earlier offline one of that id."""
+    import wandb
+
+    earlier = list((outputs / "wandb").glob(f"offline-run-*-{card.run_id}"))
+    os.environ.setdefault("WANDB_DATA_DIR", str(outputs / "wandb" / ".staging"))  # else it is in the home folder
+    run = wandb.init(
+        project=config.project,
+        entity=config.entity,
+        dir=outputs,
+        id=card.run_id,
+        name=card.name,
+        group=config.group or card.group,
+        job_type=job_type,
+        tags=[*card.tags, *config.tags],
+        mode="online" if config.mode == "online" else "offline",
+        resume="allow" if config.mode == "online" else None,
+        reinit="finish_previous",
+        config=card.facts,  # what is set after init is lost if an offline run is killed
+        settings=wandb.Settings(
+            console="off",
+            silent=True,
+            disable_git=True,
+            x_save_requirements=False,
+            x_transaction_log_flush_interval=1,  # a run that is killed leaves a file that can be read
+        ),
+    )
+    for folder in earlier:
+        shutil.rmtree(folder)
+    return run
+
+
 class WandbTracker:
     """One W&B run, whose id is the run's own, under `outputs`/wandb."""
 
     def __init__(self, config: WandbConfig, outputs: Path, card: Card) -> None:
-        import wandb
-
-        earlier = list((outputs / "wandb").glob(f"offline-run-*-{card.run_id}"))
-        os.environ.setdefault("WANDB_DATA_DIR", str(outputs / "wandb" / ".staging"))  # else it is in the home folder
-        self.run = wandb.init(
-            project=config.project,
-            entity=config.entity,
-            dir=outputs,
-            id=card.run_id,
-            name=card.name,
-            group=config.group or card.group,
-            job_type="train",
-            tags=[*card.tags, *config.tags],
-            mode="online" if config.mode == "online" else "offline",
-            resume="allow" if config.mode == "online" else None,
-            reinit="finish_previous",
-            config=card.facts,  # what is set after init is lost if an offline run is killed
-            settings=wandb.Settings(
-                console="off",
-                silent=True,
-                disable_git=True,
-                x_save_requirements=False,
-                x_transaction_log_flush_interval=1,  # a run that is killed leaves a file that can be read
-            ),
-        )
-        for folder in earlier:
-            shutil.rmtree(folder)
+        self.run = begin(config, outputs, card, "train")
         self.run.define_metric("epoch", hidden=True)
         for name, summary in _METRICS.values():
             self.run.define_metric(name, step_metric="epoch", summary=summary)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +76,28 @@ def test_a_sweep_again_trains_nothing(call: Call, overrides: Overrides, outputs:
     assert (ended.code, ended.err) == (0, "")
     assert "2 runs in 2 cells, 2 done, 0 to train" in ended.out
     assert {path: path.stat().st_mtime_ns for path in outputs.glob("runs/*/result.json")} == before
+
+
+def test_a_sweep_is_a_group_in_wandb_and_its_cells_are_a_table(call: Call, overrides: Overrides, outputs: Path) -> None:
+    line = [one for one in overrides(f"{SWEPT} width=2,3") if one != "logger=csv"]
+    for _ in range(2):  # the same sweep again leaves no second summary
+        assert call("sweep", "-m", *line).code == 0
+    groups = [_wandb(folder)["run_group"] for folder in (outputs / "wandb").glob("offline-run-*")]
+    (sweep,) = (outputs / "sweeps").iterdir()
+    assert groups == [sweep.name] * 3
+    (summary,) = (outputs / "wandb").glob(f"offline-run-*-sweep-{sweep.name}")
+    (file,) = summary.rglob("cells_*.table.json")
+    shown = json.loads(file.read_text())
+    cells = pd.read_csv(sweep / "cells.csv").set_index("width")["test_acc_mean"].to_dict()
+    width, accuracy = (shown["columns"].index(name) for name in ("width", "test_acc_mean"))
+    assert {row[width]: row[accuracy] for row in shown["data"]} == pytest.approx(cells)
+
+
+def _wandb(folder: Path) -> dict[str, Any]:
+    """The record that begins an offline run."""
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(folder)]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+    return next(record["run"] for record in map(json.loads, lines) if record["type"] == "run")
 
 
 def test_a_plan_trains_nothing(call: Call, overrides: Overrides, outputs: Path) -> None:

@@ -1,0 +1,155 @@
+"""Runs an hour, and what a sweep costs beside training: python benchmarks/sweep.py [--turns N] [--json FILE]
+
+Three ways to run 8 seeds of mnist_7800/cnn for two epochs of full MNIST, validated after each epoch and tested at the
+end, on the CPU with all cores, each timed from its command to its end, by turns (a b c a b c ...):
+  a  python sweep.py: dsbench's launcher, a run a core
+  b  the same with Hydra's BasicLauncher and BasicSweeper: dsbench's training, one run after another on all cores
+  c  lightning_sweep.py: BasicLauncher and the usual Lightning program, DataLoader and all, with --workers processes
+bf16 is measured for a and c. Then the fixed cost of a run, planning, collecting and re-running, once each.
+
+Ratios are fair only on a quiet machine: b and c suffer more from neighbours than a.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+
+import launchers
+import machine
+import scaling
+from launchers import WAYS, Timed
+from rich.console import Console
+from rich.table import Table
+from table import BUSY, Spread
+
+from dsbench.data import prepared
+from dsbench.errors import InputError
+
+TARGETS = {("32", "b"): 1.25, ("32", "c"): 5.0, ("bf16", "c"): 6.0}  # how many times way a outdoes them
+LIMITS = {  # seconds
+    "fixed cost of a run": 0.5,
+    "planning 1,000 cells": 20.0,
+    "collecting 10,000 results": 5.0,
+    "a finished sweep of 1,000 runs again": 20.0,
+}
+
+
+def main() -> int:
+    """Measure and print; returns 1 where a target is missed."""
+    options = _options()
+    console = Console(highlight=False, width=None if os.isatty(1) else 120)
+    load = machine.load_average()
+    data = options.data.absolute()
+    prepared.prepare("mnist", data)
+    found: list[Timed] = []
+    with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
+        scratch = Path(folder)
+        for turn in range(1, options.turns + 1):
+            for precision, way in (("32", "a"), ("32", "b"), ("32", "c"), ("bf16", "a"), ("bf16", "c")):
+                one = launchers.timed(way, precision, turn, options.seeds, data, scratch, options.workers)
+                console.print(f"{turn}  {way} {precision}: {one.seconds:.1f} s, {one.runs_per_hour:,.0f} runs/h")
+                found.append(one)
+        record = _example(data, scratch)
+        figures = {name: measure() for name, measure in zip(LIMITS, _scaling(data, scratch, record), strict=True)}
+    _show(console, found, figures, load)
+    if options.json:
+        kept = {"machine": machine.facts(), "load_average": load, "sweeps": [asdict(one) for one in found]}
+        options.json.write_text(json.dumps(kept | {"seconds": figures}, indent=2) + "\n", encoding="utf-8")
+    return int(not all(_reached(found, figures)))
+
+
+def _scaling(data: Path, scratch: Path, record: dict) -> list[Callable[[], float]]:
+    return [
+        lambda: launchers.fixed_seconds(data, scratch),
+        lambda: scaling.planning_seconds(data, scratch),
+        lambda: scaling.collecting_seconds(record, scratch),
+        lambda: scaling.repeating_seconds(data, scratch, record),
+    ]
+
+
+def _example(data: Path, scratch: Path) -> dict:
+    """The record of a real, short run."""
+    outputs = scratch / "example"
+    overrides = ["width=2", "data=mnist5k", "train.max_epochs=1", "logger=csv", "precision=32"]
+    launchers.run("train.py", *overrides, f"data.root={scratch / 'mnist5k'}", f"outputs={outputs}")
+    (record,) = launchers.records(outputs)
+    return record
+
+
+def _ratio(found: list[Timed], precision: str, way: str) -> Spread | None:
+    """Runs an hour of way a over those of `way`: the medians', and turn by turn."""
+    rates = {
+        name: {one.turn: one.runs_per_hour for one in found if (one.way, one.precision) == (name, precision)}
+        for name in ("a", way)
+    }
+    ours, other = rates["a"], rates[way]
+    if not other:
+        return None
+    return Spread.of([ours[turn] / other[turn] for turn in other], median(ours.values()) / median(other.values()))
+
+
+def _show(console: Console, found: list[Timed], figures: dict[str, float], load: float) -> None:
+    table = Table()
+    for name in ("way", "precision", "seconds", "runs/h", "mean test accuracy", "a is faster by", "asked"):
+        table.add_column(name, justify="left" if name == "way" else "right")
+    for precision, way in dict.fromkeys((one.precision, one.way) for one in found):
+        own = [one for one in found if (one.way, one.precision) == (way, precision)]
+        seconds = Spread.of([one.seconds for one in own])
+        rate = Spread.of([one.runs_per_hour for one in own])
+        ratio = None if way == "a" else _ratio(found, precision, way)
+        target = TARGETS.get((precision, way))
+        table.add_row(
+            f"{way}  {WAYS[way]}",
+            precision,
+            seconds.show(".1f") if seconds else "-",
+            rate.show(",.0f") if rate else "-",
+            f"{100 * median(one.test_acc for one in own):.2f} %",
+            ratio.show(".2f") if ratio else "-",
+            f"at least {target}" if target else "-",
+        )
+    console.print(table)
+    limits = Table()
+    for name in ("", "seconds", "at most"):
+        limits.add_column(name, justify="right" if name else "left")
+    for name, seconds in figures.items():
+        limits.add_row(name, f"{seconds:.2f}", f"{LIMITS[name]:g}")
+    console.print(limits)
+    console.print(f"{found[0].runs} seeds, {machine.cores()} cores, load average before the start {load:.2f}")
+    if load > BUSY:
+        console.print(f"[yellow]the machine was not quiet (load average above {BUSY})[/yellow]")
+
+
+def _reached(found: list[Timed], figures: dict[str, float]) -> list[bool]:
+    ratios = {key: _ratio(found, *key) for key in TARGETS}
+    reached = [ratio.median >= TARGETS[key] for key, ratio in ratios.items() if ratio]
+    return reached + [seconds <= LIMITS[name] for name, seconds in figures.items()]
+
+
+def _options() -> argparse.Namespace:
+    assert __doc__ is not None
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--turns", type=int, default=3, help="of each way (default: 3)")
+    parser.add_argument("--seeds", type=int, default=8, help="runs of a sweep (default: 8)")
+    parser.add_argument("--workers", type=int, default=0, help="DataLoader processes of way c (default: 0)")
+    parser.add_argument(
+        "--data", type=Path, default=Path(os.environ.get("DSBENCH_DATA", "data")), help="folder of data sets"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement to FILE")
+    options = parser.parse_args()
+    if options.turns < 1 or options.seeds < 1:
+        parser.error("--turns and --seeds are at least 1")
+    return options
+
+
+if __name__ == "__main__":
+    try:
+        raise SystemExit(main())
+    except (InputError, ValueError) as error:
+        raise SystemExit(f"error: {error}") from None
