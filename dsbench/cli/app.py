@@ -10,6 +10,7 @@ import typer
 
 from dsbench.cli import data, entry
 from dsbench.cli.bench import bench
+from dsbench.cli.claims import claims
 from dsbench.cli.clean import clean
 from dsbench.cli.cost import cost
 from dsbench.cli.results import results
@@ -24,6 +25,7 @@ app.add_typer(data.app, name="data")
 app.command()(cost)
 app.command()(bench)
 app.command()(results)
+app.command()(claims)
 app.command()(clean)
 
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}

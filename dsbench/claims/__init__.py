@@ -1,0 +1,1 @@
+"""What the published studies claim, held against what a sweep measured."""

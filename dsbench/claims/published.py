@@ -1,0 +1,119 @@
+"""The published claims of each study, as files beside this module have them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dsbench.sweep.where import known
+
+FOLDER = Path(__file__).parent / "published"
+BOUNDS = ("exactly", "at_least", "at_most", "above", "below", "between")
+
+_FIGURE = re.compile(r"(?P<model>\w+)\.(?P<metric>[\w/]+)(@(?P<epoch>\d+))?")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A metric of one of the study's models: a run's result or, where `epoch` is given, what it was at that epoch."""
+
+    model: str
+    metric: str
+    epoch: int | None = None
+
+    @classmethod
+    def of(cls, text: str, epoch: int | None) -> Figure:
+        """`cnn.val_acc` or `cnn.val_acc@15`; `epoch` holds where the text names none."""
+        found = _FIGURE.fullmatch(text)
+        if found is None:
+            raise ValueError(f"{text!r} is not MODEL.METRIC or MODEL.METRIC@EPOCH")
+        own = found["epoch"]
+        return cls(found["model"], found["metric"], int(own) if own else epoch)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A figure, its ratio to another (`over`), or its difference from another (`minus`)."""
+
+    figure: Figure
+    over: Figure | None = None
+    minus: Figure | None = None
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """All that it is made of."""
+        return tuple(one for one in (self.figure, self.over, self.minus) if one is not None)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a study says, what it measured itself, and what decides it.
+
+    The claim holds where `quantity`, less that of `compared_to` where there is one, is within the bound: low and high
+    are its ends, `strict` says that the ends themselves are outside.
+    """
+
+    text: str
+    study: str
+    quantity: Quantity
+    compared_to: Quantity | None
+    low: float
+    high: float
+    strict: bool
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """All that it is decided by."""
+        return self.quantity.figures + (self.compared_to.figures if self.compared_to else ())
+
+
+@dataclass(frozen=True)
+class Published:
+    """A study's claims; `title` says what it compares."""
+
+    study: str
+    title: str
+    claims: tuple[Claim, ...]
+
+
+def studies() -> list[str]:
+    """The studies whose claims are known."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def published(study: str) -> Published:
+    """The claims of `study`. Raises InputError for an unknown one."""
+    import yaml
+
+    said = yaml.safe_load((FOLDER / f"{known(study, studies(), 'study')}.yaml").read_text(encoding="utf-8"))
+    return Published(study, said["title"], tuple(_claim(one) for one in said["claims"]))
+
+
+def _claim(said: dict[str, Any]) -> Claim:
+    epoch = said.get("epoch")
+    (bound,) = (name for name in BOUNDS if name in said)
+    value = said[bound]
+    low, high = float("-inf"), float("inf")
+    if bound == "between":
+        low, high = value
+    if bound in ("exactly", "at_least", "above"):
+        low = value
+    if bound in ("exactly", "at_most", "below"):
+        high = value
+    other = said.get("compared_to")
+    return Claim(
+        text=said["claim"],
+        study=said["study"],
+        quantity=_quantity(said, epoch),
+        compared_to=_quantity(other, epoch) if other else None,
+        low=low,
+        high=high,
+        strict=bound in ("above", "below"),
+    )
+
+
+def _quantity(said: dict[str, Any], epoch: int | None) -> Quantity:
+    parts = {name: Figure.of(said[name], epoch) for name in ("figure", "over", "minus") if name in said}
+    return Quantity(parts["figure"], parts.get("over"), parts.get("minus"))
