@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import JobReturn
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, flag_override
 
@@ -21,7 +21,7 @@ from dsbench.sweep.composition import Composer
 from dsbench.sweep.estimate import seconds_left
 from dsbench.sweep.folder import SweepFolder
 from dsbench.sweep.name import sweep_name
-from dsbench.sweep.plan import plan_sweep
+from dsbench.sweep.plan import Job, plan_sweep
 from dsbench.sweep.plan_table import planned
 from dsbench.sweep.slots import slots
 
@@ -50,28 +50,51 @@ def conduct(
     folder = SweepFolder(Path(config.outputs).absolute() / "sweeps" / name)
     folder.write_plan([job.plan.facts() for job in plan.runs.values() if job.plan], arguments)
     group = [f"logger.group={name}"] if config.logger.get("group", "") is None else []
+    jobs = plan.missing
     launched: list[Sequence[JobReturn]] = []
     try:
-        if plan.missing:
+        if jobs:
             with interruptible():
-                launched.append(launcher.launch([[*job.overrides, *group] for job in plan.missing], 0))
+                launched.append(launcher.launch([[*job.overrides, *_precision(job), *group] for job in jobs], 0))
     finally:
-        failed = _show(folder)
+        failed = _show(folder, _reasons(jobs, launched))
     if failed:
         raise SystemExit(1)
     return launched
 
 
-def _show(folder: SweepFolder) -> bool:
-    """Write and print the tables; returns whether runs have failed or are missing."""
-    runs, cells = folder.collect()
+def _show(folder: SweepFolder, reasons: Mapping[str, str]) -> bool:
+    """Write and print the tables; returns whether runs have failed or are missing.
+
+    `reasons` has those for which runs have failed, by run_id, where their records could not be written.
+    """
     console = terminal()
+    try:
+        (runs, cells), where = folder.collect(), f"tables: {folder.path}"
+    except OSError as error:
+        (runs, cells), where = folder.read(), f"tables could not be written: {one_line(error)}"
     console.print(tables.cells(cells))
     failed = runs[~runs["status"].isin(FINAL)]
     if len(failed):
-        console.print(tables.failures(runs, folder.outputs))
-    console.print(f"tables: {folder.path}", soft_wrap=True)
+        console.print(tables.failures(runs, folder.outputs, reasons=reasons))
+    mixed = tables.versions(runs)
+    if mixed:
+        console.print(mixed, soft_wrap=True)
+    console.print(where, soft_wrap=True)
     return bool(len(failed))
+
+
+def _reasons(jobs: Sequence[Job], launched: Sequence[Sequence[JobReturn]]) -> dict[str, str]:
+    """Why runs have failed, by run_id, as their processes said."""
+    ended = zip(jobs, launched[0], strict=False) if launched else ()
+    failed = [(job, found._return_value) for job, found in ended if found.status == JobStatus.FAILED]
+    return {job.plan.run_id: one_line(error) for job, error in failed if job.plan}
+
+
+def _precision(job: Job) -> list[str]:
+    """`auto` is what this machine makes of it, for all runs, wherever they are trained: ids depend on it."""
+    assert job.plan is not None
+    return [f"precision={job.plan.compute.precision}"] if job.plan.config.precision == "auto" else []
 
 
 def _settled(config: DictConfig, jobs: int) -> tuple[list[str], int]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dsbench.errors import InputError
 from dsbench.run import facts
 from dsbench.run.folder import write_atomically
-from dsbench.run.status import FINAL
+from dsbench.run.status import BROKEN, FINAL
 from dsbench.sweep.cells import cells_table
 from dsbench.sweep.collect import CODE, COLUMNS, MISSING, OUTCOMES, TEXT, record, runs_table
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _HEAD = "# A sweep as it was asked for. What came of it, runs.csv and cells.csv, is made anew from the runs' records.\n"
 _CALLED = ("cell_id", "model", "arch", "block", "study", "settings")  # what another sweep may call otherwise
 _WORDS = {"": None, "True": True, "False": False}
-_ENDED = (*FINAL, "failed")
+_ENDED = (*FINAL, *BROKEN)
 
 
 @dataclass(frozen=True)

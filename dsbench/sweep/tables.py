@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dsbench.sweep.cells import COUNTS
-from dsbench.sweep.collect import plain
+from dsbench.sweep.collect import GONE, plain
 from dsbench.sweep.figures import count, interval, milliseconds, percent, points, rounded, seconds
 from dsbench.sweep.layout import Fitting, side_by_side, stacked
 from dsbench.sweep.naming import naming
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 REASONS = {
     "collapsed": "learnt nothing, answers one class",
     "diverged": "a loss that is no number",
-    "running": "not ended, or its process is gone",
+    "running": "not ended",
     "missing": "not begun",
 }
 _LEGEND = "test accuracy: mean of the n runs that are done, ± half of its 95 % interval (Student's t); sd over seeds"
@@ -60,7 +61,8 @@ def cells(frame: pd.DataFrame) -> RenderableType:
         side_by_side(names.columns, brief, besides),
         stacked(names.columns, heaps),
     )
-    legend = f"{_LEGEND}; besides: runs in no mean" if besides else _LEGEND
+    mixed = ", and where the seeds of a cell were not made by the same code" if "mixed code" in str(besides) else ""
+    legend = f"{_LEGEND}; besides: runs in no mean{mixed}" if besides else _LEGEND
     return Group(*_line(names.shared), Fitting(tables), Text(legend, style="dim"))
 
 
@@ -78,17 +80,26 @@ def runs(frame: pd.DataFrame) -> RenderableType:
     return Group(*_line(names.shared), Fitting(choices))
 
 
-def failures(frame: pd.DataFrame, outputs: Path | str = "outputs", most: int = 20) -> RenderableType:
+def failures(
+    frame: pd.DataFrame, outputs: Path | str = "outputs", most: int = 20, reasons: Mapping[str, str] | None = None
+) -> RenderableType:
     """Of a table of runs those that are in no mean, `most` of them, with the reason and the path of the log.
 
-    It goes with a table of cells, which says what they have in common.
+    It goes with a table of cells, which says what they have in common. `reasons` are those, by run_id, of runs that
+    have failed and whose records may know none.
     """
     names, rows = naming(frame), plain(frame)
     lost = [index for index, row in enumerate(rows) if row["status"] != "done"]
     shown = [rows[index] for index in lost[:most]]
     called = {name: [texts[index] for index in lost[:most]] for name, texts in names.columns.items()}
     seed = {"seed": [_text(row["seed"]) for row in shown]}
-    why = [": ".join(filter(None, (row["status"], row["error"] or REASONS.get(row["status"])))) for row in shown]
+    unrecorded = reasons or {}
+    why = [
+        f"failed: {unrecorded[row['run_id']]}"
+        if row["error"] in (None, GONE) and row["run_id"] in unrecorded
+        else _why(row["status"], row["error"])
+        for row in shown
+    ]
     logs = ["" if row["status"] == "missing" else f"{Path(outputs) / 'runs' / row['run_id']}/run.log" for row in shown]
     words = {"not in a mean because": why, "log": logs}
     both = {"not in a mean because": _heap(("", why), ("log ", logs))}
@@ -98,15 +109,21 @@ def failures(frame: pd.DataFrame, outputs: Path | str = "outputs", most: int = 2
 
 
 def versions(frame: pd.DataFrame) -> str:
-    """One line where the runs of a table were made by several versions of the code, else an empty text."""
+    """One line where the runs of a table were made by several versions of the code, else an empty text.
+
+    What counts is the code that computes, by its hash; commits say where to find it. A record without it has only them.
+    """
     made = frame[~frame["status"].isin(["missing", "unreadable"])]
-    counts = made["git_sha"].fillna("unknown").value_counts()
+    commits = made["git_sha"].fillna("unknown").map(_commit)
+    counts = made["source_sha256"].fillna(commits).value_counts()
     if len(counts) < 2:
         return ""
-    listed = ", ".join(
-        f"{_commit(sha)} ({number} {'run' if number == 1 else 'runs'})" for sha, number in counts.items()
-    )
-    return f"made by {len(counts)} versions of the code: {listed}"
+    listed = []
+    for version, number in counts.items():
+        at = commits[made["source_sha256"].fillna(commits) == version].unique()
+        source = f"source {version[:7]}, " if version not in at else ""
+        listed.append(f"{' and '.join(at)} ({source}{number} {'run' if number == 1 else 'runs'})")
+    return f"made by {len(counts)} versions of the code: {', '.join(listed)}"
 
 
 def _present(columns: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -129,9 +146,14 @@ def _line(text: str) -> list[Text]:
 
 def _besides(row: dict[str, Any]) -> str:
     counts = {name.removeprefix("n_"): row[name] for name in COUNTS[2:]}
-    return ", ".join(
-        f"{number} {'unfinished' if name == 'other' else name}" for name, number in counts.items() if number
-    )
+    besides = [f"{number} {'unfinished' if name == 'other' else name}" for name, number in counts.items() if number]
+    return ", ".join([*besides, *(["mixed code"] if ", " in (row["source_sha256"] or "") else [])])
+
+
+def _why(status: str, error: str | None) -> str:
+    """A status and its reason, which may begin with the status itself."""
+    reason = error or REASONS.get(status)
+    return reason if reason and reason.startswith(status) else ": ".join(filter(None, (status, reason)))
 
 
 def _text(value: Any) -> str:

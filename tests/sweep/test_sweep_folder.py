@@ -150,11 +150,12 @@ def test_a_sweep_has_finished_when_its_last_run_has_ended(folder: SweepFolder, r
     runs = [run(seed=seed, finished=f"2026-01-0{seed + 1}T00:00:00+00:00") for seed in range(3)]
     folder.write_plan([planned_facts(one) for one in runs], [])
     course = []
-    for last in (None, runs[2] | {"status": "running", "finished": None}, runs[2] | {"status": "failed"}, runs[2]):
+    ended = [runs[2] | {"status": status} for status in ("failed", "killed", "timeout", "done")]
+    for last in (None, runs[2] | {"status": "interrupted", "finished": None}, *ended):
         record(runs[0], runs[1], *([last] if last else []))
         folder.collect()
         course.append(yaml.safe_load(folder.sweep_file.read_text())["finished"])
-    assert course == [None, None, runs[2]["finished"], runs[2]["finished"]]
+    assert course == [None, None, *[runs[2]["finished"]] * 4]
 
 
 def test_a_sweep_that_goes_on_keeps_its_start(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
