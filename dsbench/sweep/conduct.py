@@ -25,6 +25,8 @@ from dsbench.sweep.plan import Job, plan_sweep
 from dsbench.sweep.plan_table import planned
 from dsbench.sweep.slots import slots
 
+ON_ERROR = ("stop", "skip")
+
 
 def conduct(
     config: DictConfig, arguments: Sequence[str], params: Sequence[str], loader: Any, launcher: Launcher
@@ -35,6 +37,7 @@ def conduct(
     launched where a run cannot be (but for on_error=skip), and SystemExit(1) where runs have failed. The tables of what
     is there are written and printed however the sweep ends.
     """
+    _check(config)
     asked = axes.jobs(arguments, params, loader)
     settled, at_once = _settled(config, len(asked))
     plan = plan_sweep([[*job, *settled] for job in asked], _composing(config, loader))
@@ -61,6 +64,14 @@ def conduct(
     if failed:
         raise SystemExit(1)
     return launched
+
+
+def _check(config: DictConfig) -> None:
+    """Raise InputError for what only sweeps read and what makes no sense."""
+    if config.retries < 0:
+        raise InputError(f"retries {config.retries} is negative; 0 tries a killed run no more")
+    if config.on_error not in ON_ERROR:
+        raise InputError(f"unknown on_error {config.on_error!r}; choose one of {', '.join(ON_ERROR)}")
 
 
 def _show(folder: SweepFolder, reasons: Mapping[str, str]) -> bool:

@@ -82,7 +82,7 @@ class Pool:
         self.slots = slots
         self.on_start, self.on_event, self.on_end, self.on_wait = on_start, on_event, on_end, on_wait
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(list(preload))
+        self._context.set_forkserver_preload(["dsbench.sweep.worker", *preload])
         self._running: dict[int, _Running] = {}
 
     def run(self, tasks: Sequence[Task]) -> None:

@@ -78,7 +78,7 @@ class View:
         self._running.remove(number)
         run = self._runs[number]
         if job.status != JobStatus.COMPLETED:
-            reason = " ".join(str(job._return_value).split()) or type(job._return_value).__name__
+            reason = next(iter(str(job._return_value).strip().splitlines()), type(job._return_value).__name__)
             where = f"; log: {run.log}" if run.log else ""
             self._say(number, f"{'tried again' if again else 'failed'}: {reason}{where}")
             self._failed += not again
