@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +14,7 @@ from dsbench.run.guard import Guard
 from dsbench.run.identity import test_weights
 from dsbench.run.lease import Held
 from dsbench.run.lock import locked
+from dsbench.run.log import run_log
 from dsbench.run.mirror import card, mirror_anew, summary
 from dsbench.run.plan import Plan
 from dsbench.run.progress import Progress
@@ -48,7 +46,7 @@ def execute(plan: Plan, progress: Progress) -> dict[str, Any]:
             result = None
         if result is not None and result["status"] in FINAL:
             return _take_up(plan, folder, progress, result)
-        with _log_file(folder), interruptible():
+        with run_log(folder.log_file), interruptible():
             result = _train(plan, folder, progress, held, result or {})
         folder.drop_previous()
         return result
@@ -60,7 +58,7 @@ def _take_up(plan: Plan, folder: RunFolder, progress: Progress, result: dict[str
     if result["study"] is None and names["study"] is not None:
         folder.write_result(result | names)
     if bench.wanted(plan, result):
-        with _log_file(folder), interruptible():
+        with run_log(folder.log_file), interruptible():
             result = bench.complete(plan, progress, result)
             if not bench.wanted(plan, result):
                 mirror_anew(plan.config, folder, result | names)
@@ -165,26 +163,6 @@ def _measured(outcome: Outcome, macs: int) -> dict[str, Any]:
         "train_macs": TRAIN_PASSES * macs * images,
         "images_per_second": images / seconds,
     }
-
-
-@contextmanager
-def _log_file(folder: RunFolder) -> Iterator[None]:
-    """All that dsbench and Lightning log, and tracebacks, in run.log; times in UTC."""
-    handler = logging.FileHandler(folder.log_file, encoding="utf-8")
-    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    handler.setLevel(logging.DEBUG)
-    loggers = [logging.getLogger(name) for name in ("dsbench", "pytorch_lightning", "lightning_fabric")]
-    loggers[0].setLevel(logging.DEBUG)
-    for logger in loggers:
-        logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        for logger in loggers:
-            logger.removeHandler(handler)
-        handler.close()
 
 
 def _status(error: BaseException) -> str:

@@ -77,17 +77,17 @@ def _check(config: DictConfig) -> None:
 def _show(folder: SweepFolder, reasons: Mapping[str, str]) -> bool:
     """Write and print the tables; returns whether runs have failed or are missing.
 
-    `reasons` has those for which runs have failed, by run_id, where their records could not be written.
+    `reasons` are those for which runs have failed, by run_id, where their records could not be written.
     """
     console = terminal()
     try:
-        (runs, cells), where = folder.collect(), f"tables: {folder.path}"
+        (runs, cells), where = folder.collect(reasons), f"tables: {folder.path}"
     except OSError as error:
-        (runs, cells), where = folder.read(), f"tables could not be written: {one_line(error)}"
+        (runs, cells), where = folder.read(reasons), f"tables could not be written: {one_line(error)}"
     console.print(tables.cells(cells))
     failed = runs[~runs["status"].isin(FINAL)]
     if len(failed):
-        console.print(tables.failures(runs, folder.outputs, reasons=reasons))
+        console.print(tables.failures(runs, folder.outputs))
     mixed = tables.versions(runs)
     if mixed:
         console.print(mixed, soft_wrap=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dsbench.sweep.cells import COUNTS
-from dsbench.sweep.collect import GONE, plain
+from dsbench.sweep.collect import plain
 from dsbench.sweep.figures import count, interval, milliseconds, percent, points, rounded, seconds
 from dsbench.sweep.layout import Fitting, side_by_side, stacked
 from dsbench.sweep.naming import naming
@@ -80,26 +79,17 @@ def runs(frame: pd.DataFrame) -> RenderableType:
     return Group(*_line(names.shared), Fitting(choices))
 
 
-def failures(
-    frame: pd.DataFrame, outputs: Path | str = "outputs", most: int = 20, reasons: Mapping[str, str] | None = None
-) -> RenderableType:
+def failures(frame: pd.DataFrame, outputs: Path | str = "outputs", most: int = 20) -> RenderableType:
     """Of a table of runs those that are in no mean, `most` of them, with the reason and the path of the log.
 
-    It goes with a table of cells, which says what they have in common. `reasons` are those, by run_id, of runs that
-    have failed and whose records may know none.
+    It goes with a table of cells, which says what they have in common.
     """
     names, rows = naming(frame), plain(frame)
     lost = [index for index, row in enumerate(rows) if row["status"] != "done"]
     shown = [rows[index] for index in lost[:most]]
     called = {name: [texts[index] for index in lost[:most]] for name, texts in names.columns.items()}
     seed = {"seed": [_text(row["seed"]) for row in shown]}
-    unrecorded = reasons or {}
-    why = [
-        f"failed: {unrecorded[row['run_id']]}"
-        if row["error"] in (None, GONE) and row["run_id"] in unrecorded
-        else _why(row["status"], row["error"])
-        for row in shown
-    ]
+    why = [_why(row["status"], row["error"]) for row in shown]
     logs = ["" if row["status"] == "missing" else f"{Path(outputs) / 'runs' / row['run_id']}/run.log" for row in shown]
     words = {"not in a mean because": why, "log": logs}
     both = {"not in a mean because": _heap(("", why), ("log ", logs))}

@@ -158,6 +158,16 @@ def test_a_sweep_has_finished_when_its_last_run_has_ended(folder: SweepFolder, r
     assert course == [None, None, *[runs[2]["finished"]] * 4]
 
 
+def test_a_reason_that_no_record_could_take_is_in_the_tables(folder: SweepFolder, record: Record) -> None:
+    runs = [run(seed=seed) for seed in range(3)]
+    folder.write_plan([planned_facts(one) for one in runs], [])
+    record(runs[0] | {"status": "killed", "error": "killed by SIGSEGV"}, runs[1] | {"status": "running"})
+    table, cells = folder.collect({one["run_id"]: "No space left on device" for one in runs})
+    assert table["status"].tolist() == ["killed", "failed", "failed"]
+    assert table["error"].tolist() == ["killed by SIGSEGV", *["No space left on device"] * 2]
+    assert [plain(cells)[0][f"n_{name}"] for name in ("killed", "failed", "other")] == [1, 2, 0]
+
+
 def test_a_sweep_that_goes_on_keeps_its_start(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     starts = []
     for moment, arguments in ((1, ["a"]), (2, ["a"]), (3, ["b"])):

@@ -163,15 +163,6 @@ def test_a_cell_whose_seeds_were_made_by_several_versions_is_marked() -> None:
     assert "mixed code" not in cells(*pure)
 
 
-def test_a_reason_that_no_record_could_take_is_shown() -> None:
-    killed = run("killed", seed=1, error="its process is gone")
-    full = {one["run_id"]: "No space left on device" for one in (killed, run("missing", seed=2))}
-    records = [run("killed", seed=0, error="killed by SIGSEGV"), killed, run("missing", seed=2)]
-    text = shown(tables.failures(runs_table(records), reasons=full | {records[0]["run_id"]: "what is recorded wins"}))
-    assert text.count("failed: No space left on device") == 2
-    assert " killed by SIGSEGV" in text
-
-
 @pytest.mark.parametrize(
     ("number", "text"),
     [
