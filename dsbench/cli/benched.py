@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench import torchvision_ops
@@ -16,6 +17,7 @@ from dsbench.run import facts
 if TYPE_CHECKING:
     from dsbench.bench.measure import Measured
     from dsbench.roofline.rows import Roofline
+    from dsbench.run.lease import Owner
     from dsbench.training.device import Compute
 
 
@@ -94,5 +96,9 @@ def add_to_records(benched: Sequence[Benched]) -> None:
         if one.run is not None:
             from dsbench.run.bench import keep
 
-            keep(one.run, one.record, lambda path: remark(f"another process has the run in {path}; waiting for it"))
+            keep(one.run, one.record, _say_who)
             remark(f"added to {one.run.folder.result_file}")
+
+
+def _say_who(path: Path, owner: Owner | None) -> None:
+    remark(f"{owner or 'another process'} has the run in {path}; waiting for it")

@@ -10,6 +10,7 @@ from typing import Any
 
 from dsbench.errors import FailureError, InputError
 from dsbench.run.signals import Interrupted
+from dsbench.run.timeout import EXIT_CODE, TimedOut
 
 _FULL = "DSBENCH_FULL_ERROR"  # set where the user asked for tracebacks
 
@@ -58,6 +59,8 @@ def _report(error: BaseException) -> int:
         return _say(f"error: {error}", 2)
     if isinstance(error, Interrupted):
         return _say(f"{error}; the same command goes on from the last checkpoint", 128 + error.number)
+    if isinstance(error, TimedOut):
+        return _say(f"error: {error}", EXIT_CODE)
     if isinstance(error, KeyboardInterrupt):
         return _say("interrupted", 130)
     if isinstance(error, TyperException):

@@ -205,6 +205,8 @@ class Config:
     progress: str = MISSING
     outputs: str = MISSING
     force: bool = MISSING
+    rerun: str = MISSING
+    timeout: float | None = MISSING
 
 
 @dataclass

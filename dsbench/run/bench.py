@@ -13,6 +13,7 @@ from dsbench.bench.timing import BATCHES, LIMIT_SECONDS
 from dsbench.deploy.files import Files
 from dsbench.deploy.installed import lacking
 from dsbench.run import facts
+from dsbench.run.lease import Owner
 from dsbench.run.load import load
 from dsbench.run.lock import locked
 from dsbench.run.measured import add_to_record
@@ -56,11 +57,11 @@ def _measured(run: Trained, compute: Compute) -> dict[str, Any]:
     return record(found, compute, load_average)
 
 
-def keep(run: Trained, measured: dict[str, Any], waiting: Callable[[Path], None]) -> None:
+def keep(run: Trained, measured: dict[str, Any], waiting: Callable[[Path, Owner | None], None]) -> None:
     """Add `measured` to the record of `run`, and to its offline run of W&B where it has one.
 
-    `waiting` is called with the run's folder while another process has it. Raises InputError where the run has been
-    trained anew since it was loaded.
+    `waiting` is called with the run's folder, and its owner, while another process has it. Raises InputError where the
+    run has been trained anew since it was loaded.
     """
     with locked(run.folder.path, waiting):
         completed = add_to_record(run, measured)

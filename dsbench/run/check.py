@@ -11,6 +11,8 @@ from dsbench.data import sets
 from dsbench.errors import InputError
 from dsbench.network.description import Network
 from dsbench.network.layers import BatchNorm
+from dsbench.run import timeout
+from dsbench.run.status import RERUN
 from dsbench.training import history, optimizers, schedules, stop
 
 CHOICES = {
@@ -19,6 +21,7 @@ CHOICES = {
     "data.filter": ("none", "unsharp"),
     "train.test_weights": (None, "best", "last"),
     "progress": ("auto", "bar", "lines", "none"),
+    "rerun": RERUN,
 }
 
 # The types that go with the names; a group's choice sets both.
@@ -55,6 +58,7 @@ def check(config: Config, overrides: Sequence[str] = ()) -> None:
     schedules.check(config.schedule)
     history.check(config.train.early_stopping)
     stop.check(config.stop, overrides)
+    timeout.check(config.timeout)
     _check_train(config)
     _check_augment(config)
 

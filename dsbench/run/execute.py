@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from dsbench.run import bench, facts
 from dsbench.run.folder import RunFolder, write_atomically
+from dsbench.run.guard import Guard
 from dsbench.run.identity import test_weights
+from dsbench.run.lease import Held
 from dsbench.run.lock import locked
+from dsbench.run.log import run_log
 from dsbench.run.mirror import card, mirror_anew, summary
 from dsbench.run.plan import Plan
 from dsbench.run.progress import Progress
-from dsbench.run.signals import Interrupted, interruptible
-from dsbench.run.status import FINAL
+from dsbench.run.signals import Interrupted, interruptible, undisturbed
+from dsbench.run.status import FINAL, anew
+from dsbench.run.timeout import Limit, TimedOut, reason
 from dsbench.tracking.tracker import Nothing, Tracker, open_tracker
 from dsbench.training.checkpoint import recorded
 from dsbench.training.fit import Outcome, fit
@@ -31,21 +33,21 @@ log = logging.getLogger("dsbench")
 def execute(plan: Plan, progress: Progress) -> dict[str, Any]:
     """Train and test the planned run, or take up its record; returns the record as in result.json.
 
-    A run that is recorded as done, diverged or collapsed is not trained again unless force=true, which keeps the old
-    result until there is a new one; a run that was interrupted goes on from its last checkpoint. Raises whatever ended
-    it; the record says so too.
+    A run that is recorded as done, diverged or collapsed is not trained again unless force=true, or rerun=stale where
+    other code has made it, which keep the old result until there is a new one; a run that was ended by anything else
+    goes on from its last checkpoint. Raises whatever ended it; the record says so too.
     """
-    folder = plan.folder
-    folder.create()
-    with locked(folder.path, progress.waiting):
+    plan.folder.create()
+    with locked(plan.folder.path, progress.waiting) as held:
+        folder = replace(plan.folder, permit=held.confirm)
         result = folder.result()
-        if result is not None and result["status"] in FINAL:
-            if not plan.config.force:
-                return _take_up(plan, folder, progress, result)
-            folder.set_aside()
+        if result is not None and anew(result, plan.config.force, plan.config.rerun):
+            folder.set_aside() if result["status"] in FINAL else folder.discard()
             result = None
-        with _log_file(folder), interruptible():
-            result = _train(plan, folder, progress, result or {})
+        if result is not None and result["status"] in FINAL:
+            return _take_up(plan, folder, progress, result)
+        with run_log(folder.log_file), interruptible():
+            result = _train(plan, folder, progress, held, result or {})
         folder.drop_previous()
         return result
 
@@ -56,7 +58,7 @@ def _take_up(plan: Plan, folder: RunFolder, progress: Progress, result: dict[str
     if result["study"] is None and names["study"] is not None:
         folder.write_result(result | names)
     if bench.wanted(plan, result):
-        with _log_file(folder), interruptible():
+        with run_log(folder.log_file), interruptible():
             result = bench.complete(plan, progress, result)
             if not bench.wanted(plan, result):
                 mirror_anew(plan.config, folder, result | names)
@@ -65,8 +67,16 @@ def _take_up(plan: Plan, folder: RunFolder, progress: Progress, result: dict[str
     return named
 
 
-def _train(plan: Plan, folder: RunFolder, progress: Progress, earlier: dict[str, Any]) -> dict[str, Any]:
+def _train(plan: Plan, folder: RunFolder, progress: Progress, held: Held, earlier: dict[str, Any]) -> dict[str, Any]:
     """Train and test; `earlier` is the record of the attempt that this one continues, empty for a first one."""
+    seconds = plan.config.timeout
+    with Limit(seconds, folder.log_file, lambda: folder.end_record("timeout", reason(seconds or 0))) as limit:
+        return _attempt(plan, folder, progress, held, limit, earlier)
+
+
+def _attempt(
+    plan: Plan, folder: RunFolder, progress: Progress, held: Held, limit: Limit, earlier: dict[str, Any]
+) -> dict[str, Any]:
     history = recorded(folder.last)
     result = {
         **plan.facts(),
@@ -79,25 +89,27 @@ def _train(plan: Plan, folder: RunFolder, progress: Progress, earlier: dict[str,
         "started": earlier.get("started", facts.now()),
         "finished": None,
     }
-    write_atomically(folder.config_file, OmegaConf.to_yaml(OmegaConf.structured(plan.config)))
-    folder.write_result(result)
-    folder.write_history(history)
-    progress.started(plan, history)
     tracker: Tracker = Nothing()
     outcome: Outcome | None = None
     try:
+        write_atomically(folder.config_file, OmegaConf.to_yaml(OmegaConf.structured(plan.config)))
+        folder.write_result(result)
+        folder.write_history(history)
+        progress.started(plan, history)
         tracker = open_tracker(plan.config, folder.outputs, card(plan.config, result), history)
-        outcome = _fit(plan, folder, progress, tracker)
+        outcome = _fit(plan, folder, progress, tracker, held)
+        limit.trained()
         result |= _measured(outcome, plan.cost.macs) | {"status": outcome.status}
     except BaseException as error:
-        status = "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
-        result |= {"status": status, "error": _first_line(error)}
+        limit.trained()
+        result |= {"status": _status(error), "error": _first_line(error)}
         log.debug("the run ended with an error", exc_info=True)
         raise
     finally:
         result["finished"] = facts.now()
         try:
-            folder.write_result(result)
+            with undisturbed():
+                folder.write_result(result)
             if bench.wanted(plan, result):
                 result = bench.complete(plan, progress, result)
         finally:
@@ -106,7 +118,7 @@ def _train(plan: Plan, folder: RunFolder, progress: Progress, earlier: dict[str,
     return result
 
 
-def _fit(plan: Plan, folder: RunFolder, progress: Progress, tracker: Tracker) -> Outcome:
+def _fit(plan: Plan, folder: RunFolder, progress: Progress, tracker: Tracker, held: Held) -> Outcome:
     def on_epoch(history: list[Epoch]) -> None:
         folder.write_history(history)
         tracker.epoch(history[-1])
@@ -122,7 +134,7 @@ def _fit(plan: Plan, folder: RunFolder, progress: Progress, tracker: Tracker) ->
             folder.last,
             folder.best,
             on_epoch,
-            callbacks,
+            [Guard(held), *callbacks],
         )
 
 
@@ -153,24 +165,10 @@ def _measured(outcome: Outcome, macs: int) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def _log_file(folder: RunFolder) -> Iterator[None]:
-    """All that dsbench and Lightning log, and tracebacks, in run.log; times in UTC."""
-    handler = logging.FileHandler(folder.log_file, encoding="utf-8")
-    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    handler.setLevel(logging.DEBUG)
-    loggers = [logging.getLogger(name) for name in ("dsbench", "pytorch_lightning", "lightning_fabric")]
-    loggers[0].setLevel(logging.DEBUG)
-    for logger in loggers:
-        logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        for logger in loggers:
-            logger.removeHandler(handler)
-        handler.close()
+def _status(error: BaseException) -> str:
+    if isinstance(error, TimedOut):
+        return "timeout"
+    return "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
 
 
 def _first_line(error: BaseException) -> str:

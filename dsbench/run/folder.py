@@ -9,12 +9,13 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dsbench.errors import InputError
+from dsbench.run import facts
 from dsbench.training.history import Epoch
 
 
@@ -36,9 +37,13 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of one run, outputs/runs/<run_id>."""
+    """The folder of one run, outputs/runs/<run_id>.
+
+    `permit` is called before a record is written, and raises where this process may not.
+    """
 
     path: Path
+    permit: Callable[[], None] = field(default=lambda: None, compare=False, repr=False)
 
     @property
     def outputs(self) -> Path:
@@ -102,6 +107,11 @@ class RunFolder:
             if file.exists():
                 os.replace(file, self.previous / file.name)
 
+    def discard(self) -> None:
+        """Forget an attempt that came to nothing, but for its log; the record goes last."""
+        for file in (self.last, self.best, self.metrics_file, self.result_file):
+            file.unlink(missing_ok=True)
+
     def drop_previous(self) -> None:
         """Forget the earlier training, now that there is a newer result."""
         shutil.rmtree(self.previous, ignore_errors=True)
@@ -115,10 +125,23 @@ class RunFolder:
 
     def write_result(self, result: dict[str, Any]) -> None:
         """Record `result`; numbers that JSON does not have (nan, inf) become null."""
+        self.permit()
         write_atomically(self.result_file, json.dumps(_jsonable(result), indent=2) + "\n")
+
+    def end_record(self, status: str, error: str) -> dict[str, Any] | None:
+        """Have a record that says `running` say how the run ended; returns the record as it is then, None without one.
+
+        Whoever calls it holds the run's lock.
+        """
+        found = self.result()
+        if found is not None and found["status"] == "running":
+            found |= {"status": status, "error": error, "finished": facts.now()}
+            self.write_result(found)
+        return found
 
     def write_history(self, history: Sequence[Epoch]) -> None:
         """Write metrics.csv: a row an epoch, those of an interrupted attempt replaced."""
+        self.permit()
         text = io.StringIO()
         writer = csv.DictWriter(text, fieldnames=list(Epoch.__annotations__), lineterminator="\n")
         writer.writeheader()

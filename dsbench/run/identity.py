@@ -18,6 +18,8 @@ OUTSIDE = (
     "outputs",
     "progress",
     "force",
+    "rerun",
+    "timeout",
     "logger",
     "data.root",
     "data.verify",

@@ -20,6 +20,7 @@ from dsbench.training.history import Epoch
 if TYPE_CHECKING:
     from pytorch_lightning import Callback
 
+    from dsbench.run.lease import Owner
     from dsbench.run.plan import Plan
 
 log = logging.getLogger("dsbench")
@@ -60,9 +61,9 @@ class Progress:
             table.add_row(f"[bold]{name}[/bold]", value)
         self._print(table)
 
-    def waiting(self, folder: Path) -> None:
-        """Say that another process trains this run."""
-        self._print(f"another process trains this run ({_relative(folder)}); waiting for its result")
+    def waiting(self, folder: Path, owner: Owner | None) -> None:
+        """Say who trains this run."""
+        self._print(f"{owner or 'another process'} trains this run ({_relative(folder)}); waiting for its result")
 
     @contextmanager
     def training(self, plan: Plan) -> Iterator[list[Callback]]:

@@ -19,6 +19,9 @@ class Interrupted(BaseException):
         self.number = number
 
 
+_held_back: list[int] | None = None  # signals that came within undisturbed(), None outside
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Within, SIGINT, SIGTERM and SIGHUP raise Interrupted; outside the main thread this does nothing."""
@@ -33,5 +36,20 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Within, for what must not be left half-done, Interrupted waits for the end. In the main thread alone."""
+    global _held_back
+    _held_back = []
+    try:
+        yield
+    finally:
+        came, _held_back = _held_back, None
+        if came:
+            raise Interrupted(came[0])
+
+
 def _raise(number: int, frame: FrameType | None) -> None:
-    raise Interrupted(number)
+    if _held_back is None:
+        raise Interrupted(number)
+    _held_back.append(number)

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 LEVEL = 0.95  # of the intervals
 MEANS = ("train_acc", "epochs", "train_seconds", "train_macs", "images_per_second")
 # How many runs of a cell came to what; `other` is interrupted, running, missing or unreadable.
-COUNTS = ("n_runs", "n_done", "n_collapsed", "n_diverged", "n_failed", "n_other")
+_COUNTED = ("done", "collapsed", "diverged", "failed", "killed", "timeout")
+COUNTS = ("n_runs", *(f"n_{name}" for name in _COUNTED), "n_other")
 
 
 def cells_table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -21,7 +22,7 @@ def cells_table(runs: pd.DataFrame) -> pd.DataFrame:
     Of accuracies there are the mean, the standard deviation (n - 1) and the 95 % interval of the mean by Student's t,
     from `low` to `high`, which two runs or more have (and which may reach beyond 0 and 1); of times and timings the
     mean. All of these are over the runs
-    that are done, and n_done is their number. Collapsed, diverged and failed runs, and those that have not ended, are
+    that are done, and n_done is their number. Runs that came to anything else, and those that have not ended, are
     counted beside them and are in no mean: n_runs is the sum of the counts. A family that collapses is worse than the
     mean says, so the counts belong beside it. Devices, threads and commits are listed where the runs' are not one. A
     run recorded without a cell_id is a cell of its own.
@@ -47,7 +48,7 @@ def cells_table(runs: pd.DataFrame) -> pd.DataFrame:
 def _counts(status: pd.Series, key: pd.Series) -> pd.DataFrame:
     import pandas as pd
 
-    known = {f"n_{name}": status == name for name in ("done", "collapsed", "diverged", "failed")}
+    known = {f"n_{name}": status == name for name in _COUNTED}
     flags = pd.DataFrame({"n_runs": status.notna(), **known}).astype("int64")
     flags["n_other"] = flags["n_runs"] - flags[list(known)].sum(axis=1)
     return flags.groupby(key, sort=False).sum()[list(COUNTS)]

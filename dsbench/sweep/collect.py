@@ -10,13 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench.network.cost import TOTALS
+from dsbench.run.lease import in_use
 
 if TYPE_CHECKING:
     import pandas as pd
 
 # Statuses that no record has but a table may: planned and not begun, and a file that is no record.
 MISSING, UNREADABLE = "missing", "unreadable"
-STATUSES = ("done", "collapsed", "diverged", "failed", "interrupted", "running", MISSING, UNREADABLE)
+STATUSES = (
+    *("done", "collapsed", "diverged", "failed", "killed", "timeout", "interrupted", "running"),
+    *(MISSING, UNREADABLE),
+)
+
+GONE = "its process is gone"  # the error of a killed run whose end nobody has seen
 
 TEXT, WHOLE, REAL = "string", "Int64", "float64"
 # What names a run beside its seed; a cell has the same.
@@ -86,7 +92,8 @@ def records(outputs: Path) -> list[dict[str, Any]]:
 def record(outputs: Path, run_id: str) -> dict[str, Any]:
     """The record of a run, without its confusion matrix; where there is none, its id and the status `missing`.
 
-    A file that is no record, which no run leaves, is one of status `unreadable`.
+    A file that is no record, which no run leaves, is one of status `unreadable`. A run that its record has running, but
+    that no process has, is one of status `killed`; its file stays as it is.
     """
     path = f"{outputs}/runs/{run_id}/result.json"
     try:
@@ -100,6 +107,8 @@ def record(outputs: Path, run_id: str) -> dict[str, Any]:
         return {"run_id": run_id, "status": UNREADABLE, "error": f"result.json: {error}"}
     if not isinstance(found, dict) or not {"run_id", "status"} <= found.keys():
         return {"run_id": run_id, "status": UNREADABLE, "error": "result.json: not the record of a run"}
+    if found["status"] == "running" and not in_use(Path(path).parent):
+        return found | {"status": "killed", "error": GONE}
     return found
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import JobReturn
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, flag_override
 
@@ -23,10 +23,12 @@ from dsbench.sweep.composition import Composer
 from dsbench.sweep.estimate import seconds_left
 from dsbench.sweep.folder import SweepFolder
 from dsbench.sweep.name import sweep_name
-from dsbench.sweep.plan import plan_sweep
+from dsbench.sweep.plan import Job, plan_sweep
 from dsbench.sweep.plan_table import planned
 from dsbench.sweep.slots import slots
 from dsbench.tracking.sweep import mirror_sweep
+
+ON_ERROR = ("stop", "skip")
 
 
 def conduct(
@@ -38,6 +40,7 @@ def conduct(
     launched where a run cannot be (but for on_error=skip), and SystemExit(1) where runs have failed. The tables of what
     is there are written and printed however the sweep ends.
     """
+    _check(config)
     asked = axes.jobs(arguments, params, loader)
     settled, at_once = _settled(config, len(asked))
     plan = plan_sweep([[*job, *settled] for job in asked], _composing(config, loader))
@@ -53,34 +56,63 @@ def conduct(
     folder = SweepFolder(Path(config.outputs).absolute() / "sweeps" / name)
     folder.write_plan([job.plan.facts() for job in plan.runs.values() if job.plan], arguments)
     group = [f"logger.group={name}"] if config.logger.get("group", "") is None else []
+    jobs = plan.missing
     launched: list[Sequence[JobReturn]] = []
     try:
-        if plan.missing:
+        if jobs:
             with interruptible():
-                launched.append(launcher.launch([[*job.overrides, *group] for job in plan.missing], 0))
+                launched.append(launcher.launch([[*job.overrides, *_precision(job), *group] for job in jobs], 0))
     finally:
-        failed = _show(folder, next(iter(plan.runs.values())).plan)
+        failed = _show(folder, next(iter(plan.runs.values())).plan, _reasons(jobs, launched))
     if failed:
         raise SystemExit(1)
     return launched
 
 
-def _show(folder: SweepFolder, example: Plan | None) -> bool:
+def _check(config: DictConfig) -> None:
+    """Raise InputError for what only sweeps read and what makes no sense."""
+    if config.retries < 0:
+        raise InputError(f"retries {config.retries} is negative; 0 tries a killed run no more")
+    if config.on_error not in ON_ERROR:
+        raise InputError(f"unknown on_error {config.on_error!r}; choose one of {', '.join(ON_ERROR)}")
+
+
+def _show(folder: SweepFolder, example: Plan | None, reasons: Mapping[str, str]) -> bool:
     """Write, mirror and print the tables; returns whether runs have failed or are missing.
 
-    `example` is the plan of one of the runs, which says where they are mirrored.
+    `example` is the plan of one of the runs, which says where they are mirrored, `reasons` are those for which runs
+    have failed, by run_id, where their records could not be written.
     """
-    runs, cells = folder.collect()
+    console = terminal()
+    try:
+        (runs, cells), where = folder.collect(reasons), f"tables: {folder.path}"
+    except OSError as error:
+        (runs, cells), where = folder.read(reasons), f"tables could not be written: {one_line(error)}"
     if example is not None:
         counts = {name: int(cells[name].sum()) for name in COUNTS} | {"n_cells": len(cells)}
         mirror_sweep(example.config, folder.outputs, folder.name, folder.asked(), counts, cells)
-    console = terminal()
     console.print(tables.cells(cells))
     failed = runs[~runs["status"].isin(FINAL)]
     if len(failed):
         console.print(tables.failures(runs, folder.outputs))
-    console.print(f"tables: {folder.path}", soft_wrap=True)
+    mixed = tables.versions(runs)
+    if mixed:
+        console.print(mixed, soft_wrap=True)
+    console.print(where, soft_wrap=True)
     return bool(len(failed))
+
+
+def _reasons(jobs: Sequence[Job], launched: Sequence[Sequence[JobReturn]]) -> dict[str, str]:
+    """Why runs have failed, by run_id, as their processes said."""
+    ended = zip(jobs, launched[0], strict=False) if launched else ()
+    failed = [(job, found._return_value) for job, found in ended if found.status == JobStatus.FAILED]
+    return {job.plan.run_id: one_line(error) for job, error in failed if job.plan}
+
+
+def _precision(job: Job) -> list[str]:
+    """`auto` is what this machine makes of it, for all runs, wherever they are trained: ids depend on it."""
+    assert job.plan is not None
+    return [f"precision={job.plan.compute.precision}"] if job.plan.config.precision == "auto" else []
 
 
 def _settled(config: DictConfig, jobs: int) -> tuple[list[str], int]:

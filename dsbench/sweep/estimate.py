@@ -42,8 +42,7 @@ def seconds_left(plan: SweepPlan, slots: int) -> float:
 
 
 def _recorded(job: Job) -> float | None:
-    result = job.plan.folder.result() if job.plan and job.done else None
-    return result.get("train_seconds") if result else None
+    return job.record.get("train_seconds") if job.record and job.done else None
 
 
 def _probed(plans: dict[str, Plan]) -> dict[str, float]:

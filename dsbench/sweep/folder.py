@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from dsbench.errors import InputError
 from dsbench.run import facts
 from dsbench.run.folder import write_atomically
-from dsbench.run.status import FINAL
+from dsbench.run.status import BROKEN, FINAL
 from dsbench.sweep.cells import cells_table
-from dsbench.sweep.collect import CODE, COLUMNS, MISSING, OUTCOMES, TEXT, record, runs_table
+from dsbench.sweep.collect import CODE, COLUMNS, GONE, MISSING, OUTCOMES, TEXT, record, runs_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _HEAD = "# A sweep as it was asked for. What came of it, runs.csv and cells.csv, is made anew from the runs' records.\n"
 _CALLED = ("cell_id", "model", "arch", "block", "study", "settings")  # what another sweep may call otherwise
 _WORDS = {"": None, "True": True, "False": False}
-_ENDED = (*FINAL, "failed")
+_ENDED = (*FINAL, *BROKEN)
 
 
 @dataclass(frozen=True)
@@ -92,18 +92,19 @@ class SweepFolder:
         """The runs, in order. Raises InputError where there is no sweep."""
         return [str(run_id) for run_id in self.asked()["runs"]]
 
-    def read(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def read(self, reasons: Mapping[str, str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The tables of runs and of cells, from the runs' records as they are now.
 
         A run without a record has the status `missing` and what is planned of it. Names and budgets are those of this
-        sweep, whatever the run was called when it was made.
+        sweep, whatever the run was called when it was made. `reasons`, by run_id, are known of runs that have failed,
+        some of which could not write it down.
         """
-        return self._tables(self.asked())
+        return self._tables(self.asked(), reasons or {})
 
-    def collect(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def collect(self, reasons: Mapping[str, str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """As read; writes runs.csv, cells.csv and, once every run has ended, when the last one did."""
         asked = self.asked()
-        runs, cells = self._tables(asked)
+        runs, cells = self._tables(asked, reasons or {})
         _write_csv(self.runs_file, runs)
         _write_csv(self.cells_file, cells)
         finished = max(runs["finished"].dropna(), default=None) if runs["status"].isin(_ENDED).all() else None
@@ -111,13 +112,15 @@ class SweepFolder:
             self._write(asked | {"finished": finished})
         return runs, cells
 
-    def _tables(self, asked: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def _tables(self, asked: dict[str, Any], reasons: Mapping[str, str]) -> tuple[pd.DataFrame, pd.DataFrame]:
         budgets, planned = asked["budgets"], self._planned()
         found = []
         for run_id in map(str, asked["runs"]):
             one, plan = record(self.outputs, run_id), planned.get(run_id, {})
             if one["status"] == MISSING:
                 one = plan | one
+            if run_id in reasons and (one["status"] == MISSING or one.get("error") == GONE):
+                one |= {"status": "failed", "error": reasons[run_id]}
             one |= {name: plan[name] for name in _CALLED if name in plan}
             found.append(one | {"requested": budgets.get(one.get("cell_id"))})
         runs = runs_table(found)

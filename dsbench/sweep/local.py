@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -13,7 +14,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dsbench.process import wait_briefly
+from dsbench.run.status import FINAL
 from dsbench.sweep.composition import Composer
+from dsbench.sweep.fate import Begun, Fate, fate
 from dsbench.sweep.pool import Ended, Pool, Task
 from dsbench.sweep.slots import slots
 from dsbench.sweep.view import View
@@ -32,7 +35,7 @@ def launch(
 ) -> list[JobReturn]:
     """Run the jobs, each through Hydra's run_job in a process of its own; returns how each ended, in order.
 
-    `n_jobs`, `threads`, `timeout` and `retries` are read from `config` where it has them.
+    `n_jobs`, `threads` and `retries` are read from `config` where it has them, `timeout` from a job's.
     """
     setup_globals()
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
@@ -53,23 +56,31 @@ def launch(
     view = View(configs, places)
     tries = [1 + (_given(config, "retries") or 0)] * len(configs)
     returned: list[JobReturn | None] = [None] * len(configs)
+    begun: dict[int, Begun] = {}
 
     def task(index: int) -> Task:
-        function = cloudpickle.dumps(_Call(shared, configs[index]))
-        return Task(index, function, _given(configs[index], "timeout"))
+        return Task(index, cloudpickle.dumps(_Call(shared, configs[index])))
+
+    def told(number: int, event: dict[str, Any]) -> None:
+        if event["kind"] == "started":
+            begun[number] = Begun(Path(event["folder"]), _given(configs[number], "timeout"))
+            pool.limit(number, begun[number].backstop_seconds)
+        view.told(number, event)
 
     def ended(one: Ended) -> Task | None:
         tries[one.number] -= 1
-        job = one.result if one.returned else _died(one, configs[one.number])
-        killed = not one.returned and not one.timed_out
-        again = killed and tries[one.number] > 0
+        run, job, again = begun.pop(one.number, None), one.result, False
+        if not one.returned:
+            found = fate(one.exitcode, run)
+            job = _ended_so(found, configs[one.number])
+            again = found.status == "killed" and tries[one.number] > 0
         returned[one.number] = job
         view.ended(one.number, job, again)
         return task(one.number) if again else None
 
     with view:
         preload = ["dsbench.sweep.preload"] if task_function.__module__.startswith("dsbench.") else []
-        pool = Pool(places.environments, preload, view.started, view.told, ended, view.refresh)
+        pool = Pool(places.environments, preload, view.started, told, ended, view.refresh)
         pool.run([task(index) for index in range(len(configs))])
     return [one for one in returned if one is not None]
 
@@ -93,22 +104,13 @@ class _Call:
         )
 
 
-def _died(one: Ended, config: DictConfig) -> JobReturn:
-    """What is known of a job whose process died."""
+def _ended_so(found: Fate, config: DictConfig) -> JobReturn:
+    """What Hydra is told of a job whose process died."""
     overrides = OmegaConf.to_container(config.hydra.overrides.task)
-    job = JobReturn(overrides=overrides, cfg=config, status=JobStatus.FAILED)  # type: ignore[arg-type]
-    job.return_value = ProcessDiedError(_how(one))
+    job = JobReturn(overrides=overrides, cfg=config)  # type: ignore[arg-type]
+    job.status = JobStatus.COMPLETED if found.status in FINAL else JobStatus.FAILED
+    job.return_value = None if found.status in FINAL else ProcessDiedError(found.reason)
     return job
-
-
-def _how(one: Ended) -> str:
-    import signal
-
-    if one.timed_out:
-        return f"killed after its timeout of {one.seconds:.0f} s"
-    if one.exitcode < 0:
-        return f"killed by {signal.Signals(-one.exitcode).name}"
-    return f"its process ended with exit code {one.exitcode}"
 
 
 def share_wandb_service(config: DictConfig) -> None:

@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from dsbench.config.compose import Composed
 from dsbench.errors import InputError
 from dsbench.run.plan import Plan, plan, with_seed
-from dsbench.run.status import FINAL
+from dsbench.run.status import FINAL, stale, stays
 from dsbench.sweep.axes import key
 
 
@@ -23,15 +24,19 @@ class Job:
     problem: str | None = None
 
     @cached_property
-    def status(self) -> str | None:
-        """What the run's record says, None where there is none."""
-        result = self.plan.folder.result() if self.plan else None
-        return result["status"] if result else None
+    def record(self) -> dict[str, Any] | None:
+        """The run's record, None where there is none."""
+        return self.plan.folder.result() if self.plan else None
 
     @property
     def done(self) -> bool:
         """Whether its result is there and stays."""
-        return self.status in FINAL and self.plan is not None and not self.plan.config.force
+        return self.plan is not None and stays(self.record, self.plan.config.force, self.plan.config.rerun)
+
+    @property
+    def stale(self) -> bool:
+        """Whether its result is there, made by other code than this."""
+        return self.record is not None and self.record["status"] in FINAL and stale(self.record)
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,11 @@ class SweepPlan:
     def missing(self) -> list[Job]:
         """The runs that are still to be trained."""
         return [job for job in self.runs.values() if not job.done]
+
+    @property
+    def stale(self) -> list[Job]:
+        """The runs with a result that other code than this has made."""
+        return [job for job in self.runs.values() if job.stale]
 
     @property
     def problems(self) -> list[Job]:

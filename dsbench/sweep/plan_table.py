@@ -83,6 +83,9 @@ def _summary(plan: SweepPlan, seconds: float | None) -> str:
         parts.append(f"{plan.folded} folded into a run that another comes to")
     if plan.problems:
         parts.append(f"{len(plan.problems)} impossible")
+    if plan.stale:
+        again = not plan.stale[0].done
+        parts.append(f"{len(plan.stale)} made by other code{'' if again else ' (rerun=stale trains these anew)'}")
     parts.append(f"{missing} to train")
     if seconds is not None and missing:
         parts.append(f"about {duration(seconds)}")

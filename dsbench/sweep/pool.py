@@ -8,26 +8,29 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import cloudpickle
+import psutil
 
+from dsbench.run.signals import undisturbed
 from dsbench.sweep.worker import GRACE_SECONDS, work
 
 
 @dataclass(frozen=True)
 class Task:
-    """A function of no arguments, pickled, and the seconds after which its process is killed (None: never)."""
+    """A function of no arguments, pickled."""
 
     number: int
     function: bytes
-    timeout_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class _Running:
     channel: Connection
     slot: int
     started: float
+    limit: float | None = None
     result: Any = None
     returned: bool = False
     timed_out: bool = False
@@ -78,43 +82,65 @@ class Pool:
         self.slots = slots
         self.on_start, self.on_event, self.on_end, self.on_wait = on_start, on_event, on_end, on_wait
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(list(preload))
+        self._context.set_forkserver_preload(["dsbench.sweep.worker", *preload])
+        self._running: dict[int, _Running] = {}
 
     def run(self, tasks: Sequence[Task]) -> None:
         """Run all of them, in order. A task that `on_end` returns is run again.
 
         When an exception ends this (Ctrl-C), the processes are asked to stop, and killed after a few seconds.
         """
-        queue, free, running = deque(tasks), list(range(len(self.slots))), dict[int, _Running]()
+        queue, free = deque(tasks), list(range(len(self.slots)))
         lifeline, self._lifeline = self._context.Pipe(duplex=False)
         try:
-            while queue or running:
+            self._warm()
+            while queue or self._running:
                 while queue and free:
-                    one = self._start(queue.popleft(), free.pop(0), lifeline)
-                    running[one.task.number] = one
-                for one in self._ended(running):
-                    del running[one.task.number]
+                    self._start(queue.popleft(), free.pop(0), lifeline)
+                for one in self._ended():
+                    del self._running[one.task.number]
                     free.append(one.slot)
                     again = self.on_end(_verdict(one))
                     if again is not None:
                         queue.append(again)
                 self.on_wait()
+        except BaseException:
+            self._stop()
+            _end_server()
+            raise
         finally:
-            self._stop(list(running.values()))
             self._lifeline.close()
             lifeline.close()
 
-    def _start(self, task: Task, slot: int, lifeline: Connection) -> _Running:
-        receiver, sender = self._context.Pipe(duplex=False)
-        arguments = (sender, lifeline, task.function, dict(self.slots[slot]))
-        process = self._context.Process(target=work, args=arguments, name=f"dsbench-{task.number}")
-        process.start()
-        sender.close()
-        self.on_start(task.number)
-        return _Running(task, process, receiver, slot, time.monotonic())
+    def limit(self, number: int, seconds: float | None) -> None:
+        """Kill the process of a task that runs, `seconds` from now; None: not at all."""
+        self._running[number].limit = None if seconds is None else time.monotonic() + seconds
 
-    def _ended(self, running: Mapping[int, _Running]) -> list[_Running]:
+    def _warm(self) -> None:
+        """Have the server import what it is to, which takes seconds that an exception may end."""
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN) if _in_main_thread() else None
+        try:
+            forkserver.ensure_running()  # the terminal's Ctrl-C is for the sweep, not for the server
+        finally:
+            if before is not None:
+                signal.signal(signal.SIGINT, before)
+        process = self._context.Process(target=os.getpid)
+        process.start()
+        process.join()
+
+    def _start(self, task: Task, slot: int, lifeline: Connection) -> None:
+        with undisturbed():  # a process that is not among those that run would be waited for, unasked, at the exit
+            receiver, sender = self._context.Pipe(duplex=False)
+            arguments = (sender, lifeline, task.function, dict(self.slots[slot]))
+            process = self._context.Process(target=work, args=arguments, name=f"dsbench-{task.number}")
+            process.start()
+            sender.close()
+            self._running[task.number] = _Running(task, process, receiver, slot, time.monotonic())
+        self.on_start(task.number)
+
+    def _ended(self) -> list[_Running]:
         """Wait a moment for news; returns the tasks whose processes are gone."""
+        running = self._running
         channels = {one.channel: one for one in running.values()}
         sentinels = {one.process.sentinel: one for one in running.values()}
         ready = wait([*channels, *sentinels], timeout=0.2)
@@ -123,8 +149,7 @@ class Pool:
                 self._receive(channels[connection])
         now = time.monotonic()
         for one in running.values():
-            limit = one.task.timeout_seconds
-            if limit is not None and now - one.started > limit and not one.timed_out:
+            if one.limit is not None and now > one.limit and not one.timed_out:
                 one.timed_out = True
                 _kill(one, signal.SIGKILL)
         out = [one for one in running.values() if not one.process.is_alive()]
@@ -142,7 +167,9 @@ class Pool:
                 else:
                     self.on_event(one.task.number, content)
 
-    def _stop(self, running: Sequence[_Running]) -> None:
+    def _stop(self) -> None:
+        running = list(self._running.values())
+        self._running.clear()
         for one in running:
             _kill(one, signal.SIGTERM)
         deadline = time.monotonic() + GRACE_SECONDS
@@ -157,6 +184,18 @@ class Pool:
 def _verdict(one: _Running) -> Ended:
     seconds = time.monotonic() - one.started
     return Ended(one.task.number, one.process.exitcode, seconds, one.result, one.returned, one.timed_out)
+
+
+def _end_server() -> None:
+    """Kill the server: while it still imports it would outlive this process by seconds, its standard output open."""
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):
+            if any("multiprocessing.forkserver" in part for part in child.cmdline()):
+                child.kill()
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _kill(one: _Running, number: signal.Signals) -> None:

@@ -16,6 +16,7 @@ from dsbench.training.history import Epoch
 if TYPE_CHECKING:
     from pytorch_lightning import Callback
 
+    from dsbench.run.lease import Owner
     from dsbench.run.plan import Plan
 
 
@@ -33,11 +34,11 @@ class Reporter(Progress):
         os.close(log)
         faulthandler.enable()
         epochs = plan.config.train.max_epochs
-        tell({"kind": "started", "run_id": plan.run_id, "log": str(plan.folder.log_file), "epochs": epochs})
+        tell({"kind": "started", "folder": str(plan.folder.path), "log": str(plan.folder.log_file), "epochs": epochs})
 
-    def waiting(self, folder: Path) -> None:
+    def waiting(self, folder: Path, owner: Owner | None) -> None:
         """Another sweep trains this run."""
-        tell({"kind": "waiting"})
+        tell({"kind": "waiting", "owner": str(owner or "another process")})
 
     @contextmanager
     def training(self, plan: Plan) -> Iterator[list[Callback]]:

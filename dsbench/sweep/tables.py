@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 REASONS = {
     "collapsed": "learnt nothing, answers one class",
     "diverged": "a loss that is no number",
-    "running": "not ended, or its process is gone",
+    "running": "not ended",
     "missing": "not begun",
 }
 _LEGEND = "test accuracy: mean of the n runs that are done, ± half of its 95 % interval (Student's t); sd over seeds"
@@ -60,7 +60,8 @@ def cells(frame: pd.DataFrame) -> RenderableType:
         side_by_side(names.columns, brief, besides),
         stacked(names.columns, heaps),
     )
-    legend = f"{_LEGEND}; besides: runs in no mean" if besides else _LEGEND
+    mixed = ", and where the seeds of a cell were not made by the same code" if "mixed code" in str(besides) else ""
+    legend = f"{_LEGEND}; besides: runs in no mean{mixed}" if besides else _LEGEND
     return Group(*_line(names.shared), Fitting(tables), Text(legend, style="dim"))
 
 
@@ -88,7 +89,7 @@ def failures(frame: pd.DataFrame, outputs: Path | str = "outputs", most: int = 2
     shown = [rows[index] for index in lost[:most]]
     called = {name: [texts[index] for index in lost[:most]] for name, texts in names.columns.items()}
     seed = {"seed": [_text(row["seed"]) for row in shown]}
-    why = [": ".join(filter(None, (row["status"], row["error"] or REASONS.get(row["status"])))) for row in shown]
+    why = [_why(row["status"], row["error"]) for row in shown]
     logs = ["" if row["status"] == "missing" else f"{Path(outputs) / 'runs' / row['run_id']}/run.log" for row in shown]
     words = {"not in a mean because": why, "log": logs}
     both = {"not in a mean because": _heap(("", why), ("log ", logs))}
@@ -98,15 +99,21 @@ def failures(frame: pd.DataFrame, outputs: Path | str = "outputs", most: int = 2
 
 
 def versions(frame: pd.DataFrame) -> str:
-    """One line where the runs of a table were made by several versions of the code, else an empty text."""
+    """One line where the runs of a table were made by several versions of the code, else an empty text.
+
+    What counts is the code that computes, by its hash; commits say where to find it. A record without it has only them.
+    """
     made = frame[~frame["status"].isin(["missing", "unreadable"])]
-    counts = made["git_sha"].fillna("unknown").value_counts()
+    commits = made["git_sha"].fillna("unknown").map(_commit)
+    counts = made["source_sha256"].fillna(commits).value_counts()
     if len(counts) < 2:
         return ""
-    listed = ", ".join(
-        f"{_commit(sha)} ({number} {'run' if number == 1 else 'runs'})" for sha, number in counts.items()
-    )
-    return f"made by {len(counts)} versions of the code: {listed}"
+    listed = []
+    for version, number in counts.items():
+        at = commits[made["source_sha256"].fillna(commits) == version].unique()
+        source = f"source {version[:7]}, " if version not in at else ""
+        listed.append(f"{' and '.join(at)} ({source}{number} {'run' if number == 1 else 'runs'})")
+    return f"made by {len(counts)} versions of the code: {', '.join(listed)}"
 
 
 def _present(columns: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -129,9 +136,14 @@ def _line(text: str) -> list[Text]:
 
 def _besides(row: dict[str, Any]) -> str:
     counts = {name.removeprefix("n_"): row[name] for name in COUNTS[2:]}
-    return ", ".join(
-        f"{number} {'unfinished' if name == 'other' else name}" for name, number in counts.items() if number
-    )
+    besides = [f"{number} {'unfinished' if name == 'other' else name}" for name, number in counts.items() if number]
+    return ", ".join([*besides, *(["mixed code"] if ", " in (row["source_sha256"] or "") else [])])
+
+
+def _why(status: str, error: str | None) -> str:
+    """A status and its reason, which may begin with the status itself."""
+    reason = error or REASONS.get(status)
+    return reason if reason and reason.startswith(status) else ": ".join(filter(None, (status, reason)))
 
 
 def _text(value: Any) -> str:

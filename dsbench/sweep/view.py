@@ -30,7 +30,7 @@ class _Run:
     val_acc: float | None = None
     outcome: dict[str, Any] = field(default_factory=dict)
     log: str | None = None
-    waiting: bool = False
+    waits_for: str | None = None
 
 
 class View:
@@ -63,7 +63,9 @@ class View:
     def told(self, number: int, event: dict[str, Any]) -> None:
         """A job has told something (see dsbench.sweep.reporter)."""
         run = self._runs[number]
-        run.waiting = event["kind"] == "waiting"
+        run.waits_for = event.get("owner")
+        if run.waits_for:
+            self._line(number, f"waits for {run.waits_for}, which trains it")
         if event["kind"] == "started":
             run.epochs, run.log = event["epochs"], event["log"]
         elif event["kind"] == "epoch":
@@ -76,7 +78,7 @@ class View:
         self._running.remove(number)
         run = self._runs[number]
         if job.status != JobStatus.COMPLETED:
-            reason = " ".join(str(job._return_value).split()) or type(job._return_value).__name__
+            reason = next(iter(str(job._return_value).strip().splitlines()), type(job._return_value).__name__)
             where = f"; log: {run.log}" if run.log else ""
             self._say(number, f"{'tried again' if again else 'failed'}: {reason}{where}")
             self._failed += not again
@@ -107,7 +109,7 @@ class View:
         for number in self._running:
             run = self._runs[number]
             table.add_row(
-                run.label + (" (waiting for another sweep)" if run.waiting else ""),
+                run.label + (f" (waiting for {run.waits_for})" if run.waits_for else ""),
                 f"{run.epoch}/{run.epochs}" if run.epochs else f"{run.epoch}",
                 "" if run.val_acc is None else f"{100 * run.val_acc:.2f} %",
                 duration(time.monotonic() - run.started),

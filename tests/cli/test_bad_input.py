@@ -97,6 +97,9 @@ def _scratch(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathF
         ("budget.params=7800 budget.macs=9", "error: budget.params and budget.macs are two budgets; give one"),
         ("budget.params=many", "error: budget.params: value 'many' of type 'str' could not be converted to Float"),
         ("seed=-1", "error: seed -1 is negative"),
+        ("timeout=0", "error: timeout 0 is not a positive number of seconds; null means no limit"),
+        ("timeout=nan", "error: timeout nan is not a positive number of seconds"),
+        ("rerun=maybe", "error: unknown rerun 'maybe'; choose one of never, stale"),
         ("logger=wandb logger.mode=online", "error: logger.mode=online needs a W&B account"),
         ("--config-dir nowhere", "error: "),
     ],
@@ -194,7 +197,24 @@ def test_a_mistake_in_a_process_of_its_own_is_one_line_in_an_empty_folder(
     assert not outputs.exists()
 
 
-def test_a_sweep_of_no_runs_is_an_error(call: Call, overrides: Overrides, outputs: Path) -> None:
-    ended = call("sweep", "-m", *overrides("width=range(0,0)"))
-    assert (ended.code, ended.err) == (2, "error: these overrides name no run: a range or list in them is empty\n")
-    assert not outputs.exists()
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("width=range(0,0)", "these overrides name no run: a range or list in them is empty"),
+        ("width=2,3 width=4", "width is given 2 times; list its values once, width=a,b"),
+        ("widht=2,3", "unknown key 'widht'; did you mean 'width'?"),
+        ("seeds=0", "seeds=0 is not a positive number of seeds"),
+        ("n_jobs=0", "n_jobs 0 is not a positive integer"),
+        ("retries=-1", "retries -1 is negative; 0 tries a killed run no more"),
+        ("on_error=maybe", "unknown on_error 'maybe'; choose one of stop, skip"),
+        ("width=2,3 timeout=0", "timeout 0 is not a positive number of seconds; null means no limit"),
+        ("width=2,3 rerun=maybe", "unknown rerun 'maybe'; choose one of never, stale"),
+    ],
+)
+@pytest.mark.usefixtures("nothing_left")
+def test_a_sweep_that_makes_no_sense_costs_one_line(call: Call, overrides: Overrides, line: str, message: str) -> None:
+    ended = call("sweep", "-m", *overrides(line))
+    assert ended.code == 2
+    assert ended.err.startswith("error: ")
+    assert ended.err.endswith(f"{message}\n")
+    assert ended.err.count("\n") == 1

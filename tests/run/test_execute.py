@@ -13,6 +13,7 @@ import torch
 import yaml
 from omegaconf import OmegaConf
 
+from dsbench.run import facts
 from dsbench.run.signals import Interrupted
 from dsbench.training import fit as fitting
 
@@ -62,7 +63,7 @@ def test_a_run_leaves_its_files_and_no_others(trained: Train, planned: Planned, 
     run = outputs / "runs" / planned(QUICK).run_id
     files = {str(path.relative_to(outputs)) for path in outputs.rglob("*") if path.is_file()}
     names = ("config.yaml", "result.json", "metrics.csv", "checkpoints/last.ckpt", "checkpoints/best.ckpt", "run.log")
-    assert files == {str((run / name).relative_to(outputs)) for name in (*names, ".lock")}
+    assert files == {str((run / name).relative_to(outputs)) for name in (*names, ".lock", ".lease-1")}
 
 
 def test_metrics_has_a_row_an_epoch(trained: Train, planned: Planned) -> None:
@@ -116,6 +117,33 @@ def test_force_trains_anew_with_an_equal_result(trained: Train, counted: list[in
     first, again = trained(QUICK), trained(f"{QUICK} force=true")
     assert len(counted) == 2
     assert {k: v for k, v in first.items() if k not in CLOCKS} == {k: v for k, v in again.items() if k not in CLOCKS}
+
+
+def test_what_other_code_has_made_is_trained_anew_where_stale_results_are_not_wanted(
+    trained: Train, counted: list[int], planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = trained(QUICK)
+    assert trained(f"{QUICK} rerun=stale") == json.loads(json.dumps(first))
+    monkeypatch.setattr(facts, "source_sha256", lambda: "another")
+    assert trained(QUICK)["source_sha256"] == first["source_sha256"]
+    assert len(counted) == 1
+    again = trained(f"{QUICK} rerun=stale")
+    assert (len(counted), again["source_sha256"], again["attempts"]) == (2, "another", 1)
+    assert again["test_acc"] == first["test_acc"]
+    assert not planned(QUICK).folder.previous.exists()
+
+
+def test_what_other_code_has_begun_is_not_gone_on_with_where_stale_results_are_not_wanted(
+    trained: Train, planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = trained(QUICK)
+    for code in ("second", "third"):
+        monkeypatch.setattr(facts, "source_sha256", lambda code=code: code)
+        with pytest.raises(Interrupted):
+            trained(f"{QUICK} rerun=stale", stop_at=(1,))
+        assert strict(planned(QUICK).folder.result_file)["attempts"] == 1
+        assert strict(planned(QUICK).folder.previous / "result.json")["source_sha256"] == first["source_sha256"]
+    assert trained(f"{QUICK} rerun=stale")["attempts"] == 2
 
 
 def test_a_forced_run_that_is_interrupted_keeps_the_old_result_and_goes_on(trained: Train, planned: Planned) -> None:

@@ -80,7 +80,7 @@ def test_whoever_has_the_run_is_waited_for(done: Trained) -> None:
     held.wait(10)
     waited: list[Path] = []
 
-    def waiting(path: Path) -> None:
+    def waiting(path: Path, owner: object) -> None:
         waited.append(path)
         asked.set()
 

@@ -11,6 +11,7 @@ import pytest
 from synthetic import hexadecimal, run
 
 from dsbench.network.cost import TOTALS
+from dsbench.run.lock import locked
 from dsbench.sweep.collect import COLUMNS, TIMED, plain, record, records, runs_table
 
 Train = Callable[..., dict[str, Any]]
@@ -70,6 +71,16 @@ def test_a_run_without_a_record_is_missing_and_half_a_record_is_unreadable(tmp_p
         (row,) = plain(runs_table(records(tmp_path)))
         assert (row["run_id"], row["status"]) == (whole["run_id"], "unreadable")
         assert row["error"].startswith("result.json: ")
+
+
+def test_a_run_that_no_process_has_any_more_is_killed_and_its_record_left_as_it_is(tmp_path: Path) -> None:
+    folder = write(tmp_path, run("running"))
+    before = (folder / "result.json").read_bytes()
+    with locked(folder, lambda *_: None):
+        assert runs_table(records(tmp_path))["status"].tolist() == ["running"]
+    (row,) = plain(runs_table(records(tmp_path)))
+    assert (row["status"], row["error"]) == ("killed", "its process is gone")
+    assert (folder / "result.json").read_bytes() == before
 
 
 def test_only_folders_named_by_a_runs_id_are_runs(tmp_path: Path) -> None:

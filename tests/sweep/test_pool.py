@@ -33,8 +33,9 @@ def run(
         out[one.number] = one
         return on_end(one) if on_end else None
 
-    tasks = [Task(i, cloudpickle.dumps(function), timeout_seconds) for i, function in enumerate(functions)]
-    Pool(slots, [], lambda number: None, on_event, ended, on_wait).run(tasks)
+    tasks = [Task(i, cloudpickle.dumps(function)) for i, function in enumerate(functions)]
+    pool = Pool(slots, [], lambda number: pool.limit(number, timeout_seconds), on_event, ended, on_wait)
+    pool.run(tasks)
     return out
 
 
@@ -187,11 +188,22 @@ def test_nothing_outlives_a_pool_that_is_killed(tmp_path: Path) -> None:
     assert [pid for pid in pids if psutil.pid_exists(pid)] == []
 
 
+WEIGHED = """
+import cloudpickle, psutil
+from dsbench.sweep.pool import Pool, Task
+sizes = []
+def weigh(one):
+    assert one.result == one.number
+    sizes.append(psutil.Process().memory_info().rss)
+ignore = lambda *_: None
+tasks = [Task(i, cloudpickle.dumps(lambda i=i: i)) for i in range(500)]
+Pool([{}, {}], [], ignore, ignore, weigh).run(tasks)
+print(len(sizes), max(sizes[-50:]) - max(sizes[100:150]))
+"""
+
+
 def test_memory_does_not_grow_with_the_number_of_tasks() -> None:
-    sizes: list[int] = []
-
-    def weigh(one: Ended) -> None:
-        sizes.append(psutil.Process().memory_info().rss)
-
-    run([square(i) for i in range(500)], on_end=weigh)
-    assert max(sizes[-50:]) - max(sizes[100:150]) < 4 << 20
+    ended = subprocess.run([sys.executable, "-c", WEIGHED], capture_output=True, text=True, timeout=120)
+    tasks, growth_bytes = map(int, ended.stdout.split())
+    assert tasks == 500
+    assert growth_bytes < 2 << 20

@@ -1,4 +1,4 @@
-"""Sweeps that are killed, interrupted and run twice at once end with what an undisturbed one has."""
+"""Sweeps that are killed, interrupted, starved, broken and run twice at once end with what an undisturbed one has."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CLOCKS = ["train_seconds", "images_per_second", "started", "finished", "attempts", "epoch_seconds"]
-SWEEP = "arch=mnist_7800_shallow block=keras model=cnn,dwsep width=2,3 seeds=3 train.max_epochs=3"
+RUN = "arch=mnist_7800_shallow block=keras"
+SWEEP = f"{RUN} model=cnn,dwsep width=2,3 seeds=3 train.max_epochs=2"
 
 Command = Callable[[Path, str], list[str]]
 
@@ -29,103 +30,249 @@ Command = Callable[[Path, str], list[str]]
 def command(data_root: Path) -> Command:
     """The command line of a sweep on mnist5k into a folder of outputs."""
     common = f"data=mnist5k logger=csv precision=32 threads=1 n_jobs=2 retries=0 data.root={data_root}"
-    return lambda outputs, line: [
-        sys.executable, str(ROOT / "sweep.py"), "-m", *common.split(), *line.split(), f"outputs={outputs}",
-    ]  # fmt: skip
+
+    def line(outputs: Path, overrides: str) -> list[str]:
+        given = overrides.split()
+        named = {one.split("=")[0] for one in given}
+        own = [one for one in common.split() if one.split("=")[0] not in named]
+        return [sys.executable, str(ROOT / "sweep.py"), "-m", *own, *given, f"outputs={outputs}"]
+
+    return line
+
+
+def ended(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
 
 
 def table(outputs: Path) -> pd.DataFrame:
-    """runs.csv without the columns that are times."""
+    """runs.csv."""
     (path,) = outputs.glob("sweeps/*/runs.csv")
-    runs = pd.read_csv(path)
-    return runs.drop(columns=[name for name in CLOCKS if name in runs])
+    return pd.read_csv(path, dtype={"run_id": str})
 
 
 def records(outputs: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in outputs.glob("runs/*/result.json")]
 
 
-def epochs(outputs: Path) -> int:
-    """The epochs that all runs have behind them."""
-    return sum(len(path.read_text().splitlines()) - 1 for path in outputs.glob("runs/*/metrics.csv"))
+def workers(sweep: psutil.Process) -> list[psutil.Process]:
+    """The processes that train for a sweep: forked from the server, leaders of sessions of their own."""
+    children = [child for child in sweep.children(recursive=True) if child.ppid() != sweep.pid]
+    return [child for child in children if os.getsid(child.pid) == child.pid]
 
 
-def workers(process: psutil.Process) -> list[psutil.Process]:
-    """The processes that train for a sweep: leaders of sessions of their own."""
-    return [child for child in process.children(recursive=True) if os.getsid(child.pid) == child.pid]
+def left_over(processes: list[psutil.Process], seconds: float) -> list[str]:
+    """Those that are still there after that time."""
+    _, alive = psutil.wait_procs(processes, timeout=seconds)
+    return [" ".join(one.cmdline()) for one in alive if one.status() != psutil.STATUS_ZOMBIE]
 
 
-def test_a_sweep_killed_at_random_ends_as_an_undisturbed_one(command: Command, tmp_path: Path) -> None:
-    calm, rough = tmp_path / "calm", tmp_path / "rough"
-    subprocess.run(command(calm, SWEEP), check=True, capture_output=True, timeout=300)
-    rng, killed = random.Random(0), 0
-    for round_ in range(4):
-        sweep = psutil.Popen(command(rough, SWEEP), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        moment = epochs(rough) + rng.randrange(1, 8)  # of 36 in all
-        while sweep.poll() is None and epochs(rough) < moment:
-            time.sleep(0.01)
-        with suppress(psutil.NoSuchProcess):  # of its own accord gone before it could be killed
-            for victim in [sweep] if round_ % 2 else workers(sweep):
-                victim.kill()
-                killed += 1
+def test_a_sweep_killed_at_random_ends_as_an_undisturbed_one(
+    command: Command, trained: Callable[[str], dict[str, Any]], tmp_path: Path
+) -> None:
+    """Its workers are killed, the whole of it is killed, and nothing of it is left over; W&B's service is running."""
+    rough, rng, hit = tmp_path / "rough", random.Random(0), 0
+    for victim in ("workers", "sweep", "sweep"):
+        sweep = psutil.Popen(
+            command(rough, f"{SWEEP} logger=wandb"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline, found = time.monotonic() + 120, []
+        while sweep.poll() is None and not found and time.monotonic() < deadline:
+            time.sleep(0.05)
+            with suppress(psutil.NoSuchProcess, ProcessLookupError):
+                found = workers(sweep)
+        time.sleep(rng.uniform(0.3, 2))
+        with suppress(psutil.NoSuchProcess):
+            everything = [sweep, *sweep.children(recursive=True)]
+            assert sum("wandb-core" in " ".join(one.cmdline()) for one in everything) == 1
+            for one in found if victim == "workers" else [sweep]:
+                one.kill()
+                hit += 1
         sweep.wait(timeout=300)
+        assert left_over(everything, 60) == []
         assert all(record["status"] for record in records(rough))  # each is whole
-    assert killed >= 3
-    subprocess.run(command(rough, SWEEP), check=True, capture_output=True, timeout=300)
-    pd.testing.assert_frame_equal(table(calm), table(rough))
-    assert (table(rough)["status"] == "done").all()
+    assert hit >= 2
+    final = ended(command(rough, SWEEP))
+    assert (final.returncode, final.stderr) == (0, "")
+    found = table(rough)
+    assert len(found) == 12
+    for row in found.to_dict("records"):
+        line = f"{RUN} model={row['model']} width={row['width']} seed={row['seed']} train.max_epochs=2"
+        undisturbed = trained(line)
+        for name in ("run_id", "status", "epochs", "train_acc", "best_val_acc", "test_acc", "test_loss"):
+            assert row[name] == undisturbed[name], (name, line)
 
 
 def test_two_sweeps_at_once_train_each_run_once(command: Command, tmp_path: Path) -> None:
+    """Half of the runs diverge, which is an outcome and no failure."""
     outputs = tmp_path / "outputs"
-    line = command(outputs, SWEEP.replace("width=2,3", "width=2").replace("seeds=3", "seeds=2"))
+    line = command(outputs, f"{RUN} width=2 seeds=2 train.max_epochs=2 optimizer.lr=0.1,1e30")
     both = [subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     for one in both:
         out, err = one.communicate(timeout=300)
         assert (one.returncode, err) == (0, ""), out
     found = records(outputs)
-    assert [record["status"] for record in found] == ["done"] * 4
+    assert sorted(record["status"] for record in found) == ["diverged", "diverged", "done", "done"]
     assert [record["attempts"] for record in found] == [1] * 4
 
 
 def test_ctrl_c_stops_within_seconds_and_the_same_command_goes_on(command: Command, tmp_path: Path) -> None:
+    """The terminal sends Ctrl-C to all processes of the sweep, a scheduler its SIGTERM to the first alone."""
     outputs = tmp_path / "outputs"
-    line = command(outputs, "arch=mnist_7800_shallow width=2,3 train.max_epochs=500")
-    sweep = psutil.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while not any(outputs.glob("runs/*/checkpoints/last.ckpt")) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    sweep.send_signal(signal.SIGINT)
-    out, err = sweep.communicate(timeout=60)
-    assert sweep.returncode == 130
+    line = command(outputs, f"{RUN} width=2,3 train.max_epochs=500")
+
+    def stopped(attempt: int, send: Callable[[psutil.Popen], None]) -> tuple[int, str, str]:
+        sweep = psutil.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and not (
+            any(record["attempts"] == attempt for record in records(outputs))
+            and any(outputs.glob("runs/*/checkpoints/last.ckpt"))
+        ):
+            assert sweep.poll() is None, sweep.communicate()
+            time.sleep(0.05)
+        everything = sweep.children(recursive=True)
+        send(sweep)
+        out, err = sweep.communicate(timeout=40)  # until the last process that has its standard output is gone
+        assert left_over(everything, 10) == []
+        return sweep.returncode, out, err
+
+    code, out, err = stopped(1, lambda sweep: os.killpg(sweep.pid, signal.SIGINT))
+    assert code == 130
     assert err == "interrupted by SIGINT; the same command goes on from the last checkpoint\n"
     assert "not in a mean because" in out
     assert {record["status"] for record in records(outputs)} == {"interrupted"}
-    again = command(outputs, "arch=mnist_7800_shallow width=2,3 train.max_epochs=500")
-    resumed = psutil.Popen(again, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not any(record["attempts"] == 2 for record in records(outputs)) and time.monotonic() < deadline + 120:
-        time.sleep(0.1)
-    resumed.send_signal(signal.SIGTERM)
-    resumed.communicate(timeout=60)
-    assert resumed.returncode == 143
+    code, out, err = stopped(2, lambda sweep: sweep.send_signal(signal.SIGTERM))
+    assert code == 143
+    assert err == "interrupted by SIGTERM; the same command goes on from the last checkpoint\n"
     assert max(record["attempts"] for record in records(outputs)) == 2
+    assert {record["status"] for record in records(outputs)} == {"interrupted"}
 
 
-def test_a_run_that_fails_is_said_at_once_and_keeps_no_other_from_its_end(command: Command, tmp_path: Path) -> None:
-    outputs = tmp_path / "outputs"
-    line = command(outputs, "arch=mnist_7800_shallow width=2,3 train.max_epochs=1 optimizer.lr=0.1,1e30")
-    ended = subprocess.run(line, capture_output=True, text=True, timeout=300)
-    statuses = sorted(record["status"] for record in records(outputs))
-    assert statuses == ["diverged", "diverged", "done", "done"]
-    assert ended.returncode == 0  # diverged is an outcome
-    (outputs / "runs" / records(outputs)[0]["run_id"] / "result.json").unlink()
-    (outputs / "runs").chmod(0o755)
-    blocked = next(outputs.glob("runs/*/metrics.csv")).parent / "checkpoints"
-    for file in blocked.iterdir():
-        file.unlink()
-    blocked.rmdir()
-    blocked.touch()  # a file where a folder must be
-    (blocked.parent / "result.json").unlink(missing_ok=True)
-    again = subprocess.run(line, capture_output=True, text=True, timeout=300)
-    assert again.returncode == 1
-    assert "failed: " in again.stdout
+@pytest.fixture
+def breaking(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """The override that breaks runs (see tests/sweep/breaking.py): by width, the name of the way."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
+
+    def override(ways: dict[int, str]) -> str:
+        listed = ",".join(f"{width}:{way}" for width, way in ways.items())
+        return f"+hydra.callbacks.breaking={{_target_:breaking.Breaking,ways:{{{listed}}}}}"
+
+    return override
+
+
+@pytest.fixture
+def little_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[psutil.Process], None]]:
+    """Has the kernel kill what hoards memory, where this user may make control groups; else the test kills it.
+
+    Yields what is to be called while the sweep runs.
+    """
+    limit_bytes = 400 << 20
+    group = Path(f"/sys/fs/cgroup/memory/dsbench-test-{os.getpid()}")
+    try:
+        group.mkdir()
+        (group / "memory.limit_in_bytes").write_text(str(limit_bytes))
+    except OSError:
+
+        def kill_the_large(sweep: psutil.Process) -> None:
+            for one in workers(sweep):
+                with suppress(psutil.NoSuchProcess):
+                    if one.memory_info().rss > 4 * limit_bytes:
+                        one.kill()
+
+        yield kill_the_large
+        return
+    monkeypatch.setenv("MEMORY_GROUP", str(group))
+    yield lambda sweep: None
+    group.rmdir()
+
+
+def test_whatever_breaks_a_run_is_told_alike_everywhere_and_breaks_no_other(
+    command: Command,
+    breaking: Callable[..., str],
+    little_memory: Callable[[psutil.Process], None],
+    tmp_path: Path,
+) -> None:
+    outputs, line = tmp_path / "outputs", f"{RUN} width=2,3,4,5,6 train.max_epochs=2"
+    ways = breaking({3: "segfault", 4: "hang", 5: "fail", 6: "hoard"})
+    sweep = psutil.Popen(
+        command(outputs, f"{line} retries=1 timeout=8 {ways}"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.05):
+            with suppress(psutil.NoSuchProcess, ProcessLookupError):
+                little_memory(sweep)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        out, err = sweep.communicate(timeout=300)
+    finally:
+        over.set()
+        watching.join()
+    assert (sweep.returncode, err) == (1, "")
+    reasons = {
+        3: ("killed", "killed by SIGSEGV", 2),
+        4: ("timeout", "ran longer than timeout=8 s", 1),
+        5: ("failed", "broken by itself", 1),
+        6: ("killed", "killed by SIGKILL, as the system does for want of memory", 2),
+    }
+    found = {record["width"]: record for record in records(outputs)}
+    assert found[2]["status"] == "done"
+    for width, (status, reason, attempts) in reasons.items():
+        record = found[width]
+        assert (record["status"], record["error"], record["attempts"]) == (status, reason, attempts)
+        log = f"{outputs}/runs/{record['run_id']}/run.log"
+        told, shown = out.split("not in a mean because")
+        assert f"width={width}: failed: {reason}; log: {log}\n" in told
+        assert (f"width={width}: tried again: {reason}; log: {log}\n" in told) == (attempts == 2)
+        row = next(row for row in shown.splitlines() if log in row)
+        assert reason in row
+        assert status in row
+    assert "in segfault" in Path(f"{outputs}/runs/{found[3]['run_id']}/run.log").read_text()
+    assert "in hang" in Path(f"{outputs}/runs/{found[4]['run_id']}/run.log").read_text()
+    assert table(outputs).set_index("width")["status"].to_dict() == {width: found[width]["status"] for width in found}
+
+    again = ended(command(outputs, line))
+    assert (again.returncode, again.stderr) == (0, "")
+    mended = {record["width"]: record for record in records(outputs)}
+    assert {record["status"] for record in mended.values()} == {"done"}
+    assert {width: mended[width]["attempts"] - found[width]["attempts"] for width in found} == {
+        2: 0, 3: 1, 4: 1, 5: 1, 6: 1,
+    }  # fmt: skip
+    assert not any("error" in record for record in mended.values())
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own, of 600 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", disk], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("a disk can be mounted by root alone")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_a_full_disk_fails_runs_and_spoils_nothing(command: Command, small_disk: Path, tmp_path: Path) -> None:
+    """Left are 110 kB, room for two or three runs of four."""
+    outputs = small_disk / "outputs"
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(500_000))
+    line = command(outputs, f"{RUN} width=2,3 seeds=2 train.max_epochs=2 n_jobs=1")
+    full = ended(line)
+    assert (full.returncode, full.stderr) == (1, "")
+    statuses = [record["status"] for record in records(outputs)]  # each is whole
+    assert 1 <= statuses.count("done") < 4
+    failed = 4 - statuses.count("done")
+    told, shown = full.stdout.split("not in a mean because")
+    assert told.count("No space left on device") == failed == shown.split("tables")[0].count("No space left on device")
+    assert "tables could not be written: [Errno 28] No space left on device" in shown
+    filler.unlink()
+    again = ended(line)
+    assert (again.returncode, again.stderr) == (0, ""), again.stdout
+    assert table(outputs)["status"].tolist() == ["done"] * 4

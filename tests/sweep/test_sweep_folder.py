@@ -150,11 +150,22 @@ def test_a_sweep_has_finished_when_its_last_run_has_ended(folder: SweepFolder, r
     runs = [run(seed=seed, finished=f"2026-01-0{seed + 1}T00:00:00+00:00") for seed in range(3)]
     folder.write_plan([planned_facts(one) for one in runs], [])
     course = []
-    for last in (None, runs[2] | {"status": "running", "finished": None}, runs[2] | {"status": "failed"}, runs[2]):
+    ended = [runs[2] | {"status": status} for status in ("failed", "killed", "timeout", "done")]
+    for last in (None, runs[2] | {"status": "interrupted", "finished": None}, *ended):
         record(runs[0], runs[1], *([last] if last else []))
         folder.collect()
         course.append(yaml.safe_load(folder.sweep_file.read_text())["finished"])
-    assert course == [None, None, runs[2]["finished"], runs[2]["finished"]]
+    assert course == [None, None, *[runs[2]["finished"]] * 4]
+
+
+def test_a_reason_that_no_record_could_take_is_in_the_tables(folder: SweepFolder, record: Record) -> None:
+    runs = [run(seed=seed) for seed in range(3)]
+    folder.write_plan([planned_facts(one) for one in runs], [])
+    record(runs[0] | {"status": "killed", "error": "killed by SIGSEGV"}, runs[1] | {"status": "running"})
+    table, cells = folder.collect({one["run_id"]: "No space left on device" for one in runs})
+    assert table["status"].tolist() == ["killed", "failed", "failed"]
+    assert table["error"].tolist() == ["killed by SIGSEGV", *["No space left on device"] * 2]
+    assert [plain(cells)[0][f"n_{name}"] for name in ("killed", "failed", "other")] == [1, 2, 0]
 
 
 def test_a_sweep_that_goes_on_keeps_its_start(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:

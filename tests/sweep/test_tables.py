@@ -144,6 +144,25 @@ def test_runs_of_several_commits_are_told() -> None:
     assert tables.versions(runs_table([*records[:2], {"run_id": "x", "status": "missing"}])) == ""
 
 
+def test_commits_between_which_the_code_that_computes_stayed_are_one_version() -> None:
+    """It is the code that counts, not the commit, and a changed working tree may hold two of one commit."""
+    made = [("a" * 40, "1" * 64), ("b" * 40, "1" * 64), ("c" * 40 + "+", "2" * 64), ("c" * 40 + "+", "3" * 64)]
+    records = [run(seed=seed, git_sha=sha, source_sha256=source) for seed, (sha, source) in enumerate(made)]
+    assert tables.versions(runs_table(records[:2])) == ""
+    assert tables.versions(runs_table(records)) == (
+        "made by 3 versions of the code: aaaaaaa and bbbbbbb (source 1111111, 2 runs), "
+        "ccccccc+ (source 2222222, 1 run), ccccccc+ (source 3333333, 1 run)"
+    )
+
+
+def test_a_cell_whose_seeds_were_made_by_several_versions_is_marked() -> None:
+    mixed = [run(seed=seed, width=8, source_sha256=source) for seed, source in enumerate(("1" * 64, "2" * 64))]
+    pure = [run(seed=seed, width=9, source_sha256="2" * 64) for seed in (0, 1)]
+    (line,) = [line for line in cells(*mixed, *pure).splitlines() if line.endswith("mixed code")]
+    assert line.split()[0] == "8"
+    assert "mixed code" not in cells(*pure)
+
+
 @pytest.mark.parametrize(
     ("number", "text"),
     [

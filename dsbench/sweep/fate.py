@@ -1,0 +1,63 @@
+"""What has become of a run whose process is gone without a word, in the run's record as in what the sweep shows."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dsbench.run import timeout
+from dsbench.run.folder import RunFolder
+from dsbench.run.lock import locked_if_free
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A run that has begun, now, in its `folder`, with so many seconds to go."""
+
+    folder: Path
+    timeout_seconds: float | None
+    _since: float = field(default_factory=time.monotonic)
+
+    @property
+    def backstop_seconds(self) -> float | None:
+        """Seconds after which it has had every chance to end by itself."""
+        return None if self.timeout_seconds is None else self.timeout_seconds + 3 * timeout.GRACE_SECONDS
+
+    def late(self) -> bool:
+        """Whether its time is over."""
+        return self.timeout_seconds is not None and time.monotonic() - self._since > self.timeout_seconds
+
+
+@dataclass(frozen=True)
+class Fate:
+    """The status that the run's record has now, and the reason, in a line."""
+
+    status: str
+    reason: str
+
+
+def fate(exitcode: int, run: Begun | None) -> Fate:
+    """What ended the process, or what the run itself has recorded of its end; a record that says `running` is mended.
+
+    `run` is None where it has not come so far. A record that cannot be written, on a full disk, stays.
+    """
+    if run is None:
+        return Fate("killed", how(exitcode))
+    found = Fate("timeout", timeout.reason(run.timeout_seconds or 0)) if run.late() else Fate("killed", how(exitcode))
+    with suppress(OSError, ValueError), locked_if_free(run.folder) as free:
+        record = RunFolder(run.folder).end_record(found.status, found.reason) if free else None
+        if record is not None:
+            return Fate(record["status"], record.get("error", found.reason))
+    return found
+
+
+def how(exitcode: int) -> str:
+    """What ended a process that returned nothing; `exitcode` is negative for the number of a signal."""
+    if exitcode == -signal.SIGKILL:
+        return "killed by SIGKILL, as the system does for want of memory"
+    if exitcode < 0:
+        return f"killed by {signal.Signals(-exitcode).name}"
+    return f"its process ended with exit code {exitcode}"
