@@ -13,6 +13,7 @@ from dsbench.cli.bench import bench
 from dsbench.cli.clean import clean
 from dsbench.cli.cost import cost
 from dsbench.cli.results import results
+from dsbench.cli.verdict import verdict
 from dsbench.config.compose import quoted
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app.add_typer(data.app, name="data")
 app.command()(cost)
 app.command()(bench)
 app.command()(results)
+app.command()(verdict)
 app.command()(clean)
 
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}

@@ -76,6 +76,7 @@ def _train(plan: Plan, folder: RunFolder, progress: Progress, earlier: dict[str,
         "versions": facts.versions(),
         "git_sha": facts.git_sha(),
         "source_sha256": facts.source_sha256(),
+        "n_jobs": facts.n_jobs(),
         "started": earlier.get("started", facts.now()),
         "finished": None,
     }

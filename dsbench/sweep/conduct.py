@@ -9,6 +9,7 @@ from typing import Any
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, flag_override
+from rich.text import Text
 
 from dsbench.config.compose import Composed, typed
 from dsbench.config.messages import one_line
@@ -24,6 +25,10 @@ from dsbench.sweep.name import sweep_name
 from dsbench.sweep.plan import plan_sweep
 from dsbench.sweep.plan_table import planned
 from dsbench.sweep.slots import slots
+from dsbench.verdict.read import verdict
+from dsbench.verdict.words import paragraphs
+
+PAIRS = 3  # of a group that are put into words at the end
 
 
 def conduct(
@@ -70,7 +75,9 @@ def _show(folder: SweepFolder) -> bool:
     failed = runs[~runs["status"].isin(FINAL)]
     if len(failed):
         console.print(tables.failures(runs, folder.outputs))
-    console.print(f"tables: {folder.path}", soft_wrap=True)
+    for paragraph in paragraphs(verdict(folder.outputs, runs), folder.outputs, most=PAIRS):
+        console.print(Text(paragraph))
+    console.print(f"tables: {folder.path}; more: dsbench verdict {folder.name}", soft_wrap=True)
     return bool(len(failed))
 
 

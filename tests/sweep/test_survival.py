@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CLOCKS = ["train_seconds", "images_per_second", "started", "finished", "attempts", "epoch_seconds"]
+CLOCKS = ["train_seconds", "images_per_second", "started", "finished", "attempts", "n_jobs", "epoch_seconds"]
 SWEEP = "arch=mnist_7800_shallow block=keras model=cnn,dwsep width=2,3 seeds=3 train.max_epochs=3"
 
 Command = Callable[[Path, str], list[str]]
