@@ -22,7 +22,8 @@ _HEADINGS = {"macs": "MACs", "acts": "activations", "training step": "step"}
 _LEGEND = (
     "x: how many times the other's; in brackets what decides nothing. Test accuracy: mean of the differences over n "
     "seeds in percentage points (pp), its 95 % intervals by Student's t and the BCa bootstrap, p of the sign-flip "
-    "test, adjusted by Holm over the group; P(better): the chance that a run beats one of the other."
+    "test, adjusted by Holm over the group; P(better): the chance that a run beats one of the other; least p: the "
+    "smallest adjusted p that n seeds can reach; seeds needed: as many as would tell, if differences are as they seem."
 )
 
 
@@ -42,7 +43,7 @@ def print_verdict(verdict: Verdict, said: Sequence[str]) -> None:
     for number, paragraph in enumerate(said):
         if number or verdict.groups:
             console.print()
-        console.print(Text(paragraph))
+        console.print(paragraph, soft_wrap=True, markup=False)
 
 
 def _print(console: Console, title: str, names: Columns, figures: Columns) -> None:
@@ -83,6 +84,7 @@ def _accuracies(judged: Judged) -> dict[str, list[str]]:
         "P(better)": [
             "" if one.probability_of_improvement is None else f"{one.probability_of_improvement:.2f}" for one in found
         ],
+        "least p": [p_value(one.smallest_adjusted_p) for one in found],
         "seeds needed": ["" if one.seeds_needed is None else f"{one.seeds_needed:,}" for one in found],
         "failed to train": [f"{this} against {other}" if this or other else "" for this, other in failed],
     }

@@ -9,7 +9,6 @@ from typing import Any
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, flag_override
-from rich.text import Text
 
 from dsbench.config.compose import Composed, typed
 from dsbench.config.messages import one_line
@@ -28,7 +27,7 @@ from dsbench.sweep.slots import slots
 from dsbench.verdict.read import verdict
 from dsbench.verdict.words import paragraphs
 
-PAIRS = 3  # of a group that are put into words at the end
+PAIRS = 6  # of cells, that are put into words at the end
 
 
 def conduct(
@@ -75,9 +74,9 @@ def _show(folder: SweepFolder) -> bool:
     failed = runs[~runs["status"].isin(FINAL)]
     if len(failed):
         console.print(tables.failures(runs, folder.outputs))
-    for paragraph in paragraphs(verdict(folder.outputs, runs), folder.outputs, most=PAIRS):
-        console.print(Text(paragraph))
-    console.print(f"tables: {folder.path}; more: dsbench verdict {folder.name}", soft_wrap=True)
+    for paragraph in paragraphs(verdict(folder.outputs, runs), folder.outputs, PAIRS):
+        console.print(f"\n{paragraph}", soft_wrap=True, markup=False)
+    console.print(f"\ntables: {folder.path}; more: dsbench verdict {folder.name}", soft_wrap=True)
     return bool(len(failed))
 
 

@@ -18,9 +18,10 @@ Scores = Mapping[int, float]
 
 @dataclass(frozen=True)
 class Tested:
-    """Paired differences (candidate - reference, shares of 1) with their p adjusted, and what follows."""
+    """Paired differences (candidate - reference, shares of 1), one for each of `seeds`, and what they come to."""
 
     seeds: tuple[int, ...]
+    differences: tuple[float, ...]
     paired: Paired | None
     adjusted_p: float | None
     answer: Answer
@@ -86,16 +87,17 @@ def with_failures(cell: Cell) -> Scores:
 
 
 def _tested(pairs: Sequence[tuple[Cell, Cell]], scores: Callable[[Cell], Scores]) -> list[Tested]:
-    seeds, found = [], []
+    seeds, differences = [], []
     for reference, candidate in pairs:
         before, after = scores(reference), scores(candidate)
         both = tuple(sorted(before.keys() & after.keys()))
         seeds.append(both)
-        found.append(paired([after[seed] - before[seed] for seed in both]))
+        differences.append(tuple(after[seed] - before[seed] for seed in both))
+    found = [paired(some) for some in differences]
     adjusted = holm([one.p if one else None for one in found])
     return [
-        Tested(both, one, p, answer(one.mean if one else None, p))
-        for both, one, p in zip(seeds, found, adjusted, strict=True)
+        Tested(both, some, one, p, answer(one.mean if one else None, p))
+        for both, some, one, p in zip(seeds, differences, found, adjusted, strict=True)
     ]
 
 

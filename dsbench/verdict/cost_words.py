@@ -47,8 +47,9 @@ def faster_sentence(measures: Sequence[Measure]) -> str:
 
 
 def _cost(one: Measure) -> str:
-    assert one.ratio is not None
     figures = f"{quantity(one.candidate)} against {quantity(one.reference)}"
+    if one.ratio is None:
+        return f"{figures} {one.unit}"
     if one.answer is Answer.EQUAL:
         return f"as many {one.unit} ({figures})"
     return f"{times(one.ratio)} times the {one.unit} ({figures})"

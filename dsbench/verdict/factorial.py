@@ -19,11 +19,13 @@ from dsbench.verdict.cells import Cell
 class Effect:
     """One effect on test accuracy over the seeds in which all four are done; p is adjusted for the three effects.
 
-    `what` says which difference it is the mean of; `answer` is yes where it is above 0.
+    `what` says which difference it is, `by_seed` has it for each seed (shares of 1); `answer` is yes where its mean
+    is above 0.
     """
 
     name: str
     what: str
+    by_seed: tuple[float, ...]
     paired: Paired | None
     adjusted_p: float | None
     answer: Answer
@@ -63,8 +65,8 @@ def factorial(cells: Sequence[Cell]) -> Factorial | None:
     tests = [paired(values) for *_, values in named]
     adjusted = holm([test.p if test else None for test in tests])
     rows = [
-        Effect(name, what, test, p, answer(test.mean if test else None, p))
-        for (name, what, _), test, p in zip(named, tests, adjusted, strict=True)
+        Effect(name, what, tuple(map(float, values)), test, p, answer(test.mean if test else None, p))
+        for (name, what, values), test, p in zip(named, tests, adjusted, strict=True)
     ]
     return Factorial((families[0], families[1]), (one, other), tuple(seeds), tuple(rows))
 

@@ -53,7 +53,8 @@ def groups(cells: Sequence[Cell]) -> list[Group]:
     asked twice.
     """
     found: list[Group] = []
-    for alike in _classes(cells, lambda cell: cell.recipe):
+    known = [cell for cell in cells if cell.costs["params"] is not None]  # all that an unreadable record is not
+    for alike in _classes(known, lambda cell: cell.recipe):
         free = [cell for cell in alike if cell.budget is None]
         wide = [Group(WIDTH, ordered(one)) for one in _classes(alike, _shape) if len(one) > 1]
         for group in (*_requested(alike), *_counted(free), *wide):

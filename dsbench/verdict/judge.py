@@ -96,10 +96,10 @@ def judge(runs: pd.DataFrame, table: pd.DataFrame, records: Records, compare: st
     known = cells(runs, table)
     found = groups(known) if compare is None else [chosen(known, compare)]
     judged = [_judged(name, group, records) for name, group in zip(group_names(found), found, strict=True)]
-    inside = [cell for cell in known if any(cell.cell_id in group.ids for group in found)]
-    timeless = {cell.cell_id for cell in inside if cell.done and not timings(cell, records)}
-    beside = {cell_id for group in found for cell_id in group.ids if group.ids & timeless}
-    outside = [cell.label for cell in known if cell not in inside]
+    inside = {cell_id for group in found for cell_id in group.ids}
+    timeless = {cell.cell_id for cell in known if cell.cell_id in inside and cell.done and not timings(cell, records)}
+    beside = {cell_id for group in found if group.ids & timeless for cell_id in group.ids}
+    outside = [cell.label for cell in known if cell.cell_id not in inside]
     return Verdict(
         cells=tuple(known),
         groups=tuple(judged),

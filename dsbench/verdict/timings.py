@@ -85,10 +85,12 @@ def _times(record: Mapping[str, Any]) -> list[tuple[Key, Time]]:
     """A training step as a whole, and latencies by batch and backend."""
     out: list[tuple[Key, Time]] = []
     step = record.get("train_step_ms", {}).get("total")
-    if step:
+    if step and step["median"]:
         out.append((("train_step_ms",), _time(step)))
     for batch, backends in record.get("latency_ms", {}).items():
-        out += [(("latency_ms", batch, backend), _time(found)) for backend, found in backends.items()]
+        out += [
+            (("latency_ms", batch, backend), _time(found)) for backend, found in backends.items() if found["median"]
+        ]
     return out
 
 

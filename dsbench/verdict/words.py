@@ -22,12 +22,21 @@ BY = {BUDGET: "a matched budget", WIDTH: "matched in width alone, so that budget
 def paragraphs(verdict: Verdict, outputs: Path | str = "outputs", most: int | None = None) -> list[str]:
     """All that a verdict says: each group, a paragraph a pair, then what holds over all groups, then what is missing.
 
-    Of a group's pairs `most` are put into words, else all.
+    At most `most` pairs are put into words, else all.
     """
     of = {cell.label: cell for cell in verdict.cells}
-    said = [paragraph for judged in verdict.groups for paragraph in _group(judged, of, most)]
+    said: list[str] = []
+    left = total = sum(len(judged.pairs) for judged in verdict.groups)
+    for judged in verdict.groups:
+        room = None if most is None else max(0, most - (total - left))
+        if room != 0:
+            shown = judged.pairs[:room]
+            left -= len(shown)
+            said += _group(judged, shown, of)
+    if left:
+        said.append(f"{counted(left, 'more pair')} in dsbench verdict.")
     said += [_overall(one) for one in verdict.overall if len(one.groups) > 1]
-    return [*filter(None, said), *_missing(verdict, outputs)]
+    return [*said, *_missing(verdict, outputs)]
 
 
 def pair_sentences(pair: Pair, reference: Cell, candidate: Cell) -> list[str]:
@@ -50,15 +59,12 @@ def factorial_sentence(found: Factorial) -> str:
     )
 
 
-def _group(judged: Judged, of: dict[str, Cell], most: int | None) -> Iterator[str]:
+def _group(judged: Judged, shown: Sequence[Pair], of: dict[str, Cell]) -> Iterator[str]:
     group = judged.group
     by = BY[group.by] + (", which nobody asked for" if group.by == BUDGET and not group.requested else "")
-    for pair in judged.pairs[:most]:
+    for pair in shown:
         sentences = pair_sentences(pair, of[pair.reference], of[pair.candidate])
         yield " ".join([f"{judged.name} ({by}):", *sentences])
-    left = len(judged.pairs[most:]) if most is not None else 0
-    if left:
-        yield f"{judged.name}: {counted(left, 'more pair')} in dsbench verdict."
     too_few = settled(judged.seeds, len(judged.pairs), judged.smallest_adjusted_p, judged.seeds_to_settle)
     if too_few:
         yield f"{judged.name}: {too_few}"

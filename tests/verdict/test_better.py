@@ -25,6 +25,7 @@ def test_a_loss_in_all_eight_seeds_is_no_with_the_figures_of_scipy() -> None:
     test = found.tested.paired
     assert test is not None
     assert test.t is not None
+    assert found.tested.differences == pytest.approx(np.subtract(after, BASE))
     assert (found.answer, test.n, test.p) == (Answer.NO, 8, 2 / 2**8)
     assert test.mean == pytest.approx(np.mean(np.subtract(after, BASE)))
     assert (test.t.low, test.t.high) == pytest.approx((interval.low, interval.high))
@@ -214,6 +215,7 @@ def test_block_and_depth_are_told_apart() -> None:
         t = scipy.stats.ttest_1samp(expected[effect.name], 0).confidence_interval(0.95)
         assert effect.paired is not None
         assert effect.paired.t is not None
+        assert effect.by_seed == pytest.approx(expected[effect.name])
         assert effect.paired.mean == pytest.approx(expected[effect.name].mean())
         assert (effect.paired.t.low, effect.paired.t.high) == pytest.approx((t.low, t.high))
     assert {effect.name: str(effect.answer) for effect in found.effects} == {

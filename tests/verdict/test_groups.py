@@ -129,6 +129,14 @@ def test_one_family_has_nothing_to_compare() -> None:
     assert (found.groups, found.overall, found.unmatched) == ((), (), ("cnn width 8", "cnn width 16"))
 
 
+def test_records_that_cannot_be_read_match_nothing() -> None:
+    broken: list[dict[str, object]] = [
+        {"run_id": f"{number:012d}", "status": "unreadable", "error": "result.json"} for number in range(2)
+    ]
+    found = verdict(broken, cell(ONE))
+    assert (found.groups, len(found.unmatched), found.unfinished) == ((), 3, 2)
+
+
 def test_no_runs_have_a_verdict_that_says_nothing() -> None:
     found = verdict([])
     assert (found.cells, found.groups, found.statuses) == ((), (), {})

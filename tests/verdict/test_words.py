@@ -94,6 +94,22 @@ def test_an_unfinished_sweep_says_that_it_is() -> None:
     assert "4 of 16 runs have no result (1 running and 3 missing): this is the verdict on the others." in texts
 
 
+def test_what_is_left_out_of_many_pairs_is_counted() -> None:
+    cells = [
+        cell(
+            BEFORE, model, width=index + 10 * (model == "dwsep"), params=1000 * 2**index, macs=1 + index, acts=1 + index
+        )
+        for index in range(3)
+        for model in ("cnn", "dwsep")
+    ]
+    found = verdict(*cells)
+    assert [len(judged.pairs) for judged in found.groups] == [1, 1, 1]
+    texts = paragraphs(found, most=2)
+    assert sum(": dwsep width " in text for text in texts) == 2
+    assert "1 more pair in dsbench verdict." in texts
+    assert not any("more pair" in text for text in paragraphs(found))
+
+
 def test_nothing_to_compare_is_said() -> None:
     texts = said(cell(BEFORE, width=8, params=1, macs=1, acts=1), cell(BEFORE, width=16, params=2, macs=2, acts=2))
     assert texts == [
@@ -144,8 +160,8 @@ def test_the_effects_of_a_factorial_are_one_sentence() -> None:
     assert text == (
         "1,000 parameters: block and topology apart (n = 8 seeds): "
         "block -0.10 pp (dwsep - cnn, mean over shallow and deep, 95 % interval -0.10 to -0.10 pp, adjusted p = "
-        "0.023); topology +0.20 pp (deep - shallow, mean over cnn and dwsep, 95 % interval +0.20 to +0.20 pp, adjusted p "
-        "= 0.023); interaction +0.20 pp (dwsep - cnn in deep, less that in shallow, 95 % interval +0.20 to +0.20 pp, "
+        "0.023); topology +0.20 pp (deep - shallow, mean over cnn and dwsep, 95 % interval +0.20 to +0.20 pp, adjusted "
+        "p = 0.023); interaction +0.20 pp (dwsep - cnn in deep, less that in shallow, 95 % interval +0.20 to +0.20 pp, "
         "adjusted p = 0.023)."
     )
 
