@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # whoever only reads records needs nothing that measures
     from dsbench.training.device import Compute
 
 KEYS = ("latency_ms", "train_step_ms", "peak_memory_bytes", "compile_seconds", "onnx")  # all that is measured
+PLACE = ("device", "threads", "precision", "memory_format", "versions")  # of measured_on: what times depend on
 PARTS = ("total", "forward", "backward", "optimizer")  # of a training step
 
 

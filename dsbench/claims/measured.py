@@ -75,7 +75,7 @@ class Measured:
     left_out: int
 
 
-def runs_of(study: str, rows: Iterable[Mapping[str, Any]], outputs: Path) -> list[Run]:
+def study_runs(study: str, rows: Iterable[Mapping[str, Any]], outputs: Path) -> list[Run]:
     """The finished runs of `study` among the rows of a table of runs."""
     return [
         Run(row, outputs / "runs" / row["run_id"] / "metrics.csv")

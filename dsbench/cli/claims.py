@@ -33,12 +33,12 @@ def claims(
     told. Runs of a changed recipe count too, and are said to be changed.
     """
     from dsbench.claims.decide import decide
-    from dsbench.claims.measured import runs_of
+    from dsbench.claims.measured import study_runs
     from dsbench.claims.published import published
     from dsbench.sweep.collect import plain
 
     known = published(study)
-    runs = runs_of(study, plain(_table(study, sweep, outputs)), outputs)
+    runs = study_runs(study, plain(_table(study, sweep, outputs)), outputs)
     outcomes = decide(known, runs)
     if as_json:
         typer.echo(json.dumps([_plain(one) for one in outcomes]))
@@ -55,13 +55,13 @@ def claims(
 
 
 def _table(study: str, sweep: str | None, outputs: Path) -> pd.DataFrame:
-    from dsbench.cli.results import recorded
+    from dsbench.cli.results import runs_of
     from dsbench.sweep.collect import records, runs_table
     from dsbench.sweep.folder import sweeps
 
     if sweep is None and study not in sweeps(outputs):
         return runs_table(records(outputs))  # none at all is no error: the claims are shown all the same
-    return recorded(outputs, sweep or study)
+    return runs_of(outputs, sweep or study)
 
 
 def _shown(outcomes: list[Outcome]) -> Table:

@@ -46,7 +46,7 @@ def results(
     from dsbench.sweep.collect import plain
     from dsbench.sweep.where import arranged
 
-    runs, shown = _selected(recorded(outputs, sweep), where or [], as_runs)
+    runs, shown = _selected(runs_of(outputs, sweep), where or [], as_runs)
     shown = arranged(shown, _resolved(sort, shown) if sort else None)
     if as_csv:
         typer.echo(shown.to_csv(index=False, lineterminator="\n"), nl=False)
@@ -60,8 +60,8 @@ def results(
             _print_failures(runs, outputs)
 
 
-def recorded(outputs: Path, sweep: str | None) -> pd.DataFrame:
-    """The table of the sweep's runs, or of all."""
+def runs_of(outputs: Path, sweep: str | None) -> pd.DataFrame:
+    """The table of the sweep's runs, or of all under `outputs`. Raises InputError where there are none of either."""
     from dsbench.sweep.collect import records, runs_table
     from dsbench.sweep.folder import SweepFolder, sweeps
     from dsbench.sweep.where import known

@@ -86,6 +86,7 @@ def _attempt(
         "versions": facts.versions(),
         "git_sha": facts.git_sha(),
         "source_sha256": facts.source_sha256(),
+        "n_jobs": facts.n_jobs(),
         "started": earlier.get("started", facts.now()),
         "finished": None,
     }

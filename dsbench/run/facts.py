@@ -14,6 +14,7 @@ from pathlib import Path
 import dsbench
 
 PACKAGES = ("dsbench", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "wandb", "numpy")
+N_JOBS = "DSBENCH_N_JOBS"  # environment variable: the runs at once of the sweep that this process is one of
 COMPUTING = ("data", "network", "training")  # the subpackages whose code a result is made by
 
 
@@ -51,6 +52,12 @@ def source_sha256() -> str:
 def now() -> str:
     """The time in UTC, to the second, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def n_jobs() -> int | None:
+    """How many runs share this machine at once, this one included; None where no sweep of dsbench's says so."""
+    text = os.environ.get(N_JOBS, "")
+    return int(text) if text.isdecimal() else None
 
 
 def load_average() -> float | None:

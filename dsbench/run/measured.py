@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dsbench.bench.record import KEYS
+from dsbench.bench.record import KEYS, PLACE
 from dsbench.errors import InputError
 from dsbench.run.trained import Trained
-
-_WHERE = ("device", "threads", "precision", "memory_format", "versions")  # of measured_on
 
 
 def add_to_record(run: Trained, measured: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,7 +29,7 @@ def add_to_record(run: Trained, measured: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _place(record: Mapping[str, Any]) -> list[Any]:
-    return [record.get("measured_on", {}).get(key) for key in _WHERE]
+    return [record.get("measured_on", {}).get(key) for key in PLACE]
 
 
 def _joined(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

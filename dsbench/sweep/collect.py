@@ -61,7 +61,7 @@ REQUESTED = {
     "requested_residual": REAL,
 }
 CODE = {"git_sha": TEXT, "source_sha256": TEXT}
-COURSE = {"started": TEXT, "finished": TEXT, "attempts": WHOLE, "error": TEXT}
+COURSE = {"started": TEXT, "finished": TEXT, "attempts": WHOLE, "n_jobs": WHOLE, "error": TEXT}
 COLUMNS = {
     **{"run_id": TEXT, "cell_id": TEXT, "status": TEXT},
     **NAMES,

@@ -27,8 +27,11 @@ from dsbench.sweep.plan import Job, plan_sweep
 from dsbench.sweep.plan_table import planned
 from dsbench.sweep.slots import slots
 from dsbench.tracking.sweep import mirror_sweep
+from dsbench.verdict.read import verdict
+from dsbench.verdict.words import paragraphs
 
 ON_ERROR = ("stop", "skip")
+PAIRS = 6  # of cells, that are put into words at the end
 
 
 def conduct(
@@ -98,7 +101,9 @@ def _show(folder: SweepFolder, example: Plan | None, reasons: Mapping[str, str])
     mixed = tables.versions(runs)
     if mixed:
         console.print(mixed, soft_wrap=True)
-    console.print(where, soft_wrap=True)
+    for paragraph in paragraphs(verdict(folder.outputs, runs), folder.outputs, PAIRS):
+        console.print(f"\n{paragraph}", soft_wrap=True, markup=False)
+    console.print(f"\n{where}; more: dsbench verdict {folder.name}", soft_wrap=True)
     return bool(len(failed))
 
 

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass
 
 from dsbench.errors import InputError
+from dsbench.run.facts import N_JOBS
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ def slots(jobs: int, n_jobs: int | None = None, threads: int | None = None, devi
     fit = gpus or max(1, cores() // (threads or 1))
     count = max(1, min(n_jobs or fit, jobs))
     threads = threads or max(1, cores() // count)
-    environments = tuple({"CUDA_VISIBLE_DEVICES": _visible(i % gpus)} if gpus else {} for i in range(count))
+    shared = {N_JOBS: str(count)}
+    environments = tuple(shared | ({"CUDA_VISIBLE_DEVICES": _visible(i % gpus)} if gpus else {}) for i in range(count))
     return Slots(environments, threads)
 
 

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from dsbench.claims.decide import FAILS, HOLDS, OPEN, UNTESTED, decide, interval
-from dsbench.claims.measured import Run, runs_of
+from dsbench.claims.measured import Run, study_runs
 from dsbench.claims.published import Claim, Figure, Published, Quantity, published, studies
 from dsbench.config.files import options
 from dsbench.network.cost import TOTALS
@@ -122,4 +122,4 @@ def test_runs_of_a_study_are_those_that_have_ended_with_a_result() -> None:
         ROW | {"run_id": "c", "study": "cifar10_vgg/cnn"},
         ROW | {"run_id": "d", "study": None},
     ]
-    assert [(one.row["run_id"], one.model) for one in runs_of("mnist_7800", rows, Path())] == [("a", "cnn")]
+    assert [(one.row["run_id"], one.model) for one in study_runs("mnist_7800", rows, Path())] == [("a", "cnn")]

@@ -11,6 +11,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from dsbench.sweep.slots import cores
+
 ROOT = Path(__file__).parents[2]
 DSBENCH = str(Path(sys.executable).parent / "dsbench")
 
@@ -117,6 +119,9 @@ def test_a_sweep_matches_families_group_by_group(call: Call, overrides: Override
     assert len(found) == 4
     assert all(abs(params / target - 1) <= 0.05 for (_, target), params in found.items())
     assert {target for _, target in found} == targets
+    assert {result["n_jobs"] for result in results(outputs)} == {min(4, cores())}
+    assert " ".join(ended.out.split()).count("Whether it is better cannot be told: its test accuracy is ") == 2
+    assert ended.out.count("1 seed cannot settle 1 comparison: the smallest adjusted p that it can reach is 1;") == 2
 
 
 def test_flags_may_stand_between_overrides(call: Call, overrides: Overrides, outputs: Path) -> None:

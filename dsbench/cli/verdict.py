@@ -1,0 +1,41 @@
+"""`dsbench verdict`: whether separable networks were lighter, faster and better, with the evidence."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from dsbench.cli.results import OUTPUTS, Outputs, runs_of
+
+
+def verdict(
+    sweep: Annotated[str | None, typer.Argument(help="A sweep's name; without one, all runs ever made.")] = None,
+    outputs: Outputs = OUTPUTS,
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B", help="Only whether B is lighter, faster and better than A, names as in the tables."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON with every figure: an object.")] = False,
+) -> None:
+    """Say of each two cells that match whether one is lighter, faster and better: yes, no, or cannot tell.
+
+    Cells match where data, recipe and a budget are the same, to within 1 %; those of equal width are compared apart.
+    Accuracies are paired by seed; p is that of the sign-flip test, adjusted by Holm over the pairs of a group. What is
+    faster is measured by dsbench bench.
+    """
+    from dsbench.verdict.plain import plain
+    from dsbench.verdict.read import verdict
+    from dsbench.verdict.words import paragraphs
+
+    found = verdict(outputs, runs_of(outputs, sweep), compare)
+    said = paragraphs(found, outputs)
+    if as_json:
+        typer.echo(json.dumps(plain(found) | {"said": said}))
+        return
+    from dsbench.cli import verdict_tables
+
+    verdict_tables.print_verdict(found, said)

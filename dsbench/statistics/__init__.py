@@ -1,0 +1,1 @@
+"""Comparisons over seeds: pure functions of arrays."""

@@ -1,0 +1,65 @@
+"""How many seeds a question needs."""
+
+from __future__ import annotations
+
+import math
+
+from dsbench.statistics.signflip import EXACT, smallest_p
+
+LEVEL = 0.05  # adjusted p below which a comparison is answered
+POWER = 0.8
+
+
+def smallest_adjusted_p(n: int, comparisons: int) -> float:
+    """The smallest p that `n` pairs can reach once it is adjusted by Holm for `comparisons`."""
+    return min(1.0, comparisons * smallest_p(n))
+
+
+def seeds_to_settle(comparisons: int, level: float = LEVEL) -> int | None:
+    """The fewest seeds with which the sign-flip test, adjusted for `comparisons`, can come below `level` at all.
+
+    Six for one comparison. None where no number of seeds can, as for 5,000 and more: above EXACT pairs p is counted
+    over random signs and has a least value.
+    """
+    numbers = range(1, EXACT + 3)  # from EXACT + 2 on the least p no longer falls
+    return next((n for n in numbers if smallest_adjusted_p(n, comparisons) < level), None)
+
+
+def power(mean: float, sd: float, n: int, level: float) -> float:
+    """The chance that a two-sided paired t test of `n` differences with this true mean and sd > 0 comes below `level`.
+
+    t is noncentral with n - 1 degrees of freedom and noncentrality mean / sd * sqrt(n) (Cohen 1988, Statistical Power
+    Analysis). Only the tail on the side of the effect counts.
+    """
+    from scipy.special import stdtrit
+    from scipy.stats import nct
+
+    return float(nct.sf(stdtrit(n - 1, 1 - level / 2), n - 1, abs(mean) / sd * math.sqrt(n)))
+
+
+def seeds_needed(
+    mean: float, sd: float, comparisons: int = 1, level: float = LEVEL, wanted: float = POWER
+) -> int | None:
+    """The fewest seeds that can settle this comparison among `comparisons`, if the differences are as observed.
+
+    As many as the test needs to reach `level` at all, and as many as give a paired t test the power `wanted` at
+    level / comparisons, where Holm's procedure begins. None where the mean is 0, so that there is no effect to find,
+    and where no number of seeds can settle so many comparisons.
+    """
+    fewest = seeds_to_settle(comparisons, level)
+    if mean == 0 or fewest is None:
+        return None
+    if sd == 0:
+        return fewest
+
+    def enough(n: int) -> bool:
+        return power(mean, sd, n, level / comparisons) >= wanted
+
+    high = fewest
+    while not enough(high):
+        high *= 2
+    low = max(fewest, high // 2)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle + 1, high)
+    return high

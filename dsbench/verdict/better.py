@@ -1,0 +1,133 @@
+"""Is it better? Test accuracy, paired by seed, adjusted for all pairs of a group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dsbench.data.sets import SETS
+from dsbench.statistics.improvement import probability_of_improvement
+from dsbench.statistics.multiple import holm
+from dsbench.statistics.paired import Paired, paired
+from dsbench.statistics.power import LEVEL, seeds_needed, seeds_to_settle, smallest_adjusted_p
+from dsbench.verdict.answers import Answer
+from dsbench.verdict.cells import ENDED, Cell, Run
+
+Scores = Mapping[int, float]
+
+
+@dataclass(frozen=True)
+class Tested:
+    """Paired differences (candidate - reference, shares of 1), one for each of `seeds`, and what they come to."""
+
+    seeds: tuple[int, ...]
+    differences: tuple[float, ...]
+    paired: Paired | None
+    adjusted_p: float | None
+    answer: Answer
+
+
+@dataclass(frozen=True)
+class Unpaired:
+    """The seeds that one of a pair has a result in and the other has not."""
+
+    reference: tuple[int, ...]
+    candidate: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Better:
+    """Whether the candidate's test accuracy is higher, over the seeds in which both are done.
+
+    `comparisons` is what p is adjusted for, `smallest_adjusted_p` the least that so many seeds can reach, and
+    `seeds_to_settle` how many can reach less than .05. `seeds_needed` stands where the answer is that one cannot tell:
+    as many as would tell if the differences are as observed; None where the mean is 0.
+
+    Runs that collapsed or diverged are failures of training and in no mean. `with_failures`, where there are any, is
+    the same comparison with them counted at the accuracy that they have, at that of guessing where they have none.
+    """
+
+    tested: Tested
+    comparisons: int
+    smallest_adjusted_p: float
+    seeds_to_settle: int | None
+    probability_of_improvement: float | None
+    seeds_needed: int | None
+    unpaired: Unpaired
+    failed_reference: tuple[Run, ...]
+    failed_candidate: tuple[Run, ...]
+    with_failures: Tested | None
+
+    @property
+    def answer(self) -> Answer:
+        """Yes, no, or cannot tell."""
+        return self.tested.answer
+
+
+def better(pairs: Sequence[tuple[Cell, Cell]]) -> list[Better]:
+    """The answer for each pair (reference, candidate) of one group; p is adjusted for all of them by Holm."""
+    tested = _tested(pairs, lambda cell: cell.scores)
+    counted = _tested(pairs, with_failures)
+    return [_better(*one, len(pairs)) for one in zip(pairs, tested, counted, strict=True)]
+
+
+def answer(mean: float | None, adjusted_p: float | None) -> Answer:
+    """Yes or no by the sign of `mean` where `adjusted_p` is below .05."""
+    if mean is None or adjusted_p is None or adjusted_p >= LEVEL:
+        return Answer.CANNOT_TELL
+    return Answer.YES if mean > 0 else Answer.NO
+
+
+def with_failures(cell: Cell) -> Scores:
+    """Test accuracy by seed, with runs that collapsed or diverged: theirs, or one over the number of classes."""
+    known = SETS.get(str(cell.names["data"]))
+    chance = 1 / known.classes if known else 0.0
+    fallen = {run.seed: chance if run.test_acc is None else run.test_acc for run in cell.fallen if run.seed is not None}
+    return {**cell.scores, **fallen}
+
+
+def _tested(pairs: Sequence[tuple[Cell, Cell]], scores: Callable[[Cell], Scores]) -> list[Tested]:
+    seeds, differences = [], []
+    for reference, candidate in pairs:
+        before, after = scores(reference), scores(candidate)
+        both = tuple(sorted(before.keys() & after.keys()))
+        seeds.append(both)
+        differences.append(tuple(after[seed] - before[seed] for seed in both))
+    found = [paired(some) for some in differences]
+    adjusted = holm([one.p if one else None for one in found])
+    return [
+        Tested(both, some, one, p, answer(one.mean if one else None, p))
+        for both, some, one, p in zip(seeds, differences, found, adjusted, strict=True)
+    ]
+
+
+def _better(pair: tuple[Cell, Cell], tested: Tested, counted: Tested, comparisons: int) -> Better:
+    reference, candidate = pair
+    before, after = reference.scores, candidate.scores
+    failures = reference.fallen + candidate.fallen
+    return Better(
+        tested=tested,
+        comparisons=comparisons,
+        smallest_adjusted_p=smallest_adjusted_p(len(tested.seeds), comparisons),
+        seeds_to_settle=seeds_to_settle(comparisons),
+        probability_of_improvement=probability_of_improvement(list(after.values()), list(before.values())),
+        seeds_needed=_needed(tested, comparisons),
+        unpaired=Unpaired(_only(reference, candidate), _only(candidate, reference)),
+        failed_reference=reference.fallen,
+        failed_candidate=candidate.fallen,
+        with_failures=counted if failures else None,
+    )
+
+
+def _needed(tested: Tested, comparisons: int) -> int | None:
+    """More seeds than there are, since these could not tell."""
+    if tested.answer is not Answer.CANNOT_TELL or tested.paired is None or tested.paired.sd is None:
+        return None
+    needed = seeds_needed(tested.paired.mean, tested.paired.sd, comparisons)
+    return None if needed is None else max(needed, tested.paired.n + 1)
+
+
+def _only(one: Cell, other: Cell) -> tuple[int, ...]:
+    """The seeds that `one` has ended in and `other` has not."""
+    ended = [{run.seed for run in cell.runs if run.status in ENDED and run.seed is not None} for cell in (one, other)]
+    return tuple(sorted(ended[0] - ended[1]))

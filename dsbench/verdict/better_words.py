@@ -1,0 +1,107 @@
+"""Better, in a sentence, and what belongs beside it: failures of training, seeds left out, too few seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dsbench.statistics.paired import Paired
+from dsbench.verdict.answers import Answer
+from dsbench.verdict.better import Better, Tested
+from dsbench.verdict.cells import Cell, Run
+from dsbench.verdict.figures import counted, interval, listed, p_equals, p_value, points
+
+_IT_IS = {Answer.YES: "it is better", Answer.NO: "it is worse", Answer.CANNOT_TELL: "this cannot tell"}
+
+
+def better_sentence(found: Better) -> str:
+    """One sentence on test accuracy."""
+    tested = found.tested
+    if tested.paired is None:
+        return "Whether it is better cannot be told: there is no seed in which both are done."
+    if tested.answer is not Answer.CANNOT_TELL:
+        return f"Its test accuracy is {_difference(tested, found.comparisons)}: {_IT_IS[tested.answer]}."
+    said = f"its test accuracy is {_difference(tested, found.comparisons)}"
+    return f"Whether it is better cannot be told: {said}{_more(found)}."
+
+
+def settled(seeds: int, comparisons: int, least: float, needed: int | None) -> str:
+    """Whether so many seeds can settle so many comparisons at all; empty where they can."""
+    if needed is not None and seeds >= needed:
+        return ""
+    enough = "no number of seeds can" if needed is None else f"{needed} seeds can"
+    return (
+        f"{counted(seeds, 'seed')} cannot settle {counted(comparisons, 'comparison')}: the smallest adjusted p that "
+        f"{'it' if seeds == 1 else 'they'} can reach is {p_value(least)}; {enough}."
+    )
+
+
+def failure_sentences(reference: Cell, candidate: Cell, found: Better) -> list[str]:
+    """What training failed in, whether that changes the answer, and the seeds that stand alone."""
+    out = []
+    for cell in (candidate, reference):
+        if cell.fallen:
+            seeds = f"{len(cell.fallen)} of {counted(cell.ended, 'seed')}"
+            out.append(f"{cell.label} failed to train in {seeds} ({_which(cell.fallen)}).")
+    if found.with_failures is not None:
+        out.append(_sensitivity(found, found.with_failures))
+    for cell, other, alone in (
+        (reference, candidate, found.unpaired.reference),
+        (candidate, reference, found.unpaired.candidate),
+    ):
+        if alone:
+            noun = (
+                f"Seed {alone[0]} of {cell.label} is"
+                if len(alone) == 1
+                else f"Seeds {listed(alone)} of {cell.label} are"
+            )
+            out.append(f"{noun} left out: {other.label} has no result there ({_why(other, alone)}).")
+    return out
+
+
+def _why(cell: Cell, seeds: Sequence[int]) -> str:
+    """What became of the runs of these seeds."""
+    statuses = {run.seed: run.status for run in cell.runs}
+    return listed(list(dict.fromkeys(statuses.get(seed, "not asked for") for seed in seeds)))
+
+
+def _difference(tested: Tested, comparisons: int) -> str:
+    assert tested.paired is not None
+    return f"{_level(tested.paired)} ({_evidence(tested.paired, tested.adjusted_p, comparisons)})"
+
+
+def _level(found: Paired) -> str:
+    if found.mean == 0:
+        return "the same in the mean"
+    return f"{'higher' if found.mean > 0 else 'lower'} by {points(found.mean)} pp"
+
+
+def _evidence(found: Paired, p: float | None, comparisons: int) -> str:
+    spread = [f"95 % interval {interval(found.t)} pp"] if found.t else []
+    over = f" over {comparisons} comparisons" if comparisons > 1 else ""
+    adjusted = [f"adjusted {p_equals(p)}{over}"] if p is not None else []
+    return ", ".join([*spread, *adjusted, f"n = {counted(found.n, 'seed')}"])
+
+
+def _more(found: Better) -> str:
+    if found.tested.paired is not None and found.tested.paired.mean == 0:
+        return "; there is no effect to find"
+    if found.seeds_needed is None:
+        return ""
+    return f"; about {found.seeds_needed:,} seeds would tell, if the differences are as they seem"
+
+
+def _sensitivity(found: Better, counted_in: Tested) -> str:
+    if counted_in.paired is None:
+        return "These runs are in no mean."
+    said = f"{_level(counted_in.paired)} ({_evidence(counted_in.paired, counted_in.adjusted_p, found.comparisons)})"
+    same = counted_in.answer is found.answer
+    end = "the answer stays" if same else f"the answer would change: {_IT_IS[counted_in.answer]}"
+    return (
+        "These runs are in no mean; counted at the accuracy that they ended with, or that of guessing, its accuracy "
+        f"is {said}: {end}."
+    )
+
+
+def _which(runs: Sequence[Run]) -> str:
+    statuses = dict.fromkeys(run.status for run in runs)
+    return "; ".join(f"{status}: {listed([run.seed for run in runs if run.status == status])}" for status in statuses)

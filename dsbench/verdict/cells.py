@@ -1,0 +1,166 @@
+"""The cells of a sweep as a verdict sees them: what each is called, is, costs, and came to in each seed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dsbench.sweep.collect import NAMES, plain, settings
+from dsbench.sweep.naming import naming
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FALLEN = ("collapsed", "diverged")  # trainings that ended without a network that has learnt
+ENDED = ("done", *FALLEN)
+COSTS = ("params", "macs", "acts", "bytes", "params_conv", "macs_conv", "acts_conv")
+_RECIPE = ("optimizer", "schedule", "train", "stop", "data")  # the sections of the configuration that train
+_ALSO = ("data", "split", "precision", "test_weights")  # columns that belong to the recipe too
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a cell; `test_acc` is a share of 1 and, where the run is not done, not the accuracy of a result."""
+
+    run_id: str
+    seed: int | None
+    status: str
+    test_acc: float | None
+    train_seconds: float | None
+    epochs: int | None
+    device: str | None
+    threads: int | None
+    precision: str | None
+    n_jobs: int | None
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What was asked of a network's cost; `kind` is params, macs, acts, latency_ms or train_seconds_per_epoch."""
+
+    kind: str
+    scope: str
+    match: str | None
+    target: float
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Test accuracy over the `n` runs that are done: mean, standard deviation and 95 % interval, as shares of 1."""
+
+    n: int
+    mean: float | None
+    sd: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """All runs that differ in their seed alone.
+
+    `label` tells it apart within the sweep. `costs` are for one image, `recipe` all settings of its training, `network`
+    those of its network that names do not tell, `counts` how many runs came to what, by status.
+    """
+
+    cell_id: str
+    label: str
+    names: dict[str, Any]
+    budget: Budget | None
+    costs: dict[str, int | None]
+    recipe: dict[str, Any]
+    network: dict[str, Any]
+    runs: tuple[Run, ...]
+    counts: dict[str, int]
+    accuracy: Accuracy
+
+    @property
+    def scores(self) -> dict[int, float]:
+        """Test accuracy by seed, of the runs that are done."""
+        return {
+            run.seed: run.test_acc
+            for run in self.runs
+            if run.status == "done" and run.seed is not None and run.test_acc is not None
+        }
+
+    @property
+    def fallen(self) -> tuple[Run, ...]:
+        """The runs that collapsed or diverged."""
+        return tuple(run for run in self.runs if run.status in FALLEN)
+
+    @property
+    def ended(self) -> int:
+        """How many runs have a result, whichever it is."""
+        return sum(run.status in ENDED for run in self.runs)
+
+    @property
+    def done(self) -> tuple[Run, ...]:
+        """The runs that are done."""
+        return tuple(run for run in self.runs if run.status == "done")
+
+
+def cells(runs: pd.DataFrame, table: pd.DataFrame) -> list[Cell]:
+    """The cells of `table` (see cells_table) with their `runs` (see runs_table), in order."""
+    of: dict[str, list[Run]] = {}
+    for row in plain(runs):
+        of.setdefault(row["cell_id"] or row["run_id"], []).append(Run(*(row[name] for name in Run.__annotations__)))
+    rows, named = plain(table), labels(table)
+    return [
+        _cell(row, label, settings(table), tuple(of[row["cell_id"]])) for row, label in zip(rows, named, strict=True)
+    ]
+
+
+def labels(table: pd.DataFrame) -> list[str]:
+    """The shortest name of each cell that tells it apart: its study's, else its model and what it takes besides.
+
+    A part of the names that all studies share is left out: `cnn` is mnist_7800/cnn where nothing else is meant.
+    """
+    columns = dict(naming(table).columns)
+    studies = columns.pop("study", [])
+    if studies and all(studies) and len(set(studies)) == len(studies):
+        heads = {study.partition("/")[0] for study in studies}
+        return [study.partition("/")[2] for study in studies] if len(heads) == 1 else studies
+    models = [str(model) for model in table["model"].fillna("?")]
+    taken = {"model": models}
+    columns.pop("model", None)
+    while columns:
+        most = max(columns, key=lambda name: len(_told_apart([*taken.values(), columns[name]])))  # the first of equals
+        if len(_told_apart([*taken.values(), columns[most]])) == len(_told_apart(list(taken.values()))):
+            break
+        taken[most] = columns.pop(most)
+    others = [name for name in taken if name != "model"]
+    return [
+        " ".join([model, *(_said(name, taken[name][row]) for name in others if taken[name][row])])
+        for row, model in enumerate(models)
+    ]
+
+
+def _said(name: str, text: str) -> str:
+    return text if name in ("arch", "block", "data", "budget", "device") else f"{name} {text}"
+
+
+def _told_apart(columns: Sequence[Sequence[str]]) -> set[tuple[str, ...]]:
+    return set(zip(*columns, strict=True))
+
+
+def _cell(row: Mapping[str, Any], label: str, known: Sequence[str], runs: tuple[Run, ...]) -> Cell:
+    given = {name: row[name] for name in known if row[name] is not None}
+    trains = {name: value for name, value in given.items() if name.split(".")[0] in _RECIPE}
+    recipe = {name: row[name] for name in _ALSO if row[name] is not None} | trains
+    if recipe.get("stop.by") == "seconds":  # how much is trained in them is up to the machine
+        recipe |= {name: row[name] for name in ("device", "threads") if row[name] is not None}
+    asked = {name: row[f"requested_{name}"] for name in ("kind", "scope", "match", "target")}
+    return Cell(
+        cell_id=row["cell_id"],
+        label=label,
+        names={name: row[name] for name in NAMES},
+        budget=Budget(**asked) if asked["kind"] and asked["target"] else None,
+        costs={name: row[name] for name in COSTS},
+        recipe=recipe,
+        network={name: value for name, value in given.items() if name not in trains},
+        runs=runs,
+        counts=dict(Counter(run.status for run in runs)),
+        accuracy=Accuracy(row["n_done"], *(row[f"test_acc_{name}"] for name in ("mean", "sd", "low", "high"))),
+    )

@@ -1,0 +1,85 @@
+"""Lighter and faster, in a sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dsbench.verdict.answers import Answer, Measure, summed_up
+from dsbench.verdict.figures import counted, listed, p_equals, quantity, times
+
+_NAMES = {"epoch": "an epoch", "training": "all of training"}
+_LIGHTER = {
+    Answer.YES: "{candidate} is lighter than {reference}",
+    Answer.NO: "{candidate} is heavier than {reference}",
+    Answer.EQUAL: "{candidate} is as heavy as {reference}",
+    Answer.IN_PART: "{candidate} is lighter than {reference} in part",
+}
+_FASTER = {
+    Answer.YES: "It is faster",
+    Answer.NO: "It is slower",
+    Answer.IN_PART: "It is faster in part",
+    Answer.CANNOT_TELL: "Whether it is faster cannot be told",
+    Answer.REFUSED: "Whether it is faster cannot be said",
+    Answer.NOT_MEASURED: "Whether it is faster has not been measured",
+}
+
+
+def lighter_sentence(reference: str, candidate: str, measures: Sequence[Measure]) -> str:
+    """One sentence on what both cost for one image."""
+    known = [one for one in measures if one.answer is not Answer.NOT_MEASURED]
+    if not known:
+        return f"What {candidate} and {reference} cost is not recorded."
+    head = _LIGHTER[summed_up(known)].format(reference=reference, candidate=candidate)
+    return f"{head}: {listed([_cost(one) for one in known])}."
+
+
+def faster_sentence(measures: Sequence[Measure]) -> str:
+    """One sentence on measured times, with where and under what they were taken, or why there are none."""
+    deciding = [one for one in measures if one.decides]
+    answer = summed_up(deciding)
+    told = [one for one in deciding if one.answer not in (Answer.REFUSED, Answer.NOT_MEASURED)]
+    reasons = dict.fromkeys(one.reason for one in deciding if one.reason)
+    if not told:
+        return f"{_FASTER[answer]}: {'; '.join(reasons)}."
+    refused = [f"{one.name} left out, {one.reason}" for one in deciding if one not in told]
+    where = f"medians ± interquartile ranges on {told[0].note}"
+    return "; ".join([f"{_FASTER[answer]}: {listed([_time(one) for one in told])} ({where})", *refused]) + "."
+
+
+def _cost(one: Measure) -> str:
+    figures = f"{quantity(one.candidate)} against {quantity(one.reference)}"
+    if one.ratio is None:
+        return f"{figures} {one.unit}"
+    if one.answer is Answer.EQUAL:
+        return f"as many {one.unit} ({figures})"
+    return f"{times(one.ratio)} times the {one.unit} ({figures})"
+
+
+def _time(one: Measure) -> str:
+    """A time against another; the answer stands with it where figures alone do not say it."""
+    assert one.ratio is not None
+    after, before = (
+        f"{quantity(value)} ± {quantity(spread)}"
+        for value, spread in ((one.candidate, one.candidate_spread), (one.reference, one.reference_spread))
+    )
+    close = ", too close to tell" if one.answer is Answer.CANNOT_TELL else ""
+    return f"{one.name} {times(one.ratio)} times as long ({after} against {before} {one.unit}{close})"
+
+
+def training_sentence(measures: Sequence[Measure]) -> str:
+    """One sentence on the seconds of training, which decide nothing; empty where no seed has both."""
+    shown = [one for one in measures if not one.decides and one.unit == "s" and one.ratio is not None]
+    if not shown:
+        return ""
+    reasons = dict.fromkeys(one.reason for one in shown if one.reason)
+    why = f"; not compared: {'; '.join(reasons)}" if reasons else ""
+    seeds = counted(shown[0].n or 0, "seed")
+    return (
+        f"Seconds as trained, which decide nothing: {listed([_seconds(one) for one in shown])} "
+        f"(n = {seeds}; {shown[0].note}{why})."
+    )
+
+
+def _seconds(one: Measure) -> str:
+    p = "" if one.p is None else f" (adjusted {p_equals(one.p)})"
+    return f"{_NAMES[one.name]} {quantity(one.candidate)} against {quantity(one.reference)} s{p}"

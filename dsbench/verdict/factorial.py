@@ -1,0 +1,80 @@
+"""Two families in two topologies: the effect of the block apart from that of the topology."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dsbench.statistics.factorial import effects
+from dsbench.statistics.multiple import holm
+from dsbench.statistics.paired import Paired, paired
+from dsbench.verdict.answers import Answer
+from dsbench.verdict.better import answer
+from dsbench.verdict.cells import Cell
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One effect on test accuracy over the seeds in which all four are done; p is adjusted for the three effects.
+
+    `what` says which difference it is, `by_seed` has it for each seed (shares of 1); `answer` is yes where its mean
+    is above 0.
+    """
+
+    name: str
+    what: str
+    by_seed: tuple[float, ...]
+    paired: Paired | None
+    adjusted_p: float | None
+    answer: Answer
+
+
+@dataclass(frozen=True)
+class Factorial:
+    """The effects of the block, of the topology and their interaction; `seeds` are those in which all four are done."""
+
+    families: tuple[str, str]
+    topologies: tuple[str, str]
+    seeds: tuple[int, ...]
+    effects: tuple[Effect, ...]
+
+
+def factorial(cells: Sequence[Cell]) -> Factorial | None:
+    """The factorial that the `cells` of a group are, the first family as reference; None where they are none.
+
+    A topology is an architecture with its depth and kernel. The first is that with the fewer activations in the first
+    family's network: of two networks with equal parameters the deeper one writes more.
+    """
+    found = {(str(cell.names["model"]), _topology(cell)): cell for cell in cells}
+    families, kinds = list(dict.fromkeys(one for one, _ in found)), list(dict.fromkeys(one for _, one in found))
+    if (len(cells), len(found), len(families), len(kinds)) != (4, 4, 2, 2):
+        return None
+    kinds.sort(key=lambda kind: found[families[0], kind].costs["acts"] or 0)
+    table = [[found[family, kind] for kind in kinds] for family in families]
+    seeds = sorted(set.intersection(*(set(cell.scores) for row in table for cell in row)))
+    scores = np.array([[[cell.scores[seed] for cell in row] for row in table] for seed in seeds]).reshape(-1, 2, 2)
+    one, other = (_called(kind, kinds) for kind in kinds)
+    of = effects(scores)
+    named = (
+        ("block", f"{families[1]} - {families[0]}, mean over {one} and {other}", of.rows),
+        ("topology", f"{other} - {one}, mean over {families[0]} and {families[1]}", of.columns),
+        ("interaction", f"{families[1]} - {families[0]} in {other}, less that in {one}", of.interaction),
+    )
+    tests = [paired(values) for *_, values in named]
+    adjusted = holm([test.p if test else None for test in tests])
+    rows = [
+        Effect(name, what, tuple(map(float, values)), test, p, answer(test.mean if test else None, p))
+        for (name, what, values), test, p in zip(named, tests, adjusted, strict=True)
+    ]
+    return Factorial((families[0], families[1]), (one, other), tuple(seeds), tuple(rows))
+
+
+def _topology(cell: Cell) -> tuple[str, ...]:
+    return str(cell.names["arch"]), f"depth {cell.network.get('arch.depth')}", f"kernel {cell.names['kernel']}"
+
+
+def _called(kind: tuple[str, ...], kinds: Sequence[tuple[str, ...]]) -> str:
+    """What of a topology tells it from the other."""
+    return " ".join(part for part, *others in zip(kind, *kinds, strict=True) if len(set(others)) > 1)

@@ -1,0 +1,128 @@
+"""From the tables of a sweep to its verdict: plain functions and plain data, which tables, words and reports show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dsbench.statistics.power import seeds_to_settle, smallest_adjusted_p
+from dsbench.verdict.answers import Answer, Measure, summed_up
+from dsbench.verdict.better import Better, better
+from dsbench.verdict.cells import ENDED, Cell, cells
+from dsbench.verdict.chosen import chosen
+from dsbench.verdict.factorial import Factorial, factorial
+from dsbench.verdict.faster import measured, trained
+from dsbench.verdict.groups import Group, groups
+from dsbench.verdict.lighter import lighter
+from dsbench.verdict.naming import group_names
+from dsbench.verdict.overall import Answered, Overall, overall
+from dsbench.verdict.regimes import Regimes, regimes
+from dsbench.verdict.timings import Records, timings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Whether `candidate` is lighter, faster and better than `reference`, both labels of cells.
+
+    `faster` holds what decides (see dsbench.verdict.faster.measured) and what is shown beside it.
+    """
+
+    reference: str
+    candidate: str
+    lighter: tuple[Measure, ...]
+    faster: tuple[Measure, ...]
+    better: Better
+
+    @property
+    def answers(self) -> dict[str, Answer]:
+        """One answer to each question."""
+        return {
+            "lighter": summed_up(self.lighter),
+            "faster": summed_up(self.faster),
+            "better": self.better.answer,
+        }
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A group with the answers of its pairs.
+
+    `seeds` is the number of seeds of the pair that has most; `smallest_adjusted_p` what these can reach at the least
+    among so many pairs, and `seeds_to_settle` how many seeds can reach less than .05.
+    """
+
+    name: str
+    group: Group
+    pairs: tuple[Pair, ...]
+    seeds: int
+    smallest_adjusted_p: float
+    seeds_to_settle: int | None
+    factorial: Factorial | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All that a sweep says; `statuses` counts its runs.
+
+    `unmatched` are the labels of the cells that stand in no group. `to_measure` has a finished run of each cell that
+    is in a group with one that no time was measured of: all of them, since times are measured by turns.
+    """
+
+    cells: tuple[Cell, ...]
+    groups: tuple[Judged, ...]
+    overall: tuple[Overall, ...]
+    regimes: tuple[Regimes, ...]
+    unmatched: tuple[str, ...]
+    to_measure: tuple[str, ...]
+    statuses: dict[str, int]
+
+    @property
+    def unfinished(self) -> int:
+        """How many runs have no result yet."""
+        return sum(number for status, number in self.statuses.items() if status not in ENDED)
+
+
+def judge(runs: pd.DataFrame, table: pd.DataFrame, records: Records, compare: str | None = None) -> Verdict:
+    """The verdict on the `runs` of a sweep and the `table` of its cells (see dsbench.sweep.folder.SweepFolder.read).
+
+    `records` holds what was measured of runs by run_id. `compare` names two cells, "A,B", to be compared whatever they
+    have in common but their data; without it the groups are those of dsbench.verdict.groups. Raises InputError for
+    names that are no cells'.
+    """
+    known = cells(runs, table)
+    found = groups(known) if compare is None else [chosen(known, compare)]
+    judged = [_judged(name, group, records) for name, group in zip(group_names(found), found, strict=True)]
+    inside = {cell_id for group in found for cell_id in group.ids}
+    timeless = {cell.cell_id for cell in known if cell.cell_id in inside and cell.done and not timings(cell, records)}
+    beside = {cell_id for group in found if group.ids & timeless for cell_id in group.ids}
+    outside = [cell.label for cell in known if cell.cell_id not in inside]
+    return Verdict(
+        cells=tuple(known),
+        groups=tuple(judged),
+        overall=tuple(overall([_answered(one) for one in judged])) if compare is None else (),
+        regimes=tuple(regimes(known)) if compare is None else (),
+        unmatched=tuple(outside) if compare is None else (),
+        to_measure=tuple(cell.done[0].run_id for cell in known if cell.done and cell.cell_id in beside),
+        statuses=dict(Counter(run.status for cell in known for run in cell.runs)),
+    )
+
+
+def _answered(judged: Judged) -> Answered:
+    lighter, faster = (tuple(pair.answers[name] for pair in judged.pairs) for name in ("lighter", "faster"))
+    return Answered(judged.name, judged.group, lighter, faster)
+
+
+def _judged(name: str, group: Group, records: Records) -> Judged:
+    pairs = group.pairs
+    rows = zip(pairs, trained(pairs), better(pairs), strict=True)
+    found = tuple(
+        Pair(one.label, other.label, lighter(one, other), measured(one, other, records) + seconds, accuracy)
+        for (one, other), seconds, accuracy in rows
+    )
+    seeds = max(len(pair.better.tested.seeds) for pair in found)
+    least, settle = smallest_adjusted_p(seeds, len(pairs)), seeds_to_settle(len(pairs))
+    return Judged(name, group, found, seeds, least, settle, factorial(group.cells))

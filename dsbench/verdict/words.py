@@ -1,0 +1,124 @@
+"""A verdict in sentences, each with its units and its number of seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from dsbench.verdict.answers import Answer
+from dsbench.verdict.better_words import better_sentence, failure_sentences, settled
+from dsbench.verdict.cells import ENDED, Cell
+from dsbench.verdict.cost_words import faster_sentence, lighter_sentence, training_sentence
+from dsbench.verdict.factorial import Effect, Factorial
+from dsbench.verdict.figures import counted, interval, listed, p_equals, signed
+from dsbench.verdict.groups import ASKED, BUDGET, WIDTH
+from dsbench.verdict.judge import Judged, Pair, Verdict
+from dsbench.verdict.overall import Overall
+
+FEW = 3  # groups that a sentence names
+BY = {BUDGET: "a matched budget", WIDTH: "matched in width alone, so that budgets differ", ASKED: "as asked"}
+
+
+def paragraphs(verdict: Verdict, outputs: Path | str = "outputs", most: int | None = None) -> list[str]:
+    """All that a verdict says: each group, a paragraph a pair, then what holds over all groups, then what is missing.
+
+    At most `most` pairs are put into words, else all.
+    """
+    of = {cell.label: cell for cell in verdict.cells}
+    said: list[str] = []
+    left = total = sum(len(judged.pairs) for judged in verdict.groups)
+    for judged in verdict.groups:
+        room = None if most is None else max(0, most - (total - left))
+        if room != 0:
+            shown = judged.pairs[:room]
+            left -= len(shown)
+            said += _group(judged, shown, of)
+    if left:
+        said.append(f"{counted(left, 'more pair')} in dsbench verdict.")
+    said += [_overall(one) for one in verdict.overall if len(one.groups) > 1]
+    return [*said, *_missing(verdict, outputs)]
+
+
+def pair_sentences(pair: Pair, reference: Cell, candidate: Cell) -> list[str]:
+    """Lighter, faster and better in a sentence each, then what belongs beside them."""
+    three = [
+        lighter_sentence(pair.reference, pair.candidate, pair.lighter),
+        faster_sentence(pair.faster),
+        better_sentence(pair.better),
+    ]
+    besides = [*failure_sentences(reference, candidate, pair.better), training_sentence(pair.faster)]
+    return [*three, *filter(None, besides)]
+
+
+def factorial_sentence(found: Factorial) -> str:
+    """One sentence on the effects of block and topology."""
+    if not found.seeds:
+        return "block and topology apart: there is no seed in which all four are done."
+    return (
+        f"block and topology apart (n = {counted(len(found.seeds), 'seed')}): {'; '.join(map(_effect, found.effects))}."
+    )
+
+
+def _group(judged: Judged, shown: Sequence[Pair], of: dict[str, Cell]) -> Iterator[str]:
+    group = judged.group
+    by = BY[group.by] + (", which nobody asked for" if group.by == BUDGET and not group.requested else "")
+    for pair in shown:
+        sentences = pair_sentences(pair, of[pair.reference], of[pair.candidate])
+        yield " ".join([f"{judged.name} ({by}):", *sentences])
+    too_few = settled(judged.seeds, len(judged.pairs), judged.smallest_adjusted_p, judged.seeds_to_settle)
+    if too_few:
+        yield f"{judged.name}: {too_few}"
+    if judged.factorial:
+        yield f"{judged.name}: {factorial_sentence(judged.factorial)}"
+
+
+def _effect(one: Effect) -> str:
+    assert one.paired is not None
+    said = f"{one.name} {signed(one.paired.mean)} pp"
+    spread = [f"95 % interval {interval(one.paired.t)} pp"] if one.paired.t else []
+    p = [f"adjusted {p_equals(one.adjusted_p)}"] if one.adjusted_p is not None else []
+    return f"{said} ({', '.join([one.what, *spread, *p])})"
+
+
+def _overall(one: Overall) -> str:
+    number = len(one.groups)
+    better = _counts([(found.answer, found.group) for found in one.groups])
+    costs = [
+        f"{name}: {_counts([(answer, found.group) for found in one.groups for answer in answers(found)])}"
+        for name, answers in (("lighter", lambda found: found.lighter), ("faster", lambda found: found.faster))
+    ]
+    said = f"Over {number} groups, {one.candidate} against {one.reference}. Better (p adjusted over them): {better}"
+    seeds = max(len(found.seeds) for found in one.groups)
+    too_few = settled(seeds, number, one.smallest_adjusted_p, one.seeds_to_settle)
+    trainings = ((one.candidate, one.trained_candidate), (one.reference, one.trained_reference))
+    failed = [f"{family} failed to train in {of.failed} of {of.ended} runs" for family, of in trainings if of.failed]
+    return " ".join(filter(None, ["; ".join([said, *costs, *failed]) + ".", too_few]))
+
+
+def _counts(answers: Sequence[tuple[Answer, str]]) -> str:
+    """How often which answer, with the groups where these are few."""
+    of: dict[str, list[str]] = {}
+    for answer, group in answers:
+        of.setdefault(str(answer), []).append(group)
+    some = [f"{answer} in {len(where)}{_where(where, len(of))}" for answer, where in of.items()]
+    return listed(some)
+
+
+def _where(groups: Sequence[str], answers: int) -> str:
+    names = list(dict.fromkeys(groups))
+    return f" ({'; '.join(names)})" if answers > 1 and len(names) <= FEW else ""
+
+
+def _missing(verdict: Verdict, outputs: Path | str) -> Iterator[str]:
+    total = sum(verdict.statuses.values())
+    if verdict.unfinished:
+        kinds = listed([f"{number} {status}" for status, number in verdict.statuses.items() if status not in ENDED])
+        some = f"{verdict.unfinished} of {counted(total, 'run')} {'has' if verdict.unfinished == 1 else 'have'}"
+        yield f"{some} no result ({kinds}): this is the verdict on the others."
+    if not verdict.groups:
+        yield "No two cells share data, recipe and either a budget or a width: there is nothing to compare."
+    if verdict.unmatched:
+        yield f"In no group: {listed(verdict.unmatched)}."
+    if verdict.to_measure:
+        folders = " ".join(str(Path(outputs) / "runs" / run_id) for run_id in verdict.to_measure)
+        yield f"What is faster is measured by turns, best with nothing else running, by: dsbench bench {folders}"

@@ -1,0 +1,260 @@
+"""What accuracies of chosen seeds come to: answers, failures of training, seeds that stand alone, too few seeds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+from made import budget, cell, group, pair, verdict
+
+from dsbench.verdict.answers import Answer
+
+BASE = [0.97 + 0.001 * seed for seed in range(8)]
+
+
+def lower(by: float, spread: float = 0.0002, seed: int = 0) -> list[float]:
+    """The accuracies of BASE, lower by about `by` in every seed."""
+    return (np.array(BASE) - by + np.random.default_rng(seed).normal(0, spread, 8)).round(4).tolist()
+
+
+def test_a_loss_in_all_eight_seeds_is_no_with_the_figures_of_scipy() -> None:
+    after = lower(0.003)
+    found = pair(cell(BASE), cell(after, "dwsep")).better
+    expected = scipy.stats.ttest_rel(after, BASE)
+    interval = expected.confidence_interval(0.95)
+    test = found.tested.paired
+    assert test is not None
+    assert test.t is not None
+    assert found.tested.differences == pytest.approx(np.subtract(after, BASE))
+    assert (found.answer, test.n, test.p) == (Answer.NO, 8, 2 / 2**8)
+    assert test.mean == pytest.approx(np.mean(np.subtract(after, BASE)))
+    assert (test.t.low, test.t.high) == pytest.approx((interval.low, interval.high))
+    u = scipy.stats.mannwhitneyu(after, BASE).statistic
+    assert found.probability_of_improvement == pytest.approx(u / 64)
+    assert found.seeds_needed is None
+
+
+def test_the_same_gain_is_yes_and_the_order_given_decides_which() -> None:
+    cells = cell(BASE), cell(lower(-0.003), "dwsep")
+    assert pair(*cells).better.answer is Answer.YES
+    assert pair(*reversed(cells)).better.answer is Answer.YES  # cnn stays the reference
+    (turned,) = verdict(*cells, compare="dwsep,cnn").groups
+    assert turned.pairs[0].better.answer is Answer.NO
+
+
+def test_equal_accuracies_in_all_seeds_cannot_tell_and_no_seeds_would() -> None:
+    found = pair(cell(BASE), cell(BASE, "dwsep")).better
+    assert (found.answer, found.tested.adjusted_p, found.seeds_needed) == (Answer.CANNOT_TELL, 1, None)
+    assert found.probability_of_improvement == 0.5
+
+
+def test_a_small_difference_cannot_be_told_and_says_how_many_seeds_would() -> None:
+    after = np.add(BASE, [0.002, -0.001, 0.002, -0.001, 0.001, -0.0005, 0.001, 0.0005]).tolist()
+    found = pair(cell(BASE), cell(after, "dwsep")).better
+    assert found.answer is Answer.CANNOT_TELL
+    assert found.seeds_needed is not None
+    assert found.seeds_needed > 8
+    differences = np.subtract(after, BASE)
+    effect = differences.mean() / differences.std(ddof=1)
+    power = [
+        scipy.stats.nct.sf(scipy.stats.t.ppf(0.975, n - 1), n - 1, effect * np.sqrt(n))
+        for n in (found.seeds_needed - 1, found.seeds_needed)
+    ]
+    assert power[0] < 0.8 <= power[1]
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3, 5])
+def test_fewer_than_six_seeds_settle_nothing_however_large_the_difference(seeds: int) -> None:
+    judged = group(cell([0.9] * seeds), cell([0.5] * seeds, "dwsep"))
+    assert judged.pairs[0].better.answer is Answer.CANNOT_TELL
+    assert judged.smallest_adjusted_p == 2 / 2**seeds
+    assert judged.seeds_to_settle == 6
+
+
+def test_one_seed_has_a_difference_and_no_interval() -> None:
+    test = pair(cell([0.9]), cell([0.8], "dwsep")).better.tested.paired
+    assert test is not None
+    assert (test.n, test.mean, test.sd, test.t, test.bca, test.p) == (1, pytest.approx(-0.1), None, None, None, 1)
+
+
+def test_p_is_adjusted_over_the_pairs_of_a_group_and_not_over_other_groups() -> None:
+    """Three families at three budgets: eight seeds settle the three pairs of each, and never nine at once."""
+    cells = [
+        cell(lower(loss, seed=target), model, width=target + len(model), params=target, **budget(target))
+        for target in (1000, 2000, 4000)
+        for model, loss in (("cnn", 0.0), ("hybrid", 0.004), ("dwsep", 0.008))
+    ]
+    found = verdict(*cells)
+    pairs = [one for judged in found.groups for one in judged.pairs]
+    assert len(found.groups) == 3
+    assert len(pairs) == 9
+    assert {one.better.tested.paired.p for one in pairs if one.better.tested.paired} == {2 / 256}
+    assert {one.better.tested.adjusted_p for one in pairs} == {6 / 256}
+    assert {one.better.answer for one in pairs} == {Answer.NO}
+    assert 9 * 2 / 256 > 0.05
+    assert [(one.reference, one.candidate) for one in found.overall] == [
+        ("cnn", "hybrid"),
+        ("cnn", "dwsep"),
+        ("hybrid", "dwsep"),
+    ]
+    for one in found.overall:
+        assert [of.adjusted_p for of in one.groups] == [6 / 256] * 3
+        assert {of.answer for of in one.groups} == {Answer.NO}
+
+
+def test_nine_pairs_of_one_group_are_too_many_for_eight_seeds() -> None:
+    """Five cells make ten pairs: the least p is 20 / 256, whatever the accuracies."""
+    cells = [
+        cell(lower(0.01 * index), "dwsep" if index else "cnn", width=index + 1, arch=f"a{index}") for index in range(5)
+    ]
+    judged = group(*cells)
+    assert len(judged.pairs) == 10
+    assert judged.smallest_adjusted_p == pytest.approx(20 / 256)
+    assert judged.seeds_to_settle == 9
+    assert {one.better.answer for one in judged.pairs} == {Answer.CANNOT_TELL}
+
+
+def test_the_sentence_over_all_groups_is_adjusted_for_all_groups() -> None:
+    """Seven groups of one pair: each is settled by itself, at 2/256; the seven together are not, at 14/256."""
+    cells = [
+        cell(lower(loss, seed=index), model, width=10 * index + 1 + len(model), params=1000 * 2**index)
+        for index in range(7)
+        for model, loss in (("cnn", 0.0), ("dwsep", 0.004))
+    ]
+    found = verdict(*[[one | budget(one["params"]) for one in some] for some in cells])
+    assert [judged.pairs[0].better.answer for judged in found.groups] == [Answer.NO] * 7
+    (one,) = found.overall
+    assert one.smallest_adjusted_p == pytest.approx(14 / 256)
+    assert one.seeds_to_settle == 9
+    assert {of.answer for of in one.groups} == {Answer.CANNOT_TELL}
+
+
+def test_a_family_that_collapses_in_two_of_eight_has_it_in_its_verdict() -> None:
+    after: list[float | str | None] = [*lower(-0.004)]
+    after[2] = after[5] = "collapsed"
+    found = pair(cell(BASE), cell(after, "dwsep")).better
+    assert found.tested.seeds == (0, 1, 3, 4, 6, 7)
+    assert (found.answer, found.tested.adjusted_p) == (Answer.YES, 2 / 64)
+    assert [run.seed for run in found.failed_candidate] == [2, 5]
+    assert (found.failed_reference, found.unpaired.reference) == ((), ())
+    counted = found.with_failures
+    assert counted is not None
+    assert counted.seeds == tuple(range(8))
+    assert counted.answer is Answer.CANNOT_TELL
+    assert counted.paired is not None
+    scores = [0.1135 if one == "collapsed" else float(str(one)) for one in after]
+    assert counted.paired.mean == pytest.approx(np.mean(np.subtract(scores, BASE)))
+
+
+def test_a_diverged_run_counts_as_guessing() -> None:
+    found = pair(cell(BASE), cell(["diverged", *BASE[1:]], "dwsep")).better
+    assert found.with_failures is not None
+    assert found.with_failures.paired is not None
+    assert found.with_failures.paired.mean == pytest.approx((0.1 - BASE[0]) / 8)
+
+
+def test_without_failures_nothing_is_counted_twice() -> None:
+    assert pair(cell(BASE), cell(BASE, "dwsep")).better.with_failures is None
+
+
+def test_seeds_of_one_alone_are_in_no_pair_and_are_named() -> None:
+    before: list[float | str | None] = [*BASE]
+    before[1] = "failed"
+    after: list[float | str | None] = [*lower(0.003)]
+    after[6], after[7] = None, "running"
+    found = pair(cell(before), cell(after, "dwsep")).better
+    assert found.tested.seeds == (0, 2, 3, 4, 5)
+    assert (found.unpaired.reference, found.unpaired.candidate) == ((6, 7), (1,))
+    assert found.failed_reference == found.failed_candidate == ()
+
+
+def test_an_unfinished_sweep_counts_what_is_missing() -> None:
+    found = verdict(cell([*BASE[:6], "running", "missing"]), cell([*lower(0.003)[:6], "missing", "missing"], "dwsep"))
+    assert found.unfinished == 4
+    assert found.statuses == {"done": 12, "running": 1, "missing": 3}
+    assert found.groups[0].pairs[0].better.answer is Answer.NO
+
+
+def test_without_a_finished_run_all_that_is_known_is_the_cost() -> None:
+    one = pair(cell(["missing"] * 8, macs=100), cell(["running"] * 8, "dwsep", macs=50))
+    assert (one.better.answer, one.better.tested.adjusted_p) == (Answer.CANNOT_TELL, None)
+    assert {measure.name: measure.answer for measure in one.lighter}["macs"] is Answer.YES
+
+
+FACTORIAL = (
+    ("cnn", "shallow", 100, 0.0),
+    ("dwsep", "shallow", 200, -0.004),
+    ("cnn", "deep", 300, 0.001),
+    ("dwsep", "deep", 400, 0.003),
+)
+
+
+def factorial_cells(noise: np.ndarray) -> list[list[dict[str, object]]]:
+    return [
+        cell(
+            (np.array(BASE) + effect + noise[index]).tolist(), model, arch=arch, acts=acts, width=index, **budget(1000)
+        )
+        for index, (model, arch, acts, effect) in enumerate(FACTORIAL)
+    ]
+
+
+def test_block_and_depth_are_told_apart() -> None:
+    """Effects of -0.1 pp, +0.4 pp and an interaction of +0.6 pp, paired by seed, are those of scipy's tests."""
+    noise = np.random.default_rng(0).normal(0, 0.0005, (4, 8))
+    found = group(*factorial_cells(noise)).factorial
+    assert found is not None
+    assert (found.families, found.topologies, found.seeds) == (("cnn", "dwsep"), ("shallow", "deep"), tuple(range(8)))
+    scores = [np.array(BASE) + effect + noise[index] for index, (*_, effect) in enumerate(FACTORIAL)]
+    cnn_shallow, dwsep_shallow, cnn_deep, dwsep_deep = scores
+    expected = {
+        "block": (dwsep_shallow + dwsep_deep - cnn_shallow - cnn_deep) / 2,
+        "topology": (cnn_deep + dwsep_deep - cnn_shallow - dwsep_shallow) / 2,
+        "interaction": (dwsep_deep - cnn_deep) - (dwsep_shallow - cnn_shallow),
+    }
+    for effect in found.effects:
+        t = scipy.stats.ttest_1samp(expected[effect.name], 0).confidence_interval(0.95)
+        assert effect.paired is not None
+        assert effect.paired.t is not None
+        assert effect.by_seed == pytest.approx(expected[effect.name])
+        assert effect.paired.mean == pytest.approx(expected[effect.name].mean())
+        assert (effect.paired.t.low, effect.paired.t.high) == pytest.approx((t.low, t.high))
+    assert {effect.name: str(effect.answer) for effect in found.effects} == {
+        "block": "no",
+        "topology": "yes",
+        "interaction": "yes",
+    }
+
+
+def test_a_factorial_uses_the_seeds_of_all_four_and_needs_all_four() -> None:
+    cells = factorial_cells(np.zeros((4, 8)))
+    cells[3][4]["status"] = "collapsed"
+    del cells[0][0]
+    found = group(*cells).factorial
+    assert found is not None
+    assert found.seeds == (1, 2, 3, 5, 6, 7)
+    assert group(*cells[:3]).factorial is None
+
+
+def test_a_factorial_without_results_has_no_effects() -> None:
+    cells = [
+        [one | {"status": "missing", "test_acc": None} for one in some] for some in factorial_cells(np.zeros((4, 8)))
+    ]
+    found = group(*cells).factorial
+    assert found is not None
+    assert (found.seeds, [effect.paired for effect in found.effects]) == ((), [None] * 3)
+
+
+def test_regimes_stand_side_by_side() -> None:
+    cells = [
+        cell([accuracy] * 2, model, width=8, stop={"by": by, "target": target})
+        for (by, target), accuracy in {("epochs", 15): 0.9, ("train_macs", 1e12): 0.8, ("seconds", 60): 0.7}.items()
+        for model in ("cnn", "dwsep")
+        if (model, by) != ("dwsep", "seconds")
+    ]
+    found = verdict(*cells)
+    assert len(found.groups) == 2
+    assert [row.network for row in found.regimes] == ["cnn", "dwsep block keras"]
+    assert [str(one) for one in found.regimes[0].regimes] == ["15 epochs", "1e+12 training MACs", "60 seconds"]
+    means = [[one and one.mean for one in row.accuracies] for row in found.regimes]
+    assert means == [pytest.approx([0.9, 0.8, 0.7]), [pytest.approx(0.9), pytest.approx(0.8), None]]
+    assert verdict(*cells[:2]).regimes == ()

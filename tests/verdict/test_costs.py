@@ -1,0 +1,194 @@
+"""Lighter is arithmetic; faster is what was measured, in one place, where it has settled."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.stats
+from made import cell, group, pair, timed, verdict
+
+from dsbench.verdict.answers import Answer, Measure
+from dsbench.verdict.judge import Pair
+
+SEEDS = [0.9, 0.91, 0.92]
+
+
+def answers(measures: tuple[Measure, ...]) -> dict[str, str]:
+    return {one.name: str(one.answer) for one in measures}
+
+
+def two(before: dict[str, Any], after: dict[str, Any]) -> Pair:
+    return pair(cell([0.9], width=8, **before), cell([0.9], "dwsep", width=8, **after))
+
+
+def test_lighter_is_answered_measure_by_measure() -> None:
+    found = two(
+        {"params": 7800, "macs": 680_932, "acts": 10_000, "bytes": 90_000},
+        {"params": 7841, "macs": 2_097_704, "acts": 9_000, "bytes": 90_901},
+    )
+    assert answers(found.lighter) == {"params": "equal", "macs": "no", "acts": "yes", "bytes": "no"}
+    assert found.answers["lighter"] is Answer.IN_PART
+    ratios = {one.name: one.ratio for one in found.lighter}
+    assert ratios["macs"] == pytest.approx(3.0806, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("after", "answer"),
+    [
+        ((1000, 500, 500), "yes"),
+        ((1000, 1010, 2000), "no"),
+        ((1005, 995, 1010), "equal"),
+        ((1000, 500, 2000), "in part"),
+    ],
+)
+def test_one_word_for_all_costs(after: tuple[int, int, int], answer: str) -> None:
+    costs = dict(zip(("params", "macs", "acts"), after, strict=True))
+    assert two({}, costs).answers["lighter"] == answer
+
+
+def measured(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> tuple[Measure, ...]:
+    found = pair(before, after)
+    return tuple(one for one in found.faster if one.unit == "ms")
+
+
+@pytest.mark.parametrize(("ms", "answer"), [(0.5, "yes"), (2.0, "no"), (1.04, "cannot tell"), (0.96, "cannot tell")])
+def test_measured_times_decide(ms: float, answer: str) -> None:
+    before, after = timed(cell([0.9]), 1.0), timed(cell([0.9], "dwsep"), ms)
+    found = measured(before, after)
+    assert answers(found) == {
+        "training step": answer,
+        "latency, batch 1": answer,
+        "latency, batch 128": answer,
+        "latency, batch 1, onnx": answer,
+    }
+    assert pair(before, after).answers["faster"] == answer
+    assert [one.name for one in found if not one.decides] == ["latency, batch 1, onnx"]
+
+
+def test_overlapping_middle_halves_cannot_tell_however_far_the_medians() -> None:
+    """The reference has its quartiles at .99 and 1.01; medians within 5 % are too close whatever their quartiles."""
+    before = cell([0.9])
+    for spread, ms, answer in ((0.05, 1.06, "no"), (0.05, 1.051, "no"), (0.05, 1.049, "cannot tell")):
+        found = measured(timed(before, 1.0), timed(cell([0.9], "dwsep"), ms, spread))
+        assert found[0].answer == answer, ms
+    wide = timed(cell([0.9], "dwsep"), 1.06, 0.05)
+    for one in wide:
+        one["train_step_ms"]["total"]["iqr"] = 0.2  # .96 to 1.16
+    assert measured(timed(before, 1.0), wide)[0].answer == "cannot tell"
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ({"device": "another CPU"}, "measured with different device (a CPU and another CPU)"),
+        ({"threads": 2}, "measured with different threads (1 and 2)"),
+        ({"precision": "bf16"}, "measured with different precision (32 and bf16)"),
+        ({"versions": {"torch": "2.12.0"}}, "measured with different torch (2.13.0 and 2.12.0)"),
+    ],
+    ids=lambda one: next(iter(one)) if isinstance(one, dict) else "",
+)
+def test_times_of_two_places_are_refused(where: dict[str, Any], said: str) -> None:
+    found = pair(timed(cell([0.9]), 1.0), timed(cell([0.9], "dwsep"), 0.1, **where))
+    assert {one.answer for one in found.faster if one.unit == "ms"} == {Answer.REFUSED}
+    assert {one.reason for one in found.faster if one.unit == "ms"} == {said}
+    assert found.answers["faster"] is Answer.REFUSED
+
+
+def test_a_place_that_both_have_is_taken_where_there_is_one() -> None:
+    before = timed(cell([0.9, None]), 1.0) + timed(cell([None, 0.9]), 9.0, device="another CPU", time="2027")
+    found = measured(before, timed(cell([0.9], "dwsep"), 2.0))
+    assert [(one.reference, one.candidate, str(one.answer)) for one in found[:1]] == [(1.0, 2.0, "no")]
+
+
+def test_what_has_not_settled_is_refused() -> None:
+    (step, *_) = measured(timed(cell([0.9]), 1.0), timed(cell([0.9], "dwsep"), 3.0, 0.12))
+    assert (step.answer, step.reason) == (
+        Answer.REFUSED,
+        "not settled: interquartile range 12% of the median; measure again",
+    )
+
+
+def test_steps_of_other_batches_are_refused_and_latencies_are_not() -> None:
+    after = timed(cell([0.9], "dwsep"), 3.0)
+    for one in after:
+        one["train_step_ms"]["batch_size"] = 128
+    found = pair(timed(cell([0.9]), 1.0), after)
+    assert found.faster[0].reason == "steps of 64 and of 128 images"
+    assert found.answers["faster"] is Answer.NO
+
+
+def test_of_several_runs_the_median_counts_and_those_that_settled() -> None:
+    times = zip((1.0, 1.2, 1.1, 50.0), (0.02, 0.02, 0.02, 0.5), strict=True)
+    runs = [timed(cell([None] * seed + [0.9]), ms, iqr)[0] for seed, (ms, iqr) in enumerate(times)]
+    (step, *_) = measured(runs, timed(cell([0.9], "dwsep"), 2.0))
+    assert step.reference == pytest.approx(np.median([1.0, 1.2, 1.1]))
+    assert step.reference_spread == pytest.approx(1.2 * 1.01 - 1.0 * 0.99)
+
+
+def test_without_measurements_it_says_what_to_measure() -> None:
+    before, after, other = timed(cell(SEEDS), 1.0), cell(SEEDS, "dwsep"), cell(SEEDS, data="cifar10")
+    found = verdict(before, after, other)
+    assert found.groups[0].pairs[0].answers["faster"] is Answer.NOT_MEASURED
+    assert found.to_measure == (before[0]["run_id"], after[0]["run_id"])
+    assert verdict(before, timed(after, 2.0)).to_measure == ()
+
+
+def trained(n_jobs: tuple[int | None, int | None] = (2, 2), **after: Any) -> dict[str, Measure]:
+    seconds = [10.0 + seed for seed in range(8)]
+    cells = [
+        [one | {"train_seconds": factor * own, "epochs": 5} for one, own in zip(some, seconds, strict=True)]
+        for some, factor in (
+            (cell([0.9] * 8, n_jobs=n_jobs[0]), 1.0),
+            (cell([0.9] * 8, "dwsep", **{"n_jobs": n_jobs[1], **after}), 1.5),
+        )
+    ]
+    return {one.name: one for one in pair(*cells).faster if one.unit == "s"}
+
+
+def test_seconds_of_training_are_paired_by_seed_and_decide_nothing() -> None:
+    found = trained()
+    seconds = np.arange(10.0, 18.0)
+    exact = scipy.stats.permutation_test(
+        (1.5 * seconds, seconds), lambda a, b: np.mean(a - b), permutation_type="samples", n_resamples=np.inf
+    )
+    for name, share in (("training", 1), ("epoch", 5)):
+        one = found[name]
+        assert (one.answer, one.decides, one.n, one.p) == (Answer.NO, False, 8, pytest.approx(exact.pvalue))
+        assert (one.reference, one.candidate) == pytest.approx((13.5 / share, 1.5 * 13.5 / share))
+    assert "n_jobs 2" in found["epoch"].note
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ({"n_jobs": (1, 2)}, "trained with different n_jobs: 1 and 2"),
+        ({"n_jobs": (None, 2)}, "n_jobs is not recorded of all runs"),
+        ({"device": "another CPU"}, "trained with different device: a CPU and another CPU"),
+        ({"threads": 2}, "trained with different threads: 1 and 2"),
+    ],
+    ids=str,
+)
+def test_seconds_of_training_under_other_conditions_are_refused(case: dict[str, Any], said: str) -> None:
+    for one in trained(**case).values():
+        assert (one.answer, one.reason, one.p) == (Answer.REFUSED, said, None)
+        assert one.ratio == pytest.approx(1.5)
+
+
+def test_epochs_that_may_be_cut_short_are_refused() -> None:
+    stop = {"stop": {"by": "train_macs", "target": 1e12}}
+    judged = group(cell(SEEDS, n_jobs=1, **stop), cell(SEEDS, "dwsep", n_jobs=1, **stop))
+    found = {one.name: one for one in judged.pairs[0].faster}
+    assert found["epoch"].reason == "the last epoch may be cut short under stop.by=train_macs"
+    assert found["training"].reason == ""
+
+
+def test_a_sweeps_processes_record_how_many_run_at_once(tmp_path: Path) -> None:
+    code = "from dsbench.run.facts import n_jobs; from dsbench.sweep.slots import slots; import os; print(n_jobs());"
+    code += "os.environ.update(slots(9, 3, 1, 'cpu').environments[0]); print(n_jobs())"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["None", "3"]

@@ -1,0 +1,185 @@
+"""Which cells are compared with which, and what they and their groups are called."""
+
+from __future__ import annotations
+
+import pytest
+from made import budget, cell, labels, verdict
+
+from dsbench.errors import InputError
+
+ONE = [0.9]
+
+
+def test_the_three_networks_of_mnist_7800_make_a_budget_and_an_equal_width() -> None:
+    found = verdict(
+        cell(ONE, study="mnist_7800/cnn", arch="shallow", width=16, params=7800, macs=680_932),
+        cell(ONE, "dwsep", study="mnist_7800/dwsep_same_width", arch="shallow", width=16, params=1457, macs=101_848),
+        cell(ONE, "dwsep", study="mnist_7800/dwsep_same_budget", arch="deep", width=32, params=7841, macs=2_097_704),
+    )
+    assert labels(found) == [
+        ("7,800 parameters", ["cnn", "dwsep_same_budget"]),
+        ("equal width 16", ["cnn", "dwsep_same_width"]),
+    ]
+    assert not found.groups[0].group.requested
+
+
+def test_four_topologies_at_one_budget_are_one_group_of_six_pairs() -> None:
+    networks = [
+        cell(ONE, model, arch=arch, width=width, params=params, **budget(7800))
+        for model, arch, width, params in (
+            ("dwsep", "deep", 31, 7790),
+            ("cnn", "shallow", 16, 7800),
+            ("dwsep", "shallow", 41, 7811),
+            ("cnn", "deep", 12, 7750),
+        )
+    ]
+    ((name, members),) = labels(verdict(*networks))
+    assert (name, members) == ("7,800 parameters", ["cnn shallow", "cnn deep", "dwsep deep", "dwsep shallow"])
+    (judged,) = verdict(*networks).groups
+    assert judged.group.requested
+    assert [(one.reference, one.candidate) for one in judged.pairs] == [
+        ("cnn shallow", "cnn deep"),
+        ("cnn shallow", "dwsep deep"),
+        ("cnn shallow", "dwsep shallow"),
+        ("cnn deep", "dwsep deep"),
+        ("cnn deep", "dwsep shallow"),
+        ("dwsep deep", "dwsep shallow"),
+    ]
+
+
+def test_budgets_of_three_widths_are_three_groups() -> None:
+    cells = [
+        cell(ONE, model, width=width + (model == "dwsep"), params=target, **budget(target))
+        for width, target in ((8, 1000), (16, 4000), (32, 16_000))
+        for model in ("dwsep", "cnn")
+    ]
+    assert labels(verdict(*cells)) == [
+        (f"{target:,} parameters", [f"cnn width {width}", f"dwsep width {width + 1}"])
+        for width, target in ((8, 1000), (16, 4000), (32, 16_000))
+    ]
+
+
+@pytest.mark.parametrize(("params", "number"), [(1010, 1), (1011, 0), (991, 1), (990, 0)])
+def test_what_nobody_asked_for_is_matched_within_one_per_cent(params: int, number: int) -> None:
+    found = verdict(cell(ONE, params=1000, width=8), cell(ONE, "dwsep", params=params, width=9, macs=5, acts=5))
+    assert len(found.groups) == number
+    assert found.unmatched == (() if number else ("cnn", "dwsep"))
+
+
+def test_a_cell_that_costs_what_others_asked_for_joins_them() -> None:
+    found = verdict(cell(ONE, params=7800, width=16), cell(ONE, "dwsep", params=7750, width=40, **budget(7800)))
+    assert labels(found) == [("7,800 parameters", ["cnn", "dwsep"])]
+
+
+def test_the_reference_of_two_budgets_stands_in_both_groups() -> None:
+    """cnn asked for its own parameters first; its MACs are the target of the other budget all the same."""
+    found = verdict(
+        cell(ONE, params=1000, macs=9000, width=8, **budget(1000)),
+        cell(ONE, "dwsep", params=1001, macs=8000, width=20, **budget(1000)),
+        cell(ONE, "dwsep", params=1300, macs=9001, width=24, **budget(9000, "macs")),
+    )
+    assert labels(found) == [
+        ("1,000 parameters", ["cnn width 8", "dwsep width 20"]),
+        ("9,000 MACs", ["cnn width 8", "dwsep width 24"]),
+    ]
+
+
+def test_networks_matched_by_macs_alone_are_found() -> None:
+    cells = (cell(ONE, params=10, macs=500, width=8), cell(ONE, "dwsep", params=20, macs=503, width=9))
+    assert labels(verdict(*cells)) == [("500 MACs", ["cnn", "dwsep"])]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"settings": {"optimizer.lr": 0.2}},
+        {"settings": {"data.augment.flip": True}},
+        {"split": "study"},
+        {"data": "cifar10"},
+        {"precision": "bf16"},
+        {"test_weights": "last"},
+        {"stop": {"by": "epochs", "target": 7}},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_another_recipe_is_another_group(other: dict[str, object]) -> None:
+    found = verdict(cell(ONE), cell(ONE, "dwsep", **other))
+    assert found.groups == ()
+    assert len(found.unmatched) == 2
+
+
+def test_recipes_stand_in_the_names_of_their_groups() -> None:
+    cells = [
+        cell(ONE, model, width=8, settings={"optimizer.lr": lr}) for lr in (0.1, 0.2) for model in ("cnn", "dwsep")
+    ]
+    assert [name for name, _ in labels(verdict(*cells))] == [
+        "1,000 parameters, optimizer.lr 0.1",
+        "1,000 parameters, optimizer.lr 0.2",
+    ]
+
+
+def test_devices_are_another_recipe_only_where_seconds_end_the_training() -> None:
+    for by, number in (("epochs", 1), ("seconds", 0)):
+        stop = {"stop": {"by": by, "target": 60}}
+        assert len(verdict(cell(ONE, device="A", **stop), cell(ONE, "dwsep", device="B", **stop)).groups) == number
+
+
+def test_one_family_has_nothing_to_compare() -> None:
+    found = verdict(cell(ONE, width=8, params=10, macs=10, acts=10), cell(ONE, width=16, params=20, macs=20, acts=20))
+    assert (found.groups, found.overall, found.unmatched) == ((), (), ("cnn width 8", "cnn width 16"))
+
+
+def test_records_that_cannot_be_read_match_nothing() -> None:
+    broken: list[dict[str, object]] = [
+        {"run_id": f"{number:012d}", "status": "unreadable", "error": "result.json"} for number in range(2)
+    ]
+    found = verdict(broken, cell(ONE))
+    assert (found.groups, len(found.unmatched), found.unfinished) == ((), 3, 2)
+
+
+def test_no_runs_have_a_verdict_that_says_nothing() -> None:
+    found = verdict([])
+    assert (found.cells, found.groups, found.statuses) == ((), (), {})
+
+
+THREE = (
+    cell(ONE, study="a/cnn", width=8, params=10, acts=1, macs=1),
+    cell(ONE, "dwsep", study="a/dwsep", width=8, params=20, acts=2, macs=2, kernel=[3, 5]),
+    cell(ONE, "dwsep", width=8, params=30, acts=3, macs=3, kernel=[5, 3], settings={"optimizer.lr": 0.2}),
+)
+
+
+@pytest.mark.parametrize("names", ["a/cnn,dwsep kernel [3,5]", "cnn,a/dwsep", "cnn kernel 3, dwsep kernel [3,5]"])
+def test_two_cells_that_are_asked_for_are_compared(names: str) -> None:
+    found = verdict(*THREE, compare=names)
+    ((_, members),) = labels(found)
+    assert members == ["cnn kernel 3", "dwsep kernel [3,5]"]
+    assert (found.overall, found.unmatched) == ((), ())
+
+
+def test_what_is_asked_for_is_compared_in_the_order_given_and_says_where_recipes_differ() -> None:
+    first = THREE[2][0]["cell_id"]
+    (judged,) = verdict(*THREE, compare=f"{first},cnn").groups
+    assert [(one.reference, one.candidate) for one in judged.pairs] == [("dwsep kernel [5,3]", "cnn kernel 3")]
+    assert judged.group.recipe == {"optimizer.lr": [0.2, 0.1]}
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ("cnn", "names one cell; write it as A,B"),
+        ("cnn,cnn kernle 3", "no cell 'cnn kernle 3'; did you mean 'cnn kernel 3'?"),
+        ("cnn,zzzzzz", r"no cell 'zzzzzz'; there are cnn kernel 3, dwsep kernel \[3,5\]"),
+        ("cnn,dwsep", r"'dwsep' is 2 cells: dwsep kernel \[3,5\], dwsep kernel \[5,3\]"),
+        ("cnn,a/cnn", "names one cell twice"),
+    ],
+)
+def test_cells_that_are_none_are_one_line(names: str, said: str) -> None:
+    with pytest.raises(InputError, match=said) as raised:
+        verdict(*THREE, compare=names)
+    assert "\n" not in str(raised.value)
+
+
+def test_accuracies_on_different_data_are_not_compared() -> None:
+    with pytest.raises(InputError, match=r"data differs \(mnist and cifar10\)"):
+        verdict(cell(ONE), cell(ONE, "dwsep", data="cifar10"), compare="cnn,dwsep")

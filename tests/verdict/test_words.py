@@ -1,0 +1,183 @@
+"""The verdict in sentences: each with its unit, its number of seeds and what it rests on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from made import budget, cell, timed, verdict
+
+from dsbench.verdict.words import paragraphs
+
+BEFORE = [0.98, 0.981, 0.982, 0.983, 0.984, 0.985, 0.986, 0.987]
+AFTER = [round(one - by, 4) for one, by in zip(BEFORE, (0.003, 0.004) * 4, strict=True)]
+COSTS = ({"params": 7800, "macs": 680_932}, {"params": 7841, "macs": 2_097_704})
+
+
+def said(*cells: list[dict[str, Any]], compare: str | None = None) -> list[str]:
+    return paragraphs(verdict(*cells, compare=compare), "out")
+
+
+def test_three_sentences_say_lighter_faster_and_better() -> None:
+    before = timed(cell(BEFORE, width=16, **COSTS[0]), 3.65, 0.04)
+    after = timed(cell(AFTER, "dwsep", width=32, **COSTS[1]), 16.3, 0.01)
+    (text,) = said(before, after)
+    lighter, faster, better = text.split(": ", 1)[1].split(". ")[:3]
+    assert text.startswith("7,800 parameters (a matched budget, which nobody asked for): ")
+    assert lighter == (
+        "dwsep is heavier than cnn: as many parameters (7,841 against 7,800), 3.08 times the MACs (2,097,704 against "
+        "680,932), as many activations (1,000 against 1,000) and as many bytes (1,000 against 1,000)"
+    )
+    assert faster.startswith("It is slower: training step 4.47 times as long (16.3 ± 0.163 against 3.65 ± 0.146 ms), ")
+    assert faster.endswith("(medians ± interquartile ranges on a CPU, precision 32, 1 thread, load average 0.1 before)")
+    assert better == (
+        "Its test accuracy is lower by 0.35 pp (95 % interval -0.39 to -0.31 pp, adjusted p = 0.0078, n = 8 seeds): "
+        "it is worse"
+    )
+
+
+def test_what_is_better_is_called_so() -> None:
+    (text, _) = said(cell(AFTER), cell(BEFORE, "dwsep"))
+    assert "Its test accuracy is higher by 0.35 pp (95 % interval +0.31 to +0.39 pp, adj" in text
+    assert ": it is better." in text
+
+
+def test_too_few_seeds_are_said_to_be_too_few() -> None:
+    (text, three, _) = said(cell(BEFORE[:3]), cell(AFTER[:3], "dwsep"))
+    assert three.startswith(
+        "1,000 parameters: 3 seeds cannot settle 1 comparison: the smallest adjusted p that they can"
+    )
+    assert three.endswith(" reach is 0.25; 6 seeds can.")
+    assert "Whether it is better cannot be told: its test accuracy is lower by 0.33 pp (95 % interval -0.48" in text
+    assert "n = 3 seeds); about 6 seeds would tell, if the differences are as they seem." in text
+    cells = [cell(BEFORE, "dwsep" if index else "cnn", arch=f"a{index}", width=index) for index in range(5)]
+    assert said(*cells)[10] == (
+        "1,000 parameters: 8 seeds cannot settle 10 comparisons: the smallest adjusted p that "
+        "they can reach is 0.078; 9 seeds can."
+    )
+
+
+def test_equal_accuracies_have_no_effect_to_find() -> None:
+    (text, _) = said(cell(BEFORE), cell(BEFORE, "dwsep"))
+    assert "its test accuracy is the same in the mean (95 % interval +0.00 to +0.00 pp, adjusted p = 1, n = 8" in text
+    assert "; there is no effect to find." in text
+
+
+def test_failures_of_training_stand_beside_the_answer() -> None:
+    after: list[Any] = [one + 0.004 for one in BEFORE]
+    after[2] = after[5] = "collapsed"
+    after[7] = "diverged"
+    (text, *_) = said(cell(BEFORE), cell(after, "dwsep"))
+    assert "dwsep failed to train in 3 of 8 seeds (collapsed: 2 and 5; diverged: 7)." in text
+    assert "These runs are in no mean; counted at the accuracy that they ended with, or that of guessing, its" in text
+    assert ": the answer stays." in text
+
+
+def test_an_answer_that_failures_would_change_says_so() -> None:
+    after: list[Any] = [one + 0.004 for one in BEFORE]
+    after[2] = after[5] = "collapsed"
+    (text, _) = said(cell(BEFORE), cell(after, "dwsep"))
+    assert ": it is better." in text
+    assert "n = 8 seeds): the answer would change: this cannot tell." in text
+
+
+def test_a_seed_that_stands_alone_is_named_with_the_reason() -> None:
+    (text, missing, _) = said(cell([*BEFORE[:7], "failed"]), cell([*AFTER[:6], None, AFTER[7]], "dwsep"))
+    assert "Seed 6 of cnn is left out: dwsep has no result there (not asked for)." in text
+    assert "Seed 7 of dwsep is left out: cnn has no result there (failed)." in text
+    assert missing == "1 of 15 runs has no result (1 failed): this is the verdict on the others."
+
+
+def test_an_unfinished_sweep_says_that_it_is() -> None:
+    texts = said(cell([*BEFORE[:6], "running", "missing"]), cell([*AFTER[:6], "missing", "missing"], "dwsep"))
+    assert "4 of 16 runs have no result (1 running and 3 missing): this is the verdict on the others." in texts
+
+
+def test_what_is_left_out_of_many_pairs_is_counted() -> None:
+    cells = [
+        cell(
+            BEFORE, model, width=index + 10 * (model == "dwsep"), params=1000 * 2**index, macs=1 + index, acts=1 + index
+        )
+        for index in range(3)
+        for model in ("cnn", "dwsep")
+    ]
+    found = verdict(*cells)
+    assert [len(judged.pairs) for judged in found.groups] == [1, 1, 1]
+    texts = paragraphs(found, most=2)
+    assert sum(": dwsep width " in text for text in texts) == 2
+    assert "1 more pair in dsbench verdict." in texts
+    assert not any("more pair" in text for text in paragraphs(found))
+
+
+def test_nothing_to_compare_is_said() -> None:
+    texts = said(cell(BEFORE, width=8, params=1, macs=1, acts=1), cell(BEFORE, width=16, params=2, macs=2, acts=2))
+    assert texts == [
+        "No two cells share data, recipe and either a budget or a width: there is nothing to compare.",
+        "In no group: cnn width 8 and cnn width 16.",
+    ]
+
+
+def test_what_is_not_measured_comes_with_the_command_that_measures_it() -> None:
+    before, after = cell(BEFORE), cell(AFTER, "dwsep")
+    text, command = said(before, after)
+    assert "Whether it is faster has not been measured: no measurement of cnn and dwsep." in text
+    assert command.endswith(f"by: dsbench bench out/runs/{before[0]['run_id']} out/runs/{after[0]['run_id']}")
+
+
+def test_a_refusal_says_why() -> None:
+    (text,) = said(timed(cell(BEFORE), 1.0), timed(cell(AFTER, "dwsep"), 2.0, threads=2))
+    assert "Whether it is faster cannot be said: measured with different threads (1 and 2)." in text
+    (text,) = said(timed(cell(BEFORE, n_jobs=1), 1.0), timed(cell(AFTER, "dwsep", n_jobs=2), 1.01))
+    assert "Whether it is faster cannot be told: training step 1.01 times as long" in text
+    assert "; not compared: trained with different n_jobs: 1 and 2)." in text
+
+
+def test_all_groups_together_are_one_sentence_a_pair_of_families() -> None:
+    cells = [
+        cell(scores, model, width=width + (model == "dwsep"), params=target, **budget(target))
+        for target, width in ((1000, 8), (2000, 16))
+        for model, scores in (("cnn", BEFORE), ("dwsep", AFTER if target == 1000 else BEFORE))
+    ]
+    (overall,) = [text for text in said(*cells) if text.startswith("Over 2 groups")]
+    assert overall == (
+        "Over 2 groups, dwsep against cnn. Better (p adjusted over them): no in 1 (1,000 parameters) and cannot tell "
+        "in 1 (2,000 parameters); lighter: equal in 2; faster: not measured in 2."
+    )
+
+
+def test_the_effects_of_a_factorial_are_one_sentence() -> None:
+    cells = [
+        cell(np.add(BEFORE, effect).tolist(), model, arch=arch, acts=acts, width=acts, **budget(1000))
+        for model, arch, acts, effect in (
+            ("cnn", "shallow", 1, 0.0),
+            ("dwsep", "shallow", 2, -0.002),
+            ("cnn", "deep", 3, 0.001),
+            ("dwsep", "deep", 4, 0.001),
+        )
+    ]
+    (text,) = [text for text in said(*cells) if "block and" in text]
+    assert text == (
+        "1,000 parameters: block and topology apart (n = 8 seeds): "
+        "block -0.10 pp (dwsep - cnn, mean over shallow and deep, 95 % interval -0.10 to -0.10 pp, adjusted p = "
+        "0.023); topology +0.20 pp (deep - shallow, mean over cnn and dwsep, 95 % interval +0.20 to +0.20 pp, adjusted "
+        "p = 0.023); interaction +0.20 pp (dwsep - cnn in deep, less that in shallow, 95 % interval +0.20 to +0.20 pp, "
+        "adjusted p = 0.023)."
+    )
+
+
+@pytest.mark.parametrize("seeds", [0, 1, 8])
+def test_every_pair_has_at_least_three_sentences_however_little_is_known(seeds: int) -> None:
+    cells = [
+        cell([*scores[:seeds], *["missing"] * (8 - seeds)], model, width=8)
+        for model, scores in (("cnn", BEFORE), ("dwsep", AFTER))
+    ]
+    text = said(*cells)[0]
+    assert text.count(". ") >= 2
+    assert "None" not in text
+    assert "nan" not in text
+
+
+def test_what_is_asked_for_names_the_difference_in_recipe() -> None:
+    cells = cell(BEFORE), cell(AFTER, "dwsep", settings={"optimizer.lr": 0.2})
+    assert said(*cells, compare="cnn,dwsep")[0].startswith("cnn and dwsep, optimizer.lr 0.1 and 0.2 (as asked): dwsep ")
