@@ -12,6 +12,7 @@ from dsbench.cli import data, entry
 from dsbench.cli.bench import bench
 from dsbench.cli.clean import clean
 from dsbench.cli.cost import cost
+from dsbench.cli.figures import figures
 from dsbench.cli.results import results
 from dsbench.config.compose import quoted
 
@@ -24,6 +25,7 @@ app.add_typer(data.app, name="data")
 app.command()(cost)
 app.command()(bench)
 app.command()(results)
+app.command()(figures)
 app.command()(clean)
 
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
