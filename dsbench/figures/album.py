@@ -11,7 +11,7 @@ from dsbench.figures.axes import known_costs
 from dsbench.figures.histories import histories
 from dsbench.figures.matrices import confusions
 from dsbench.figures.pairs import differences, pairs
-from dsbench.figures.rows import Cell, rows, shared
+from dsbench.figures.rows import Cell, caption, rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,19 +42,21 @@ def _all(runs: pd.DataFrame, cells: pd.DataFrame, outputs: Path) -> Iterator[tup
     for what in bars.BARS:
         yield what, bars.draw(runs, cells, what)
     matched = pairs(cells)
-    yield "differences", _forest(runs, matched, shared(cells))
+    yield "differences", _forest(runs, matched, cells)
     matrices = confusions(runs, outputs)
     yield "confusion", confusion.draw(matrices, cells)
-    yield "confusion_differences", confusion.draw_differences(matrices, matched, shared(cells))
+    yield "confusion_differences", confusion.draw_differences(matrices, matched, cells)
 
 
-def _forest(runs: pd.DataFrame, matched: list[tuple[Cell, Cell]], context: str) -> Figure | None:
+def _forest(runs: pd.DataFrame, matched: list[tuple[Cell, Cell]], cells: pd.DataFrame) -> Figure | None:
     found = differences(runs, matched)
     if not found:
         return None
-    caption = (
-        "Cells that differ in their family alone. Diamond: mean over the seeds that both have done, line: its 95 % "
-        "interval (Student's t) of that pair alone, not corrected for the number of pairs; dots: each seed"
+    said = caption(
+        cells,
+        "Cells that differ in their family alone",
+        "Diamond: mean over the seeds that both have done, dots: each seed",
+        "Line: 95 % interval (Student's t) of that pair alone, not corrected for the number of pairs",
     )
     families = {(one.model, other.model) for one, other in matched}
     one, other = families.pop() if len(families) == 1 else ("the second", "the first")
@@ -62,6 +64,6 @@ def _forest(runs: pd.DataFrame, matched: list[tuple[Cell, Cell]], context: str) 
         found,
         "Paired differences in test accuracy",
         "difference in test accuracy (percentage points)",
-        ". ".join(filter(None, (context, caption))) + ".",
+        said,
         (f"{one} is better", f"{other} is better"),
     )

@@ -46,9 +46,10 @@ def log_where_wide(panel: Axes, values: Sequence[float]) -> None:
     low, high = min(values), max(values)
     if 0 < LOG_FROM * low < high:
         panel.set_xscale("log")
-        decades = high / low > 100
-        panel.xaxis.set_major_locator(LogLocator(subs=(1,) if decades else (1, 2, 5)))
-        panel.xaxis.set_minor_locator(NullLocator() if not decades else LogLocator(subs=(2, 5)))
+        decades, few = high / low > 100, high / low < 12
+        subs = (1,) if decades else (1, 1.5, 2, 3, 5, 7) if few else (1, 2, 5)
+        panel.xaxis.set_major_locator(LogLocator(subs=subs))
+        panel.xaxis.set_minor_locator(LogLocator(subs=(2, 5)) if decades else NullLocator())
         panel.xaxis.set_minor_formatter(NullFormatter())
         reach = (high / low) ** 0.12
         panel.set_xlim(low / reach, high * reach)
@@ -68,7 +69,7 @@ def percent_limits(values: Sequence[float], intervals: Sequence[float]) -> tuple
     low, high = min(values), max(values)
     room = max(high - low, 1.0)
     low, high = max(low - room, min(low, *intervals, low)), min(high + room, max(high, *intervals, high))
-    spare = max(0.08 * (high - low), 0.1)
+    spare = max(0.08 * (high - low), 0.2)
     return low - spare, high + spare
 
 

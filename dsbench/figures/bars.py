@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dsbench.figures.axes import COSTS, FLOPS, Cost, short
-from dsbench.figures.rows import rows, shared
+from dsbench.figures.rows import caption, rows
 from dsbench.figures.style import INK, canvas, settle, styled
 from dsbench.figures.swarm import swarm
 from dsbench.sweep.collect import plain
@@ -31,17 +31,13 @@ def draw(runs: pd.DataFrame, cells: pd.DataFrame, what: str) -> Figure | None:
     if not known:
         return None
     timed = cost is COSTS["train_seconds"]
-    said = [
-        shared(cells),
-        "Bar: mean over the runs that are done (n), point: each of them; runs trained side by side slow each other"
+    said = (
+        ("Bar: mean over the runs that are done (n), point: each of them", "Runs trained side by side slow each other")
         if timed
-        else "For one image",
-    ]
-    if what == "parameters":
-        said.pop()
-    caption = ". ".join(filter(None, said))
+        else ()
+    )
     title = f"{cost.title.capitalize()} of each cell"
-    figure = canvas(WIDTH, 0.9 + ROW * len(known), title, f"{caption}." if caption else "")
+    figure = canvas(WIDTH, 0.9 + ROW * len(known), title, caption(cells, *said))
     panel = figure.subplots()
     values = [float(cell.facts[cost.column]) for cell in known]
     most = max(values)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dsbench.figures.matrices import shares
-from dsbench.figures.rows import Cell, rows, shared
+from dsbench.figures.rows import Cell, caption, rows, wrapped
 from dsbench.figures.style import BLUE, INK, ORANGE, canvas, layout, panels, settle, styled
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ WRITTEN = 10  # classes up to which each field has its number
 # Shades from less to more: from white both ways where numbers have signs, and else from dark to light, for grey prints.
 SIGNED, UNSIGNED = ("#00436b", BLUE, "#ffffff", ORANGE, "#7a4a00"), ("#00243a", BLUE, "#9a9a9a", ORANGE, "#fff3cf")
 ACROSS = 3
-PANEL = (4.9, 4.6)  # inches
+LETTERS = 30  # of a line of a name
+PANEL = (4.9, 4.2)  # inches
 GAMMA = 0.5  # shares are shown by their square root, so that rare errors are seen beside the diagonal
 
 
@@ -35,16 +36,18 @@ def draw(matrices: Mapping[str, np.ndarray], cells: pd.DataFrame) -> Figure | No
     known = [cell for cell in rows(cells) if cell.cell_id in matrices]
     if not known:
         return None
-    caption = (
-        "Test images by true and predicted class, summed over the runs that are done (n); shade: share of the true "
-        "class, growing as its square root; numbers: images"
+    said = caption(
+        cells,
+        "Test images by true and predicted class, summed over the n runs that are done",
+        "Shade: share of the true class, growing as its square root",
+        "Numbers: images" if any(len(matrices[cell.cell_id]) <= WRITTEN for cell in known) else "",
     )
-    figure, grid = _grid([shared(cells), caption], "Confusion on the test images", len(known))
+    figure, grid = _grid("Confusion on the test images", said, len(known))
     for panel, cell in zip(grid, known, strict=True):
         counts = matrices[cell.cell_id]
         colours = LinearSegmentedColormap.from_list("family", ["#ffffff", cell.style.color, "#000000"])
         image = panel.imshow(100 * shares(counts), cmap=colours, norm=PowerNorm(GAMMA, 0, 100))
-        _finish(figure, panel, image, f"{cell.name} (n = {cell.facts['n_done']})", "share of the true class (%)")
+        _finish(figure, panel, image, f"{cell.name}, n = {cell.facts['n_done']}", "share of the true class (%)")
         _numbers(panel, image, [[f"{value}" if value else "" for value in row] for row in counts.tolist()])
     settle(figure)
     return figure
@@ -52,7 +55,7 @@ def draw(matrices: Mapping[str, np.ndarray], cells: pd.DataFrame) -> Figure | No
 
 @styled
 def draw_differences(
-    matrices: Mapping[str, np.ndarray], pairs: Sequence[tuple[Cell, Cell]], context: str = ""
+    matrices: Mapping[str, np.ndarray], pairs: Sequence[tuple[Cell, Cell]], cells: pd.DataFrame
 ) -> Figure | None:
     """For each pair of cells with as many classes, the second's shares minus the first's, in percentage points.
 
@@ -68,20 +71,21 @@ def draw_differences(
     ]
     if not known:
         return None
-    caption = (
-        "Share of each true class in the first cell minus that in the second, in percentage points; on the diagonal, "
-        "framed, more is better, off it less"
+    said = caption(
+        cells,
+        "Share of each true class in the first cell minus that in the second, in percentage points",
+        "On the diagonal more is better, off it less",
     )
-    figure, grid = _grid([context, caption], "Where the confusion of two cells differs", len(known))
+    figure, grid = _grid("Where the confusion of two cells differs", said, len(known))
     colours = {
         written: LinearSegmentedColormap.from_list("difference", shades)
         for written, shades in ((True, SIGNED), (False, UNSIGNED))
     }
-    for panel, (one, other) in zip(grid, known, strict=True):
-        points = 100 * (shares(matrices[other.cell_id]) - shares(matrices[one.cell_id]))
-        most = float(np.abs(points).max()) or 1.0
+    found = [100 * (shares(matrices[other.cell_id]) - shares(matrices[one.cell_id])) for one, other in known]
+    most = max(float(np.abs(points).max()) for points in found) or 1.0  # of all panels, so that they compare
+    for panel, (one, other), points in zip(grid, known, found, strict=True):
         image = panel.imshow(points, cmap=colours[len(points) <= WRITTEN], norm=TwoSlopeNorm(0, -most, most))
-        title = f"{_flat(other)}\nminus {_flat(one)}"
+        title = f"{wrapped(other.called, LETTERS)}\nminus {wrapped(one.called, LETTERS)}"
         _finish(figure, panel, image, title, "difference (percentage points)")
         _numbers(panel, image, [[_signed(value) for value in row] for row in points.tolist()])
         if len(points) <= WRITTEN:
@@ -91,9 +95,9 @@ def draw_differences(
     return figure
 
 
-def _grid(said: Sequence[str], title: str, count: int) -> tuple[Figure, list[Axes]]:
+def _grid(title: str, said: str, count: int) -> tuple[Figure, list[Axes]]:
     down, across = layout(count, ACROSS)
-    figure = canvas(max(6.0, PANEL[0] * across), PANEL[1] * down, title, ". ".join(filter(None, said)) + ".")
+    figure = canvas(max(6.0, PANEL[0] * across), PANEL[1] * down, title, said)
     return figure, panels(figure, count, across)
 
 
@@ -134,7 +138,3 @@ def _frame(k: int) -> Any:
 
 def _signed(points: float) -> str:
     return "" if abs(points) < 0.05 else f"{points:+.1f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _flat(cell: Cell) -> str:
-    return cell.name.replace("\n", " ")

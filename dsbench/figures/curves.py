@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dsbench.figures.histories import QUARTILES_FROM, course
-from dsbench.figures.rows import Cell, rows, shared
-from dsbench.figures.style import GREY, INK, canvas, layout, legend, settle, styled
+from dsbench.figures.rows import Cell, caption, rows
+from dsbench.figures.style import INK, canvas, layout, legend, settle, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,8 +19,9 @@ PARTS = {"train": "training", "val": "validation"}
 TOGETHER = 4  # cells of as many families that share a panel
 ACROSS = 3
 ALONE, SMALLER = (7.0, 4.4), (4.0, 3.1)  # inches: a panel alone, and one of several
+THIN: dict[str, Any] = {"linewidth": 0.8, "marker": "x", "markersize": 6}  # a run that is not done
 LEFT = 0.22  # of a panel's height: the strip of the runs that are left
-LATE = 0.1  # share of the epochs that come before those by which an axis is chosen
+LATE, SOME = 0.1, 5  # share of the epochs that come before those by which an axis is chosen, from so many on
 
 
 @styled
@@ -30,8 +31,10 @@ def draw(
     """Curves of `measure` (acc, loss) in `parts` (train, val); see histories and cells_table for the tables.
 
     Up to TOGETHER cells, each of a family of its own, share a panel; else each cell has one. Curves and bands are of
-    the runs that are done, other runs are thin grey lines. None where no run has ended an epoch.
+    the runs that are done, other runs are thin lines with a cross at their end. None where no run has ended an epoch.
     """
+    from matplotlib.ticker import MaxNLocator
+
     known = [cell for cell in rows(cells) if (histories["cell_id"] == cell.cell_id).any()]
     if not known:
         return None
@@ -46,7 +49,7 @@ def draw(
         max(ALONE[0], width * across),
         (height * (1 + LEFT * unequal)) * down + 0.5,
         f"{kinds.capitalize()} {WORDS[measure].split(' (')[0]} by epoch",
-        _caption(cells, histories, quartiles, unequal),
+        _caption(cells, histories, parts, quartiles, unequal),
     )
     grid = _grid(figure, len(groups), across, unequal)
     for number, ((panel, strip), group) in enumerate(zip(grid, groups, strict=True)):
@@ -59,6 +62,8 @@ def draw(
             panel.set_ylabel(WORDS[measure])
             if strip is not None:
                 strip.set_ylabel("runs left")
+                strip.set_ylim(bottom=0)
+                strip.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     _limit([panel for panel, _ in grid], done if len(done) else histories, measure, parts)
     legend(figure, _entries(known if len(groups) == 1 else [], parts, bool((histories["status"] != "done").any())))
     settle(figure)
@@ -102,17 +107,17 @@ def _cell(
     done = own[own["status"] == "done"]
     for _, run in own[own["status"] != "done"].groupby("run_id"):
         for part in parts:
-            panel.plot(
-                run["epoch"], scale * run[f"{part}_{measure}"], **_line(part) | {"color": GREY, "linewidth": 0.8}
-            )
+            known = run[["epoch", f"{part}_{measure}"]].dropna()
+            look = _line(part) | {"color": cell.style.color, "markevery": [len(known) - 1]} | THIN
+            panel.plot(known["epoch"], scale * known[f"{part}_{measure}"], label="not done", **look)
     if done.empty:
         return
     for part in parts:
         found = course(done, f"{part}_{measure}", quartiles)
         low, high = scale * found["low"], scale * found["high"]
         panel.fill_between(found["epoch"], low, high, **_band(cell.style.color, part), label="band")
-        look: dict[str, Any] = {"color": cell.style.color, "zorder": 3, **_line(part)}
-        mark = _markers(cell, len(found)) if part == "val" else {}
+        look = _line(part) | {"color": cell.style.color, "zorder": 3}
+        mark = _markers(cell, len(found)) | ({} if part == "val" else {"markerfacecolor": "#ffffff", "markersize": 3.5})
         panel.plot(found["epoch"], scale * found["median"], label=cell.name, **look, **mark)
     if strip is not None:
         counts = done.groupby("epoch")["run_id"].nunique()
@@ -147,10 +152,11 @@ def _limit(grid: Sequence[Axes], of: pd.DataFrame, measure: str, parts: Sequence
     from matplotlib.ticker import MaxNLocator
 
     last = of["epoch"].max()
-    late = of[of["epoch"] > (max(1, LATE * last) if last >= 5 else 0)]
+    late = of[of["epoch"] > (max(1, LATE * last) if last >= SOME else 0)]
     values = late[[f"{part}_{measure}" for part in parts]].stack()
     for panel in grid:
         panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    grid[0].set_xlim(0.5, last + 0.5)
     if values.empty:
         return
     low, high = values.min(), values.max()
@@ -170,22 +176,21 @@ def _entries(cells: Sequence[Cell], parts: Sequence[str], others: bool) -> dict[
     for part in reversed(parts) if len(parts) > 1 else ():
         entries[PARTS[part]] = (Patch(**_band(INK, part)), Line2D([], [], color=INK, **_line(part)))
     if others:
-        entries["a run that is not done"] = Line2D([], [], color=GREY, linewidth=0.8)
+        entries["a run that is not done"] = Line2D([], [], color=INK, markevery=[1], **THIN)
     return entries
 
 
-def _caption(cells: pd.DataFrame, histories: pd.DataFrame, quartiles: bool, unequal: bool) -> str:
+def _caption(cells: pd.DataFrame, histories: pd.DataFrame, parts: Sequence[str], quartiles: bool, unequal: bool) -> str:
     ended = histories.groupby("run_id")["status"].first().value_counts()
     others = ", ".join(f"{number} {name}" for name, number in sorted(ended.items()) if name != "done")
-    band = "the middle half of them (quartiles)" if quartiles else "from the least to the greatest of them"
-    validation = cells["split"].dropna().unique().tolist()
-    said = [
-        shared(cells),
-        f"Line: median over the runs that are done ({ended.get('done', 0)}), band: {band}",
-        "Where some runs have ended early both are of those left, whose number stands below" if unequal else "",
-        f"Grey: each run that is not done ({others})" if others else "",
-        "The first epochs may lie outside" if histories["epoch"].max() >= 5 else "",
-        "Validation images are the test images, as in the study" if validation == ["study"] else "",
-        "Training accuracy is the mean over an epoch's steps, in training mode",
-    ]
-    return ". ".join(filter(None, said)) + "."
+    band = "their middle half (quartiles)" if quartiles else "from the least to the greatest of them"
+    splits = cells["split"].dropna().unique().tolist()
+    return caption(
+        cells,
+        f"Line: median over the runs that are done ({ended['done']}), band: {band}" if "done" in ended else "",
+        "Where some have ended early, both are of the runs left, counted below" if unequal else "",
+        f"Thin, with a cross: each run that is not done ({others})" if others else "",
+        "The first epochs may lie outside" if histories["epoch"].max() >= SOME else "",
+        "Validation images are the test images, as in the study" if splits == ["study"] else "",
+        "Training: means over an epoch's steps, in training mode" if "train" in parts else "",
+    )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dsbench.figures.rows import wrapped
 from dsbench.figures.style import FAINT, INK, canvas, settle, styled
 
 if TYPE_CHECKING:
@@ -50,9 +51,7 @@ def draw(
 
     `axis` says what is shown, with its unit; `sides` what a difference below and above 0 means.
     """
-    import textwrap
-
-    labels = ["\n".join(textwrap.wrap(one.label, LETTERS)) for one in differences]
+    labels = ["\n".join(wrapped(line, LETTERS) for line in one.label.splitlines()) for one in differences]
     figure = canvas(WIDTH, 1.0 + ROW * len(differences) + 0.2 * (sides is not None), title, caption)
     panel = figure.subplots()
     panel.axvline(0, color=INK, linewidth=1.0, zorder=1)
@@ -91,4 +90,6 @@ def _row(panel: Axes, row: int, one: Difference) -> None:
         panel.plot([one.low, one.high], [row, row], color=INK, linewidth=2.0, zorder=2, solid_capstyle="butt")
     panel.plot([one.mean], [row], color=INK, marker="D", markersize=6.5, zorder=3, label="mean")
     heights = [row + SPREAD] * one.n
-    panel.scatter(one.points, heights, s=20, c=INK, alpha=0.45, linewidths=0, zorder=2.5, label="seeds")
+    panel.scatter(
+        one.points, heights, s=20, facecolors="none", edgecolors=INK, linewidths=0.8, zorder=2.5, label="seeds"
+    )

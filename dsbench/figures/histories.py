@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,9 @@ def histories(runs: pd.DataFrame, outputs: Path) -> pd.DataFrame:
         except (FileNotFoundError, NotADirectoryError, KeyError, ValueError):
             continue
         found.append(table.assign(run_id=run_id, cell_id=cell_id, status=status))
-    return pd.concat([one for one in found if len(one)] or found, ignore_index=True)
+    return pd.concat([one for one in found if len(one)] or found, ignore_index=True).replace(
+        [math.inf, -math.inf], math.nan
+    )
 
 
 def course(histories: pd.DataFrame, measure: str, quartiles: bool) -> pd.DataFrame:

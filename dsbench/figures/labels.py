@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dsbench.figures.placing import Box, Mark, Point, along, place
 from dsbench.figures.style import INK, SMALL
@@ -13,6 +13,17 @@ from dsbench.figures.style import INK, SMALL
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+
+
+PAD = 8.0  # pixels between names beside each other
+# Over the lines of other names, which it blots out, and under the markers.
+LETTERING: dict[str, Any] = {
+    "fontsize": SMALL,
+    "ha": "center",
+    "va": "center",
+    "zorder": 2.7,
+    "bbox": {"facecolor": "#ffffff", "alpha": 0.7, "linewidth": 0, "pad": 0.5},
+}
 
 
 @dataclass(frozen=True)
@@ -29,8 +40,9 @@ def names(panel: Axes, spots: Sequence[Spot], taken: Sequence[Box]) -> None:
     """Write the names of `spots` off the boxes `taken` and off each other, each with a line to its marker."""
     texts, marks = [], []
     for spot in spots:
-        text = panel.text(0, 0, spot.name, fontsize=SMALL, ha="center", va="center", zorder=5) if spot.name else None
-        size = (covered(text).right - covered(text).left, covered(text).top - covered(text).bottom) if text else None
+        text = panel.text(0, 0, spot.name, **LETTERING) if spot.name else None
+        written = covered(text) if text else None
+        size = (written.right - written.left + PAD, written.top - written.bottom) if written else None
         texts.append(text)
         marks.append(Mark(pixels(panel, spot.x, spot.y), spot.radius * panel.figure.dpi / 72, size))
     for text, mark, box in zip(texts, marks, place(marks, taken, covered(panel)), strict=True):

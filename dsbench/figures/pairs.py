@@ -59,7 +59,7 @@ def differences(runs: pd.DataFrame, pairs: list[tuple[Cell, Cell]]) -> list[Diff
             continue
         mean, n = fmean(points), len(points)
         half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * stdev(points) / n**0.5 if n > 1 else None
-        label = f"{other.name} minus {one.name}".replace("\n", " ")
+        label = f"{other.called}\nminus {one.called}"
         low, high = (None, None) if half is None else (mean - half, mean + half)
         out.append(Difference(label, mean, low, high, points, None))
     return out

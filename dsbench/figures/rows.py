@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +19,15 @@ LETTERS = 26  # of a line of a name
 
 @dataclass(frozen=True)
 class Cell:
-    """A row of a table of cells: `facts` is all of it as plain data, `name` may have several lines."""
+    """A row of a table of cells: what it is called, in one line, and all of the row as plain data."""
 
-    name: str
+    called: str
     facts: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What it is called, in lines of LETTERS."""
+        return wrapped(self.called)
 
     @property
     def cell_id(self) -> str:
@@ -49,8 +54,25 @@ class Cell:
 
 def rows(cells: pd.DataFrame) -> list[Cell]:
     """The cells of a table (see cells_table), in order."""
-    names = ("\n".join(textwrap.wrap(name, LETTERS)) for name in called(cells)) if len(cells) else ()
-    return [Cell(name, facts) for name, facts in zip(names, plain(cells), strict=True)]
+    return [Cell(*row) for row in zip(called(cells), plain(cells), strict=True)] if len(cells) else []
+
+
+def wrapped(name: str, letters: int = LETTERS) -> str:
+    """A name in lines of about that many letters, broken after its parts, and long parts within, after `_` and such."""
+    parts = [part for part in re.split(r"(?<=, )", name) if part]
+    pieces = [piece for part in parts for piece in (re.split(r"(?<=[ _/.-])", part) if len(part) > letters else [part])]
+    lines = [""]
+    for piece in pieces:
+        if lines[-1] and len((lines[-1] + piece).rstrip()) > letters:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def caption(cells: pd.DataFrame, *sentences: str) -> str:
+    """What all cells have in common, in a line of its own, then the sentences that are not empty."""
+    context, rest = shared(cells), " ".join(f"{one}." for one in sentences if one)
+    return "\n".join(filter(None, (context, rest)))
 
 
 def shared(cells: pd.DataFrame) -> str:

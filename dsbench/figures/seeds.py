@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dsbench.figures.axes import draw_interval, interval, percent_limits
-from dsbench.figures.rows import Cell, rows, shared
+from dsbench.figures.rows import Cell, caption, rows, wrapped
 from dsbench.figures.style import FAINT, INK, canvas, settle, styled
 from dsbench.figures.swarm import swarm
 from dsbench.sweep.collect import plain
@@ -38,11 +38,13 @@ def draw(runs: pd.DataFrame, cells: pd.DataFrame) -> Figure | None:
     of_cells = _by_cell(runs)
     aside = any(cell.besides for cell in known)
     done = [100 * run["test_acc"] for cell in known for run in of_cells[cell.cell_id] if _scored(run)]
-    figure = canvas(WIDTH, 0.9 + ROW * len(known), "Test accuracy of every run", _caption(cells))
+    ends = [end for cell in known for end in interval(cell) or ()]
+    limits = percent_limits(done, ends) if done else (0.0, 100.0)
+    said = _caption(cells, known, any(not limits[0] <= end <= limits[1] for end in ends))
+    figure = canvas(WIDTH, 0.9 + ROW * len(known), "Test accuracy of every run", said)
     grid = figure.subplots(1, 2 if aside else 1, sharey=True, squeeze=False, width_ratios=[1, ASIDE][: 1 + aside])[0]
     panel = grid[0]
-    ends = [end for cell in known for end in interval(cell) or ()]
-    panel.set_xlim(*percent_limits(done, ends) if done else (0, 100))
+    panel.set_xlim(*limits)
     for row, cell in enumerate(known):
         _row(panel, row, cell, [100 * run["test_acc"] for run in of_cells[cell.cell_id] if _scored(run)])
         if aside:
@@ -101,6 +103,8 @@ def _row(panel: Axes, row: int, cell: Cell, values: Sequence[float]) -> None:
 
 def _aside(panel: Axes, row: int, cell: Cell, runs: Sequence[dict]) -> None:
     """The marks of a cell's runs that are in no mean, side by side, and how many of each kind there are."""
+    order = list(OTHERS)
+    runs = sorted(runs, key=lambda run: order.index(run["status"]) if run["status"] in order else len(order))
     for number, run in enumerate(runs):
         x = 0.06 + 0.88 * (number + 0.5) / max(len(runs), 8)
         marker = OTHERS.get(run["status"], UNFINISHED)
@@ -108,13 +112,14 @@ def _aside(panel: Axes, row: int, cell: Cell, runs: Sequence[dict]) -> None:
         panel.plot(
             [x], [row + RUNS], linestyle="", marker=marker, markersize=7, color=face, markeredgecolor=INK, label="other"
         )
-    panel.text(0.06, row - 0.1, cell.besides, ha="left", va="bottom", fontsize=8)
+    panel.text(0.06, row - 0.12, wrapped(cell.besides, 25), ha="left", va="bottom", fontsize=8)
 
 
-def _caption(cells: pd.DataFrame) -> str:
-    said = [
-        shared(cells),
-        "Each point is a run that is done (runs of about the same accuracy stand above one another)",
-        "Bar and line: their mean and its 95 % interval (Student's t), an arrowhead where it goes on beyond the axis",
-    ]
-    return ". ".join(filter(None, said)) + "."
+def _caption(cells: pd.DataFrame, known: Sequence[Cell], cut: bool) -> str:
+    line = ", line: its 95 % interval (Student's t)" if any(map(interval, known)) else ""
+    return caption(
+        cells,
+        "Each point is a run that is done; runs of about the same accuracy stand above one another",
+        f"Bar: their mean{line}",
+        "An arrowhead: the interval goes on beyond the axis" if cut else "",
+    )

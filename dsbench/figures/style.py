@@ -84,10 +84,13 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 
 
 def canvas(width: float, height: float, title: str, caption: str = "") -> Figure:
-    """An empty figure with panels of `width` by `height` inches below its title and its caption, both at the left."""
+    """An empty figure with room of `width` by `height` inches below its title and its caption, both at the left.
+
+    Each line of the caption is wrapped.
+    """
     from matplotlib.figure import Figure
 
-    lines = textwrap.wrap(caption, int(width * 72 / (_CAPTION * 0.58)))
+    lines = [line for part in caption.splitlines() for line in textwrap.wrap(part, int(width * 72 / (_CAPTION * 0.56)))]
     heads = textwrap.wrap(title, int(width * 72 / (_TITLE * 0.62)))
     head, rest = 0.1 + 0.21 * len(heads), 0.165 * len(lines)
     tall = height + head + rest + 0.1

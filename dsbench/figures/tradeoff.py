@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dsbench.figures.axes import COSTS, draw_interval, interval, known_costs, log_where_wide, percent_limits
 from dsbench.figures.labels import Spot, names, traced
 from dsbench.figures.placing import Point
-from dsbench.figures.rows import Cell, families, rows, shared
+from dsbench.figures.rows import Cell, caption, families, rows
 from dsbench.figures.style import INK, canvas, layout, legend, panels, settle, style, styled
 
 if TYPE_CHECKING:
@@ -37,15 +37,12 @@ def draw(cells: pd.DataFrame, costs: Sequence[str] | None = None) -> Figure | No
     down, across = layout(len(wanted), ACROSS)
     width, height = WIDE if across == 1 else SMALLER
     subject = COSTS[wanted[0]].title if len(wanted) == 1 else "what networks cost"
-    figure = canvas(
-        width * across,
-        height * down + 0.4,
-        f"Test accuracy against {subject}",
-        _caption(cells, all_rows, scored),
-    )
-    grid = panels(figure, len(wanted), across, sharey=True)
     ends = [end for cell in scored for end in interval(cell) or ()]
-    grid[0].set_ylim(*percent_limits([100 * cell.facts["test_acc_mean"] for cell in scored], ends))
+    limits = percent_limits([100 * cell.facts["test_acc_mean"] for cell in scored], ends)
+    said = _caption(cells, all_rows, scored, any(not limits[0] <= end <= limits[1] for end in ends))
+    figure = canvas(width * across, height * down + 0.4, f"Test accuracy against {subject}", said)
+    grid = panels(figure, len(wanted), across, sharey=True)
+    grid[0].set_ylim(*limits)
     drawn = [_panel(panel, scored, cost) for panel, cost in zip(grid, wanted, strict=True)]
     for number, panel in enumerate(grid):
         if number % across == 0:
@@ -109,7 +106,7 @@ def _names(panel: Axes, placed: Sequence[tuple[Cell, Point]]) -> None:
     points = [point for _, point in placed]
     taken += traced(panel, list(zip(*_steps([points[number] for number in front(points)]), strict=True)))
     spots = []
-    for cell, (x, y) in placed:
+    for cell, (x, y) in sorted(placed, key=lambda one: -one[1][1]):  # from the top, so that lines cross less
         name = "\n".join(filter(None, (cell.name, f"({cell.besides})" if cell.besides else "")))
         spots.append(Spot(x, y, SIZE / 2 + 1, name))
     panel.autoscale(False)
@@ -126,17 +123,15 @@ def _entries(scored: list[Cell]) -> dict[str, Any]:
     return {**entries, "Pareto front": Line2D([], [], **FRONT)}
 
 
-def _caption(cells: pd.DataFrame, all_rows: Sequence[Cell], scored: Sequence[Cell]) -> str:
-    alone = sum(cell.facts["n_done"] == 1 for cell in scored)
+def _caption(cells: pd.DataFrame, all_rows: Sequence[Cell], scored: Sequence[Cell], cut: bool) -> str:
     counts = sorted({cell.facts["n_done"] for cell in scored})
     n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    said = [
-        shared(cells),
-        f"Mean over the runs that are done (n = {n}), bar: its 95 % interval (Student's t), an arrowhead "
-        "where it goes on beyond the axis",
-        f"{alone} of them {'has' if alone == 1 else 'have'} one run and no interval" if alone else "",
-        f"{len(all_rows) - len(scored)} of {len(all_rows)} cells have no run that is done and are not drawn"
-        if len(all_rows) > len(scored)
-        else "",
-    ]
-    return ". ".join(filter(None, said)) + "."
+    without = len(all_rows) - len(scored)
+    bar = ", bar: its 95 % interval (Student's t)" if counts[-1] > 1 else ""
+    return caption(
+        cells,
+        f"Mean over the runs that are done (n = {n}){bar}",
+        "An arrowhead: the interval goes on beyond the axis" if cut else "",
+        "One run has no interval" if counts[0] == 1 else "",
+        f"Not drawn: {without} of {len(all_rows)} cells, without a run that is done" if without else "",
+    )
