@@ -68,7 +68,8 @@ def bench(
         bench_tables.print_tables(found, seconds)
         roofline_tables.print_tables(rooflines(found))
     if plot is not None:
+        from dsbench.figures.style import rendered
         from dsbench.roofline.plot import draw
 
-        write_plot(plot, draw(rooflines(found)))
+        write_plot(plot, rendered(draw(rooflines(found)), "svg"))
     add_to_records(found)

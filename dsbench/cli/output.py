@@ -51,7 +51,7 @@ def check_plot(path: Path) -> None:
         raise InputError(f"--plot {path}: there is no folder {path.absolute().parent}")
 
 
-def write_plot(path: Path, svg: str) -> None:
+def write_plot(path: Path, svg: str | bytes) -> None:
     """Write the picture that --plot asks for. Raises InputError where that cannot be."""
     from dsbench.run.folder import write_atomically
 

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dsbench.roofline.annotate import INK, Spot, names, roofs
+from dsbench.figures.labels import Spot, names
+from dsbench.figures.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    YELLOW,
+    canvas,
+    layout,
+    legend,
+    panels,
+    settle,
+    styled,
+)
+from dsbench.roofline.annotate import roofs
 from dsbench.roofline.rows import LayerRow, Roofline
 from dsbench.roofline.verdict import ms, percent
 
@@ -15,23 +32,22 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, apart for colour-blind readers; the markers tell the kinds apart in grey.
+# A dense convolution has the colour of cnn, a pointwise one that of dwsep. The markers tell the kinds apart in grey.
 STYLES = {
-    "dense conv": ("#0072b2", "s"),
-    "grouped conv": ("#0072b2", "P"),
-    "depthwise": ("#d55e00", "v"),
-    "pointwise": ("#e69f00", "o"),
-    "linear": ("#009e73", "D"),
-    "norm": ("#cc79a7", "^"),
-    "activation": ("#56b4e9", "h"),
-    "pool": ("#f0e442", "p"),
-    "dropout": ("#8c8c8c", "X"),
+    "dense conv": (BLUE, "s"),
+    "grouped conv": (BLUE, "P"),
+    "depthwise": (VERMILION, "v"),
+    "pointwise": (ORANGE, "o"),
+    "linear": (GREEN, "D"),
+    "norm": (PURPLE, "^"),
+    "activation": (SKY, "h"),
+    "pool": (YELLOW, "p"),
+    "dropout": (GREY, "X"),
     "sum": ("#ffffff", "o"),
     "gate": ("#ffffff", "D"),
-    "loss": ("#222222", "*"),
-    "optimiser": ("#222222", "d"),
+    "loss": (INK, "*"),
+    "optimiser": (INK, "d"),
 }
-FAINT = "#d9d9d9"
 LEAST = 0.002  # share of the time below which a layer is not drawn
 NAMED, NAMES = 0.04, 6  # share of the time from which a layer is named, at most so many a panel
 AREA, SPOT = 2200.0, 14.0  # square points: of a layer that takes all of the time; what is added to every point
@@ -39,41 +55,26 @@ ACROSS = 3  # panels in a row
 PANEL = (5.6, 4.6)  # inches
 
 
-def draw(rooflines: Sequence[Roofline]) -> str:
-    """The picture of `rooflines`, all of one device and precision, as the text of an SVG file; the same every time."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    settings: dict[Any, Any] = {
-        "svg.hashsalt": "dsbench",
-        "svg.fonttype": "none",
-        "font.size": 9,
-        "font.family": "DejaVu Sans",
-    }
-    title, shown = _title(rooflines[0]), [_shown(one) for one in rooflines]
-    down = -(-len(rooflines) // ACROSS)
-    across = -(-len(rooflines) // down)
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **settings}):
-        figure = Figure(figsize=(max(7.5, PANEL[0] * across), PANEL[1] * down + 1.4), layout="constrained")
-        figure.suptitle(title, fontsize=11)
-        panels = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
-        for unused in panels.flat[len(rooflines) :]:
-            unused.remove()
-        for panel, one, layers in zip(panels.flat, rooflines, shown, strict=False):
-            _panel(panel, one, layers)
-        for panel in panels.flat[max(0, len(rooflines) - across) : len(rooflines)]:  # nothing is below these
+@styled
+def draw(rooflines: Sequence[Roofline]) -> Figure:
+    """The picture of `rooflines`, all of one device and precision."""
+    title, caption = _heading(rooflines[0])
+    shown = [_shown(one) for one in rooflines]
+    down, across = layout(len(rooflines), ACROSS)
+    figure = canvas(max(7.5, PANEL[0] * across), PANEL[1] * down + 0.8, title, caption)
+    grid = panels(figure, len(rooflines), across, sharex=True, sharey=True)
+    for number, (panel, one, layers) in enumerate(zip(grid, rooflines, shown, strict=True)):
+        _panel(panel, one, layers)
+        if number >= len(rooflines) - across:  # nothing is below these
             panel.set_xlabel("operations per byte read or written (FLOP per byte)")
             panel.tick_params(labelbottom=True)
-        for panel in panels[:, 0]:
+        if number % across == 0:
             panel.set_ylabel("operations per second (FLOP/s)")
-        _legend(figure, shown)
-        figure.draw_without_rendering()  # settles the layout, by which slopes and names are placed
-        figure.set_layout_engine("none")
-        for panel, one, layers in zip(panels.flat, rooflines, shown, strict=False):
-            _annotate(panel, one, layers)
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": "dsbench", "Title": title})
-    return text.getvalue()
+    _legend(figure, shown)
+    settle(figure)  # slopes and names are placed by pixels
+    for panel, one, layers in zip(grid, rooflines, shown, strict=True):
+        _annotate(panel, one, layers)
+    return figure
 
 
 def achieved(layer: LayerRow) -> float:
@@ -88,12 +89,12 @@ def engineering(number: float, unit: str) -> str:
     return f"{rounded / 1000**power:.3g} {' kMGTP'[power].strip()}{unit}"
 
 
-def _title(one: Roofline) -> str:
+def _heading(one: Roofline) -> tuple[str, str]:
     threads = f"{one.threads} thread{'s' if one.threads > 1 else ''}"
     return (
-        f"A training step on {one.device}, precision {one.precision}, {threads}\n"
+        f"A training step on {one.device}, precision {one.precision}, {threads}",
         f"the roofs, {engineering(one.rates.flops, 'FLOP/s')} and {engineering(one.rates.bandwidth, 'B/s')}, meet at "
-        f"{one.rates.ridge:.1f} FLOP per byte"
+        f"{one.rates.ridge:.1f} FLOP per byte",
     )
 
 
@@ -105,9 +106,7 @@ def _shown(one: Roofline) -> list[LayerRow]:
 def _panel(panel: Axes, one: Roofline, layers: Sequence[LayerRow]) -> None:
     panel.set_xscale("log")
     panel.set_yscale("log")
-    panel.grid(color=FAINT, linewidth=0.5)
-    panel.set_axisbelow(True)
-    panel.set_title(f"{one.name}: {ms(one.total.time_ms)} a step of {one.batch_size}", fontsize=10)
+    panel.set_title(f"{one.name}: {ms(one.total.time_ms)} a step of {one.batch_size}")
     for row in layers:
         color, marker = STYLES[row.kind]
         size = SPOT + AREA * row.share
@@ -135,13 +134,12 @@ def _legend(figure: Figure, shown: Sequence[Sequence[LayerRow]]) -> None:
     from matplotlib.lines import Line2D
 
     present = {row.kind for layers in shown for row in layers}
-    entries = []
+    entries = {}
     for kind in (kind for kind in STYLES if kind in present):
         color, marker = STYLES[kind]
-        entries.append(Line2D([], [], color=color, marker=marker, linestyle="", markeredgecolor=INK, label=kind))
+        entries[kind] = Line2D([], [], color=color, marker=marker, linestyle="", markeredgecolor=INK)
     for share in (0.05, 0.2):
         size = math.sqrt(SPOT + AREA * share)
-        entry = Line2D([], [], color="none", marker="o", linestyle="", markeredgecolor=INK, markersize=size)
-        entry.set_label(f"area of {percent(share)} of the step")
-        entries.append(entry)
-    figure.legend(handles=entries, loc="outside lower center", ncols=6, frameon=False, labelspacing=0.9)
+        spot = Line2D([], [], color="none", marker="o", linestyle="", markeredgecolor=INK, markersize=size)
+        entries[f"area of {percent(share)} of the step"] = spot
+    legend(figure, entries, across=6, labelspacing=0.9)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from dsbench.run.width import width
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 # A column for each of these in which cells differ; of the settings, only those that are needed beside them.
 _NAMES = ("study", "model", "arch", "block", "data", "split", "width", "kernel", "budget")
 _COMPUTE = ("precision", "device", "threads")
+_SPEAKING = ("study", "model", "arch", "block", "data", "budget", "device")  # said without the name of the column
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,56 @@ def naming(frame: pd.DataFrame) -> Naming:
         shown["cell"] = [str(cell) for cell in cells]
     shared = ", ".join(f"{name} {texts[0]}" for name, texts in names.items() if name not in shown and any(texts))
     return Naming(shared, shown)
+
+
+def called(frame: pd.DataFrame) -> list[str]:
+    """One short name for each row of a table of cells, such as `dwsep, width 8`: no more than tells them apart.
+
+    The model is in it wherever models differ and no study's name tells all of them apart. Where nothing differs it is
+    the model, or `cell` where that is unknown.
+    """
+    columns = naming(frame).columns
+    if "study" in columns:
+        columns["study"] = _brief(columns["study"])
+    if not columns:
+        return [text or "cell" for text in _texts(frame, "model")]
+    chosen = {name: columns[name] for name in _fewest(columns)}
+    rows = [[_word(name, texts[row]) for name, texts in chosen.items() if texts[row]] for row in range(len(frame))]
+    return [", ".join(words) or "cell" for words in rows]
+
+
+def _fewest(columns: dict[str, list[str]]) -> tuple[str, ...]:
+    """The fewest columns whose texts tell apart what all of them do, the model first, then in order."""
+    whole = len(set(zip(*columns.values(), strict=True)))
+    for chosen in _choices(columns):
+        if len(set(zip(*(columns[name] for name in chosen), strict=True))) == whole:
+            return chosen
+    return tuple(columns)
+
+
+def _choices(columns: dict[str, list[str]]) -> Iterator[tuple[str, ...]]:
+    always = ("model",) if "model" in columns else ()
+    others = [name for name in columns if name not in (*always, "study")]
+    if always:
+        yield always
+    if "study" in columns:
+        yield ("study",)
+    for size in range(1, len(others) + 1):
+        for more in combinations(others, size):
+            yield (*always, *more)
+
+
+def _brief(texts: list[str]) -> list[str]:
+    """Names of studies without the study, and the remark that they were modified, where all have the same."""
+    parts = [(*text.partition(" (")[0].rpartition("/")[::2], text.partition(" (")[2]) for text in texts]
+    heads, names, remarks = (list(one) for one in zip(*parts, strict=True))
+    if len(set(heads)) > 1 or len(set(remarks)) > 1 or len(set(names)) < len(set(texts)):
+        return texts
+    return names
+
+
+def _word(name: str, text: str) -> str:
+    return text if name in _SPEAKING else f"{name} {text}"
 
 
 def _groups(columns: dict[str, list[str]], cells: Sequence[Any]) -> dict[tuple[str, ...], set[Any]]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-GAPS = (3.0, 18.0, 36.0, 60.0)  # between a point and its name, tried in turn
+GAPS = (3.0, 18.0, 36.0, 60.0, 90.0, 130.0)  # between a point and its name, tried in turn
 DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))  # tried in turn
 STRETCH = 6.0  # a line counts as boxes of about this length
 

@@ -1,0 +1,56 @@
+"""`dsbench figures`: the pictures of a sweep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dsbench.cli.results import OUTPUTS, Outputs
+from dsbench.errors import InputError
+
+
+def figures(
+    sweep: Annotated[str | None, typer.Argument(help="A sweep's name; not needed where there is but one.")] = None,
+    outputs: Outputs = OUTPUTS,
+    formats: Annotated[
+        str, typer.Option("--format", metavar="svg|png", help="The kind of file, or both: svg,png.")
+    ] = "svg",
+) -> None:
+    """Draw a sweep as far as it has come, into outputs/sweeps/NAME/figures, and print the path of each picture.
+
+    Accuracy against costs, runs by seed, learning curves, paired differences, confusion matrices, bars of costs.
+    """
+    from dsbench.figures.style import FORMATS
+    from dsbench.sweep.folder import SweepFolder, sweeps
+    from dsbench.sweep.where import known
+
+    kinds = [known(one, FORMATS, "--format") for one in formats.split(",")]
+    names = sweeps(outputs)
+    if not names:
+        raise InputError(f"no sweeps in {outputs / 'sweeps'}; --outputs takes the folder that outputs= sets")
+    if sweep is None and len(names) > 1:
+        raise InputError(f"which sweep? name one of {', '.join(names)}")
+    folder = SweepFolder(outputs / "sweeps" / known(sweep or names[0], names, "sweep"))
+    runs, cells = folder.read()
+    if not runs["status"].isin(["done", "collapsed", "diverged"]).any():
+        raise InputError(f"no run of the sweep {folder.name} has ended yet; there is nothing to draw")
+    from dsbench.figures.album import album
+    from dsbench.figures.style import rendered
+
+    for name, figure in album(runs, cells, outputs):
+        for kind in kinds:
+            path = folder.path / "figures" / f"{name}.{kind}"
+            _write(path, rendered(figure, kind))
+            typer.echo(path)
+
+
+def _write(path: Path, content: bytes) -> None:
+    from dsbench.run.folder import write_atomically
+
+    try:
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, content)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from None

@@ -1,0 +1,69 @@
+"""All pictures of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dsbench.figures import bars, confusion, curves, forest, seeds, tradeoff
+from dsbench.figures.axes import known_costs
+from dsbench.figures.histories import histories
+from dsbench.figures.matrices import confusions
+from dsbench.figures.pairs import differences, pairs
+from dsbench.figures.rows import Cell, caption, rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+
+def album(runs: pd.DataFrame, cells: pd.DataFrame, outputs: Path) -> Iterator[tuple[str, Figure]]:
+    """Each picture that the runs so far allow, with its name; see SweepFolder.read for the tables.
+
+    Those of validation alone are of cells that can share a panel, one a family, as published studies have them.
+    """
+    for name, figure in _all(runs, cells, outputs):
+        if figure is not None:
+            yield name, figure
+
+
+def _all(runs: pd.DataFrame, cells: pd.DataFrame, outputs: Path) -> Iterator[tuple[str, Figure | None]]:
+    known = rows(cells)
+    yield "tradeoff", tradeoff.draw(cells)
+    for cost in known_costs(known):
+        yield f"tradeoff_{cost}", tradeoff.draw(cells, [cost])
+    yield "seeds", seeds.draw(runs, cells)
+    courses = histories(runs, outputs)
+    for measure, word in (("acc", "accuracy"), ("loss", "loss")):
+        yield f"curves_{word}", curves.draw(courses, cells, measure)
+        if curves.together(known):
+            yield f"validation_{word}", curves.draw(courses, cells, measure, ["val"])
+    for what in bars.BARS:
+        yield what, bars.draw(runs, cells, what)
+    matched = pairs(cells)
+    yield "differences", _forest(runs, matched, cells)
+    matrices = confusions(runs, outputs)
+    yield "confusion", confusion.draw(matrices, cells)
+    yield "confusion_differences", confusion.draw_differences(matrices, matched, cells)
+
+
+def _forest(runs: pd.DataFrame, matched: list[tuple[Cell, Cell]], cells: pd.DataFrame) -> Figure | None:
+    found = differences(runs, matched)
+    if not found:
+        return None
+    said = caption(
+        cells,
+        "Cells that differ in their family alone",
+        "Diamond: mean over the seeds that both have done, dots: each seed",
+        "Line: 95 % interval (Student's t) of that pair alone, not corrected for the number of pairs",
+    )
+    families = {(one.model, other.model) for one, other in matched}
+    one, other = families.pop() if len(families) == 1 else ("the second", "the first")
+    return forest.draw(
+        found,
+        "Paired differences in test accuracy",
+        "difference in test accuracy (percentage points)",
+        said,
+        (f"{one} is better", f"{other} is better"),
+    )

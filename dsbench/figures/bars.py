@@ -1,0 +1,76 @@
+"""One figure of each cell as a bar: parameters, training time, floating-point operations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dsbench.figures.axes import COSTS, FLOPS, Cost, short
+from dsbench.figures.rows import caption, rows
+from dsbench.figures.style import INK, canvas, settle, styled
+from dsbench.figures.swarm import swarm
+from dsbench.sweep.collect import plain
+from dsbench.sweep.figures import seconds
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+BARS: dict[str, Cost] = {"parameters": COSTS["params"], "train_time": COSTS["train_seconds"], "flops": FLOPS}
+WIDTH, ROW = 7.6, 0.5  # inches
+NEAR = 0.015  # of a bar: runs nearer than that stand above one another
+
+
+@styled
+def draw(runs: pd.DataFrame, cells: pd.DataFrame, what: str) -> Figure | None:
+    """A bar a cell of `what`, a key of BARS, from 0, with its number; see runs_table and cells_table for the tables.
+
+    Training time is the mean over the runs that are done, with a point a run. None where no cell has that figure.
+    """
+    cost = BARS[what]
+    known = [cell for cell in rows(cells) if cell.facts[cost.column] is not None]
+    if not known:
+        return None
+    timed = cost is COSTS["train_seconds"]
+    said = (
+        ("Bar: mean over the runs that are done (n), point: each of them", "Runs trained side by side slow each other")
+        if timed
+        else ()
+    )
+    title = f"{cost.title.capitalize()} of each cell"
+    figure = canvas(WIDTH, 0.9 + ROW * len(known), title, caption(cells, *said))
+    panel = figure.subplots()
+    values = [float(cell.facts[cost.column]) for cell in known]
+    most = max(values)
+    for row, (cell, value) in enumerate(zip(known, values, strict=True)):
+        look = cell.style
+        panel.barh(row, value, height=0.66, color=look.color, hatch=look.hatch, edgecolor=INK, linewidth=0.8)
+        reach = value
+        if timed:
+            each = [run["train_seconds"] for run in plain(runs) if _of(run, cell.cell_id)]
+            heights = [row + offset for offset in swarm(each, NEAR * max(each, default=0))]
+            panel.plot(each, heights, "o", color="#ffffff", markeredgecolor=INK, markersize=4, label="runs")
+            reach = max([value, *each])
+            most = max(most, reach)
+        panel.annotate(
+            f"mean {seconds(value)}" if timed else f"{value:,.0f}",
+            (reach, row),
+            (5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
+    panel.set_xlim(0, 1.25 * most or 1)
+    panel.set_ylim(len(known) - 0.5, -0.5)
+    names = [f"{cell.name}\nn = {cell.facts['n_done']}" if timed else cell.name for cell in known]
+    panel.set_yticks(range(len(known)), names)
+    panel.tick_params(axis="y", length=0)
+    panel.grid(visible=False, axis="y")
+    panel.set_xlabel(cost.axis)
+    panel.xaxis.set_major_formatter(lambda value, _: short(value))
+    settle(figure)
+    return figure
+
+
+def _of(run: dict, cell_id: str) -> bool:
+    mine = (run["cell_id"] or run["run_id"]) == cell_id
+    return mine and run["status"] == "done" and run["train_seconds"] is not None

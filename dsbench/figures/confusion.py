@@ -1,0 +1,140 @@
+"""Confusion matrices: which classes are taken for which, and where two cells differ in that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dsbench.figures.matrices import shares
+from dsbench.figures.rows import Cell, caption, rows, wrapped
+from dsbench.figures.style import BLUE, INK, ORANGE, canvas, layout, panels, settle, styled
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WRITTEN = 10  # classes up to which each field has its number
+# Shades from less to more: from white both ways where numbers have signs, and else from dark to light, for grey prints.
+SIGNED, UNSIGNED = ("#00436b", BLUE, "#ffffff", ORANGE, "#7a4a00"), ("#00243a", BLUE, "#9a9a9a", ORANGE, "#fff3cf")
+ACROSS = 3
+LETTERS = 30  # of a line of a name
+PANEL = (4.9, 4.2)  # inches
+GAMMA = 0.5  # shares are shown by their square root, so that rare errors are seen beside the diagonal
+
+
+@styled
+def draw(matrices: Mapping[str, np.ndarray], cells: pd.DataFrame) -> Figure | None:
+    """A matrix a cell: shares of each true class as lightness, counts as numbers; see confusions and cells_table.
+
+    None where no cell has a matrix.
+    """
+    from matplotlib.colors import LinearSegmentedColormap, PowerNorm
+
+    known = [cell for cell in rows(cells) if cell.cell_id in matrices]
+    if not known:
+        return None
+    said = caption(
+        cells,
+        "Test images by true and predicted class, summed over the n runs that are done",
+        "Shade: share of the true class, growing as its square root",
+        "Numbers: images" if any(len(matrices[cell.cell_id]) <= WRITTEN for cell in known) else "",
+    )
+    figure, grid = _grid("Confusion on the test images", said, len(known))
+    for panel, cell in zip(grid, known, strict=True):
+        counts = matrices[cell.cell_id]
+        colours = LinearSegmentedColormap.from_list("family", ["#ffffff", cell.style.color, "#000000"])
+        image = panel.imshow(100 * shares(counts), cmap=colours, norm=PowerNorm(GAMMA, 0, 100))
+        _finish(figure, panel, image, f"{cell.name}, n = {cell.facts['n_done']}", "share of the true class (%)")
+        _numbers(panel, image, [[f"{value}" if value else "" for value in row] for row in counts.tolist()])
+    settle(figure)
+    return figure
+
+
+@styled
+def draw_differences(
+    matrices: Mapping[str, np.ndarray], pairs: Sequence[tuple[Cell, Cell]], cells: pd.DataFrame
+) -> Figure | None:
+    """For each pair of cells with as many classes, the second's shares minus the first's, in percentage points.
+
+    None where there is no such pair.
+    """
+    from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
+
+    known = [
+        (one, other)
+        for one, other in pairs
+        if {one.cell_id, other.cell_id} <= set(matrices)
+        and matrices[one.cell_id].shape == matrices[other.cell_id].shape
+    ]
+    if not known:
+        return None
+    said = caption(
+        cells,
+        "Share of each true class in the first cell minus that in the second, in percentage points",
+        "On the diagonal more is better, off it less",
+    )
+    figure, grid = _grid("Where the confusion of two cells differs", said, len(known))
+    colours = {
+        written: LinearSegmentedColormap.from_list("difference", shades)
+        for written, shades in ((True, SIGNED), (False, UNSIGNED))
+    }
+    found = [100 * (shares(matrices[other.cell_id]) - shares(matrices[one.cell_id])) for one, other in known]
+    most = max(float(np.abs(points).max()) for points in found) or 1.0  # of all panels, so that they compare
+    for panel, (one, other), points in zip(grid, known, found, strict=True):
+        image = panel.imshow(points, cmap=colours[len(points) <= WRITTEN], norm=TwoSlopeNorm(0, -most, most))
+        title = f"{wrapped(other.called, LETTERS)}\nminus {wrapped(one.called, LETTERS)}"
+        _finish(figure, panel, image, title, "difference (percentage points)")
+        _numbers(panel, image, [[_signed(value) for value in row] for row in points.tolist()])
+        if len(points) <= WRITTEN:
+            for k in range(len(points)):
+                panel.add_patch(_frame(k))
+    settle(figure)
+    return figure
+
+
+def _grid(title: str, said: str, count: int) -> tuple[Figure, list[Axes]]:
+    down, across = layout(count, ACROSS)
+    figure = canvas(max(6.0, PANEL[0] * across), PANEL[1] * down, title, said)
+    return figure, panels(figure, count, across)
+
+
+def _finish(figure: Figure, panel: Axes, image: Any, title: str, scale: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    classes = image.get_array().shape[0]
+    panel.set_title(title)
+    panel.set_xlabel("predicted class")
+    panel.set_ylabel("true class")
+    panel.grid(visible=False)
+    for axis in (panel.xaxis, panel.yaxis):
+        if classes <= WRITTEN:
+            axis.set_ticks(range(classes))
+        else:
+            axis.set_major_locator(MaxNLocator(10, integer=True))
+    figure.colorbar(image, ax=panel, label=scale, shrink=0.85)
+
+
+def _numbers(panel: Axes, image: Any, texts: list[list[str]]) -> None:
+    """A text in each field, in black or white as its shade asks, where there are few."""
+    if len(texts) > WRITTEN:
+        return
+    values = np.asarray(image.get_array())
+    for row, line in enumerate(texts):
+        for column, text in enumerate(line):
+            red, green, blue, _ = image.cmap(image.norm(values[row, column]))
+            light = 0.299 * red + 0.587 * green + 0.114 * blue
+            colour = INK if light > 0.5 else "#ffffff"
+            panel.text(column, row, text, ha="center", va="center", fontsize=6.5, color=colour)
+
+
+def _frame(k: int) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((k - 0.5, k - 0.5), 1, 1, fill=False, edgecolor=INK, linewidth=0.8)
+
+
+def _signed(points: float) -> str:
+    return "" if abs(points) < 0.05 else f"{points:+.1f}".replace("-", "\N{MINUS SIGN}")

@@ -1,0 +1,196 @@
+"""Learning curves: the median and a band over seeds, in training and in validation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from dsbench.figures.histories import QUARTILES_FROM, course
+from dsbench.figures.rows import Cell, caption, rows
+from dsbench.figures.style import INK, canvas, layout, legend, settle, styled
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WORDS = {"acc": "accuracy (%)", "loss": "loss (cross-entropy)"}
+PARTS = {"train": "training", "val": "validation"}
+TOGETHER = 4  # cells of as many families that share a panel
+ACROSS = 3
+ALONE, SMALLER = (7.0, 4.4), (4.0, 3.1)  # inches: a panel alone, and one of several
+THIN: dict[str, Any] = {"linewidth": 0.8, "marker": "x", "markersize": 6}  # a run that is not done
+LEFT = 0.22  # of a panel's height: the strip of the runs that are left
+LATE, SOME = 0.1, 5  # share of the epochs that come before those by which an axis is chosen, from so many on
+
+
+@styled
+def draw(
+    histories: pd.DataFrame, cells: pd.DataFrame, measure: str, parts: Sequence[str] = ("train", "val")
+) -> Figure | None:
+    """Curves of `measure` (acc, loss) in `parts` (train, val); see histories and cells_table for the tables.
+
+    Up to TOGETHER cells, each of a family of its own, share a panel; else each cell has one. Curves and bands are of
+    the runs that are done, other runs are thin lines with a cross at their end. None where no run has ended an epoch.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    known = [cell for cell in rows(cells) if (histories["cell_id"] == cell.cell_id).any()]
+    if not known:
+        return None
+    groups = [known] if together(known) else [[cell] for cell in known]
+    done = histories[histories["status"] == "done"]
+    quartiles = done.groupby("cell_id")["run_id"].nunique().min() >= QUARTILES_FROM if len(done) else False
+    unequal = bool((done.groupby("run_id")["epoch"].max().nunique() > 1) if len(done) else False)
+    down, across = layout(len(groups), ACROSS)
+    width, height = ALONE if len(groups) == 1 else SMALLER
+    kinds = " and ".join(PARTS[part] for part in parts)
+    figure = canvas(
+        max(ALONE[0], width * across),
+        (height * (1 + LEFT * unequal)) * down + 0.5,
+        f"{kinds.capitalize()} {WORDS[measure].split(' (')[0]} by epoch",
+        _caption(cells, histories, parts, quartiles, unequal),
+    )
+    grid = _grid(figure, len(groups), across, unequal)
+    for number, ((panel, strip), group) in enumerate(zip(grid, groups, strict=True)):
+        for cell in group:
+            _cell(panel, strip, cell, histories, measure, parts, quartiles)
+        if len(groups) > 1:
+            panel.set_title(group[0].name)
+        (strip or panel).set_xlabel("epoch")
+        if number % across == 0:
+            panel.set_ylabel(WORDS[measure])
+            if strip is not None:
+                strip.set_ylabel("runs left")
+                strip.set_ylim(bottom=0)
+                strip.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    _limit([panel for panel, _ in grid], done if len(done) else histories, measure, parts)
+    legend(figure, _entries(known if len(groups) == 1 else [], parts, bool((histories["status"] != "done").any())))
+    settle(figure)
+    return figure
+
+
+def together(cells: Sequence[Cell]) -> bool:
+    """Whether cells can share a panel: few, and each of a family, thus a colour, of its own."""
+    return len(cells) <= TOGETHER and len({cell.model for cell in cells}) == len(cells)
+
+
+def _grid(figure: Figure, count: int, across: int, strips: bool) -> list[tuple[Axes, Axes | None]]:
+    """The panels, each with its strip below; all have the same axes."""
+    down = layout(count, across)[0]
+    ratios = [1, LEFT] if strips else [1]
+    spec = figure.add_gridspec(down * len(ratios), across, height_ratios=ratios * down)
+    out: list[tuple[Axes, Axes | None]] = []
+    for number in range(count):
+        row, column = divmod(number, across)
+        first = out[0][0] if out else None
+        panel = figure.add_subplot(spec[row * len(ratios), column], sharex=first, sharey=first)
+        strip = None
+        if strips:
+            strip = figure.add_subplot(spec[row * 2 + 1, column], sharex=panel, sharey=out[0][1] if out else None)
+            panel.tick_params(labelbottom=False)
+        out.append((panel, strip))
+    return out
+
+
+def _cell(
+    panel: Axes,
+    strip: Axes | None,
+    cell: Cell,
+    histories: pd.DataFrame,
+    measure: str,
+    parts: Sequence[str],
+    quartiles: bool,
+) -> None:
+    scale = 100 if measure == "acc" else 1
+    own = histories[histories["cell_id"] == cell.cell_id]
+    done = own[own["status"] == "done"]
+    for _, run in own[own["status"] != "done"].groupby("run_id"):
+        for part in parts:
+            known = run[["epoch", f"{part}_{measure}"]].dropna()
+            look = _line(part) | {"color": cell.style.color, "markevery": [len(known) - 1]} | THIN
+            panel.plot(known["epoch"], scale * known[f"{part}_{measure}"], label="not done", **look)
+    if done.empty:
+        return
+    for part in parts:
+        found = course(done, f"{part}_{measure}", quartiles)
+        low, high = scale * found["low"], scale * found["high"]
+        panel.fill_between(found["epoch"], low, high, **_band(cell.style.color, part), label="band")
+        look = _line(part) | {"color": cell.style.color, "zorder": 3}
+        mark = _markers(cell, len(found)) | ({} if part == "val" else {"markerfacecolor": "#ffffff", "markersize": 3.5})
+        panel.plot(found["epoch"], scale * found["median"], label=cell.name, **look, **mark)
+    if strip is not None:
+        counts = done.groupby("epoch")["run_id"].nunique()
+        strip.step(counts.index, counts, where="mid", color=cell.style.color, linestyle=cell.style.line)
+
+
+def _line(part: str) -> dict[str, Any]:
+    """Validation is a whole line, training a dashed one."""
+    return {"linestyle": "-", "linewidth": 1.8} if part == "val" else {"linestyle": (0, (4, 1.5)), "linewidth": 1.3}
+
+
+def _band(color: str, part: str) -> dict[str, Any]:
+    """Validation is a shade, training is hatched."""
+    if part == "val":
+        return {"color": color, "alpha": 0.25, "linewidth": 0, "zorder": 2}
+    return {"facecolor": "none", "edgecolor": color, "alpha": 0.5, "hatch": "////", "linewidth": 0, "zorder": 2}
+
+
+def _markers(cell: Cell, epochs: int) -> dict[str, Any]:
+    """About eight markers a curve."""
+    return {
+        "marker": cell.style.marker,
+        "markersize": 4.5,
+        "markeredgecolor": INK,
+        "markeredgewidth": 0.6,
+        "markevery": max(1, epochs // 8),
+    }
+
+
+def _limit(grid: Sequence[Axes], of: pd.DataFrame, measure: str, parts: Sequence[str]) -> None:
+    """Axes that the first epochs do not decide: a gap of a point should be seen beside a start at a tenth."""
+    from matplotlib.ticker import MaxNLocator
+
+    last = of["epoch"].max()
+    late = of[of["epoch"] > (max(1, LATE * last) if last >= SOME else 0)]
+    values = late[[f"{part}_{measure}" for part in parts]].stack()
+    for panel in grid:
+        panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    grid[0].set_xlim(0.5, last + 0.5)
+    if values.empty:
+        return
+    low, high = values.min(), values.max()
+    spare = 0.05 * (high - low) or 0.01
+    scale = 100 if measure == "acc" else 1
+    grid[0].set_ylim(scale * (low - spare), scale * (high + spare))
+
+
+def _entries(cells: Sequence[Cell], parts: Sequence[str], others: bool) -> dict[str, Any]:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    entries: dict[str, Any] = {}
+    for cell in cells:
+        look = cell.style
+        entries[cell.name] = Line2D([], [], color=look.color, marker=look.marker, markeredgecolor=INK, markersize=5)
+    for part in reversed(parts) if len(parts) > 1 else ():
+        entries[PARTS[part]] = (Patch(**_band(INK, part)), Line2D([], [], color=INK, **_line(part)))
+    if others:
+        entries["a run that is not done"] = Line2D([], [], color=INK, markevery=[1], **THIN)
+    return entries
+
+
+def _caption(cells: pd.DataFrame, histories: pd.DataFrame, parts: Sequence[str], quartiles: bool, unequal: bool) -> str:
+    ended = histories.groupby("run_id")["status"].first().value_counts()
+    others = ", ".join(f"{number} {name}" for name, number in sorted(ended.items()) if name != "done")
+    band = "their middle half (quartiles)" if quartiles else "from the least to the greatest of them"
+    splits = cells["split"].dropna().unique().tolist()
+    return caption(
+        cells,
+        f"Line: median over the runs that are done ({ended['done']}), band: {band}" if "done" in ended else "",
+        "Where some have ended early, both are of the runs left, counted below" if unequal else "",
+        f"Thin, with a cross: each run that is not done ({others})" if others else "",
+        "The first epochs may lie outside" if histories["epoch"].max() >= SOME else "",
+        "Validation images are the test images, as in the study" if splits == ["study"] else "",
+        "Training: means over an epoch's steps, in training mode" if "train" in parts else "",
+    )

@@ -1,0 +1,95 @@
+"""Paired differences as a forest plot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dsbench.figures.rows import wrapped
+from dsbench.figures.style import FAINT, INK, canvas, settle, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH, ROW = 8.6, 0.52  # inches
+SPREAD = 0.22  # of a row: how far down the points of seeds reach
+LETTERS = 34  # of a line of a label
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One pair: the mean of its paired differences, the interval, the difference of each seed, all in one unit.
+
+    `low` and `high` are None where there is no interval, `p_adjusted` where nothing was tested.
+    """
+
+    label: str
+    mean: float
+    low: float | None
+    high: float | None
+    points: tuple[float, ...]
+    p_adjusted: float | None
+
+    @property
+    def n(self) -> int:
+        """The number of pairs."""
+        return len(self.points)
+
+
+@styled
+def draw(
+    differences: Sequence[Difference],
+    title: str,
+    axis: str,
+    caption: str = "",
+    sides: tuple[str, str] | None = None,
+    digits: int = 2,
+) -> Figure:
+    """A row a pair, in order: a point a seed, the mean and its interval, and all of them in words at the right.
+
+    `axis` says what is shown, with its unit; `sides` what a difference below and above 0 means.
+    """
+    labels = ["\n".join(wrapped(line, LETTERS) for line in one.label.splitlines()) for one in differences]
+    figure = canvas(WIDTH, 1.0 + ROW * len(differences) + 0.2 * (sides is not None), title, caption)
+    panel = figure.subplots()
+    panel.axvline(0, color=INK, linewidth=1.0, zorder=1)
+    for row, one in enumerate(differences):
+        _row(panel, row, one)
+    panel.set_ylim(len(differences) - 0.4, -0.6)
+    panel.set_yticks(range(len(differences)), labels)
+    panel.tick_params(axis="y", length=0)
+    panel.grid(visible=False, axis="y")
+    for row in range(1, len(differences)):
+        panel.axhline(row - 0.5, color=FAINT, linewidth=0.8, zorder=0)
+    panel.set_xlabel(axis)
+    panel.margins(x=0.08)
+    right = panel.secondary_yaxis("right")
+    right.set_yticks(range(len(differences)), [said(one, digits) for one in differences])
+    right.tick_params(length=0)
+    if sides is not None:
+        low, high = panel.get_xlim()
+        for text, place, side in ((f"← {sides[0]}", 0.0, "left"), (f"{sides[1]} →", 1.0, "right")):
+            panel.text(place, 1.01, text, transform=panel.transAxes, ha=side, va="bottom", fontsize=8)
+        panel.set_xlim(min(low, -0.1 * high), max(high, -0.1 * low))
+    settle(figure)
+    return figure
+
+
+def said(one: Difference, digits: int = 2) -> str:
+    """A difference in words: its mean, interval, adjusted p, and number of pairs."""
+    interval = "" if one.low is None or one.high is None else f" [{one.low:+.{digits}f}, {one.high:+.{digits}f}]"
+    tested = "" if one.p_adjusted is None else f"p = {one.p_adjusted:.3f}, "
+    tested = "p < .001, " if one.p_adjusted is not None and one.p_adjusted < 0.001 else tested.replace("= 0.", "= .")
+    return f"{one.mean:+.{digits}f}{interval}\n{tested}n = {one.n}".replace("-", "\N{MINUS SIGN}")
+
+
+def _row(panel: Axes, row: int, one: Difference) -> None:
+    if one.low is not None and one.high is not None:
+        panel.plot([one.low, one.high], [row, row], color=INK, linewidth=2.0, zorder=2, solid_capstyle="butt")
+    panel.plot([one.mean], [row], color=INK, marker="D", markersize=6.5, zorder=3, label="mean")
+    heights = [row + SPREAD] * one.n
+    panel.scatter(
+        one.points, heights, s=20, facecolors="none", edgecolors=INK, linewidths=0.8, zorder=2.5, label="seeds"
+    )

@@ -1,0 +1,137 @@
+"""Test accuracy against what a network costs, with the Pareto front."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from dsbench.figures.axes import COSTS, draw_interval, interval, known_costs, log_where_wide, percent_limits
+from dsbench.figures.labels import Spot, names, traced
+from dsbench.figures.placing import Point
+from dsbench.figures.rows import Cell, caption, families, rows
+from dsbench.figures.style import INK, canvas, layout, legend, panels, settle, style, styled
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDE = (7.0, 4.6)  # inches: a panel alone
+SMALLER = (5.4, 4.2)  # one of several
+ACROSS = 2
+FRONT: dict[str, Any] = {"color": INK, "linewidth": 1.3, "linestyle": (0, (1, 1.2))}
+SIZE = 7  # points: the diameter of a marker
+
+
+@styled
+def draw(cells: pd.DataFrame, costs: Sequence[str] | None = None) -> Figure | None:
+    """A panel for each of `costs` (keys of COSTS; None: all that are known), a point a cell that has finished runs.
+
+    None where no cell has both an accuracy and one of these costs.
+    """
+    all_rows = rows(cells)
+    scored = [cell for cell in all_rows if cell.facts["test_acc_mean"] is not None]
+    wanted = known_costs(scored) if costs is None else [name for name in costs if name in known_costs(scored)]
+    if not wanted:
+        return None
+    down, across = layout(len(wanted), ACROSS)
+    width, height = WIDE if across == 1 else SMALLER
+    subject = COSTS[wanted[0]].title if len(wanted) == 1 else "what networks cost"
+    ends = [end for cell in scored for end in interval(cell) or ()]
+    limits = percent_limits([100 * cell.facts["test_acc_mean"] for cell in scored], ends)
+    said = _caption(cells, all_rows, scored, any(not limits[0] <= end <= limits[1] for end in ends))
+    figure = canvas(width * across, height * down + 0.4, f"Test accuracy against {subject}", said)
+    grid = panels(figure, len(wanted), across, sharey=True)
+    grid[0].set_ylim(*limits)
+    drawn = [_panel(panel, scored, cost) for panel, cost in zip(grid, wanted, strict=True)]
+    for number, panel in enumerate(grid):
+        if number % across == 0:
+            panel.set_ylabel("test accuracy (%)")
+    legend(figure, _entries(scored), across=5)
+    settle(figure)
+    for panel, points in zip(grid, drawn, strict=True):
+        _names(panel, points)
+    return figure
+
+
+def front(points: Sequence[Point]) -> list[int]:
+    """The points (cost, accuracy) that no other betters, being no worse in both and better in one; by rising cost.
+
+    Points that are equal in both are all among them.
+    """
+    order = sorted(range(len(points)), key=lambda number: (points[number][0], -points[number][1]))
+    out: list[int] = []
+    for number in order:
+        if not out or points[number][1] > points[out[-1]][1] or points[number] == points[out[-1]]:
+            out.append(number)
+    return out
+
+
+def _panel(panel: Axes, scored: Sequence[Cell], cost: str) -> list[tuple[Cell, Point]]:
+    """Draw the cells whose cost is known; these with their points."""
+    column = COSTS[cost].column
+    placed = [
+        (cell, (float(cell.facts[column]), 100 * cell.facts["test_acc_mean"]))
+        for cell in scored
+        if cell.facts.get(column) is not None
+    ]
+    points = [point for _, point in placed]
+    panel.set_xlabel(COSTS[cost].axis)
+    log_where_wide(panel, [x for x, _ in points])
+    best = [points[number] for number in front(points)]
+    panel.plot(*_steps(best), zorder=2, label="front", **FRONT)
+    for cell, (x, y) in placed:
+        look, ends = cell.style, interval(cell)
+        if ends:
+            draw_interval(panel, ends, x, look.color, upright=True)
+        panel.plot(
+            [x], [y], color=look.color, marker=look.marker, markersize=SIZE, markeredgecolor=INK, zorder=3, label="cell"
+        )
+    return placed
+
+
+def _steps(best: Sequence[Point]) -> tuple[list[float], list[float]]:
+    """The best accuracy that each cost affords, as the corners of a staircase."""
+    corners: list[Point] = []
+    for point in best:
+        if corners:
+            corners.append((point[0], corners[-1][1]))
+        corners.append(point)
+    return [x for x, _ in corners], [y for _, y in corners]
+
+
+def _names(panel: Axes, placed: Sequence[tuple[Cell, Point]]) -> None:
+    bars = ((x, interval(cell)) for cell, (x, _) in placed)
+    taken = [box for x, ends in bars if ends for box in traced(panel, [(x, end) for end in ends])]
+    points = [point for _, point in placed]
+    taken += traced(panel, list(zip(*_steps([points[number] for number in front(points)]), strict=True)))
+    spots = []
+    for cell, (x, y) in sorted(placed, key=lambda one: -one[1][1]):  # from the top, so that lines cross less
+        name = "\n".join(filter(None, (cell.name, f"({cell.besides})" if cell.besides else "")))
+        spots.append(Spot(x, y, SIZE / 2 + 1, name))
+    panel.autoscale(False)
+    names(panel, spots, taken)
+
+
+def _entries(scored: list[Cell]) -> dict[str, Any]:
+    from matplotlib.lines import Line2D
+
+    entries = {}
+    for family in families(scored):
+        look = style(family)
+        entries[family or "unknown"] = Line2D([], [], color=look.color, marker=look.marker, markeredgecolor=INK)
+    return {**entries, "Pareto front": Line2D([], [], **FRONT)}
+
+
+def _caption(cells: pd.DataFrame, all_rows: Sequence[Cell], scored: Sequence[Cell], cut: bool) -> str:
+    counts = sorted({cell.facts["n_done"] for cell in scored})
+    n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    without = len(all_rows) - len(scored)
+    bar = ", bar: its 95 % interval (Student's t)" if counts[-1] > 1 else ""
+    return caption(
+        cells,
+        f"Mean over the runs that are done (n = {n}){bar}",
+        "An arrowhead: the interval goes on beyond the axis" if cut else "",
+        "One run has no interval" if counts[0] == 1 else "",
+        f"Not drawn: {without} of {len(all_rows)} cells, without a run that is done" if without else "",
+    )

@@ -1,0 +1,44 @@
+"""Sweeps that were never trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from synthetic import run
+
+from dsbench.sweep.folder import SweepFolder
+
+CELLS = (
+    {"model": "cnn", "width": 4, "params": 4_000, "macs": 900, "acts": 10, "flops": 1_800},
+    {"model": "cnn", "width": 8, "params": 16_000, "macs": 3_600, "acts": 20, "flops": 7_200},
+    {"model": "dwsep", "block": "keras", "width": 4, "params": 500, "macs": 100, "acts": 44, "flops": 200},
+    {"model": "dwsep", "block": "keras", "width": 8, "params": 2_000, "macs": 400, "acts": 88, "flops": 800},
+)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A sweep: its folder, its tables, the folder of results."""
+
+    folder: SweepFolder
+    runs: pd.DataFrame
+    cells: pd.DataFrame
+    outputs: Path
+
+
+def four_cells(seeds: int = 3) -> list[dict[str, Any]]:
+    """Two families at two widths; accuracy .8 + width / 100 + seed / 1000, dwsep's .02 lower."""
+    return [
+        run(
+            seed=seed,
+            test_acc=0.8 + cell["width"] / 100 + seed / 1000 - 0.02 * (cell["model"] == "dwsep"),
+            train_seconds=cell["width"] + seed / 10,
+            latency_ms={"batch_1": {"torch": {"median": cell["width"] / 10, "iqr": 0.01, "settled": True}}},
+            **cell,
+        )
+        for cell in CELLS
+        for seed in range(seeds)
+    ]

@@ -1,0 +1,92 @@
+"""Confusion matrices: sums over runs that are done, shares of true classes, differences in points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from made_sweeps import Made
+from sklearn.metrics import confusion_matrix
+from synthetic import run
+
+from dsbench.figures import confusion
+from dsbench.figures.matrices import confusions, shares
+from dsbench.figures.pairs import pairs
+
+Make = Callable[..., Made]
+
+
+def test_a_cell_has_the_sum_over_its_runs_that_are_done(made: Make) -> None:
+    sweep = made(
+        [run(seed=0), run(seed=1), run("collapsed", seed=2), run(model="dwsep", seed=0), run("missing", seed=9)]
+    )
+    found = confusions(sweep.runs, sweep.outputs)
+    assert [found[cell].tolist() for cell in sweep.cells["cell_id"]] == [[[16, 4], [1, 10]], [[8, 2], [3, 5]]]
+
+
+def test_shares_are_scikit_learns_normalised_over_true_classes() -> None:
+    true, predicted = np.random.default_rng(0).integers(0, 5, (2, 300))
+    counts = confusion_matrix(true, predicted, labels=range(6))
+    expected = confusion_matrix(true, predicted, labels=range(6), normalize="true")
+    np.testing.assert_allclose(shares(counts), expected)  # the sixth class has no image
+
+
+def test_fields_hold_shares_in_percent_and_counts_as_text(made: Make) -> None:
+    sweep = made([run(seed=0), run(seed=1)])
+    panel = confusion.draw(confusions(sweep.runs, sweep.outputs), sweep.cells).axes[0]
+    np.testing.assert_allclose(panel.images[0].get_array(), [[80, 20], [100 / 11, 1000 / 11]])
+    assert [text.get_text() for text in panel.texts] == ["16", "4", "1", "10"]
+    assert (panel.get_xlabel(), panel.get_ylabel()) == ("predicted class", "true class")
+
+
+def test_a_hundred_classes_have_no_text(made: Make) -> None:
+    sweep = made([run(model="cnn"), run(model="dwsep")])
+    rng = np.random.default_rng(0)
+    many = {cell: rng.integers(1, 9, (100, 100)) for cell in sweep.cells["cell_id"]}
+    for figure in (
+        confusion.draw(many, sweep.cells),
+        confusion.draw_differences(many, pairs(sweep.cells), sweep.cells),
+    ):
+        assert not any(panel.texts for panel in figure.axes)
+
+
+def test_a_difference_is_the_second_cells_shares_minus_the_firsts(made: Make) -> None:
+    sweep = made([run(model="cnn"), run(model="dwsep")])
+    one, other = sweep.cells["cell_id"]
+    matrices = {one: np.array([[9, 1], [5, 5]]), other: np.array([[8, 2], [4, 16]])}
+    panel = confusion.draw_differences(matrices, pairs(sweep.cells), sweep.cells).axes[0]
+    np.testing.assert_allclose(panel.images[0].get_array(), [[-10, 10], [-30, 30]])
+    assert [text.get_text() for text in panel.texts] == ["\N{MINUS SIGN}10.0", "+10.0", "\N{MINUS SIGN}30.0", "+30.0"]
+    assert panel.get_title() == "dwsep\nminus cnn"
+
+
+def test_cells_of_other_classes_are_not_compared(made: Make) -> None:
+    sweep = made([run(model="cnn"), run(model="dwsep")])
+    one, other = sweep.cells["cell_id"]
+    matrices = {one: np.eye(2, dtype=int), other: np.eye(3, dtype=int)}
+    assert confusion.draw_differences(matrices, pairs(sweep.cells), sweep.cells) is None
+    assert len(confusion.draw(matrices, sweep.cells).axes) == 4  # two panels, two scales
+
+
+def test_shades_grow_darker_with_the_share_in_every_family() -> None:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    from dsbench.figures.style import FAMILIES
+
+    for look in FAMILIES.values():
+        colours = LinearSegmentedColormap.from_list("family", ["#ffffff", look.color, "#000000"])(np.linspace(0, 1, 50))
+        assert (np.diff(colours[:, :3] @ (0.299, 0.587, 0.114)) < 0).all()
+
+
+def test_differences_of_many_classes_grow_lighter_in_grey() -> None:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    colours = LinearSegmentedColormap.from_list("many", confusion.UNSIGNED)(np.linspace(0, 1, 50))
+    assert (np.diff(colours[:, :3] @ (0.299, 0.587, 0.114)) > 0).all()
+
+
+@pytest.mark.parametrize("status", ["collapsed", "missing"])
+def test_without_a_run_that_is_done_there_is_no_matrix(made: Make, status: str) -> None:
+    sweep = made([run(status)])
+    assert confusion.draw(confusions(sweep.runs, sweep.outputs), sweep.cells) is None

@@ -1,0 +1,133 @@
+"""Learning curves: medians and bands of what metrics.csv holds, runs that ended early, runs that are not done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_sweeps import Made
+from synthetic import run
+
+from dsbench.figures import curves
+from dsbench.figures.histories import course, histories
+
+Make = Callable[..., Made]
+
+
+def caption(figure: Any) -> str:
+    return " ".join(" ".join(text.get_text() for text in figure.texts).split())
+
+
+def lines(panel: Any, label: str) -> list[tuple[list[float], list[float]]]:
+    return [(list(one.get_xdata()), list(one.get_ydata())) for one in panel.get_lines() if one.get_label() == label]
+
+
+@pytest.mark.parametrize("quartiles", [True, False])
+def test_course_is_numpys_median_and_band_at_each_epoch(quartiles: bool) -> None:
+    values = np.random.default_rng(0).normal(size=(7, 4))
+    rows = [
+        {"run_id": f"{n}", "epoch": epoch + 1.0, "val_acc": values[n, epoch]}
+        for n in range(7)
+        for epoch in range(4 if n < 5 else 2)
+    ]
+    found = course(pd.DataFrame(rows), "val_acc", quartiles)
+    assert found["runs"].tolist() == [7, 7, 5, 5]
+    for epoch, row in enumerate(found.itertuples()):
+        left = values[: row.runs, epoch]
+        band = np.percentile(left, (25, 75)) if quartiles else (left.min(), left.max())
+        assert (row.median, row.low, row.high) == pytest.approx((np.median(left), *band))
+
+
+def test_a_panel_has_training_and_validation_in_percent(made: Make) -> None:
+    records = [run(model=model, seed=seed, test_acc=0.5 + seed / 10) for model in ("cnn", "dwsep") for seed in range(3)]
+    sweep = made(records)
+    figure = curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "acc")
+    (panel,) = figure.axes
+    validation, training = lines(panel, "cnn")[1], lines(panel, "cnn")[0]
+    assert validation == ([1, 2, 3], pytest.approx([60, 60, 60]))
+    assert training == ([1, 2, 3], pytest.approx([30, 45, 52.5]))
+    assert len(lines(panel, "dwsep")) == 2
+    bands = [one.get_paths()[0].vertices[:, 1] for one in panel.collections]
+    assert (bands[1].min(), bands[1].max()) == pytest.approx((50, 70))
+    assert "band: from the least to the greatest of them" in caption(figure)
+
+
+def test_four_runs_a_cell_have_quartiles_and_the_caption_says_so(made: Make) -> None:
+    sweep = made([run(seed=seed, test_acc=0.1 * seed) for seed in range(1, 6)])
+    figure = curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "acc", ["val"])
+    band = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == pytest.approx((20, 40))
+    assert "band: their middle half (quartiles)" in caption(figure)
+
+
+def test_two_cells_of_one_family_have_a_panel_each(four: Made) -> None:
+    figure = curves.draw(histories(four.runs, four.outputs), four.cells, "loss")
+    assert [panel.get_title() for panel in figure.axes] == [
+        "cnn, width 4",
+        "cnn, width 8",
+        "dwsep, width 4",
+        "dwsep, width 8",
+    ]
+
+
+def test_where_runs_end_early_those_left_are_counted(made: Make) -> None:
+    sweep = made([run(seed=seed) for seed in range(3)], epochs=lambda one: 3 + one["seed"])
+    figure = curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "acc")
+    _, strip = figure.axes
+    (steps,) = strip.get_lines()
+    assert list(steps.get_xdata(orig=True)) == [1, 2, 3, 4, 5]
+    assert list(steps.get_ydata(orig=True)) == [3, 3, 3, 2, 1]
+    assert "of the runs left, counted below" in caption(figure)
+
+
+def test_runs_that_are_not_done_are_thin_lines_in_no_median(made: Make) -> None:
+    records = [run(seed=seed, test_acc=0.6) for seed in range(3)]
+    records[2] |= {"status": "collapsed", "test_acc": 0.1}
+    sweep = made([*records, run("diverged", seed=3), run("missing", seed=4)])
+    figure = curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "acc", ["val"])
+    (panel,) = figure.axes
+    assert lines(panel, "cnn") == [([1, 2, 3], pytest.approx([60, 60, 60]))]
+    assert len(lines(panel, "not done")) == 2
+    assert "each run that is not done (1 collapsed, 1 diverged)" in caption(figure)
+
+
+def test_losses_that_are_no_numbers_are_left_out(made: Make) -> None:
+    sweep = made([run(), run("diverged", seed=1)])
+    metrics = sweep.outputs / "runs" / sweep.runs["run_id"][1] / "metrics.csv"
+    metrics.write_text("epoch,train_loss,train_acc,val_loss,val_acc\n1,9,.1,9,.1\n2,nan,.1,inf,.1\n3,nan,.1,nan,.1\n")
+    figure = curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "loss", ["val"])
+    assert lines(figure.axes[0], "not done") == [([1], [9])]
+
+
+def test_the_first_epochs_do_not_choose_the_axis(made: Make) -> None:
+    sweep = made([run(test_acc=0.9)], epochs=lambda _: 20)
+    low, high = curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "acc").axes[0].get_ylim()
+    assert low > 75  # the first two epochs have 45 and 67.5 %
+    assert high > 90
+
+
+def test_validation_on_test_images_is_said(made: Make) -> None:
+    for split, said in (("study", True), ("standard", False)):
+        sweep = made([run(split=split, seed=int(said))])
+        figure = curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "acc")
+        assert ("Validation images are the test images" in caption(figure)) == said
+
+
+def test_a_damaged_or_missing_course_is_none(made: Make) -> None:
+    sweep = made([run(seed=seed) for seed in range(4)])
+    files = [sweep.outputs / "runs" / run_id / "metrics.csv" for run_id in sweep.runs["run_id"]]
+    files[0].unlink()
+    files[1].write_text("epoch\n1\n")
+    files[2].write_text("")
+    found = histories(sweep.runs, sweep.outputs)
+    assert set(found["run_id"]) == {sweep.runs["run_id"][3]}
+    files[3].unlink()
+    assert curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "acc") is None
+
+
+def test_four_cells_of_one_family_each_share_a_panel(made: Make) -> None:
+    sweep = made([run(model=model) for model in ("cnn", "hybrid", "dwsep")])
+    assert len(curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "acc").axes) == 1

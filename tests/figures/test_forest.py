@@ -1,0 +1,87 @@
+"""Paired differences: of the same seeds, of families alone, drawn where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from made_sweeps import Made
+from scipy import stats
+from synthetic import run
+
+from dsbench.figures import forest
+from dsbench.figures.forest import Difference
+from dsbench.figures.pairs import differences, pairs
+
+Make = Callable[..., Made]
+ONE = Difference("dwsep\nminus cnn", -0.31, -0.5, -0.12, (-0.4, -0.3, -0.23), 0.008)
+NONE = Difference("alone", 1.5, None, None, (1.5,), None)
+
+
+def test_rows_are_drawn_where_their_numbers_are() -> None:
+    panel = forest.draw([ONE, NONE], "title", "points").axes[0]
+    means = [line for line in panel.get_lines() if line.get_label() == "mean"]
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in means] == [(-0.31, 0), (1.5, 1)]
+    dots = [one.get_offsets()[:, 0].tolist() for one in panel.collections]
+    assert dots == [pytest.approx([-0.4, -0.3, -0.23]), [1.5]]
+    bars = [list(line.get_xdata()) for line in panel.get_lines() if line.get_linewidth() == 2.0]
+    assert bars == [[-0.5, -0.12]]
+    assert panel.get_ylim()[0] > panel.get_ylim()[1]  # the first row is on top
+
+
+@pytest.mark.parametrize(
+    ("one", "text"),
+    [
+        (ONE, "\N{MINUS SIGN}0.31 [\N{MINUS SIGN}0.50, \N{MINUS SIGN}0.12]\np = .008, n = 3"),
+        (NONE, "+1.50\nn = 1"),
+        (Difference("", 0.0, -1.0, 1.0, (0.0, 0.0), 1.0), "+0.00 [\N{MINUS SIGN}1.00, +1.00]\np = 1.000, n = 2"),
+        (Difference("", 0.5, 0.4, 0.6, (0.5, 0.5), 0.0004), "+0.50 [+0.40, +0.60]\np < .001, n = 2"),
+    ],
+)
+def test_a_difference_is_said_with_interval_p_and_n(one: Difference, text: str) -> None:
+    assert forest.said(one) == text
+
+
+def test_pairs_differ_in_their_family_alone(four: Made) -> None:
+    assert [(one.called, other.called) for one, other in pairs(four.cells)] == [
+        ("cnn, width 4", "dwsep, width 4"),
+        ("cnn, width 8", "dwsep, width 8"),
+    ]
+
+
+def test_widths_that_one_budget_solved_are_no_difference(made: Make) -> None:
+    def budget(target: float) -> dict[str, object]:
+        return {"kind": "params", "scope": "total", "match": "cnn", "target": target}
+
+    sweep = made(
+        [
+            run(model="cnn", width=8, requested=budget(10.0)),
+            run(model="dwsep", width=21, requested=budget(10.0)),
+            run(model="cnn", width=16, requested=budget(20.0)),
+            run(model="dwsep", width=45, requested=budget(20.0)),
+        ]
+    )
+    assert [(one.facts["width"], other.facts["width"]) for one, other in pairs(sweep.cells)] == [(8, 21), (16, 45)]
+
+
+def test_cells_that_differ_in_more_are_no_pair(made: Make) -> None:
+    assert pairs(made([run(model="cnn", arch="a"), run(model="dwsep", arch="b")]).cells) == []
+
+
+def test_differences_are_of_common_seeds_with_scipys_interval(made: Make) -> None:
+    cnn, dwsep = (0.90, 0.91, 0.93, 0.95), (0.92, 0.90, 0.97, 0.91)
+    records = [run(model="cnn", seed=seed, test_acc=value) for seed, value in enumerate(cnn)]
+    records += [run(model="dwsep", seed=seed, test_acc=value) for seed, value in enumerate(dwsep, start=1)]
+    records[-2] |= {"status": "collapsed"}
+    sweep = made(records)
+    (found,) = differences(sweep.runs, pairs(sweep.cells))
+    expected = [100 * (0.92 - 0.91), 100 * (0.90 - 0.93)]
+    interval = stats.ttest_1samp(expected, 0).confidence_interval(0.95)
+    assert found.points == pytest.approx(expected)
+    assert (found.mean, found.low, found.high) == pytest.approx((sum(expected) / 2, *interval))
+
+
+def test_one_common_seed_has_no_interval_and_none_no_row(made: Make) -> None:
+    sweep = made([run(model="cnn", seed=0), run(model="dwsep", seed=0), run(model="hybrid", seed=1)])
+    (found,) = differences(sweep.runs, pairs(sweep.cells))
+    assert (found.low, found.high, found.n) == (None, None, 1)

@@ -1,0 +1,79 @@
+"""Every run is a point, none covers another, and runs in no mean are aside."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from itertools import combinations
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_sweeps import Made, four_cells
+from synthetic import run
+
+from dsbench.figures import seeds
+from dsbench.figures.swarm import MOST, swarm
+
+Make = Callable[..., Made]
+
+
+def drawn(panel: Any, label: str) -> list[tuple[float, float]]:
+    found = [line for line in panel.get_lines() if line.get_label() == label]
+    return [(float(x), float(y)) for line in found for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)]
+
+
+@given(st.lists(st.integers(0, 30).map(float), max_size=40), st.floats(0.5, 5))
+def test_no_two_near_points_stand_at_one_height(values: list[float], near: float) -> None:
+    heights = swarm(values, near)
+    assert all(abs(height) <= MOST + 1e-9 for height in heights)
+    for one, other in combinations(range(len(values)), 2):
+        assert abs(values[one] - values[other]) >= near or not math.isclose(heights[one], heights[other])
+
+
+def test_every_run_that_is_done_is_a_point_at_its_accuracy(four: Made) -> None:
+    (panel,) = seeds.draw(four.runs, four.cells).axes
+    found = drawn(panel, "runs")
+    assert [x for x, _ in found] == pytest.approx([100 * value for value in four.runs["test_acc"]])
+    assert [round(y) for _, y in found] == [row for row in range(4) for _ in range(3)]
+    assert [x for x, _ in drawn(panel, "mean")] == pytest.approx([100 * value for value in four.cells["test_acc_mean"]])
+
+
+def test_equal_runs_are_all_seen(made: Make) -> None:
+    sweep = made([run(seed=seed, test_acc=0.5) for seed in range(8)])
+    (panel,) = seeds.draw(sweep.runs, sweep.cells).axes
+    assert len(set(drawn(panel, "runs"))) == 8
+
+
+def test_runs_in_no_mean_are_each_a_mark_aside_and_counted(made: Make) -> None:
+    records = four_cells()
+    for record, status in zip(records, ("collapsed", "diverged", "missing", "collapsed", "failed"), strict=False):
+        record |= {"status": status}
+    sweep = made(records)
+    panel, aside = seeds.draw(sweep.runs, sweep.cells).axes
+    marks = [line for line in aside.get_lines() if line.get_label() == "other"]
+    assert Counter((round(line.get_ydata()[0]), line.get_marker()) for line in marks) == {
+        (0, seeds.OTHERS["collapsed"]): 1,
+        (0, seeds.OTHERS["diverged"]): 1,
+        (0, seeds.UNFINISHED): 1,
+        (1, seeds.OTHERS["collapsed"]): 1,
+        (1, seeds.OTHERS["failed"]): 1,
+    }
+    said = [" ".join(text.get_text().split()) for text in aside.texts]
+    assert said[:2] == ["1 collapsed, 1 diverged, 1 unfinished", "1 collapsed, 1 failed"]
+    assert len(drawn(panel, "runs")) == 12 - 5
+    assert [label.get_text().splitlines()[-1] for label in panel.get_yticklabels()] == [
+        "n = 0",
+        "n = 1",
+        "n = 3",
+        "n = 3",
+    ]
+
+
+@pytest.mark.parametrize("records", [[run()], [run("missing")], [run("diverged"), run("collapsed", seed=1)]])
+def test_one_run_and_none_that_is_done_are_drawn(made: Make, records: list[dict[str, Any]]) -> None:
+    sweep = made(records)
+    assert seeds.draw(sweep.runs, sweep.cells) is not None
+    assert seeds.draw(sweep.runs[:0], sweep.cells[:0]) is None

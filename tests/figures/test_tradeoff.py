@@ -1,0 +1,116 @@
+"""Accuracy against costs: the points are the table's, the front is the front, names can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_sweeps import Made, four_cells
+from synthetic import run
+
+from dsbench.figures import tradeoff
+from dsbench.figures.axes import COSTS
+
+Make = Callable[..., Made]
+grid = st.tuples(st.integers(1, 6).map(float), st.integers(1, 6).map(float))
+
+
+def points(panel: Any) -> list[tuple[float, float]]:
+    found = [line for line in panel.get_lines() if line.get_label() == "cell"]
+    return [(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in found]
+
+
+@given(st.lists(grid, max_size=12))
+def test_front_is_every_point_that_none_betters(points: list[tuple[float, float]]) -> None:
+    def betters(one: tuple[float, float], other: tuple[float, float]) -> bool:
+        return one[0] <= other[0] and one[1] >= other[1] and one != other
+
+    best = [n for n, point in enumerate(points) if not any(betters(one, point) for one in points)]
+    found = tradeoff.front(points)
+    assert sorted(found) == best
+    assert [points[n][0] for n in found] == sorted(points[n][0] for n in found)
+
+
+@pytest.mark.parametrize("cost", COSTS)
+def test_points_are_the_costs_and_mean_accuracies_of_the_table(four: Made, cost: str) -> None:
+    (panel,) = tradeoff.draw(four.cells, [cost]).axes
+    expected = list(zip(four.cells[COSTS[cost].column], 100 * four.cells["test_acc_mean"], strict=True))
+    assert points(panel) == [pytest.approx(one) for one in expected]
+
+
+def test_intervals_are_those_of_the_table(four: Made) -> None:
+    (panel,) = tradeoff.draw(four.cells, ["params"]).axes
+    bars = [line for line in panel.get_lines() if len(set(line.get_xdata())) == 1 and line.get_linewidth() == 1.8]
+    found = [list(line.get_ydata()) for line in bars]
+    assert found == [
+        pytest.approx([100 * row.test_acc_low, 100 * row.test_acc_high]) for row in four.cells.itertuples()
+    ]
+
+
+def test_the_front_is_drawn_as_the_accuracy_that_a_cost_affords(four: Made) -> None:
+    (panel,) = tradeoff.draw(four.cells, ["params"]).axes
+    (line,) = (one for one in panel.get_lines() if one.get_label() == "front")
+    xs, ys = list(line.get_xdata()), list(line.get_ydata())
+    assert xs == [500, 2_000, 2_000, 4_000, 4_000, 16_000, 16_000][: len(xs)]
+    # At 4,000 parameters cnn has 84.1 %, less than the 86.1 % of dwsep at 2,000.
+    assert ys == pytest.approx([82.1, 82.1, 86.1, 86.1, 88.1])
+
+
+def test_an_axis_is_logarithmic_where_costs_span_more_than_four_times(four: Made) -> None:
+    figure = tradeoff.draw(four.cells)
+    scales = {panel.get_xlabel(): panel.get_xscale() for panel in figure.axes}
+    assert scales == {
+        COSTS["params"].axis: "log",
+        COSTS["macs"].axis: "log",
+        COSTS["acts"].axis: "log",
+        COSTS["train_seconds"].axis: "linear",
+        COSTS["latency"].axis: "linear",
+    }
+
+
+@pytest.mark.parametrize("number", [2, 7, 12])
+def test_names_of_up_to_twelve_cells_cover_neither_each_other_nor_the_edge(made: Make, number: int) -> None:
+    rng = np.random.default_rng(number)
+    made_up = [
+        run(
+            model=model, width=2**k, seed=seed, params=int(500 * 3**k * rng.uniform(1, 3)), test_acc=rng.uniform(0.9, 1)
+        )
+        for model in ("cnn", "hybrid", "dwsep")
+        for k in range(4)
+        for seed in range(2)
+    ]
+    figure = tradeoff.draw(made(made_up[: 2 * number]).cells, ["params"])
+    (panel,) = figure.axes
+    boxes = [text.get_window_extent() for text in panel.texts if text.get_text()]
+    assert len(boxes) == number
+    assert not [1 for one, other in combinations(boxes, 2) if one.overlaps(other)]
+    edge = panel.get_window_extent()
+    assert all(edge.x0 <= box.x0 and box.x1 <= edge.x1 and edge.y0 <= box.y0 and box.y1 <= edge.y1 for box in boxes)
+
+
+def test_an_interval_that_would_hide_the_rest_is_cut_and_the_caption_says_so(made: Make) -> None:
+    wild = [run(width=1, seed=0, test_acc=0.2), run(width=1, seed=1, test_acc=0.9), run(width=2, test_acc=0.6)]
+    figure = tradeoff.draw(made(wild).cells, ["params"])
+    (panel,) = figure.axes
+    assert panel.get_ylim()[1] < 100
+    assert len([line for line in panel.get_lines() if line.get_label() == "cut"]) == 2
+    assert "An arrowhead: the interval goes on beyond the axis." in "".join(text.get_text() for text in figure.texts)
+
+
+def test_a_cell_says_how_many_of_its_runs_are_in_no_mean(made: Make) -> None:
+    records = four_cells()
+    records[0] |= {"status": "collapsed", "test_acc": 0.1}
+    (panel,) = tradeoff.draw(made(records).cells, ["macs"]).axes
+    assert [text.get_text() for text in panel.texts if "collapsed" in text.get_text()] == [
+        "cnn, width 4\n(1 collapsed)"
+    ]
+    assert points(panel)[0] == pytest.approx((900, 84.15))  # seeds 1 and 2
+
+
+def test_without_a_run_that_is_done_there_is_no_picture(made: Make) -> None:
+    assert tradeoff.draw(made([run("collapsed"), run("missing", seed=1)]).cells) is None
