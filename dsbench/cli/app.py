@@ -13,6 +13,7 @@ from dsbench.cli.bench import bench
 from dsbench.cli.claims import claims
 from dsbench.cli.clean import clean
 from dsbench.cli.cost import cost
+from dsbench.cli.report import report
 from dsbench.cli.results import results
 from dsbench.config.compose import quoted
 
@@ -26,6 +27,7 @@ app.command()(cost)
 app.command()(bench)
 app.command()(results)
 app.command()(claims)
+app.command()(report)
 app.command()(clean)
 
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
