@@ -21,6 +21,10 @@ class Outcome:
     verdict: str
     measured: str
 
+    def plain(self) -> dict[str, str]:
+        """As JSON has it."""
+        return {"claim": self.claim.text, "study": self.claim.study, "measured": self.measured, "verdict": self.verdict}
+
 
 def decide(published: Published, runs: Sequence[Run]) -> list[Outcome]:
     """What `runs` say about each of the study's claims.

@@ -23,7 +23,7 @@ class NotTestedError(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """One finished run: its row in a table of runs, and its folder's metrics.csv, read when it is asked for."""
+    """One run: its row in a table of runs, and its folder's metrics.csv, read when it is asked for."""
 
     row: Mapping[str, Any]
     metrics_file: Path
@@ -76,22 +76,25 @@ class Measured:
 
 
 def study_runs(study: str, rows: Iterable[Mapping[str, Any]], outputs: Path) -> list[Run]:
-    """The finished runs of `study` among the rows of a table of runs."""
+    """The runs of `study` among the rows of a table of runs."""
     return [
         Run(row, outputs / "runs" / row["run_id"] / "metrics.csv")
         for row in rows
-        if str(row["study"]).startswith(f"{study}/") and row["status"] in FINAL
+        if str(row["study"]).startswith(f"{study}/")
     ]
 
 
 def measured(claim: Claim, runs: Sequence[Run]) -> Measured:
     """The claim's quantity, seed by seed, less what it is compared to. Raises NotTestedError.
 
+    What is counted is known of runs that have not ended too.
     Runs are paired by seed; a seed of which one of the runs is not done, because it collapsed or diverged, is left out
     and counted.
     """
-    models = {figure.model: _cell(figure.model, runs) for figure in claim.figures}
-    if all(figure.metric in TOTALS for figure in claim.figures):
+    counted = all(figure.metric in TOTALS for figure in claim.figures)
+    known = runs if counted else [run for run in runs if run.row["status"] in FINAL]
+    models = {figure.model: _cell(figure.model, known) for figure in claim.figures}
+    if counted:
         return Measured((_whole(claim, {name: next(iter(cell.values())) for name, cell in models.items()}),), True, 0)
     if any(figure.metric.split("/")[0] in TIMES for figure in claim.figures):
         _check_conditions(models)

@@ -14,6 +14,7 @@ from dsbench.cli.claims import claims
 from dsbench.cli.clean import clean
 from dsbench.cli.cost import cost
 from dsbench.cli.figures import figures
+from dsbench.cli.report import report
 from dsbench.cli.results import results
 from dsbench.cli.verdict import verdict
 from dsbench.config.compose import quoted
@@ -30,6 +31,7 @@ app.command()(results)
 app.command()(claims)
 app.command()(verdict)
 app.command()(figures)
+app.command()(report)
 app.command()(clean)
 
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}

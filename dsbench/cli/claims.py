@@ -41,7 +41,7 @@ def claims(
     runs = study_runs(study, plain(_table(study, sweep, outputs)), outputs)
     outcomes = decide(known, runs)
     if as_json:
-        typer.echo(json.dumps([_plain(one) for one in outcomes]))
+        typer.echo(json.dumps([one.plain() for one in outcomes]))
         return
     from dsbench.run.progress import terminal
 
@@ -74,7 +74,3 @@ def _shown(outcomes: list[Outcome]) -> Table:
         style = _STYLES[one.verdict]
         table.add_row(one.claim.text, one.claim.study, one.measured, f"[{style}]{one.verdict}[/{style}]")
     return table
-
-
-def _plain(one: Outcome) -> dict[str, str]:
-    return {"claim": one.claim.text, "study": one.claim.study, "measured": one.measured, "verdict": one.verdict}

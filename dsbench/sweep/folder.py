@@ -16,6 +16,7 @@ from dsbench.run.folder import write_atomically
 from dsbench.run.status import BROKEN, FINAL
 from dsbench.sweep.cells import cells_table
 from dsbench.sweep.collect import CODE, COLUMNS, GONE, MISSING, OUTCOMES, TEXT, record, runs_table
+from dsbench.sweep.where import known
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,6 +160,22 @@ class SweepFolder:
 def sweeps(outputs: Path) -> list[str]:
     """The names of the sweeps under `outputs`, in order."""
     return sorted(path.parent.name for path in (outputs / "sweeps").glob("*/sweep.yaml"))
+
+
+def sweep_folder(outputs: Path, sweep: str | None) -> SweepFolder:
+    """The folder of a sweep by its name, or by the folder's path; without either that of the sweep last written to.
+
+    Raises InputError where there is none.
+    """
+    if sweep is not None and (Path(sweep) / "sweep.yaml").is_file():
+        return SweepFolder(Path(sweep))
+    names = sweeps(outputs)
+    if not names:
+        raise InputError(f"no sweeps in {outputs / 'sweeps'}; --outputs takes the folder that outputs= sets")
+    if sweep is not None:
+        return SweepFolder(outputs / "sweeps" / known(sweep, names, "sweep"))
+    folders = [SweepFolder(outputs / "sweeps" / name) for name in names]
+    return max(folders, key=lambda one: one.sweep_file.stat().st_mtime)
 
 
 def _value(text: str) -> Any:

@@ -115,10 +115,17 @@ def test_two_variants_of_a_model_decide_nothing(run: Callable[..., Run]) -> None
     assert outcome.measured.startswith("2 variants of cnn were trained")
 
 
-def test_runs_of_a_study_are_those_that_have_ended_with_a_result() -> None:
+def test_what_is_counted_needs_no_run_that_has_ended_and_what_is_measured_does(run: Callable[..., Run]) -> None:
+    runs = [run("cnn", 0, [0.9], status="running", params=7800)]
+    (params,) = decide(claim("cnn.params", low=7800, high=7800), runs)
+    assert (params.verdict, params.measured) == (HOLDS, "7,800, counted")
+    (accuracy,) = decide(claim("cnn.val_acc", 1, low=0.5), runs)
+    assert (accuracy.verdict, accuracy.measured) == (UNTESTED, "no finished run of cnn")
+
+
+def test_runs_of_a_study_are_known_by_their_label_changed_or_not() -> None:
     rows = [
         ROW | {"run_id": "a", "study": "mnist_7800/cnn (modified: train.max_epochs)"},
-        ROW | {"run_id": "b", "study": "mnist_7800/cnn", "status": "failed"},
         ROW | {"run_id": "c", "study": "cifar10_vgg/cnn"},
         ROW | {"run_id": "d", "study": None},
     ]

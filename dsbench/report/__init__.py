@@ -1,0 +1,1 @@
+"""A sweep as a page: its verdict, tables, pictures, and how it was measured."""

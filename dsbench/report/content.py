@@ -1,0 +1,101 @@
+"""All that a page about a sweep says, from the records of its runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dsbench.claims.decide import decide
+from dsbench.claims.measured import study_runs
+from dsbench.claims.published import published, studies
+from dsbench.figures.album import album
+from dsbench.figures.style import rendered
+from dsbench.report import tables
+from dsbench.report.headline import headline
+from dsbench.report.how import how
+from dsbench.sweep.collect import plain
+from dsbench.sweep.folder import SweepFolder
+from dsbench.verdict.plain import plain as plain_verdict
+from dsbench.verdict.read import verdict
+from dsbench.verdict.words import paragraphs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dsbench.claims.decide import Outcome
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture by its name, as SVG."""
+
+    name: str
+    svg: bytes
+
+    @property
+    def title(self) -> str:
+        """Its name as words."""
+        return self.name.replace("_", " ")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a page holds, in its order; `data` is all of it as plain data but for the pictures.
+
+    `headline` answers in three sentences, `said` in full, with what is missing.
+    """
+
+    name: str
+    headline: list[str]
+    said: list[str]
+    cells: tables.Table
+    answers: list[tables.Table]
+    claims: tables.Table | None
+    pictures: list[Picture]
+    how: list[tuple[str, str]]
+    runs: tables.Table
+    data: dict[str, Any]
+
+
+def report(folder: SweepFolder) -> Report:
+    """The content of the page of a sweep, whatever of it has ended. Raises InputError where there is no sweep."""
+    asked, (runs, cells) = folder.asked(), folder.read()
+    found = verdict(folder.outputs, runs)
+    said, three = paragraphs(found, folder.outputs), headline(found)
+    measured_how = how(folder.name, asked, runs)
+    outcomes = _claims(runs, folder.outputs)
+    pictures = [Picture(name, rendered(figure, "svg")) for name, figure in album(runs, cells, folder.outputs)]
+    labels = {cell.cell_id: cell.label for cell in found.cells}
+    return Report(
+        name=folder.name,
+        headline=three,
+        said=said,
+        cells=tables.cells(found.cells, plain(cells)),
+        answers=[tables.answers(judged) for judged in found.groups],
+        claims=tables.claims(outcomes) if outcomes else None,
+        pictures=pictures,
+        how=measured_how,
+        runs=tables.runs(plain(runs), labels),
+        data={
+            "sweep": folder.name,
+            "headline": three,
+            "said": said,
+            "verdict": plain_verdict(found),
+            "claims": [one.plain() for one in outcomes],
+            "how": dict(measured_how),
+            "asked": asked,
+            "cells": plain(cells),
+            "runs": plain(runs),
+            "pictures": [picture.name for picture in pictures],
+        },
+    )
+
+
+def _claims(runs: pd.DataFrame, outputs: Path) -> list[Outcome]:
+    """The claims of the study that all runs are of, where they are of one."""
+    heads = {str(study).partition("/")[0] for study in runs["study"]}
+    if len(heads) != 1 or not heads <= set(studies()):
+        return []
+    (study,) = heads
+    return decide(published(study), study_runs(study, plain(runs), outputs))
