@@ -81,6 +81,7 @@ def typed(
     except OmegaConfBaseException as error:
         raise InputError(one_line(error)) from error
     assert isinstance(plain, schema.Config)
+    plain = schema.Config(**{f.name: getattr(plain, f.name) for f in fields(schema.Config)})  # no sweep's
     named = {str(group): str(choice) for group, choice in choices.items()}
     return Composed(plain, named, tuple(overrides), config_dir)
 

@@ -218,6 +218,8 @@ class SweepConfig(Config):
     n_jobs: int | None = MISSING
     retries: int = MISSING
     on_error: str = MISSING
+    bench_minutes: float = MISSING
+    report: bool = MISSING
 
 
 SCHEMAS: dict[str, dict[str, type]] = {

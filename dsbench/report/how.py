@@ -65,7 +65,7 @@ def _budgets(runs: pd.DataFrame) -> str:
     out = []
     columns = ["requested_kind", "requested_scope", "requested_target"]
     for key, some in runs.dropna(subset=["requested_target"]).groupby(columns, sort=False, dropna=False):
-        kind, scope, target = key  # type: ignore[misc]
+        kind, scope, target = key
         off = some["requested_residual"].abs().max()
         part = " of the slots' convolutions" if scope == "conv" else ""
         out.append(f"{target:,.6g} {kind}{part} (off by {100 * off:.2g} % at the most)")

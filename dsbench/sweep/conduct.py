@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +13,20 @@ from omegaconf import DictConfig, flag_override
 from dsbench.config.compose import Composed, typed
 from dsbench.config.messages import one_line
 from dsbench.errors import InputError
-from dsbench.run.plan import Plan
 from dsbench.run.progress import terminal
 from dsbench.run.signals import interruptible
 from dsbench.run.status import FINAL
-from dsbench.sweep import axes, tables
-from dsbench.sweep.cells import COUNTS
+from dsbench.sweep import axes
 from dsbench.sweep.composition import Composer
 from dsbench.sweep.estimate import seconds_left
+from dsbench.sweep.finish import conclude, show
 from dsbench.sweep.folder import SweepFolder
 from dsbench.sweep.name import sweep_name
 from dsbench.sweep.plan import Job, plan_sweep
 from dsbench.sweep.plan_table import planned
 from dsbench.sweep.slots import slots
-from dsbench.tracking.sweep import mirror_sweep
-from dsbench.verdict.read import verdict
-from dsbench.verdict.words import paragraphs
 
 ON_ERROR = ("stop", "skip")
-PAIRS = 6  # of cells, that are put into words at the end
 
 
 def conduct(
@@ -41,7 +36,7 @@ def conduct(
 
     `config` is the sweep's own configuration, `loader` Hydra's config loader. Raises InputError before anything is
     launched where a run cannot be (but for on_error=skip), and SystemExit(1) where runs have failed. The tables of what
-    is there are written and printed however the sweep ends.
+    is there are written and printed however the sweep ends; what follows from them once it has come to its end.
     """
     _check(config)
     asked = axes.jobs(arguments, params, loader)
@@ -66,8 +61,11 @@ def conduct(
             with interruptible():
                 launched.append(launcher.launch([[*job.overrides, *_precision(job), *group] for job in jobs], 0))
     finally:
-        failed = _show(folder, next(iter(plan.runs.values())).plan, _reasons(jobs, launched))
-    if failed:
+        runs = show(folder, _reasons(jobs, launched))
+    example = next(job.plan for job in plan.runs.values() if job.plan)
+    with interruptible():
+        conclude(folder, example.config, config.bench_minutes if _here(config) else 0.0, config.report)
+    if not runs["status"].isin(FINAL).all():
         raise SystemExit(1)
     return launched
 
@@ -78,33 +76,8 @@ def _check(config: DictConfig) -> None:
         raise InputError(f"retries {config.retries} is negative; 0 tries a killed run no more")
     if config.on_error not in ON_ERROR:
         raise InputError(f"unknown on_error {config.on_error!r}; choose one of {', '.join(ON_ERROR)}")
-
-
-def _show(folder: SweepFolder, example: Plan | None, reasons: Mapping[str, str]) -> bool:
-    """Write, mirror and print the tables; returns whether runs have failed or are missing.
-
-    `example` is the plan of one of the runs, which says where they are mirrored, `reasons` are those for which runs
-    have failed, by run_id, where their records could not be written.
-    """
-    console = terminal()
-    try:
-        (runs, cells), where = folder.collect(reasons), f"tables: {folder.path}"
-    except OSError as error:
-        (runs, cells), where = folder.read(reasons), f"tables could not be written: {one_line(error)}"
-    if example is not None:
-        counts = {name: int(cells[name].sum()) for name in COUNTS} | {"n_cells": len(cells)}
-        mirror_sweep(example.config, folder.outputs, folder.name, folder.asked(), counts, cells)
-    console.print(tables.cells(cells))
-    failed = runs[~runs["status"].isin(FINAL)]
-    if len(failed):
-        console.print(tables.failures(runs, folder.outputs))
-    mixed = tables.versions(runs)
-    if mixed:
-        console.print(mixed, soft_wrap=True)
-    for paragraph in paragraphs(verdict(folder.outputs, runs), folder.outputs, PAIRS):
-        console.print(f"\n{paragraph}", soft_wrap=True, markup=False)
-    console.print(f"\n{where}; more: dsbench verdict {folder.name}", soft_wrap=True)
-    return bool(len(failed))
+    if not 0 <= config.bench_minutes < float("inf"):
+        raise InputError(f"bench_minutes {config.bench_minutes:g} is not a number of minutes, 0 or more")
 
 
 def _reasons(jobs: Sequence[Job], launched: Sequence[Sequence[JobReturn]]) -> dict[str, str]:
@@ -122,10 +95,15 @@ def _precision(job: Job) -> list[str]:
 
 def _settled(config: DictConfig, jobs: int) -> tuple[list[str], int]:
     """What is decided once for all runs, however many are left of them: on this machine threads; and runs at once."""
-    if "dsbench" not in config.hydra.launcher._target_:
+    if not _here(config):
         return [], 1
     places = slots(jobs, config.n_jobs, config.threads, config.device)
     return ([f"threads={places.threads}"] if config.threads is None else []), len(places)
+
+
+def _here(config: DictConfig) -> bool:
+    """Whether the runs are trained on this machine, by dsbench's own launcher."""
+    return "dsbench" in config.hydra.launcher._target_
 
 
 def _composing(config: DictConfig, loader: Any) -> Callable[[Sequence[str]], Composed]:

@@ -1,0 +1,84 @@
+"""The end of a sweep: its tables, and then times, verdict, page and mirror."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from dsbench.config.messages import one_line
+from dsbench.run.progress import terminal
+from dsbench.run.status import FINAL
+from dsbench.sweep import tables
+from dsbench.sweep.cells import COUNTS
+from dsbench.sweep.folder import SweepFolder
+from dsbench.sweep.measure import measure, seconds_each
+from dsbench.tracking.sweep import mirror_sweep
+from dsbench.verdict.read import verdict
+from dsbench.verdict.words import paragraphs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dsbench.config.schema import Config
+
+PAIRS = 6  # of cells, that are put into words
+
+log = logging.getLogger("dsbench")
+
+
+def show(folder: SweepFolder, reasons: Mapping[str, str]) -> pd.DataFrame:
+    """Write and print the tables of what there is; returns that of runs.
+
+    `reasons` are those for which runs have failed, by run_id, where their records could not be written.
+    """
+    console = terminal()
+    try:
+        (runs, cells), where = folder.collect(reasons), f"tables: {folder.path}"
+    except OSError as error:
+        (runs, cells), where = folder.read(reasons), f"tables could not be written: {one_line(error)}"
+    console.print(tables.cells(cells))
+    if not runs["status"].isin(FINAL).all():
+        console.print(tables.failures(runs, folder.outputs))
+    mixed = tables.versions(runs)
+    if mixed:
+        console.print(mixed, soft_wrap=True)
+    console.print(where, soft_wrap=True)
+    return runs
+
+
+def conclude(folder: SweepFolder, config: Config, bench_minutes: float, report: bool) -> None:
+    """Say what follows from the runs: which is faster is measured first, for `bench_minutes` in all at the most.
+
+    The verdict is printed and, with `report`, written as a page; in W&B, where that is the logger of `config`, it goes
+    beside the table of cells.
+    """
+    console = terminal()
+
+    def say(text: str) -> None:
+        console.print(text, soft_wrap=True, markup=False)
+
+    runs, cells = folder.read()
+    wanted = verdict(folder.outputs, runs).to_measure
+    limit = seconds_each(len(wanted), bench_minutes)
+    if wanted and limit:
+        say(f"measuring {len(wanted)} cells by turns, {bench_minutes:g} min at the most; bench_minutes=0 leaves it out")
+        measure(folder.outputs, wanted, limit)
+        runs, cells = folder.collect()
+    for paragraph in paragraphs(verdict(folder.outputs, runs), folder.outputs, PAIRS):
+        say(f"\n{paragraph}")
+    if report:
+        _write(folder)
+    counts = {name: int(cells[name].sum()) for name in COUNTS} | {"n_cells": len(cells)}
+    mirror_sweep(config, folder.outputs, folder.name, folder.asked(), counts, cells)
+    say(f"\nreport: {folder.path / 'report.html'}" if report else f"\nmore: dsbench verdict {folder.name}")
+
+
+def _write(folder: SweepFolder) -> None:
+    from dsbench.report.content import report
+    from dsbench.report.page import write
+
+    try:
+        write(report(folder), folder.path)
+    except OSError as error:
+        log.warning("the report could not be written: %s", one_line(error))
