@@ -28,6 +28,7 @@ from dsbench.sweep.slots import slots
 ON_ERROR = ("stop", "skip")
 
 
+@interruptible()
 def conduct(
     config: DictConfig, arguments: Sequence[str], params: Sequence[str], loader: Any, launcher: Launcher
 ) -> list[Sequence[JobReturn]]:
@@ -57,8 +58,7 @@ def conduct(
     launched: list[Sequence[JobReturn]] = []
     try:
         if jobs:
-            with interruptible():
-                launched.append(launcher.launch([[*job.overrides, *_precision(job), *group] for job in jobs], 0))
+            launched.append(launcher.launch([[*job.overrides, *_precision(job), *group] for job in jobs], 0))
     finally:
         failed = _show(folder, _reasons(jobs, launched))
     if failed:
