@@ -14,7 +14,7 @@ from dsbench.config.compose import Composed, typed
 from dsbench.config.messages import one_line
 from dsbench.errors import InputError
 from dsbench.run.progress import terminal
-from dsbench.run.signals import interruptible
+from dsbench.run.signals import insist
 from dsbench.run.status import FINAL
 from dsbench.sweep import axes, tables
 from dsbench.sweep.composition import Composer
@@ -28,7 +28,6 @@ from dsbench.sweep.slots import slots
 ON_ERROR = ("stop", "skip")
 
 
-@interruptible()
 def conduct(
     config: DictConfig, arguments: Sequence[str], params: Sequence[str], loader: Any, launcher: Launcher
 ) -> list[Sequence[JobReturn]]:
@@ -42,6 +41,7 @@ def conduct(
     asked = axes.jobs(arguments, params, loader)
     settled, at_once = _settled(config, len(asked))
     plan = plan_sweep([[*job, *settled] for job in asked], _composing(config, loader))
+    insist()
     console = terminal()
     if plan.problems and (config.on_error != "skip" or not plan.runs):
         console.print(planned(plan))
