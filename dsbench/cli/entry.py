@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dsbench.errors import FailureError, InputError
-from dsbench.run.signals import Interrupted
+from dsbench.run.signals import Interrupted, interruptible
 from dsbench.run.timeout import EXIT_CODE, TimedOut
 
 _FULL = "DSBENCH_FULL_ERROR"  # set where the user asked for tracebacks
@@ -76,6 +76,7 @@ def _say(line: str, code: int) -> int:
     return code
 
 
+@interruptible()
 def run_hydra(config_name: str) -> None:
     """Let Hydra compose the configuration and launch the run or, from `sweep` or with -m, the sweep.
 

@@ -1,4 +1,4 @@
-"""What asks, while a run trains, whether the run is still this process's."""
+"""What asks, while a run trains, whether it is to go on."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from dsbench.run.lease import Held
+from dsbench.run.signals import insist
 
 
 class Guard(Callback):
-    """Ends training where another process has taken the run over, before a checkpoint of it is overwritten.
+    """Ends training where another process has taken the run over, before a checkpoint of it is overwritten, and where a
+    request to stop was lost.
 
     Lightning calls callbacks that write checkpoints last.
     """
@@ -22,6 +24,7 @@ class Guard(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """One look at the clock, as a rule."""
+        insist()
         self.held.check()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

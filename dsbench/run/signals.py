@@ -19,7 +19,9 @@ class Interrupted(BaseException):
         self.number = number
 
 
-_held_back: list[int] | None = None  # signals that came within undisturbed(), None outside
+_asked: int | None = None  # the last signal that came within interruptible()
+_held_back: int | None = None  # one that came within undisturbed()
+_undisturbed = False
 
 
 @contextmanager
@@ -28,28 +30,43 @@ def interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    global _asked
     before = {number: signal.signal(number, _raise) for number in _SIGNALS}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        if _raise not in before.values():
+            _asked = None
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Within, for what must not be left half-done, Interrupted waits for the end. In the main thread alone."""
-    global _held_back
-    _held_back = []
+    global _undisturbed, _held_back
+    _undisturbed, _held_back = True, None
     try:
         yield
     finally:
-        came, _held_back = _held_back, None
-        if came:
-            raise Interrupted(came[0])
+        _undisturbed = False
+        if _held_back is not None:
+            raise Interrupted(_held_back)
+
+
+def insist() -> None:
+    """Raise Interrupted again where it was raised before and all goes on.
+
+    What is raised while Python clears up an object, or in a function that C code calls, can be printed and forgotten,
+    and some libraries catch everything while they are imported. Long loops ask from time to time.
+    """
+    if _asked is not None:
+        raise Interrupted(_asked)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
-    if _held_back is None:
+    global _asked, _held_back
+    _asked = number
+    if not _undisturbed:
         raise Interrupted(number)
-    _held_back.append(number)
+    _held_back = number

@@ -21,11 +21,10 @@ def cells_table(runs: pd.DataFrame) -> pd.DataFrame:
 
     Of accuracies there are the mean, the standard deviation (n - 1) and the 95 % interval of the mean by Student's t,
     from `low` to `high`, which two runs or more have (and which may reach beyond 0 and 1); of times and timings the
-    mean. All of these are over the runs
-    that are done, and n_done is their number. Runs that came to anything else, and those that have not ended, are
-    counted beside them and are in no mean: n_runs is the sum of the counts. A family that collapses is worse than the
-    mean says, so the counts belong beside it. Devices, threads and commits are listed where the runs' are not one. A
-    run recorded without a cell_id is a cell of its own.
+    mean. All of these are over the runs that are done, and n_done is their number. Runs that came to anything else, and
+    those that have not ended, are counted beside them and are in no mean: n_runs is the sum of the counts. A family
+    that collapses is worse than the mean says, so the counts belong beside it. Devices, threads, commits and sources
+    are listed where the runs' are not one. A run recorded without a cell_id is a cell of its own.
     """
     import pandas as pd
 

@@ -14,7 +14,7 @@ from dsbench.config.compose import Composed, typed
 from dsbench.config.messages import one_line
 from dsbench.errors import InputError
 from dsbench.run.progress import terminal
-from dsbench.run.signals import interruptible
+from dsbench.run.signals import insist
 from dsbench.run.status import FINAL
 from dsbench.sweep import axes
 from dsbench.sweep.composition import Composer
@@ -42,6 +42,7 @@ def conduct(
     asked = axes.jobs(arguments, params, loader)
     settled, at_once = _settled(config, len(asked))
     plan = plan_sweep([[*job, *settled] for job in asked], _composing(config, loader))
+    insist()
     console = terminal()
     if plan.problems and (config.on_error != "skip" or not plan.runs):
         console.print(planned(plan))
@@ -58,8 +59,7 @@ def conduct(
     launched: list[Sequence[JobReturn]] = []
     try:
         if jobs:
-            with interruptible():
-                launched.append(launcher.launch([[*job.overrides, *_precision(job), *group] for job in jobs], 0))
+            launched.append(launcher.launch([[*job.overrides, *_precision(job), *group] for job in jobs], 0))
     finally:
         runs = show(folder, _reasons(jobs, launched))
     example = next(job.plan for job in plan.runs.values() if job.plan)

@@ -11,6 +11,7 @@ from typing import Any
 from dsbench.config.compose import Composed
 from dsbench.errors import InputError
 from dsbench.run.plan import Plan, plan, with_seed
+from dsbench.run.signals import insist
 from dsbench.run.status import FINAL, stale, stays
 from dsbench.sweep.axes import key
 
@@ -101,6 +102,7 @@ def plan_sweep(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]],
 
     out = []
     for overrides in map(tuple, jobs):
+        insist()
         seeds = [one for one in overrides if re.fullmatch(r"seed=[0-9]+", one)]
         planned = cell(tuple(one for one in overrides if one not in seeds))
         if isinstance(planned, InputError):

@@ -8,20 +8,18 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import cloudpickle
-import psutil
 
-from dsbench.run.signals import undisturbed
+from dsbench.run.signals import insist, undisturbed
+from dsbench.sweep import server
 from dsbench.sweep.worker import GRACE_SECONDS, work
 
 
@@ -93,8 +91,9 @@ class Pool:
         queue, free = deque(tasks), list(range(len(self.slots)))
         lifeline, self._lifeline = self._context.Pipe(duplex=False)
         try:
-            self._warm()
+            server.start(self._context)
             while queue or self._running:
+                insist()
                 while queue and free:
                     self._start(queue.popleft(), free.pop(0), lifeline)
                 for one in self._ended():
@@ -106,7 +105,7 @@ class Pool:
                 self.on_wait()
         except BaseException:
             self._stop()
-            _end_server()
+            server.end()
             raise
         finally:
             self._lifeline.close()
@@ -115,18 +114,6 @@ class Pool:
     def limit(self, number: int, seconds: float | None) -> None:
         """Kill the process of a task that runs, `seconds` from now; None: not at all."""
         self._running[number].limit = None if seconds is None else time.monotonic() + seconds
-
-    def _warm(self) -> None:
-        """Have the server import what it is to, which takes seconds that an exception may end."""
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN) if _in_main_thread() else None
-        try:
-            forkserver.ensure_running()  # the terminal's Ctrl-C is for the sweep, not for the server
-        finally:
-            if before is not None:
-                signal.signal(signal.SIGINT, before)
-        process = self._context.Process(target=os.getpid)
-        process.start()
-        process.join()
 
     def _start(self, task: Task, slot: int, lifeline: Connection) -> None:
         with undisturbed():  # a process that is not among those that run would be waited for, unasked, at the exit
@@ -184,18 +171,6 @@ class Pool:
 def _verdict(one: _Running) -> Ended:
     seconds = time.monotonic() - one.started
     return Ended(one.task.number, one.process.exitcode, seconds, one.result, one.returned, one.timed_out)
-
-
-def _end_server() -> None:
-    """Kill the server: while it still imports it would outlive this process by seconds, its standard output open."""
-    for child in psutil.Process().children():
-        with suppress(psutil.Error):
-            if any("multiprocessing.forkserver" in part for part in child.cmdline()):
-                child.kill()
-
-
-def _in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()
 
 
 def _kill(one: _Running, number: signal.Signals) -> None:

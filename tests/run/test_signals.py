@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import torch
 
+from dsbench.run.signals import Interrupted, insist, interruptible, undisturbed
+
 ROOT = Path(__file__).parents[2]
 # Augmented and with batch norm; about half a second an epoch, so that a signal hits the epoch it is meant for.
 LINE = "width=4 depth=1 data.augment.crop_padding=2 train.max_epochs=5 logger=wandb progress=lines"
@@ -109,3 +111,41 @@ def test_a_request_to_stop_closes_record_and_tracker_and_says_how_to_go_on(
     assert record(outputs)["status"] == "interrupted"
     assert (inspected()["state"], inspected()["summary"]["status"]) == ("failed", "interrupted")
     assert not list((outputs / "runs").glob("*/checkpoints/.*"))
+
+
+def test_a_request_to_stop_that_was_lost_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python prints what a destructor raises, and goes on."""
+    printed: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda raised: printed.append(raised.exc_type))
+
+    class Clearing:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.01)
+
+    def lost_and_made_again() -> None:
+        with interruptible():
+            insist()
+            Clearing()
+            assert printed == [Interrupted]
+            insist()
+
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        lost_and_made_again()
+    insist()  # the request is met
+
+
+def test_a_request_to_stop_waits_for_what_must_not_be_left_half_done() -> None:
+    done = []
+
+    def one_and_two() -> None:
+        with interruptible():
+            with undisturbed():
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.01)
+                done.append(1)
+            done.append(2)
+
+    with pytest.raises(Interrupted, match="SIGINT"):
+        one_and_two()
+    assert done == [1]

@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 import psutil
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 RUN = "arch=mnist_7800_shallow block=keras"
@@ -103,9 +104,9 @@ def test_a_sweep_killed_at_random_ends_as_an_undisturbed_one(
 
 
 def test_two_sweeps_at_once_train_each_run_once(command: Command, tmp_path: Path) -> None:
-    """Half of the runs diverge, which is an outcome and no failure."""
+    """Half of the runs diverge, which is an outcome and no failure; what precision=auto is, is settled for all."""
     outputs = tmp_path / "outputs"
-    line = command(outputs, f"{RUN} width=2 seeds=2 train.max_epochs=2 optimizer.lr=0.1,1e30")
+    line = command(outputs, f"{RUN} width=2 seeds=2 train.max_epochs=2 optimizer.lr=0.1,1e30 precision=auto")
     both = [subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     for one in both:
         out, err = one.communicate(timeout=300)
@@ -113,6 +114,8 @@ def test_two_sweeps_at_once_train_each_run_once(command: Command, tmp_path: Path
     found = records(outputs)
     assert sorted(record["status"] for record in found) == ["diverged", "diverged", "done", "done"]
     assert [record["attempts"] for record in found] == [1] * 4
+    asked = [yaml.safe_load(path.read_text())["precision"] for path in outputs.glob("runs/*/config.yaml")]
+    assert asked == [found[0]["precision"]] * 4
 
 
 def test_ctrl_c_stops_within_seconds_and_the_same_command_goes_on(command: Command, tmp_path: Path) -> None:

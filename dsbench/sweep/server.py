@@ -1,0 +1,34 @@
+"""The server that a sweep's processes are forked from: begun and ended so that neither is in the way of Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from contextlib import suppress
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
+
+import psutil
+
+
+def start(context: ForkServerContext) -> None:
+    """Have it import what it is to; this takes seconds, which an exception may cut short, as no task's start may be."""
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
+    try:
+        forkserver.ensure_running()  # it inherits that the terminal's Ctrl-C is not for it
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, before)
+    process = context.Process(target=os.getpid)
+    process.start()
+    process.join()
+
+
+def end() -> None:
+    """Kill it: while it still imports it would outlive this process by seconds, its standard output open."""
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):
+            if any("multiprocessing.forkserver" in part for part in child.cmdline()):
+                child.kill()
