@@ -127,7 +127,8 @@ def _numbers(panel: Axes, image: Any, texts: list[list[str]]) -> None:
             red, green, blue, _ = image.cmap(image.norm(values[row, column]))
             light = 0.299 * red + 0.587 * green + 0.114 * blue
             colour = INK if light > 0.5 else "#ffffff"
-            panel.text(column, row, text, ha="center", va="center", fontsize=6.5, color=colour)
+            written = panel.text(column, row, text, ha="center", va="center", fontsize=6.5, color=colour)
+            written.set_in_layout(False)  # within the panel anyway, and slow to lay out
 
 
 def _frame(k: int) -> Any:

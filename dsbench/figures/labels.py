@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from dsbench.figures.placing import Box, Mark, Point, along, place
+from dsbench.figures.placing import Box, Mark, Point, place
 from dsbench.figures.style import INK, SMALL
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ def names(panel: Axes, spots: Sequence[Spot], taken: Sequence[Box]) -> None:
 
 
 def traced(panel: Axes, points: Sequence[Point]) -> list[Box]:
-    """What a line through `points`, in data, covers."""
+    """What a line through `points`, in data, covers; each of its parts is level or upright."""
     spots = [pixels(panel, x, y) for x, y in points]
-    return [box for start, end in pairwise(spots) for box in along(start, end)]
+    return [Box(min(x, u) - 2, min(y, v) - 2, max(x, u) + 2, max(y, v) + 2) for (x, y), (u, v) in pairwise(spots)]
 
 
 def pixels(panel: Axes, x: float, y: float) -> Point:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 GAPS = (3.0, 18.0, 36.0, 60.0, 90.0, 130.0)  # between a point and its name, tried in turn
 DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))  # tried in turn
+UNREAD = 10.0  # times worse it is to cover a name than to cover anything else
 STRETCH = 6.0  # a line counts as boxes of about this length
 
 Point = tuple[float, float]
@@ -95,7 +96,8 @@ def _candidates(mark: Mark, width: float, height: float) -> Iterator[Box]:
 
 
 def _cost(box: Box, mark: Mark, fixed: Sequence[Box], names: Sequence[Box], panel: Box) -> float:
-    """Square pixels that a name in `box` covers or loses, and that its line does."""
-    covered = sum(box.shared(other) for other in (*fixed, *names))
-    crossed = sum(part.shared(name) for part in along(mark.centre, box.nearest(mark.centre)) for name in names)
-    return box.area - box.shared(panel) + covered + crossed
+    """Square pixels that a name in `box` covers or loses, and that its line does; those of names count for more."""
+    covered = sum(box.shared(other) for other in fixed)
+    unread = sum(box.shared(name) for name in names) + box.area - box.shared(panel)
+    unread += sum(part.shared(name) for part in along(mark.centre, box.nearest(mark.centre)) for name in names)
+    return covered + UNREAD * unread

@@ -118,8 +118,10 @@ def panels(figure: Figure, count: int, most: int, **shared: Any) -> list[Axes]:
 
 def settle(figure: Figure) -> None:
     """Lay the panels out for good, so that what is placed by pixels stays where it is put."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
 
 
 def legend(figure: Figure, entries: Mapping[str, Any], across: int = 4, **more: Any) -> None:

@@ -13,6 +13,7 @@ from synthetic import run
 
 from dsbench.figures import curves
 from dsbench.figures.histories import course, histories
+from dsbench.figures.rows import rows
 
 Make = Callable[..., Made]
 
@@ -64,6 +65,7 @@ def test_four_runs_a_cell_have_quartiles_and_the_caption_says_so(made: Make) -> 
 
 
 def test_two_cells_of_one_family_have_a_panel_each(four: Made) -> None:
+    assert not curves.together(rows(four.cells))
     figure = curves.draw(histories(four.runs, four.outputs), four.cells, "loss")
     assert [panel.get_title() for panel in figure.axes] == [
         "cnn, width 4",

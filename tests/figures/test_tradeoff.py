@@ -55,36 +55,27 @@ def test_intervals_are_those_of_the_table(four: Made) -> None:
 def test_the_front_is_drawn_as_the_accuracy_that_a_cost_affords(four: Made) -> None:
     (panel,) = tradeoff.draw(four.cells, ["params"]).axes
     (line,) = (one for one in panel.get_lines() if one.get_label() == "front")
-    xs, ys = list(line.get_xdata()), list(line.get_ydata())
-    assert xs == [500, 2_000, 2_000, 4_000, 4_000, 16_000, 16_000][: len(xs)]
     # At 4,000 parameters cnn has 84.1 %, less than the 86.1 % of dwsep at 2,000.
-    assert ys == pytest.approx([82.1, 82.1, 86.1, 86.1, 88.1])
+    assert list(line.get_xdata()) == [500, 2_000, 2_000, 16_000, 16_000]
+    assert list(line.get_ydata()) == pytest.approx([82.1, 82.1, 86.1, 86.1, 88.1])
 
 
 def test_an_axis_is_logarithmic_where_costs_span_more_than_four_times(four: Made) -> None:
-    figure = tradeoff.draw(four.cells)
+    figure = tradeoff.draw(four.cells, ["params", "train_seconds"])
     scales = {panel.get_xlabel(): panel.get_xscale() for panel in figure.axes}
-    assert scales == {
-        COSTS["params"].axis: "log",
-        COSTS["macs"].axis: "log",
-        COSTS["acts"].axis: "log",
-        COSTS["train_seconds"].axis: "linear",
-        COSTS["latency"].axis: "linear",
-    }
+    assert scales == {COSTS["params"].axis: "log", COSTS["train_seconds"].axis: "linear"}  # 32 and 2 times
 
 
 @pytest.mark.parametrize("number", [2, 7, 12])
 def test_names_of_up_to_twelve_cells_cover_neither_each_other_nor_the_edge(made: Make, number: int) -> None:
     rng = np.random.default_rng(number)
-    made_up = [
-        run(
-            model=model, width=2**k, seed=seed, params=int(500 * 3**k * rng.uniform(1, 3)), test_acc=rng.uniform(0.9, 1)
-        )
+    cells = [
+        {"model": model, "width": 2**k, "params": int(500 * 3**k * rng.uniform(1, 3))}
         for model in ("cnn", "hybrid", "dwsep")
         for k in range(4)
-        for seed in range(2)
     ]
-    figure = tradeoff.draw(made(made_up[: 2 * number]).cells, ["params"])
+    records = [run(seed=seed, test_acc=rng.uniform(0.9, 1), **cell) for cell in cells[:number] for seed in range(2)]
+    figure = tradeoff.draw(made(records).cells, ["params"])
     (panel,) = figure.axes
     boxes = [text.get_window_extent() for text in panel.texts if text.get_text()]
     assert len(boxes) == number
@@ -99,7 +90,7 @@ def test_an_interval_that_would_hide_the_rest_is_cut_and_the_caption_says_so(mad
     (panel,) = figure.axes
     assert panel.get_ylim()[1] < 100
     assert len([line for line in panel.get_lines() if line.get_label() == "cut"]) == 2
-    assert "An arrowhead: the interval goes on beyond the axis." in "".join(text.get_text() for text in figure.texts)
+    assert "An arrowhead: the interval goes on beyond the axis." in " ".join(figure.texts[1].get_text().split())
 
 
 def test_a_cell_says_how_many_of_its_runs_are_in_no_mean(made: Make) -> None:
