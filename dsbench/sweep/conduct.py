@@ -43,13 +43,14 @@ def conduct(
         console.print(planned(plan))
         first = plan.problems[0]
         raise InputError(f"{' '.join(first.overrides)}: {first.problem}")
-    console.print(planned(plan, seconds_left(plan, at_once) if plan.missing else None))
+    console.print(planned(plan, seconds_left(plan, at_once) if plan.missing and at_once else None))
     if config.plan:
         return []
     name = sweep_name(config.hydra.runtime.choices.get("sweep"), arguments, plan.cells)
     folder = SweepFolder(Path(config.outputs).absolute() / "sweeps" / name)
     folder.write_plan([job.plan.facts() for job in plan.runs.values() if job.plan], arguments)
     group = [f"logger.group={name}"] if config.logger.get("group", "") is None else []
+    launcher.folder = folder.path / "jobs"  # type: ignore[attr-defined]  # where one that has files keeps them
     launched: list[Sequence[JobReturn]] = []
     try:
         if plan.missing:
@@ -74,12 +75,17 @@ def _show(folder: SweepFolder) -> bool:
     return bool(len(failed))
 
 
-def _settled(config: DictConfig, jobs: int) -> tuple[list[str], int]:
-    """What is decided once for all runs, however many are left of them: on this machine threads; and runs at once."""
-    if "dsbench" not in config.hydra.launcher._target_:
+def _settled(config: DictConfig, jobs: int) -> tuple[list[str], int | None]:
+    """What is decided once for all runs, however many are left of them: threads; and runs at once, if that is known."""
+    launcher = config.hydra.launcher
+    if "cpus_per_task" in launcher:  # on machines that are not this one
+        threads, at_once = launcher.cpus_per_task, None
+    elif launcher._target_.endswith(".DsbenchLauncher"):
+        places = slots(jobs, config.n_jobs, config.threads, config.device)
+        threads, at_once = places.threads, len(places)
+    else:
         return [], 1
-    places = slots(jobs, config.n_jobs, config.threads, config.device)
-    return ([f"threads={places.threads}"] if config.threads is None else []), len(places)
+    return ([f"threads={threads}"] if config.threads is None else []), at_once
 
 
 def _composing(config: DictConfig, loader: Any) -> Callable[[Sequence[str]], Composed]:

@@ -3,6 +3,8 @@
 # No `from __future__ import annotations`: Hydra executes this module outside of sys.modules, where dataclasses look.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -10,7 +12,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 
 class DsbenchLauncher(Launcher):
@@ -25,6 +27,56 @@ class DsbenchLauncher(Launcher):
         from dsbench.sweep.local import launch
 
         return launch(self.hydra_context, self.task_function, self.config, job_overrides, initial_job_idx)
+
+
+class RayLauncher(DsbenchLauncher):
+    """Runs jobs as tasks of Ray (extra `ray`)."""
+
+    def __init__(self, address: str | None, cpus_per_task: int, gpus_per_task: float) -> None:
+        self.options = (address, cpus_per_task, gpus_per_task)
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what jobs need. Raises InputError where Ray is not installed."""
+        _check_installed("ray", "ray", "ray")
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run the jobs; returns how each ended, in order."""
+        from dsbench.sweep.cluster import launch
+        from dsbench.sweep.on_ray import connected
+
+        with connected(*self.options) as ray:
+            return launch(ray, self.hydra_context, self.task_function, self.config, job_overrides, initial_job_idx)
+
+
+class SubmititLauncher(DsbenchLauncher):
+    """Runs jobs over submitit (extra `slurm`); `parameters` are submitit's, `folder` is where it has its files."""
+
+    folder: Path | None = None
+
+    def __init__(self, cluster: str, **parameters: Any) -> None:
+        self.cluster, self.parameters = cluster, parameters
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what jobs need. Raises InputError where submitit is not installed."""
+        _check_installed(f"submitit_{self.cluster}", "submitit", "slurm")
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run the jobs; returns how each ended, in order."""
+        from dsbench.sweep.cluster import launch
+        from dsbench.sweep.on_submitit import Submitit
+
+        folder = self.folder or Path(self.config.outputs).absolute() / "jobs"
+        there = Submitit(self.cluster, folder, OmegaConf.to_container(OmegaConf.create(self.parameters)))
+        return launch(there, self.hydra_context, self.task_function, self.config, job_overrides, initial_job_idx)
+
+
+def _check_installed(launcher: str, package: str, extra: str) -> None:
+    from dsbench.errors import InputError
+
+    if find_spec(package) is None:
+        raise InputError(f"hydra/launcher={launcher}: {package} is not installed: pip install 'dsbench[{extra}]'")
 
 
 class DsbenchSweeper(BasicSweeper):
