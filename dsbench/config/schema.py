@@ -216,6 +216,7 @@ class SweepConfig(Config):
     n_jobs: int | None = MISSING
     retries: int = MISSING
     on_error: str = MISSING
+    objective: Any = MISSING
 
 
 SCHEMAS: dict[str, dict[str, type]] = {

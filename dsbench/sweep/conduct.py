@@ -21,6 +21,7 @@ from dsbench.sweep.composition import Composer
 from dsbench.sweep.estimate import seconds_left
 from dsbench.sweep.folder import SweepFolder
 from dsbench.sweep.name import sweep_name
+from dsbench.sweep.objective import objectives
 from dsbench.sweep.plan import plan_sweep
 from dsbench.sweep.plan_table import planned
 from dsbench.sweep.slots import slots
@@ -35,9 +36,10 @@ def conduct(
     launched where a run cannot be (but for on_error=skip), and SystemExit(1) where runs have failed. The tables of what
     is there are written and printed however the sweep ends.
     """
+    objectives(config.objective)  # what the task function returns, to whatever searches by it
     asked = axes.jobs(arguments, params, loader)
-    settled, at_once = _settled(config, len(asked))
-    plan = plan_sweep([[*job, *settled] for job in asked], _composing(config, loader))
+    same, at_once = settled(config, len(asked))
+    plan = plan_sweep([[*job, *same] for job in asked], composing(config, loader))
     console = terminal()
     if plan.problems and (config.on_error != "skip" or not plan.runs):
         console.print(planned(plan))
@@ -57,13 +59,13 @@ def conduct(
             with interruptible():
                 launched.append(launcher.launch([[*job.overrides, *group] for job in plan.missing], 0))
     finally:
-        failed = _show(folder)
+        failed = show(folder)
     if failed:
         raise SystemExit(1)
     return launched
 
 
-def _show(folder: SweepFolder) -> bool:
+def show(folder: SweepFolder) -> bool:
     """Write and print the tables; returns whether runs have failed or are missing."""
     runs, cells = folder.collect()
     console = terminal()
@@ -75,7 +77,7 @@ def _show(folder: SweepFolder) -> bool:
     return bool(len(failed))
 
 
-def _settled(config: DictConfig, jobs: int) -> tuple[list[str], int | None]:
+def settled(config: DictConfig, jobs: int) -> tuple[list[str], int | None]:
     """What is decided once for all runs, however many are left of them: threads; and runs at once, if that is known."""
     launcher = config.hydra.launcher
     if "cpus_per_task" in launcher:  # on machines that are not this one
@@ -88,7 +90,8 @@ def _settled(config: DictConfig, jobs: int) -> tuple[list[str], int | None]:
     return ([f"threads={threads}"] if config.threads is None else []), at_once
 
 
-def _composing(config: DictConfig, loader: Any) -> Callable[[Sequence[str]], Composed]:
+def composing(config: DictConfig, loader: Any) -> Callable[[Sequence[str]], Composed]:
+    """What turns the overrides of a run into its configuration. Raises InputError."""
     composer = Composer(lambda overrides: loader.load_sweep_config(config, overrides), loader)
 
     def compose(overrides: Sequence[str]) -> Composed:

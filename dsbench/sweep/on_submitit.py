@@ -65,8 +65,13 @@ class Submitit:
         return out
 
     def outcome(self, job: Any) -> JobReturn:
-        """How a job that has ended did, whose files go; raises submitit's error where its process died."""
-        returned = job.result()
+        """How a job that has ended did, whose files go. Raises FailureError where its process died."""
+        import submitit
+
+        try:
+            returned = job.result()
+        except submitit.core.utils.UncompletedJobError as error:
+            raise FailureError(f"its process ended without a result ({job.state}); log: {job.paths.stdout}") from error
         for path in self.folder.glob(f"{job.job_id}_*"):
             path.unlink(missing_ok=True)
         with suppress(OSError):  # others have files there

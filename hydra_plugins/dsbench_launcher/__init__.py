@@ -37,7 +37,7 @@ class RayLauncher(DsbenchLauncher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what jobs need. Raises InputError where Ray is not installed."""
-        _check_installed("ray", "ray", "ray")
+        _check_installed("hydra/launcher=ray", "ray", "ray")
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
@@ -59,7 +59,7 @@ class SubmititLauncher(DsbenchLauncher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what jobs need. Raises InputError where submitit is not installed."""
-        _check_installed(f"submitit_{self.cluster}", "submitit", "slurm")
+        _check_installed(f"hydra/launcher=submitit_{self.cluster}", "submitit", "slurm")
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
@@ -72,11 +72,11 @@ class SubmititLauncher(DsbenchLauncher):
         return launch(there, self.hydra_context, self.task_function, self.config, job_overrides, initial_job_idx)
 
 
-def _check_installed(launcher: str, package: str, extra: str) -> None:
+def _check_installed(choice: str, package: str, extra: str) -> None:
     from dsbench.errors import InputError
 
     if find_spec(package) is None:
-        raise InputError(f"hydra/launcher={launcher}: {package} is not installed: pip install 'dsbench[{extra}]'")
+        raise InputError(f"{choice}: {package} is not installed: pip install 'dsbench[{extra}]'")
 
 
 class DsbenchSweeper(BasicSweeper):
@@ -88,18 +88,36 @@ class DsbenchSweeper(BasicSweeper):
     def sweep(self, arguments: list[str]) -> Any:
         """Plan, launch what is not done yet, collect."""
         from dsbench.errors import FailureError, InputError
-        from dsbench.sweep.conduct import conduct
 
         assert self.config is not None
         assert self.launcher is not None
         assert self.hydra_context is not None
         loader = self.hydra_context.config_loader
         try:
-            return conduct(self.config, arguments, self._parse_config(), loader, self.launcher)
-        except InputError:
+            return self._conduct(self.config, arguments, self._parse_config(), loader, self.launcher)
+        except (InputError, FailureError):
             raise
         except Exception as error:  # what else Hydra raises is about the configuration
             raise FailureError(f"{type(error).__name__}: {error}") from error
+
+    def _conduct(self, *sweep: Any) -> Any:
+        from dsbench.sweep.conduct import conduct
+
+        return conduct(*sweep)
+
+
+class OptunaSweeper(DsbenchSweeper):
+    """Searches (extra `optuna`); `search` is how, see conf/hydra/sweeper/optuna.yaml."""
+
+    def __init__(self, params: dict[str, str] | None = None, **search: Any) -> None:
+        super().__init__(params)
+        self.search = search
+
+    def _conduct(self, *sweep: Any) -> Any:
+        _check_installed("hydra/sweeper=optuna", "optuna", "optuna")
+        from dsbench.sweep.search import Search, search
+
+        return search(*sweep, Search(**self.search))
 
 
 @dataclass

@@ -28,19 +28,21 @@ class Killer(Callback):
 """
 KILLED = "+hydra.callbacks.killer._target_=killer.Killer"
 
-# Stand-ins for SLURM's commands, on a machine without it: sbatch runs the script that it is given, task by task.
+# Stand-ins for SLURM's commands, on a machine without it: sbatch has the script run in the background, task by task.
 SLURM = {
     "sbatch": """
 import os, re, subprocess, sys
 script = sys.argv[-1]
 text = open(script).read()
-open(os.environ["SEEN"], "w").write(text)
+if "--here" not in sys.argv:
+    open(os.environ["SEEN"], "w").write(text)
+    subprocess.Popen([*sys.argv[:1], "--here", script], stdout=subprocess.DEVNULL, start_new_session=True)
+    sys.exit(print("Submitted batch job 77"))
 first, last = map(int, re.search(r"--array=(\\d+)-(\\d+)", text).groups())
 for task in range(first, last + 1):
     known = {"SLURM_JOB_ID": str(77 + task), "SLURM_ARRAY_JOB_ID": "77", "SLURM_ARRAY_TASK_ID": str(task)}
     known |= {"SLURM_NTASKS": "1", "SLURM_JOB_NUM_NODES": "1", "SLURM_NODEID": "0", "SLURM_PROCID": "0"}
-    subprocess.run(["bash", script], env={**os.environ, **known, "SLURM_LOCALID": "0"}, stdout=subprocess.DEVNULL)
-print("Submitted batch job 77")
+    subprocess.run(["bash", script], env={**os.environ, **known, "SLURM_LOCALID": "0"})
 """,
     "srun": """
 import os, sys
@@ -49,7 +51,7 @@ while command[0] in ("--output", "--error"):
     command = command[2:]
 os.execvp(command[0], command)
 """,
-    "sacct": "print('JobID|State'); print('77_0|COMPLETED'); print('77_1|COMPLETED')",
+    "sacct": "print('JobID|State|NodeList'); print('77_0|RUNNING|here'); print('77_1|RUNNING|here')",
     "scancel": "",
 }
 
