@@ -121,6 +121,7 @@ def _fit(plan: Plan, folder: RunFolder, progress: Progress, tracker: Tracker) ->
             test_weights(plan.config),
             folder.last,
             folder.best,
+            folder.log_file,
             on_epoch,
             callbacks,
         )

@@ -22,7 +22,7 @@ from dsbench.sweep.estimate import seconds_left
 from dsbench.sweep.folder import SweepFolder
 from dsbench.sweep.name import sweep_name
 from dsbench.sweep.objective import objectives
-from dsbench.sweep.plan import plan_sweep
+from dsbench.sweep.plan import SweepPlan, plan_sweep
 from dsbench.sweep.plan_table import planned
 from dsbench.sweep.slots import slots
 
@@ -45,6 +45,7 @@ def conduct(
         console.print(planned(plan))
         first = plan.problems[0]
         raise InputError(f"{' '.join(first.overrides)}: {first.problem}")
+    check_slots(config, plan)
     console.print(planned(plan, seconds_left(plan, at_once) if plan.missing and at_once else None))
     if config.plan:
         return []
@@ -63,6 +64,16 @@ def conduct(
     if failed:
         raise SystemExit(1)
     return launched
+
+
+def check_slots(config: DictConfig, plan: SweepPlan) -> None:
+    """Raise InputError where a run has several processes and the launcher gives each run the device of one."""
+    several = max((job.plan.compute.ranks for job in plan.runs.values() if job.plan), default=1)
+    if several > 1 and config.hydra.launcher._target_.endswith(".DsbenchLauncher"):
+        raise InputError(
+            f"trainer=ddp has {several} processes, and a run of a sweep on this machine has a slot for one; train one "
+            "after the other with hydra/launcher=basic, or on a cluster"
+        )
 
 
 def show(folder: SweepFolder) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -26,7 +27,12 @@ class Ray:
 
         self.ray, self.cpus_per_task = ray, cpus_per_task
         # The sweep itself hands in again what died: Ray could not say so.
-        options = {"num_cpus": cpus_per_task, "num_gpus": gpus_per_task, "max_retries": 0, "max_calls": 1}
+        options: dict[str, Any] = {
+            "num_cpus": cpus_per_task,
+            "num_gpus": gpus_per_task,
+            "max_retries": 0,
+            "max_calls": 1,
+        }
         self._task = ray.remote(**options)(_run)
 
     def __str__(self) -> str:
@@ -38,7 +44,7 @@ class Ray:
 
     def ended(self, jobs: Sequence[Any]) -> list[Any]:
         """Wait a moment; returns those of `jobs` that have ended."""
-        return self.ray.wait(jobs, num_returns=len(jobs), timeout=_WAIT_SECONDS)[0]
+        return self.ray.wait(list(jobs), num_returns=len(jobs), timeout=_WAIT_SECONDS)[0]
 
     def outcome(self, job: Any) -> JobReturn:
         """How a job that has ended did; raises Ray's error where its process died."""
@@ -50,7 +56,7 @@ class Ray:
             with suppress(Exception):  # it may have ended by itself
                 self.ray.cancel(job)
         if jobs:
-            self.ray.wait(jobs, num_returns=len(jobs), timeout=GRACE_SECONDS)
+            self.ray.wait(list(jobs), num_returns=len(jobs), timeout=GRACE_SECONDS)
 
 
 @contextmanager
@@ -63,9 +69,10 @@ def connected(address: str | None, cpus_per_task: int, gpus_per_task: float) -> 
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray announces in a warning that it will be 0
     import ray
 
-    here = {} if address else {"include_dashboard": False}
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    options |= {} if address else {"include_dashboard": False}
     try:
-        ray.init(address or "local", log_to_driver=False, logging_level="ERROR", **here)
+        ray.init(address or "local", **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"hydra.launcher.address={address}: no Ray to connect to: {reason}") from error

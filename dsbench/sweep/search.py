@@ -20,7 +20,7 @@ from dsbench.run.folder import write_atomically
 from dsbench.run.progress import terminal
 from dsbench.run.signals import interruptible
 from dsbench.sweep import axes, tables
-from dsbench.sweep.conduct import composing, settled, show
+from dsbench.sweep.conduct import check_slots, composing, settled, show
 from dsbench.sweep.folder import SweepFolder
 from dsbench.sweep.name import deciding, sweep_name
 from dsbench.sweep.objective import DIRECTIONS, figures, objectives
@@ -31,7 +31,7 @@ from dsbench.sweep.space import space
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from optuna.study import Study
-    from optuna.trial import Trial
+    from optuna.trial import FrozenTrial, Trial
 
 SAMPLERS = {"tpe": "TPESampler", "nsga2": "NSGAIISampler", "random": "RandomSampler"}
 
@@ -86,7 +86,8 @@ def search(
         )
     same, _ = settled(config, how.batch * len(seeds))
     compose, console = composing(config, loader), terminal()
-    study = optuna.create_study(directions=[DIRECTIONS[name] for name in names], sampler=how.start())
+    directions: list[Any] = [DIRECTIONS[name] for name in names]
+    study = optuna.create_study(directions=directions, sampler=how.start())
     name = sweep_name(config.hydra.runtime.choices.get("sweep"), arguments, [*deciding(given), f"{how}"])
     folder = SweepFolder(Path(config.outputs).absolute() / "sweeps" / name)
     launcher.folder = folder.path / "jobs"  # type: ignore[attr-defined]
@@ -100,6 +101,7 @@ def search(
             if plan.problems and config.on_error != "skip":
                 raise _impossible(plan.problems)
             _check_split(plan, names)
+            check_slots(config, plan)
             if config.plan:
                 console.print(planned(plan), f"the first {len(trials)} of {how.n_trials} trials", sep="\n")
                 return []
@@ -122,7 +124,7 @@ def search(
     return launched
 
 
-def _overrides(trial: Trial) -> list[str]:
+def _overrides(trial: Trial | FrozenTrial) -> list[str]:
     return [f"{key}={value}" for key, value in trial.params.items()]
 
 
@@ -162,5 +164,5 @@ def _end(folder: SweepFolder, study: Study, names: Sequence[str]) -> bool:
     write_atomically(folder.path / "trials.csv", frame.to_csv(index=False, lineterminator="\n"))
     failed = show(folder)
     chosen = {tuple(_overrides(trial)): trial.values for trial in study.best_trials}  # some are drawn twice
-    terminal().print(tables.best(names, sorted(chosen.items(), key=lambda one: one[1])))
+    terminal().print(tables.best(names, sorted(chosen.items(), key=lambda one: one[1][0])))
     return failed
