@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
@@ -116,12 +116,14 @@ def trained(planned: Callable[[str], Any]) -> Callable[..., dict[str, Any]]:
     """Trains a quick run and returns its record.
 
     `stop_at=(epoch, batch)`, both from 1, interrupts it as a signal would once that batch is done; (epoch,) once that
-    epoch is.
+    epoch is. `callbacks` are Lightning's.
     """
     from dsbench.run.execute import execute
 
-    def train(line: str = "", stop_at: tuple[int, int] | tuple[int] | None = None) -> dict[str, Any]:
-        return execute(planned(line), _view(stop_at))
+    def train(
+        line: str = "", stop_at: tuple[int, int] | tuple[int] | None = None, callbacks: Sequence[Any] = ()
+    ) -> dict[str, Any]:
+        return execute(planned(line), _view(stop_at, callbacks))
 
     return train
 
@@ -144,7 +146,7 @@ def finished(_finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(_finished, tmp_path / "runs" / _finished.name))
 
 
-def _view(stop_at: tuple[int, ...] | None) -> Any:
+def _view(stop_at: tuple[int, ...] | None, callbacks: Sequence[Any] = ()) -> Any:
     from pytorch_lightning import Callback
 
     from dsbench.run.progress import Progress
@@ -158,7 +160,7 @@ def _view(stop_at: tuple[int, ...] | None) -> Any:
     class View(Progress):
         @contextmanager
         def _callbacks(self) -> Any:
-            yield [StopAtBatch()]
+            yield [StopAtBatch(), *callbacks]
 
         def training(self, plan: Any) -> AbstractContextManager[Any]:
             return self._callbacks()

@@ -130,12 +130,17 @@ def _is_override(argument: str) -> bool:
     return not argument.startswith("-") and ("=" in argument or argument.startswith("~"))
 
 
-def job(config: Any) -> float | None:
-    """One run, inside Hydra: returns its best validation accuracy, which a sweeper that searches goes by."""
+def job(config: Any) -> float | list[float] | None:
+    """One run, inside Hydra: returns what `objective` names of it, which a sweeper that searches goes by."""
     from hydra.core.hydra_config import HydraConfig
 
     from dsbench.cli.run import run
     from dsbench.config.compose import typed
+    from dsbench.sweep.objective import figures, objectives
 
     hydra = HydraConfig.get()
-    return run(typed(config, hydra.runtime.choices, hydra.overrides.task)).get("best_val_acc")
+    found = figures(
+        run(typed(config, hydra.runtime.choices, hydra.overrides.task)),
+        objectives(config.get("objective", "val_acc")),
+    )
+    return found[0] if found and len(found) == 1 else found

@@ -183,6 +183,14 @@ class WandbConfig(LoggerConfig):
 
 
 @dataclass
+class TrainerConfig:
+    """Defaults stand here, so that a run recorded before there was a choice can be taken up."""
+
+    name: str = "single"
+    devices: int | None = 1
+
+
+@dataclass
 class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     arch: ArchConfig = field(default_factory=ArchConfig)
@@ -194,6 +202,7 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     stop: StopConfig = field(default_factory=StopConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     width: int = MISSING
     kernel: Any = MISSING
@@ -220,6 +229,7 @@ class SweepConfig(Config):
     on_error: str = MISSING
     bench_minutes: float = MISSING
     report: bool = MISSING
+    objective: Any = MISSING
 
 
 SCHEMAS: dict[str, dict[str, type]] = {

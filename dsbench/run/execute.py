@@ -134,6 +134,7 @@ def _fit(plan: Plan, folder: RunFolder, progress: Progress, tracker: Tracker, he
             test_weights(plan.config),
             folder.last,
             folder.best,
+            folder.log_file,
             on_epoch,
             [Guard(held), *callbacks],
         )

@@ -9,12 +9,15 @@ from typing import Any
 
 from dsbench.config.schema import Config
 from dsbench.network.description import Network
+from dsbench.network.layers import Dropout
 from dsbench.training.stop import AfterSeconds, AfterSteps, Stop, epochs
 
-# Keys of the configuration that decide nothing about the result; device and threads do under stop.by=seconds alone.
+# Keys of the configuration that decide nothing about the result, but for rounding; device and threads do under
+# stop.by=seconds, trainer.devices does where there is dropout, whose masks each process draws for itself.
 OUTSIDE = (
     "device",
     "threads",
+    "trainer",
     "outputs",
     "progress",
     "force",
@@ -30,12 +33,17 @@ OUTSIDE = (
 
 
 def identity(
-    config: Config, network: Network, data_sha256: str, precision: str, length: dict[str, Any] | None = None
+    config: Config,
+    network: Network,
+    data_sha256: str,
+    precision: str,
+    length: dict[str, Any] | None = None,
+    ranks: int = 1,
 ) -> dict[str, Any]:
     """All that decides the result of a run, and nothing else, as plain data.
 
     Names (model, architecture, study), device, threads, paths, loggers and progress are outside. `precision` is the
-    resolved one, `length` what training_length says, which stop.by=epochs can do without.
+    resolved one, `length` what training_length says, which stop.by=epochs can do without; `ranks` processes train.
     """
     train = config.train
     if length is None:
@@ -63,7 +71,12 @@ def identity(
         },
         "seed": config.seed,
         "precision": precision,
+        **({"ranks": ranks} if ranks > 1 and _drops(network) else {}),
     }
+
+
+def _drops(network: Network) -> bool:
+    return any(isinstance(step.layer, Dropout) and step.layer.p > 0 for step in network.steps)
 
 
 def training_length(stop: Stop, device: str, threads: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from dsbench.data import prepared, sets
 from dsbench.network.cost import TOTALS, Cost, cost
 from dsbench.network.description import Network
 from dsbench.network.layers import Conv
-from dsbench.run.check import check, check_last_batch
+from dsbench.run.check import check, check_last_batch, ranks
 from dsbench.run.folder import RunFolder
 from dsbench.run.identity import cell_id, identity, run_id, test_weights, training_length
 from dsbench.run.label import Label, label
@@ -94,6 +94,7 @@ class Plan:
             "memory_format": "channels_last",
             "device": self.compute.name,
             "threads": self.compute.threads,
+            "ranks": self.compute.ranks,
             "requested": self.requested.facts() if self.requested else None,
             "stop": asked(config),
             "settings": settings(config, self.identity, separable=block is not None),
@@ -116,9 +117,10 @@ def plan(wanted: Composed) -> Plan:
     config = composed.config
     net = network(composed)
     check_last_batch(config, net)
-    from dsbench.training.device import resolve, resolve_precision  # torch takes a second, an error should not
+    from dsbench.training.device import gpus, resolve, resolve_precision  # torch takes a second, an error should not
 
     compute = resolve(config.device, config.precision, config.threads)
+    compute = replace(compute, ranks=ranks(config, compute.device.type, gpus()))
     tracker.check(config)
     dataset = sets.get(config.data.name)
     arrays = prepared.prepare(dataset, config.data.root, config.data.verify)
@@ -132,7 +134,7 @@ def plan(wanted: Composed) -> Plan:
         sha256 = arrays.sha256 if same else sets.get(config.data.name).sha256
         precision = resolve_precision(config.precision, compute.device.type)
         length = training_length(end(config, net), compute.name, compute.threads)
-        return identity(config, net, sha256, precision, length)
+        return identity(config, net, sha256, precision, length, compute.ranks)
 
     def identify_unsolved(other: Composed) -> dict[str, Any]:
         met, _ = solved(other)

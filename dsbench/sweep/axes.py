@@ -15,19 +15,31 @@ from dsbench.errors import InputError
 def jobs(arguments: Sequence[str], params: Sequence[str], loader: Any) -> list[list[str]]:
     """The overrides of each run that `arguments`, on top of a named sweep's `params`, ask for, in order.
 
-    An axis of the arguments replaces that of the named sweep. `seeds=N` is short for `seed=range(0,N)`. `glob` sees the
-    options in subfolders of a group, as Hydra's does not; `loader` is Hydra's config loader, which knows them. Raises
-    InputError for an axis given twice and for axes that name no run.
+    Raises InputError for an axis given twice and for axes that name no run.
     """
-    _refuse_twice(arguments)
-    given = [*params, *arguments]
-    seeds = [one for one in given if key(one) in ("seed", "seeds")]
-    last = seeds[-1:] if seeds else []
-    given = [one for one in given if one not in seeds] + [_seeds(one) for one in last]
-    out = combinations([_globbed(one, loader) for one in given])
+    return combined(given(arguments, params, loader))
+
+
+def combined(overrides: Sequence[str]) -> list[list[str]]:
+    """Every combination of what `overrides` list. Raises InputError where that is none."""
+    out = combinations(overrides)
     if not out:
         raise InputError("these overrides name no run: a range or list in them is empty")
     return out
+
+
+def given(arguments: Sequence[str], params: Sequence[str], loader: Any) -> list[str]:
+    """The overrides of `arguments` on top of a named sweep's `params`, in Hydra's own syntax.
+
+    An axis of the arguments replaces that of the named sweep. `seeds=N` is short for `seed=range(0,N)`. `glob` sees the
+    options in subfolders of a group, as Hydra's does not; `loader` is Hydra's config loader, which knows them. Raises
+    InputError for an axis given twice.
+    """
+    _refuse_twice(arguments)
+    both = [*params, *arguments]
+    seeds = [one for one in both if key(one) in ("seed", "seeds")]
+    others = [one for one in both if one not in seeds]
+    return [_globbed(one, loader) for one in [*others, *map(_seeds, seeds[-1:])]]
 
 
 def key(override: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+
+from hydra.core.utils import JobReturn, JobStatus
 
 from dsbench.config.messages import one_line
 from dsbench.run.progress import terminal
@@ -13,6 +15,7 @@ from dsbench.sweep import tables
 from dsbench.sweep.cells import COUNTS
 from dsbench.sweep.folder import SweepFolder
 from dsbench.sweep.measure import measure, seconds_each
+from dsbench.sweep.plan import Job
 from dsbench.tracking.sweep import mirror_sweep
 from dsbench.verdict.read import verdict
 from dsbench.verdict.words import paragraphs
@@ -25,6 +28,13 @@ if TYPE_CHECKING:
 PAIRS = 6  # of cells, that are put into words
 
 log = logging.getLogger("dsbench")
+
+
+def reasons(jobs: Sequence[Job], launched: Sequence[Sequence[JobReturn]]) -> dict[str, str]:
+    """Why runs have failed, by run_id, as their processes said; `launched` holds what came of the jobs, if anything."""
+    ended = zip(jobs, launched[0], strict=False) if launched else ()
+    failed = [(job, found._return_value) for job, found in ended if found.status == JobStatus.FAILED]
+    return {job.plan.run_id: one_line(error) for job, error in failed if job.plan}
 
 
 def show(folder: SweepFolder, reasons: Mapping[str, str]) -> pd.DataFrame:

@@ -42,24 +42,15 @@ def launch(
     wait_briefly()
     places = slots(len(job_overrides), _given(config, "n_jobs"), _given(config, "threads"))
     share_wandb_service(config)
-    loader = hydra_context.config_loader
-    compose = Composer(lambda overrides: loader.load_sweep_config(config, overrides), loader)
     shared = cloudpickle.dumps((hydra_context, task_function, Singleton.get_state()))
-    configs: list[DictConfig] = []
-    for index, overrides in enumerate(job_overrides):
-        one = compose(overrides)
-        with open_dict(one):
-            one.hydra.job.id = one.hydra.job.num = initial_job_idx + index
-            if "threads" in one and one.threads is None:
-                one.threads = places.threads
-        configs.append(one)
+    configs = composed_jobs(hydra_context, config, job_overrides, initial_job_idx, places.threads)
     view = View(configs, places)
     tries = [1 + (_given(config, "retries") or 0)] * len(configs)
     returned: list[JobReturn | None] = [None] * len(configs)
     begun: dict[int, Begun] = {}
 
     def task(index: int) -> Task:
-        return Task(index, cloudpickle.dumps(_Call(shared, configs[index])))
+        return Task(index, cloudpickle.dumps(Call(shared, configs[index])))
 
     def told(number: int, event: dict[str, Any]) -> None:
         if event["kind"] == "started":
@@ -85,7 +76,28 @@ def launch(
     return [one for one in returned if one is not None]
 
 
-class _Call:
+def composed_jobs(
+    hydra_context: HydraContext,
+    config: DictConfig,
+    job_overrides: Sequence[Sequence[str]],
+    initial_job_idx: int,
+    threads: int,
+) -> list[DictConfig]:
+    """The configuration of each job, with `threads` where it names none."""
+    loader = hydra_context.config_loader
+    compose = Composer(lambda overrides: loader.load_sweep_config(config, overrides), loader)
+    configs = []
+    for index, overrides in enumerate(job_overrides):
+        one = compose(overrides)
+        with open_dict(one):
+            one.hydra.job.id = one.hydra.job.num = initial_job_idx + index
+            if "threads" in one and one.threads is None:
+                one.threads = threads
+        configs.append(one)
+    return configs
+
+
+class Call:
     """One job, as it goes to its process."""
 
     def __init__(self, shared: bytes, config: DictConfig) -> None:

@@ -21,8 +21,12 @@ def sweep_name(named: str | None, arguments: Sequence[str], cells: Iterable[str]
     digest = hashlib.sha256(" ".join(sorted(cells)).encode()).hexdigest()[:8]
     if named is None:
         return digest
-    changed = [one for one in map(key, arguments) if one not in {"seed", "sweep", *_SWEEPS_OWN} and not _outside(one)]
-    return f"{named}-{digest}" if changed else named
+    return f"{named}-{digest}" if deciding(arguments) else named
+
+
+def deciding(arguments: Sequence[str]) -> list[str]:
+    """Those of `arguments` that change which cells a sweep runs."""
+    return [one for one in arguments if key(one) not in {"seed", "sweep", *_SWEEPS_OWN} and not _outside(key(one))]
 
 
 def _outside(name: str) -> bool:

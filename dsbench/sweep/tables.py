@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +97,17 @@ def failures(frame: pd.DataFrame, outputs: Path | str = "outputs", most: int = 2
     choices = (side_by_side(called, seed, words), stacked(called | seed, both))
     more = f"and {len(lost) - most} more" if len(lost) > most else ""
     return Group(Fitting(choices), *_line(more))
+
+
+def best(names: Sequence[str], found: Sequence[tuple[Sequence[str], Sequence[float]]]) -> RenderableType:
+    """The trials of a search that no other beats: the overrides and figures of each, the figures called `names`."""
+    if not found:
+        return Text("no trial counts")
+    keys = [one.split("=")[0] for one in found[0][0]]
+    chosen = {key: [row[i].split("=", 1)[1] for row, _ in found] for i, key in enumerate(keys)}
+    figures = {name: [f"{values[i]:.6g}" for _, values in found] for i, name in enumerate(names)}
+    said = f"not beaten by another in {' and '.join(names)} at once:" if len(names) > 1 else "best:"
+    return Group(Text(said), side_by_side(chosen, figures, {}))
 
 
 def versions(frame: pd.DataFrame) -> str:

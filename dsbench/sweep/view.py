@@ -38,7 +38,7 @@ class View:
 
     def __init__(self, configs: Sequence[DictConfig], slots: Slots, console: Console | None = None) -> None:
         self.console, self.slots = console or terminal(), slots
-        self._runs = [_Run(label) for label in _labels(configs)]
+        self._runs = [_Run(label) for label in labels(configs)]
         self._running: list[int] = []
         self._done = self._failed = 0
         self._begun = time.monotonic()
@@ -133,10 +133,10 @@ class View:
         return sum(min(1.0, run.epoch / run.epochs) for run in runs if run.epochs)
 
 
-def _labels(configs: Sequence[DictConfig]) -> list[str]:
+def labels(configs: Sequence[DictConfig]) -> list[str]:
     """What tells each job from the others, in its own overrides."""
     overrides = [list(config.hydra.overrides.task) for config in configs]
     first = set(overrides[0]) if overrides else set()
     differing = {key(one) for other in overrides for one in set(other) ^ first}
-    labels = [" ".join(one for one in given if key(one) in differing) for given in overrides]
-    return [label or f"job {number}" for number, label in enumerate(labels, 1)]
+    told = [" ".join(one for one in given if key(one) in differing) for given in overrides]
+    return [label or f"job {number}" for number, label in enumerate(told, 1)]

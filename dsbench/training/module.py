@@ -11,12 +11,14 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.nn.parallel import DistributedDataParallel
 
 from dsbench.config.schema import OptimizerConfig, ScheduleConfig
 from dsbench.seeds import derived
 from dsbench.training.batches import Batches
 from dsbench.training.history import Epoch
 from dsbench.training.optimizers import optimizer
+from dsbench.training.ranks import ALONE, Rank
 from dsbench.training.schedules import factor
 from dsbench.training.stop import Stop
 from dsbench.training.stopwatch import Stopwatch
@@ -37,12 +39,14 @@ class Recipe:
 class Classifier(LightningModule):
     """Trains `network` on images (B, C, H, W) with `recipe`; `history` grows by one row an epoch.
 
-    `seed` and the epoch decide dropout.
+    `seed` and the epoch decide dropout. Several ranks, one process each, train one network: gradients and figures are
+    those of the whole batch, and the clock is the first rank's.
     """
 
-    def __init__(self, network: nn.Module, classes: int, recipe: Recipe, seed: int) -> None:
+    def __init__(self, network: nn.Module, classes: int, recipe: Recipe, seed: int, rank: Rank = ALONE) -> None:
         super().__init__()
-        self.network, self.classes, self.recipe, self.seed = network, classes, recipe, seed
+        self.network, self.classes, self.recipe, self.seed, self.rank = network, classes, recipe, seed, rank
+        self._trained: list[nn.Module] = [network]  # in a list, so that it is no part of this module's own
         self.history: list[Epoch] = []
         self._resumed: dict[str, Any] | None = None
         self._watch, self._earlier_seconds = Stopwatch(), 0.0  # of this epoch, of those before it
@@ -55,6 +59,12 @@ class Classifier(LightningModule):
         """Images (B, C, H, W) to logits (B, classes)."""
         return self.network(images)
 
+    def on_fit_start(self) -> None:
+        """Have the ranks' gradients averaged; the network is on its device now."""
+        if self.rank.ranks > 1:
+            devices = [self.device] if self.device.type == "cuda" else None
+            self._trained = [DistributedDataParallel(self.network, devices)]
+
     def on_train_start(self) -> None:
         """Go on within an epoch that was interrupted; Lightning does not call on_train_epoch_start for it."""
         if self._resumed is not None:
@@ -65,7 +75,8 @@ class Classifier(LightningModule):
     def on_train_epoch_start(self) -> None:
         """Make dropout, and the order of images, functions of seed and epoch, so that a resumed epoch repeats them."""
         self._batches.epoch = self.current_epoch
-        torch.manual_seed(derived(self.seed, "dropout", self.current_epoch))
+        others = [self.rank.number] if self.rank.number else []
+        torch.manual_seed(derived(self.seed, "dropout", self.current_epoch, *others))
         self._train, self._watch = Tally(self.classes), Stopwatch()
         self._watch.start()
 
@@ -76,15 +87,18 @@ class Classifier(LightningModule):
         self._lr = self.recipe.optimizer.lr * factor(self.recipe.schedule, progress, self.current_epoch)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = self._lr
-        logits = self.network(images).float()
+        logits = self._trained[0](images).float()
         loss = cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
         self._train.add(loss, logits, labels)
-        return loss
+        if self.rank.ranks == 1:
+            return loss
+        # The mean over ranks of this is the mean over the batch, whatever share each has of it.
+        return loss * (len(labels) * self.rank.ranks / self._batches.images_in(batch_idx))
 
     def on_validation_start(self) -> None:
         """Stop the clock of the epoch's training, once the device has done it all."""
         self._val = Tally(self.classes)
-        self._losses = self._train.loss()  # waits for the device
+        self._train.loss()  # waits for the device
         self._watch.stop()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -94,18 +108,19 @@ class Classifier(LightningModule):
     def on_validation_end(self) -> None:
         """Add the epoch to the history, before the callbacks that decide by it see the epoch end."""
         seconds = self._watch.seconds()
+        train, val = self._train.gathered(self.rank), self._val.gathered(self.rank)
         row = Epoch(
             epoch=self.current_epoch + 1,
-            train_loss=self._losses,
-            train_acc=self._train.accuracy(),
-            val_loss=self._val.loss(),
-            val_acc=self._val.accuracy(),
-            val_top_share=self._val.top_share(),
+            train_loss=train.loss(),
+            train_acc=train.accuracy(),
+            val_loss=val.loss(),
+            val_acc=val.accuracy(),
+            val_top_share=val.top_share(),
             lr=self._lr,
-            images_per_second=self._train.images() / seconds,
+            images_per_second=train.images() / seconds,
             epoch_seconds=seconds,
         )
-        self._record([*self.history, row])
+        self._record([*self.history, self.rank.first(row)])
 
     def on_test_start(self) -> None:
         """Begin the test's count."""
@@ -138,10 +153,10 @@ class Classifier(LightningModule):
         if self.history and self.history[-1]["epoch"] == self.current_epoch + 1:
             return
         checkpoint["within_epoch"] = {
-            "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
+            "rng": self.rank.gathered(torch.get_rng_state()),
+            "cuda_rng": self.rank.gathered(torch.cuda.get_rng_state() if self.device.type == "cuda" else None),
             "seconds": self._watch.seconds(),
-            "train": self._train.state(),
+            "train": self._train.gathered(self.rank).state(),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -154,12 +169,14 @@ class Classifier(LightningModule):
         return self.trainer.datamodule.train  # type: ignore[attr-defined]
 
     def _continue(self, state: dict[str, Any]) -> None:
-        torch.set_rng_state(state["rng"])
-        if state["cuda_rng"] is not None:
-            torch.cuda.set_rng_state(state["cuda_rng"])
+        if len(state["rng"]) == self.rank.ranks:  # else there is no dropout, or this were another run
+            torch.set_rng_state(state["rng"][self.rank.number])
+            if (cuda_rng := state["cuda_rng"][self.rank.number]) is not None:
+                torch.cuda.set_rng_state(cuda_rng)
         self._watch = Stopwatch(state["seconds"])
         self._watch.start()
-        self._train.load(state["train"], self._batches.batch_size, self.device)
+        if self.rank.number == 0:  # what all had counted
+            self._train.load(state["train"], self.device)
 
     def _record(self, history: list[Epoch]) -> None:
         self.history, self._watch = history, Stopwatch()
@@ -167,5 +184,7 @@ class Classifier(LightningModule):
 
     def _count(self, tally: Tally, batch: tuple[Tensor, Tensor]) -> None:
         images, labels = batch
+        if not len(labels):  # fewer images than ranks
+            return
         logits = self.network(images).float()
         tally.add(cross_entropy(logits, labels), logits, labels)

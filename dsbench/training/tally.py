@@ -6,6 +6,10 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
+from dsbench.training.ranks import Rank
+
+_COUNTED = ("losses", "predictions", "labels")
+
 
 class Tally:
     """Losses and predictions of one pass over a split, kept on the device until the end of the pass."""
@@ -21,6 +25,16 @@ class Tally:
         self.losses.append(loss.detach())
         self.predictions.append(logits.detach().argmax(1))
         self.labels.append(labels)
+
+    def gathered(self, rank: Rank) -> Tally:
+        """What all ranks have counted, on the CPU; of a rank that is alone, this."""
+        if rank.ranks == 1:
+            return self
+        out = Tally(self.classes)
+        for one in rank.gathered({name: [tensor.cpu() for tensor in getattr(self, name)] for name in _COUNTED}):
+            for name, tensors in one.items():
+                getattr(out, name).extend(tensors)
+        return out
 
     def images(self) -> int:
         """The number of images counted."""
@@ -49,13 +63,15 @@ class Tally:
     def state(self) -> dict[str, Tensor]:
         """Plain tensors for a checkpoint within an epoch."""
         return {
+            "sizes": torch.tensor([len(labels) for labels in self.labels]),
             "losses": torch.stack(self.losses).cpu(),
             "predictions": torch.cat(self.predictions).cpu(),
             "labels": torch.cat(self.labels).cpu(),
         }
 
-    def load(self, state: dict[str, Tensor], batch_size: int, device: torch.device) -> None:
+    def load(self, state: dict[str, Tensor], device: torch.device) -> None:
         """Go on from where `state` was taken."""
+        sizes = state["sizes"].tolist()
         self.losses = list(state["losses"].to(device))
-        self.predictions = list(state["predictions"].to(device).split(batch_size))
-        self.labels = list(state["labels"].to(device).split(batch_size))
+        self.predictions = list(state["predictions"].to(device).split(sizes))
+        self.labels = list(state["labels"].to(device).split(sizes))

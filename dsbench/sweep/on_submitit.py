@@ -1,0 +1,87 @@
+"""Runs as jobs of submitit: of a SLURM array, or processes of this machine that are started as SLURM would."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn
+
+from dsbench.errors import FailureError, InputError
+from dsbench.sweep.cluster import Away
+from dsbench.sweep.slots import cores
+from dsbench.sweep.worker import GRACE_SECONDS
+
+_WAIT_SECONDS = {"local": 0.2, "slurm": 2.0}
+_OF_SLURM = (
+    *("partition", "account", "qos", "constraint", "array_parallelism", "setup", "additional_parameters"),
+    *("time", "exclude", "comment", "gres"),
+)
+
+
+class Submitit:
+    """submitit's executor for `cluster` (local or slurm); `folder` keeps what jobs say and what goes to them."""
+
+    def __init__(self, cluster: str, folder: Path, parameters: Mapping[str, Any]) -> None:
+        """`parameters` are submitit's, those of SLURM without their prefix; None stands for the cluster's default.
+
+        Raises InputError where there is no such cluster, or it takes no such parameter.
+        """
+        import submitit
+
+        self.cluster, self.folder, self.cpus_per_task = cluster, folder, parameters["cpus_per_task"]
+        self.at_once = max(1, cores() // self.cpus_per_task) if cluster == "local" else None
+        given = {key: value for key, value in parameters.items() if value not in (None, {}, [])}
+        timeouts = {"slurm_max_num_timeout": given.pop("max_num_timeout")} if "max_num_timeout" in given else {}
+        named = {f"slurm_{key}" if key in _OF_SLURM else key: value for key, value in given.items()}
+        try:
+            self._executor = submitit.AutoExecutor(folder, cluster=cluster, **timeouts)
+            self._executor.update_parameters(name="dsbench", stderr_to_stdout=True, **named)
+        except (RuntimeError, ValueError, TypeError, NameError, AssertionError) as error:
+            raise InputError(f"hydra.launcher: submitit refuses: {str(error).splitlines()[0]}") from error
+
+    def __str__(self) -> str:
+        where = "SLURM" if self.cluster == "slurm" else f"{self.at_once} processes of this machine at once"
+        return f"{where}; what they say: {self.folder}"
+
+    def submit(self, calls: Sequence[Away]) -> list[Any]:
+        """Hand in jobs, to SLURM as one array. Raises FailureError where that fails."""
+        import submitit
+
+        try:
+            with self._executor.batch():
+                return [self._executor.submit(call) for call in calls]
+        except submitit.core.utils.FailedJobError as error:
+            raise FailureError(f"sbatch took no jobs: {' '.join(str(error).split())}") from error
+
+    def ended(self, jobs: Sequence[Any]) -> list[Any]:
+        """Wait a moment; returns those of `jobs` that have ended."""
+        out = [job for job in jobs if job.done()]
+        if not out:
+            time.sleep(_WAIT_SECONDS[self.cluster])
+        return out
+
+    def outcome(self, job: Any) -> JobReturn:
+        """How a job that has ended did, whose files go. Raises FailureError where its process died."""
+        import submitit
+
+        try:
+            returned = job.result()
+        except submitit.core.utils.UncompletedJobError as error:
+            raise FailureError(f"its process ended without a result ({job.state}); log: {job.paths.stdout}") from error
+        for path in self.folder.glob(f"{job.job_id}_*"):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # others have files there
+            self.folder.rmdir()
+        return returned
+
+    def cancel(self, jobs: Sequence[Any]) -> None:
+        """Interrupt jobs, and give them a few seconds to say so in their records."""
+        for job in jobs:
+            job.cancel(check=False)
+        deadline = time.monotonic() + GRACE_SECONDS
+        while time.monotonic() < deadline and not all(job.done() for job in jobs):
+            time.sleep(_WAIT_SECONDS["local"])

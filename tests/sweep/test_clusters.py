@@ -1,0 +1,152 @@
+"""Sweeps on Ray and over submitit: the same plan, records and tables as on this machine, whatever becomes of a job."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+RUNS = "arch=mnist_7800_shallow width=2,3 train.max_epochs=1"
+
+# A callback of Hydra's, found over PYTHONPATH, which kills the process that is about to train at width 3.
+KILLER = """
+import os, signal
+from hydra.experimental.callback import Callback
+
+class Killer(Callback):
+    def on_job_start(self, config, **kwargs):
+        if config.width == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+KILLED = "+hydra.callbacks.killer._target_=killer.Killer"
+
+# Stand-ins for SLURM's commands, on a machine without it: sbatch has the script run in the background, task by task.
+SLURM = {
+    "sbatch": """
+import os, re, subprocess, sys
+script = sys.argv[-1]
+text = open(script).read()
+if "--here" not in sys.argv:
+    open(os.environ["SEEN"], "w").write(text)
+    subprocess.Popen([*sys.argv[:1], "--here", script], stdout=subprocess.DEVNULL, start_new_session=True)
+    sys.exit(print("Submitted batch job 77"))
+first, last = map(int, re.search(r"--array=(\\d+)-(\\d+)", text).groups())
+for task in range(first, last + 1):
+    known = {"SLURM_JOB_ID": str(77 + task), "SLURM_ARRAY_JOB_ID": "77", "SLURM_ARRAY_TASK_ID": str(task)}
+    known |= {"SLURM_NTASKS": "1", "SLURM_JOB_NUM_NODES": "1", "SLURM_NODEID": "0", "SLURM_PROCID": "0"}
+    subprocess.run(["bash", script], env={**os.environ, **known, "SLURM_LOCALID": "0"})
+""",
+    "srun": """
+import os, sys
+command = [one for one in sys.argv[1:] if one != "--unbuffered"]
+while command[0] in ("--output", "--error"):
+    command = command[2:]
+os.execvp(command[0], command)
+""",
+    "sacct": "print('JobID|State|NodeList'); print('77_0|RUNNING|here'); print('77_1|RUNNING|here')",
+    "scancel": "",
+}
+
+Sweep = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def sweep(overrides: Callable[[str], list[str]], tmp_path: Path) -> Sweep:
+    """Sweeps in a process of its own, in an empty folder."""
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path" / "killer.py").write_text(KILLER)
+    (tmp_path / "here").mkdir()
+
+    def run(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        given = [one for one in overrides(line) if not one.startswith("threads=")]
+        command = [sys.executable, str(ROOT / "sweep.py"), "-m", *given]
+        known = {**os.environ, "PYTHONPATH": f"{tmp_path / 'path'}:{ROOT}", **environment}
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path / "here", env=known, timeout=240)
+
+    return run
+
+
+def records(outputs: Path) -> dict[int, dict[str, Any]]:
+    found = [json.loads(path.read_text()) for path in outputs.glob("runs/*/result.json")]
+    return {one["width"]: one for one in found}
+
+
+@pytest.mark.parametrize("launcher", ["submitit_local", "ray"])
+def test_a_job_that_is_killed_is_named_and_the_others_are_recorded_as_if_trained_here(
+    sweep: Sweep, outputs: Path, trained: Callable[..., dict[str, Any]], tmp_path: Path, launcher: str
+) -> None:
+    if launcher == "ray":
+        pytest.importorskip("ray", reason="Ray is heavy: pip install 'dsbench[ray]'")
+    line = f"{RUNS} hydra/launcher={launcher}"
+    ended = sweep(f"{line} retries=0 {KILLED}")
+    assert (ended.returncode, ended.stderr) == (1, "")
+    assert "width=3: failed: " in ended.stdout
+    assert "not in a mean because" in ended.stdout
+    assert {width: one["status"] for width, one in records(outputs).items()} == {2: "done"}
+    again = sweep(line)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "2 runs in 2 cells, 1 done, 1 to train" in again.stdout
+    here = trained(f"{RUNS.replace('2,3', '3')} outputs={tmp_path / 'alone'}")
+    assert records(outputs)[3]["test_loss"] == here["test_loss"]
+    assert records(outputs)[3]["attempts"] == 1
+    assert list((tmp_path / "here").iterdir()) == []  # no logs, no pickles
+
+
+def test_slurm_is_asked_for_one_array_with_what_the_command_line_names(
+    sweep: Sweep, outputs: Path, tmp_path: Path
+) -> None:
+    """SLURM's own commands are stand-ins here; what submitit makes of them, script and jobs, is real."""
+    seen, bin_ = tmp_path / "script.sh", tmp_path / "bin"
+    bin_.mkdir()
+    for name, text in SLURM.items():
+        (bin_ / name).write_text(f"#!{sys.executable}\n{text}")
+        (bin_ / name).chmod((bin_ / name).stat().st_mode | stat.S_IXUSR)
+    line = f"{RUNS} hydra/launcher=submitit_slurm hydra.launcher.partition=small hydra.launcher.timeout_min=30"
+    path = f"{bin_}:{os.environ['PATH']}"
+    ended = sweep(f"{line} hydra.launcher.cpus_per_task=1", PATH=path, SEEN=str(seen))
+    assert (ended.returncode, ended.stderr) == (0, "")
+    script = seen.read_text()
+    for option in ("--partition=small", "--time=30", "--cpus-per-task=1", "--array=0-1%"):
+        assert f"#SBATCH {option}" in script
+    assert {width: (one["status"], one["threads"]) for width, one in records(outputs).items()} == {
+        2: ("done", 1),
+        3: ("done", 1),
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("hydra/launcher=submitit_local hydra.launcher.cluster=lsf", "hydra.launcher: submitit refuses: "),
+        ("hydra/launcher=submitit_slurm", "hydra.launcher: submitit refuses: "),
+        ("hydra/launcher=foo", "unknown hydra/launcher 'foo'"),
+    ],
+)
+def test_a_cluster_that_is_not_there_costs_one_line(sweep: Sweep, outputs: Path, line: str, message: str) -> None:
+    ended = sweep(f"{RUNS} {line}", PATH=os.path.dirname(sys.executable))
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert message in ended.stderr
+    assert not (outputs / "runs").exists()
+
+
+def test_what_an_extra_lacks_is_said_in_one_line(
+    overrides: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from dsbench.cli import entry
+
+    line = [*overrides(f"{RUNS} hydra/launcher=ray")]
+    monkeypatch.setattr(sys, "argv", ["sweep.py", "-m", *line])
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SystemExit) as ended:
+        entry.sweep()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "error: hydra/launcher=ray: ray is not installed: pip install 'dsbench[ray]'\n"
