@@ -20,7 +20,8 @@ Call = Callable[..., Any]
 Overrides = Callable[[str], list[str]]
 
 QUICK = "arch=mnist_7800_shallow width=2 train.max_epochs=1 progress=lines"
-SWEPT = "arch=mnist_7800_shallow train.max_epochs=1"
+BRIEF = "bench_minutes=0 report=false"  # nothing but runs and tables
+SWEPT = f"arch=mnist_7800_shallow train.max_epochs=1 {BRIEF}"
 
 
 def results(outputs: Path) -> list[dict[str, Any]]:
@@ -111,7 +112,7 @@ def test_a_plan_trains_nothing(call: Call, overrides: Overrides, outputs: Path) 
 
 
 def test_a_sweep_matches_families_group_by_group(call: Call, overrides: Overrides, outputs: Path) -> None:
-    line = "arch=mnist_7800_shallow block=keras train.max_epochs=1 model=cnn,dwsep width=6,8"
+    line = f"{SWEPT} block=keras model=cnn,dwsep width=6,8"
     ended = call("sweep", "-m", *overrides(line), "budget.match=cnn", "budget.by=params", "budget.tolerance=0.05")
     assert (ended.code, ended.err) == (0, "")
     found = {(result["model"], result["requested"]["target"]): result["params"] for result in results(outputs)}
@@ -122,6 +123,19 @@ def test_a_sweep_matches_families_group_by_group(call: Call, overrides: Override
     assert {result["n_jobs"] for result in results(outputs)} == {min(4, cores())}
     assert " ".join(ended.out.split()).count("Whether it is better cannot be told: its test accuracy is ") == 2
     assert ended.out.count("1 seed cannot settle 1 comparison: the smallest adjusted p that it can reach is 1;") == 2
+
+
+def test_a_sweep_ends_with_measured_times_a_verdict_and_a_page(call: Call, overrides: Overrides, outputs: Path) -> None:
+    line = "arch=mnist_7800_shallow block=keras train.max_epochs=1 model=cnn,dwsep width=2 bench_minutes=0.05"
+    ended = call("sweep", "-m", *overrides(line))
+    assert (ended.code, ended.err) == (0, "")
+    assert all(result["latency_ms"]["batch_1"]["torch"]["median"] > 0 for result in results(outputs))
+    assert "lighter than cnn" in ended.out
+    (folder,) = (outputs / "sweeps").iterdir()
+    assert f"report: {folder / 'report.html'}" in ended.out
+    said = json.loads((folder / "report.json").read_text())
+    assert {cell["n_done"] for cell in said["cells"]} == {1}
+    assert said["verdict"]["to_measure"] == []
 
 
 def test_flags_may_stand_between_overrides(call: Call, overrides: Overrides, outputs: Path) -> None:
@@ -149,7 +163,7 @@ def test_a_run_that_cannot_be_is_skipped_where_that_is_asked_for(
 
 
 def test_an_experiment_in_a_sweep_keeps_its_label(call: Call, overrides: Overrides, outputs: Path) -> None:
-    line = "experiment=mnist_7800/cnn width=2 train.max_epochs=1 seed=1,2"
+    line = f"experiment=mnist_7800/cnn width=2 train.max_epochs=1 seed=1,2 {BRIEF}"
     assert call("sweep", "-m", *overrides(line)).code == 0
     labels = {result["study"] for result in results(outputs)}
     assert labels == {"mnist_7800/cnn (modified: data, width, train.max_epochs)"}

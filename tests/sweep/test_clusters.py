@@ -67,7 +67,7 @@ def sweep(overrides: Callable[[str], list[str]], tmp_path: Path) -> Sweep:
 
     def run(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
         given = [one for one in overrides(line) if not one.startswith("threads=")]
-        command = [sys.executable, str(ROOT / "sweep.py"), "-m", *given]
+        command = [sys.executable, str(ROOT / "sweep.py"), "-m", "report=false", *given]
         known = {**os.environ, "PYTHONPATH": f"{tmp_path / 'path'}:{ROOT}", **environment}
         return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path / "here", env=known, timeout=240)
 
