@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dsbench.figures.axes import COSTS, FLOPS, Cost, short
 from dsbench.figures.rows import caption, rows
-from dsbench.figures.style import INK, canvas, settle, styled
+from dsbench.figures.style import INK, canvas, row_height, settle, styled
 from dsbench.figures.swarm import swarm
 from dsbench.sweep.collect import plain
 from dsbench.sweep.figures import seconds
@@ -36,8 +36,9 @@ def draw(runs: pd.DataFrame, cells: pd.DataFrame, what: str) -> Figure | None:
         if timed
         else ()
     )
+    names = [f"{cell.name}\nn = {cell.facts['n_done']}" if timed else cell.name for cell in known]
     title = f"{cost.title.capitalize()} of each cell"
-    figure = canvas(WIDTH, 0.9 + ROW * len(known), title, caption(cells, *said))
+    figure = canvas(WIDTH, 0.9 + row_height(ROW, names) * len(known), title, caption(cells, *said))
     panel = figure.subplots()
     values = [float(cell.facts[cost.column]) for cell in known]
     most = max(values)
@@ -61,7 +62,6 @@ def draw(runs: pd.DataFrame, cells: pd.DataFrame, what: str) -> Figure | None:
         )
     panel.set_xlim(0, 1.25 * most or 1)
     panel.set_ylim(len(known) - 0.5, -0.5)
-    names = [f"{cell.name}\nn = {cell.facts['n_done']}" if timed else cell.name for cell in known]
     panel.set_yticks(range(len(known)), names)
     panel.tick_params(axis="y", length=0)
     panel.grid(visible=False, axis="y")

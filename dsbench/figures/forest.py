@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dsbench.figures.rows import wrapped
-from dsbench.figures.style import FAINT, INK, canvas, settle, styled
+from dsbench.figures.style import FAINT, INK, canvas, row_height, settle, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +52,7 @@ def draw(
     `axis` says what is shown, with its unit; `sides` what a difference below and above 0 means.
     """
     labels = ["\n".join(wrapped(line, LETTERS) for line in one.label.splitlines()) for one in differences]
-    figure = canvas(WIDTH, 1.0 + ROW * len(differences) + 0.2 * (sides is not None), title, caption)
+    figure = canvas(WIDTH, 1.0 + row_height(ROW, labels) * len(differences) + 0.2 * (sides is not None), title, caption)
     panel = figure.subplots()
     panel.axvline(0, color=INK, linewidth=1.0, zorder=1)
     for row, one in enumerate(differences):

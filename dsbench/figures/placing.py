@@ -70,7 +70,7 @@ def place(marks: Sequence[Mark], taken: Sequence[Box], panel: Box) -> list[Box |
     """A box for the name of each mark, in order of precedence.
 
     It is the first place within `panel` that covers neither `taken` nor a mark nor an earlier name, and whose line to
-    its mark crosses no earlier name; where there is none, the one that covers least.
+    its mark crosses no earlier name; where there is none, the one that covers least and is near.
     """
     fixed = [*taken, *(Box.around(mark.centre, 2 * mark.radius, 2 * mark.radius) for mark in marks)]
     names: list[Box] = []
@@ -100,4 +100,4 @@ def _cost(box: Box, mark: Mark, fixed: Sequence[Box], names: Sequence[Box], pane
     covered = sum(box.shared(other) for other in fixed)
     unread = sum(box.shared(name) for name in names) + box.area - box.shared(panel)
     unread += sum(part.shared(name) for part in along(mark.centre, box.nearest(mark.centre)) for name in names)
-    return covered + UNREAD * unread
+    return covered + UNREAD * unread + math.dist(box.nearest(mark.centre), mark.centre)

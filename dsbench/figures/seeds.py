@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dsbench.figures.axes import draw_interval, interval, percent_limits
 from dsbench.figures.rows import Cell, caption, rows, wrapped
-from dsbench.figures.style import FAINT, INK, canvas, settle, styled
+from dsbench.figures.style import FAINT, INK, canvas, row_height, settle, styled
 from dsbench.figures.swarm import swarm
 from dsbench.sweep.collect import plain
 
@@ -35,13 +35,14 @@ def draw(runs: pd.DataFrame, cells: pd.DataFrame) -> Figure | None:
     known = rows(cells)
     if not known:
         return None
+    names = [f"{cell.name}\nn = {cell.facts['n_done']}" for cell in known]
     of_cells = _by_cell(runs)
     aside = any(cell.besides for cell in known)
     done = [100 * run["test_acc"] for cell in known for run in of_cells[cell.cell_id] if _scored(run)]
     ends = [end for cell in known for end in interval(cell) or ()]
     limits = percent_limits(done, ends) if done else (0.0, 100.0)
     said = _caption(cells, known, any(not limits[0] <= end <= limits[1] for end in ends))
-    figure = canvas(WIDTH, 0.9 + ROW * len(known), "Test accuracy of every run", said)
+    figure = canvas(WIDTH, 0.9 + row_height(ROW, names) * len(known), "Test accuracy of every run", said)
     grid = figure.subplots(1, 2 if aside else 1, sharey=True, squeeze=False, width_ratios=[1, ASIDE][: 1 + aside])[0]
     panel = grid[0]
     panel.set_xlim(*limits)
@@ -50,7 +51,7 @@ def draw(runs: pd.DataFrame, cells: pd.DataFrame) -> Figure | None:
         if aside:
             _aside(grid[1], row, cell, [run for run in of_cells[cell.cell_id] if not _scored(run)])
     panel.set_ylim(len(known) - 0.5, -0.5)
-    panel.set_yticks(range(len(known)), [f"{cell.name}\nn = {cell.facts['n_done']}" for cell in known])
+    panel.set_yticks(range(len(known)), names)
     panel.set_xlabel("test accuracy (%)")
     for one in grid:
         for row in range(1, len(known)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -100,6 +100,11 @@ def canvas(width: float, height: float, title: str, caption: str = "") -> Figure
     figure.text(0.1 / width, 1 - 0.1 / tall, "\n".join(heads), fontsize=_TITLE, weight="bold", **place)
     figure.text(0.1 / width, 1 - (head + 0.05) / tall, "\n".join(lines), fontsize=_CAPTION, linespacing=1.25, **place)
     return figure
+
+
+def row_height(least: float, names: Sequence[str]) -> float:
+    """Inches of each of the rows that have these names, in as many lines as they have."""
+    return max(least, 0.12 + 0.155 * max(1 + name.count("\n") for name in names))
 
 
 def layout(count: int, most: int) -> tuple[int, int]:
