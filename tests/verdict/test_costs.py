@@ -105,6 +105,17 @@ def test_a_place_that_both_have_is_taken_where_there_is_one() -> None:
     assert [(one.reference, one.candidate, str(one.answer)) for one in found[:1]] == [(1.0, 2.0, "no")]
 
 
+@pytest.mark.parametrize("times", [("2026", "2027"), ("2027", "2026")])
+def test_of_two_places_that_both_have_the_last_measured_counts(times: tuple[str, str]) -> None:
+    both = [
+        timed(cell([0.9, None], model), ms, time=times[0])
+        + timed(cell([None, 0.9], model), 10 * ms, threads=2, time=times[1])
+        for model, ms in (("cnn", 1.0), ("dwsep", 3.0))
+    ]
+    (step, *_) = measured(*both)
+    assert (step.reference, step.candidate) == ((10.0, 30.0) if times[1] == "2027" else (1.0, 3.0))
+
+
 def test_what_has_not_settled_is_refused() -> None:
     (step, *_) = measured(timed(cell([0.9]), 1.0), timed(cell([0.9], "dwsep"), 3.0, 0.12))
     assert (step.answer, step.reason) == (
@@ -177,6 +188,13 @@ def test_seconds_of_training_under_other_conditions_are_refused(case: dict[str, 
     for one in trained(**case).values():
         assert (one.answer, one.reason, one.p) == (Answer.REFUSED, said, None)
         assert one.ratio == pytest.approx(1.5)
+
+
+def test_seconds_of_training_in_two_precisions_are_refused_where_the_two_are_asked_for() -> None:
+    cells = cell(SEEDS, n_jobs=1), cell(SEEDS, "dwsep", n_jobs=1, precision="bf16")
+    (judged,) = verdict(*cells, compare="cnn,dwsep").groups
+    reasons = {one.reason for one in judged.pairs[0].faster if one.unit == "s"}
+    assert reasons == {"trained with different precision: 32 and bf16"}
 
 
 def test_epochs_that_may_be_cut_short_are_refused() -> None:
