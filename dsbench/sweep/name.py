@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 
-from dsbench.config.schema import Config, SweepConfig
+from dsbench.config.schema import SWEEPS_OWN
 from dsbench.run.identity import OUTSIDE
 from dsbench.sweep.axes import key
-
-_SWEEPS_OWN = {f.name for f in fields(SweepConfig)} - {f.name for f in fields(Config)}
 
 
 def sweep_name(named: str | None, arguments: Sequence[str], cells: Iterable[str]) -> str:
@@ -21,7 +18,7 @@ def sweep_name(named: str | None, arguments: Sequence[str], cells: Iterable[str]
     digest = hashlib.sha256(" ".join(sorted(cells)).encode()).hexdigest()[:8]
     if named is None:
         return digest
-    changed = [one for one in map(key, arguments) if one not in {"seed", "sweep", *_SWEEPS_OWN} and not _outside(one)]
+    changed = [one for one in map(key, arguments) if one not in {"seed", "sweep", *SWEEPS_OWN} and not _outside(one)]
     return f"{named}-{digest}" if changed else named
 
 
