@@ -74,7 +74,7 @@ def _composed(folder: RunFolder, record: dict[str, Any]) -> Composed:
         base = OmegaConf.structured(Config)
         for group, kinds in NAMED.items():  # of optimiser, schedule and logger Config knows only what all have
             base[group] = OmegaConf.structured(kinds[given[group].name])
-        known = OmegaConf.masked_copy(given, [key for key in given if key not in SWEEPS_OWN])
+        known = OmegaConf.masked_copy(given, [str(key) for key in given if key not in SWEEPS_OWN])
         merged = OmegaConf.merge(base, known)
         assert isinstance(merged, DictConfig)
         choices = {"arch": record["arch"], "model": record["model"], "block": record.get("block") or given.block.kind}

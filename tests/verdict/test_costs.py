@@ -120,7 +120,7 @@ def test_what_has_not_settled_is_refused() -> None:
     (step, *_) = measured(timed(cell([0.9]), 1.0), timed(cell([0.9], "dwsep"), 3.0, 0.12))
     assert (step.answer, step.reason) == (
         Answer.REFUSED,
-        "not settled: interquartile range 12% of the median; measure again",
+        "not settled, its interquartile range is 12 % of the median",
     )
 
 
@@ -147,6 +147,7 @@ def test_without_measurements_it_says_what_to_measure() -> None:
     assert found.groups[0].pairs[0].answers["faster"] is Answer.NOT_MEASURED
     assert found.to_measure == (before[0]["run_id"], after[0]["run_id"])
     assert verdict(before, timed(after, 2.0)).to_measure == ()
+    assert len(verdict(before, timed(after, 2.0, 0.3)).to_measure) == 2
 
 
 def trained(n_jobs: tuple[int | None, int | None] = (2, 2), **after: Any) -> dict[str, Measure]:
