@@ -73,7 +73,7 @@ def typed(
     """
     config = config.copy()
     with flag_override(config, ["struct", "readonly"], False):
-        for key in {f.name for f in fields(schema.SweepConfig)} - {f.name for f in fields(schema.Config)}:
+        for key in schema.SWEEPS_OWN:
             config.pop(key, None)
     _check_keys(config, schema.Config)
     try:
@@ -81,7 +81,7 @@ def typed(
     except OmegaConfBaseException as error:
         raise InputError(one_line(error)) from error
     assert isinstance(plain, schema.Config)
-    plain = schema.Config(**{f.name: getattr(plain, f.name) for f in fields(schema.Config)})  # no sweep's
+    plain = schema.Config(**{f.name: getattr(plain, f.name) for f in fields(schema.Config)})  # of a sweep's job too
     named = {str(group): str(choice) for group, choice in choices.items()}
     return Composed(plain, named, tuple(overrides), config_dir)
 

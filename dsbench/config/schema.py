@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 MISSING: Any = "???"  # OmegaConf's word for a value that the YAML files must give
@@ -231,6 +231,8 @@ class SweepConfig(Config):
     report: bool = MISSING
     objective: Any = MISSING
 
+
+SWEEPS_OWN = frozenset(f.name for f in fields(SweepConfig)) - {f.name for f in fields(Config)}  # no run reads them
 
 SCHEMAS: dict[str, dict[str, type]] = {
     "schema": {"root": Config, "sweep": SweepConfig},

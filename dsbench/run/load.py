@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from dsbench.config.compose import Composed, typed
 from dsbench.config.messages import one_line
 from dsbench.config.network import network
-from dsbench.config.schema import Config
+from dsbench.config.schema import SWEEPS_OWN, Config
 from dsbench.errors import InputError
 from dsbench.network.cost import cost
 from dsbench.network.description import Network
@@ -74,7 +74,8 @@ def _composed(folder: RunFolder, record: dict[str, Any]) -> Composed:
         base = OmegaConf.structured(Config)
         for group, kinds in NAMED.items():  # of optimiser, schedule and logger Config knows only what all have
             base[group] = OmegaConf.structured(kinds[given[group].name])
-        merged = OmegaConf.merge(base, given)
+        known = OmegaConf.masked_copy(given, [str(key) for key in given if key not in SWEEPS_OWN])
+        merged = OmegaConf.merge(base, known)
         assert isinstance(merged, DictConfig)
         choices = {"arch": record["arch"], "model": record["model"], "block": record.get("block") or given.block.kind}
         return typed(merged, choices, ())

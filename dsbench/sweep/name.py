@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 
-from dsbench.config.schema import Config, SweepConfig
+from dsbench.config.schema import SWEEPS_OWN
 from dsbench.run.identity import OUTSIDE
 from dsbench.sweep.axes import key
-
-_SWEEPS_OWN = {f.name for f in fields(SweepConfig)} - {f.name for f in fields(Config)}
 
 
 def sweep_name(named: str | None, arguments: Sequence[str], cells: Iterable[str]) -> str:
@@ -26,7 +23,7 @@ def sweep_name(named: str | None, arguments: Sequence[str], cells: Iterable[str]
 
 def deciding(arguments: Sequence[str]) -> list[str]:
     """Those of `arguments` that change which cells a sweep runs."""
-    return [one for one in arguments if key(one) not in {"seed", "sweep", *_SWEEPS_OWN} and not _outside(key(one))]
+    return [one for one in arguments if key(one) not in {"seed", "sweep", *SWEEPS_OWN} and not _outside(key(one))]
 
 
 def _outside(name: str) -> bool:

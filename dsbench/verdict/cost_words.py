@@ -38,9 +38,10 @@ def faster_sentence(measures: Sequence[Measure]) -> str:
     deciding = [one for one in measures if one.decides]
     answer = summed_up(deciding)
     told = [one for one in deciding if one.answer not in (Answer.REFUSED, Answer.NOT_MEASURED)]
-    reasons = dict.fromkeys(one.reason for one in deciding if one.reason)
     if not told:
-        return f"{_FASTER[answer]}: {'; '.join(reasons)}."
+        reasons = list(dict.fromkeys(one.reason for one in deciding))
+        several = [f"{one.name} {one.reason}" for one in deciding]
+        return f"{_FASTER[answer]}: {'; '.join(reasons if len(reasons) == 1 else several)}."
     refused = [f"{one.name} left out, {one.reason}" for one in deciding if one not in told]
     where = f"medians ± interquartile ranges on {told[0].note}"
     return "; ".join([f"{_FASTER[answer]}: {listed([_time(one) for one in told])} ({where})", *refused]) + "."

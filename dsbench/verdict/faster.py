@@ -117,8 +117,8 @@ def _flat(place: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unsettled(times: Sequence[Time]) -> str:
-    shares = [f"{time.iqr / time.median:.0%}" for time in times if not time.settled]
-    return f"not settled: interquartile range {' and '.join(shares)} of the median; measure again" if shares else ""
+    shares = [f"{100 * time.iqr / time.median:.0f} %" for time in times if not time.settled]
+    return f"not settled, its interquartile range is {' and '.join(shares)} of the median" if shares else ""
 
 
 def _compared(pairs: Sequence[tuple[Cell, Cell]], name: str, seconds: Callable[[Run], float | None]) -> list[Measure]:

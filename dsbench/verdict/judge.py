@@ -18,7 +18,7 @@ from dsbench.verdict.lighter import lighter
 from dsbench.verdict.naming import group_names
 from dsbench.verdict.overall import Answered, Overall, overall
 from dsbench.verdict.regimes import Regimes, regimes
-from dsbench.verdict.timings import Records, timings
+from dsbench.verdict.timings import Records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,13 +63,19 @@ class Judged:
     seeds_to_settle: int | None
     factorial: Factorial | None
 
+    @property
+    def timed(self) -> bool:
+        """Whether all times that decide were measured, in one place, and settled."""
+        deciding = [one for pair in self.pairs for one in pair.faster if one.decides]
+        return not any(one.answer in (Answer.NOT_MEASURED, Answer.REFUSED) for one in deciding)
+
 
 @dataclass(frozen=True)
 class Verdict:
     """All that a sweep says; `statuses` counts its runs.
 
-    `unmatched` are the labels of the cells that stand in no group. `to_measure` has a finished run of each cell that
-    is in a group with one that no time was measured of: all of them, since times are measured by turns.
+    `unmatched` are the labels of the cells that stand in no group. `to_measure` has a finished run of each cell in
+    a group of which not all is timed: of all its cells, since times are measured by turns.
     """
 
     cells: tuple[Cell, ...]
@@ -97,8 +103,7 @@ def judge(runs: pd.DataFrame, table: pd.DataFrame, records: Records, compare: st
     found = groups(known) if compare is None else [chosen(known, compare)]
     judged = [_judged(name, group, records) for name, group in zip(group_names(found), found, strict=True)]
     inside = {cell_id for group in found for cell_id in group.ids}
-    timeless = {cell.cell_id for cell in known if cell.cell_id in inside and cell.done and not timings(cell, records)}
-    beside = {cell_id for group in found if group.ids & timeless for cell_id in group.ids}
+    untimed = {cell_id for one in judged if not one.timed for cell_id in one.group.ids}
     outside = [cell.label for cell in known if cell.cell_id not in inside]
     return Verdict(
         cells=tuple(known),
@@ -106,7 +111,7 @@ def judge(runs: pd.DataFrame, table: pd.DataFrame, records: Records, compare: st
         overall=tuple(overall([_answered(one) for one in judged])) if compare is None else (),
         regimes=tuple(regimes(known)) if compare is None else (),
         unmatched=tuple(outside) if compare is None else (),
-        to_measure=tuple(cell.done[0].run_id for cell in known if cell.done and cell.cell_id in beside),
+        to_measure=tuple(cell.done[0].run_id for cell in known if cell.done and cell.cell_id in untimed),
         statuses=dict(Counter(run.status for cell in known for run in cell.runs)),
     )
 

@@ -10,7 +10,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
+from dsbench.run.load import load
 from dsbench.sweep.slots import cores
 
 ROOT = Path(__file__).parents[2]
@@ -120,6 +122,9 @@ def test_a_sweep_matches_families_group_by_group(call: Call, overrides: Override
     assert len(found) == 4
     assert all(abs(params / target - 1) <= 0.05 for (_, target), params in found.items())
     assert {target for _, target in found} == targets
+    for one in outputs.glob("runs/*"):
+        load(one)  # as dsbench bench does: a sweep's run is like any other
+        assert not {"plan", "n_jobs"} & yaml.safe_load((one / "config.yaml").read_text()).keys()
     assert {result["n_jobs"] for result in results(outputs)} == {min(4, cores())}
     assert " ".join(ended.out.split()).count("Whether it is better cannot be told: its test accuracy is ") == 2
     assert ended.out.count("1 seed cannot settle 1 comparison: the smallest adjusted p that it can reach is 1;") == 2

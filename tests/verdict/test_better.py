@@ -225,6 +225,12 @@ def test_block_and_depth_are_told_apart() -> None:
     }
 
 
+def test_the_topology_with_more_activations_is_the_second_in_whatever_order_they_come() -> None:
+    found = group(*reversed(factorial_cells(np.zeros((4, 8))))).factorial
+    assert found is not None
+    assert found.topologies == ("shallow", "deep")
+
+
 def test_a_factorial_uses_the_seeds_of_all_four_and_needs_all_four() -> None:
     cells = factorial_cells(np.zeros((4, 8)))
     cells[3][4]["status"] = "collapsed"

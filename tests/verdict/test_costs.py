@@ -105,11 +105,22 @@ def test_a_place_that_both_have_is_taken_where_there_is_one() -> None:
     assert [(one.reference, one.candidate, str(one.answer)) for one in found[:1]] == [(1.0, 2.0, "no")]
 
 
+@pytest.mark.parametrize("times", [("2026", "2027"), ("2027", "2026")])
+def test_of_two_places_that_both_have_the_last_measured_counts(times: tuple[str, str]) -> None:
+    both = [
+        timed(cell([0.9, None], model), ms, time=times[0])
+        + timed(cell([None, 0.9], model), 10 * ms, threads=2, time=times[1])
+        for model, ms in (("cnn", 1.0), ("dwsep", 3.0))
+    ]
+    (step, *_) = measured(*both)
+    assert (step.reference, step.candidate) == ((10.0, 30.0) if times[1] == "2027" else (1.0, 3.0))
+
+
 def test_what_has_not_settled_is_refused() -> None:
     (step, *_) = measured(timed(cell([0.9]), 1.0), timed(cell([0.9], "dwsep"), 3.0, 0.12))
     assert (step.answer, step.reason) == (
         Answer.REFUSED,
-        "not settled: interquartile range 12% of the median; measure again",
+        "not settled, its interquartile range is 12 % of the median",
     )
 
 
@@ -136,6 +147,7 @@ def test_without_measurements_it_says_what_to_measure() -> None:
     assert found.groups[0].pairs[0].answers["faster"] is Answer.NOT_MEASURED
     assert found.to_measure == (before[0]["run_id"], after[0]["run_id"])
     assert verdict(before, timed(after, 2.0)).to_measure == ()
+    assert len(verdict(before, timed(after, 2.0, 0.3)).to_measure) == 2
 
 
 def trained(n_jobs: tuple[int | None, int | None] = (2, 2), **after: Any) -> dict[str, Measure]:
@@ -177,6 +189,13 @@ def test_seconds_of_training_under_other_conditions_are_refused(case: dict[str, 
     for one in trained(**case).values():
         assert (one.answer, one.reason, one.p) == (Answer.REFUSED, said, None)
         assert one.ratio == pytest.approx(1.5)
+
+
+def test_seconds_of_training_in_two_precisions_are_refused_where_the_two_are_asked_for() -> None:
+    cells = cell(SEEDS, n_jobs=1), cell(SEEDS, "dwsep", n_jobs=1, precision="bf16")
+    (judged,) = verdict(*cells, compare="cnn,dwsep").groups
+    reasons = {one.reason for one in judged.pairs[0].faster if one.unit == "s"}
+    assert reasons == {"trained with different precision: 32 and bf16"}
 
 
 def test_epochs_that_may_be_cut_short_are_refused() -> None:

@@ -84,6 +84,24 @@ def test_the_reference_of_two_budgets_stands_in_both_groups() -> None:
     ]
 
 
+def test_a_family_that_asked_for_a_budget_has_no_second_network_in_its_group() -> None:
+    """The one that was made for equal MACs happens to be within 1 % of the parameters too."""
+    found = verdict(
+        cell(ONE, params=1000, macs=9000, width=8, **budget(1000)),
+        cell(ONE, "dwsep", params=1001, macs=8000, width=20, **budget(1000)),
+        cell(ONE, "dwsep", params=1005, macs=9001, width=21, **budget(9000, "macs")),
+    )
+    assert labels(found)[0] == ("1,000 parameters", ["cnn width 8", "dwsep width 20"])
+
+
+def test_switches_of_the_block_are_no_other_width_and_options_of_slots_are() -> None:
+    costs = {"params": 1, "macs": 1, "acts": 1}
+    block = {"settings": {"block.norm_between": True}}
+    assert labels(verdict(cell(ONE, **costs), cell(ONE, "dwsep", **block))) == [("equal width 8", ["cnn", "dwsep"])]
+    stride = {"settings": {"slots.stride": 2}}
+    assert verdict(cell(ONE, **costs), cell(ONE, "dwsep", **stride)).groups == ()
+
+
 def test_networks_matched_by_macs_alone_are_found() -> None:
     cells = (cell(ONE, params=10, macs=500, width=8), cell(ONE, "dwsep", params=20, macs=503, width=9))
     assert labels(verdict(*cells)) == [("500 MACs", ["cnn", "dwsep"])]

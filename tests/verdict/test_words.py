@@ -126,8 +126,10 @@ def test_what_is_not_measured_comes_with_the_command_that_measures_it() -> None:
 
 
 def test_a_refusal_says_why() -> None:
-    (text,) = said(timed(cell(BEFORE), 1.0), timed(cell(AFTER, "dwsep"), 2.0, threads=2))
+    (text, _) = said(timed(cell(BEFORE), 1.0), timed(cell(AFTER, "dwsep"), 2.0, threads=2))
     assert "Whether it is faster cannot be said: measured with different threads (1 and 2)." in text
+    (unsettled, _) = said(timed(cell(BEFORE), 1.0, 0.1), timed(cell(AFTER, "dwsep"), 2.0))
+    assert "be said: not settled, its interquartile range is 10 % of the median." in unsettled
     (text,) = said(timed(cell(BEFORE, n_jobs=1), 1.0), timed(cell(AFTER, "dwsep", n_jobs=2), 1.01))
     assert "Whether it is faster cannot be told: training step 1.01 times as long" in text
     assert "; not compared: trained with different n_jobs: 1 and 2)." in text
