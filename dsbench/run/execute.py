@@ -18,7 +18,7 @@ from dsbench.run.log import run_log
 from dsbench.run.mirror import card, mirror_anew, summary
 from dsbench.run.plan import Plan
 from dsbench.run.progress import Progress
-from dsbench.run.signals import Interrupted, interruptible, undisturbed
+from dsbench.run.signals import Interrupted, interruptible, patient, undisturbed
 from dsbench.run.status import FINAL, anew
 from dsbench.run.timeout import Limit, TimedOut, reason
 from dsbench.tracking.tracker import Nothing, Tracker, open_tracker
@@ -125,7 +125,7 @@ def _fit(plan: Plan, folder: RunFolder, progress: Progress, tracker: Tracker, he
         tracker.epoch(history[-1])
         progress.epoch(history[-1])
 
-    with progress.training(plan) as callbacks:
+    with progress.training(plan) as callbacks, patient():
         return fit(
             plan.config,
             plan.network,

@@ -7,12 +7,14 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from dsbench.run.lease import Held
-from dsbench.run.signals import insist
+from dsbench.run.signals import asked, insist
+from dsbench.training.checkpoint import Checkpoints
 
 
 class Guard(Callback):
-    """Ends training where another process has taken the run over, before a checkpoint of it is overwritten, and where a
-    request to stop was lost.
+    """Ends training where another process has taken the run over, before a checkpoint of it is overwritten.
+
+    Where the process was asked to stop, it ends at the end of a step, with a checkpoint.
 
     Lightning calls callbacks that write checkpoints last.
     """
@@ -24,8 +26,13 @@ class Guard(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """One look at the clock, as a rule."""
-        insist()
         self.held.check()
+        if asked():
+            for callback in trainer.checkpoint_callbacks:
+                assert isinstance(callback, Checkpoints)
+                if callback.rank.ranks == 1:  # of several all would have to save at the same step
+                    callback.save_within_epoch(trainer, pl_module)
+            insist()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Before the checkpoints of the epoch."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+PATIENCE_SECONDS = 2.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
 
@@ -19,9 +21,10 @@ class Interrupted(BaseException):
         self.number = number
 
 
-_asked: int | None = None  # the last signal that came within interruptible()
-_held_back: int | None = None  # one that came within undisturbed()
-_undisturbed = False
+_asked: BaseException | None = None  # what was last asked for within interruptible()
+_held_back: BaseException | None = None  # what was asked for within undisturbed()
+_undisturbed = _patient = False
+_reminder: threading.Timer | None = None  # the end of patience, once something is asked for
 
 
 @contextmanager
@@ -31,19 +34,19 @@ def interruptible() -> Iterator[None]:
         yield
         return
     global _asked
-    before = {number: signal.signal(number, _raise) for number in _SIGNALS}
+    before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if _raise not in before.values():
+        if _interrupt not in before.values():
             _asked = None
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Within, for what must not be left half-done, Interrupted waits for the end. In the main thread alone."""
+    """Within, for what must not be left half-done, what is asked for waits for the end. In the main thread alone."""
     global _undisturbed, _held_back
     _undisturbed, _held_back = True, None
     try:
@@ -51,22 +54,58 @@ def undisturbed() -> Iterator[None]:
     finally:
         _undisturbed = False
         if _held_back is not None:
-            raise Interrupted(_held_back)
+            raise _held_back
+
+
+@contextmanager
+def patient() -> Iterator[None]:
+    """Within, what is asked for waits for the next `insist`, PATIENCE_SECONDS at the longest."""
+    global _patient, _reminder
+    _patient = True
+    try:
+        yield
+    finally:
+        _patient = False
+        if _reminder is not None:
+            _reminder.cancel()
+            _reminder = None
+
+
+def asked() -> bool:
+    """Whether this process was asked to stop."""
+    return _asked is not None
 
 
 def insist() -> None:
-    """Raise Interrupted again where it was raised before and all goes on.
+    """Raise what was asked for, whether it waits or was raised before and all goes on.
 
     What is raised while Python clears up an object, or in a function that C code calls, can be printed and forgotten,
     and some libraries catch everything while they are imported. Long loops ask from time to time.
     """
     if _asked is not None:
-        raise Interrupted(_asked)
+        raise _asked
 
 
-def _raise(number: int, frame: FrameType | None) -> None:
-    global _asked, _held_back
-    _asked = number
-    if not _undisturbed:
-        raise Interrupted(number)
-    _held_back = number
+def forget(kind: type[BaseException]) -> None:
+    """Ask no more for what is of this kind."""
+    global _asked
+    if isinstance(_asked, kind):
+        _asked = None
+
+
+def ask(request: BaseException, number: int) -> None:
+    """Raise `request`, at the next good moment, in the handler of the signal `number`, which is sent again by then."""
+    global _asked, _held_back, _reminder
+    _asked = request
+    if _undisturbed:
+        _held_back = request
+    elif _patient and _reminder is None:
+        _reminder = threading.Timer(PATIENCE_SECONDS, os.kill, (os.getpid(), number))
+        _reminder.daemon = True
+        _reminder.start()
+    else:
+        raise request
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    ask(Interrupted(number), number)

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 
 from dsbench.errors import InputError
+from dsbench.run.signals import ask, forget
 
 GRACE_SECONDS = 5.0  # between asking a run to end and ending it
 EXIT_CODE = 124  # as of timeout(1)
@@ -34,7 +35,7 @@ def check(seconds: float | None) -> None:
 class Limit:
     """Within, the run has `seconds`, without end where that is None.
 
-    Then the stacks of all threads go into the file `log` and TimedOut is raised in the main thread, as a signal would.
+    Then the stacks of all threads go into the file `log` and TimedOut is asked for in the main thread, as by a signal.
     A process that is still within after GRACE_SECONDS more calls `last_words` and exits with 124. Where not even a
     thread of Python can run, since C code holds the interpreter's lock, it ends after as long again without more words.
     """
@@ -63,6 +64,7 @@ class Limit:
             self._over.set()
             self._thread.join()
             faulthandler.cancel_dump_traceback_later()
+            forget(TimedOut)  # a run that was done just then
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGALRM, self._before)
             self._stacks.close()
@@ -70,7 +72,7 @@ class Limit:
     def _raise(self, number: int, frame: FrameType | None) -> None:
         if self._training:
             assert self.seconds is not None
-            raise TimedOut(reason(self.seconds))
+            ask(TimedOut(reason(self.seconds)), number)
 
     def _watch(self) -> None:
         assert self.seconds is not None

@@ -13,6 +13,9 @@ from typing import Any
 
 import cloudpickle
 
+from dsbench.run.signals import Interrupted
+from dsbench.run.timeout import EXIT_CODE, TimedOut
+
 GRACE_SECONDS = 5.0  # between asking a process to stop and making it
 
 _channel: Connection | None = None
@@ -30,7 +33,12 @@ def work(channel: Connection, lifeline: Connection, task: bytes, environment: Ma
     os.environ.update(environment)
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     _channel = channel
-    result = cloudpickle.loads(task)()
+    try:
+        result = cloudpickle.loads(task)()
+    except Interrupted as error:
+        raise SystemExit(128 + error.number) from None  # without a traceback on the sweep's standard error
+    except TimedOut:
+        raise SystemExit(EXIT_CODE) from None
     with _sending:
         channel.send(("result", cloudpickle.dumps(result)))
 

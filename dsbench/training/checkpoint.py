@@ -36,9 +36,13 @@ class Checkpoints(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save when `minutes` have passed since the last checkpoint, but not where the epoch is about to end."""
-        ending = trainer.is_last_batch or trainer.should_stop
-        if not ending and self._due(batch_idx):
+        """Save when `minutes` have passed since the last checkpoint."""
+        if self._due(batch_idx):
+            self.save_within_epoch(trainer, pl_module)
+
+    def save_within_epoch(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save at the end of a step, but not where the epoch is about to end, which would be taken for begun anew."""
+        if not trainer.is_last_batch and not trainer.should_stop:
             assert isinstance(pl_module, Classifier)
             with pl_module.paused():
                 self._save(trainer, self.last)

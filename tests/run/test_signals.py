@@ -15,6 +15,8 @@ import pytest
 import torch
 
 from dsbench.run.signals import Interrupted, insist, interruptible, undisturbed
+from dsbench.run.timeout import TimedOut
+from dsbench.training.module import Classifier
 
 ROOT = Path(__file__).parents[2]
 # Augmented and with batch norm; about half a second an epoch, so that a signal hits the epoch it is meant for.
@@ -149,3 +151,37 @@ def test_a_request_to_stop_waits_for_what_must_not_be_left_half_done() -> None:
     with pytest.raises(Interrupted, match="SIGINT"):
         one_and_two()
     assert done == [1]
+
+
+@pytest.mark.parametrize(("line", "ended"), [("", Interrupted), ("timeout=600", TimedOut)])
+def test_a_run_that_is_asked_to_stop_within_an_epoch_goes_on_from_that_step(
+    line: str,
+    ended: type[BaseException],
+    trained: Callable[[str], dict[str, Any]],
+    planned: Callable[[str], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The request comes amid a step, where nothing could be saved."""
+    run = f"arch=mnist_7800_shallow width=2 train.max_epochs=2 {line}"
+    step, steps = Classifier.training_step, []
+
+    def asked_in_the_seventh(self: Classifier, batch: Any, batch_idx: int) -> torch.Tensor:
+        loss = step(self, batch, batch_idx)
+        steps.append(batch_idx)
+        if len(steps) == 7:
+            os.kill(os.getpid(), signal.SIGTERM if ended is Interrupted else signal.SIGALRM)
+            time.sleep(0.01)
+        return loss
+
+    monkeypatch.setattr(Classifier, "training_step", asked_in_the_seventh)
+    with pytest.raises(ended):
+        trained(run)
+    assert steps == list(range(7))
+    assert "within_epoch" in torch.load(planned(run).folder.last, weights_only=True)
+    steps.clear()
+    steps.extend([-1] * 7)  # asked no more
+    resumed = trained(run)
+    assert steps[7:] == [*range(7, 32), *range(32)]
+    whole = trained(f"{run} force=true")
+    for name in ("train_loss", "train_acc", "val_loss", "test_loss", "test_acc"):
+        assert resumed[name] == whole[name]
