@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -44,7 +45,8 @@ class Ray:
 
     def ended(self, jobs: Sequence[Any]) -> list[Any]:
         """Wait a moment; returns those of `jobs` that have ended."""
-        return self.ray.wait(list(jobs), num_returns=len(jobs), timeout=_WAIT_SECONDS)[0]
+        time.sleep(_WAIT_SECONDS)
+        return self._ready(jobs)
 
     def outcome(self, job: Any) -> JobReturn:
         """How a job that has ended did; raises Ray's error where its process died."""
@@ -55,15 +57,24 @@ class Ray:
         for job in jobs:
             with suppress(Exception):  # it may have ended by itself
                 self.ray.cancel(job)
-        if jobs:
-            self.ray.wait(list(jobs), num_returns=len(jobs), timeout=GRACE_SECONDS)
+        deadline = time.monotonic() + GRACE_SECONDS
+        while time.monotonic() < deadline and len(self._ready(jobs)) < len(jobs):
+            time.sleep(_WAIT_SECONDS)
+
+    def _ready(self, jobs: Sequence[Any]) -> list[Any]:
+        if not jobs:
+            return []
+        try:
+            return self.ray.wait(list(jobs), num_returns=len(jobs), timeout=0)[0]
+        except SystemError as error:  # what Ray makes of a signal that comes within
+            raise error.__cause__ or error from None
 
 
 @contextmanager
 def connected(address: str | None, cpus_per_task: int, gpus_per_task: float) -> Iterator[Ray]:
     """A connection to the cluster at `address`, or to a Ray instance that lives within on this machine.
 
-    Raises InputError where there is no cluster, or none of its size.
+    Raises InputError where there is no cluster, or this machine is too small for a run.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray announces in a warning that it will be 0
@@ -77,13 +88,17 @@ def connected(address: str | None, cpus_per_task: int, gpus_per_task: float) -> 
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"hydra.launcher.address={address}: no Ray to connect to: {reason}") from error
     try:
-        there = ray.cluster_resources()
-        for kind, key, wanted in (("CPU", "cpus_per_task", cpus_per_task), ("GPU", "gpus_per_task", gpus_per_task)):
-            if wanted > there.get(kind, 0):
-                raise InputError(f"hydra.launcher.{key}={wanted}: this Ray has {there.get(kind, 0):g} {kind}s")
+        if not address:  # a cluster may grow
+            _check_size(ray.cluster_resources(), cpus_per_task, gpus_per_task)
         yield Ray(cpus_per_task, gpus_per_task)
     finally:
         ray.shutdown()
+
+
+def _check_size(there: Mapping[str, float], cpus_per_task: int, gpus_per_task: float) -> None:
+    for kind, key, wanted in (("CPU", "cpus_per_task", cpus_per_task), ("GPU", "gpus_per_task", gpus_per_task)):
+        if wanted > there.get(kind, 0):
+            raise InputError(f"hydra.launcher.{key}={wanted}: this machine has {there.get(kind, 0):g} {kind}s")
 
 
 def _run(call: Away) -> JobReturn:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +54,7 @@ class Submitit:
         import submitit
 
         try:
-            with self._executor.batch():
+            with _deaf_to_ctrl_c() if self.cluster == "local" else nullcontext(), self._executor.batch():
                 return [self._executor.submit(call) for call in calls]
         except submitit.core.utils.FailedJobError as error:
             raise FailureError(f"sbatch took no jobs: {' '.join(str(error).split())}") from error
@@ -81,7 +83,38 @@ class Submitit:
     def cancel(self, jobs: Sequence[Any]) -> None:
         """Interrupt jobs, and give them a few seconds to say so in their records."""
         for job in jobs:
-            job.cancel(check=False)
+            self._interrupt(job)
         deadline = time.monotonic() + GRACE_SECONDS
         while time.monotonic() < deadline and not all(job.done() for job in jobs):
             time.sleep(_WAIT_SECONDS["local"])
+        if self.cluster == "local":  # SLURM itself kills what is left
+            for job in jobs:
+                _kill(int(job.job_id))
+
+    def _interrupt(self, job: Any) -> None:
+        if self.cluster == "local":  # submitit's own way ends in a traceback
+            with suppress(ProcessLookupError):
+                os.kill(int(job.job_id), signal.SIGTERM)
+        else:
+            job.cancel(check=False)
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes started within do not hear the terminal's Ctrl-C, which is for the sweep."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _kill(process_id: int) -> None:
+    """Kill a process and all that it has started."""
+    import psutil
+
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(process_id)
+        for one in (process, *process.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                one.kill()

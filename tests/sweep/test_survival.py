@@ -24,13 +24,15 @@ ROOT = Path(__file__).parents[2]
 RUN = "arch=mnist_7800_shallow block=keras"
 SWEEP = f"{RUN} model=cnn,dwsep width=2,3 seeds=3 train.max_epochs=2"
 
+BRIEF = "bench_minutes=0 report=false"  # nothing but runs and tables
+
 Command = Callable[[Path, str], list[str]]
 
 
 @pytest.fixture
 def command(data_root: Path) -> Command:
     """The command line of a sweep on mnist5k into a folder of outputs."""
-    common = f"data=mnist5k logger=csv precision=32 threads=1 n_jobs=2 retries=0 bench_minutes=0 report=false data.root={data_root}"
+    common = f"data=mnist5k logger=csv precision=32 threads=1 n_jobs=2 retries=0 data.root={data_root} {BRIEF}"
 
     def line(outputs: Path, overrides: str) -> list[str]:
         given = overrides.split()
