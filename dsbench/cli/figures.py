@@ -38,8 +38,9 @@ def figures(
         raise InputError(f"no run of the sweep {folder.name} has ended yet; there is nothing to draw")
     from dsbench.figures.album import album
     from dsbench.figures.style import rendered
+    from dsbench.verdict.read import verdict
 
-    for name, figure in album(runs, cells, outputs):
+    for name, figure in album(runs, cells, verdict(outputs, runs), outputs):
         for kind in kinds:
             path = folder.path / "figures" / f"{name}.{kind}"
             _write(path, rendered(figure, kind))

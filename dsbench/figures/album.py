@@ -12,26 +12,32 @@ from dsbench.figures.histories import histories
 from dsbench.figures.matrices import confusions
 from dsbench.figures.pairs import differences, pairs
 from dsbench.figures.rows import Cell, caption, rows
+from dsbench.verdict.judge import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
 
-def album(runs: pd.DataFrame, cells: pd.DataFrame, outputs: Path) -> Iterator[tuple[str, Figure]]:
+def album(
+    runs: pd.DataFrame, cells: pd.DataFrame, verdict: Verdict, outputs: Path, apart: bool = True
+) -> Iterator[tuple[str, Figure]]:
     """Each picture that the runs so far allow, with its name; see SweepFolder.read for the tables.
 
+    With `apart` each cost has a picture of its own beside the one of all costs.
     Those of validation alone are of cells that can share a panel, one a family, as published studies have them.
     """
-    for name, figure in _all(runs, cells, outputs):
+    for name, figure in _all(runs, cells, verdict, outputs, apart):
         if figure is not None:
             yield name, figure
 
 
-def _all(runs: pd.DataFrame, cells: pd.DataFrame, outputs: Path) -> Iterator[tuple[str, Figure | None]]:
+def _all(
+    runs: pd.DataFrame, cells: pd.DataFrame, verdict: Verdict, outputs: Path, apart: bool
+) -> Iterator[tuple[str, Figure | None]]:
     known = rows(cells)
     yield "tradeoff", tradeoff.draw(cells)
-    for cost in known_costs(known):
+    for cost in known_costs(known) if apart else ():
         yield f"tradeoff_{cost}", tradeoff.draw(cells, [cost])
     yield "seeds", seeds.draw(runs, cells)
     courses = histories(runs, outputs)
@@ -41,22 +47,22 @@ def _all(runs: pd.DataFrame, cells: pd.DataFrame, outputs: Path) -> Iterator[tup
             yield f"validation_{word}", curves.draw(courses, cells, measure, ["val"])
     for what in bars.BARS:
         yield what, bars.draw(runs, cells, what)
-    matched = pairs(cells)
-    yield "differences", _forest(runs, matched, cells)
+    matched = pairs(verdict, cells)
+    yield "differences", _forest(verdict, matched, cells)
     matrices = confusions(runs, outputs)
     yield "confusion", confusion.draw(matrices, cells)
     yield "confusion_differences", confusion.draw_differences(matrices, matched, cells)
 
 
-def _forest(runs: pd.DataFrame, matched: list[tuple[Cell, Cell]], cells: pd.DataFrame) -> Figure | None:
-    found = differences(runs, matched)
+def _forest(verdict: Verdict, matched: list[tuple[Cell, Cell]], cells: pd.DataFrame) -> Figure | None:
+    found = differences(verdict)
     if not found:
         return None
     said = caption(
         cells,
-        "Cells that differ in their family alone",
+        "Cells of two families in one group",
         "Diamond: mean over the seeds that both have done, dots: each seed",
-        "Line: 95 % interval (Student's t) of that pair alone, not corrected for the number of pairs",
+        "Line: 95 % interval (Student's t) of that pair alone; p: sign-flip test, adjusted over the pairs of the group",
     )
     families = {(one.model, other.model) for one, other in matched}
     one, other = families.pop() if len(families) == 1 else ("the second", "the first")

@@ -1,65 +1,52 @@
-"""Pairs of cells that differ in their family alone, and the differences of their runs, seed by seed."""
+"""The pairs of a verdict as pictures show them: cells of two families, and their differences seed by seed."""
 
 from __future__ import annotations
 
-from itertools import combinations
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dsbench.figures.forest import Difference
 from dsbench.figures.rows import Cell, rows
-from dsbench.sweep.cells import LEVEL
-from dsbench.sweep.naming import naming
+from dsbench.verdict.judge import Judged, Pair, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_OF_THE_FAMILY = ("model", "block", "study", "test_weights")  # columns of names that a family brings with it
+
+def pairs(verdict: Verdict, cells: pd.DataFrame) -> list[tuple[Cell, Cell]]:
+    """The pairs of a verdict that are of two families, reference first, each once, as rows of the table of `cells`."""
+    known = {cell.cell_id: cell for cell in rows(cells)}
+    ids = {cell.label: cell.cell_id for cell in verdict.cells}
+    found = {(ids[pair.reference], ids[pair.candidate]) for _, pair in _across(verdict)}
+    ordered = [(one, other) for one in known for other in known if (one, other) in found]
+    return [(known[one], known[other]) for one, other in ordered]
 
 
-def pairs(cells: pd.DataFrame) -> list[tuple[Cell, Cell]]:
-    """The pairs of cells (see cells_table) of two families that have all else in common.
+def differences(verdict: Verdict) -> list[Difference]:
+    """Candidate less reference in test accuracy, in percentage points, of the pairs of two families in each group.
 
-    Widths that a budget has solved are no difference, the budget is.
+    Interval and p are the verdict's: Student's t, and the sign-flip test adjusted over the pairs of the group. Pairs
+    without a common seed are left out.
     """
-    if cells.empty:
-        return []
-    budgeted = cells["requested_target"].notna().tolist()
-    columns = {name: texts for name, texts in naming(cells).columns.items() if name not in _OF_THE_FAMILY}
-    known = rows(cells)
+    scores = {cell.label: cell.scores for cell in verdict.cells}
+    several = len({judged.name for judged, _ in _across(verdict)}) > 1
     out = []
-    for one, other in combinations(range(len(known)), 2):
-        solved = budgeted[one] or budgeted[other]
-        differing = [name for name, texts in columns.items() if texts[one] != texts[other]]
-        # A match has no budget of its own: its target is what the other family costs at the width given.
-        if known[one].model != known[other].model and set(differing) <= ({"width"} if solved else set()):
-            out.append((known[one], known[other]))
-    return out
-
-
-def differences(runs: pd.DataFrame, pairs: list[tuple[Cell, Cell]]) -> list[Difference]:
-    """The second cell's test accuracy less the first's, in percentage points, over the seeds that both have done.
-
-    The interval is that of the mean by Student's t, of one pair alone; nothing is tested. Pairs without a common seed
-    are left out.
-    """
-    from statistics import fmean, stdev
-
-    from scipy.special import stdtrit
-
-    done = runs[(runs["status"] == "done") & runs["test_acc"].notna() & runs["seed"].notna()]
-    keys = done["cell_id"].fillna(done["run_id"])
-    out = []
-    for one, other in pairs:
-        first, second = (
-            dict(zip(own["seed"].tolist(), own["test_acc"].tolist(), strict=True))
-            for own in (done[keys == one.cell_id], done[keys == other.cell_id])
-        )
-        points = tuple(100 * (second[seed] - first[seed]) for seed in sorted(first.keys() & second.keys()))
-        if not points:
+    for judged, pair in _across(verdict):
+        tested = pair.better.tested
+        if tested.paired is None:
             continue
-        mean, n = fmean(points), len(points)
-        half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * stdev(points) / n**0.5 if n > 1 else None
-        label = f"{other.called}\nminus {one.called}"
-        low, high = (None, None) if half is None else (mean - half, mean + half)
-        out.append(Difference(label, mean, low, high, points, None))
+        before, after = scores[pair.reference], scores[pair.candidate]
+        points = tuple(100 * (after[seed] - before[seed]) for seed in tested.seeds)
+        spread = tested.paired.t
+        low, high = (100 * spread.low, 100 * spread.high) if spread else (None, None)
+        label = f"{pair.candidate}\nminus {pair.reference}" + (f"\nat {judged.name}" if several else "")
+        out.append(Difference(label, 100 * tested.paired.mean, low, high, points, tested.adjusted_p))
     return out
+
+
+def _across(verdict: Verdict) -> Iterator[tuple[Judged, Pair]]:
+    models = {cell.label: cell.names["model"] for cell in verdict.cells}
+    for judged in verdict.groups:
+        for pair in judged.pairs:
+            if models[pair.reference] != models[pair.candidate]:
+                yield judged, pair

@@ -65,7 +65,8 @@ def report(folder: SweepFolder) -> Report:
     said, three = paragraphs(found, folder.outputs), headline(found)
     measured_how = how(folder.name, asked, runs)
     outcomes = _claims(runs, folder.outputs)
-    pictures = [Picture(name, rendered(figure, "svg")) for name, figure in album(runs, cells, folder.outputs)]
+    drawn = album(runs, cells, found, folder.outputs, apart=False)
+    pictures = [Picture(name, rendered(figure, "svg")) for name, figure in drawn]
     labels = {cell.cell_id: cell.label for cell in found.cells}
     return Report(
         name=folder.name,

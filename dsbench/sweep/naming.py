@@ -52,7 +52,7 @@ def called(frame: pd.DataFrame) -> list[str]:
     """
     columns = naming(frame).columns
     if "study" in columns:
-        columns["study"] = _brief(columns["study"])
+        columns["study"] = brief(columns["study"])
     if not columns:
         return [text or "cell" for text in _texts(frame, "model")]
     chosen = {name: columns[name] for name in _fewest(columns)}
@@ -81,7 +81,7 @@ def _choices(columns: dict[str, list[str]]) -> Iterator[tuple[str, ...]]:
             yield (*always, *more)
 
 
-def _brief(texts: list[str]) -> list[str]:
+def brief(texts: list[str]) -> list[str]:
     """Names of studies without the study, and the remark that they were modified, where all have the same."""
     parts = [(*text.partition(" (")[0].rpartition("/")[::2], text.partition(" (")[2]) for text in texts]
     heads, names, remarks = (list(one) for one in zip(*parts, strict=True))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dsbench.sweep.collect import NAMES, plain, settings
-from dsbench.sweep.naming import naming
+from dsbench.sweep.naming import brief, naming
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,13 +115,12 @@ def cells(runs: pd.DataFrame, table: pd.DataFrame) -> list[Cell]:
 def labels(table: pd.DataFrame) -> list[str]:
     """The shortest name of each cell that tells it apart: its study's, else its model and what it takes besides.
 
-    A part of the names that all studies share is left out: `cnn` is mnist_7800/cnn where nothing else is meant.
+    What the names of all studies share is left out: `cnn` is mnist_7800/cnn where nothing else is meant.
     """
     columns = dict(naming(table).columns)
     studies = columns.pop("study", [])
     if studies and all(studies) and len(set(studies)) == len(studies):
-        heads = {study.partition("/")[0] for study in studies}
-        return [study.partition("/")[2] for study in studies] if len(heads) == 1 else studies
+        return brief(studies)
     models = [str(model) for model in table["model"].fillna("?")]
     taken = {"model": models}
     columns.pop("model", None)

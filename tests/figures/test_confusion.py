@@ -13,8 +13,14 @@ from synthetic import run
 from dsbench.figures import confusion
 from dsbench.figures.matrices import confusions, shares
 from dsbench.figures.pairs import pairs
+from dsbench.figures.rows import Cell
+from dsbench.verdict.read import verdict
 
 Make = Callable[..., Made]
+
+
+def matched(sweep: Made) -> list[tuple[Cell, Cell]]:
+    return pairs(verdict(sweep.outputs, sweep.runs), sweep.cells)
 
 
 def test_a_cell_has_the_sum_over_its_runs_that_are_done(made: Make) -> None:
@@ -46,7 +52,7 @@ def test_a_hundred_classes_have_no_text(made: Make) -> None:
     many = {cell: rng.integers(1, 9, (100, 100)) for cell in sweep.cells["cell_id"]}
     for figure in (
         confusion.draw(many, sweep.cells),
-        confusion.draw_differences(many, pairs(sweep.cells), sweep.cells),
+        confusion.draw_differences(many, matched(sweep), sweep.cells),
     ):
         assert not any(panel.texts for panel in figure.axes)
 
@@ -55,7 +61,7 @@ def test_a_difference_is_the_second_cells_shares_minus_the_firsts(made: Make) ->
     sweep = made([run(model="cnn"), run(model="dwsep")])
     one, other = sweep.cells["cell_id"]
     matrices = {one: np.array([[9, 1], [5, 5]]), other: np.array([[8, 2], [4, 16]])}
-    panel = confusion.draw_differences(matrices, pairs(sweep.cells), sweep.cells).axes[0]
+    panel = confusion.draw_differences(matrices, matched(sweep), sweep.cells).axes[0]
     np.testing.assert_allclose(panel.images[0].get_array(), [[-10, 10], [-30, 30]])
     assert [text.get_text() for text in panel.texts] == ["\N{MINUS SIGN}10.0", "+10.0", "\N{MINUS SIGN}30.0", "+30.0"]
     assert panel.get_title() == "dwsep\nminus cnn"
@@ -65,7 +71,7 @@ def test_cells_of_other_classes_are_not_compared(made: Make) -> None:
     sweep = made([run(model="cnn"), run(model="dwsep")])
     one, other = sweep.cells["cell_id"]
     matrices = {one: np.eye(2, dtype=int), other: np.eye(3, dtype=int)}
-    assert confusion.draw_differences(matrices, pairs(sweep.cells), sweep.cells) is None
+    assert confusion.draw_differences(matrices, matched(sweep), sweep.cells) is None
     assert len(confusion.draw(matrices, sweep.cells).axes) == 4  # two panels, two scales
 
 

@@ -12,6 +12,8 @@ from synthetic import run
 from dsbench.figures import forest
 from dsbench.figures.forest import Difference
 from dsbench.figures.pairs import differences, pairs
+from dsbench.verdict.judge import Verdict
+from dsbench.verdict.read import verdict
 
 Make = Callable[..., Made]
 ONE = Difference("dwsep\nminus cnn", -0.31, -0.5, -0.12, (-0.4, -0.3, -0.23), 0.008)
@@ -42,46 +44,31 @@ def test_a_difference_is_said_with_interval_p_and_n(one: Difference, text: str) 
     assert forest.said(one) == text
 
 
-def test_pairs_differ_in_their_family_alone(four: Made) -> None:
-    assert [(one.called, other.called) for one, other in pairs(four.cells)] == [
+def judged(sweep: Made) -> Verdict:
+    return verdict(sweep.outputs, sweep.runs)
+
+
+def test_pairs_are_those_of_the_verdict_that_are_of_two_families(four: Made) -> None:
+    assert [(one.called, other.called) for one, other in pairs(judged(four), four.cells)] == [
         ("cnn, width 4", "dwsep, width 4"),
         ("cnn, width 8", "dwsep, width 8"),
     ]
 
 
-def test_widths_that_one_budget_solved_are_no_difference(made: Make) -> None:
-    def budget(target: float) -> dict[str, object]:
-        return {"kind": "params", "scope": "total", "match": "cnn", "target": target}
-
-    sweep = made(
-        [
-            run(model="cnn", width=8, requested=budget(10.0)),
-            run(model="dwsep", width=21, requested=budget(10.0)),
-            run(model="cnn", width=16, requested=budget(20.0)),
-            run(model="dwsep", width=45, requested=budget(20.0)),
-        ]
-    )
-    assert [(one.facts["width"], other.facts["width"]) for one, other in pairs(sweep.cells)] == [(8, 21), (16, 45)]
-
-
-def test_cells_that_differ_in_more_are_no_pair(made: Make) -> None:
-    assert pairs(made([run(model="cnn", arch="a"), run(model="dwsep", arch="b")]).cells) == []
-
-
-def test_differences_are_of_common_seeds_with_scipys_interval(made: Make) -> None:
+def test_differences_are_of_common_seeds_with_scipys_interval_and_the_p_of_the_verdict(made: Make) -> None:
     cnn, dwsep = (0.90, 0.91, 0.93, 0.95), (0.92, 0.90, 0.97, 0.91)
     records = [run(model="cnn", seed=seed, test_acc=value) for seed, value in enumerate(cnn)]
     records += [run(model="dwsep", seed=seed, test_acc=value) for seed, value in enumerate(dwsep, start=1)]
     records[-2] |= {"status": "collapsed"}
-    sweep = made(records)
-    (found,) = differences(sweep.runs, pairs(sweep.cells))
+    (found,) = differences(judged(made(records)))
     expected = [100 * (0.92 - 0.91), 100 * (0.90 - 0.93)]
     interval = stats.ttest_1samp(expected, 0).confidence_interval(0.95)
     assert found.points == pytest.approx(expected)
     assert (found.mean, found.low, found.high) == pytest.approx((sum(expected) / 2, *interval))
+    assert found.p_adjusted == 1.0  # of two pairs of unlike sign every flip is as large
 
 
 def test_one_common_seed_has_no_interval_and_none_no_row(made: Make) -> None:
     sweep = made([run(model="cnn", seed=0), run(model="dwsep", seed=0), run(model="hybrid", seed=1)])
-    (found,) = differences(sweep.runs, pairs(sweep.cells))
+    (found,) = differences(judged(sweep))
     assert (found.low, found.high, found.n) == (None, None, 1)

@@ -1,0 +1,160 @@
+"""The page of a sweep, in its three forms."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from functools import partial
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_sweeps import Made, four_cells, make
+from synthetic import run
+
+from dsbench.report.content import report
+from dsbench.report.headline import headline
+from dsbench.report.how import how
+from dsbench.report.page import write
+from dsbench.report.versus import versus, write_versus
+from dsbench.verdict.read import verdict
+
+Make = Callable[..., Made]
+EMPTY = {"area", "br", "col", "hr", "img", "input", "link", "meta"}  # elements without an end
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Make:
+    return partial(make, tmp_path / "outputs")
+
+
+class Page(HTMLParser):
+    """What a page refers to, its texts and its tables; fails where an element does not end."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.texts: list[str] = []
+        self.rows = 0
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+        self.rows += tag == "tr"
+        if tag not in EMPTY:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def test_a_page_needs_nothing_but_itself(made: Make) -> None:
+    sweep = made(four_cells())
+    write(report(sweep.folder), sweep.folder.path)
+    text = (sweep.folder.path / "report.html").read_text()
+    page = Page(text)
+    assert page.addresses
+    assert all(address.startswith(("#", "data:image/svg+xml;base64,")) for address in page.addresses)
+    assert "url(" not in text
+    assert "@import" not in text
+
+
+def test_the_three_forms_say_the_same(made: Make) -> None:
+    sweep = made(four_cells(seeds=8))
+    found = report(sweep.folder)
+    html, markdown, data = write(found, sweep.folder.path)
+    page, said = Page(html.read_text()), json.loads(data.read_text())
+    assert len(found.headline) == 3
+    for sentence in found.headline:
+        assert sentence in page.texts
+        assert f"**{sentence}**" in markdown.read_text()
+    assert said["headline"] == found.headline
+    assert [one["test_acc"] for one in said["runs"]] == sweep.runs["test_acc"].tolist()
+    assert page.rows == markdown.read_text().count("\n|") - len(re.findall(r"\n\|( -+:? \|)+", markdown.read_text()))
+    for picture in said["pictures"]:
+        ET.parse(sweep.folder.path / "figures" / f"{picture}.svg")
+        assert f"(figures/{picture}.svg)" in markdown.read_text()
+
+
+def test_text_of_others_is_text(made: Make) -> None:
+    nasty = "<script>alert(1)</script> | *_x_* [a](b)"
+    records = [run("failed", seed=0, error=nasty), run(seed=1, data="mnist")]
+    sweep = made(records)
+    html, markdown, _ = write(report(sweep.folder), sweep.folder.path)
+    assert html.read_text().count("<script>") == 1  # the page's own
+    assert nasty in "".join(Page(html.read_text()).texts)
+    assert "<script>" not in markdown.read_text().replace("\\<script\\>", "")
+    assert r"\| \*\_x\_\* \[a\](b)" in markdown.read_text()
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [run("missing", seed=0), run("missing", seed=1, model="dwsep", block="keras")],
+        [run(seed=0), run("running", seed=1)],
+        [run(seed=0), run(seed=0, model="dwsep", block="keras")],
+        [run(model="dwsep", block="keras", seed=seed) for seed in range(2)],
+        [run("collapsed", seed=0), run("diverged", seed=1), run("failed", seed=2, error="why")],
+    ],
+    ids=["nothing has begun", "half of it", "one seed", "one family", "nothing is done"],
+)
+def test_a_page_can_be_made_of_whatever_there_is(made: Make, records: list[dict[str, Any]]) -> None:
+    sweep = made(records)
+    html, *_ = write(report(sweep.folder), sweep.folder.path)
+    page = Page(html.read_text())
+    unfinished = [one for one in records if one["status"] in ("missing", "running", "failed")]
+    assert any("no result" in text for text in page.texts) == bool(unfinished)
+
+
+def test_several_pairs_are_counted(made: Make) -> None:
+    sweep = made(four_cells(seeds=8))
+    assert headline(verdict(sweep.outputs, sweep.runs))[2] == (
+        "At equal widths (budgets differ), is dwsep better than cnn? Of 2 pairs: worse in 2 (n = 8 seeds)."
+    )
+
+
+def test_how_to_repeat_it_can_be_pasted(made: Make) -> None:
+    sweep = made(four_cells())
+    said = dict(how("made", sweep.folder.asked(), sweep.runs))
+    assert said["to repeat it"] == "python sweep.py made"
+    assert said["seeds"] == "0 to 2"
+
+
+def test_two_sweeps_of_the_same_runs_are_identical_and_of_others_are_compared(tmp_path: Path) -> None:
+    first = make(tmp_path / "a", four_cells(seeds=8))
+    same = make(tmp_path / "b", four_cells(seeds=8))
+    found = versus(first.folder, same.folder)
+    assert "Of 4 cells in both: identical in every seed in 4." in found.said[0]
+
+    lower = [one | {"test_acc": one["test_acc"] - 0.01 - one["seed"] / 1e4} for one in four_cells(8)]
+    other = make(tmp_path / "c", [one | {"precision": "bf16"} for one in lower[:16]])
+    found = versus(first.folder, other.folder)
+    assert "Of 2 cells in both: no in 2." in found.said[0]
+    assert "precision" in found.said[1]
+    assert found.said[2].startswith("Only in ")
+    html, markdown, data = write_versus(found, first.folder.path)
+    Page(html.read_text())
+    assert found.said[0] in markdown.read_text().replace("\\", "")
+    assert len(json.loads(data.read_text())["cells"]) == 2
+
+
+def test_the_command_writes_the_latest_sweep_and_says_where(made: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    from typer.testing import CliRunner
+
+    from dsbench.cli.app import app
+
+    sweep = made(four_cells())
+    ended = CliRunner().invoke(app, ["report", f"--outputs={sweep.outputs}"])
+    assert ended.exit_code == 0, ended.output
+    assert str(sweep.folder.path / "report.html") in ended.output
+    compared = CliRunner().invoke(app, ["report", "made", str(sweep.folder.path), f"--outputs={sweep.outputs}"])
+    assert compared.exit_code == 0, compared.output
+    assert (sweep.folder.path / "versus-made.html").exists()
