@@ -18,7 +18,7 @@ from dsbench.run.log import run_log
 from dsbench.run.mirror import card, mirror_anew, summary
 from dsbench.run.plan import Plan
 from dsbench.run.progress import Progress
-from dsbench.run.signals import Interrupted, interruptible, patient, undisturbed
+from dsbench.run.signals import Interrupted, asked, interruptible, patient, undisturbed
 from dsbench.run.status import FINAL, anew
 from dsbench.run.timeout import Limit, TimedOut, reason
 from dsbench.tracking.tracker import Nothing, Tracker, open_tracker
@@ -103,8 +103,11 @@ def _attempt(
         result |= _measured(outcome, plan.cost.macs) | {"status": outcome.status}
     except BaseException as error:
         limit.trained()
-        result |= {"status": _status(error), "error": _first_line(error)}
+        cause = asked() or error  # in C code, torch.save for one, a request to stop can come out as another error
+        result |= {"status": _status(cause), "error": _first_line(cause)}
         log.debug("the run ended with an error", exc_info=True)
+        if cause is not error:
+            raise cause from error
         raise
     finally:
         result["finished"] = facts.now()

@@ -27,7 +27,7 @@ class Guard(Callback):
     ) -> None:
         """One look at the clock, as a rule."""
         self.held.check()
-        if asked():
+        if asked() is not None:
             for callback in trainer.checkpoint_callbacks:
                 assert isinstance(callback, Checkpoints)
                 if callback.rank.ranks == 1:  # of several all would have to save at the same step

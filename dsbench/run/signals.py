@@ -71,9 +71,9 @@ def patient() -> Iterator[None]:
             _reminder = None
 
 
-def asked() -> bool:
-    """Whether this process was asked to stop."""
-    return _asked is not None
+def asked() -> BaseException | None:
+    """What is to be raised since this process was asked to stop, None where it was not."""
+    return _asked
 
 
 def insist() -> None:

@@ -185,3 +185,21 @@ def test_a_run_that_is_asked_to_stop_within_an_epoch_goes_on_from_that_step(
     whole = trained(f"{run} force=true")
     for name in ("train_loss", "train_acc", "val_loss", "test_loss", "test_acc"):
         assert resumed[name] == whole[name]
+
+
+def test_what_a_request_to_stop_breaks_in_c_code_is_no_failure(
+    trained: Callable[[str], dict[str, Any]], planned: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception that passes through torch.save comes out of it as one of C++."""
+
+    def broken(self: Classifier, batch: Any, batch_idx: int) -> torch.Tensor:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+        raise RuntimeError("enforce fail at inline_container.cc")
+
+    monkeypatch.setattr(Classifier, "training_step", broken)
+    line = "arch=mnist_7800_shallow width=2 train.max_epochs=1"
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        trained(line)
+    record = planned(line).folder.result()
+    assert (record["status"], record["error"]) == ("interrupted", "interrupted by SIGTERM")
