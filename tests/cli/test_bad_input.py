@@ -198,3 +198,12 @@ def test_a_sweep_of_no_runs_is_an_error(call: Call, overrides: Overrides, output
     ended = call("sweep", "-m", *overrides("width=range(0,0)"))
     assert (ended.code, ended.err) == (2, "error: these overrides name no run: a range or list in them is empty\n")
     assert not outputs.exists()
+
+
+def test_a_run_of_several_processes_finds_no_slot_in_a_sweep_on_this_machine(
+    call: Call, overrides: Overrides, outputs: Path
+) -> None:
+    ended = call("sweep", "-m", *overrides("width=2,3 trainer=ddp trainer.devices=2 device=cpu"))
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "error: trainer=ddp has 2 processes, and a run of a sweep on this machine has a slot for one" in ended.err
+    assert not outputs.exists()
