@@ -78,6 +78,7 @@ def connected(address: str | None, cpus_per_task: int, gpus_per_task: float) -> 
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray announces in a warning that it will be 0
+    os.environ.setdefault("RAY_worker_niceness", "0")  # 15 by default, which starves runs beside any other process
     import ray
 
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}

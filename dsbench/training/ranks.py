@@ -118,8 +118,10 @@ def _await(others: list[tuple[SpawnProcess, Connection]], log: Path) -> None:
 
 def _blame(error: Exception, others: list[tuple[SpawnProcess, Connection]], log: Path) -> Exception:
     """`error`, with the end of another rank where there is one: those that talk to it see a lost connection."""
-    wait([process.sentinel for process, _ in others], timeout=1)
+    gone = wait([process.sentinel for process, _ in others], timeout=1)
     for number, (process, _) in enumerate(others, 1):
+        if process.sentinel in gone:
+            process.join(_END_SECONDS)  # its end is told a moment before its exit code is there
         if process.exitcode:
             lines = str(error).strip().splitlines() or [type(error).__name__]
             return FailureError(f"rank {number} ended with exit code {process.exitcode}, see {log}: {lines[0]}")

@@ -218,3 +218,12 @@ def test_a_sweep_that_makes_no_sense_costs_one_line(call: Call, overrides: Overr
     assert ended.err.startswith("error: ")
     assert ended.err.endswith(f"{message}\n")
     assert ended.err.count("\n") == 1
+
+
+def test_a_run_of_several_processes_finds_no_slot_in_a_sweep_on_this_machine(
+    call: Call, overrides: Overrides, outputs: Path
+) -> None:
+    ended = call("sweep", "-m", *overrides("width=2,3 trainer=ddp trainer.devices=2 device=cpu"))
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "error: trainer=ddp has 2 processes, and a run of a sweep on this machine has a slot for one" in ended.err
+    assert not outputs.exists()

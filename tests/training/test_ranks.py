@@ -64,7 +64,7 @@ def test_two_ranks_train_the_network_that_one_does_and_only_the_first_writes(
 ) -> None:
     line = f"{SMOOTH} arch.conv.norm=false train.max_epochs=1"
     both, other = planned(f"{line} {TWO}"), f"{line} outputs={tmp_path / 'one'}"
-    ended = subprocess.run(command(overrides(f"{line} {TWO}")), capture_output=True, text=True, timeout=200)
+    ended = subprocess.run(command(overrides(f"{line} {TWO}")), capture_output=True, text=True, timeout=300)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert [ended.stdout.count(part) for part in ("2 processes", "epoch   1", "test accuracy")] == [1, 1, 1]
     trained(other)
@@ -98,7 +98,7 @@ def test_sigterm_ends_all_ranks_and_the_record_says_so(overrides: Overrides, pla
     line = f"{SMOOTH} arch.conv.norm=false train.max_epochs=500"
     plan = planned(f"{line} {TWO}")
     process = psutil.Popen(command(overrides(f"{line} {TWO}")), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while not plan.folder.last.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     family = process.children(recursive=True)
