@@ -13,7 +13,9 @@ from dsbench.cli.bench import bench
 from dsbench.cli.claims import claims
 from dsbench.cli.clean import clean
 from dsbench.cli.cost import cost
+from dsbench.cli.dashboard import dashboard
 from dsbench.cli.results import results
+from dsbench.cli.sync import sync
 from dsbench.config.compose import quoted
 
 app = typer.Typer(
@@ -26,6 +28,8 @@ app.command()(cost)
 app.command()(bench)
 app.command()(results)
 app.command()(claims)
+app.command()(dashboard)
+app.command()(sync)
 app.command()(clean)
 
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}

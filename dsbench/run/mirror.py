@@ -36,6 +36,7 @@ def card(config: Config, record: dict[str, Any]) -> Card:
     assert isinstance(everything, dict)
     known = {key: value for key, value in record.items() if key != "settings"}  # these are in `everything` anyway
     facts = {str(key): value for key, value in everything.items()} | {"run": known}
+    facts["cell"] = f"{title} {record['cell_id']}"  # by which curves are grouped: names alone are not unique
     return Card(record["run_id"], f"{title} s{record['seed']}", study or cell, tuple(dict.fromkeys(tags)), facts)
 
 
