@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,18 +27,13 @@ def check_installed() -> None:
 @contextmanager
 def saving() -> Iterator[None]:
     """Within, W&B says nothing of its own, and whatever it raises becomes FailureError, one line."""
-    import wandb
-
-    before = wandb.setup().settings.silent
-    wandb.setup().settings.silent = True
     try:
-        yield
+        with redirect_stderr(io.StringIO()):
+            yield
     except (InputError, FailureError):
         raise
     except Exception as error:
         raise FailureError(f"W&B: {error}") from error
-    finally:
-        wandb.setup().settings.silent = before
 
 
 def default_entity() -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wandb_workspaces.expr import FilterExpr
+    from wandb_workspaces.expr import And
     from wandb_workspaces.workspaces import Workspace
 
 CELL = "cell"  # the key of a run's configuration that names its cell (see dsbench.run.mirror.card)
@@ -63,12 +63,12 @@ def workspace(entity: str, project: str, sweep: str | None, run_ids: Sequence[st
     )
 
 
-def filters(run_ids: Sequence[str] | None) -> list[FilterExpr]:
+def filters(run_ids: Sequence[str] | None) -> And:
     """What keeps the runs that are trained, of these if any are given: not the sweeps' summaries."""
     from wandb_workspaces import expr
 
     kept = [expr.Metric("JobType") == "train"]
-    return [*kept, expr.Metric("ID").isin(list(run_ids))] if run_ids is not None else kept
+    return expr.And(*kept, *([expr.Metric("ID").isin(list(run_ids))] if run_ids is not None else []))
 
 
 def sections_of_panels() -> dict[str, list[Any]]:

@@ -29,6 +29,7 @@ class Server(ThreadingHTTPServer):
         self.committed: set[str] = set()  # artifacts
         self.views: dict[str, dict[str, Any]] = {}
         self.refused: set[str] = set()  # runs that the server does not want
+        self.curves_refused: set[str] = set()  # runs whose history the server does not want
         self.too_many = 0  # so many requests are answered with HTTP 429
         self.held: set[str] = set()  # runs whose history is not answered before `go`
         self.go = threading.Event()
@@ -57,6 +58,8 @@ class Server(ThreadingHTTPServer):
             return {"createRunFiles": {"runID": run, "uploadHeaders": [], "files": files}}
         if operation in _FIXED:
             return _FIXED[operation]
+        if operation in ("UpsertView2", "upsertView"):
+            return {"upsertView": {"view": self._view(given, project), "inserted": True}}
         return self._artifact(operation, given)
 
     def _run(self, given: dict[str, Any]) -> None:
@@ -66,6 +69,15 @@ class Server(ThreadingHTTPServer):
         run = self.runs.setdefault(run_id, {"history": {}, "finished": False})
         run |= {key: given[key] for key in ("displayName", "groupName", "jobType", "tags") if given[key] is not None}
         self.most_at_once = max(self.most_at_once, sum(not one["finished"] for one in self.runs.values()))
+
+    def _view(self, given: dict[str, Any], project: dict[str, Any]) -> dict[str, Any]:
+        """A view or a report that is saved: as new, or in place of the one whose id is given."""
+        view_id = given.get("id") or f"view-{len(self.views)}"
+        if given.get("id") and view_id not in self.views:
+            raise ValueError(f"there is no view {view_id}")
+        view = {key: given[key] for key in ("name", "displayName", "type", "description", "spec")} | {"id": view_id}
+        self.views[view_id] = view
+        return {**view, "project": project | {"name": given["projectName"]}, "updatedAt": "2026-01-01T00:00:00Z"}
 
     def _artifact(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
         """What is asked for an artifact: it is created, its manifest and its files are, it is committed."""
@@ -104,8 +116,19 @@ class Server(ThreadingHTTPServer):
         run["finished"] |= bool(sent.get("complete"))
 
 
+_PROJECT = {"__typename": "Project", "id": "project", "name": "dsbench", "entityName": ENTITY, "isBenchmark": False}
 _FIXED: dict[str, dict[str, Any]] = {
     "ServerFeaturesQuery": {"serverInfo": {"features": []}},
+    "GetDefaultEntity": {"viewer": {"id": "viewer", "entity": ENTITY}},
+    "ProjectInternalId": {"project": {"id": "project", "internalId": "1"}},
+    "GetProjects": {
+        "models": {
+            "totalCount": 1,
+            "pageInfo": {"__typename": "PageInfo", "endCursor": None, "hasNextPage": False},
+            "edges": [{"node": _PROJECT | {"createdAt": "2026-01-01T00:00:00Z", "user": None}}],
+        }
+    },
+    "Viewer": {"viewer": {"id": "viewer", "entity": ENTITY, "username": ENTITY, "flags": "{}", "teams": {"edges": []}}},
 }
 
 
@@ -124,6 +147,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self._reply({}, 429, {"Retry-After": "1"})
                 return
         if stream := re.fullmatch(r"/files/[^/]+/[^/]+/([^/]+)/file_stream", self.path):
+            if stream[1] in self.server.curves_refused:
+                self._reply({}, 403)
+                return
             if stream[1] in self.server.held:
                 self.server.go.wait(30)
             with self.server.lock:
@@ -152,7 +178,6 @@ class _Handler(BaseHTTPRequestHandler):
             except ValueError as error:
                 self._reply({"errors": [{"message": str(error)}]})
             except KeyError:
-                print("UNKNOWN", operation, asked["query"][:1500], asked.get("variables"), flush=True)
                 self._reply({"errors": [{"message": f"unknown operation {operation}"}]})
 
     def _body(self) -> bytes:
