@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dsbench.cli.results import OUTPUTS, Outputs
 from dsbench.cli.sync import chosen, sweep_runs
 from dsbench.errors import InputError
+
+if TYPE_CHECKING:
+    from dsbench.report.content import Report
 
 
 def dashboard(
@@ -46,17 +49,22 @@ def _online(sweep: str | None, outputs: Path, project: str, entity: str | None) 
 
     check_installed()
     check_credentials()
-    run_ids = sweep_runs(outputs, sweep) if sweep is not None else None
+    from dsbench.tracking.page import page
     from dsbench.tracking.view import workspace
 
+    run_ids = sweep_runs(outputs, sweep) if sweep is not None else None
+    content = _content(outputs, sweep) if sweep is not None else None
+    memory = outputs / "wandb" / "online.json"
     with saving():
         owner = entity or default_entity()
-        memory = outputs / "wandb" / "online.json"
         typer.echo(f"view: {save_view(workspace(owner, project, sweep, run_ids), memory)}")
-        if sweep is not None and run_ids is not None:
-            from dsbench.report.content import report
-            from dsbench.sweep.folder import SweepFolder
-            from dsbench.tracking.page import page
-
-            content = report(SweepFolder(outputs / "sweeps" / sweep))
+        if content is not None and run_ids is not None:
             typer.echo(f"report: {save_report(page(owner, project, content, run_ids), memory)}")
+
+
+def _content(outputs: Path, sweep: str) -> Report:
+    """What the sweep's report says."""
+    from dsbench.report.content import report
+    from dsbench.sweep.folder import SweepFolder
+
+    return report(SweepFolder(outputs / "sweeps" / sweep))

@@ -29,6 +29,7 @@ def arrange(folder: Path, runs: Sequence[OfflineRun], shown: Collection[str] | N
     training = [run for run in runs if not run.run_id.startswith("sweep-")] or list(runs)
     chosen = [run.path.name for run in (training[-1:] if shown is None else [r for r in training if r.run_id in shown])]
     first = {"selected_runs": chosen, "pinned_run": chosen[-1], "latest_run": runs[-1].path.name} if chosen else {}
+    state.pop("runs_filter", None)  # it might hide them
     write_atomically(file, json.dumps({"metrics_filter": {"query": METRICS}} | state | first, indent=2) + "\n")
 
 

@@ -62,14 +62,16 @@ def test_first_the_latest_trained_run_is_shown_and_then_what_was_looked_at_last(
     assert remembered(outputs) == {"metrics_filter": {"query": "mine"}}
 
 
-def test_a_sweep_s_runs_are_selected_and_the_user_s_filter_stays(outputs: Path) -> None:
+def test_a_sweep_s_runs_are_selected_and_the_user_s_filter_of_metrics_stays(outputs: Path) -> None:
     runs = made(outputs, "aaa", "bbb", "ccc", "sweep-s1")
-    (outputs / "wandb" / ".wandb-leet.json").write_text('{"metrics_filter": {"query": "mine"}, "pinned_run": "x"}')
+    before = {"metrics_filter": {"query": "mine"}, "runs_filter": {"query": "hides all"}, "pinned_run": "x"}
+    (outputs / "wandb" / ".wandb-leet.json").write_text(json.dumps(before))
     arrange(outputs / "wandb", runs, {"aaa", "bbb", "sweep-s1"})
     found = remembered(outputs)
     assert found["selected_runs"] == [run.path.name for run in runs[:2]]
     assert found["pinned_run"] == runs[1].path.name
     assert found["metrics_filter"] == {"query": "mine"}
+    assert "runs_filter" not in found
 
 
 def test_without_runs_or_a_terminal_a_line_says_what_to_do(logged: Callable[..., None], outputs: Path) -> None:
