@@ -38,8 +38,9 @@ def card(config: Config, record: dict[str, Any]) -> Card:
     assert isinstance(everything, dict)
     known = {key: value for key, value in record.items() if key != "settings"}  # these are in `everything` anyway
     facts = {str(key): value for key, value in everything.items()} | {"run": known}
-    facts["cell"] = f"{title} {record['cell_id']}"  # by which curves are grouped: names alone are not unique
-    chosen = {name: record[name] for name in _NAMES} | record["settings"]
+    cell_id = record.get("cell_id") or record["run_id"]
+    facts["cell"] = f"{title} {cell_id}"  # by which curves are grouped: names alone are not unique
+    chosen = {name: record.get(name) for name in _NAMES} | (record.get("settings") or {})
     return Card(
         run_id=record["run_id"],
         name=f"{title} s{record['seed']}",
