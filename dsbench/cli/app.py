@@ -13,9 +13,11 @@ from dsbench.cli.bench import bench
 from dsbench.cli.claims import claims
 from dsbench.cli.clean import clean
 from dsbench.cli.cost import cost
+from dsbench.cli.dashboard import dashboard
 from dsbench.cli.figures import figures
 from dsbench.cli.report import report
 from dsbench.cli.results import results
+from dsbench.cli.sync import sync
 from dsbench.cli.verdict import verdict
 from dsbench.config.compose import quoted
 
@@ -32,6 +34,8 @@ app.command()(claims)
 app.command()(verdict)
 app.command()(figures)
 app.command()(report)
+app.command()(dashboard)
+app.command()(sync)
 app.command()(clean)
 
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -13,6 +14,7 @@ from dsbench.run.folder import RunFolder
 from dsbench.tracking.tracker import Card, open_tracker
 from dsbench.training.checkpoint import recorded
 
+_NAMES = ("model", "arch", "block", "data", "study", "width", "fine_width", "kernel", "seed", "precision")
 _SUMMARY = (
     "status",
     "test_acc",
@@ -36,7 +38,22 @@ def card(config: Config, record: dict[str, Any]) -> Card:
     assert isinstance(everything, dict)
     known = {key: value for key, value in record.items() if key != "settings"}  # these are in `everything` anyway
     facts = {str(key): value for key, value in everything.items()} | {"run": known}
-    return Card(record["run_id"], f"{title} s{record['seed']}", study or cell, tuple(dict.fromkeys(tags)), facts)
+    cell_id = record.get("cell_id") or record["run_id"]
+    facts["cell"] = f"{title} {cell_id}"  # by which curves are grouped: names alone are not unique
+    chosen = {name: record.get(name) for name in _NAMES} | (record.get("settings") or {})
+    return Card(
+        run_id=record["run_id"],
+        name=f"{title} s{record['seed']}",
+        group=study or cell,
+        tags=tuple(dict.fromkeys(tags)),
+        facts=facts,
+        hparams={name: _plain(value) for name, value in chosen.items() if value is not None},
+    )
+
+
+def _plain(value: Any) -> Any:
+    """A number, a text or a truth value; a list, such as kernels, is text."""
+    return value if isinstance(value, (int, float, str)) else json.dumps(value)
 
 
 def summary(record: dict[str, Any]) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench.config.schema import WandbConfig
+from dsbench.tracking.offline import summary_id
 from dsbench.tracking.tracker import Card
 
 if TYPE_CHECKING:
@@ -19,22 +21,38 @@ log = logging.getLogger("dsbench")
 
 
 def mirror_sweep(
-    config: Config, outputs: Path, name: str, facts: Mapping[str, Any], summary: Mapping[str, Any], cells: pd.DataFrame
+    config: Config,
+    outputs: Path,
+    name: str,
+    facts: Mapping[str, Any],
+    summary: Mapping[str, Any],
+    cells: pd.DataFrame,
+    texts: Mapping[str, str] | None = None,
+    files: Sequence[Path] = (),
 ) -> None:
     """Show the sweep `name` in W&B where that is the logger: `cells` as a Table, `facts` as its configuration.
 
-    What an earlier call for the same sweep showed is replaced. A failure is logged and harms nothing.
+    `texts`, such as the verdict, stand in the summary by their names beside `summary`; `files`, such as report.html, in
+    one artifact. What an earlier call for the same sweep showed is replaced. A failure is logged and harms nothing.
     """
     logger = config.logger
     if not isinstance(logger, WandbConfig) or logger.mode == "disabled":
         return
+    card = Card(summary_id(name), f"{name}: cells", name, ("sweep", name), dict(facts))
     try:
-        _mirror(logger, outputs, Card(f"sweep-{name}", f"{name}: cells", name, ("sweep",), dict(facts)), summary, cells)
+        _mirror(logger, outputs, card, {**summary, **(texts or {})}, cells, files)
     except Exception as error:  # whatever a tracker does wrong, the sweep's tables are on disk
         log.warning("the tracker shows nothing of the sweep: %s", error)
 
 
-def _mirror(logger: WandbConfig, outputs: Path, card: Card, summary: Mapping[str, Any], cells: pd.DataFrame) -> None:
+def _mirror(
+    logger: WandbConfig,
+    outputs: Path,
+    card: Card,
+    summary: Mapping[str, Any],
+    cells: pd.DataFrame,
+    files: Sequence[Path],
+) -> None:
     import wandb
 
     from dsbench.tracking.wandb import begin
@@ -43,5 +61,10 @@ def _mirror(logger: WandbConfig, outputs: Path, card: Card, summary: Mapping[str
     try:
         run.log({"cells": wandb.Table(dataframe=cells.astype(object).where(cells.notna(), None))})
         run.summary.update(dict(summary))
+        if files:
+            artifact = wandb.Artifact(re.sub(r"[^\w.-]", "-", f"report-{card.group}", flags=re.ASCII), type="report")
+            for file in files:
+                artifact.add_file(str(file))
+            run.log_artifact(artifact)
     finally:
         run.finish()

@@ -38,7 +38,6 @@ class TensorboardTracker:
 
     def finish(self, summary: dict[str, Any], confusion: list[list[int]] | None, failed: bool) -> None:
         """Write the result beside the hyper-parameters, and close."""
-        hparams = {k: v for k, v in self.card.facts["run"].items() if isinstance(v, (int, float, str, bool))}
         numbers = {f"result/{k}": v for k, v in summary.items() if isinstance(v, (int, float))}
-        self.writer.add_hparams(hparams, numbers, run_name=".")
+        self.writer.add_hparams(self.card.hparams, numbers, run_name=".")
         self.writer.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,13 +16,17 @@ log = logging.getLogger("dsbench")
 
 @dataclass(frozen=True)
 class Card:
-    """What a tracker shows of a run besides its metrics: id, names to find it by, and everything that is known."""
+    """What a tracker shows of a run besides its metrics: id, names to find it by, and everything that is known.
+
+    `hparams` is what sets the run apart from others: numbers, texts and truth values.
+    """
 
     run_id: str
     name: str
     group: str
     tags: tuple[str, ...]
     facts: dict[str, Any]
+    hparams: dict[str, Any] = field(default_factory=dict)
 
 
 class Tracker(Protocol):

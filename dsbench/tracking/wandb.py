@@ -15,6 +15,8 @@ from dsbench.tracking.tracker import Card
 from dsbench.training.history import Epoch
 
 MODES = ("offline", "online", "disabled")
+_NO_ACCOUNT = "needs a W&B account: run `wandb login` or set WANDB_API_KEY"
+_TAG_LETTERS = 64  # W&B's limit
 # Keys of an epoch's row, where they are shown, and what of them a table of runs shows.
 _METRICS = {
     "train_loss": ("train/loss", "min"),
@@ -36,9 +38,14 @@ def check_settings(config: WandbConfig) -> None:
         raise InputError(f"logger.project {config.project!r} must be a name without any of / \\ # ? % :")
     if config.mode == "online" and not _has_credentials():
         raise InputError(
-            "logger.mode=online needs a W&B account: run `wandb login` or set WANDB_API_KEY, or stay with "
-            "logger.mode=offline and run `wandb sync` later"
+            f"logger.mode=online {_NO_ACCOUNT}, or stay with logger.mode=offline and run `dsbench sync` later"
         )
+
+
+def check_credentials() -> None:
+    """Raise InputError where there are none for the server; asks nobody, not even the network."""
+    if not _has_credentials():
+        raise InputError(f"this {_NO_ACCOUNT}")
 
 
 def _has_credentials() -> bool:
@@ -65,7 +72,7 @@ def begin(config: WandbConfig, outputs: Path, card: Card, job_type: str) -> Any:
         name=card.name,
         group=config.group or card.group,
         job_type=job_type,
-        tags=[*card.tags, *config.tags],
+        tags=_tags(config, card),
         mode="online" if config.mode == "online" else "offline",
         resume="allow" if config.mode == "online" else None,
         reinit="finish_previous",
@@ -81,6 +88,12 @@ def begin(config: WandbConfig, outputs: Path, card: Card, job_type: str) -> Any:
     for folder in earlier:
         shutil.rmtree(folder)
     return run
+
+
+def _tags(config: WandbConfig, card: Card) -> list[str]:
+    """The card's, the user's, and the group that a sweep gives: `wandb leet` shows and filters tags, not groups."""
+    own = [tag for tag in (*card.tags, config.group or "") if 0 < len(tag) <= _TAG_LETTERS]
+    return list(dict.fromkeys([*own, *config.tags]))
 
 
 class WandbTracker:

@@ -38,6 +38,24 @@ def test_event_file_has_every_metric_of_every_epoch_and_the_result(
         assert scalars == [(int(row["epoch"]), pytest.approx(float(row[key]), rel=1e-6)) for row in rows]
     assert found.Scalars("result/test_acc")[0].value == pytest.approx(record["test_acc"])
     assert found.Scalars("result/params")[0].value == record["params"]
+    hparams = shown_hparams(found)
+    names = ("model", "arch", "data", "width", "kernel", "seed", "precision")
+    assert {name: hparams[name] for name in names} == {name: record[name] for name in names}
+    recipe = record["settings"]
+    assert (hparams["optimizer.lr"], hparams["train.batch_size"]) == (
+        recipe["optimizer.lr"],
+        recipe["train.batch_size"],
+    )
+    assert not {"run_id", "status", "started", "params"} & hparams.keys()  # what came of a run, or tells nothing
+
+
+def shown_hparams(found: Any) -> dict[str, Any]:
+    """What TensorBoard's table of hyper-parameters has of the run."""
+    from tensorboard.plugins.hparams import metadata
+
+    content = found.summary_metadata[metadata.SESSION_START_INFO_TAG].plugin_data.content
+    info = metadata.parse_session_start_info_plugin_data(content)
+    return {name: getattr(value, value.WhichOneof("kind")) for name, value in info.hparams.items()}
 
 
 def test_resumed_run_has_every_epoch_once(trained: Callable[..., dict[str, Any]], events: Callable[[str], Any]) -> None:

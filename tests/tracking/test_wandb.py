@@ -62,6 +62,15 @@ def test_run_is_grouped_by_its_study_or_its_network(trained: Train, inspected: I
     assert run["tags"] == ["cnn", "mnist5k", "mnist_7800_shallow", "mnist_7800", "mine"]
 
 
+def test_the_group_that_a_sweep_gives_is_a_tag_too(
+    logged: Callable[..., None], logger: Any, inspected: Inspected
+) -> None:
+    logger.group = "s1"
+    logged("aaa")
+    (run,) = (record["run"] for record in inspected(records=True) if record["type"] == "run")
+    assert (run["run_group"], run["tags"]) == ("s1", ["tag", "s1"])
+
+
 def test_confusion_matrix_is_a_plot_of_all_test_images(trained: Train, inspected: Inspected, outputs: Path) -> None:
     import json
 

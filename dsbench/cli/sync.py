@@ -1,0 +1,113 @@
+"""`dsbench sync`: upload offline runs to W&B."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dsbench.cli.results import OUTPUTS, Outputs
+from dsbench.errors import InputError
+
+if TYPE_CHECKING:
+    from dsbench.tracking.offline import OfflineRun
+
+
+def sync(
+    sweep: Annotated[str | None, typer.Argument(help="A sweep's name; without one, all offline runs.")] = None,
+    outputs: Outputs = OUTPUTS,
+    at_once: Annotated[int, typer.Option(min=1, metavar="N", help="Upload so many runs at a time.")] = 4,
+    again: Annotated[bool, typer.Option("--again", help="Upload also what has been uploaded before.")] = False,
+) -> None:
+    """Upload offline runs of W&B, once each: the same command goes on where it was stopped.
+
+    A run keeps its id, so that a second upload is no second run. Runs that are being trained are left for later.
+    """
+    from dsbench.run.signals import interruptible
+    from dsbench.tracking import offline
+    from dsbench.tracking.wandb import check_credentials
+
+    found = chosen(outputs, sweep)
+    check_credentials()
+    free = [run for run in found if _free(outputs, run)]
+    todo = [run for run in free if again or not run.marker.exists()]
+    if todo:
+        offline.check_reachable()
+    if again:
+        offline.forget(todo)
+    with interruptible():
+        failed = _upload(todo, at_once)
+    _report(len(todo) - len(failed), len(free) - len(todo), len(found) - len(free), failed)
+    if failed:
+        raise SystemExit(1)
+
+
+def chosen(outputs: Path, sweep: str | None) -> list[OfflineRun]:
+    """The offline runs of the sweep, its summary included, or all. Raises InputError where there is none."""
+    from dsbench.tracking.offline import offline_runs, summary_id
+
+    found = offline_runs(outputs)
+    if not found:
+        raise InputError(f"no offline runs of W&B in {outputs / 'wandb'}; runs with logger=wandb leave them")
+    if sweep is None:
+        return found
+    wanted = {*sweep_runs(outputs, sweep), summary_id(sweep)}
+    found = [run for run in found if run.run_id in wanted]
+    if not found:
+        raise InputError(f"no offline runs of the sweep {sweep} in {outputs / 'wandb'}; it ran without logger=wandb")
+    return found
+
+
+def sweep_runs(outputs: Path, sweep: str) -> list[str]:
+    """The ids of the sweep's runs, in order. Raises InputError where there is no such sweep."""
+    from dsbench.sweep.folder import SweepFolder, sweeps
+    from dsbench.sweep.where import known
+
+    names = sweeps(outputs)
+    if not names:
+        raise InputError(f"no sweeps in {outputs / 'sweeps'}; --outputs takes the folder that outputs= sets")
+    return SweepFolder(outputs / "sweeps" / known(sweep, names, "sweep")).run_ids()
+
+
+def _free(outputs: Path, run: OfflineRun) -> bool:
+    """Whether no process is training the run: half of it would be marked as uploaded."""
+    from dsbench.run.lock import locked_if_free
+
+    with locked_if_free(outputs / "runs" / run.run_id) as free:
+        return free
+
+
+def _upload(runs: Sequence[OfflineRun], at_once: int) -> dict[str, str]:
+    """Upload `runs` behind a progress bar; returns why some failed, by id."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from dsbench.tracking.offline import uploads
+
+    columns = (TextColumn("uploading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    failed = {}
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=len(runs))
+        for run, reason in uploads(runs, at_once):
+            bar.advance(task)
+            if reason is not None:
+                failed[run.run_id] = reason
+    return failed
+
+
+def _report(uploaded: int, before: int, busy: int, failed: dict[str, str]) -> None:
+    from dsbench.cli.output import table
+    from dsbench.run.progress import terminal
+
+    console = terminal()
+    parts = [f"uploaded: {uploaded}", f"uploaded before: {before}"]
+    parts += [f"in training, left for later: {busy}"] if busy else []
+    console.print(", ".join(parts), soft_wrap=True)
+    if failed:
+        shown = table(f"{len(failed)} not uploaded", "run", "reason")
+        for run_id, reason in failed.items():
+            shown.add_row(run_id, reason)
+        console.print(shown)

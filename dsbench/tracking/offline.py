@@ -1,0 +1,149 @@
+"""Offline runs of W&B on disk, and their upload by W&B's own `wandb sync`."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import getproxies
+
+from dsbench.errors import FailureError
+
+_NO_REASON = "wandb sync gave no reason"
+_REASONS = 3  # as many are told of one run; the rest follow from them
+_POLL_SECONDS = 0.05
+_REACH_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class OfflineRun:
+    """The folder of one offline run, outputs/wandb/offline-run-<time>-<run_id>."""
+
+    path: Path
+
+    @property
+    def run_id(self) -> str:
+        """The run's id in W&B, which is its own; of a sweep's summary sweep-<name>."""
+        return self.path.name.split("-", 3)[3]
+
+    @property
+    def marker(self) -> Path:
+        """The file by which W&B knows that the run is uploaded."""
+        return self.path / f"run-{self.run_id}.wandb.synced"
+
+    @property
+    def progress(self) -> Path:
+        """The file by which W&B knows how far an upload has come."""
+        return self.path / f"run-{self.run_id}.wandb.syncstate"
+
+
+def offline_runs(outputs: Path) -> list[OfflineRun]:
+    """The offline runs under `outputs`, in the order in which they were begun."""
+    return [OfflineRun(path.parent) for path in sorted((outputs / "wandb").glob("offline-run-*-*/run-*.wandb"))]
+
+
+def summary_id(sweep: str) -> str:
+    """The W&B id of a sweep's summary run."""
+    return f"sweep-{sweep}"
+
+
+def check_reachable() -> None:
+    """Raise FailureError where the server of W&B cannot be reached: `wandb sync` would try for many minutes."""
+    url = urlparse(base_url())
+    if getproxies():
+        return  # whether it can be reached is the proxy's to say
+    try:
+        address = (url.hostname or "", url.port or (80 if url.scheme == "http" else 443))
+        socket.create_connection(address, _REACH_SECONDS).close()
+    except OSError as error:
+        raise FailureError(f"cannot reach W&B at {url.geturl()}: {error}") from None
+
+
+def base_url() -> str:
+    """Where the server of W&B is."""
+    return os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
+
+
+def uploads(runs: Sequence[OfflineRun], at_once: int) -> Iterator[tuple[OfflineRun, str | None]]:
+    """Upload `runs`, `at_once` at a time; yields each when it is done, with the reason where it failed.
+
+    A process of `wandb sync` each, so that none ends another. It waits as a server that is asked too often (HTTP 429)
+    says, tries again what a network loses, and marks the run in the end; the mark is taken back where its log has an
+    error, since it marks runs whose curves or files the server refused. Those that are under way when the caller stops
+    are ended.
+    """
+    waiting, running = deque(runs), dict[subprocess.Popen[bytes], OfflineRun]()
+    with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
+        try:
+            while waiting or running:
+                while waiting and len(running) < at_once:
+                    run = waiting.popleft()
+                    running[_start(run, Path(scratch, run.run_id))] = run
+                for process in [one for one in running if one.poll() is not None]:
+                    run = running.pop(process)
+                    yield run, _reason(run, Path(scratch, run.run_id))
+                time.sleep(_POLL_SECONDS)
+        finally:
+            for process in running:
+                process.terminate()
+            for process in running:
+                process.wait()
+
+
+def forget(runs: Iterable[OfflineRun]) -> None:
+    """Have the runs uploaded as if they never had been."""
+    for run in runs:
+        run.marker.unlink(missing_ok=True)
+        run.progress.unlink(missing_ok=True)
+
+
+def _start(run: OfflineRun, scratch: Path) -> subprocess.Popen[bytes]:
+    """A process that uploads the run; its output and its log go into the folder `scratch`."""
+    scratch.mkdir()
+    own = {"WANDB_DIR": str(scratch), "WANDB_SILENT": "false"}
+    settings = {"WANDB_DATA_DIR": str(run.path.parent / ".staging")} | dict(os.environ) | own
+    settings.pop("WANDB_MODE", None)  # offline, it would upload nothing
+    command = [sys.executable, "-m", "wandb", "sync", str(run.path.absolute())]
+    with (scratch / "output").open("wb") as file:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=settings)
+
+
+def _reason(run: OfflineRun, scratch: Path) -> str | None:
+    """Why a run was not uploaded, None where all of it was; `wandb sync` exits with 0 in both cases."""
+    log = _errors(scratch)
+    if run.marker.exists() and not log:
+        return None
+    run.marker.unlink(missing_ok=True)
+    lines = (scratch / "output").read_text(encoding="utf-8", errors="replace").splitlines()
+    said = [line.partition("ERROR ")[2].strip() for line in lines if "ERROR " in line]
+    answers = [one for one in log if one.startswith("HTTP ")]
+    told = [one for one in said if one and one != "<no message>"]
+    crash = [line for line in lines if line.startswith("panic: ")]
+    found = answers or told or crash or log or lines[-1:] or [_NO_REASON]
+    return "; ".join(list(dict.fromkeys(found))[:_REASONS])
+
+
+def _errors(scratch: Path) -> list[str]:
+    """The errors in the log of `wandb sync`, a JSON object a line; answers of the server with their status."""
+    out = []
+    for file in scratch.rglob("debug-sync*.log"):
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if entry.get("level") == "ERROR":
+                answer = (
+                    f"HTTP {entry['status']} from {urlparse(entry.get('url', '')).path}" if "status" in entry else ""
+                )
+                out.append(answer or str(entry.get("msg")))
+    return out

@@ -1,0 +1,81 @@
+"""A sweep's report as a W&B Report: the same content, with W&B's own panels as pictures. Nothing asks the network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from dsbench.tracking.offline import summary_id
+from dsbench.tracking.view import COLUMNS, filters, sections_of_panels
+
+if TYPE_CHECKING:
+    import wandb_workspaces.reports.v2 as reports
+
+    from dsbench.report.content import Report
+    from dsbench.report.tables import Table
+
+_SPECIAL = re.compile(r"[\\`*\[\]<>|]|\b_|_\b")  # an underscore within a word is none
+_TITLE_LETTERS = 128  # W&B's limit
+
+
+def page(entity: str, project: str, content: Report, run_ids: Sequence[str]) -> reports.Report:
+    """The report of a sweep of the runs `run_ids`: verdict, cells, answers, claims, panels, how it was measured."""
+    import wandb_workspaces.reports.v2 as wr
+
+    return wr.Report(
+        entity=entity,
+        project=project,
+        title=f"dsbench: {content.name}"[:_TITLE_LETTERS],
+        description=" ".join(content.headline),
+        blocks=[*_said(content), *_panels(entity, project, run_ids), *_measured(content)],
+        width="fluid",
+    )
+
+
+def markdown(table: Table) -> str:
+    """A table in Markdown; texts cannot be taken for Markdown or HTML."""
+    texts = [[_plain(text) for text in table.headings], *([_plain(entry.text) for entry in row] for row in table.rows)]
+    head, *body = [f"| {' | '.join(row)} |" for row in texts]
+    rows = "\n".join([head, f"|{' --- |' * len(table.headings)}", *body])
+    return f"{rows}\n\n{_plain(table.note)}" if table.note else rows
+
+
+def _said(content: Report) -> list[Any]:
+    import wandb_workspaces.reports.v2 as wr
+
+    blocks: list[Any] = [wr.CalloutBlock(text=sentence) for sentence in content.headline]
+    blocks += [wr.H2(text=content.cells.title), wr.MarkdownBlock(text=markdown(content.cells))]
+    blocks += [wr.H2(text="In full"), *(wr.P(text=paragraph) for paragraph in content.said)]
+    for table in (*content.answers, *([content.claims] if content.claims else [])):
+        blocks += [wr.H3(text=table.title), wr.MarkdownBlock(text=markdown(table))]
+    return blocks
+
+
+def _panels(entity: str, project: str, run_ids: Sequence[str]) -> list[Any]:
+    """A grid each of the sections of the saved view, over the sweep's runs."""
+    import wandb_workspaces.reports.v2 as wr
+
+    blocks: list[Any] = []
+    for title, panels in sections_of_panels().items():
+        runs = wr.Runset(
+            entity=entity,
+            project=project,
+            name="runs of the sweep",
+            filters=filters(run_ids),
+            pinned_columns=list(COLUMNS),
+        )
+        blocks += [wr.H2(text=title), wr.PanelGrid(runsets=[runs], panels=panels)]
+    return blocks
+
+
+def _measured(content: Report) -> list[Any]:
+    import wandb_workspaces.reports.v2 as wr
+
+    lines = [f"- **{_plain(heading)}**: {_plain(text)}" for heading, text in content.how]
+    where = f"The page with its figures, report.html, is an artifact of the run {summary_id(content.name)}."
+    return [wr.H2(text="How it was measured"), wr.MarkdownBlock(text="\n".join(lines)), wr.P(text=where)]
+
+
+def _plain(text: str) -> str:
+    return _SPECIAL.sub(r"\\\g<0>", text).replace("\n", " ")

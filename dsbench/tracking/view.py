@@ -1,0 +1,114 @@
+"""The saved view of a project in W&B: its panels, its table of runs. Nothing here asks the network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wandb_workspaces.expr import And
+    from wandb_workspaces.workspaces import Workspace
+
+CELL = "cell"  # the key of a run's configuration that names its cell (see dsbench.run.mirror.card)
+ACCURACY = "test_acc"
+# What accuracy is held against, keys of a run's summary; the last two are there once the run is measured.
+COSTS = {
+    "params": "parameters",
+    "macs": "MACs",
+    "acts": "activations",
+    "bytes": "bytes",
+    "train_macs": "MACs spent in training",
+    "train_seconds": "seconds of training",
+    "latency_ms/batch_1/torch": "latency of one image, ms",
+    "train_step_ms/total": "training step, ms",
+}
+CURVES = {
+    "val/acc": "validation accuracy",
+    "val/loss": "validation loss",
+    "train/acc": "training accuracy",
+    "train/loss": "training loss",
+}
+FACTS = ("model", "block", "width", "kernel", "data", "seed")  # of a run, in its configuration under `run`
+COORDINATES = ("model", "width", "kernel")
+COLUMNS = (
+    "run:displayName",
+    "run:state",
+    *(f"config:run.value.{name}" for name in FACTS),
+    *("summary:status", f"summary:{ACCURACY}", "summary:val_acc"),
+    *(f"summary:{name}" for name in COSTS),
+)
+_RUNS = 100  # a panel leaves out what is beyond
+
+
+def workspace(entity: str, project: str, sweep: str | None, run_ids: Sequence[str] | None) -> Workspace:
+    """The view of the sweep's runs, `run_ids`, or of all of the project.
+
+    Accuracy against each cost, learning curves by cell, parallel coordinates, and the table of runs, best first.
+    """
+    from wandb_workspaces import expr
+    from wandb_workspaces import workspaces as ws
+
+    sections = [ws.Section(name=name, panels=panels, is_open=True) for name, panels in sections_of_panels().items()]
+    return ws.Workspace(
+        entity=entity,
+        project=project,
+        name=f"dsbench: {sweep}" if sweep else "dsbench",
+        sections=sections,
+        settings=ws.WorkspaceSettings(x_axis="epoch", max_runs=_RUNS),
+        runset_settings=ws.RunsetSettings(
+            filters=filters(run_ids),
+            order=[expr.Ordering(expr.Summary(ACCURACY), ascending=False)],
+            pinned_columns=list(COLUMNS),
+        ),
+    )
+
+
+def filters(run_ids: Sequence[str] | None) -> And:
+    """What keeps the runs that are trained, of these if any are given: not the sweeps' summaries."""
+    from wandb_workspaces import expr
+
+    kept = [expr.Metric("JobType") == "train"]
+    return expr.And(*kept, *([expr.Metric("ID").isin(list(run_ids))] if run_ids is not None else []))
+
+
+def sections_of_panels() -> dict[str, list[Any]]:
+    """The panels by the sections they stand in."""
+    return {
+        "Accuracy against cost": [_against(cost, title) for cost, title in COSTS.items()],
+        "Learning curves": [_curve(metric, title) for metric, title in CURVES.items()],
+        "All at once": [_coordinates()],
+    }
+
+
+def _against(cost: str, title: str) -> Any:
+    import wandb_workspaces.reports.v2 as wr
+
+    x, y = wr.SummaryMetric(cost), wr.SummaryMetric(ACCURACY)
+    return wr.ScatterPlot(title=f"test accuracy against {title}", x=x, y=y, log_x=True)
+
+
+def _curve(metric: str, title: str) -> Any:
+    """The mean over the runs of a cell, which differ in their seeds, within the least and the greatest."""
+    import wandb_workspaces.reports.v2 as wr
+
+    return wr.LinePlot(
+        title=title,
+        x="epoch",
+        y=[metric],
+        groupby=wr.Config(CELL),
+        groupby_aggfunc="mean",
+        groupby_rangefunc="minmax",
+        max_runs_to_show=_RUNS,
+    )
+
+
+def _coordinates() -> Any:
+    import wandb_workspaces.reports.v2 as wr
+
+    facts = [wr.ParallelCoordinatesPlotColumn(wr.Config(f"run.{name}"), display_name=name) for name in COORDINATES]
+    costs = [
+        wr.ParallelCoordinatesPlotColumn(wr.SummaryMetric(name), display_name=COSTS[name], log=True)
+        for name in ("params", "macs", "train_seconds")
+    ]
+    accuracy = wr.ParallelCoordinatesPlotColumn(wr.SummaryMetric(ACCURACY), display_name="test accuracy")
+    return wr.ParallelCoordinatesPlot(title="model, width, kernel, costs, accuracy", columns=[*facts, *costs, accuracy])

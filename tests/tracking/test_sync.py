@@ -1,0 +1,177 @@
+"""dsbench sync, against a server that answers as W&B's does."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from filelock import FileLock
+from wandb_server import Server
+
+from dsbench.cli.sync import sync
+from dsbench.errors import FailureError, InputError
+
+Logged = Callable[..., None]
+
+
+def sweep(outputs: Path, name: str, *run_ids: str) -> None:
+    folder = outputs / "sweeps" / name
+    folder.mkdir(parents=True)
+    (folder / "sweep.yaml").write_text(yaml.safe_dump({"runs": list(run_ids), "budgets": {}, "arguments": []}))
+
+
+def synced(outputs: Path, name: str | None = None, **options: Any) -> int:
+    """The exit code."""
+    try:
+        sync(name, outputs, **{"at_once": 2, "again": False} | options)
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
+
+
+def test_every_run_arrives_once_with_its_curves_though_the_server_is_asked_too_often(
+    logged: Logged, outputs: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logged("aaa", "bbb")
+    server.too_many = 2
+    assert synced(outputs, at_once=1) == 0
+    assert server.too_many == 0
+    assert sorted(server.runs) == ["aaa", "bbb"]
+    for run_id, run in server.runs.items():
+        assert (run["displayName"], run["groupName"], run["tags"]) == (f"name of {run_id}", "group", ["tag"])
+        curve = [(line["epoch"], line["val/acc"]) for _, line in sorted(run["history"].items())]
+        assert curve == [(1, 0.1), (2, 0.2), (3, 0.3)]
+        assert run["finished"]
+    assert server.most_at_once == 1
+    before = Counter(server.asked)
+    assert synced(outputs) == 0
+    assert server.asked == before
+    said = ["uploaded: 2, uploaded before: 0", "uploaded: 0, uploaded before: 2"]
+    assert capsys.readouterr().out.splitlines() == said
+    assert not list(outputs.rglob("*debug-sync*"))
+
+
+def test_what_the_server_refuses_of_a_run_is_reported_and_tried_again_and_ends_no_other(
+    logged: Logged, outputs: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logged("aaa", "bbb", "ccc")
+    server.refused, server.curves_refused = {"aaa"}, {"bbb"}
+    assert synced(outputs, at_once=3) == 1
+    assert server.runs["ccc"]["finished"]
+    said = capsys.readouterr().out
+    assert "uploaded: 1, uploaded before: 0" in said
+    assert "the project is full" in next(line for line in said.splitlines() if "aaa" in line)
+    refused = next(line for line in said.splitlines() if "bbb" in line)
+    assert "HTTP 403 from /files/somebody/dsbench/bbb/file_stream" in refused
+    server.curves_refused = set()
+    sweep(outputs, "s1", "bbb", "ccc")
+    assert synced(outputs, "s1") == 0
+    assert "uploaded: 1, uploaded before: 1" in capsys.readouterr().out
+    assert (server.runs["bbb"]["finished"], len(server.runs["bbb"]["history"])) == (True, 3)
+
+
+def test_a_sync_that_is_ended_goes_on(logged: Logged, outputs: Path, server: Server) -> None:
+    logged("aaa", "bbb")
+    server.held = {"bbb"}
+    command = [sys.executable, "-c", "from dsbench.cli.entry import dsbench; dsbench()"]
+    options = ["sync", "--outputs", str(outputs), "--at-once", "1"]
+    with subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True) as process:
+        try:
+            until(lambda: server.runs.get("aaa", {}).get("finished") and "bbb" in server.runs)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            said = process.communicate(timeout=30)[1]
+    assert process.returncode == 128 + signal.SIGTERM
+    assert said.startswith("interrupted by SIGTERM")
+    server.held = set()
+    server.go.set()
+    before = server.asked["UpsertBucket"]
+    assert synced(outputs) == 0
+    assert server.runs["bbb"]["finished"]
+    assert server.asked["UpsertBucket"] - before == 2  # of one run: it is begun and completed
+
+
+def test_a_sweep_s_runs_go_with_its_summary_which_carries_verdict_cells_and_report(
+    logged: Logged, logger: Any, outputs: Path, server: Server
+) -> None:
+    from dsbench.config.schema import Config
+    from dsbench.tracking.sweep import mirror_sweep
+
+    logged("aaa", "other")
+    sweep(outputs, "s1", "aaa")
+    report = outputs / "report.html"
+    report.write_text("<p>the page</p>")
+    cells = pd.DataFrame({"model": ["cnn"], "test_acc_mean": [0.5]})
+    mirror_sweep(
+        Config(logger=logger), outputs, "s1", {"arguments": []}, {"n_cells": 1}, cells, {"verdict": "lighter"}, [report]
+    )
+    assert synced(outputs, "s1") == 0
+    assert sorted(server.runs) == ["aaa", "sweep-s1"]
+    assert (server.runs["sweep-s1"]["groupName"], server.runs["sweep-s1"]["tags"]) == ("s1", ["sweep", "s1"])
+    assert '"verdict":"lighter"' in server.files["sweep-s1/wandb-summary.json"].decode()
+    assert "report-s1" in server.committed
+    assert server.files["report-s1/report.html"] == b"<p>the page</p>"
+    assert "run-sweep-s1-cells" in server.committed
+
+
+def test_again_uploads_what_has_been_uploaded(logged: Logged, outputs: Path, server: Server) -> None:
+    logged("aaa")
+    (run,) = (outputs / "wandb").glob("offline-run-*")
+    (run / "run-aaa.wandb.synced").touch()
+    assert synced(outputs) == 0
+    assert not server.runs
+    assert synced(outputs, again=True) == 0
+    assert server.runs["aaa"]["finished"]
+
+
+def test_a_run_in_training_is_left_for_later(
+    logged: Logged, outputs: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logged("aaa")
+    (outputs / "runs" / "aaa").mkdir(parents=True)
+    with FileLock(outputs / "runs" / "aaa" / ".lock"):
+        assert synced(outputs) == 0
+    assert capsys.readouterr().out == "uploaded: 0, uploaded before: 0, in training, left for later: 1\n"
+    assert not server.asked
+
+
+def test_without_an_account_nothing_is_asked(logged: Logged, outputs: Path) -> None:
+    logged("aaa")
+    with pytest.raises(InputError, match="this needs a W&B account: run `wandb login` or set WANDB_API_KEY"):
+        synced(outputs)
+
+
+def test_a_server_that_is_not_there_is_one_line(logged: Logged, outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    logged("aaa")
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:1")
+    monkeypatch.setattr("dsbench.tracking.offline.getproxies", dict)
+    with pytest.raises(FailureError, match=r"cannot reach W&B at http://127\.0\.0\.1:1: .*refused"):
+        synced(outputs)
+
+
+def test_where_there_is_nothing_to_upload_a_line_says_so(logged: Logged, outputs: Path) -> None:
+    with pytest.raises(InputError, match=r"no offline runs of W&B in .*wandb; runs with logger=wandb leave them"):
+        synced(outputs)
+    logged("aaa")
+    sweep(outputs, "s1", "bbb")
+    with pytest.raises(InputError, match="unknown sweep 's2'; did you mean 's1'"):
+        synced(outputs, "s2")
+    with pytest.raises(InputError, match="no offline runs of the sweep s1"):
+        synced(outputs, "s1")
+
+
+def until(condition: Callable[[], Any], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
