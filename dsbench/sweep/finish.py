@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra.core.utils import JobReturn, JobStatus
 
 from dsbench.config.messages import one_line
+from dsbench.report.headline import headline
 from dsbench.run.progress import terminal
 from dsbench.run.status import FINAL
 from dsbench.sweep import tables
@@ -75,20 +77,23 @@ def conclude(folder: SweepFolder, config: Config, bench_minutes: float, report: 
         say(f"measuring {len(wanted)} cells by turns, {bench_minutes:g} min at the most; bench_minutes=0 leaves it out")
         measure(folder.outputs, wanted, limit)
         runs, cells = folder.collect()
-    for paragraph in paragraphs(verdict(folder.outputs, runs), folder.outputs, PAIRS):
+    found = verdict(folder.outputs, runs)
+    for paragraph in paragraphs(found, folder.outputs, PAIRS):
         say(f"\n{paragraph}")
-    if report:
-        _write(folder)
-    counts = {name: int(cells[name].sum()) for name in COUNTS} | {"n_cells": len(cells)}
-    mirror_sweep(config, folder.outputs, folder.name, folder.asked(), counts, cells)
-    say(f"\nreport: {folder.path / 'report.html'}" if report else f"\nmore: dsbench verdict {folder.name}")
+    pages = _written(folder)[:1] if report else []
+    summary = {name: int(cells[name].sum()) for name in COUNTS} | {"n_cells": len(cells)}
+    said = {"verdict": "\n".join(headline(found))}
+    mirror_sweep(config, folder.outputs, folder.name, folder.asked(), summary | said, cells, pages)
+    say(f"\nreport: {pages[0]}" if pages else f"\nmore: dsbench verdict {folder.name}")
 
 
-def _write(folder: SweepFolder) -> None:
+def _written(folder: SweepFolder) -> list[Path]:
+    """The files of the report, HTML first; none, and that is logged, where they cannot be written."""
     from dsbench.report.content import report
     from dsbench.report.page import write
 
     try:
-        write(report(folder), folder.path)
+        return write(report(folder), folder.path)
     except OSError as error:
         log.warning("the report could not be written: %s", one_line(error))
+        return []

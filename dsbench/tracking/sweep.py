@@ -27,20 +27,19 @@ def mirror_sweep(
     facts: Mapping[str, Any],
     summary: Mapping[str, Any],
     cells: pd.DataFrame,
-    texts: Mapping[str, str] | None = None,
     files: Sequence[Path] = (),
 ) -> None:
     """Show the sweep `name` in W&B where that is the logger: `cells` as a Table, `facts` as its configuration.
 
-    `texts`, such as the verdict, stand in the summary by their names beside `summary`; `files`, such as report.html, in
-    one artifact. What an earlier call for the same sweep showed is replaced. A failure is logged and harms nothing.
+    `files`, such as report.html, stand in one artifact. What an earlier call for the same sweep showed is replaced. A
+    failure is logged and harms nothing.
     """
     logger = config.logger
     if not isinstance(logger, WandbConfig) or logger.mode == "disabled":
         return
     card = Card(summary_id(name), f"{name}: cells", name, ("sweep", name), dict(facts))
     try:
-        _mirror(logger, outputs, card, {**summary, **(texts or {})}, cells, files)
+        _mirror(logger, outputs, card, summary, cells, files)
     except Exception as error:  # whatever a tracker does wrong, the sweep's tables are on disk
         log.warning("the tracker shows nothing of the sweep: %s", error)
 

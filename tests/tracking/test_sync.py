@@ -112,7 +112,7 @@ def test_a_sweep_s_runs_go_with_its_summary_which_carries_verdict_cells_and_repo
     report.write_text("<p>the page</p>")
     cells = pd.DataFrame({"model": ["cnn"], "test_acc_mean": [0.5]})
     mirror_sweep(
-        Config(logger=logger), outputs, "s1", {"arguments": []}, {"n_cells": 1}, cells, {"verdict": "lighter"}, [report]
+        Config(logger=logger), outputs, "s1", {"arguments": []}, {"n_cells": 1, "verdict": "lighter"}, cells, [report]
     )
     assert synced(outputs, "s1") == 0
     assert sorted(server.runs) == ["aaa", "sweep-s1"]
