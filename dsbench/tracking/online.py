@@ -79,4 +79,5 @@ def _replacing(memory: Path, key: str, save: Callable[[dict[str, str]], dict[str
         if key not in saved:
             raise
         found = save({})
+    memory.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(memory, json.dumps(saved | {key: found}, indent=1) + "\n")

@@ -97,7 +97,7 @@ def test_text_in_a_table_is_no_markdown() -> None:
 
 
 def test_view_and_report_are_saved_once_and_then_replaced(server: Server, tmp_path: Path) -> None:
-    memory = tmp_path / "online.json"
+    memory = tmp_path / "wandb" / "online.json"  # nothing is there yet
     for run_ids in (["aaa"], ["aaa", "bbb"]):
         with online.saving():
             entity = online.default_entity()
