@@ -34,9 +34,10 @@ SLURM = {
 import os, re, subprocess, sys
 script = sys.argv[-1]
 text = open(script).read()
+null = subprocess.DEVNULL
 if "--here" not in sys.argv:
     open(os.environ["SEEN"], "w").write(text)
-    subprocess.Popen([*sys.argv[:1], "--here", script], stdout=subprocess.DEVNULL, start_new_session=True)
+    subprocess.Popen([*sys.argv[:1], "--here", script], stdout=null, stderr=null, start_new_session=True)
     sys.exit(print("Submitted batch job 77"))
 first, last = map(int, re.search(r"--array=(\\d+)-(\\d+)", text).groups())
 for task in range(first, last + 1):

@@ -28,12 +28,12 @@ def composed(overrides: list[str]) -> DictConfig:
 
 
 def params(sweep: str) -> list[str]:
-    """The axes of a named sweep, as its file lists them."""
+    """The axes of a named sweep, as its file lists them; none of one that is a search."""
     config = OmegaConf.load(conf_dir() / "sweep" / f"{sweep}.yaml")
-    return [f"{key}={value}" for key, value in config.params.items()]
+    return [f"{key}={value}" for key, value in config.get("params", {}).items()]
 
 
-@pytest.mark.parametrize("sweep", options("sweep"))
+@pytest.mark.parametrize("sweep", [name for name in options("sweep") if params(name)])
 def test_every_named_sweep_is_composed_as_hydra_does(sweep: str, loader: Any) -> None:
     composer = Composer(composed, loader)
     for job in jobs(["seeds=1", "train.max_epochs=2"], params(sweep), loader):
