@@ -74,9 +74,7 @@ def timed(way: str, precision: str, turn: int, seeds: int, data: Path, scratch: 
         found = [float(path.read_text()) for path in out.glob("*/test_acc.txt")]
     else:
         basic = ["hydra/launcher=basic", "hydra/sweeper=basic"] if way == "b" else []
-        run(
-            ["sweep.py", "-m", *_training(precision, data, out), f"train.max_epochs={EPOCHS}", f"seeds={seeds}", *basic]
-        )
+        run("sweep.py", "-m", *_training(precision, data, out, EPOCHS), f"seeds={seeds}", *basic)
         seconds = time.perf_counter() - start
         found = [one["test_acc"] for one in records(out)]
     if len(found) != seeds:
@@ -96,9 +94,7 @@ def fixed_seconds(data: Path, scratch: Path) -> float:
         out = scratch / "fixed"
         shutil.rmtree(out, ignore_errors=True)
         start = time.perf_counter()
-        run(
-            ["sweep.py", "-m", *_training("32", small, out), "train.max_epochs=1", f"seeds={runs}", "data.verify=false"]
-        )
+        run("sweep.py", "-m", *_training("32", small, out, 1), f"seeds={runs}", "data.verify=false")
         walls.append(time.perf_counter() - start)
         training = statistics.mean(one["train_seconds"] for one in records(out))
     return (walls[1] - walls[0]) * cores() / (FEW[1] - FEW[0]) - training
@@ -131,6 +127,8 @@ def _training(precision: str, data: Path, out: Path, epochs: int) -> list[str]:
         "device=cpu",
         f"data.root={data}",
         f"outputs={out}",
+        "bench_minutes=0",
+        "report=false",
     ]
 
 

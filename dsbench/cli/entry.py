@@ -88,6 +88,7 @@ def run_hydra(config_name: str) -> None:
     from dsbench.config import schema
     from dsbench.config.files import conf_dir
     from dsbench.config.messages import one_line
+    from dsbench.sweep.axes import spelled_out
 
     failures: list[Exception] = []
 
@@ -101,6 +102,8 @@ def run_hydra(config_name: str) -> None:
     if {"-m", "--multirun"} & set(sys.argv):
         config_name = "sweep"
     task = job if config_name == "sweep" else one_job
+    if config_name == "sweep":
+        sys.argv[1:] = spelled_out(sys.argv[1:])
     sys.argv[1:] = sorted(sys.argv[1:], key=_is_override)  # Hydra wants its flags first
     _check_flags()
     with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:

@@ -173,7 +173,8 @@ def _measured(outcome: Outcome, macs: int) -> dict[str, Any]:
 def _status(error: BaseException) -> str:
     if isinstance(error, TimedOut):
         return "timeout"
-    return "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
+    # submitit's handlers of a scheduler's signals end a process with SystemExit
+    return "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit)) else "failed"
 
 
 def _first_line(error: BaseException) -> str:

@@ -15,7 +15,7 @@ import dsbench
 
 PACKAGES = ("dsbench", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "wandb", "numpy")
 N_JOBS = "DSBENCH_N_JOBS"  # environment variable: the runs at once of the sweep that this process is one of
-COMPUTING = ("data", "network", "training")  # the subpackages whose code a result is made by
+COMPUTING = ("seeds.py", "data", "network", "training")  # the modules and subpackages that a result is made by
 
 
 def versions() -> dict[str, str]:
@@ -43,7 +43,8 @@ def source_sha256() -> str:
     """
     package = Path(dsbench.__file__).parent
     total = hashlib.sha256()
-    for path in sorted(path for name in COMPUTING for path in (package / name).rglob("*.py")):
+    parts = [package / name for name in COMPUTING]
+    for path in sorted(path for part in parts for path in ([part] if part.is_file() else part.rglob("*.py"))):
         content = path.read_bytes()
         total.update(f"{path.relative_to(package).as_posix()} {len(content)}\n".encode() + content)
     return total.hexdigest()

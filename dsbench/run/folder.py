@@ -117,11 +117,13 @@ class RunFolder:
         shutil.rmtree(self.previous, ignore_errors=True)
 
     def result(self) -> dict[str, Any] | None:
-        """The record, or None where there is none."""
+        """The record, or None where there is none. Raises InputError for one that is damaged."""
         try:
             return json.loads(self.result_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
+        except ValueError as error:
+            raise InputError(f"the record {self.result_file} is damaged: {error}; delete it to train anew") from None
 
     def write_result(self, result: dict[str, Any]) -> None:
         """Record `result`; numbers that JSON does not have (nan, inf) become null."""

@@ -29,12 +29,16 @@ _reminder: threading.Timer | None = None  # the end of patience, once something 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within, SIGINT, SIGTERM and SIGHUP raise Interrupted; outside the main thread this does nothing."""
+    """Within, SIGINT, SIGTERM and SIGHUP raise Interrupted; outside the main thread this does nothing.
+
+    A signal that somebody else handles, as submitit does, stays theirs.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     global _asked
-    before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
+    ours = [number for number in _SIGNALS if signal.getsignal(number) in _REPLACED]
+    before = {number: signal.signal(number, _interrupt) for number in ours}
     try:
         yield
     finally:
@@ -109,3 +113,6 @@ def ask(request: BaseException, number: int) -> None:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     ask(Interrupted(number), number)
+
+
+_REPLACED = (signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler, _interrupt, None)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from dsbench.config.schema import SWEEPS_OWN
 from dsbench.config.sweep import combinations
 from dsbench.errors import InputError
 
@@ -31,15 +32,23 @@ def combined(overrides: Sequence[str]) -> list[list[str]]:
 def given(arguments: Sequence[str], params: Sequence[str], loader: Any) -> list[str]:
     """The overrides of `arguments` on top of a named sweep's `params`, in Hydra's own syntax.
 
-    An axis of the arguments replaces that of the named sweep. `seeds=N` is short for `seed=range(0,N)`. `glob` sees the
-    options in subfolders of a group, as Hydra's does not; `loader` is Hydra's config loader, which knows them. Raises
-    InputError for an axis given twice.
+    An axis of the arguments replaces that of the named sweep. `glob` sees the options in subfolders of a group, as
+    Hydra's does not; `loader` is Hydra's config loader, which knows them. Raises InputError for an axis given twice,
+    and for a list of values of what is the sweep's own.
     """
     _refuse_twice(arguments)
-    both = [*params, *arguments]
-    seeds = [one for one in both if key(one) in ("seed", "seeds")]
+    both = [*spelled_out(params), *spelled_out(arguments)]
+    seeds = [one for one in both if key(one) == "seed"]
     others = [one for one in both if one not in seeds]
-    return [_globbed(one, loader) for one in [*others, *map(_seeds, seeds[-1:])]]
+    _refuse_lists(others)
+    return [_globbed(one, loader) for one in [*others, *seeds[-1:]]]
+
+
+def spelled_out(arguments: Sequence[str]) -> list[str]:
+    """A command line with `seeds=N` as Hydra has it, for whatever sweeper: `seed=range(0,N)`. Raises InputError."""
+    if {"seed", "seeds"} <= set(map(key, arguments)):
+        raise InputError("seed and seeds are both given; seeds=8 is short for seed=range(0,8)")
+    return [_seeds(one) for one in arguments]
 
 
 def key(override: str) -> str:
@@ -51,8 +60,12 @@ def _refuse_twice(arguments: Sequence[str]) -> None:
     for name, count in Counter(map(key, arguments)).items():
         if count > 1:
             raise InputError(f"{name} is given {count} times; list its values once, {name}=a,b")
-    if {"seed", "seeds"} <= set(map(key, arguments)):
-        raise InputError("seed and seeds are both given; seeds=8 is short for seed=range(0,8)")
+
+
+def _refuse_lists(overrides: Sequence[str]) -> None:
+    for one in overrides:
+        if key(one) in SWEEPS_OWN and len(combinations([one])) != 1:
+            raise InputError(f"{one}: {key(one)} is the sweep's own and has one value")
 
 
 def _seeds(override: str) -> str:

@@ -33,12 +33,13 @@ def seconds_left(plan: SweepPlan, slots: int) -> float:
             assert jobs[0].plan is not None
             unknown[cell_id] = jobs[0].plan
     timed |= _probed(unknown)
-    total = sum(
-        (timed[cell_id] + RUN_SECONDS) * sum(not job.done for job in jobs)
+    left = [
+        timed[cell_id] + RUN_SECONDS
         for cell_id, jobs in plan.cells.items()
-        if cell_id in timed
-    )
-    return total / slots
+        for job in jobs
+        if cell_id in timed and not job.done
+    ]
+    return max(max(left, default=0.0), sum(left) / slots)
 
 
 def _recorded(job: Job) -> float | None:

@@ -70,21 +70,28 @@ def conclude(folder: SweepFolder, config: Config, bench_minutes: float, report: 
     def say(text: str) -> None:
         console.print(text, soft_wrap=True, markup=False)
 
-    runs, cells = folder.read()
+    runs, _ = folder.read()
     wanted = verdict(folder.outputs, runs).to_measure
     limit = seconds_each(len(wanted), bench_minutes)
     if wanted and limit:
         say(f"measuring {len(wanted)} cells by turns, {bench_minutes:g} min at the most; bench_minutes=0 leaves it out")
         measure(folder.outputs, wanted, limit)
-        runs, cells = folder.collect()
+        runs, _ = folder.collect()
     found = verdict(folder.outputs, runs)
     for paragraph in paragraphs(found, folder.outputs, PAIRS):
         say(f"\n{paragraph}")
     pages = _written(folder)[:1] if report else []
-    summary = {name: int(cells[name].sum()) for name in COUNTS} | {"n_cells": len(cells)}
-    said = {"verdict": "\n".join(headline(found))}
-    mirror_sweep(config, folder.outputs, folder.name, folder.asked(), summary | said, cells, pages)
+    mirror(folder, config, {"verdict": "\n".join(headline(found))}, pages)
     say(f"\nreport: {pages[0]}" if pages else f"\nmore: dsbench verdict {folder.name}")
+
+
+def mirror(
+    folder: SweepFolder, config: Config, said: Mapping[str, str] | None = None, files: Sequence[Path] = ()
+) -> None:
+    """Show the sweep in the tracker that `config` names: its cells, how many runs came to what, and what is `said`."""
+    _, cells = folder.read()
+    counts = {name: int(cells[name].sum()) for name in COUNTS} | {"n_cells": len(cells)}
+    mirror_sweep(config, folder.outputs, folder.name, folder.asked(), {**counts, **(said or {})}, cells, files)
 
 
 def _written(folder: SweepFolder) -> list[Path]:

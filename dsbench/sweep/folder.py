@@ -66,11 +66,14 @@ class SweepFolder:
     def write_plan(self, planned: Sequence[Mapping[str, Any]], arguments: Sequence[str]) -> None:
         """Record what was asked: `planned` has Plan.facts() of each run, in order, `arguments` the command line.
 
-        Of runs with one run_id the first counts. A sweep that goes on, with the same arguments, keeps its start.
-        Raises InputError where the folder cannot be written to.
+        Of runs with one run_id the first counts. Other seeds of the same cells, planned by an earlier call, stay. A
+        sweep that goes on, with the same arguments, keeps its start. Raises InputError where the folder cannot be
+        written to.
         """
         runs = {one["run_id"]: one for one in reversed(planned)}
         runs = {one["run_id"]: runs[one["run_id"]] for one in planned}
+        cells = {one["cell_id"] for one in planned}
+        runs |= {name: one for name, one in self._planned().items() if name not in runs and one["cell_id"] in cells}
         earlier = self.asked() if self.sweep_file.exists() else {}
         goes_on = earlier.get("arguments") == list(arguments)
         asked = {

@@ -9,6 +9,8 @@ from dsbench.config.schema import SWEEPS_OWN
 from dsbench.run.identity import OUTSIDE
 from dsbench.sweep.axes import key
 
+_HOW = ("hydra/launcher", "hydra.launcher", "hydra.sweeper.n_trials")  # where runs are trained, how many are tried
+
 
 def sweep_name(named: str | None, arguments: Sequence[str], cells: Iterable[str]) -> str:
     """The name of a sweep: that of its file, a hash of its `cells` (cell_ids), or both.
@@ -27,4 +29,4 @@ def deciding(arguments: Sequence[str]) -> list[str]:
 
 
 def _outside(name: str) -> bool:
-    return any(name == one or name.startswith(f"{one}.") for one in OUTSIDE)
+    return any(name == one or name.startswith(f"{one}.") for one in (*OUTSIDE, *_HOW))

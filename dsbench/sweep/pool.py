@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -83,25 +83,27 @@ class Pool:
         self._context.set_forkserver_preload(["dsbench.sweep.worker", *preload])
         self._running: dict[int, _Running] = {}
 
-    def run(self, tasks: Sequence[Task]) -> None:
-        """Run all of them, in order. A task that `on_end` returns is run again.
+    def run(self, tasks: Iterable[Task]) -> None:
+        """Run all of them, in order, each asked for when there is a slot. A task that `on_end` returns is run again.
 
         When an exception ends this (Ctrl-C), the processes are asked to stop, and killed after a few seconds.
         """
-        queue, free = deque(tasks), list(range(len(self.slots)))
+        waiting, again, free = iter(tasks), deque[Task](), list(range(len(self.slots)))
         lifeline, self._lifeline = self._context.Pipe(duplex=False)
         try:
             server.start(self._context)
-            while queue or self._running:
+            while True:
                 insist()
-                while queue and free:
-                    self._start(queue.popleft(), free.pop(0), lifeline)
+                while free and (task := next(waiting, None) or (again.popleft() if again else None)):
+                    self._start(task, free.pop(0), lifeline)
+                if not self._running:
+                    break
                 for one in self._ended():
                     del self._running[one.task.number]
                     free.append(one.slot)
-                    again = self.on_end(_verdict(one))
-                    if again is not None:
-                        queue.append(again)
+                    repeated = self.on_end(_verdict(one))
+                    if repeated is not None:
+                        again.append(repeated)
                 self.on_wait()
         except BaseException:
             self._stop()
@@ -150,7 +152,7 @@ class Pool:
             while one.channel.poll():
                 kind, content = one.channel.recv()
                 if kind == "result":
-                    one.result, one.returned = cloudpickle.loads(content), True
+                    one.result, one.returned = _unpickled(content), True
                 else:
                     self.on_event(one.task.number, content)
 
@@ -166,6 +168,14 @@ class Pool:
                 _kill(one, signal.SIGKILL)
                 one.process.join()
             one.channel.close()
+
+
+def _unpickled(content: bytes) -> Any:
+    """What a task returned; where that cannot be made here, the exception that says why."""
+    try:
+        return cloudpickle.loads(content)
+    except Exception as error:
+        return error
 
 
 def _verdict(one: _Running) -> Ended:

@@ -15,12 +15,13 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
+from dsbench.config.messages import one_line
 from dsbench.errors import InputError
 from dsbench.run.folder import write_atomically
 from dsbench.run.progress import terminal
 from dsbench.run.status import FINAL
 from dsbench.sweep import axes, tables
-from dsbench.sweep.finish import reasons, show
+from dsbench.sweep.finish import mirror, reasons, show
 from dsbench.sweep.folder import SweepFolder
 from dsbench.sweep.name import deciding, sweep_name
 from dsbench.sweep.objective import DIRECTIONS, figures, objectives
@@ -90,10 +91,15 @@ def search(
     compose, console = composing(config, loader), terminal()
     directions: list[Any] = [DIRECTIONS[name] for name in names]
     study = optuna.create_study(directions=directions, sampler=how.start())
-    name = sweep_name(config.hydra.runtime.choices.get("sweep"), arguments, [*deciding(given), f"{how}"])
+    name = sweep_name(
+        config.hydra.runtime.choices.get("sweep"),
+        arguments,
+        [*deciding(given), *names, f"{how.sampler} {how.seed} {how.batch}"],
+    )
     folder = SweepFolder(Path(config.outputs).absolute() / "sweeps" / name)
     launcher.folder = folder.path / "jobs"  # type: ignore[attr-defined]
     jobs: list[Job] = []
+    group = [f"logger.group={name}"] if config.logger.get("group", "") is None else []
     launched: list[Sequence[JobReturn]] = []
     why: dict[str, str] = {}
     try:
@@ -113,16 +119,17 @@ def search(
                 folder.write_plan([job.plan.facts() for job in jobs if job.plan], arguments)
             if plan.missing:
                 missing = plan.missing
-                launched.append(launcher.launch([[*job.overrides, *precision(job)] for job in missing], 0))
+                launched.append(launcher.launch([[*job.overrides, *precision(job), *group] for job in missing], 0))
                 why |= reasons(missing, launched[-1:])
             for i, trial in enumerate(trials):
                 said = _tell(study, trial, plan.jobs[i * len(seeds) : (i + 1) * len(seeds)], names)
                 line = f"trial {trial.number + 1}/{how.n_trials} {' '.join(_overrides(trial))}: {said}"
                 console.print(line, soft_wrap=True, markup=False)
     finally:
-        failed = any(job.plan for job in jobs) and _end(folder, study, names, why)
+        failed = folder.sweep_file.exists() and _end(folder, study, names, why)
     if not any(job.plan for job in jobs):
         raise _impossible(jobs)
+    mirror(folder, next(job.plan for job in jobs if job.plan).config)
     if failed:
         raise SystemExit(1)
     return launched
@@ -165,8 +172,11 @@ def _end(folder: SweepFolder, study: Study, names: Sequence[str], why: Mapping[s
     called = {f"values_{i}": name for i, name in enumerate(names)} | {"value": names[0]}
     frame = frame.rename(columns=called)
     frame["best"] = frame["number"].isin({trial.number for trial in study.best_trials})
-    write_atomically(folder.path / "trials.csv", frame.to_csv(index=False, lineterminator="\n"))
     runs = show(folder, why)
+    try:
+        write_atomically(folder.path / "trials.csv", frame.to_csv(index=False, lineterminator="\n"))
+    except OSError as error:
+        terminal().print(f"trials.csv could not be written: {one_line(error)}", soft_wrap=True)
     chosen = {tuple(_overrides(trial)): trial.values for trial in study.best_trials}  # some are drawn twice
     terminal().print(tables.best(names, sorted(chosen.items(), key=lambda one: one[1][0])))
     return not runs["status"].isin(FINAL).all()

@@ -71,7 +71,7 @@ def test_two_ranks_train_the_network_that_one_does_and_only_the_first_writes(
     check_equal(both, planned(other))
     files = {str(path.relative_to(both.folder.path)) for path in both.folder.path.rglob("*") if path.is_file()}
     names = ("config.yaml", "result.json", "metrics.csv", "checkpoints/last.ckpt", "checkpoints/best.ckpt", "run.log")
-    assert files == {*names, ".lock"}
+    assert files == {*names, ".lock", ".lease-1"}
 
 
 def test_batch_norms_span_the_ranks_and_a_stopped_run_goes_on_within_its_epoch_on_any_number(
