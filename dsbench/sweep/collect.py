@@ -51,7 +51,7 @@ MEASURED = {
     "train_macs": WHOLE,
     "images_per_second": REAL,
 }
-COMPUTE = {"precision": TEXT, "device": TEXT, "threads": WHOLE, "test_weights": TEXT}
+COMPUTE = {"precision": TEXT, "device": TEXT, "threads": WHOLE, "ranks": WHOLE, "test_weights": TEXT}
 REQUESTED = {
     "requested_kind": TEXT,
     "requested_scope": TEXT,

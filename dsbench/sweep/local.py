@@ -40,9 +40,8 @@ def launch(
     setup_globals()
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     wait_briefly()
-    places = slots(
-        len(job_overrides), _given(config, "n_jobs"), _given(config, "threads"), _given(config, "device") or "auto"
-    )
+    n_jobs, threads, device = (_given(config, name) for name in ("n_jobs", "threads", "device"))
+    places = slots(len(job_overrides), n_jobs, threads, device or "auto")
     share_wandb_service(config)
     shared = cloudpickle.dumps((hydra_context, task_function, Singleton.get_state()))
     configs = composed_jobs(hydra_context, config, job_overrides, initial_job_idx, places.threads)
@@ -75,7 +74,8 @@ def launch(
 
     with view:
         preload = ["dsbench.sweep.preload"] if _is_ours(task_function) else []
-        pool = Pool(places.environments, preload, view.started, told, ended, view.refresh)
+        environments = [{**os.environ, **own} for own in places.environments]  # the server's may be an older one
+        pool = Pool(environments, preload, view.started, told, ended, view.refresh)
         pool.run(task(index) for index in range(len(configs)))
     return [one for one in returned if one is not None]
 

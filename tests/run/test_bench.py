@@ -26,6 +26,7 @@ BEGUN = {
     "versions",
     "git_sha",
     "source_sha256",
+    "n_jobs",
     "started",
     "finished",
 }  # beside the facts, from the beginning on

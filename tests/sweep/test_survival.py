@@ -63,6 +63,11 @@ def workers(sweep: psutil.Process) -> list[psutil.Process]:
     return [child for child in children if os.getsid(child.pid) == child.pid]
 
 
+def epochs(outputs: Path) -> int:
+    """The epochs that all runs have behind them."""
+    return sum(len(path.read_text().splitlines()) - 1 for path in outputs.glob("runs/*/metrics.csv"))
+
+
 def left_over(processes: list[psutil.Process], seconds: float) -> list[str]:
     """Those that are still there after that time."""
     _, alive = psutil.wait_procs(processes, timeout=seconds)
@@ -78,16 +83,13 @@ def test_a_sweep_killed_at_random_ends_as_an_undisturbed_one(
         sweep = psutil.Popen(
             command(rough, f"{SWEEP} logger=wandb"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        deadline, found = time.monotonic() + 120, []
-        while sweep.poll() is None and not found and time.monotonic() < deadline:
-            time.sleep(0.05)
-            with suppress(psutil.NoSuchProcess, ProcessLookupError):
-                found = workers(sweep)
-        time.sleep(rng.uniform(0.3, 2))
+        moment = epochs(rough) + rng.randrange(1, 6)  # of 24 in all
+        while sweep.poll() is None and epochs(rough) < moment:
+            time.sleep(0.01)
         with suppress(psutil.NoSuchProcess):
             everything = [sweep, *sweep.children(recursive=True)]
             assert sum("wandb-core" in " ".join(one.cmdline()) for one in everything) == 1
-            for one in found if victim == "workers" else [sweep]:
+            for one in workers(sweep) if victim == "workers" else [sweep]:
                 one.kill()
                 hit += 1
         sweep.wait(timeout=300)
