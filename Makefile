@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-ray lint clean
 
 demo: $(INSTALLED)
 	$(RUN) sweep.py -m model=cnn,dwsep data=mnist width=16 train.max_epochs=2
@@ -12,6 +12,11 @@ demo: $(INSTALLED)
 # One thread a process: two test processes share two cores without fighting for them.
 test: $(INSTALLED) lint
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n 2 --dist worksteal
+
+# Sweeps on a Ray of this machine: not in `make test`, since Ray takes 240 MB.
+test-ray: $(INSTALLED)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -q tests/sweep/test_clusters.py -k ray
 
 lint: $(INSTALLED)
 	$(RUN) -m ruff check .

@@ -22,7 +22,7 @@ from dsbench import torchvision_ops
 torchvision_ops.ensure()  # as the command line does, before Lightning imports torchvision
 
 # Properties are tried on the same few examples each time; on many new ones with pytest --hypothesis-profile=thorough.
-settings.register_profile("quick", max_examples=40, derandomize=True, deadline=None)
+settings.register_profile("quick", max_examples=25, derandomize=True, deadline=None)
 settings.register_profile("thorough", max_examples=2000, print_blob=True, deadline=None)
 settings.load_profile("quick")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dsbench.errors import InputError
 from dsbench.run.folder import RunFolder
 from dsbench.run.lock import locked_if_free
 from dsbench.run.status import FINAL
@@ -52,7 +53,7 @@ def _final(folder: RunFolder) -> dict[str, Any] | None:
     """The record of a run that is never trained on, None for any other."""
     try:
         record = folder.result()
-    except ValueError:
+    except InputError:
         return None
     return record if record is not None and record.get("status") in FINAL else None
 

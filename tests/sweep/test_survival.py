@@ -79,7 +79,7 @@ def test_a_sweep_killed_at_random_ends_as_an_undisturbed_one(
 ) -> None:
     """Its workers are killed, the whole of it is killed, and nothing of it is left over; W&B's service is running."""
     rough, rng, hit = tmp_path / "rough", random.Random(0), 0
-    for victim in ("workers", "sweep", "sweep"):
+    for victim in ("workers", "sweep"):
         sweep = psutil.Popen(
             command(rough, f"{SWEEP} logger=wandb"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
