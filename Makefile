@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 .PHONY: demo test test-ray lint clean
 
 demo: $(INSTALLED)
-	$(RUN) sweep.py -m model=cnn,dwsep data=mnist width=16 train.max_epochs=2
+	$(RUN) sweep.py -m model=cnn,dwsep data=mnist width=16 train.max_epochs=2 bench_minutes=0.3
 
 # One thread a process: two test processes share two cores without fighting for them.
 test: $(INSTALLED) lint
