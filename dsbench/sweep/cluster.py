@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from dsbench.process import wait_briefly
 from dsbench.run.progress import terminal
 from dsbench.run.signals import Interrupted
-from dsbench.sweep.local import Call, composed_jobs
+from dsbench.sweep.local import Call, composed_jobs, failed
 from dsbench.sweep.view import labels
 
 
@@ -109,14 +109,6 @@ def launch(
         cluster.cancel(list(running))
         raise
     return [returned[index] for index in range(len(configs))]
-
-
-def failed(config: DictConfig, error: Exception) -> JobReturn:
-    """What is known of a job that did not come to its end."""
-    overrides = OmegaConf.to_container(config.hydra.overrides.task)
-    job = JobReturn(overrides=overrides, cfg=config, status=JobStatus.FAILED)  # type: ignore[arg-type]
-    job.return_value = error
-    return job
 
 
 def _how(job: JobReturn, again: bool) -> str:

@@ -63,7 +63,7 @@ def launch(
         tries[one.number] -= 1
         run, job, again = begun.pop(one.number, None), one.result, False
         if isinstance(job, Exception):  # what was returned cannot be made here
-            job = _failed(job, configs[one.number])
+            job = failed(configs[one.number], job)
         if not one.returned:
             found = fate(one.exitcode, run)
             job = _ended_so(found, configs[one.number])
@@ -127,8 +127,8 @@ def _is_ours(task_function: TaskFunction) -> bool:
     return task_function.__module__.startswith("dsbench.")
 
 
-def _failed(error: Exception, config: DictConfig) -> JobReturn:
-    """A job that ended with `error`."""
+def failed(config: DictConfig, error: Exception) -> JobReturn:
+    """What is known of a job that did not come to its end."""
     overrides = OmegaConf.to_container(config.hydra.overrides.task)
     job = JobReturn(overrides=overrides, cfg=config, status=JobStatus.FAILED)  # type: ignore[arg-type]
     job.return_value = error
