@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from dsbench.budget.solver import LARGEST_WIDTH, Knob
 from dsbench.errors import InputError
 from dsbench.network.assemble import Frame
@@ -40,6 +42,7 @@ class AnalyticCost:
         return layer.output_shape(shape), sum(counts(step)[self.name] for step in walk((layer,), shape))
 
 
+@lru_cache(maxsize=64)  # a sweep over widths asks one frame again and again
 def knob(frame: Frame, name: str, fine: bool = True) -> Knob:
     """The knob that sets cost `name` (a field of Counts) of `frame`; `fine`: whether the fine width may be turned."""
     element, divisor = frame.fine, frame.architecture.divisor

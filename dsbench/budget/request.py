@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from typing import Any
 
 from dsbench.budget import analytic, measured
 from dsbench.budget.solver import Knob, OutOfReachError, Solution, solve
-from dsbench.config.compose import Composed, compose
+from dsbench.config.compose import Composed, choice
 from dsbench.config.network import frame
-from dsbench.config.schema import BudgetConfig, ModelConfig
+from dsbench.config.schema import BudgetConfig
 from dsbench.errors import InputError
 
 NAMES = {
@@ -127,15 +126,10 @@ def _refuse_width(composed: Composed, kind: str) -> None:
 def _reference(composed: Composed, match: str) -> Composed:
     """The configuration of the family to match, at the width given."""
     try:
-        model = _model(match, composed.config_dir)
+        model = choice(f"model={match}", composed.config_dir).config.model
     except InputError as error:
         raise InputError(f"budget.match={match}: {error}") from None
     return replace(composed, config=replace(composed.config, model=model), choices=composed.choices | {"model": match})
-
-
-@cache
-def _model(choice: str, config_dir: str | None) -> ModelConfig:
-    return compose([f"model={choice}"], config_dir).config.model
 
 
 def _cost(composed: Composed, kind: str) -> float:

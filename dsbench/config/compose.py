@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf, flag_override
+from omegaconf import DictConfig, Node, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dsbench.config import schema
@@ -49,13 +49,32 @@ def compose(overrides: Sequence[str], config_dir: str | None = None, config_name
     with nullcontext() if running else initialize_config_dir(str(conf_dir()), version_base="1.3"):
         try:
             composed = hydra_compose(config_name, given, return_hydra_config=True)
-            with flag_override(composed, ["struct", "readonly"], False):
-                choices = composed.pop("hydra").runtime.choices
-            return typed(composed, choices, overrides, config_dir)
+            return typed(composed, composed.hydra.runtime.choices, overrides, config_dir)
         except InputError:
             raise
         except Exception as error:
             raise InputError(one_line(error)) from error
+
+
+_choices: dict[tuple[str, str | None], Composed] = {}
+
+
+def choice(override: str, config_dir: str | None = None) -> Composed:
+    """What one choice alone (`experiment=NAME`) composes to; composed once, since a sweep asks for it once a run."""
+    key = override, config_dir
+    if key not in _choices:
+        _choices[key] = compose([override], config_dir)
+    return _choices[key]
+
+
+def known_choices() -> dict[tuple[str, str | None], Composed]:
+    """What `choice` has composed so far, for another process to `take_over`."""
+    return dict(_choices)
+
+
+def take_over(known: Mapping[tuple[str, str | None], Composed]) -> None:
+    """Know these without composing them; the files that they were read from are taken to be as they were."""
+    _choices.update(known)
 
 
 def quoted(value: object) -> str:
@@ -71,30 +90,27 @@ def typed(
 
     Raises InputError.
     """
-    config = config.copy()
-    with flag_override(config, ["struct", "readonly"], False):
-        for key in schema.SWEEPS_OWN:
-            config.pop(key, None)
-    _check_keys(config, schema.Config)
+    _check_keys(config, schema.Config, besides=("hydra", *schema.SWEEPS_OWN))
     try:
-        plain = OmegaConf.to_object(config)
+        values = {f.name: config[f.name] for f in fields(schema.Config)}
+        plain: dict[str, Any] = {
+            name: OmegaConf.to_object(value) if OmegaConf.is_config(value) else value for name, value in values.items()
+        }
     except OmegaConfBaseException as error:
         raise InputError(one_line(error)) from error
-    assert isinstance(plain, schema.Config)
-    plain = schema.Config(**{f.name: getattr(plain, f.name) for f in fields(schema.Config)})  # of a sweep's job too
     named = {str(group): str(choice) for group, choice in choices.items()}
-    return Composed(plain, named, tuple(overrides), config_dir)
+    return Composed(schema.Config(**plain), named, tuple(overrides), config_dir)
 
 
-def _check_keys(config: DictConfig, cls: type, prefix: str = "") -> None:
+def _check_keys(config: DictConfig, cls: type, prefix: str = "", besides: Collection[str] = ()) -> None:
     """Raise InputError for a key that no type knows (added with `+`, nothing would read it), and for a missing one."""
     known = {f.name for f in fields(cls)}
     for key in map(str, config):
-        if key not in known:
+        if key not in known and key not in besides:
             raise InputError(f"unknown key {prefix + key!r}{nearest(prefix + key)}")
     for key in sorted(known):
-        if key not in config:  # deleted with `~`, or ???
-            raise InputError(f"{prefix}{key} has no value")
         value = config._get_node(key)
+        if not isinstance(value, Node) or value._is_missing():  # deleted with `~`, or ???
+            raise InputError(f"{prefix}{key} has no value")
         if isinstance(value, DictConfig) and is_dataclass(value._metadata.object_type):
             _check_keys(value, value._metadata.object_type, f"{prefix}{key}.")

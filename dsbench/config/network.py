@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
 from dsbench.config.compose import Composed
 from dsbench.data import sets
 from dsbench.errors import InputError
@@ -29,9 +32,25 @@ def architecture(composed: Composed) -> Architecture:
 
 
 def frame(composed: Composed) -> Frame:
-    """All of the network that the configuration names but its width. Raises InputError."""
+    """All of the network that the configuration names but its width: one object for all widths. Raises InputError."""
     config = composed.config
-    skeleton = architecture(composed)
+    arch = replace(config.arch, fine_width=None)
+    parts = (composed.choices["arch"], arch, config.depth, config.model, config.kernel, config.slots, config.block)
+    return _frame(_Named(repr((*parts, config.data.name)), composed))
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A configuration that is what `said` says of it."""
+
+    said: str
+    composed: Composed = field(compare=False)
+
+
+@lru_cache(maxsize=64)
+def _frame(named: _Named) -> Frame:
+    config = named.composed.config
+    skeleton = architecture(named.composed)
     dataset = sets.get(config.data.name)
     options = Options(
         separable_slots(skeleton, config.model.family, config.model.pattern),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from typing import Any
 
-from dsbench.config.compose import Composed, compose
+from dsbench.config.compose import Composed, choice
 from dsbench.run.identity import OUTSIDE
 
 
@@ -38,7 +37,7 @@ def label(composed: Composed, identity: Callable[[Composed], dict[str, Any]]) ->
     experiment = composed.choices.get("experiment")
     if experiment in (None, "None", "null"):
         return Label()
-    pristine = _pristine(experiment, composed.config_dir)
+    pristine = choice(f"experiment={experiment}", composed.config_dir)
     pristine = replace(pristine, config=replace(pristine.config, seed=composed.config.seed))
     if identity(composed) == identity(pristine):
         return Label(experiment)
@@ -50,12 +49,6 @@ def label(composed: Composed, identity: Callable[[Composed], dict[str, Any]]) ->
     keys = dict.fromkeys(override.split("=")[0].lstrip("+~") for override in composed.overrides)
     named = [key for key in keys if any(_within(leaf, key) for leaf in differing)]
     return Label(experiment, tuple(named or differing))
-
-
-@cache
-def _pristine(experiment: str, config_dir: str | None) -> Composed:
-    """An experiment as it stands; a sweep asks for it once a cell."""
-    return compose([f"experiment={experiment}"], config_dir)
 
 
 def _within(leaf: str, key: str) -> bool:

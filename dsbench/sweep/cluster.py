@@ -9,8 +9,6 @@ from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import cloudpickle
-from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -18,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from dsbench.process import wait_briefly
 from dsbench.run.progress import terminal
 from dsbench.run.signals import Interrupted
-from dsbench.sweep.local import Call, composed_jobs, failed
+from dsbench.sweep.local import Call, common, composed_jobs, failed
 from dsbench.sweep.view import labels
 
 
@@ -78,7 +76,7 @@ def launch(
     """
     setup_globals()
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
-    shared = cloudpickle.dumps((hydra_context, task_function, Singleton.get_state()))
+    shared = common(hydra_context, task_function)
     configs = composed_jobs(hydra_context, config, job_overrides, initial_job_idx, cluster.cpus_per_task)
     for one in configs:
         _settle_paths(one)

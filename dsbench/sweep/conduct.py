@@ -21,7 +21,7 @@ from dsbench.sweep.folder import SweepFolder
 from dsbench.sweep.name import sweep_name
 from dsbench.sweep.plan import plan_sweep
 from dsbench.sweep.plan_table import planned
-from dsbench.sweep.settle import check, check_slots, composing, is_local, precision, settled
+from dsbench.sweep.settle import check, check_slots, composing, is_local, precision, settled, with_settled
 
 
 def conduct(
@@ -36,7 +36,7 @@ def conduct(
     check(config)
     asked = axes.jobs(arguments, params, loader)
     same, at_once = settled(config, len(asked))
-    plan = plan_sweep([[*job, *same] for job in asked], composing(config, loader))
+    plan = plan_sweep([with_settled(job, same) for job in asked], composing(config, loader))
     insist()
     console = terminal()
     if plan.problems and (config.on_error != "skip" or not plan.runs):

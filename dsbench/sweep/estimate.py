@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from dsbench.training.stop import AfterSeconds, AfterSteps
 
 PROBES = 5  # networks at the most, spread over the sweep's range of MACs
 PROBE_SECONDS = 0.4
+LARGEST_SECONDS = 2.0  # that a probe may take where it must: networks whose few steps would take longer are not timed
 RUN_SECONDS = 0.5  # of a run besides its steps
+_STEPS = 5  # of a probe at the least, its warm-up included
 _EVALUATION = 1 / 3  # of an image's training: its forward pass alone
 
 
@@ -21,7 +24,7 @@ def seconds_left(plan: SweepPlan, slots: int) -> float:
     """Seconds that the missing runs take in `slots` at once, at their greatest number of epochs.
 
     A cell with a finished run takes as long as that took. Of the others some are timed, a few training steps each, and
-    the rest are interpolated: seconds an image in proportion to MACs and activations, fitted to those that were timed.
+    for the rest seconds an image are taken to go with MACs and activations, fitted to those that were timed.
     """
     timed: dict[str, float] = {}
     unknown: dict[str, Plan] = {}
@@ -54,7 +57,8 @@ def _probed(plans: dict[str, Plan]) -> dict[str, float]:
     from scipy.optimize import nnls
 
     ordered = sorted(plans.values(), key=lambda plan: plan.cost.macs)
-    chosen = [ordered[round(i)] for i in np.linspace(0, len(ordered) - 1, min(PROBES, len(ordered)))]
+    small = ordered[: _small(ordered)]
+    chosen = [small[round(i)] for i in np.linspace(0, len(small) - 1, min(PROBES, len(small)))]
     per_image = [_seconds_an_image(plan) for plan in chosen]
     known = {plan.cell_id: seconds for plan, seconds in zip(chosen, per_image, strict=True)}
     costs = np.array([_costs(plan) for plan in chosen], dtype=float)
@@ -64,6 +68,14 @@ def _probed(plans: dict[str, Plan]) -> dict[str, float]:
         cell_id: _run_seconds(plan, known.get(cell_id, float(np.dot(_costs(plan) / scale, weights))))
         for cell_id, plan in plans.items()
     }
+
+
+def _small(ordered: Sequence[Plan]) -> int:
+    """How many of the networks, by ascending MACs, can be timed in a moment; at least the first, which is timed."""
+    first = ordered[0]
+    seconds = _STEPS * first.config.train.batch_size * _seconds_an_image(first)
+    most = first.cost.macs * LARGEST_SECONDS / seconds
+    return max(1, bisect_right(ordered, most, key=lambda plan: plan.cost.macs))
 
 
 def _costs(plan: Plan) -> Sequence[int]:

@@ -13,6 +13,7 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from dsbench.config.compose import known_choices, take_over
 from dsbench.process import wait_briefly
 from dsbench.run.status import FINAL
 from dsbench.sweep.composition import Composer
@@ -43,7 +44,7 @@ def launch(
     n_jobs, threads, device = (_given(config, name) for name in ("n_jobs", "threads", "device"))
     places = slots(len(job_overrides), n_jobs, threads, device or "auto")
     share_wandb_service(config)
-    shared = cloudpickle.dumps((hydra_context, task_function, Singleton.get_state()))
+    shared = common(hydra_context, task_function)
     configs = composed_jobs(hydra_context, config, job_overrides, initial_job_idx, places.threads)
     view = View(configs, places)
     tries = [1 + (_given(config, "retries") or 0)] * len(configs)
@@ -101,15 +102,21 @@ def composed_jobs(
     return configs
 
 
+def common(hydra_context: HydraContext, task_function: TaskFunction) -> bytes:
+    """What the jobs of a sweep have in common, as it goes to their processes."""
+    return cloudpickle.dumps((hydra_context, task_function, Singleton.get_state(), known_choices()))
+
+
 class Call:
-    """One job, as it goes to its process."""
+    """One job, as it goes to its process; `shared` is what `common` says."""
 
     def __init__(self, shared: bytes, config: DictConfig) -> None:
         self.shared, self.config = shared, config
 
     def __call__(self) -> JobReturn:
-        hydra_context, task_function, state = cloudpickle.loads(self.shared)
+        hydra_context, task_function, state, choices = cloudpickle.loads(self.shared)
         Singleton.set_state(state)
+        take_over(choices)
         setup_globals()
         job = run_job(
             hydra_context=hydra_context,
@@ -153,7 +160,10 @@ def share_wandb_service(config: DictConfig) -> None:
     if logger is not None and logger.get("name") == "wandb" and logger.get("mode") != "disabled":
         import wandb
 
+        from dsbench.tracking.wandb import say_mode
+
         os.environ.setdefault("WANDB_SILENT", "true")
+        say_mode(logger.mode)
         wandb.setup()
 
 

@@ -4,7 +4,9 @@ from dsbench import torchvision_ops
 
 torchvision_ops.ensure()
 
+import pandas  # noqa: E402, F401  # which W&B imports for every table
 import wandb.sdk.launch  # noqa: E402, F401
 
 import dsbench.cli.run  # noqa: E402
-import dsbench.run.execute  # noqa: E402, F401
+import dsbench.run.execute  # noqa: E402
+import dsbench.sweep.local  # noqa: E402, F401

@@ -27,7 +27,7 @@ from dsbench.sweep.name import deciding, sweep_name
 from dsbench.sweep.objective import DIRECTIONS, figures, objectives
 from dsbench.sweep.plan import Job, SweepPlan, plan_sweep
 from dsbench.sweep.plan_table import planned
-from dsbench.sweep.settle import check, check_slots, composing, precision, settled
+from dsbench.sweep.settle import check, check_slots, composing, precision, settled, with_settled
 from dsbench.sweep.space import space
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def search(
     try:
         while len(study.trials) < how.n_trials:
             trials = [study.ask(drawn) for _ in range(min(how.batch, how.n_trials - len(study.trials)))]
-            asked = [[*fixed, *_overrides(trial), *seed, *same] for trial in trials for seed in seeds]
+            asked = [with_settled([*fixed, *_overrides(trial), *seed], same) for trial in trials for seed in seeds]
             plan = plan_sweep(asked, compose)
             if plan.problems and config.on_error != "skip":
                 raise _impossible(plan.problems)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from omegaconf import DictConfig, flag_override
+from omegaconf import DictConfig
 
 from dsbench.config.compose import Composed, typed
 from dsbench.config.messages import one_line
 from dsbench.errors import InputError
+from dsbench.sweep.axes import key
 from dsbench.sweep.composition import Composer
 from dsbench.sweep.objective import objectives
 from dsbench.sweep.plan import Job, SweepPlan
@@ -57,6 +58,12 @@ def settled(config: DictConfig, jobs: int) -> tuple[list[str], int | None]:
     return ([f"threads={threads}"] if config.threads is None else []), at_once
 
 
+def with_settled(job: Sequence[str], same: Sequence[str]) -> list[str]:
+    """A job's overrides, and those of `same` that it does not decide by itself."""
+    own = {key(one) for one in job}
+    return [*job, *(one for one in same if key(one) not in own)]
+
+
 def precision(job: Job) -> list[str]:
     """`auto` is what this machine makes of it, for all runs, wherever they are trained: ids depend on it."""
     assert job.plan is not None
@@ -69,10 +76,8 @@ def composing(config: DictConfig, loader: Any) -> Callable[[Sequence[str]], Comp
 
     def compose(overrides: Sequence[str]) -> Composed:
         try:
-            composed = composer(overrides)
-            with flag_override(composed, ["struct", "readonly"], False):
-                choices = composed.pop("hydra").runtime.choices
-            return typed(composed, choices, overrides)
+            with composer.composed(overrides) as composed:
+                return typed(composed, composed.hydra.runtime.choices, overrides)
         except InputError:
             raise
         except Exception as error:

@@ -62,6 +62,7 @@ def begin(config: WandbConfig, outputs: Path, card: Card, job_type: str) -> Any:
     """Start a W&B run under `outputs`/wandb whose id is the card's, in place of an earlier offline one of that id."""
     import wandb
 
+    say_mode(config.mode)
     earlier = list((outputs / "wandb").glob(f"offline-run-*-{card.run_id}"))
     os.environ.setdefault("WANDB_DATA_DIR", str(outputs / "wandb" / ".staging"))  # else it is in the home folder
     run = wandb.init(
@@ -88,6 +89,11 @@ def begin(config: WandbConfig, outputs: Path, card: Card, job_type: str) -> Any:
     for folder in earlier:
         shutil.rmtree(folder)
     return run
+
+
+def say_mode(mode: str) -> None:
+    """Tell W&B, before it is set up: what it counts of its own use goes to its server unless the process is offline."""
+    os.environ["WANDB_MODE"] = "online" if mode == "online" else "offline"
 
 
 def _tags(config: WandbConfig, card: Card) -> list[str]:

@@ -11,6 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from dsbench.config import schema
+from dsbench.config.compose import typed
 from dsbench.config.files import conf_dir, options
 from dsbench.sweep.axes import jobs
 from dsbench.sweep.composition import Composer
@@ -45,6 +46,24 @@ def test_additions_deletions_and_hydra_s_own_are_left_to_hydra(loader: Any) -> N
     for line in ("+arch.extra=1 width=4", "~experiment seed=3", "hydra.verbose=true width=9", "optimizer=adam seed=2"):
         job = line.split()
         assert OmegaConf.to_yaml(composer(job), sort_keys=True) == OmegaConf.to_yaml(composed(job), sort_keys=True)
+
+
+def test_what_is_lent_is_as_hydra_composes_it_and_taken_back(loader: Any) -> None:
+    composer = Composer(composed, loader)
+    for line in ("arch.depth=2 width=4", "width=9 budget={params:5000}", "optimizer.lr=0.5", "model=dwsep"):
+        job = line.split()
+        with composer.composed(job) as lent:
+            ours = typed(lent, lent.hydra.runtime.choices, job)
+        theirs = composed(job)
+        assert ours == typed(theirs, theirs.hydra.runtime.choices, job)
+
+
+def test_what_a_job_sets_is_gone_even_where_its_reader_fails(loader: Any) -> None:
+    composer = Composer(composed, loader)
+    with pytest.raises(RuntimeError), composer.composed(["width=4", "budget.params=5000"]):
+        raise RuntimeError
+    with composer.composed(["seed=1"]) as lent:
+        assert (lent.width, lent.budget.params) == (composed([]).width, None)
 
 
 def test_copies_share_nothing(loader: Any) -> None:
