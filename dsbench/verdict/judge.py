@@ -12,13 +12,14 @@ from dsbench.verdict.better import Better, better
 from dsbench.verdict.cells import ENDED, Cell, cells
 from dsbench.verdict.chosen import chosen
 from dsbench.verdict.factorial import Factorial, factorial
-from dsbench.verdict.faster import measured, trained
 from dsbench.verdict.groups import Group, groups
 from dsbench.verdict.lighter import lighter
+from dsbench.verdict.measured import measured
 from dsbench.verdict.naming import group_names
 from dsbench.verdict.overall import Answered, Overall, overall
 from dsbench.verdict.regimes import Regimes, regimes
 from dsbench.verdict.timings import Records
+from dsbench.verdict.trained import trained
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 class Pair:
     """Whether `candidate` is lighter, faster and better than `reference`, both labels of cells.
 
-    `faster` holds what decides (see dsbench.verdict.faster.measured) and what is shown beside it.
+    `faster` holds what decides (see dsbench.verdict.measured) and what is shown beside it.
     """
 
     reference: str
