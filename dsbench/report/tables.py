@@ -36,7 +36,7 @@ class Table:
 def cells(found: Sequence[Cell], rows: Sequence[Mapping[str, Any]]) -> Table:
     """A row a cell; `rows` are those of the table of cells, in the same order."""
     headings = ("cell", "n", "test accuracy", "sd", "parameters", "MACs", "activations", "bytes", "train time")
-    times_ = ("latency, batch 1", "training step", "not in the mean")
+    times_ = ("latency at batch 1", "training step", "not in the mean")
     body = []
     for cell, row in zip(found, rows, strict=True):
         mean = cell.accuracy.mean
@@ -67,7 +67,7 @@ def cells(found: Sequence[Cell], rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def answers(judged: Judged) -> Table:
     """A row a pair of one group: the three answers and what they rest on."""
-    headings = ("second", "against", "lighter", "MACs", "activations", "faster", "training step", "latency, batch 1")
+    headings = ("second", "against", "lighter", "MACs", "activations", "faster", "training step", "latency at batch 1")
     accuracy = ("better", "difference", "95 % interval", "adjusted p", "n", "P(better)", "failed to train")
     rows = tuple(_answers(pair) for pair in judged.pairs)
     return Table(judged.name, (*headings, *accuracy), rows)
@@ -86,7 +86,7 @@ def _answers(pair: Pair) -> tuple[Entry, ...]:
         _ratio(ratios.get("acts")),
         said["faster"],
         _ratio(ratios.get("training step")),
-        _ratio(ratios.get("latency, batch 1")),
+        _ratio(ratios.get("latency at batch 1")),
         said["better"],
         Entry(f"{signed(test.mean)} pp" if test else "", test.mean if test else None, "number"),
         Entry(interval(test.t) if test and test.t else ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,10 +66,9 @@ class Judged:
     factorial: Factorial | None
 
     @property
-    def timed(self) -> bool:
-        """Whether all times that decide were measured, in one place, and settled."""
-        deciding = [one for pair in self.pairs for one in pair.faster if one.decides]
-        return not any(one.answer in (Answer.NOT_MEASURED, Answer.REFUSED) for one in deciding)
+    def times(self) -> set[Answer]:
+        """What the times that decide came to in its pairs."""
+        return {one.answer for pair in self.pairs for one in pair.faster if one.decides}
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ class Verdict:
     """All that a sweep says; `statuses` counts its runs.
 
     `unmatched` are the labels of the cells that stand in no group. `to_measure` has a finished run of each cell in
-    a group of which not all is timed: of all its cells, since times are measured by turns.
+    a group of which not all is timed: of all its cells, since times are measured by turns. `unsettled` has those of
+    groups that are timed, but not all of whose times settled.
     """
 
     cells: tuple[Cell, ...]
@@ -85,6 +86,7 @@ class Verdict:
     regimes: tuple[Regimes, ...]
     unmatched: tuple[str, ...]
     to_measure: tuple[str, ...]
+    unsettled: tuple[str, ...]
     statuses: dict[str, int]
 
     @property
@@ -104,7 +106,8 @@ def judge(runs: pd.DataFrame, table: pd.DataFrame, records: Records, compare: st
     found = groups(known) if compare is None else [chosen(known, compare)]
     judged = [_judged(name, group, records) for name, group in zip(group_names(found), found, strict=True)]
     inside = {cell_id for group in found for cell_id in group.ids}
-    untimed = {cell_id for one in judged if not one.timed for cell_id in one.group.ids}
+    untimed = _ids(one for one in judged if one.times & {Answer.NOT_MEASURED, Answer.REFUSED})
+    unsettled = _ids(one for one in judged if Answer.UNSETTLED in one.times) - untimed
     outside = [cell.label for cell in known if cell.cell_id not in inside]
     return Verdict(
         cells=tuple(known),
@@ -112,9 +115,19 @@ def judge(runs: pd.DataFrame, table: pd.DataFrame, records: Records, compare: st
         overall=tuple(overall([_answered(one) for one in judged])) if compare is None else (),
         regimes=tuple(regimes(known)) if compare is None else (),
         unmatched=tuple(outside) if compare is None else (),
-        to_measure=tuple(cell.done[0].run_id for cell in known if cell.done and cell.cell_id in untimed),
+        to_measure=_finished(known, untimed),
+        unsettled=_finished(known, unsettled),
         statuses=dict(Counter(run.status for cell in known for run in cell.runs)),
     )
+
+
+def _ids(judged: Iterable[Judged]) -> set[str]:
+    return {cell_id for one in judged for cell_id in one.group.ids}
+
+
+def _finished(cells: Sequence[Cell], ids: set[str]) -> tuple[str, ...]:
+    """A finished run of each of the cells with these ids that has one."""
+    return tuple(cell.done[0].run_id for cell in cells if cell.done and cell.cell_id in ids)
 
 
 def _answered(judged: Judged) -> Answered:

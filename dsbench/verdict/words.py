@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from dsbench.verdict.judge import Judged, Pair, Verdict
 from dsbench.verdict.overall import Overall
 
 FEW = 3  # groups that a sentence names
+LONGER_SECONDS = 60  # of each measurement of each network, where those of a few seconds did not settle
 BY = {BUDGET: "a matched budget", WIDTH: "matched in width alone, so that budgets differ", ASKED: "as asked"}
 
 
@@ -120,5 +122,17 @@ def _missing(verdict: Verdict, outputs: Path | str) -> Iterator[str]:
     if verdict.unmatched:
         yield f"In no group: {listed(verdict.unmatched)}."
     if verdict.to_measure:
-        folders = " ".join(str(Path(outputs) / "runs" / run_id) for run_id in verdict.to_measure)
-        yield f"What is faster is measured by turns, best with nothing else running, by: dsbench bench {folders}"
+        yield (
+            "What is faster is measured by turns, best with nothing else running, by: "
+            f"dsbench bench {_folders(verdict.to_measure, outputs)}"
+        )
+    if verdict.unsettled:
+        yield (
+            f"The times of {counted(len(verdict.unsettled), 'cell')} were measured and did not all settle. A quieter "
+            "machine would help, and more time: more bench_minutes where the sweep is run again, or: "
+            f"dsbench bench --seconds={LONGER_SECONDS} {_folders(verdict.unsettled, outputs)}"
+        )
+
+
+def _folders(run_ids: Sequence[str], outputs: Path | str) -> str:
+    return shlex.join(str(Path(outputs) / "runs" / run_id) for run_id in run_ids)

@@ -125,11 +125,38 @@ def test_what_is_not_measured_comes_with_the_command_that_measures_it() -> None:
     assert command.endswith(f"by: dsbench bench out/runs/{before[0]['run_id']} out/runs/{after[0]['run_id']}")
 
 
+def test_times_that_did_not_settle_are_not_asked_for_as_if_they_were_missing() -> None:
+    before, after = timed(cell(BEFORE), 1.0), timed(cell(AFTER, "dwsep"), 2.0, 0.1)
+    _, last = said(before, after)
+    assert last.startswith("The times of 2 cells were measured and did not all settle. A quieter machine would help,")
+    assert "bench_minutes" in last
+    assert last.endswith(f"--seconds=60 out/runs/{before[0]['run_id']} out/runs/{after[0]['run_id']}")
+    (_, missing) = said(cell(BEFORE), after)
+    assert missing.startswith("What is faster is measured by turns")
+
+
+def test_what_is_slower_in_the_step_alone_is_not_called_slower() -> None:
+    before, after = timed(cell(BEFORE), 1.0), timed(cell(AFTER, "dwsep"), 2.0)
+    for one in after:
+        for found in one["latency_ms"].values():
+            found["torch"] |= {"settled": False, "iqr": found["torch"]["median"]}
+    text = said(before, after)[0]
+    assert ". It is slower in the training step, for the rest this cannot be told: training step 2 times as" in text
+    assert "; latency at batch 1 left out, not settled, its interquartile range is 100 % of the median; lat" in text
+    assert "slower:" not in text
+
+
+def test_costs_that_differ_are_each_called_what_they_are() -> None:
+    costs = {"params": 1000, "macs": 500, "acts": 2000, "bytes": 3000}
+    (text, _) = said(cell(BEFORE), cell(AFTER, "dwsep", **costs))
+    assert "dwsep is lighter than cnn in MACs and heavier than cnn in activations and bytes: as many par" in text
+
+
 def test_a_refusal_says_why() -> None:
     (text, _) = said(timed(cell(BEFORE), 1.0), timed(cell(AFTER, "dwsep"), 2.0, threads=2))
     assert "Whether it is faster cannot be said: measured with different threads (1 and 2)." in text
     (unsettled, _) = said(timed(cell(BEFORE), 1.0, 0.1), timed(cell(AFTER, "dwsep"), 2.0))
-    assert "be said: not settled, its interquartile range is 10 % of the median." in unsettled
+    assert "faster cannot be told: not settled, its interquartile range is 10 % of the median." in unsettled
     (text,) = said(timed(cell(BEFORE, n_jobs=1), 1.0), timed(cell(AFTER, "dwsep", n_jobs=2), 1.01))
     assert "Whether it is faster cannot be told: training step 1.01 times as long" in text
     assert "; not compared: trained with different n_jobs: 1 and 2)." in text
