@@ -10,7 +10,7 @@ from rich.text import Text
 from dsbench.run.progress import terminal
 from dsbench.statistics.paired import Paired
 from dsbench.sweep.layout import Fitting, side_by_side, stacked
-from dsbench.verdict.answers import Answer, Measure
+from dsbench.verdict.answers import Measure
 from dsbench.verdict.factorial import Effect, Factorial
 from dsbench.verdict.figures import interval, p_value, percent, signed, times
 from dsbench.verdict.judge import Judged, Pair, Verdict
@@ -71,7 +71,7 @@ def _costs(pairs: Sequence[Pair]) -> dict[str, list[str]]:
 def _ratio(one: Measure | None) -> str:
     if one is None or one.ratio is None:
         return ""
-    return f"x {times(one.ratio)}" if one.decides and one.answer is not Answer.REFUSED else f"(x {times(one.ratio)})"
+    return f"x {times(one.ratio)}" if one.counts else f"(x {times(one.ratio)})"
 
 
 def _accuracies(judged: Judged) -> dict[str, list[str]]:

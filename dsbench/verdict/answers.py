@@ -49,6 +49,11 @@ class Measure:
         """How many times the reference's figure the candidate's is."""
         return self.candidate / self.reference if self.reference and self.candidate is not None else None
 
+    @property
+    def counts(self) -> bool:
+        """Whether it decides and its figures compare."""
+        return self.decides and self.answer in (*TOLD, Answer.EQUAL)
+
 
 def summed_up(measures: Sequence[Measure]) -> Answer:
     """One answer for all measures that decide: theirs where they agree, those that are equal aside.

@@ -18,6 +18,7 @@ from dsbench.verdict.lighter import lighter
 from dsbench.verdict.measured import measured
 from dsbench.verdict.naming import group_names
 from dsbench.verdict.overall import Answered, Overall, overall
+from dsbench.verdict.ranked import unranked
 from dsbench.verdict.regimes import Regimes, regimes
 from dsbench.verdict.timings import Records
 from dsbench.verdict.trained import trained
@@ -77,7 +78,8 @@ class Verdict:
 
     `unmatched` are the labels of the cells that stand in no group. `to_measure` has a finished run of each cell in
     a group of which not all is timed: of all its cells, since times are measured by turns. `unsettled` has those of
-    groups that are timed, but not all of whose times settled.
+    groups that are timed, but not all of whose times settled. `unranked` says by what its cells cannot be ranked
+    (see dsbench.verdict.ranked).
     """
 
     cells: tuple[Cell, ...]
@@ -87,6 +89,7 @@ class Verdict:
     unmatched: tuple[str, ...]
     to_measure: tuple[str, ...]
     unsettled: tuple[str, ...]
+    unranked: dict[str, str]
     statuses: dict[str, int]
 
     @property
@@ -117,6 +120,7 @@ def judge(runs: pd.DataFrame, table: pd.DataFrame, records: Records, compare: st
         unmatched=tuple(outside) if compare is None else (),
         to_measure=_finished(known, untimed),
         unsettled=_finished(known, unsettled),
+        unranked=unranked(known, records),
         statuses=dict(Counter(run.status for cell in known for run in cell.runs)),
     )
 

@@ -27,16 +27,30 @@ def trained(pairs: Sequence[tuple[Cell, Cell]]) -> list[tuple[Measure, ...]]:
     return [tuple(rows) for rows in zip(*columns, strict=True)]
 
 
+def refused(cells: Sequence[Cell], cut: bool = False) -> str:
+    """Why seconds of training of these cells cannot be compared; empty where they can; `cut` asks for epochs."""
+    stops = [by for cell in cells if (by := cell.recipe.get("stop.by", "epochs")) != "epochs"]
+    if cut and stops:
+        return f"the last epoch may be cut short under stop.by={stops[0]}"
+    for name in _CONDITIONS:
+        values = dict.fromkeys(getattr(run, name) for cell in cells for run in cell.done)
+        if None in values:
+            return f"{name} is not recorded of all runs"
+        if len(values) > 1:
+            return f"trained with different {name}: {' and '.join(map(str, values))}"
+    return ""
+
+
 def _compared(pairs: Sequence[tuple[Cell, Cell]], name: str, seconds: Callable[[Run], float | None]) -> list[Measure]:
-    refused = [_refused(*pair, cut=name == "epoch") for pair in pairs]
+    reasons = [refused(pair, cut=name == "epoch") for pair in pairs]
     tests, means = [], []
     for pair in pairs:
         one, other = ({run.seed: value for run in cell.done if (value := seconds(run)) is not None} for cell in pair)
         seeds = sorted(one.keys() & other.keys(), key=str)
         tests.append(paired([other[seed] - one[seed] for seed in seeds]))
         means.append([sum(of[seed] for seed in seeds) / len(seeds) if seeds else None for of in (one, other)])
-    adjusted = holm([one.p if one and not why else None for one, why in zip(tests, refused, strict=True)])
-    rows = zip(pairs, tests, means, adjusted, refused, strict=True)
+    adjusted = holm([one.p if one and not why else None for one, why in zip(tests, reasons, strict=True)])
+    rows = zip(pairs, tests, means, adjusted, reasons, strict=True)
     return [_row(name, pair, test, mean, p, why) for pair, test, mean, p, why in rows]
 
 
@@ -63,20 +77,6 @@ def _row(
         note=_beside(pair),
         decides=False,
     )
-
-
-def _refused(reference: Cell, candidate: Cell, cut: bool) -> str:
-    """Why trainings of the two cannot be compared; empty where they can."""
-    runs = reference.done + candidate.done
-    if cut and reference.recipe.get("stop.by", "epochs") != "epochs":
-        return f"the last epoch may be cut short under stop.by={reference.recipe['stop.by']}"
-    for name in _CONDITIONS:
-        values = dict.fromkeys(getattr(run, name) for run in runs)
-        if None in values:
-            return f"{name} is not recorded of all runs"
-        if len(values) > 1:
-            return f"trained with different {name}: {' and '.join(map(str, values))}"
-    return ""
 
 
 def _beside(pair: tuple[Cell, Cell]) -> str:

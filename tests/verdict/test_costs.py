@@ -242,6 +242,38 @@ def test_epochs_that_may_be_cut_short_are_refused() -> None:
     assert found["training"].reason == ""
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "by", "said"),
+    [
+        ({"n_jobs": 1}, {"n_jobs": 1}, "train_seconds", None),
+        ({"n_jobs": 2}, {"n_jobs": 2}, "train_seconds", "trained 2 at a time, which slows them unequally"),
+        ({}, {"n_jobs": 1}, "train_seconds", "n_jobs is not recorded of all runs"),
+        ({"n_jobs": 1}, {"n_jobs": 1, "threads": 2}, "train_seconds", "trained with different threads: 1 and 2"),
+        ({}, {"data": "cifar10"}, "accuracy", "accuracies of different data: mnist and cifar10"),
+        ({}, {}, "accuracy", None),
+    ],
+)
+def test_cells_are_ranked_by_what_compares_alone(
+    before: dict[str, Any], after: dict[str, Any], by: str, said: str | None
+) -> None:
+    assert verdict(cell(SEEDS, **before), cell(SEEDS, "dwsep", **after)).unranked.get(by) == said
+
+
+@pytest.mark.parametrize(
+    ("iqr", "where", "said"),
+    [
+        (0.02, {}, None),
+        (0.2, {}, "1 of 2 measurements did not settle"),
+        (0.02, {"threads": 2}, "measured with different threads (1 and 2)"),
+    ],
+)
+def test_cells_are_ranked_by_latencies_that_settled_in_one_place(
+    iqr: float, where: dict[str, Any], said: str | None
+) -> None:
+    before, after = timed(cell(SEEDS[:1]), 1.0), timed(cell(SEEDS[:1], "dwsep"), 2.0, iqr, **where)
+    assert verdict(before, after).unranked.get("latency") == said
+
+
 def test_a_sweeps_processes_record_how_many_run_at_once(tmp_path: Path) -> None:
     code = "from dsbench.run.facts import n_jobs; from dsbench.sweep.slots import slots; import os; print(n_jobs());"
     code += "os.environ.update(slots(9, 3, 1, 'cpu').environments[0]); print(n_jobs())"
