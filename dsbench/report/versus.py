@@ -11,7 +11,7 @@ from typing import Any
 
 from dsbench.report.how import how
 from dsbench.report.page import write_all
-from dsbench.report.tables import Entry, Table
+from dsbench.report.table import Entry, Table
 from dsbench.statistics.multiple import holm
 from dsbench.statistics.paired import Paired, paired
 from dsbench.sweep.figures import seconds

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import wandb_workspaces.reports.v2 as reports
 
     from dsbench.report.content import Report
-    from dsbench.report.tables import Table
+    from dsbench.report.table import Table
 
 _SPECIAL = re.compile(r"[\\`*\[\]<>|]|\b_|_\b")  # an underscore within a word is none
 _TITLE_LETTERS = 128  # W&B's limit

@@ -26,9 +26,7 @@ def lighter_sentence(reference: str, candidate: str, measures: Sequence[Measure]
     answer = summed_up(measures)
     if answer is Answer.EQUAL:
         head = f"{candidate} is as heavy as {reference}"
-    elif said := _said(
-        answer, {one.unit: one.answer for one in measures}, f"lighter than {reference}", f"heavier than {reference}"
-    ):
+    elif said := _said(answer, {one.unit: one.answer for one in measures}, "lighter", "heavier", f" than {reference}"):
         head = f"{candidate} is {said}"
     else:
         head = f"Whether {candidate} is lighter than {reference} cannot be told"
@@ -53,14 +51,14 @@ def faster_sentence(measures: Sequence[Measure]) -> str:
     return "; ".join([f"{head}: {listed([_time(one) for one in told])} ({where})", *left_out]) + "."
 
 
-def _said(answer: Answer, named: Mapping[str, Answer], yes: str, no: str) -> str:
+def _said(answer: Answer, named: Mapping[str, Answer], yes: str, no: str, than: str = "") -> str:
     """What it is: in a word where all measures agree, else by name; empty where none of them says."""
     words = {Answer.YES: yes, Answer.NO: no}
     if answer in words:
-        return words[answer]
+        return words[answer] + than
     of = {word: [name for name, one in named.items() if one is said] for said, word in words.items()}
-    parts = [f"{word} in {listed(names)}" for word, names in of.items() if names]
-    return listed(parts) if parts else ""
+    parts = [(word, f" in {listed(names)}") for word, names in of.items() if names]
+    return listed([word + (than if part == 0 else "") + where for part, (word, where) in enumerate(parts)] or [""])
 
 
 def _open(one: Measure) -> bool:

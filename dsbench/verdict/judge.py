@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dsbench.run.status import FINAL
 from dsbench.statistics.power import seeds_to_settle, smallest_adjusted_p
 from dsbench.verdict.answers import Answer, Measure, summed_up
 from dsbench.verdict.better import Better, better
-from dsbench.verdict.cells import ENDED, Cell, cells
+from dsbench.verdict.cells import Cell, cells
 from dsbench.verdict.chosen import chosen
 from dsbench.verdict.factorial import Factorial, factorial
 from dsbench.verdict.groups import Group, groups
@@ -95,7 +96,7 @@ class Verdict:
     @property
     def unfinished(self) -> int:
         """How many runs have no result yet."""
-        return sum(number for status, number in self.statuses.items() if status not in ENDED)
+        return sum(number for status, number in self.statuses.items() if status not in FINAL)
 
 
 def judge(runs: pd.DataFrame, table: pd.DataFrame, records: Records, compare: str | None = None) -> Verdict:

@@ -6,9 +6,10 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from dsbench.run.status import FINAL
 from dsbench.verdict.answers import Answer
 from dsbench.verdict.better_words import better_sentence, failure_sentences, settled
-from dsbench.verdict.cells import ENDED, Cell
+from dsbench.verdict.cells import Cell
 from dsbench.verdict.cost_words import faster_sentence, lighter_sentence, training_sentence
 from dsbench.verdict.factorial import Effect, Factorial
 from dsbench.verdict.figures import counted, interval, listed, p_equals, signed
@@ -70,8 +71,19 @@ def _group(judged: Judged, shown: Sequence[Pair], of: dict[str, Cell]) -> Iterat
     too_few = settled(judged.seeds, len(judged.pairs), judged.smallest_adjusted_p, judged.seeds_to_settle)
     if too_few:
         yield f"{judged.name}: {too_few}"
+    else:
+        yield from _fewer(judged)
     if judged.factorial:
         yield f"{judged.name}: {factorial_sentence(judged.factorial)}"
+
+
+def _fewer(judged: Judged) -> Iterator[str]:
+    """The pairs that have too few seeds in common where others have enough."""
+    for pair in judged.pairs:
+        seeds, found = len(pair.better.tested.seeds), pair.better
+        too_few = settled(seeds, found.comparisons, found.smallest_adjusted_p, found.seeds_to_settle)
+        if too_few:
+            yield f"{judged.name}, {pair.candidate} against {pair.reference}: {too_few}"
 
 
 def _effect(one: Effect) -> str:
@@ -111,12 +123,18 @@ def _where(groups: Sequence[str], answers: int) -> str:
     return f" ({'; '.join(names)})" if answers > 1 and len(names) <= FEW else ""
 
 
+def unfinished(verdict: Verdict) -> list[str]:
+    """One sentence on the runs without a result, where there are some."""
+    if not verdict.unfinished:
+        return []
+    total = counted(sum(verdict.statuses.values()), "run")
+    kinds = listed([f"{number} {status}" for status, number in verdict.statuses.items() if status not in FINAL])
+    has = "has" if verdict.unfinished == 1 else "have"
+    return [f"{verdict.unfinished} of {total} {has} no result ({kinds}): this is the verdict on the others."]
+
+
 def _missing(verdict: Verdict, outputs: Path | str) -> Iterator[str]:
-    total = sum(verdict.statuses.values())
-    if verdict.unfinished:
-        kinds = listed([f"{number} {status}" for status, number in verdict.statuses.items() if status not in ENDED])
-        some = f"{verdict.unfinished} of {counted(total, 'run')} {'has' if verdict.unfinished == 1 else 'have'}"
-        yield f"{some} no result ({kinds}): this is the verdict on the others."
+    yield from unfinished(verdict)
     if not verdict.groups:
         yield "No two cells share data, recipe and either a budget or a width: there is nothing to compare."
     if verdict.unmatched:

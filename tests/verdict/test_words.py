@@ -82,6 +82,22 @@ def test_an_answer_that_failures_would_change_says_so() -> None:
     assert "n = 8 seeds): the answer would change: this cannot tell." in text
 
 
+def test_runs_without_a_result_stand_beside_the_answer_too() -> None:
+    (text, *_) = said(cell([*BEFORE[:6], "failed", "killed"]), cell([*AFTER[:6], "failed", "timeout"], "dwsep"))
+    assert "cnn ended without a result in 2 of 8 seeds (failed: 6; killed: 7)." in text
+    assert "dwsep ended without a result in 2 of 8 seeds (failed: 6; timeout: 7)." in text
+
+
+def test_a_pair_with_too_few_seeds_is_named_where_others_have_enough() -> None:
+    cells = [cell(BEFORE), cell(AFTER, "hybrid"), cell([*AFTER[:6], "collapsed", "collapsed"], "dwsep")]
+    texts = [text for text in said(*cells) if "cannot settle" in text]
+    assert [text.partition(": ")[0] for text in texts] == [
+        "1,000 parameters, dwsep against cnn",
+        "1,000 parameters, dwsep against hybrid",
+    ]
+    assert all("6 seeds cannot settle 3 comparisons" in text and "is 0.094; 7 seeds can." in text for text in texts)
+
+
 def test_a_seed_that_stands_alone_is_named_with_the_reason() -> None:
     (text, missing, _) = said(cell([*BEFORE[:7], "failed"]), cell([*AFTER[:6], None, AFTER[7]], "dwsep"))
     assert "Seed 6 of cnn is left out: dwsep has no result there (not asked for)." in text
@@ -149,7 +165,7 @@ def test_what_is_slower_in_the_step_alone_is_not_called_slower() -> None:
 def test_costs_that_differ_are_each_called_what_they_are() -> None:
     costs = {"params": 1000, "macs": 500, "acts": 2000, "bytes": 3000}
     (text, _) = said(cell(BEFORE), cell(AFTER, "dwsep", **costs))
-    assert "dwsep is lighter than cnn in MACs and heavier than cnn in activations and bytes: as many par" in text
+    assert "dwsep is lighter than cnn in MACs and heavier in activations and bytes: as many par" in text
 
 
 def test_a_refusal_says_why() -> None:
