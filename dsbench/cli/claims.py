@@ -51,7 +51,7 @@ def claims(
     counts = {verdict: sum(one.verdict == verdict for one in outcomes) for verdict in _STYLES}
     console.print(", ".join(f"{number} {verdict}" for verdict, number in counts.items() if number))
     for changed in sorted({str(run.row["study"]) for run in runs if "(modified" in str(run.row["study"])}):
-        console.print(f"changed recipe: {changed}", soft_wrap=True)
+        console.print(f"changed recipe: {changed}", soft_wrap=True, markup=False)
 
 
 def _table(study: str, sweep: str | None, outputs: Path) -> pd.DataFrame:
