@@ -27,14 +27,18 @@ class Table:
 
     @classmethod
     def of(cls, title: str, columns: Mapping[str, Sequence[Entry]], note: str = "") -> Table:
-        """The table of these columns, but for those in which no row has a text."""
-        some = {name: entries for name, entries in columns.items() if any(entry.text for entry in entries)}
+        """The table of these columns, but for those in which there are rows and none has a text."""
+        some = {name: found for name, found in columns.items() if not found or any(entry.text for entry in found)}
         return cls(title, tuple(some), tuple(zip(*some.values(), strict=True)), note)
 
     @property
     def columns(self) -> dict[str, list[str]]:
         """The texts of each column."""
         return {name: [row[index].text for row in self.rows] for index, name in enumerate(self.headings)}
+
+    def plain(self) -> list[dict[str, str]]:
+        """The texts of each row by heading, as JSON has them."""
+        return [{name: entry.text for name, entry in zip(self.headings, row, strict=True)} for row in self.rows]
 
 
 def number(value: Any, write: Callable[[Any], str]) -> Entry:

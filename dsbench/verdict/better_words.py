@@ -88,7 +88,7 @@ def _evidence(found: Paired, p: float | None, comparisons: int) -> str:
 
 def _more(found: Better) -> str:
     if found.tested.paired is not None and found.tested.paired.mean == 0:
-        return "; there is no effect to find"
+        return "; if the differences are as they seem, there is no effect to find"
     if found.seeds_needed is None:
         return ""
     return f"; about {found.seeds_needed:,} seeds would tell, if the differences are as they seem"

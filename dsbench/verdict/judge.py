@@ -69,8 +69,9 @@ class Judged:
 
     @property
     def times(self) -> set[Answer]:
-        """What the times that decide came to in its pairs."""
-        return {one.answer for pair in self.pairs for one in pair.faster if one.decides}
+        """What the times that decide came to in the pairs both of which have a finished run, which can be measured."""
+        can = (pair for pair, cells in zip(self.pairs, self.group.pairs, strict=True) if all(one.done for one in cells))
+        return {one.answer for pair in can for one in pair.faster if one.decides}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dsbench.run.status import FINAL
-from dsbench.verdict.answers import Answer
 from dsbench.verdict.better_words import better_sentence, failure_sentences, settled
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.cost_words import faster_sentence, lighter_sentence, training_sentence
@@ -15,9 +14,8 @@ from dsbench.verdict.factorial import Effect, Factorial
 from dsbench.verdict.figures import counted, interval, listed, p_equals, signed
 from dsbench.verdict.groups import ASKED, BUDGET, WIDTH
 from dsbench.verdict.judge import Judged, Pair, Verdict
-from dsbench.verdict.overall import Overall
+from dsbench.verdict.overall_words import overall_sentence
 
-FEW = 3  # groups that a sentence names
 LONGER_SECONDS = 60  # of each measurement of each network, where those of a few seconds did not settle
 BY = {BUDGET: "a matched budget", WIDTH: "matched in width alone, so that budgets differ", ASKED: "as asked"}
 
@@ -38,7 +36,7 @@ def paragraphs(verdict: Verdict, outputs: Path | str = "outputs", most: int | No
             said += _group(judged, shown, of)
     if left:
         said.append(f"{counted(left, 'more pair')} in dsbench verdict.")
-    said += [_overall(one) for one in verdict.overall if len(one.groups) > 1]
+    said += [overall_sentence(one) for one in verdict.overall if len(one.groups) > 1]
     return [*said, *_missing(verdict, outputs)]
 
 
@@ -92,35 +90,6 @@ def _effect(one: Effect) -> str:
     spread = [f"95 % interval {interval(one.paired.t)} pp"] if one.paired.t else []
     p = [f"adjusted {p_equals(one.adjusted_p)}"] if one.adjusted_p is not None else []
     return f"{said} ({', '.join([one.what, *spread, *p])})"
-
-
-def _overall(one: Overall) -> str:
-    number = len(one.groups)
-    better = _counts([(found.answer, found.group) for found in one.groups])
-    costs = [
-        f"{name}: {_counts([(answer, found.group) for found in one.groups for answer in answers(found)])}"
-        for name, answers in (("lighter", lambda found: found.lighter), ("faster", lambda found: found.faster))
-    ]
-    said = f"Over {number} groups, {one.candidate} against {one.reference}. Better (p adjusted over them): {better}"
-    seeds = max(len(found.seeds) for found in one.groups)
-    too_few = settled(seeds, number, one.smallest_adjusted_p, one.seeds_to_settle)
-    trainings = ((one.candidate, one.trained_candidate), (one.reference, one.trained_reference))
-    failed = [f"{family} failed to train in {of.failed} of {of.ended} runs" for family, of in trainings if of.failed]
-    return " ".join(filter(None, ["; ".join([said, *costs, *failed]) + ".", too_few]))
-
-
-def _counts(answers: Sequence[tuple[Answer, str]]) -> str:
-    """How often which answer, with the groups where these are few."""
-    of: dict[str, list[str]] = {}
-    for answer, group in answers:
-        of.setdefault(str(answer), []).append(group)
-    some = [f"{answer} in {len(where)}{_where(where, len(of))}" for answer, where in of.items()]
-    return listed(some)
-
-
-def _where(groups: Sequence[str], answers: int) -> str:
-    names = list(dict.fromkeys(groups))
-    return f" ({'; '.join(names)})" if answers > 1 and len(names) <= FEW else ""
 
 
 def unfinished(verdict: Verdict) -> list[str]:

@@ -146,6 +146,15 @@ def test_two_sweeps_of_the_same_runs_are_identical_and_of_others_are_compared(tm
     assert len(json.loads(data.read_text())["cells"]) == 2
 
 
+def test_of_two_sweeps_in_two_precisions_each_cell_meets_its_own(tmp_path: Path) -> None:
+    both = [run(seed=seed, precision=precision) for precision in ("32", "bf16") for seed in range(2)]
+    first, second = make(tmp_path / "a", both), make(tmp_path / "b", both)
+    found = versus(first.folder, second.folder)
+    assert "Of 2 cells in both: identical in every seed in 2." in found.said[0]
+    assert not [text for text in found.said if text.startswith("Only in")]
+    assert found.cells.columns["time ratio"] == ["(x 1)", "(x 1)"]  # how many ran at once is not recorded
+
+
 def test_the_command_writes_the_latest_sweep_and_says_where(made: Make, capsys: pytest.CaptureFixture[str]) -> None:
     from typer.testing import CliRunner
 

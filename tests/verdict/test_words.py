@@ -61,7 +61,7 @@ def test_too_few_seeds_are_said_to_be_too_few() -> None:
 def test_equal_accuracies_have_no_effect_to_find() -> None:
     (text, _) = said(cell(BEFORE), cell(BEFORE, "dwsep"))
     assert "its test accuracy is the same in the mean (95 % interval +0.00 to +0.00 pp, adjusted p = 1, n = 8" in text
-    assert "; there is no effect to find." in text
+    assert "; if the differences are as they seem, there is no effect to find." in text
 
 
 def test_failures_of_training_stand_beside_the_answer() -> None:
@@ -149,6 +149,20 @@ def test_times_that_did_not_settle_are_not_asked_for_as_if_they_were_missing() -
     assert last.endswith(f"--seconds=60 out/runs/{before[0]['run_id']} out/runs/{after[0]['run_id']}")
     (_, missing) = said(cell(BEFORE), after)
     assert missing.startswith("What is faster is measured by turns")
+
+
+def test_a_cell_that_has_none_to_compare_with_is_not_to_be_measured() -> None:
+    texts = said(cell(BEFORE), cell(["failed"] * 8, "dwsep"))
+    assert not [text for text in texts if "dsbench bench" in text]
+
+
+def test_groups_of_equal_width_are_counted_apart_from_those_of_a_budget() -> None:
+    cells = [
+        cell(BEFORE, model, width=width, params=params, macs=params, acts=params)
+        for model, width, params in (("cnn", 8, 1000), ("dwsep", 16, 1001), ("cnn", 16, 3000))
+    ]
+    (overall,) = [text for text in said(*cells) if text.startswith("Over")]
+    assert overall.startswith("Over 2 groups (1 of a matched budget and 1 of equal width), dwsep against cnn. Better")
 
 
 def test_what_is_slower_in_the_step_alone_is_not_called_slower() -> None:
