@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from dsbench.claims.measured import Measured, NotTestedError, Run, measured
+from dsbench.claims.measured import Measured, measured
 from dsbench.claims.published import Claim, Published
+from dsbench.claims.runs import NotTestedError, Run
 from dsbench.statistics.paired import t_interval
 
 HOLDS, FAILS, OPEN, UNTESTED = "holds", "does not hold", "cannot tell", "not tested"

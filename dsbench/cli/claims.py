@@ -33,8 +33,8 @@ def claims(
     told. Runs of a changed recipe count too, and are said to be changed.
     """
     from dsbench.claims.decide import decide
-    from dsbench.claims.measured import study_runs
     from dsbench.claims.published import published
+    from dsbench.claims.runs import study_runs
     from dsbench.sweep.collect import plain
 
     known = published(study)

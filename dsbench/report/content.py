@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench.claims.decide import decide
-from dsbench.claims.measured import study_runs
 from dsbench.claims.published import published, studies
+from dsbench.claims.runs import study_runs
 from dsbench.figures.album import album
 from dsbench.figures.style import rendered
 from dsbench.report import tables
@@ -74,7 +74,7 @@ def report(folder: SweepFolder) -> Report:
         name=folder.name,
         headline=three,
         said=said,
-        cells=tables.cells(found.cells, plain(cells)),
+        cells=tables.cells(found.cells, plain(cells), found.unranked),
         answers=verdict_tables(found),
         claims=tables.claims(outcomes) if outcomes else None,
         pictures=pictures,

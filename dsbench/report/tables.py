@@ -7,40 +7,47 @@ from typing import Any
 
 from dsbench.claims.decide import Outcome
 from dsbench.report.table import Entry, Table, answer, number
-from dsbench.sweep.figures import count, milliseconds, percent, points, seconds
+from dsbench.sweep.figures import count, interval, milliseconds, percent, points, seconds
 from dsbench.verdict.cells import Cell
-from dsbench.verdict.figures import percent as with_interval
+
+_CELLS = (
+    "Test accuracy: mean of the n runs that are done, ± half of its 95 % interval (Student's t); sd in percentage "
+    "points. Parameters, MACs, activations and bytes are for one image. Train time is the mean of these runs as they "
+    "ran; latency and training step are measured apart, by turns."
+)
+_TIMES = {"train_seconds": "Train times", "latency": "Latencies"}
 
 
-def cells(found: Sequence[Cell], rows: Sequence[Mapping[str, Any]]) -> Table:
-    """A row a cell; `rows` are those of the table of cells, in the same order."""
+def cells(found: Sequence[Cell], rows: Sequence[Mapping[str, Any]], unranked: Mapping[str, str]) -> Table:
+    """A row a cell; `rows` are those of the table of cells, in the same order.
+
+    `unranked` says what of it does not compare (see dsbench.verdict.ranked).
+    """
     headings = ("cell", "n", "test accuracy", "sd", "parameters", "MACs", "activations", "bytes", "train time")
     times_ = ("latency at batch 1", "training step", "not in the mean")
     body = []
     for cell, row in zip(found, rows, strict=True):
         mean = cell.accuracy.mean
-        accuracy = "" if mean is None else with_interval(mean, cell.accuracy.high, cell.accuracy.n)
         lost = {status: number for status, number in cell.counts.items() if status != "done"}
         body.append(
             (
                 Entry(cell.label),
                 number(cell.accuracy.n, str),
-                Entry(accuracy, mean, "number"),
+                Entry(interval(mean, cell.accuracy.high), mean, "number"),
                 number(cell.accuracy.sd, points),
                 *(number(cell.costs[name], count) for name in ("params", "macs", "acts", "bytes")),
                 number(row["train_seconds_mean"], seconds),
                 number(row.get("latency_ms/batch_1/torch"), milliseconds),
                 number(row.get("train_step_ms/total"), milliseconds),
-                Entry(", ".join(f"{number} {status}" for status, number in lost.items())),
+                Entry(", ".join(f"{many} {status}" for status, many in lost.items())),
             )
         )
+    said = [f"{what} do not compare: {unranked[by]}." for by, what in _TIMES.items() if by in unranked]
     return Table(
         "Cells",
         (*headings, *times_),
         tuple(body),
-        "Test accuracy: mean of the n runs that are done, ± half of its 95 % interval (Student's t); sd in percentage "
-        "points. Parameters, MACs, activations and bytes are for one image. Train time is the mean of runs that stood "
-        "beside others; latency and training step are measured alone.",
+        " ".join([_CELLS, *said]),
     )
 
 

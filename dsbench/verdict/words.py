@@ -96,10 +96,14 @@ def unfinished(verdict: Verdict) -> list[str]:
     """One sentence on the runs without a result, where there are some."""
     if not verdict.unfinished:
         return []
-    total = counted(sum(verdict.statuses.values()), "run")
+    total = sum(verdict.statuses.values())
     kinds = listed([f"{number} {status}" for status, number in verdict.statuses.items() if status not in FINAL])
+    if verdict.unfinished == total:
+        return [f"None of {counted(total, 'run')} has a result ({kinds}): this is what their costs say."]
     has = "has" if verdict.unfinished == 1 else "have"
-    return [f"{verdict.unfinished} of {total} {has} no result ({kinds}): this is the verdict on the others."]
+    return [
+        f"{verdict.unfinished} of {counted(total, 'run')} {has} no result ({kinds}): this is the verdict on the others."
+    ]
 
 
 def _missing(verdict: Verdict, outputs: Path | str) -> Iterator[str]:

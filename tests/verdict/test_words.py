@@ -110,6 +110,11 @@ def test_an_unfinished_sweep_says_that_it_is() -> None:
     assert "4 of 16 runs have no result (1 running and 3 missing): this is the verdict on the others." in texts
 
 
+def test_a_sweep_without_any_result_is_no_verdict_on_others() -> None:
+    texts = said(cell(["missing"] * 2), cell(["running", "missing"], "dwsep"))
+    assert texts[-1] == "None of 4 runs has a result (3 missing and 1 running): this is what their costs say."
+
+
 def test_what_is_left_out_of_many_pairs_is_counted() -> None:
     cells = [
         cell(
