@@ -13,9 +13,11 @@ from dsbench.report.same import Both, same
 from dsbench.report.table import Entry, Table, number
 from dsbench.report.table import answer as answer_entry
 from dsbench.statistics.multiple import holm
+from dsbench.statistics.power import seeds_to_settle, smallest_adjusted_p
 from dsbench.sweep.figures import seconds
 from dsbench.sweep.folder import SweepFolder
 from dsbench.verdict.better import answer
+from dsbench.verdict.better_words import settled
 from dsbench.verdict.cells import Cell, cells
 from dsbench.verdict.figures import counted, interval, listed, p_value, percent, signed, times
 
@@ -48,9 +50,10 @@ def versus(first: SweepFolder, second: SweepFolder) -> Versus:
         [cell.label for cell in some if cell.cell_id not in ids] for some, ids in zip(known, paired_ids, strict=True)
     ]
     differences = _differences(first, second)
+    unfinished = [text for name, some in zip(names, known, strict=True) for text in _unfinished(name, some)]
     return Versus(
         names,
-        _said(names, both, adjusted, only, differences),
+        _said(names, both, adjusted, only, differences) + unfinished,
         _table(both, adjusted),
         Table("What is not the same", ("", *names), tuple(tuple(map(Entry, row)) for row in differences)),
     )
@@ -127,5 +130,18 @@ def _said(
     out = [f"Is the test accuracy of {names[1]} better? Of {counted(len(both), 'cell')} in both: {listed(parts)}."]
     if differences:
         out.append(f"They differ in {listed([heading for heading, _, _ in differences])}.")
+    else:
+        out.append("They differ in nothing else that is recorded.")
+    seeds, many = max(len(one.seeds) for one in both), len(both)
+    too_few = settled(seeds, many, smallest_adjusted_p(seeds, many), seeds_to_settle(many))
+    if too_few and any(word != "identical" for word in answers):
+        out.append(too_few)
     out += [f"Only in {name}: {listed(labels)}." for name, labels in zip(names, only, strict=True) if labels]
     return out
+
+
+def _unfinished(name: str, found: Sequence[Cell]) -> list[str]:
+    """A sentence on the runs of a sweep that have no result, if there are any."""
+    total, ended = sum(len(cell.runs) for cell in found), sum(cell.ended for cell in found)
+    has = "has" if total - ended == 1 else "have"
+    return [f"{total - ended} of {counted(total, 'run')} of {name} {has} no result."] if ended < total else []
