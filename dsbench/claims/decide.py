@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import mean, stdev
+from statistics import mean
 
-from dsbench.claims.measured import Measured, NotTestedError, Run, measured
+from dsbench.claims.measured import Measured, measured
 from dsbench.claims.published import Claim, Published
+from dsbench.claims.runs import NotTestedError, Run
+from dsbench.statistics.paired import t_interval
 
 HOLDS, FAILS, OPEN, UNTESTED = "holds", "does not hold", "cannot tell", "not tested"
-LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,8 @@ def _outcome(claim: Claim, runs: Sequence[Run]) -> Outcome:
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
     """The 95 % interval of the mean by Student's t; of one value that value alone."""
-    from scipy.special import stdtrit
-
-    centre, n = mean(values), len(values)
-    half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * stdev(values) / n**0.5 if n > 1 else 0.0
-    return centre - half, centre + half
+    found = t_interval(values)
+    return (found.low, found.high) if found else (values[0], values[0])
 
 
 def _said(claim: Claim, found: Measured, centre: float, high: float) -> str:

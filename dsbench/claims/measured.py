@@ -2,68 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import Any
 
+from dsbench.bench.record import PLACE
 from dsbench.claims.published import Claim, Figure, Quantity
+from dsbench.claims.runs import APART, TIMES, NotTestedError, Run
 from dsbench.network.cost import TOTALS
 from dsbench.run.status import FINAL
 
-TIMES = ("epoch_seconds", "train_seconds", "images_per_second", "latency_ms", "train_step_ms", "peak_memory_bytes")
-_SAME = ("device", "threads", "precision")  # what two times must share to be compared
-
-
-class NotTestedError(Exception):
-    """Why a claim cannot be decided by the runs that there are."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run: its row in a table of runs, and its folder's metrics.csv, read when it is asked for."""
-
-    row: Mapping[str, Any]
-    metrics_file: Path
-
-    @property
-    def model(self) -> str:
-        """The study's model, `cnn` of `mnist_7800/cnn (modified: ...)`."""
-        return str(self.row["study"]).split(" ")[0].split("/")[1]
-
-    @property
-    def most_epochs(self) -> float:
-        """The epochs after which training would have ended, had it not stopped early."""
-        return self.row["stop.target"] if self.row.get("stop.by") == "epochs" else self.row["epochs"]
-
-    @cached_property
-    def history(self) -> list[dict[str, float]]:
-        """The rows of metrics.csv."""
-        with self.metrics_file.open(encoding="utf-8", newline="") as file:
-            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
-
-    def value(self, figure: Figure) -> float:
-        """The figure's metric. Where training stopped early before its epoch, the last epoch counts."""
-        if figure.metric in TOTALS:
-            return self.row[figure.metric]
-        if figure.epoch is None or figure.metric.split("/")[0] in TIMES:
-            found = self._result(figure.metric)
-            if found is None:
-                raise NotTestedError(f"no {figure.metric} of {figure.model} was measured")
-            return found
-        if figure.epoch > self.most_epochs:
-            raise NotTestedError(f"{figure.model} was trained for {self.most_epochs:g} epochs, not {figure.epoch}")
-        until = self.history[: figure.epoch]
-        if figure.metric == "best_val_acc":
-            return max(row["val_acc"] for row in until)
-        return until[-1][figure.metric]
-
-    def _result(self, metric: str) -> float | None:
-        if metric == "epoch_seconds":
-            return self.row["train_seconds"] / self.row["epochs"]
-        return self.row.get(metric)
+_SAME = ("device", "threads", "precision", "n_jobs")  # what two times of training must share to be compared
 
 
 @dataclass(frozen=True)
@@ -75,19 +23,11 @@ class Measured:
     left_out: int
 
 
-def study_runs(study: str, rows: Iterable[Mapping[str, Any]], outputs: Path) -> list[Run]:
-    """The runs of `study` among the rows of a table of runs."""
-    return [
-        Run(row, outputs / "runs" / row["run_id"] / "metrics.csv")
-        for row in rows
-        if str(row["study"]).startswith(f"{study}/")
-    ]
-
-
 def measured(claim: Claim, runs: Sequence[Run]) -> Measured:
     """The claim's quantity, seed by seed, less what it is compared to. Raises NotTestedError.
 
-    What is counted is known of runs that have not ended too.
+    What is counted is known of runs that have not ended too. What is measured apart depends on the network alone, so
+    that one run of each, measured in the same place, speaks for all.
     Runs are paired by seed; a seed of which one of the runs is not done, because it collapsed or diverged, is left out
     and counted.
     """
@@ -96,7 +36,10 @@ def measured(claim: Claim, runs: Sequence[Run]) -> Measured:
     models = {figure.model: _cell(figure.model, known) for figure in claim.figures}
     if counted:
         return Measured((_whole(claim, {name: next(iter(cell.values())) for name, cell in models.items()}),), True, 0)
-    if any(figure.metric.split("/")[0] in TIMES for figure in claim.figures):
+    if all(figure.kind in APART for figure in claim.figures):
+        chosen = _alike({figure.model: _measured(figure, models) for figure in claim.figures})
+        return Measured((_whole(claim, chosen),), False, 0)
+    if any(figure.kind in TIMES for figure in claim.figures):
         _check_conditions(models)
     seeds = set.intersection(*(set(cell) for cell in models.values()))
     done = sorted(seed for seed in seeds if all(cell[seed].row["status"] == "done" for cell in models.values()))
@@ -120,8 +63,30 @@ def _cell(model: str, runs: Sequence[Run]) -> dict[int, Run]:
 def _check_conditions(models: Mapping[str, Mapping[int, Run]]) -> None:
     rows = [run.row for cell in models.values() for run in cell.values()]
     for name in _SAME:
-        if len({row[name] for row in rows}) > 1:
-            raise NotTestedError(f"times of more than one {name}")
+        values = dict.fromkeys(row.get(name) for row in rows)
+        if len(values) > 1:
+            raise NotTestedError(f"times at different {name}: {' and '.join(map(str, values))}")
+
+
+def _measured(figure: Figure, models: Mapping[str, Mapping[int, Run]]) -> Run:
+    """A run of the figure's model of which it was measured and settled."""
+    done = [run for run in models[figure.model].values() if run.row["status"] == "done"]
+    known = [run for run in done if run.row.get(figure.metric) is not None]
+    if not known:
+        raise NotTestedError(f"no {figure.metric} of {figure.model} was measured")
+    settled = [run for run in known if run.settled(figure)]
+    if not settled:
+        raise NotTestedError(f"{figure.metric} of {figure.model} did not settle when it was measured")
+    return settled[0]
+
+
+def _alike(runs: Mapping[str, Run]) -> Mapping[str, Run]:
+    """The runs, if they were measured in one place."""
+    places = [{name: run.record.get("measured_on", {}).get(name) for name in PLACE} for run in runs.values()]
+    for name in PLACE:
+        if any(place[name] != places[0][name] for place in places):
+            raise NotTestedError(f"measured at different {name}")
+    return runs
 
 
 def _whole(claim: Claim, runs: Mapping[str, Run]) -> float:

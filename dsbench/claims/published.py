@@ -23,6 +23,11 @@ class Figure:
     metric: str
     epoch: int | None = None
 
+    @property
+    def kind(self) -> str:
+        """The metric without what it is of: latency_ms of latency_ms/batch_1/torch."""
+        return self.metric.split("/")[0]
+
     @classmethod
     def of(cls, text: str, epoch: int | None) -> Figure:
         """`cnn.val_acc` or `cnn.val_acc@15`; `epoch` holds where the text names none."""

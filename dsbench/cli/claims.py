@@ -33,8 +33,8 @@ def claims(
     told. Runs of a changed recipe count too, and are said to be changed.
     """
     from dsbench.claims.decide import decide
-    from dsbench.claims.measured import study_runs
     from dsbench.claims.published import published
+    from dsbench.claims.runs import study_runs
     from dsbench.sweep.collect import plain
 
     known = published(study)
@@ -51,7 +51,7 @@ def claims(
     counts = {verdict: sum(one.verdict == verdict for one in outcomes) for verdict in _STYLES}
     console.print(", ".join(f"{number} {verdict}" for verdict, number in counts.items() if number))
     for changed in sorted({str(run.row["study"]) for run in runs if "(modified" in str(run.row["study"])}):
-        console.print(f"changed recipe: {changed}", soft_wrap=True)
+        console.print(f"changed recipe: {changed}", soft_wrap=True, markup=False)
 
 
 def _table(study: str, sweep: str | None, outputs: Path) -> pd.DataFrame:

@@ -36,9 +36,9 @@ def _all(
     runs: pd.DataFrame, cells: pd.DataFrame, verdict: Verdict, outputs: Path, apart: bool
 ) -> Iterator[tuple[str, Figure | None]]:
     known = rows(cells)
-    yield "tradeoff", tradeoff.draw(cells)
+    yield "tradeoff", tradeoff.draw(cells, unranked=verdict.unranked)
     for cost in known_costs(known) if apart else ():
-        yield f"tradeoff_{cost}", tradeoff.draw(cells, [cost])
+        yield f"tradeoff_{cost}", tradeoff.draw(cells, [cost], verdict.unranked)
     yield "seeds", seeds.draw(runs, cells)
     courses = histories(runs, outputs)
     for measure, word in (("acc", "accuracy"), ("loss", "loss")):

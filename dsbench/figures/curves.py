@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from dsbench.figures.curve_looks import PARTS, THIN, band, entries, line, markers
 from dsbench.figures.histories import QUARTILES_FROM, course
 from dsbench.figures.rows import Cell, caption, rows
-from dsbench.figures.style import INK, canvas, layout, legend, settle, styled
+from dsbench.figures.style import canvas, layout, legend, settle, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,11 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WORDS = {"acc": "accuracy (%)", "loss": "loss (cross-entropy)"}
-PARTS = {"train": "training", "val": "validation"}
 TOGETHER = 4  # cells of as many families that share a panel
 ACROSS = 3
 ALONE, SMALLER = (7.0, 4.4), (4.0, 3.1)  # inches: a panel alone, and one of several
-THIN: dict[str, Any] = {"linewidth": 0.8, "marker": "x", "markersize": 6}  # a run that is not done
 LEFT = 0.22  # of a panel's height: the strip of the runs that are left
 LATE, SOME = 0.1, 5  # share of the epochs that come before those by which an axis is chosen, from so many on
 
@@ -65,7 +64,7 @@ def draw(
                 strip.set_ylim(bottom=0)
                 strip.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     _limit([panel for panel, _ in grid], done if len(done) else histories, measure, parts)
-    legend(figure, _entries(known if len(groups) == 1 else [], parts, bool((histories["status"] != "done").any())))
+    legend(figure, entries(known if len(groups) == 1 else [], parts, bool((histories["status"] != "done").any())))
     settle(figure)
     return figure
 
@@ -108,43 +107,20 @@ def _cell(
     for _, run in own[own["status"] != "done"].groupby("run_id"):
         for part in parts:
             known = run[["epoch", f"{part}_{measure}"]].dropna()
-            look = _line(part) | {"color": cell.style.color, "markevery": [len(known) - 1]} | THIN
+            look = line(part) | {"color": cell.style.color, "markevery": [len(known) - 1]} | THIN
             panel.plot(known["epoch"], scale * known[f"{part}_{measure}"], label="not done", **look)
     if done.empty:
         return
     for part in parts:
         found = course(done, f"{part}_{measure}", quartiles)
         low, high = scale * found["low"], scale * found["high"]
-        panel.fill_between(found["epoch"], low, high, **_band(cell.style.color, part), label="band")
-        look = _line(part) | {"color": cell.style.color, "zorder": 3}
-        mark = _markers(cell, len(found)) | ({} if part == "val" else {"markerfacecolor": "#ffffff", "markersize": 3.5})
+        panel.fill_between(found["epoch"], low, high, **band(cell.style.color, part), label="band")
+        look = line(part) | {"color": cell.style.color, "zorder": 3}
+        mark = markers(cell, len(found)) | ({} if part == "val" else {"markerfacecolor": "#ffffff", "markersize": 3.5})
         panel.plot(found["epoch"], scale * found["median"], label=cell.name, **look, **mark)
     if strip is not None:
         counts = done.groupby("epoch")["run_id"].nunique()
         strip.step(counts.index, counts, where="mid", color=cell.style.color, linestyle=cell.style.line)
-
-
-def _line(part: str) -> dict[str, Any]:
-    """Validation is a whole line, training a dashed one."""
-    return {"linestyle": "-", "linewidth": 1.8} if part == "val" else {"linestyle": (0, (4, 1.5)), "linewidth": 1.3}
-
-
-def _band(color: str, part: str) -> dict[str, Any]:
-    """Validation is a shade, training is hatched."""
-    if part == "val":
-        return {"color": color, "alpha": 0.25, "linewidth": 0, "zorder": 2}
-    return {"facecolor": "none", "edgecolor": color, "alpha": 0.5, "hatch": "////", "linewidth": 0, "zorder": 2}
-
-
-def _markers(cell: Cell, epochs: int) -> dict[str, Any]:
-    """About eight markers a curve."""
-    return {
-        "marker": cell.style.marker,
-        "markersize": 4.5,
-        "markeredgecolor": INK,
-        "markeredgewidth": 0.6,
-        "markevery": max(1, epochs // 8),
-    }
 
 
 def _limit(grid: Sequence[Axes], of: pd.DataFrame, measure: str, parts: Sequence[str]) -> None:
@@ -165,29 +141,14 @@ def _limit(grid: Sequence[Axes], of: pd.DataFrame, measure: str, parts: Sequence
     grid[0].set_ylim(scale * (low - spare), scale * (high + spare))
 
 
-def _entries(cells: Sequence[Cell], parts: Sequence[str], others: bool) -> dict[str, Any]:
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
-    entries: dict[str, Any] = {}
-    for cell in cells:
-        look = cell.style
-        entries[cell.name] = Line2D([], [], color=look.color, marker=look.marker, markeredgecolor=INK, markersize=5)
-    for part in reversed(parts) if len(parts) > 1 else ():
-        entries[PARTS[part]] = (Patch(**_band(INK, part)), Line2D([], [], color=INK, **_line(part)))
-    if others:
-        entries["a run that is not done"] = Line2D([], [], color=INK, markevery=[1], **THIN)
-    return entries
-
-
 def _caption(cells: pd.DataFrame, histories: pd.DataFrame, parts: Sequence[str], quartiles: bool, unequal: bool) -> str:
     ended = histories.groupby("run_id")["status"].first().value_counts()
     others = ", ".join(f"{number} {name}" for name, number in sorted(ended.items()) if name != "done")
-    band = "their middle half (quartiles)" if quartiles else "from the least to the greatest of them"
+    reach = "their middle half (quartiles)" if quartiles else "from the least to the greatest of them"
     splits = cells["split"].dropna().unique().tolist()
     return caption(
         cells,
-        f"Line: median over the runs that are done ({ended['done']}), band: {band}" if "done" in ended else "",
+        f"Line: median over the runs that are done ({ended['done']}), band: {reach}" if "done" in ended else "",
         "Where some have ended early, both are of the runs left, counted below" if unequal else "",
         f"Thin, with a cross: each run that is not done ({others})" if others else "",
         "The first epochs may lie outside" if histories["epoch"].max() >= SOME else "",

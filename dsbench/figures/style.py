@@ -59,6 +59,7 @@ def settings() -> AbstractContextManager[Any]:
         "svg.hashsalt": "dsbench",
         "svg.fonttype": "none",  # text stays text: it can be searched, and a page's own fonts can be set
         "font.family": "sans-serif",  # DejaVu Sans, which matplotlib brings; a viewer without it takes the next
+        "text.parse_math": False,  # names are no formulas, whatever is in them
         "font.size": 9,
         "axes.titlesize": 10,
         "axes.edgecolor": INK,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dsbench.figures.axes import COSTS, draw_interval, interval, known_costs, log_where_wide, percent_limits
 from dsbench.figures.labels import Spot, names, traced
 from dsbench.figures.placing import Point
 from dsbench.figures.rows import Cell, caption, families, rows
-from dsbench.figures.style import INK, canvas, layout, legend, panels, settle, style, styled
+from dsbench.figures.style import INK, SMALL, canvas, layout, legend, panels, settle, style, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,15 +21,20 @@ WIDE = (7.0, 4.6)  # inches: a panel alone
 SMALLER = (5.4, 4.2)  # one of several
 ACROSS = 2
 FRONT: dict[str, Any] = {"color": INK, "linewidth": 1.3, "linestyle": (0, (1, 1.2))}
+REASON = 72  # letters of a line above a panel
 SIZE = 7  # points: the diameter of a marker
 
 
 @styled
-def draw(cells: pd.DataFrame, costs: Sequence[str] | None = None) -> Figure | None:
+def draw(
+    cells: pd.DataFrame, costs: Sequence[str] | None = None, unranked: Mapping[str, str] | None = None
+) -> Figure | None:
     """A panel for each of `costs` (keys of COSTS; None: all that are known), a point a cell that has finished runs.
 
-    None where no cell has both an accuracy and one of these costs.
+    Where `unranked` says why cells cannot be ranked by a cost, or by accuracy at all, the panel says so and has no
+    front. None where no cell has both an accuracy and one of these costs.
     """
+    refused = unranked or {}
     all_rows = rows(cells)
     scored = [cell for cell in all_rows if cell.facts["test_acc_mean"] is not None]
     wanted = known_costs(scored) if costs is None else [name for name in costs if name in known_costs(scored)]
@@ -43,14 +49,15 @@ def draw(cells: pd.DataFrame, costs: Sequence[str] | None = None) -> Figure | No
     figure = canvas(width * across, height * down + 0.4, f"Test accuracy against {subject}", said)
     grid = panels(figure, len(wanted), across, sharey=True)
     grid[0].set_ylim(*limits)
-    drawn = [_panel(panel, scored, cost) for panel, cost in zip(grid, wanted, strict=True)]
+    why = [refused.get("accuracy") or refused.get(cost, "") for cost in wanted]
+    drawn = [_panel(*one, scored) for one in zip(grid, wanted, why, strict=True)]
     for number, panel in enumerate(grid):
         if number % across == 0:
             panel.set_ylabel("test accuracy (%)")
-    legend(figure, _entries(scored), across=5)
+    legend(figure, _entries(scored, fronts=not all(why)), across=5)
     settle(figure)
-    for panel, points in zip(grid, drawn, strict=True):
-        _names(panel, points)
+    for panel, points, reason in zip(grid, drawn, why, strict=True):
+        _names(panel, points, fronts=not reason)
     return figure
 
 
@@ -67,8 +74,8 @@ def front(points: Sequence[Point]) -> list[int]:
     return out
 
 
-def _panel(panel: Axes, scored: Sequence[Cell], cost: str) -> list[tuple[Cell, Point]]:
-    """Draw the cells whose cost is known; these with their points."""
+def _panel(panel: Axes, cost: str, why: str, scored: Sequence[Cell]) -> list[tuple[Cell, Point]]:
+    """Draw the cells whose cost is known, with their front unless `why` says why there is none; cells and points."""
     column = COSTS[cost].column
     placed = [
         (cell, (float(cell.facts[column]), 100 * cell.facts["test_acc_mean"]))
@@ -78,8 +85,10 @@ def _panel(panel: Axes, scored: Sequence[Cell], cost: str) -> list[tuple[Cell, P
     points = [point for _, point in placed]
     panel.set_xlabel(COSTS[cost].axis)
     log_where_wide(panel, [x for x, _ in points])
-    best = [points[number] for number in front(points)]
-    panel.plot(*_steps(best), zorder=2, label="front", **FRONT)
+    if why:
+        panel.set_title(textwrap.fill(f"No Pareto front: {why}", REASON), fontsize=SMALL, loc="left")
+    else:
+        panel.plot(*_steps([points[number] for number in front(points)]), zorder=2, label="front", **FRONT)
     for cell, (x, y) in placed:
         look, ends = cell.style, interval(cell)
         if ends:
@@ -100,11 +109,12 @@ def _steps(best: Sequence[Point]) -> tuple[list[float], list[float]]:
     return [x for x, _ in corners], [y for _, y in corners]
 
 
-def _names(panel: Axes, placed: Sequence[tuple[Cell, Point]]) -> None:
+def _names(panel: Axes, placed: Sequence[tuple[Cell, Point]], fronts: bool) -> None:
     bars = ((x, interval(cell)) for cell, (x, _) in placed)
     taken = [box for x, ends in bars if ends for box in traced(panel, [(x, end) for end in ends])]
     points = [point for _, point in placed]
-    taken += traced(panel, list(zip(*_steps([points[number] for number in front(points)]), strict=True)))
+    if fronts:
+        taken += traced(panel, list(zip(*_steps([points[number] for number in front(points)]), strict=True)))
     spots = []
     for cell, (x, y) in sorted(placed, key=lambda one: -one[1][1]):  # from the top, so that lines cross less
         name = "\n".join(filter(None, (cell.name, f"({cell.besides})" if cell.besides else "")))
@@ -113,14 +123,14 @@ def _names(panel: Axes, placed: Sequence[tuple[Cell, Point]]) -> None:
     names(panel, spots, taken)
 
 
-def _entries(scored: list[Cell]) -> dict[str, Any]:
+def _entries(scored: list[Cell], fronts: bool) -> dict[str, Any]:
     from matplotlib.lines import Line2D
 
     entries = {}
     for family in families(scored):
         look = style(family)
         entries[family or "unknown"] = Line2D([], [], color=look.color, marker=look.marker, markeredgecolor=INK)
-    return {**entries, "Pareto front": Line2D([], [], **FRONT)}
+    return entries | ({"Pareto front": Line2D([], [], **FRONT)} if fronts else {})
 
 
 def _caption(cells: pd.DataFrame, all_rows: Sequence[Cell], scored: Sequence[Cell], cut: bool) -> str:

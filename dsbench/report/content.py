@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench.claims.decide import decide
-from dsbench.claims.measured import study_runs
 from dsbench.claims.published import published, studies
+from dsbench.claims.runs import study_runs
 from dsbench.figures.album import album
 from dsbench.figures.style import rendered
 from dsbench.report import tables
+from dsbench.report.answers import verdict_tables
 from dsbench.report.headline import headline
 from dsbench.report.how import how
+from dsbench.report.table import Table
 from dsbench.sweep.collect import plain
 from dsbench.sweep.folder import SweepFolder
 from dsbench.verdict.plain import plain as plain_verdict
@@ -49,12 +51,12 @@ class Report:
     name: str
     headline: list[str]
     said: list[str]
-    cells: tables.Table
-    answers: list[tables.Table]
-    claims: tables.Table | None
+    cells: Table
+    answers: list[Table]
+    claims: Table | None
     pictures: list[Picture]
     how: list[tuple[str, str]]
-    runs: tables.Table
+    runs: Table
     data: dict[str, Any]
 
 
@@ -72,8 +74,8 @@ def report(folder: SweepFolder) -> Report:
         name=folder.name,
         headline=three,
         said=said,
-        cells=tables.cells(found.cells, plain(cells)),
-        answers=[tables.answers(judged) for judged in found.groups],
+        cells=tables.cells(found.cells, plain(cells), found.unranked),
+        answers=verdict_tables(found),
         claims=tables.claims(outcomes) if outcomes else None,
         pictures=pictures,
         how=measured_how,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dsbench.report.content import Picture, Report
+from dsbench.report.markdown import escaped
 from dsbench.run.folder import write_atomically
 
-_SPECIAL = re.compile(r"[\\`*\[\]<>|]|\b_|_\b")  # an underscore within a word is none
 PICTURES = "figures"  # the folder of those that Markdown shows
 
 
@@ -51,15 +50,10 @@ def rendered(template: str, values: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"md": _markdown, "data_uri": _data_uri}
+    environment.filters |= {"md": escaped, "data_uri": _data_uri}
     return environment.get_template(template).render(values, folder=PICTURES)
 
 
 def _data_uri(picture: Picture) -> str:
     """The picture within its address: the names inside of one SVG cannot meet those of another."""
     return f"data:image/svg+xml;base64,{base64.b64encode(picture.svg).decode()}"
-
-
-def _markdown(text: str) -> str:
-    """Text in which nothing is Markdown or HTML."""
-    return _SPECIAL.sub(r"\\\g<0>", text).replace("\n", " ")

@@ -71,7 +71,8 @@ def conclude(folder: SweepFolder, config: Config, bench_minutes: float, report: 
         console.print(text, soft_wrap=True, markup=False)
 
     runs, _ = folder.read()
-    wanted = verdict(folder.outputs, runs).to_measure
+    before = verdict(folder.outputs, runs)
+    wanted = (*before.to_measure, *before.unsettled)
     limit = seconds_each(len(wanted), bench_minutes)
     if wanted and limit:
         say(f"measuring {len(wanted)} cells by turns, {bench_minutes:g} min at the most; bench_minutes=0 leaves it out")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from dsbench.report.markdown import escaped
 from dsbench.tracking.offline import summary_id
 from dsbench.tracking.view import COLUMNS, filters, sections_of_panels
 
@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     import wandb_workspaces.reports.v2 as reports
 
     from dsbench.report.content import Report
-    from dsbench.report.tables import Table
+    from dsbench.report.table import Table
 
-_SPECIAL = re.compile(r"[\\`*\[\]<>|]|\b_|_\b")  # an underscore within a word is none
 _TITLE_LETTERS = 128  # W&B's limit
 
 
@@ -35,10 +34,13 @@ def page(entity: str, project: str, content: Report, run_ids: Sequence[str]) -> 
 
 def markdown(table: Table) -> str:
     """A table in Markdown; texts cannot be taken for Markdown or HTML."""
-    texts = [[_plain(text) for text in table.headings], *([_plain(entry.text) for entry in row] for row in table.rows)]
+    texts = [
+        [escaped(text) for text in table.headings],
+        *([escaped(entry.text) for entry in row] for row in table.rows),
+    ]
     head, *body = [f"| {' | '.join(row)} |" for row in texts]
     rows = "\n".join([head, f"|{' --- |' * len(table.headings)}", *body])
-    return f"{rows}\n\n{_plain(table.note)}" if table.note else rows
+    return f"{rows}\n\n{escaped(table.note)}" if table.note else rows
 
 
 def _said(content: Report) -> list[Any]:
@@ -72,10 +74,6 @@ def _panels(entity: str, project: str, run_ids: Sequence[str]) -> list[Any]:
 def _measured(content: Report) -> list[Any]:
     import wandb_workspaces.reports.v2 as wr
 
-    lines = [f"- **{_plain(heading)}**: {_plain(text)}" for heading, text in content.how]
+    lines = [f"- **{escaped(heading)}**: {escaped(text)}" for heading, text in content.how]
     where = f"The page with its figures, report.html, is an artifact of the run {summary_id(content.name)}."
     return [wr.H2(text="How it was measured"), wr.MarkdownBlock(text="\n".join(lines)), wr.P(text=where)]
-
-
-def _plain(text: str) -> str:
-    return _SPECIAL.sub(r"\\\g<0>", text).replace("\n", " ")

@@ -14,9 +14,13 @@ class Answer(StrEnum):
     NO = "no"  # it is heavier, slower or worse
     CANNOT_TELL = "cannot tell"
     EQUAL = "equal"  # of costs alone, which are arithmetic
-    IN_PART = "in part"  # yes by one measure, not by another
+    IN_PART = "in part"  # yes by one measure, not by all
     REFUSED = "refused"  # measured, but not under conditions that compare
+    UNSETTLED = "not settled"  # measured, but too unsteadily to say
     NOT_MEASURED = "not measured"
+
+
+TOLD = (Answer.YES, Answer.NO, Answer.CANNOT_TELL)  # answers of a measure whose figures compare
 
 
 @dataclass(frozen=True)
@@ -45,15 +49,20 @@ class Measure:
         """How many times the reference's figure the candidate's is."""
         return self.candidate / self.reference if self.reference and self.candidate is not None else None
 
+    @property
+    def counts(self) -> bool:
+        """Whether it decides and its figures compare."""
+        return self.decides and self.answer in (*TOLD, Answer.EQUAL)
+
 
 def summed_up(measures: Sequence[Measure]) -> Answer:
-    """One answer for the measures that decide: theirs where they agree, else in part.
+    """One answer for all measures that decide: theirs where they agree, those that are equal aside.
 
-    Those that are equal, refused or not measured say nothing where others do.
+    Where they do not agree, be it that some have none, it is in part with a yes among them and cannot be told without:
+    slower by one measure says nothing of the others.
     """
-    answers = [measure.answer for measure in measures if measure.decides]
-    spoken = {one for one in answers if one in (Answer.YES, Answer.NO, Answer.CANNOT_TELL)}
-    if len(spoken) > 1:
-        return Answer.IN_PART
-    silent = (Answer.EQUAL, Answer.REFUSED, Answer.NOT_MEASURED)
-    return next(iter(spoken or [one for one in silent if one in answers]), Answer.NOT_MEASURED)
+    answers = {measure.answer for measure in measures if measure.decides}
+    found = answers - {Answer.EQUAL} or answers or {Answer.NOT_MEASURED}
+    if len(found) == 1:
+        return found.pop()
+    return Answer.IN_PART if Answer.YES in found else Answer.CANNOT_TELL

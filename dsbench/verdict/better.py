@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dsbench.data.sets import SETS
+from dsbench.run.status import FINAL
 from dsbench.statistics.improvement import probability_of_improvement
 from dsbench.statistics.multiple import holm
 from dsbench.statistics.paired import Paired, paired
 from dsbench.statistics.power import LEVEL, seeds_needed, seeds_to_settle, smallest_adjusted_p
 from dsbench.verdict.answers import Answer
-from dsbench.verdict.cells import ENDED, Cell, Run
+from dsbench.verdict.cells import Cell, Run
 
 Scores = Mapping[int, float]
 
@@ -129,5 +130,5 @@ def _needed(tested: Tested, comparisons: int) -> int | None:
 
 def _only(one: Cell, other: Cell) -> tuple[int, ...]:
     """The seeds that `one` has ended in and `other` has not."""
-    ended = [{run.seed for run in cell.runs if run.status in ENDED and run.seed is not None} for cell in (one, other)]
+    ended = [{run.seed for run in cell.runs if run.status in FINAL and run.seed is not None} for cell in (one, other)]
     return tuple(sorted(ended[0] - ended[1]))

@@ -36,14 +36,12 @@ def settled(seeds: int, comparisons: int, least: float, needed: int | None) -> s
 
 
 def failure_sentences(reference: Cell, candidate: Cell, found: Better) -> list[str]:
-    """What training failed in, whether that changes the answer, and the seeds that stand alone."""
-    out = []
-    for cell in (candidate, reference):
-        if cell.fallen:
-            seeds = f"{len(cell.fallen)} of {counted(cell.ended, 'seed')}"
-            out.append(f"{cell.label} failed to train in {seeds} ({_which(cell.fallen)}).")
+    """What training failed in, whether that changes the answer, what broke off, and the seeds that stand alone."""
+    both = (candidate, reference)
+    out = [_failed(cell, cell.fallen, "failed to train") for cell in both if cell.fallen]
     if found.with_failures is not None:
         out.append(_sensitivity(found, found.with_failures))
+    out += [_failed(cell, cell.broken, "ended without a result") for cell in both if cell.broken]
     for cell, other, alone in (
         (reference, candidate, found.unpaired.reference),
         (candidate, reference, found.unpaired.candidate),
@@ -56,6 +54,12 @@ def failure_sentences(reference: Cell, candidate: Cell, found: Better) -> list[s
             )
             out.append(f"{noun} left out: {other.label} has no result there ({_why(other, alone)}).")
     return out
+
+
+def _failed(cell: Cell, runs: Sequence[Run], what: str) -> str:
+    statuses = dict.fromkeys(run.status for run in runs)
+    which = "; ".join(f"{status}: {listed([run.seed for run in runs if run.status == status])}" for status in statuses)
+    return f"{cell.label} {what} in {len(runs)} of {counted(cell.ended + len(cell.broken), 'seed')} ({which})."
 
 
 def _why(cell: Cell, seeds: Sequence[int]) -> str:
@@ -84,7 +88,7 @@ def _evidence(found: Paired, p: float | None, comparisons: int) -> str:
 
 def _more(found: Better) -> str:
     if found.tested.paired is not None and found.tested.paired.mean == 0:
-        return "; there is no effect to find"
+        return "; if the differences are as they seem, there is no effect to find"
     if found.seeds_needed is None:
         return ""
     return f"; about {found.seeds_needed:,} seeds would tell, if the differences are as they seem"
@@ -100,8 +104,3 @@ def _sensitivity(found: Better, counted_in: Tested) -> str:
         "These runs are in no mean; counted at the accuracy that they ended with, or that of guessing, its accuracy "
         f"is {said}: {end}."
     )
-
-
-def _which(runs: Sequence[Run]) -> str:
-    statuses = dict.fromkeys(run.status for run in runs)
-    return "; ".join(f"{status}: {listed([run.seed for run in runs if run.status == status])}" for status in statuses)

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dsbench.run.status import BROKEN, FINAL
 from dsbench.sweep.collect import NAMES, plain, settings
-from dsbench.sweep.naming import brief, naming
+from dsbench.verdict.labels import labels
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FALLEN = ("collapsed", "diverged")  # trainings that ended without a network that has learnt
-ENDED = ("done", *FALLEN)
 COSTS = ("params", "macs", "acts", "bytes", "params_conv", "macs_conv", "acts_conv")
 _RECIPE = ("optimizer", "schedule", "train", "stop", "data")  # the sections of the configuration that train
 _ALSO = ("data", "split", "precision", "test_weights")  # columns that belong to the recipe too
@@ -91,9 +91,14 @@ class Cell:
         return tuple(run for run in self.runs if run.status in FALLEN)
 
     @property
+    def broken(self) -> tuple[Run, ...]:
+        """The runs that failed, were killed or took too long: there is no result of them."""
+        return tuple(run for run in self.runs if run.status in BROKEN)
+
+    @property
     def ended(self) -> int:
         """How many runs have a result, whichever it is."""
-        return sum(run.status in ENDED for run in self.runs)
+        return sum(run.status in FINAL for run in self.runs)
 
     @property
     def done(self) -> tuple[Run, ...]:
@@ -110,38 +115,6 @@ def cells(runs: pd.DataFrame, table: pd.DataFrame) -> list[Cell]:
     return [
         _cell(row, label, settings(table), tuple(of[row["cell_id"]])) for row, label in zip(rows, named, strict=True)
     ]
-
-
-def labels(table: pd.DataFrame) -> list[str]:
-    """The shortest name of each cell that tells it apart: its study's, else its model and what it takes besides.
-
-    What the names of all studies share is left out: `cnn` is mnist_7800/cnn where nothing else is meant.
-    """
-    columns = dict(naming(table).columns)
-    studies = columns.pop("study", [])
-    if studies and all(studies) and len(set(studies)) == len(studies):
-        return brief(studies)
-    models = [str(model) for model in table["model"].fillna("?")]
-    taken = {"model": models}
-    columns.pop("model", None)
-    while columns:
-        most = max(columns, key=lambda name: len(_told_apart([*taken.values(), columns[name]])))  # the first of equals
-        if len(_told_apart([*taken.values(), columns[most]])) == len(_told_apart(list(taken.values()))):
-            break
-        taken[most] = columns.pop(most)
-    others = [name for name in taken if name != "model"]
-    return [
-        " ".join([model, *(_said(name, taken[name][row]) for name in others if taken[name][row])])
-        for row, model in enumerate(models)
-    ]
-
-
-def _said(name: str, text: str) -> str:
-    return text if name in ("arch", "block", "data", "budget", "device") else f"{name} {text}"
-
-
-def _told_apart(columns: Sequence[Sequence[str]]) -> set[tuple[str, ...]]:
-    return set(zip(*columns, strict=True))
 
 
 def _cell(row: Mapping[str, Any], label: str, known: Sequence[str], runs: tuple[Run, ...]) -> Cell:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from dsbench.verdict.answers import Answer, Measure, summed_up
+from dsbench.verdict.answers import TOLD, Answer, Measure, summed_up
 from dsbench.verdict.figures import counted, listed, p_equals, quantity, times
 
 _NAMES = {"epoch": "an epoch", "training": "all of training"}
-_LIGHTER = {
-    Answer.YES: "{candidate} is lighter than {reference}",
-    Answer.NO: "{candidate} is heavier than {reference}",
-    Answer.EQUAL: "{candidate} is as heavy as {reference}",
-    Answer.IN_PART: "{candidate} is lighter than {reference} in part",
-}
 _FASTER = {
     Answer.YES: "It is faster",
     Answer.NO: "It is slower",
-    Answer.IN_PART: "It is faster in part",
     Answer.CANNOT_TELL: "Whether it is faster cannot be told",
     Answer.REFUSED: "Whether it is faster cannot be said",
+    Answer.UNSETTLED: "Whether it is faster cannot be told",
     Answer.NOT_MEASURED: "Whether it is faster has not been measured",
 }
 
@@ -29,22 +23,46 @@ def lighter_sentence(reference: str, candidate: str, measures: Sequence[Measure]
     known = [one for one in measures if one.answer is not Answer.NOT_MEASURED]
     if not known:
         return f"What {candidate} and {reference} cost is not recorded."
-    head = _LIGHTER[summed_up(known)].format(reference=reference, candidate=candidate)
-    return f"{head}: {listed([_cost(one) for one in known])}."
+    answer = summed_up(measures)
+    if answer is Answer.EQUAL:
+        head = f"{candidate} is as heavy as {reference}"
+    elif said := _said(answer, {one.unit: one.answer for one in measures}, "lighter", "heavier", f" than {reference}"):
+        head = f"{candidate} is {said}"
+    else:
+        head = f"Whether {candidate} is lighter than {reference} cannot be told"
+    unknown = [f"{one.unit} {one.reason}" for one in measures if one not in known]
+    return "; ".join([f"{head}: {listed([_cost(one) for one in known])}", *unknown]) + "."
 
 
 def faster_sentence(measures: Sequence[Measure]) -> str:
     """One sentence on measured times, with where and under what they were taken, or why there are none."""
     deciding = [one for one in measures if one.decides]
     answer = summed_up(deciding)
-    told = [one for one in deciding if one.answer not in (Answer.REFUSED, Answer.NOT_MEASURED)]
+    told = [one for one in deciding if one.answer in TOLD]
     if not told:
         reasons = list(dict.fromkeys(one.reason for one in deciding))
         several = [f"{one.name} {one.reason}" for one in deciding]
         return f"{_FASTER[answer]}: {'; '.join(reasons if len(reasons) == 1 else several)}."
-    refused = [f"{one.name} left out, {one.reason}" for one in deciding if one not in told]
+    said = _said(answer, {f"the {one.name}": one.answer for one in deciding}, "faster", "slower")
+    rest = ", for the rest this cannot be told" if said and any(map(_open, deciding)) else ""
+    head = f"It is {said}{rest}" if said else _FASTER[answer]
+    left_out = [f"{one.name} left out, {one.reason}" for one in deciding if one not in told]
     where = f"medians ± interquartile ranges on {told[0].note}"
-    return "; ".join([f"{_FASTER[answer]}: {listed([_time(one) for one in told])} ({where})", *refused]) + "."
+    return "; ".join([f"{head}: {listed([_time(one) for one in told])} ({where})", *left_out]) + "."
+
+
+def _said(answer: Answer, named: Mapping[str, Answer], yes: str, no: str, than: str = "") -> str:
+    """What it is: in a word where all measures agree, else by name; empty where none of them says."""
+    words = {Answer.YES: yes, Answer.NO: no}
+    if answer in words:
+        return words[answer] + than
+    of = {word: [name for name, one in named.items() if one is said] for said, word in words.items()}
+    parts = [(word, f" in {listed(names)}") for word, names in of.items() if names]
+    return listed([word + (than if part == 0 else "") + where for part, (word, where) in enumerate(parts)] or [""])
+
+
+def _open(one: Measure) -> bool:
+    return one.answer not in (Answer.YES, Answer.NO, Answer.EQUAL)
 
 
 def _cost(one: Measure) -> str:

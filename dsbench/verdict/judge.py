@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dsbench.run.status import FINAL
 from dsbench.statistics.power import seeds_to_settle, smallest_adjusted_p
 from dsbench.verdict.answers import Answer, Measure, summed_up
 from dsbench.verdict.better import Better, better
-from dsbench.verdict.cells import ENDED, Cell, cells
+from dsbench.verdict.cells import Cell, cells
 from dsbench.verdict.chosen import chosen
 from dsbench.verdict.factorial import Factorial, factorial
-from dsbench.verdict.faster import measured, trained
 from dsbench.verdict.groups import Group, groups
 from dsbench.verdict.lighter import lighter
+from dsbench.verdict.measured import measured
 from dsbench.verdict.naming import group_names
 from dsbench.verdict.overall import Answered, Overall, overall
+from dsbench.verdict.ranked import unranked
 from dsbench.verdict.regimes import Regimes, regimes
 from dsbench.verdict.timings import Records
+from dsbench.verdict.trained import trained
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
 class Pair:
     """Whether `candidate` is lighter, faster and better than `reference`, both labels of cells.
 
-    `faster` holds what decides (see dsbench.verdict.faster.measured) and what is shown beside it.
+    `faster` holds what decides (see dsbench.verdict.measured) and what is shown beside it.
     """
 
     reference: str
@@ -64,10 +68,10 @@ class Judged:
     factorial: Factorial | None
 
     @property
-    def timed(self) -> bool:
-        """Whether all times that decide were measured, in one place, and settled."""
-        deciding = [one for pair in self.pairs for one in pair.faster if one.decides]
-        return not any(one.answer in (Answer.NOT_MEASURED, Answer.REFUSED) for one in deciding)
+    def times(self) -> set[Answer]:
+        """What the times that decide came to in the pairs both of which have a finished run, which can be measured."""
+        can = (pair for pair, cells in zip(self.pairs, self.group.pairs, strict=True) if all(one.done for one in cells))
+        return {one.answer for pair in can for one in pair.faster if one.decides}
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,9 @@ class Verdict:
     """All that a sweep says; `statuses` counts its runs.
 
     `unmatched` are the labels of the cells that stand in no group. `to_measure` has a finished run of each cell in
-    a group of which not all is timed: of all its cells, since times are measured by turns.
+    a group of which not all is timed: of all its cells, since times are measured by turns. `unsettled` has those of
+    groups that are timed, but not all of whose times settled. `unranked` says by what its cells cannot be ranked
+    (see dsbench.verdict.ranked).
     """
 
     cells: tuple[Cell, ...]
@@ -84,12 +90,14 @@ class Verdict:
     regimes: tuple[Regimes, ...]
     unmatched: tuple[str, ...]
     to_measure: tuple[str, ...]
+    unsettled: tuple[str, ...]
+    unranked: dict[str, str]
     statuses: dict[str, int]
 
     @property
     def unfinished(self) -> int:
         """How many runs have no result yet."""
-        return sum(number for status, number in self.statuses.items() if status not in ENDED)
+        return sum(number for status, number in self.statuses.items() if status not in FINAL)
 
 
 def judge(runs: pd.DataFrame, table: pd.DataFrame, records: Records, compare: str | None = None) -> Verdict:
@@ -103,7 +111,8 @@ def judge(runs: pd.DataFrame, table: pd.DataFrame, records: Records, compare: st
     found = groups(known) if compare is None else [chosen(known, compare)]
     judged = [_judged(name, group, records) for name, group in zip(group_names(found), found, strict=True)]
     inside = {cell_id for group in found for cell_id in group.ids}
-    untimed = {cell_id for one in judged if not one.timed for cell_id in one.group.ids}
+    untimed = _ids(one for one in judged if one.times & {Answer.NOT_MEASURED, Answer.REFUSED})
+    unsettled = _ids(one for one in judged if Answer.UNSETTLED in one.times) - untimed
     outside = [cell.label for cell in known if cell.cell_id not in inside]
     return Verdict(
         cells=tuple(known),
@@ -111,9 +120,20 @@ def judge(runs: pd.DataFrame, table: pd.DataFrame, records: Records, compare: st
         overall=tuple(overall([_answered(one) for one in judged])) if compare is None else (),
         regimes=tuple(regimes(known)) if compare is None else (),
         unmatched=tuple(outside) if compare is None else (),
-        to_measure=tuple(cell.done[0].run_id for cell in known if cell.done and cell.cell_id in untimed),
+        to_measure=_finished(known, untimed),
+        unsettled=_finished(known, unsettled),
+        unranked=unranked(known, records),
         statuses=dict(Counter(run.status for cell in known for run in cell.runs)),
     )
+
+
+def _ids(judged: Iterable[Judged]) -> set[str]:
+    return {cell_id for one in judged for cell_id in one.group.ids}
+
+
+def _finished(cells: Sequence[Cell], ids: set[str]) -> tuple[str, ...]:
+    """A finished run of each of the cells with these ids that has one."""
+    return tuple(cell.done[0].run_id for cell in cells if cell.done and cell.cell_id in ids)
 
 
 def _answered(judged: Judged) -> Answered:

@@ -14,6 +14,7 @@ from dsbench.verdict.cells import Cell
 
 Records = Mapping[str, Mapping[str, Any]]  # records of runs, or what of them was measured, by run_id
 Key = tuple[str, ...]  # of a time: the keys that lead to it in a record
+STEP: Key = ("train_step_ms",)
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def _times(record: Mapping[str, Any]) -> list[tuple[Key, Time]]:
     out: list[tuple[Key, Time]] = []
     step = record.get("train_step_ms", {}).get("total")
     if step and step["median"]:
-        out.append((("train_step_ms",), _time(step)))
+        out.append((STEP, _time(step)))
     for batch, backends in record.get("latency_ms", {}).items():
         out += [
             (("latency_ms", batch, backend), _time(found)) for backend, found in backends.items() if found["median"]

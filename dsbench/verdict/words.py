@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dsbench.verdict.answers import Answer
+from dsbench.run.status import FINAL
 from dsbench.verdict.better_words import better_sentence, failure_sentences, settled
-from dsbench.verdict.cells import ENDED, Cell
+from dsbench.verdict.cells import Cell
 from dsbench.verdict.cost_words import faster_sentence, lighter_sentence, training_sentence
 from dsbench.verdict.factorial import Effect, Factorial
 from dsbench.verdict.figures import counted, interval, listed, p_equals, signed
 from dsbench.verdict.groups import ASKED, BUDGET, WIDTH
 from dsbench.verdict.judge import Judged, Pair, Verdict
-from dsbench.verdict.overall import Overall
+from dsbench.verdict.overall_words import overall_sentence
 
-FEW = 3  # groups that a sentence names
+LONGER_SECONDS = 60  # of each measurement of each network, where those of a few seconds did not settle
 BY = {BUDGET: "a matched budget", WIDTH: "matched in width alone, so that budgets differ", ASKED: "as asked"}
 
 
@@ -35,7 +36,7 @@ def paragraphs(verdict: Verdict, outputs: Path | str = "outputs", most: int | No
             said += _group(judged, shown, of)
     if left:
         said.append(f"{counted(left, 'more pair')} in dsbench verdict.")
-    said += [_overall(one) for one in verdict.overall if len(one.groups) > 1]
+    said += [overall_sentence(one) for one in verdict.overall if len(one.groups) > 1]
     return [*said, *_missing(verdict, outputs)]
 
 
@@ -68,8 +69,19 @@ def _group(judged: Judged, shown: Sequence[Pair], of: dict[str, Cell]) -> Iterat
     too_few = settled(judged.seeds, len(judged.pairs), judged.smallest_adjusted_p, judged.seeds_to_settle)
     if too_few:
         yield f"{judged.name}: {too_few}"
+    else:
+        yield from _fewer(judged)
     if judged.factorial:
         yield f"{judged.name}: {factorial_sentence(judged.factorial)}"
+
+
+def _fewer(judged: Judged) -> Iterator[str]:
+    """The pairs that have too few seeds in common where others have enough."""
+    for pair in judged.pairs:
+        seeds, found = len(pair.better.tested.seeds), pair.better
+        too_few = settled(seeds, found.comparisons, found.smallest_adjusted_p, found.seeds_to_settle)
+        if too_few:
+            yield f"{judged.name}, {pair.candidate} against {pair.reference}: {too_few}"
 
 
 def _effect(one: Effect) -> str:
@@ -80,45 +92,38 @@ def _effect(one: Effect) -> str:
     return f"{said} ({', '.join([one.what, *spread, *p])})"
 
 
-def _overall(one: Overall) -> str:
-    number = len(one.groups)
-    better = _counts([(found.answer, found.group) for found in one.groups])
-    costs = [
-        f"{name}: {_counts([(answer, found.group) for found in one.groups for answer in answers(found)])}"
-        for name, answers in (("lighter", lambda found: found.lighter), ("faster", lambda found: found.faster))
+def unfinished(verdict: Verdict) -> list[str]:
+    """One sentence on the runs without a result, where there are some."""
+    if not verdict.unfinished:
+        return []
+    total = sum(verdict.statuses.values())
+    kinds = listed([f"{number} {status}" for status, number in verdict.statuses.items() if status not in FINAL])
+    if verdict.unfinished == total:
+        return [f"None of {counted(total, 'run')} has a result ({kinds}): this is what their costs say."]
+    has = "has" if verdict.unfinished == 1 else "have"
+    return [
+        f"{verdict.unfinished} of {counted(total, 'run')} {has} no result ({kinds}): this is the verdict on the others."
     ]
-    said = f"Over {number} groups, {one.candidate} against {one.reference}. Better (p adjusted over them): {better}"
-    seeds = max(len(found.seeds) for found in one.groups)
-    too_few = settled(seeds, number, one.smallest_adjusted_p, one.seeds_to_settle)
-    trainings = ((one.candidate, one.trained_candidate), (one.reference, one.trained_reference))
-    failed = [f"{family} failed to train in {of.failed} of {of.ended} runs" for family, of in trainings if of.failed]
-    return " ".join(filter(None, ["; ".join([said, *costs, *failed]) + ".", too_few]))
-
-
-def _counts(answers: Sequence[tuple[Answer, str]]) -> str:
-    """How often which answer, with the groups where these are few."""
-    of: dict[str, list[str]] = {}
-    for answer, group in answers:
-        of.setdefault(str(answer), []).append(group)
-    some = [f"{answer} in {len(where)}{_where(where, len(of))}" for answer, where in of.items()]
-    return listed(some)
-
-
-def _where(groups: Sequence[str], answers: int) -> str:
-    names = list(dict.fromkeys(groups))
-    return f" ({'; '.join(names)})" if answers > 1 and len(names) <= FEW else ""
 
 
 def _missing(verdict: Verdict, outputs: Path | str) -> Iterator[str]:
-    total = sum(verdict.statuses.values())
-    if verdict.unfinished:
-        kinds = listed([f"{number} {status}" for status, number in verdict.statuses.items() if status not in ENDED])
-        some = f"{verdict.unfinished} of {counted(total, 'run')} {'has' if verdict.unfinished == 1 else 'have'}"
-        yield f"{some} no result ({kinds}): this is the verdict on the others."
+    yield from unfinished(verdict)
     if not verdict.groups:
         yield "No two cells share data, recipe and either a budget or a width: there is nothing to compare."
     if verdict.unmatched:
         yield f"In no group: {listed(verdict.unmatched)}."
     if verdict.to_measure:
-        folders = " ".join(str(Path(outputs) / "runs" / run_id) for run_id in verdict.to_measure)
-        yield f"What is faster is measured by turns, best with nothing else running, by: dsbench bench {folders}"
+        yield (
+            "What is faster is measured by turns, best with nothing else running, by: "
+            f"dsbench bench {_folders(verdict.to_measure, outputs)}"
+        )
+    if verdict.unsettled:
+        yield (
+            f"The times of {counted(len(verdict.unsettled), 'cell')} were measured and did not all settle. A quieter "
+            "machine would help, and more time: more bench_minutes where the sweep is run again, or: "
+            f"dsbench bench --seconds={LONGER_SECONDS} {_folders(verdict.unsettled, outputs)}"
+        )
+
+
+def _folders(run_ids: Sequence[str], outputs: Path | str) -> str:
+    return shlex.join(str(Path(outputs) / "runs" / run_id) for run_id in run_ids)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ import pytest
 from scipy import stats
 
 from dsbench.claims.decide import FAILS, HOLDS, OPEN, UNTESTED, decide, interval
-from dsbench.claims.measured import Run, study_runs
 from dsbench.claims.published import Claim, Figure, Published, Quantity, published, studies
+from dsbench.claims.runs import Run, study_runs
 from dsbench.config.files import options
 from dsbench.network.cost import TOTALS
 
@@ -105,7 +106,39 @@ def test_a_seed_that_collapsed_is_left_out_and_said_to_be(run: Callable[..., Run
 def test_times_under_other_conditions_are_not_compared(run: Callable[..., Run]) -> None:
     runs = [run("cnn", 0, [0.9]), run("dwsep_same_budget", 0, [0.9], threads=2)]
     (outcome,) = decide(claim("dwsep_same_budget.epoch_seconds", high=1.0, over="cnn.epoch_seconds"), runs)
-    assert (outcome.verdict, outcome.measured) == (UNTESTED, "times of more than one threads")
+    assert (outcome.verdict, outcome.measured) == (UNTESTED, "times at different threads: 2 and 1")
+    runs = [run("cnn", 0, [0.9], n_jobs=1), run("dwsep_same_budget", 0, [0.9], n_jobs=2)]
+    (outcome,) = decide(claim("dwsep_same_budget.epoch_seconds", high=1.0, over="cnn.epoch_seconds"), runs)
+    assert (outcome.verdict, outcome.measured) == (UNTESTED, "times at different n_jobs: 2 and 1")
+
+
+@pytest.mark.parametrize(
+    ("settled", "threads", "expected"),
+    [
+        (True, 1, (FAILS, "2 times (n = 1)")),
+        (False, 1, (UNTESTED, "latency_ms/batch_1/torch of dwsep_same_budget did not settle when it was measured")),
+        (True, 2, (UNTESTED, "measured at different threads")),
+    ],
+)
+def test_a_latency_is_that_of_the_run_that_was_measured_whichever_it_is(
+    tmp_path: Path, settled: bool, threads: int, expected: tuple[str, str]
+) -> None:
+    runs = []
+    for model, measured_seed, ms in (("cnn", 0, 1.0), ("dwsep_same_budget", 1, 2.0)):
+        for seed in range(2):
+            folder = tmp_path / f"{model}-{seed}"
+            folder.mkdir()
+            row = ROW | {"study": f"mnist_7800/{model}", "cell_id": model, "seed": seed, "epochs": 1}
+            if seed == measured_seed:
+                time = {"median": ms, "iqr": 0.0, "settled": settled or model == "cnn"}
+                place = {"threads": threads if seed else 1}
+                record = {"latency_ms": {"batch_1": {"torch": time}}, "measured_on": place}
+                (folder / "result.json").write_text(json.dumps(record))
+                row |= {"latency_ms/batch_1/torch": ms}
+            runs.append(Run(row, folder / "metrics.csv"))
+    latency = "{}.latency_ms/batch_1/torch".format
+    (outcome,) = decide(claim(latency("dwsep_same_budget"), high=1.0, over=latency("cnn")), runs)
+    assert (outcome.verdict, outcome.measured) == expected
 
 
 def test_two_variants_of_a_model_decide_nothing(run: Callable[..., Run]) -> None:

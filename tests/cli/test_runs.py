@@ -141,6 +141,7 @@ def test_a_sweep_ends_with_measured_times_a_verdict_and_a_page(call: Call, overr
     said = json.loads((folder / "report.json").read_text())
     assert {cell["n_done"] for cell in said["cells"]} == {1}
     assert "has not been measured" not in " ".join(said["said"])
+    assert "What is faster is measured by" not in ended.out
 
 
 def test_flags_may_stand_between_overrides(call: Call, overrides: Overrides, outputs: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from itertools import combinations
 
 import matplotlib
@@ -49,6 +50,18 @@ def test_the_same_picture_has_the_same_bytes_whatever_the_users_settings(kind: s
         second = draw()
     assert first == second
     assert b"date" not in first
+
+
+def test_a_name_is_no_formula_and_no_markup() -> None:
+    name = r"$x_1$ <b> $\\frac &"
+
+    @styled
+    def draw() -> bytes:
+        figure = canvas(3, 2, "title")
+        figure.subplots().set_xlabel(name)
+        return rendered(figure, "svg")
+
+    assert name in [element.text for element in ET.fromstring(draw()).iter()]
 
 
 def test_a_png_has_its_full_resolution() -> None:

@@ -105,3 +105,18 @@ def test_a_cell_says_how_many_of_its_runs_are_in_no_mean(made: Make) -> None:
 
 def test_without_a_run_that_is_done_there_is_no_picture(made: Make) -> None:
     assert tradeoff.draw(made([run("collapsed"), run("missing", seed=1)]).cells) is None
+
+
+def test_costs_that_do_not_rank_have_no_front_and_the_panel_says_why(four: Made) -> None:
+    figure = tradeoff.draw(four.cells, ["params", "train_seconds"], {"train_seconds": "trained 2 at a time"})
+    fronts = [[line.get_label() for line in panel.get_lines()].count("front") for panel in figure.axes]
+    said = [panel.get_title(loc="left") for panel in figure.axes]
+    assert fronts == [1, 0]
+    assert said == ["", "No Pareto front: trained 2 at a time"]
+    assert len(points(figure.axes[1])) == 4
+    assert "Pareto front" in [text.get_text() for text in figure.legends[0].get_texts()]
+    none = tradeoff.draw(
+        four.cells, ["params", "macs"], {"accuracy": "accuracies of different data: mnist and cifar10"}
+    )
+    assert {panel.get_title(loc="left").partition(":")[0] for panel in none.axes} == {"No Pareto front"}
+    assert "Pareto front" not in [text.get_text() for text in none.legends[0].get_texts()]

@@ -111,7 +111,7 @@ def test_a_page_can_be_made_of_whatever_there_is(made: Make, records: list[dict[
     html, *_ = write(report(sweep.folder), sweep.folder.path)
     page = Page(html.read_text())
     unfinished = [one for one in records if one["status"] in ("missing", "running", "failed")]
-    assert any("no result" in text for text in page.texts) == bool(unfinished)
+    assert any("no result" in text or "None of" in text for text in page.texts) == bool(unfinished)
 
 
 def test_several_pairs_are_counted(made: Make) -> None:
@@ -144,6 +144,28 @@ def test_two_sweeps_of_the_same_runs_are_identical_and_of_others_are_compared(tm
     Page(html.read_text())
     assert found.said[0] in markdown.read_text().replace("\\", "")
     assert len(json.loads(data.read_text())["cells"]) == 2
+
+
+def test_of_two_sweeps_in_two_precisions_each_cell_meets_its_own(tmp_path: Path) -> None:
+    both = [run(seed=seed, precision=precision) for precision in ("32", "bf16") for seed in range(2)]
+    first, second = make(tmp_path / "a", both), make(tmp_path / "b", both)
+    found = versus(first.folder, second.folder)
+    assert "Of 2 cells in both: identical in every seed in 2." in found.said[0]
+    assert not [text for text in found.said if text.startswith("Only in")]
+    assert found.cells.columns["time ratio"] == ["(x 1)", "(x 1)"]  # how many ran at once is not recorded
+    assert found.said[1:] == ["They differ in nothing else that is recorded."]
+
+
+def test_two_sweeps_of_few_seeds_and_half_the_runs_say_so(tmp_path: Path) -> None:
+    first = make(tmp_path / "a", [run(seed=seed) for seed in range(4)])
+    second = make(
+        tmp_path / "b", [run(seed=0, test_acc=0.5), run(seed=1), run("missing", seed=2), run("failed", seed=3)]
+    )
+    said = versus(first.folder, second.folder).said
+    assert (
+        "2 seeds cannot settle 1 comparison: the smallest adjusted p that they can reach is 0.5; 6 seeds can." in said
+    )
+    assert said[-1] == f"2 of 4 runs of {second.folder.path} have no result."
 
 
 def test_the_command_writes_the_latest_sweep_and_says_where(made: Make, capsys: pytest.CaptureFixture[str]) -> None:

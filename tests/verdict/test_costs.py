@@ -44,9 +44,11 @@ def test_lighter_is_answered_measure_by_measure() -> None:
         ((1000, 1010, 2000), "no"),
         ((1005, 995, 1010), "equal"),
         ((1000, 500, 2000), "in part"),
+        ((1000, None, 500), "in part"),
+        ((1000, None, 2000), "cannot tell"),
     ],
 )
-def test_one_word_for_all_costs(after: tuple[int, int, int], answer: str) -> None:
+def test_one_word_for_all_costs(after: tuple[int | None, ...], answer: str) -> None:
     costs = dict(zip(("params", "macs", "acts"), after, strict=True))
     assert two({}, costs).answers["lighter"] == answer
 
@@ -62,12 +64,12 @@ def test_measured_times_decide(ms: float, answer: str) -> None:
     found = measured(before, after)
     assert answers(found) == {
         "training step": answer,
-        "latency, batch 1": answer,
-        "latency, batch 128": answer,
-        "latency, batch 1, onnx": answer,
+        "latency at batch 1": answer,
+        "latency at batch 128": answer,
+        "latency at batch 1, onnx": answer,
     }
     assert pair(before, after).answers["faster"] == answer
-    assert [one.name for one in found if not one.decides] == ["latency, batch 1, onnx"]
+    assert [one.name for one in found if not one.decides] == ["latency at batch 1, onnx"]
 
 
 def test_overlapping_middle_halves_cannot_tell_however_far_the_medians() -> None:
@@ -116,12 +118,44 @@ def test_of_two_places_that_both_have_the_last_measured_counts(times: tuple[str,
     assert (step.reference, step.candidate) == ((10.0, 30.0) if times[1] == "2027" else (1.0, 3.0))
 
 
-def test_what_has_not_settled_is_refused() -> None:
+def test_what_has_not_settled_is_no_answer() -> None:
     (step, *_) = measured(timed(cell([0.9]), 1.0), timed(cell([0.9], "dwsep"), 3.0, 0.12))
     assert (step.answer, step.reason) == (
-        Answer.REFUSED,
+        Answer.UNSETTLED,
         "not settled, its interquartile range is 12 % of the median",
     )
+    few = timed(cell([0.9], "dwsep"), 3.0)
+    few[0]["train_step_ms"]["total"]["settled"] = False
+    (step, *_) = measured(timed(cell([0.9]), 1.0), few)
+    assert step.reason == "not settled, there were too few rounds"
+
+
+@pytest.mark.parametrize("ms", [0.5, 2.0])
+@pytest.mark.parametrize("lost", ["refused", "unsettled", "not measured", "too close"])
+def test_one_settled_time_does_not_speak_for_the_others(ms: float, lost: str) -> None:
+    """Of a step, an image and 128 of them only the step is left."""
+    before, after = timed(cell([0.9]), 1.0), timed(cell([0.9], "dwsep"), ms)
+    for one, other in zip(before, after, strict=True):
+        if lost == "refused":
+            one["train_step_ms"]["batch_size"] = 128
+        elif lost == "not measured":
+            del other["latency_ms"]["batch_128"]
+        else:
+            found = other["latency_ms"]["batch_1"]["torch"]
+            found |= {"settled": False, "iqr": 1.0} if lost == "unsettled" else {"median": 0.1, "iqr": 0.001}
+    found = pair(before, after)
+    spoken = {str(one.answer) for one in found.faster if one.decides}
+    assert spoken & {"yes", "no"} == {"yes" if ms < 1 else "no"}
+    assert found.answers["faster"] == ("in part" if ms < 1 else "cannot tell")
+
+
+def test_a_large_batch_is_any_that_both_were_measured_at() -> None:
+    before, after = timed(cell([0.9]), 1.0), timed(cell([0.9], "dwsep"), 2.0)
+    for one in (*before, *after):
+        one["latency_ms"]["batch_32"] = one["latency_ms"].pop("batch_128")
+    assert pair(before, after).answers["faster"] is Answer.NO
+    before[0]["latency_ms"]["batch_64"] = before[0]["latency_ms"].pop("batch_32")
+    assert answers(measured(before, after))["latency at a large batch"] == "not measured"
 
 
 def test_steps_of_other_batches_are_refused_and_latencies_are_not() -> None:
@@ -130,7 +164,8 @@ def test_steps_of_other_batches_are_refused_and_latencies_are_not() -> None:
         one["train_step_ms"]["batch_size"] = 128
     found = pair(timed(cell([0.9]), 1.0), after)
     assert found.faster[0].reason == "steps of 64 and of 128 images"
-    assert found.answers["faster"] is Answer.NO
+    assert found.answers["faster"] is Answer.CANNOT_TELL
+    assert {str(one.answer) for one in found.faster if one.name.startswith("latency")} == {"no"}
 
 
 def test_of_several_runs_the_median_counts_and_those_that_settled() -> None:
@@ -147,7 +182,8 @@ def test_without_measurements_it_says_what_to_measure() -> None:
     assert found.groups[0].pairs[0].answers["faster"] is Answer.NOT_MEASURED
     assert found.to_measure == (before[0]["run_id"], after[0]["run_id"])
     assert verdict(before, timed(after, 2.0)).to_measure == ()
-    assert len(verdict(before, timed(after, 2.0, 0.3)).to_measure) == 2
+    loose = verdict(before, timed(after, 2.0, 0.3))
+    assert (loose.to_measure, loose.unsettled) == ((), found.to_measure)
 
 
 def trained(n_jobs: tuple[int | None, int | None] = (2, 2), **after: Any) -> dict[str, Measure]:
@@ -204,6 +240,38 @@ def test_epochs_that_may_be_cut_short_are_refused() -> None:
     found = {one.name: one for one in judged.pairs[0].faster}
     assert found["epoch"].reason == "the last epoch may be cut short under stop.by=train_macs"
     assert found["training"].reason == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "by", "said"),
+    [
+        ({"n_jobs": 1}, {"n_jobs": 1}, "train_seconds", None),
+        ({"n_jobs": 2}, {"n_jobs": 2}, "train_seconds", "trained 2 at a time, which slows them unequally"),
+        ({}, {"n_jobs": 1}, "train_seconds", "n_jobs is not recorded of all runs"),
+        ({"n_jobs": 1}, {"n_jobs": 1, "threads": 2}, "train_seconds", "trained with different threads: 1 and 2"),
+        ({}, {"data": "cifar10"}, "accuracy", "accuracies of different data: mnist and cifar10"),
+        ({}, {}, "accuracy", None),
+    ],
+)
+def test_cells_are_ranked_by_what_compares_alone(
+    before: dict[str, Any], after: dict[str, Any], by: str, said: str | None
+) -> None:
+    assert verdict(cell(SEEDS, **before), cell(SEEDS, "dwsep", **after)).unranked.get(by) == said
+
+
+@pytest.mark.parametrize(
+    ("iqr", "where", "said"),
+    [
+        (0.02, {}, None),
+        (0.2, {}, "1 of 2 measurements did not settle"),
+        (0.02, {"threads": 2}, "measured with different threads (1 and 2)"),
+    ],
+)
+def test_cells_are_ranked_by_latencies_that_settled_in_one_place(
+    iqr: float, where: dict[str, Any], said: str | None
+) -> None:
+    before, after = timed(cell(SEEDS[:1]), 1.0), timed(cell(SEEDS[:1], "dwsep"), 2.0, iqr, **where)
+    assert verdict(before, after).unranked.get("latency") == said
 
 
 def test_a_sweeps_processes_record_how_many_run_at_once(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_too_few_seeds_are_said_to_be_too_few() -> None:
 def test_equal_accuracies_have_no_effect_to_find() -> None:
     (text, _) = said(cell(BEFORE), cell(BEFORE, "dwsep"))
     assert "its test accuracy is the same in the mean (95 % interval +0.00 to +0.00 pp, adjusted p = 1, n = 8" in text
-    assert "; there is no effect to find." in text
+    assert "; if the differences are as they seem, there is no effect to find." in text
 
 
 def test_failures_of_training_stand_beside_the_answer() -> None:
@@ -82,6 +82,22 @@ def test_an_answer_that_failures_would_change_says_so() -> None:
     assert "n = 8 seeds): the answer would change: this cannot tell." in text
 
 
+def test_runs_without_a_result_stand_beside_the_answer_too() -> None:
+    (text, *_) = said(cell([*BEFORE[:6], "failed", "killed"]), cell([*AFTER[:6], "failed", "timeout"], "dwsep"))
+    assert "cnn ended without a result in 2 of 8 seeds (failed: 6; killed: 7)." in text
+    assert "dwsep ended without a result in 2 of 8 seeds (failed: 6; timeout: 7)." in text
+
+
+def test_a_pair_with_too_few_seeds_is_named_where_others_have_enough() -> None:
+    cells = [cell(BEFORE), cell(AFTER, "hybrid"), cell([*AFTER[:6], "collapsed", "collapsed"], "dwsep")]
+    texts = [text for text in said(*cells) if "cannot settle" in text]
+    assert [text.partition(": ")[0] for text in texts] == [
+        "1,000 parameters, dwsep against cnn",
+        "1,000 parameters, dwsep against hybrid",
+    ]
+    assert all("6 seeds cannot settle 3 comparisons" in text and "is 0.094; 7 seeds can." in text for text in texts)
+
+
 def test_a_seed_that_stands_alone_is_named_with_the_reason() -> None:
     (text, missing, _) = said(cell([*BEFORE[:7], "failed"]), cell([*AFTER[:6], None, AFTER[7]], "dwsep"))
     assert "Seed 6 of cnn is left out: dwsep has no result there (not asked for)." in text
@@ -92,6 +108,11 @@ def test_a_seed_that_stands_alone_is_named_with_the_reason() -> None:
 def test_an_unfinished_sweep_says_that_it_is() -> None:
     texts = said(cell([*BEFORE[:6], "running", "missing"]), cell([*AFTER[:6], "missing", "missing"], "dwsep"))
     assert "4 of 16 runs have no result (1 running and 3 missing): this is the verdict on the others." in texts
+
+
+def test_a_sweep_without_any_result_is_no_verdict_on_others() -> None:
+    texts = said(cell(["missing"] * 2), cell(["running", "missing"], "dwsep"))
+    assert texts[-1] == "None of 4 runs has a result (3 missing and 1 running): this is what their costs say."
 
 
 def test_what_is_left_out_of_many_pairs_is_counted() -> None:
@@ -125,11 +146,52 @@ def test_what_is_not_measured_comes_with_the_command_that_measures_it() -> None:
     assert command.endswith(f"by: dsbench bench out/runs/{before[0]['run_id']} out/runs/{after[0]['run_id']}")
 
 
+def test_times_that_did_not_settle_are_not_asked_for_as_if_they_were_missing() -> None:
+    before, after = timed(cell(BEFORE), 1.0), timed(cell(AFTER, "dwsep"), 2.0, 0.1)
+    _, last = said(before, after)
+    assert last.startswith("The times of 2 cells were measured and did not all settle. A quieter machine would help,")
+    assert "bench_minutes" in last
+    assert last.endswith(f"--seconds=60 out/runs/{before[0]['run_id']} out/runs/{after[0]['run_id']}")
+    (_, missing) = said(cell(BEFORE), after)
+    assert missing.startswith("What is faster is measured by turns")
+
+
+def test_a_cell_that_has_none_to_compare_with_is_not_to_be_measured() -> None:
+    texts = said(cell(BEFORE), cell(["failed"] * 8, "dwsep"))
+    assert not [text for text in texts if "dsbench bench" in text]
+
+
+def test_groups_of_equal_width_are_counted_apart_from_those_of_a_budget() -> None:
+    cells = [
+        cell(BEFORE, model, width=width, params=params, macs=params, acts=params)
+        for model, width, params in (("cnn", 8, 1000), ("dwsep", 16, 1001), ("cnn", 16, 3000))
+    ]
+    (overall,) = [text for text in said(*cells) if text.startswith("Over")]
+    assert overall.startswith("Over 2 groups (1 of a matched budget and 1 of equal width), dwsep against cnn. Better")
+
+
+def test_what_is_slower_in_the_step_alone_is_not_called_slower() -> None:
+    before, after = timed(cell(BEFORE), 1.0), timed(cell(AFTER, "dwsep"), 2.0)
+    for one in after:
+        for found in one["latency_ms"].values():
+            found["torch"] |= {"settled": False, "iqr": found["torch"]["median"]}
+    text = said(before, after)[0]
+    assert ". It is slower in the training step, for the rest this cannot be told: training step 2 times as" in text
+    assert "; latency at batch 1 left out, not settled, its interquartile range is 100 % of the median; lat" in text
+    assert "slower:" not in text
+
+
+def test_costs_that_differ_are_each_called_what_they_are() -> None:
+    costs = {"params": 1000, "macs": 500, "acts": 2000, "bytes": 3000}
+    (text, _) = said(cell(BEFORE), cell(AFTER, "dwsep", **costs))
+    assert "dwsep is lighter than cnn in MACs and heavier in activations and bytes: as many par" in text
+
+
 def test_a_refusal_says_why() -> None:
     (text, _) = said(timed(cell(BEFORE), 1.0), timed(cell(AFTER, "dwsep"), 2.0, threads=2))
     assert "Whether it is faster cannot be said: measured with different threads (1 and 2)." in text
     (unsettled, _) = said(timed(cell(BEFORE), 1.0, 0.1), timed(cell(AFTER, "dwsep"), 2.0))
-    assert "be said: not settled, its interquartile range is 10 % of the median." in unsettled
+    assert "faster cannot be told: not settled, its interquartile range is 10 % of the median." in unsettled
     (text,) = said(timed(cell(BEFORE, n_jobs=1), 1.0), timed(cell(AFTER, "dwsep", n_jobs=2), 1.01))
     assert "Whether it is faster cannot be told: training step 1.01 times as long" in text
     assert "; not compared: trained with different n_jobs: 1 and 2)." in text

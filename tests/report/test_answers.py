@@ -1,0 +1,65 @@
+"""The tables of a verdict hold what it rests on, and its headline what failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.stats
+from made import budget, cell, timed, verdict
+
+from dsbench.report.answers import verdict_tables
+from dsbench.report.headline import headline
+
+BEFORE = [0.98, 0.981, 0.982, 0.983, 0.984, 0.985, 0.986, 0.987]
+AFTER = [round(one - by, 4) for one, by in zip(BEFORE, (0.003, 0.004) * 4, strict=True)]
+
+
+def test_better_stands_on_both_intervals_and_on_what_so_many_seeds_can_reach() -> None:
+    _, better = verdict_tables(verdict(cell(BEFORE), cell(AFTER, "dwsep")))
+    row = {name: texts[0] for name, texts in better.columns.items()}
+    found = 100 * np.subtract(AFTER, BEFORE)
+    low, high = scipy.stats.t.interval(0.95, 7, found.mean(), scipy.stats.sem(found))
+    assert row["95 % (t)"] == f"{low:+.2f} to {high:+.2f}"
+    bca = scipy.stats.bootstrap((found,), np.mean, n_resamples=9_999, rng=np.random.default_rng(1)).confidence_interval
+    assert [float(one) for one in row["95 % (BCa)"].split(" to ")] == pytest.approx([*bca], abs=0.02)
+    assert (row["least p"], row["n"], row["better"]) == ("0.0078", "8", "no")
+
+
+def test_figures_that_do_not_compare_stand_in_brackets() -> None:
+    (costs, _) = verdict_tables(verdict(timed(cell(BEFORE), 1.0), timed(cell(AFTER, "dwsep"), 2.0, threads=2)))
+    row = {name: texts[0] for name, texts in costs.columns.items()}
+    assert (row["faster"], row["training step"], row["MACs"]) == ("refused", "(x 2)", "x 1")
+
+
+def test_a_factorial_and_regimes_have_tables() -> None:
+    ends = [{"stop": {"by": "epochs", "target": target}} for target in (3.0, 9.0)]
+    by_regime = verdict(*(cell(BEFORE[:2], settings={f"stop.{k}": v for k, v in one["stop"].items()}) for one in ends))
+    assert verdict_tables(by_regime)[-1].headings == ("network", "3 epochs", "9 epochs")
+    four = [
+        cell(BEFORE, model, arch=arch, acts=acts, width=acts, **budget(1000))
+        for acts, (model, arch) in enumerate([(m, a) for m in ("cnn", "dwsep") for a in ("shallow", "deep")], 1)
+    ]
+    tables = {table.title: table for table in verdict_tables(verdict(*four))}
+    assert tables["1,000 parameters: block and topology apart"].columns["effect"] == [
+        "block",
+        "topology",
+        "interaction",
+    ]
+
+
+@pytest.mark.parametrize("pairs", [1, 2])
+def test_a_family_that_fails_in_some_seeds_has_that_in_the_headline(pairs: int) -> None:
+    after: list[Any] = [*AFTER[:5], "collapsed", "collapsed", "failed"]
+    cells = [
+        cell(scores, model, width=size, params=size, macs=size, acts=size)
+        for size in (1000, 2000)[:pairs]
+        for model, scores in (("cnn", BEFORE), ("dwsep", after))
+    ]
+    *_, better, unfinished = headline(verdict(*cells))
+    assert better.endswith(
+        f" dwsep failed in {3 * pairs} of {8 * pairs} runs ({2 * pairs} collapsed and {pairs} failed)."
+    )
+    assert unfinished.startswith(f"{pairs} of {16 * pairs} runs ha")
+    assert len(headline(verdict(cell(BEFORE), cell(AFTER, "dwsep")))) == 3
