@@ -9,6 +9,7 @@ from statistics import median, quantiles
 
 BATCHES = (1, 128)  # images, at which latency is measured
 LIMIT_SECONDS = 10.0  # of one measurement, a network, its warm-up aside
+MEASUREMENTS = 3  # of a network: latency at both batch sizes, training step
 SETTLED_IQR = 0.05  # of the median
 MIN_ROUNDS = 7  # fewer say little about quartiles
 _LEAST_ROUNDS = 3  # whatever the limit

@@ -19,26 +19,32 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+MOST_ROWS = 40  # cells that a page has room for one by one
+
+
 def album(
-    runs: pd.DataFrame, cells: pd.DataFrame, verdict: Verdict, outputs: Path, apart: bool = True
+    runs: pd.DataFrame, cells: pd.DataFrame, verdict: Verdict, outputs: Path, whole: bool = True
 ) -> Iterator[tuple[str, Figure]]:
     """Each picture that the runs so far allow, with its name; see SweepFolder.read for the tables.
 
-    With `apart` each cost has a picture of its own beside the one of all costs.
+    With `whole` each cost has a picture of its own beside the one of all costs, and pictures with a row or a panel for
+    each cell are drawn however many there are; else where there are at most MOST_ROWS.
     Those of validation alone are of cells that can share a panel, one a family, as published studies have them.
     """
-    for name, figure in _all(runs, cells, verdict, outputs, apart):
+    for name, figure in _all(runs, cells, verdict, outputs, whole):
         if figure is not None:
             yield name, figure
 
 
 def _all(
-    runs: pd.DataFrame, cells: pd.DataFrame, verdict: Verdict, outputs: Path, apart: bool
+    runs: pd.DataFrame, cells: pd.DataFrame, verdict: Verdict, outputs: Path, whole: bool
 ) -> Iterator[tuple[str, Figure | None]]:
     known = rows(cells)
     yield "tradeoff", tradeoff.draw(cells, unranked=verdict.unranked)
-    for cost in known_costs(known) if apart else ():
+    for cost in known_costs(known) if whole else ():
         yield f"tradeoff_{cost}", tradeoff.draw(cells, [cost], verdict.unranked)
+    if len(known) > MOST_ROWS and not whole:
+        return
     yield "seeds", seeds.draw(runs, cells)
     courses = histories(runs, outputs)
     for measure, word in (("acc", "accuracy"), ("loss", "loss")):

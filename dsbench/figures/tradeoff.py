@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dsbench.figures.axes import COSTS, draw_interval, interval, known_costs, log_where_wide, percent_limits
@@ -22,6 +22,7 @@ SMALLER = (5.4, 4.2)  # one of several
 ACROSS = 2
 FRONT: dict[str, Any] = {"color": INK, "linewidth": 1.3, "linestyle": (0, (1, 1.2))}
 REASON = 72  # letters of a line above a panel
+MOST_NAMES = 24  # in a panel
 SIZE = 7  # points: the diameter of a marker
 
 
@@ -116,11 +117,21 @@ def _names(panel: Axes, placed: Sequence[tuple[Cell, Point]], fronts: bool) -> N
     if fronts:
         taken += traced(panel, list(zip(*_steps([points[number] for number in front(points)]), strict=True)))
     spots = []
-    for cell, (x, y) in sorted(placed, key=lambda one: -one[1][1]):  # from the top, so that lines cross less
+    named = _named(points, fronts)
+    for number in sorted(range(len(placed)), key=lambda one: -points[one][1]):  # from the top: lines cross less
+        cell, (x, y) = placed[number]
         name = "\n".join(filter(None, (cell.name, f"({cell.besides})" if cell.besides else "")))
-        spots.append(Spot(x, y, SIZE / 2 + 1, name))
+        spots.append(Spot(x, y, SIZE / 2 + 1, name if number in named else ""))
     panel.autoscale(False)
     names(panel, spots, taken)
+
+
+def _named(points: Sequence[Point], fronts: bool) -> Collection[int]:
+    """The points that are named: all, of many those of the front, where there is one, if these are few enough."""
+    if len(points) <= MOST_NAMES:
+        return range(len(points))
+    best = front(points) if fronts else []
+    return best if len(best) <= MOST_NAMES else ()
 
 
 def _entries(scored: list[Cell], fronts: bool) -> dict[str, Any]:
@@ -143,5 +154,6 @@ def _caption(cells: pd.DataFrame, all_rows: Sequence[Cell], scored: Sequence[Cel
         f"Mean over the runs that are done (n = {n}){bar}",
         "An arrowhead: the interval goes on beyond the axis" if cut else "",
         "One run has no interval" if counts[0] == 1 else "",
+        f"Of {len(scored)} cells those on a front are named" if len(scored) > MOST_NAMES else "",
         f"Not drawn: {without} of {len(all_rows)} cells, without a run that is done" if without else "",
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dsbench.claims.decide import decide
 from dsbench.claims.published import published, studies
 from dsbench.claims.runs import study_runs
-from dsbench.figures.album import album
+from dsbench.figures.album import MOST_ROWS, album
 from dsbench.figures.style import rendered
 from dsbench.report import tables
 from dsbench.report.answers import verdict_tables
@@ -67,7 +67,11 @@ def report(folder: SweepFolder) -> Report:
     said, three = paragraphs(found, folder.outputs), headline(found)
     measured_how = how(folder.name, asked, runs)
     outcomes = _claims(runs, folder.outputs)
-    drawn = album(runs, cells, found, folder.outputs, apart=False)
+    drawn = album(runs, cells, found, folder.outputs, whole=False)
+    if len(cells) > MOST_ROWS:
+        said.append(
+            f"Pictures that show each of the {len(cells)} cells apart are drawn by: dsbench figures {folder.name}"
+        )
     pictures = [Picture(name, rendered(figure, "svg")) for name, figure in drawn]
     labels = {cell.cell_id: cell.label for cell in found.cells}
     return Report(

@@ -68,7 +68,7 @@ def conclude(folder: SweepFolder, config: Config, bench_minutes: float, report: 
     console = terminal()
 
     def say(text: str) -> None:
-        console.print(text, soft_wrap=True, markup=False)
+        console.print(text, soft_wrap=not console.is_terminal, markup=False)
 
     runs, _ = folder.read()
     before = verdict(folder.outputs, runs)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dsbench import torchvision_ops
+from dsbench.bench.timing import LIMIT_SECONDS, MEASUREMENTS
 from dsbench.run import facts
 
 LEAST_SECONDS = 0.5  # of one measurement, below which it says too little
@@ -16,10 +17,7 @@ log = logging.getLogger("dsbench")
 
 def seconds_each(cells: int, minutes: float) -> float | None:
     """The limit of each measurement of each of `cells` so that all take `minutes` at the most; None: too short."""
-    from dsbench.bench.timing import LIMIT_SECONDS
-
-    measurements = 3 * cells  # latency at both batch sizes, training step
-    each = min(LIMIT_SECONDS, 60 * minutes / measurements) if cells else 0.0
+    each = min(LIMIT_SECONDS, 60 * minutes / (MEASUREMENTS * cells)) if cells else 0.0
     return each if each >= LEAST_SECONDS else None
 
 

@@ -19,6 +19,7 @@ from dsbench.run.progress import terminal
 from dsbench.sweep.axes import key
 from dsbench.sweep.plan_table import duration
 from dsbench.sweep.slots import Slots
+from dsbench.verdict.figures import counted
 
 
 @dataclass
@@ -121,9 +122,10 @@ class View:
         parts = [f"{self._done} of {total} done"]
         if self._failed:
             parts.append(f"{self._failed} failed")
-        parts.append(f"{len(self.slots)} at once, {self.slots.threads} threads each")
-        if ended and ended < total:
-            left = (time.monotonic() - self._begun) / (ended + self._partly()) * (total - ended - self._partly())
+        parts.append(f"{len(self.slots)} at once, {counted(self.slots.threads, 'thread')} each")
+        trained = ended + self._partly()
+        if trained and ended < total:
+            left = (time.monotonic() - self._begun) / trained * (total - trained)
             parts.append(f"about {duration(left)} left")
         return Text(", ".join(parts), style="dim")
 

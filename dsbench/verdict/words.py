@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from dsbench.bench.timing import LIMIT_SECONDS, MEASUREMENTS
 from dsbench.run.status import FINAL
 from dsbench.verdict.better_words import better_sentence, failure_sentences, settled
 from dsbench.verdict.cells import Cell
@@ -16,6 +18,7 @@ from dsbench.verdict.groups import ASKED, BUDGET, WIDTH
 from dsbench.verdict.judge import Judged, Pair, Verdict
 from dsbench.verdict.overall_words import overall_sentence
 
+MOST = 12  # names or runs that a sentence lists
 LONGER_SECONDS = 60  # of each measurement of each network, where those of a few seconds did not settle
 BY = {BUDGET: "a matched budget", WIDTH: "matched in width alone, so that budgets differ", ASKED: "as asked"}
 
@@ -111,19 +114,29 @@ def _missing(verdict: Verdict, outputs: Path | str) -> Iterator[str]:
     if not verdict.groups:
         yield "No two cells share data, recipe and either a budget or a width: there is nothing to compare."
     if verdict.unmatched:
-        yield f"In no group: {listed(verdict.unmatched)}."
+        yield f"In no group: {_some(verdict.unmatched)}."
     if verdict.to_measure:
         yield (
             "What is faster is measured by turns, best with nothing else running, by: "
-            f"dsbench bench {_folders(verdict.to_measure, outputs)}"
+            f"{_bench(verdict.to_measure, outputs)}"
         )
     if verdict.unsettled:
         yield (
             f"The times of {counted(len(verdict.unsettled), 'cell')} were measured and did not all settle. A quieter "
             "machine would help, and more time: more bench_minutes where the sweep is run again, or: "
-            f"dsbench bench --seconds={LONGER_SECONDS} {_folders(verdict.unsettled, outputs)}"
+            f"{_bench(verdict.unsettled, outputs, LONGER_SECONDS)}"
         )
 
 
-def _folders(run_ids: Sequence[str], outputs: Path | str) -> str:
-    return shlex.join(str(Path(outputs) / "runs" / run_id) for run_id in run_ids)
+def _bench(run_ids: Sequence[str], outputs: Path | str, seconds: int | None = None) -> str:
+    """The command that measures these runs; of many the sweep itself, which knows them."""
+    if len(run_ids) > MOST:
+        minutes = math.ceil(len(run_ids) * MEASUREMENTS * (seconds or LIMIT_SECONDS) / 60)
+        return f"the same sweep again with bench_minutes={minutes}, which measures its {len(run_ids)} cells"
+    longer = f"--seconds={seconds} " if seconds else ""
+    return f"dsbench bench {longer}{shlex.join(str(Path(outputs) / 'runs' / run_id) for run_id in run_ids)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    """The names, of many the first."""
+    return listed([*names[:MOST], f"{len(names) - MOST} more"] if len(names) > MOST + 1 else names)

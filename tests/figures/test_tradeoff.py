@@ -120,3 +120,11 @@ def test_costs_that_do_not_rank_have_no_front_and_the_panel_says_why(four: Made)
     )
     assert {panel.get_title(loc="left").partition(":")[0] for panel in none.axes} == {"No Pareto front"}
     assert "Pareto front" not in [text.get_text() for text in none.legends[0].get_texts()]
+
+
+def test_of_many_cells_those_on_the_front_are_named(made: Make) -> None:
+    sweep = made([run(width=width, params=1000 * width, test_acc=0.9 - 0.001 * (width % 25)) for width in range(1, 27)])
+    figure = tradeoff.draw(sweep.cells, ["params"])
+    texts = [text.get_text() for text in figure.axes[0].texts if text.get_text()]
+    assert texts == ["width 25", "width 1"]  # 90.0 % at 25,000 parameters, 89.9 % at 1,000
+    assert any("those on a front are named" in text.get_text() for text in figure.texts)

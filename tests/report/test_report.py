@@ -114,6 +114,13 @@ def test_a_page_can_be_made_of_whatever_there_is(made: Make, records: list[dict[
     assert any("no result" in text or "None of" in text for text in page.texts) == bool(unfinished)
 
 
+def test_a_page_of_many_cells_says_which_pictures_it_leaves_out(made: Make) -> None:
+    sweep = made([run(width=width, params=1000 * width) for width in range(1, 42)])
+    page = report(sweep.folder)
+    assert [picture.name for picture in page.pictures] == ["tradeoff"]
+    assert page.said[-1] == f"Pictures that show each of the 41 cells apart are drawn by: dsbench figures {page.name}"
+
+
 def test_several_pairs_are_counted(made: Make) -> None:
     sweep = made(four_cells(seeds=8))
     assert headline(verdict(sweep.outputs, sweep.runs))[2] == (

@@ -245,3 +245,15 @@ def test_every_pair_has_at_least_three_sentences_however_little_is_known(seeds: 
 def test_what_is_asked_for_names_the_difference_in_recipe() -> None:
     cells = cell(BEFORE), cell(AFTER, "dwsep", settings={"optimizer.lr": 0.2})
     assert said(*cells, compare="cnn,dwsep")[0].startswith("cnn and dwsep, optimizer.lr 0.1 and 0.2 (as asked): dwsep ")
+
+
+def test_of_many_cells_the_first_are_named_and_the_sweep_measures_them() -> None:
+    alone = [cell(BEFORE, width=2**n, params=10**n, macs=10**n, acts=10**n) for n in range(15)]
+    *_, unmatched = said(*alone)
+    assert unmatched.endswith("cnn width 2048 and 3 more.")
+    pairs = [
+        cell(BEFORE, model, width=2**n, params=10**n, macs=10**n, acts=10**n)
+        for n in range(7)
+        for model in ("cnn", "dwsep")
+    ]
+    assert said(*pairs)[-1].endswith("the same sweep again with bench_minutes=7, which measures its 14 cells")
