@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsbench.config.compose import Composed
-from dsbench.data import sets
+from dsbench.config.dataset import dataset_of
 from dsbench.errors import InputError
 from dsbench.network.assemble import Frame, Options
 from dsbench.network.blocks import Style
@@ -32,7 +32,7 @@ def frame(composed: Composed) -> Frame:
     """All of the network that the configuration names but its width. Raises InputError."""
     config = composed.config
     skeleton = architecture(composed)
-    dataset = sets.get(config.data.name)
+    dataset = dataset_of(config.data)
     options = Options(
         separable_slots(skeleton, config.model.family, config.model.pattern),
         place={"kernel": config.kernel, **vars(config.slots)},
