@@ -6,7 +6,6 @@ from sklearn.datasets import load_digits
 
 digits = load_digits()
 images = np.rint(digits.images * (255 / 16)).astype(np.uint8)  # (n, height, width) or (n, height, width, channels)
-x_train, x_test = images[:1500], images[1500:]
-y_train, y_test = digits.target[:1500], digits.target[1500:]  # whole numbers from 0
+labels = digits.target  # whole numbers from 0
 Path("data").mkdir(exist_ok=True)
-np.savez("data/digits.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+np.savez("data/digits.npz", x_train=images[:1500], y_train=labels[:1500], x_test=images[1500:], y_test=labels[1500:])

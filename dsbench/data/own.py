@@ -25,7 +25,7 @@ own:
   image_shape: {image_shape}   # channels, height, width
   train_counts: {train_counts}   # images of each class; a tenth of all validates
   test_counts: {test_counts}
-  sha256: {sha256}   # of all images and labels, in whatever order
+  sha256: {sha256}   # of images with labels, in any order
 """
 
 
