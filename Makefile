@@ -19,10 +19,10 @@ test-ray: $(INSTALLED)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -q tests/sweep/test_clusters.py -k ray
 
-# The variable keeps Material from advertising its successor.
+# Not --quiet, under which warnings are not counted; the variable keeps Material from advertising its successor.
 docs: $(INSTALLED)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
-	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build
 	@echo "documentation: site/index.html, or $(RUN) -m http.server -d site"
 
 lint: $(INSTALLED)
