@@ -1,10 +1,11 @@
-# make demo: a first comparison on real MNIST. make test: everything that is checked. Both set up .venv themselves.
+# make demo: a first comparison on real MNIST. make test: everything that is checked. make docs: the documentation, in
+# site/. All set up .venv themselves.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-ray lint clean
+.PHONY: demo test test-ray docs lint clean
 
 demo: $(INSTALLED)
 	$(RUN) sweep.py -m model=cnn,dwsep data=mnist width=16 train.max_epochs=2 bench_minutes=0.3
@@ -18,6 +19,12 @@ test-ray: $(INSTALLED)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -q tests/sweep/test_clusters.py -k ray
 
+# Not --quiet, under which warnings are not counted; the variable keeps Material from advertising its successor.
+docs: $(INSTALLED)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build
+	@echo "documentation: site/index.html, or $(RUN) -m http.server -d site"
+
 lint: $(INSTALLED)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
@@ -30,4 +37,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $(INSTALLED)
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) site .pytest_cache .ruff_cache .mypy_cache

@@ -35,7 +35,7 @@ def conditions(network: Network, what: object, batch: int, compute: Compute) -> 
 
 @dataclass(frozen=True)
 class Store:
-    """Timings in `folder` (<outputs>/latency), a JSON file each, named by the hash of their conditions."""
+    """Timings in `folder` (`<outputs>/latency`), a JSON file each, named by the hash of their conditions."""
 
     folder: Path
 

@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 
 from dsbench.budget.solver import Knob
+from dsbench.config.dataset import dataset_of
 from dsbench.config.schema import Config
-from dsbench.data import sets
 from dsbench.errors import InputError
 from dsbench.network.assemble import Frame
 from dsbench.network.description import Network
@@ -27,7 +27,7 @@ def knob(frame: Frame, kind: str, config: Config) -> Knob:
 
     compute = resolve(config.device, config.precision, config.threads)
     store = Store(Path(config.outputs).absolute() / "latency")
-    dataset, batch = sets.get(config.data.name), config.train.batch_size
+    dataset, batch = dataset_of(config.data), config.train.batch_size
     steps = math.ceil((dataset.train_size - dataset.held_out(config.data.split)) / batch)
 
     def measured(network: Network) -> float:

@@ -1,4 +1,4 @@
-"""``dsbench data``: fetch image sets ahead of time, and show what is there."""
+"""``dsbench data``: fetch image sets ahead of time, show what is there, and describe one of the user's own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ import typer
 from dsbench.data import sets
 from dsbench.data.request import Report
 
-app = typer.Typer(help="Fetch image sets ahead of time, and show what is there.")
+app = typer.Typer(help="Fetch image sets ahead of time, show what is there, describe one of your own.")
 
 Root = Annotated[Path, typer.Option(envvar="DSBENCH_DATA", help="Folder that holds the sets.", show_default=True)]
 DEFAULT_ROOT = Path("data")
@@ -48,6 +48,19 @@ def show(root: Root = DEFAULT_ROOT) -> None:
     for column in table.columns:
         column.overflow = "fold"
     terminal().print(table)
+
+
+@app.command("describe")
+def describe(
+    file: Annotated[Path, typer.Argument(metavar="NAME.npz", help="x_train, y_train, x_test and y_test, all uint8.")],
+) -> None:
+    """Print the YAML file of a set of your own: dsbench data describe NAME.npz > DIR/data/NAME.yaml.
+
+    With --config-dir DIR, data=NAME then trains on NAME.npz in the folder of data sets.
+    """
+    from dsbench.data import own
+
+    print(own.as_yaml(own.described(file)), end="")
 
 
 @contextmanager

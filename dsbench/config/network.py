@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from dsbench.config.compose import Composed
-from dsbench.data import sets
+from dsbench.config.dataset import dataset_of
 from dsbench.errors import InputError
 from dsbench.network.assemble import Frame, Options
 from dsbench.network.blocks import Style
@@ -34,9 +34,9 @@ def architecture(composed: Composed) -> Architecture:
 def frame(composed: Composed) -> Frame:
     """All of the network that the configuration names but its width: one object for all widths. Raises InputError."""
     config = composed.config
-    arch = replace(config.arch, fine_width=None)
+    arch, dataset = replace(config.arch, fine_width=None), dataset_of(config.data)
     parts = (composed.choices["arch"], arch, config.depth, config.model, config.kernel, config.slots, config.block)
-    return _frame(_Named(repr((*parts, config.data.name)), composed))
+    return _frame(_Named(repr((*parts, dataset.image_shape, dataset.classes)), composed))
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class _Named:
 def _frame(named: _Named) -> Frame:
     config = named.composed.config
     skeleton = architecture(named.composed)
-    dataset = sets.get(config.data.name)
+    dataset = dataset_of(config.data)
     options = Options(
         separable_slots(skeleton, config.model.family, config.model.pattern),
         place={"kernel": config.kernel, **vars(config.slots)},

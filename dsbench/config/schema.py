@@ -63,6 +63,14 @@ class AugmentConfig:
 
 
 @dataclass
+class OwnSetConfig:
+    image_shape: list[int] = MISSING
+    train_counts: list[int] = MISSING
+    test_counts: list[int] = MISSING
+    sha256: str = MISSING
+
+
+@dataclass
 class DataConfig:
     name: str = MISSING
     root: str = MISSING
@@ -72,6 +80,7 @@ class DataConfig:
     verify: bool = MISSING
     epochs: int = MISSING
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    own: OwnSetConfig | None = None  # not missing: runs recorded before there was a choice can be taken up
 
 
 @dataclass

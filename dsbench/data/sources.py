@@ -37,6 +37,11 @@ def read_npz(request: Request) -> Candidate:
     if not path.is_file():
         raise Unavailable(f"no {path}")
     request.report(f"reading {path}", None)
+    return from_npz(path)
+
+
+def from_npz(path: Path) -> Candidate:
+    """The four arrays in ``path``. Raises InputError where it cannot be read or has no such arrays."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             missing = [key for key in KEYS if key not in arrays]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from math import prod
 
 from dsbench.config import schema
+from dsbench.config.dataset import dataset_of
 from dsbench.config.schema import Config
-from dsbench.data import sets
 from dsbench.errors import InputError
 from dsbench.network.description import Network
 from dsbench.network.layers import BatchNorm
@@ -105,7 +105,7 @@ def ranks(config: Config, device: str, gpus: int) -> int:
 
 
 def _train_size(config: Config) -> int:
-    dataset = sets.get(config.data.name)
+    dataset = dataset_of(config.data)
     return dataset.train_size - dataset.held_out(config.data.split)
 
 
@@ -134,7 +134,7 @@ def _check_augment(config: Config) -> None:
         raise InputError(
             "data.scale=standardize knows the unfiltered images only; take another with data.filter=unsharp"
         )
-    augment, dataset = config.data.augment, sets.get(config.data.name)
+    augment, dataset = config.data.augment, dataset_of(config.data)
     side = min(dataset.image_shape[1:])
     if augment.flip and dataset.digits:
         raise InputError(f"data.augment.flip=true: a mirrored digit of {dataset.name} is another sign")

@@ -37,7 +37,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of one run, outputs/runs/<run_id>.
+    """The folder of one run, `outputs/runs/<run_id>`.
 
     `permit` is called before a record is written, and raises where this process may not.
     """

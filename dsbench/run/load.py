@@ -25,7 +25,7 @@ _NEEDED = {"run_id", "status", "arch", "model", "finished", "precision", "thread
 
 
 def load(path: Path) -> Trained:
-    """The run in the folder `path`, outputs/runs/<run_id>; neither Hydra nor torch is needed for it.
+    """The run in the folder `path`, `outputs/runs/<run_id>`; neither Hydra nor torch is needed for it.
 
     Raises InputError where there is no such folder, it holds no run, the run is not done, its tested weights are gone,
     or its configuration no longer names the network that was trained.

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from dsbench.budget.request import Requested, solved
 from dsbench.config.compose import Composed
+from dsbench.config.dataset import dataset_of
 from dsbench.config.network import network
 from dsbench.config.schema import Config
-from dsbench.data import prepared, sets
+from dsbench.data import prepared
 from dsbench.network.cost import TOTALS, Cost, cost
 from dsbench.network.description import Network
 from dsbench.network.layers import Conv
@@ -122,7 +123,7 @@ def plan(wanted: Composed) -> Plan:
     compute = resolve(config.device, config.precision, config.threads)
     compute = replace(compute, ranks=ranks(config, compute.device.type, gpus()))
     tracker.check(config)
-    dataset = sets.get(config.data.name)
+    dataset = dataset_of(config.data)
     arrays = prepared.prepare(dataset, config.data.root, config.data.verify)
 
     def end(config: Config, net: Network) -> Stop:
@@ -131,7 +132,7 @@ def plan(wanted: Composed) -> Plan:
 
     def identify(config: Config, net: Network) -> dict[str, Any]:
         same = config.data.name == dataset.name
-        sha256 = arrays.sha256 if same else sets.get(config.data.name).sha256
+        sha256 = arrays.sha256 if same else dataset_of(config.data).sha256
         precision = resolve_precision(config.precision, compute.device.type)
         length = training_length(end(config, net), compute.name, compute.threads)
         return identity(config, net, sha256, precision, length, compute.ranks)

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 
-from dsbench.data import sets
+from dsbench.config.dataset import dataset_of
 from dsbench.run.plan import Plan
 from dsbench.sweep.plan import Job, SweepPlan
 from dsbench.training.stop import AfterSeconds, AfterSteps
@@ -95,7 +95,7 @@ def _seconds_an_image(plan: Plan) -> float:
 
 def _run_seconds(plan: Plan, per_image: float) -> float:
     """Of one run, its evaluations included, whose images cost a share of what those that are trained on do."""
-    config, dataset = plan.config, sets.get(plan.config.data.name)
+    config, dataset = plan.config, dataset_of(plan.config.data)
     held_out, test = dataset.held_out(config.data.split), sum(dataset.test_counts)
     epoch = (dataset.train_size - held_out) * per_image
     if isinstance(plan.stop, AfterSteps):

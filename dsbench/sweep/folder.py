@@ -29,7 +29,7 @@ _ENDED = (*FINAL, *BROKEN)
 
 @dataclass(frozen=True)
 class SweepFolder:
-    """The folder of one sweep, outputs/sweeps/<name>."""
+    """The folder of one sweep, `outputs/sweeps/<name>`."""
 
     path: Path
 

@@ -26,13 +26,13 @@ _REACH_SECONDS = 10
 
 @dataclass(frozen=True)
 class OfflineRun:
-    """The folder of one offline run, outputs/wandb/offline-run-<time>-<run_id>."""
+    """The folder of one offline run, `outputs/wandb/offline-run-<time>-<run_id>`."""
 
     path: Path
 
     @property
     def run_id(self) -> str:
-        """The run's id in W&B, which is its own; of a sweep's summary sweep-<name>."""
+        """The run's id in W&B, which is its own; of a sweep's summary `sweep-<name>`."""
         return self.path.name.split("-", 3)[3]
 
     @property

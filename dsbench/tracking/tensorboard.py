@@ -19,7 +19,7 @@ def check_installed() -> None:
 
 
 class TensorboardTracker:
-    """One event file under `outputs`/tensorboard/<run_id>."""
+    """One event file under `outputs/tensorboard/<run_id>`."""
 
     def __init__(self, outputs: Path, card: Card) -> None:
         from torch.utils.tensorboard import SummaryWriter

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningDataModule
 
+from dsbench.config.dataset import dataset_of
 from dsbench.config.schema import DataConfig
-from dsbench.data import prepared, sets, split
+from dsbench.data import prepared, split
 from dsbench.training.batches import Batches
 from dsbench.training.preprocess import Scale, unsharp
 from dsbench.training.ranks import ALONE, Rank
@@ -31,13 +32,13 @@ class ImageData(LightningDataModule):
 
     def prepare_data(self) -> None:
         """Fetch and check the set where it is not there yet."""
-        prepared.prepare(self.config.name, self.config.root, self.config.verify)
+        prepared.prepare(dataset_of(self.config), self.config.root, self.config.verify)
 
     def setup(self, stage: str | None = None) -> None:
         """Map the arrays and cut them into splits; Lightning calls it before fit and before test."""
         if hasattr(self, "train"):
             return
-        config, dataset = self.config, sets.get(self.config.name)
+        config, dataset = self.config, dataset_of(self.config)
         arrays = prepared.load(dataset, config.root, config.verify)
         scale = Scale.of(config.scale, arrays.mean[config.split], arrays.std[config.split])
         x_train, x_test = (self._images(torch.from_numpy(x)) for x in (arrays.x_train, arrays.x_test))

@@ -1,0 +1,88 @@
+"""What README and docs/ tell the reader to type exists: commands, their options, groups, choices and keys."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from typer.main import get_command
+
+from dsbench.cli.app import app
+from dsbench.config import schema
+from dsbench.config.files import conf_dir, options
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINE = re.compile(r"^ {4}(?:\w+=\S+ )*(python (?:train|sweep)\.py|dsbench) ((?:.*\\\n)*.*)", re.MULTILINE)
+OWN = {"arch": "lenet", "block": "bsconv", "data": "digits", "sweep": "digits"}  # the reader's, where --config-dir is
+HYDRAS = ("hydra/launcher", "hydra/sweeper")
+
+
+def documented() -> list[tuple[str, list[str]]]:
+    """Each program and its arguments, as they stand in a block of code; `...` stands for the rest of a line."""
+    found = [match for page in PAGES for match in LINE.findall(page.read_text(encoding="utf-8"))]
+    lines = {(program, re.sub(r"\s+# .*|\.\.\.|\\\n| > .*", " ", rest).strip()) for program, rest in found}
+    return [(program, shlex.split(line)) for program, line in sorted(lines)]
+
+
+LINES = documented()
+
+
+@cache
+def keys() -> set[str]:
+    """Every key of a sweep, and so of a run, and of the launchers and searches."""
+    schema.register()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        found = set(_keys(OmegaConf.to_container(compose("sweep"))))
+    for group in HYDRAS:
+        for path in (conf_dir() / group).glob("*.yaml"):
+            found |= {f"{group.replace('/', '.')}.{key}" for key in yaml.safe_load(path.read_text())}
+    return found
+
+
+def _keys(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in tree.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _keys(value, f"{prefix}{key}.")
+
+
+def command_of(words: list[str]) -> Any:
+    """Typer's command that `words` call."""
+    command = get_command(app)
+    for word in words[: 2 if words[0] == "data" else 1]:
+        command = command.commands[word]  # type: ignore[attr-defined]
+    return command
+
+
+@pytest.mark.parametrize(("program", "words"), LINES, ids=[" ".join((one, *rest)) for one, rest in LINES])
+def test_what_is_documented_can_be_typed(program: str, words: list[str]) -> None:
+    flags = {word for word in words if word.startswith("-")}
+    if program == "dsbench":
+        known = {option for one in command_of(words).params for option in (*one.opts, *one.secondary_opts)}
+    else:
+        known = {"-m", "--config-dir"}
+    assert flags <= known
+    for override in words:
+        key, equals, value = override.partition("=")
+        if not equals or key.startswith("-"):
+            continue
+        choices = options(key)
+        if not choices:
+            assert key in keys(), override
+        elif "(" not in value:
+            own = [OWN[key]] if "--config-dir" in flags and key in OWN else []
+            assert set(value.split(",")) <= {*choices, *own}, override
+
+
+def test_every_command_is_documented() -> None:
+    called = {words[0] for program, words in LINES if program == "dsbench"}
+    assert called | {"train", "sweep"} == set(get_command(app).commands)  # type: ignore[attr-defined]

@@ -1,0 +1,83 @@
+"""A set of the user's own: described from its arrays, checked like every other."""
+
+import re
+
+import numpy as np
+import pytest
+import yaml
+from tiny_set import reference_sha256
+
+from dsbench.config.compose import compose
+from dsbench.config.dataset import dataset_of
+from dsbench.data import prepared
+from dsbench.data.own import as_yaml, described, own_set
+from dsbench.errors import InputError
+
+
+def test_a_description_has_the_shape_counts_and_checksum_of_the_arrays(put_npz, arrays):
+    found = described(put_npz())
+    assert (found.name, found.image_shape) == ("tiny", (1, 4, 4))
+    assert (found.train_counts, found.test_counts) == ((8, 6, 6), (3, 3, 2))
+    assert found.sha256 == reference_sha256(arrays)
+    assert found.validation_size == 2  # a tenth of 20
+
+
+def test_colour_images_have_their_channels_first_in_a_description(put_npz):
+    colours = {f"x_{part}": np.zeros((n, 5, 4, 3), np.uint8) for part, n in (("train", 20), ("test", 8))}
+    assert described(put_npz(**colours)).image_shape == (3, 5, 4)
+
+
+def test_what_a_description_writes_names_the_same_set(put_npz, tmp_path):
+    found = described(put_npz())
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "tiny.yaml").write_text(as_yaml(found))
+    assert dataset_of(compose(["data=tiny"], str(tmp_path)).config.data) == found
+    assert yaml.safe_load(as_yaml(found))["name"] == "tiny"
+
+
+def test_a_described_set_is_verified_and_one_changed_since_is_refused(put_npz, tmp_path, arrays):
+    found = described(put_npz())
+    changed = arrays["x_train"].copy()
+    changed[3, 1, 2] ^= 1
+    put_npz(x_train=changed)
+    with pytest.raises(InputError, match="checksum"):
+        prepared.prepare(found, tmp_path)
+    put_npz(x_train=arrays["x_train"][::-1], y_train=arrays["y_train"][::-1])  # the order does not matter
+    assert prepared.prepare(found, tmp_path).verified
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"y_train": np.full(20, 0.5)}, "y_train is not of whole numbers from 0 to 255"),
+        ({"y_test": np.full(8, -1)}, "y_test is not of whole numbers from 0 to 255"),
+        ({"y_test": np.full(8, 256)}, "y_test is not of whole numbers from 0 to 255"),
+        ({"x_train": np.zeros((20, 16), np.uint8)}, "x_train has shape (20, 16) instead of (n, height, width"),
+        ({"x_train": np.zeros((20, 4, 4))}, "x_train is float64 instead of uint8"),
+        ({"x_test": np.zeros((8, 4, 5), np.uint8)}, "x_test has shape (8, 4, 5, 1) instead of (n, 4, 4, 1)"),
+        ({"y_train": np.arange(19) % 3}, "y_train has shape (19,) for 20 images"),
+        ({"y_train": np.zeros(20, int)}, "data.own.train_counts [20, 0, 0] is not of 2 to 256 classes with images"),
+    ],
+)
+def test_arrays_that_are_no_set_are_named(put_npz, changes, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        described(put_npz(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "mnist"}, "mnist is the name of a set of dsbench's"),
+        ({"name": "../mine"}, "data.name '../mine' is not a name of letters"),
+        ({"image_shape": [4, 4]}, "data.own.image_shape [4, 4] is not [channels, height, width]"),
+        ({"train_counts": [20]}, "data.own.train_counts [20] is not of 2 to 256 classes"),
+        ({"test_counts": [1]}, "data.own.test_counts [1] is not of 2 classes"),
+        ({"test_counts": [0, 0]}, "data.own.test_counts [0, 0] is not of 2 classes with images"),
+        ({"train_counts": [4, 5]}, "mine has 9 training images, too few to hold out a tenth"),
+        ({"sha256": "abc"}, "data.own.sha256 'abc' is not 64 hexadecimal digits"),
+    ],
+)
+def test_a_description_that_no_set_can_have_is_refused(changes, message):
+    good = {"image_shape": [1, 4, 4], "train_counts": [10, 10], "test_counts": [1, 1], "sha256": "0" * 64}
+    with pytest.raises(InputError, match=re.escape(message)):
+        own_set(**{"name": "mine", **good, **changes})
