@@ -37,21 +37,19 @@ def launch(
 
     `n_jobs`, `threads` and `retries` are read from `config` where it has them, `timeout` from a job's.
     """
-    setup_globals()
-    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     wait_briefly()
     n_jobs, threads, device = (_given(config, name) for name in ("n_jobs", "threads", "device"))
     places = slots(len(job_overrides), n_jobs, threads, device or "auto")
     share_wandb_service(config)
-    shared = cloudpickle.dumps((hydra_context, task_function, Singleton.get_state()))
-    configs = composed_jobs(hydra_context, config, job_overrides, initial_job_idx, places.threads)
+    calls = composed_calls(hydra_context, task_function, config, job_overrides, initial_job_idx, places.threads)
+    configs = [call.config for call in calls]
     view = View(configs, places)
     tries = [1 + (_given(config, "retries") or 0)] * len(configs)
     returned: list[JobReturn | None] = [None] * len(configs)
     begun: dict[int, Begun] = {}
 
     def task(index: int) -> Task:
-        return Task(index, cloudpickle.dumps(Call(shared, configs[index])))
+        return Task(index, cloudpickle.dumps(calls[index]))
 
     def told(number: int, event: dict[str, Any]) -> None:
         if event["kind"] == "started":
@@ -80,25 +78,29 @@ def launch(
     return [one for one in returned if one is not None]
 
 
-def composed_jobs(
+def composed_calls(
     hydra_context: HydraContext,
+    task_function: TaskFunction,
     config: DictConfig,
     job_overrides: Sequence[Sequence[str]],
     initial_job_idx: int,
     threads: int,
-) -> list[DictConfig]:
-    """The configuration of each job, with `threads` where it names none."""
+) -> list[Call]:
+    """The jobs, composed, each with `threads` where it names none; Hydra is set up in this process for them."""
+    setup_globals()
+    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+    shared = cloudpickle.dumps((hydra_context, task_function, Singleton.get_state()))
     loader = hydra_context.config_loader
     compose = Composer(lambda overrides: loader.load_sweep_config(config, overrides), loader)
-    configs = []
+    calls = []
     for index, overrides in enumerate(job_overrides):
         one = compose(overrides)
         with open_dict(one):
             one.hydra.job.id = one.hydra.job.num = initial_job_idx + index
             if "threads" in one and one.threads is None:
                 one.threads = threads
-        configs.append(one)
-    return configs
+        calls.append(Call(shared, one))
+    return calls
 
 
 class Call:

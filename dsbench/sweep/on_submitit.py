@@ -12,7 +12,7 @@ from typing import Any
 
 from hydra.core.utils import JobReturn
 
-from dsbench.errors import FailureError, InputError
+from dsbench.errors import FailureError, InputError, first_line
 from dsbench.sweep.cluster import Away
 from dsbench.sweep.slots import cores
 from dsbench.sweep.worker import GRACE_SECONDS
@@ -43,7 +43,7 @@ class Submitit:
             self._executor = submitit.AutoExecutor(folder, cluster=cluster, **timeouts)
             self._executor.update_parameters(name="dsbench", stderr_to_stdout=True, **named)
         except (RuntimeError, ValueError, TypeError, NameError, AssertionError) as error:
-            raise InputError(f"hydra.launcher: submitit refuses: {str(error).splitlines()[0]}") from error
+            raise InputError(f"hydra.launcher: submitit refuses: {first_line(error)}") from error
 
     def __str__(self) -> str:
         where = "SLURM" if self.cluster == "slurm" else f"{self.at_once} processes of this machine at once"
