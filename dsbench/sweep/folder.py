@@ -21,6 +21,8 @@ from dsbench.sweep.where import known
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dsbench.sweep.fate import Fate
+
 _HEAD = "# A sweep as it was asked for. What came of it, runs.csv and cells.csv, is made anew from the runs' records.\n"
 _CALLED = ("cell_id", "model", "arch", "block", "study", "settings")  # what another sweep may call otherwise
 _WORDS = {"": None, "True": True, "False": False}
@@ -96,7 +98,7 @@ class SweepFolder:
         """The runs, in order. Raises InputError where there is no sweep."""
         return [str(run_id) for run_id in self.asked()["runs"]]
 
-    def read(self, reasons: Mapping[str, str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def read(self, reasons: Mapping[str, Fate] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The tables of runs and of cells, from the runs' records as they are now.
 
         A run without a record has the status `missing` and what is planned of it. Names and budgets are those of this
@@ -105,7 +107,7 @@ class SweepFolder:
         """
         return self._tables(self.asked(), reasons or {})
 
-    def collect(self, reasons: Mapping[str, str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def collect(self, reasons: Mapping[str, Fate] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """As read; writes runs.csv, cells.csv and, once every run has ended, when the last one did."""
         asked = self.asked()
         runs, cells = self._tables(asked, reasons or {})
@@ -116,7 +118,7 @@ class SweepFolder:
             self._write(asked | {"finished": finished})
         return runs, cells
 
-    def _tables(self, asked: dict[str, Any], reasons: Mapping[str, str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def _tables(self, asked: dict[str, Any], reasons: Mapping[str, Fate]) -> tuple[pd.DataFrame, pd.DataFrame]:
         budgets, planned = asked["budgets"], self._planned()
         found = []
         for run_id in map(str, asked["runs"]):
@@ -124,7 +126,7 @@ class SweepFolder:
             if one["status"] == MISSING:
                 one = plan | one
             if run_id in reasons and (one["status"] == MISSING or one.get("error") == GONE):
-                one |= {"status": "failed", "error": reasons[run_id]}
+                one |= {"status": reasons[run_id].status, "error": reasons[run_id].reason}
             one |= {name: plan[name] for name in _CALLED if name in plan}
             found.append(one | {"requested": budgets.get(one.get("cell_id"))})
         runs = runs_table(found)

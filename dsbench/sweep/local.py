@@ -16,14 +16,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from dsbench.process import wait_briefly
 from dsbench.run.status import FINAL
 from dsbench.sweep.composition import Composer
-from dsbench.sweep.fate import Begun, Fate, fate
+from dsbench.sweep.fate import Begun, Fate, ProcessDiedError, fate
 from dsbench.sweep.pool import Ended, Pool, Task
 from dsbench.sweep.slots import slots
 from dsbench.sweep.view import View
-
-
-class ProcessDiedError(RuntimeError):
-    """A job's process ended without saying how the job did."""
 
 
 def launch(
@@ -51,15 +47,24 @@ def launch(
     def task(index: int) -> Task:
         return Task(index, cloudpickle.dumps(calls[index]))
 
+    def limit(number: int, run: Begun) -> None:
+        begun[number] = run
+        pool.limit(number, run.backstop_seconds)
+
+    def started(number: int) -> None:
+        limit(number, Begun(None, _given(configs[number], "timeout")))
+        view.started(number)
+
     def told(number: int, event: dict[str, Any]) -> None:
         if event["kind"] == "started":
-            begun[number] = Begun(Path(event["folder"]), _given(configs[number], "timeout"))
-            pool.limit(number, begun[number].backstop_seconds)
+            limit(number, Begun(Path(event["folder"]), _given(configs[number], "timeout")))
+        elif event["kind"] == "waiting":  # as long as the other one takes
+            limit(number, Begun(None, None))
         view.told(number, event)
 
     def ended(one: Ended) -> Task | None:
         tries[one.number] -= 1
-        run, job, again = begun.pop(one.number, None), one.result, False
+        run, job, again = begun.pop(one.number), one.result, False
         if isinstance(job, Exception):  # what was returned cannot be made here
             job = failed(configs[one.number], job)
         if not one.returned:
@@ -73,7 +78,7 @@ def launch(
     with view:
         preload = ["dsbench.sweep.preload"] if _is_ours(task_function) else []
         environments = [{**os.environ, **own} for own in places.environments]  # the server's may be an older one
-        pool = Pool(environments, preload, view.started, told, ended, view.refresh)
+        pool = Pool(environments, preload, started, told, ended, view.refresh)
         pool.run(task(index) for index in range(len(configs)))
     return [one for one in returned if one is not None]
 
@@ -142,7 +147,7 @@ def _ended_so(found: Fate, config: DictConfig) -> JobReturn:
     overrides = OmegaConf.to_container(config.hydra.overrides.task)
     job = JobReturn(overrides=overrides, cfg=config)  # type: ignore[arg-type]
     job.status = JobStatus.COMPLETED if found.status in FINAL else JobStatus.FAILED
-    job.return_value = None if found.status in FINAL else ProcessDiedError(found.reason)
+    job.return_value = None if found.status in FINAL else ProcessDiedError(found)
     return job
 
 

@@ -35,15 +35,13 @@ class Task:
 class Ended:
     """How a task's process ended: with a `result` of its function, or without one.
 
-    `exitcode` is negative for the number of a signal. `timed_out`: it was killed for its time.
+    `exitcode` is negative for the number of a signal.
     """
 
     number: int
     exitcode: int
-    seconds: float
     result: Any = None
     returned: bool = False
-    timed_out: bool = False
 
 
 @dataclass
@@ -52,11 +50,9 @@ class _Running:
     process: Any
     channel: Connection
     slot: int
-    started: float
     limit: float | None = None
     result: Any = None
     returned: bool = False
-    timed_out: bool = False
 
 
 class Pool:
@@ -124,7 +120,7 @@ class Pool:
             process = self._context.Process(target=work, args=arguments, name=f"dsbench-{task.number}")
             process.start()
             sender.close()
-            self._running[task.number] = _Running(task, process, receiver, slot, time.monotonic())
+            self._running[task.number] = _Running(task, process, receiver, slot)
         self.on_start(task.number)
 
     def _ended(self) -> list[_Running]:
@@ -138,8 +134,7 @@ class Pool:
                 self._receive(channels[connection])
         now = time.monotonic()
         for one in running.values():
-            if one.limit is not None and now > one.limit and not one.timed_out:
-                one.timed_out = True
+            if one.limit is not None and now > one.limit:
                 _kill(one, signal.SIGKILL)
         out = [one for one in running.values() if not one.process.is_alive()]
         for one in out:
@@ -179,8 +174,7 @@ def _unpickled(content: bytes) -> Any:
 
 
 def _verdict(one: _Running) -> Ended:
-    seconds = time.monotonic() - one.started
-    return Ended(one.task.number, one.process.exitcode, seconds, one.result, one.returned, one.timed_out)
+    return Ended(one.task.number, one.process.exitcode, one.result, one.returned)
 
 
 def _kill(one: _Running, number: signal.Signals) -> None:

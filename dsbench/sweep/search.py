@@ -21,6 +21,7 @@ from dsbench.run.folder import write_atomically
 from dsbench.run.progress import terminal
 from dsbench.run.status import FINAL
 from dsbench.sweep import axes, tables
+from dsbench.sweep.fate import Fate
 from dsbench.sweep.finish import mirror, reasons, show
 from dsbench.sweep.folder import SweepFolder
 from dsbench.sweep.name import deciding, sweep_name
@@ -101,7 +102,7 @@ def search(
     jobs: list[Job] = []
     group = [f"logger.group={name}"] if config.logger.get("group", "") is None else []
     launched: list[Sequence[JobReturn]] = []
-    why: dict[str, str] = {}
+    why: dict[str, Fate] = {}
     try:
         while len(study.trials) < how.n_trials:
             trials = [study.ask(drawn) for _ in range(min(how.batch, how.n_trials - len(study.trials)))]
@@ -166,7 +167,7 @@ def _tell(study: Study, trial: Trial, jobs: Sequence[Job], names: Sequence[str])
     return ", ".join(f"{name} {mean:.6g}" for name, mean in zip(names, means, strict=True))
 
 
-def _end(folder: SweepFolder, study: Study, names: Sequence[str], why: Mapping[str, str]) -> bool:
+def _end(folder: SweepFolder, study: Study, names: Sequence[str], why: Mapping[str, Fate]) -> bool:
     """Write and print what was found; returns whether runs have failed. `why` some have is known by run_id."""
     frame = study.trials_dataframe(attrs=("number", "state", "values", "params"))
     called = {f"values_{i}": name for i, name in enumerate(names)} | {"value": names[0]}

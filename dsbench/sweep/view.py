@@ -18,7 +18,7 @@ from rich.text import Text
 from dsbench.errors import first_line
 from dsbench.run.progress import terminal
 from dsbench.sweep.axes import key
-from dsbench.sweep.plan_table import duration
+from dsbench.sweep.figures import duration
 from dsbench.sweep.slots import Slots
 
 

@@ -16,6 +16,7 @@ from synthetic import hexadecimal, run
 from dsbench.errors import InputError
 from dsbench.run import facts
 from dsbench.sweep.collect import CODE, OUTCOMES, plain
+from dsbench.sweep.fate import Fate
 from dsbench.sweep.folder import SweepFolder, sweeps
 
 Record = Callable[..., None]
@@ -162,10 +163,11 @@ def test_a_reason_that_no_record_could_take_is_in_the_tables(folder: SweepFolder
     runs = [run(seed=seed) for seed in range(3)]
     folder.write_plan([planned_facts(one) for one in runs], [])
     record(runs[0] | {"status": "killed", "error": "killed by SIGSEGV"}, runs[1] | {"status": "running"})
-    table, cells = folder.collect({one["run_id"]: "No space left on device" for one in runs})
-    assert table["status"].tolist() == ["killed", "failed", "failed"]
-    assert table["error"].tolist() == ["killed by SIGSEGV", *["No space left on device"] * 2]
-    assert [plain(cells)[0][f"n_{name}"] for name in ("killed", "failed", "other")] == [1, 2, 0]
+    fates = [Fate("failed", "No space left on device")] * 2 + [Fate("timeout", "ran longer than timeout=8 s")]
+    table, cells = folder.collect({one["run_id"]: fate for one, fate in zip(runs, fates, strict=True)})
+    assert table["status"].tolist() == ["killed", "failed", "timeout"]
+    assert table["error"].tolist() == ["killed by SIGSEGV", *(fate.reason for fate in fates[1:])]
+    assert [plain(cells)[0][f"n_{name}"] for name in ("killed", "failed", "timeout", "other")] == [1, 1, 1, 0]
 
 
 def test_a_sweep_that_goes_on_keeps_its_start(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
