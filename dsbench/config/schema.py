@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -252,6 +253,8 @@ def register() -> None:
     """Put the schemas where the YAML files under conf/ name them. Safe to call twice."""
     from hydra.core.config_store import ConfigStore
 
+    if os.environ.get("DSBENCH_DATA") == "":  # empty is as if unset; OmegaConf would make it the current folder
+        del os.environ["DSBENCH_DATA"]
     store = ConfigStore.instance()
     for group, nodes in SCHEMAS.items():
         for name, node in nodes.items():

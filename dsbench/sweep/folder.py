@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock
+
 from dsbench.errors import InputError
 from dsbench.run import facts
 from dsbench.run.folder import write_atomically
@@ -72,6 +74,14 @@ class SweepFolder:
         sweep that goes on, with the same arguments, keeps its start. Raises InputError where the folder cannot be
         written to.
         """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with self._alone():
+                self._write_plan(planned, arguments)
+        except OSError as error:
+            raise InputError(f"cannot write to {self.path}: {error.strerror}; set outputs= to another folder") from None
+
+    def _write_plan(self, planned: Sequence[Mapping[str, Any]], arguments: Sequence[str]) -> None:
         runs = {one["run_id"]: one for one in reversed(planned)}
         runs = {one["run_id"]: runs[one["run_id"]] for one in planned}
         cells = {one["cell_id"] for one in planned}
@@ -87,12 +97,12 @@ class SweepFolder:
             "budgets": {one["cell_id"]: one["requested"] for one in reversed(runs.values()) if one.get("requested")},
             "runs": list(runs),
         }
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            _write_csv(self.plan_file, runs_table(runs.values()).drop(columns=[*OUTCOMES, *CODE]))
-            self._write(asked)
-        except OSError as error:
-            raise InputError(f"cannot write to {self.path}: {error.strerror}; set outputs= to another folder") from None
+        _write_csv(self.plan_file, runs_table(runs.values()).drop(columns=[*OUTCOMES, *CODE]))
+        self._write(asked)
+
+    def _alone(self) -> FileLock:
+        """Held by one process at a time: what another one adds between reading a file and writing it would be lost."""
+        return FileLock(self.path / ".lock")
 
     def run_ids(self) -> list[str]:
         """The runs, in order. Raises InputError where there is no sweep."""
@@ -109,14 +119,16 @@ class SweepFolder:
 
     def collect(self, reasons: Mapping[str, Fate] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """As read; writes runs.csv, cells.csv and, once every run has ended, when the last one did."""
-        asked = self.asked()
-        runs, cells = self._tables(asked, reasons or {})
-        _write_csv(self.runs_file, runs)
-        _write_csv(self.cells_file, cells)
-        finished = max(runs["finished"].dropna(), default=None) if runs["status"].isin(_ENDED).all() else None
-        if asked["finished"] != finished:
-            self._write(asked | {"finished": finished})
-        return runs, cells
+        self.asked()  # where there is no sweep there is no folder for a lock
+        with self._alone():
+            asked = self.asked()
+            runs, cells = self._tables(asked, reasons or {})
+            _write_csv(self.runs_file, runs)
+            _write_csv(self.cells_file, cells)
+            finished = max(runs["finished"].dropna(), default=None) if runs["status"].isin(_ENDED).all() else None
+            if asked["finished"] != finished:
+                self._write(asked | {"finished": finished})
+            return runs, cells
 
     def _tables(self, asked: dict[str, Any], reasons: Mapping[str, Fate]) -> tuple[pd.DataFrame, pd.DataFrame]:
         budgets, planned = asked["budgets"], self._planned()
