@@ -33,9 +33,9 @@ PAIRS = 6  # of cells, that are put into words
 log = logging.getLogger("dsbench")
 
 
-def reasons(jobs: Sequence[Job], launched: Sequence[Sequence[JobReturn]]) -> dict[str, Fate]:
-    """What runs have failed of, by run_id, as far as the sweep knows; `launched` holds what came of the jobs."""
-    ended = zip(jobs, launched[0], strict=False) if launched else ()
+def reasons(jobs: Sequence[Job], returned: Sequence[JobReturn]) -> dict[str, Fate]:
+    """What runs have failed of, by run_id, as far as the sweep knows; `returned` is what came of the jobs."""
+    ended = zip(jobs, returned, strict=False)
     failed = [(job, found._return_value) for job, found in ended if found.status == JobStatus.FAILED]
     return {job.plan.run_id: _fate(error) for job, error in failed if job.plan}
 

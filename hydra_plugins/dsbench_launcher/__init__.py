@@ -115,7 +115,8 @@ class OptunaSweeper(DsbenchSweeper):
 
     def _conduct(self, *sweep: Any) -> Any:
         _check_installed("hydra/sweeper=optuna", "optuna", "optuna")
-        from dsbench.sweep.search import Search, search
+        from dsbench.sweep.search import search
+        from dsbench.sweep.trials import Search
 
         return search(*sweep, Search(**self.search))
 
