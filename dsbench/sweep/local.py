@@ -17,8 +17,9 @@ from dsbench.process import wait_briefly
 from dsbench.run.status import FINAL
 from dsbench.sweep.composition import Composer
 from dsbench.sweep.fate import Begun, Fate, ProcessDiedError, fate
-from dsbench.sweep.pool import Ended, Pool, Task
+from dsbench.sweep.pool import Pool
 from dsbench.sweep.slots import slots
+from dsbench.sweep.task import Ended, Task
 from dsbench.sweep.view import View
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from hydra.core.utils import JobReturn
 
 from dsbench.errors import FailureError, InputError, first_line
-from dsbench.run.lease import this_process
+from dsbench.run.owner import this_process
 from dsbench.sweep.cluster import Away
 from dsbench.sweep.slots import cores
 from dsbench.sweep.worker import GRACE_SECONDS

@@ -15,7 +15,8 @@ import cloudpickle
 import psutil
 import pytest
 
-from dsbench.sweep.pool import Ended, Pool, Task
+from dsbench.sweep.pool import Pool
+from dsbench.sweep.task import Ended, Task
 
 
 def run(
@@ -154,7 +155,8 @@ def test_an_exception_stops_the_tasks_that_run(tmp_path: Path) -> None:
 SCRIPT = """
 import os, sys, time
 import cloudpickle
-from dsbench.sweep.pool import Pool, Task
+from dsbench.sweep.pool import Pool
+from dsbench.sweep.task import Task
 
 def outlive(folder=sys.argv[1]):
     import subprocess
@@ -189,7 +191,8 @@ def test_nothing_outlives_a_pool_that_is_killed(tmp_path: Path) -> None:
 
 WEIGHED = """
 import cloudpickle, psutil
-from dsbench.sweep.pool import Pool, Task
+from dsbench.sweep.pool import Pool
+from dsbench.sweep.task import Task
 sizes = []
 def weigh(one):
     assert one.result == one.number
