@@ -160,11 +160,18 @@ def test_slurm_is_asked_for_one_array_with_what_the_command_line_names(
         ("hydra/launcher=foo", "unknown hydra/launcher 'foo'"),
     ],
 )
-def test_a_cluster_that_is_not_there_costs_one_line(sweep: Sweep, outputs: Path, line: str, message: str) -> None:
-    ended = sweep(f"{RUNS} {line}", PATH=os.path.dirname(sys.executable))
-    assert ended.returncode == 2
-    assert ended.stderr.count("\n") == 1
-    assert message in ended.stderr
+def test_a_cluster_that_is_not_there_costs_one_line(
+    call: Callable[..., Any],
+    overrides: Callable[[str], list[str]],
+    outputs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    line: str,
+    message: str,
+) -> None:
+    monkeypatch.setenv("PATH", os.path.dirname(sys.executable))
+    ended = call("sweep", "-m", *overrides(f"{RUNS} {line}"))
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert message in ended.err
     assert not (outputs / "runs").exists()
 
 
