@@ -3,7 +3,7 @@
 # No `from __future__ import annotations`: Hydra executes this module outside of sys.modules, where dataclasses look.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
+from importlib import util
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ class SubmititLauncher(DsbenchLauncher):
 def _check_installed(choice: str, package: str, extra: str) -> None:
     from dsbench.errors import InputError
 
-    if find_spec(package) is None:
+    if util.find_spec(package) is None:
         raise InputError(f"{choice}: {package} is not installed: pip install 'dsbench[{extra}]'")
 
 
