@@ -139,7 +139,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=8, help="runs of a sweep (default: 8)")
     parser.add_argument("--workers", type=int, default=0, help="DataLoader processes of way c (default: 0)")
     parser.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("DSBENCH_DATA", "data")), help="folder of data sets"
+        "--data", type=Path, default=Path(os.environ.get("DSBENCH_DATA") or "data"), help="folder of data sets"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement to FILE")
     options = parser.parse_args()

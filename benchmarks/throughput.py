@@ -146,7 +146,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--all", action="store_true", help="measure c on CIFAR-10 as well")
     parser.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("DSBENCH_DATA", "data")), help="folder of data sets"
+        "--data", type=Path, default=Path(os.environ.get("DSBENCH_DATA") or "data"), help="folder of data sets"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement to FILE")
     options = parser.parse_args()

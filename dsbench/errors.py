@@ -1,4 +1,4 @@
-"""The one exception that is the user's to mend."""
+"""Errors that are told in one line: what is the user's to mend, what is not, and what any other one comes down to."""
 
 
 class InputError(Exception):
@@ -10,3 +10,9 @@ class InputError(Exception):
 
 class FailureError(Exception):
     """Something failed that is not the fault of the input."""
+
+
+def first_line(error: BaseException) -> str:
+    """What `error` says first; what it is where it says nothing."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -96,10 +98,16 @@ def outputs(tmp_path: Path) -> Path:
     return tmp_path / "outputs"
 
 
+@pytest.fixture(scope="session")
+def quick(data_root: Path) -> tuple[str, ...]:
+    """What all quick runs have on their command line."""
+    return (*QUICK, f"data.root={data_root}")
+
+
 @pytest.fixture
-def overrides(data_root: Path, outputs: Path) -> Callable[[str], list[str]]:
+def overrides(quick: tuple[str, ...], outputs: Path) -> Callable[[str], list[str]]:
     """The command line of a quick run on mnist5k, given what is special about it."""
-    return lambda line="": [*QUICK, f"data.root={data_root}", f"outputs={outputs}", *line.split()]
+    return lambda line="": [*quick, f"outputs={outputs}", *line.split()]
 
 
 @pytest.fixture
@@ -108,7 +116,7 @@ def planned(overrides: Callable[[str], list[str]]) -> Callable[[str], Any]:
     from dsbench.config.compose import compose
     from dsbench.run.plan import plan
 
-    return lambda line="": plan(compose(overrides(line)))
+    return cache(lambda line="": plan(compose(overrides(line))))
 
 
 @pytest.fixture
@@ -129,13 +137,13 @@ def trained(planned: Callable[[str], Any]) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def _finished(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _finished(quick: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
     from dsbench.config.compose import compose
     from dsbench.run.execute import execute
     from dsbench.run.plan import plan
 
     line = ("arch=mnist_7800_shallow", "model=dwsep", "width=6", "train.max_epochs=3")
-    planned = plan(compose([*QUICK, *line, f"data.root={data_root}", f"outputs={tmp_path_factory.mktemp('finished')}"]))
+    planned = plan(compose([*quick, *line, f"outputs={tmp_path_factory.mktemp('finished')}"]))
     execute(planned, _view(None))
     return planned.folder.path
 
@@ -183,3 +191,46 @@ def inspected(outputs: Path) -> Callable[..., Any]:
         return [json.loads(line) for line in text.splitlines()] if records else json.loads(text)
 
     return inspect
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Ended]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], _logging: None) -> Call:
+    """Calls an entry point (train, sweep, dsbench) with a command line, in this process, as a shell would."""
+    from dsbench.cli import entry
+
+    def run(name: str, *arguments: str) -> Ended:
+        for variable in ("DSBENCH_FULL_ERROR", "DSBENCH_HYDRA_DIR"):
+            monkeypatch.delenv(variable, raising=False)
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *arguments])
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            getattr(entry, name)()
+        out, err = capsys.readouterr()
+        return Ended(ended.value.code or 0, out, err)  # type: ignore[arg-type]
+
+    return run
+
+
+@pytest.fixture
+def _logging() -> Iterator[None]:
+    """The command line sets up logging for a process of its own; here it is taken back."""
+    names = ("dsbench", "pytorch_lightning", "lightning_fabric")
+    before = {name: (logging.getLogger(name).handlers[:], logging.getLogger(name).propagate) for name in names}
+    yield
+    for name, (handlers, propagate) in before.items():
+        logging.getLogger(name).handlers[:] = handlers
+        logging.getLogger(name).propagate = propagate
+    logging.getLogger("dsbench").setLevel(logging.NOTSET)

@@ -17,7 +17,7 @@ from dsbench.run import facts
 if TYPE_CHECKING:
     from dsbench.bench.measure import Measured
     from dsbench.roofline.rows import Roofline
-    from dsbench.run.lease import Owner
+    from dsbench.run.owner import Owner
     from dsbench.training.device import Compute
 
 

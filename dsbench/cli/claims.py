@@ -56,8 +56,9 @@ def claims(
 
 def _table(study: str, sweep: str | None, outputs: Path) -> pd.DataFrame:
     from dsbench.cli.results import runs_of
-    from dsbench.sweep.collect import records, runs_table
+    from dsbench.sweep.collect import runs_table
     from dsbench.sweep.folder import sweeps
+    from dsbench.sweep.records import records
 
     if sweep is None and study not in sweeps(outputs):
         return runs_table(records(outputs))  # none at all is no error: the claims are shown all the same

@@ -26,7 +26,8 @@ def clean(
     """
     from dsbench.run.folder import RunFolder
     from dsbench.run.retention import KEEP, spare
-    from dsbench.sweep.collect import STATUSES, records, runs_table
+    from dsbench.sweep.collect import runs_table
+    from dsbench.sweep.records import STATUSES, records
     from dsbench.sweep.where import condition, known, selected
 
     known(keep, KEEP, "--keep")

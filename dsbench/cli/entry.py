@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
-from dsbench.errors import FailureError, InputError
+from dsbench.errors import FailureError, InputError, first_line
 from dsbench.run.signals import Interrupted, interruptible
 from dsbench.run.timeout import EXIT_CODE, TimedOut
 
@@ -67,8 +67,8 @@ def _report(error: BaseException) -> int:
         return _say(f"error: {error.format_message()}", 2)
     if isinstance(error, FailureError):
         return _say(f"error: {error}", 1)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
-    return _say(f"error: {type(error).__name__}: {lines[0]}", 1)
+    said = dict.fromkeys((type(error).__name__, first_line(error)))
+    return _say(f"error: {': '.join(said)}", 1)
 
 
 def _say(line: str, code: int) -> int:

@@ -62,8 +62,9 @@ def results(
 
 def runs_of(outputs: Path, sweep: str | None) -> pd.DataFrame:
     """The table of the sweep's runs, or of all under `outputs`. Raises InputError where there are none of either."""
-    from dsbench.sweep.collect import records, runs_table
+    from dsbench.sweep.collect import runs_table
     from dsbench.sweep.folder import SweepFolder, sweeps
+    from dsbench.sweep.records import records
     from dsbench.sweep.where import known
 
     if sweep is None:

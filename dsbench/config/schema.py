@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -258,10 +259,14 @@ SCHEMAS: dict[str, dict[str, type]] = {
 
 
 def register() -> None:
-    """Put the schemas where the YAML files under conf/ name them. Safe to call twice."""
+    """Put the schemas where the YAML files under conf/ name them, which is quick where they are there."""
     from hydra.core.config_store import ConfigStore
 
+    if os.environ.get("DSBENCH_DATA") == "":  # empty is as if unset; OmegaConf would make it the current folder
+        del os.environ["DSBENCH_DATA"]
     store = ConfigStore.instance()
+    if "schema" in store.repo:
+        return
     for group, nodes in SCHEMAS.items():
         for name, node in nodes.items():
             store.store(group=group, name=name, node=node, provider="dsbench")

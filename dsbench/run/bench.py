@@ -13,11 +13,11 @@ from dsbench.bench.timing import BATCHES, LIMIT_SECONDS
 from dsbench.deploy.files import Files
 from dsbench.deploy.installed import lacking
 from dsbench.run import facts
-from dsbench.run.lease import Owner
 from dsbench.run.load import load
 from dsbench.run.lock import locked
 from dsbench.run.measured import add_to_record
 from dsbench.run.mirror import mirror_anew, shown_offline
+from dsbench.run.owner import Owner
 from dsbench.run.plan import Plan
 from dsbench.run.progress import Progress
 from dsbench.run.trained import Trained

@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from dsbench.errors import first_line
 from dsbench.run import bench, facts
 from dsbench.run.folder import RunFolder, write_atomically
 from dsbench.run.guard import Guard
@@ -104,7 +105,7 @@ def _attempt(
     except BaseException as error:
         limit.trained()
         cause = asked() or error  # in C code, torch.save for one, a request to stop can come out as another error
-        result |= {"status": _status(cause), "error": _first_line(cause)}
+        result |= {"status": _status(cause), "error": first_line(cause)}
         log.debug("the run ended with an error", exc_info=True)
         if cause is not error:
             raise cause from error
@@ -175,7 +176,3 @@ def _status(error: BaseException) -> str:
         return "timeout"
     # submitit's handlers of a scheduler's signals end a process with SystemExit
     return "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit)) else "failed"
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -16,53 +16,18 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
+
+from dsbench.run.owner import Owner
 
 RENEW_SECONDS = 10.0
 DEAD_SECONDS = 60.0  # without renewal, seen from another host
 _NAME = re.compile(r"\.lease-([0-9]+)")
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # the first goes on while the machine sleeps
-_START_TOLERANCE_SECONDS = 2.0  # a process's start is known to the second or so: the system's clock is adjusted
 
 
 class LostLeaseError(Exception):
     """Another process has taken the run over while this one stood still."""
-
-
-@dataclass(frozen=True)
-class Owner:
-    """A process; `started` is when it was, in seconds since 1970, since ids are used again."""
-
-    host: str
-    pid: int
-    started: float
-
-    def __str__(self) -> str:
-        return f"process {self.pid} on {self.host}"
-
-    def runs(self) -> bool:
-        """Whether the process is there, asked on its own host."""
-        import psutil
-
-        try:
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) < _START_TOLERANCE_SECONDS
-            return same and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
-
-
-def this_process(host: str | None = None) -> Owner:
-    """This process, on this host unless another is named."""
-    return Owner(host or socket.gethostname(), os.getpid(), _started(os.getpid()))
-
-
-@cache
-def _started(pid: int) -> float:
-    import psutil
-
-    return psutil.Process(pid).create_time()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from dsbench.run.lease import Held, Lease, Owner, claim, clock, latest, this_process
+from dsbench.run.lease import Held, Lease, claim, clock, latest
+from dsbench.run.owner import Owner, this_process
 
 _POLL_SECONDS = 0.1
 

@@ -20,7 +20,7 @@ from dsbench.training.history import Epoch
 if TYPE_CHECKING:
     from pytorch_lightning import Callback
 
-    from dsbench.run.lease import Owner
+    from dsbench.run.owner import Owner
     from dsbench.run.plan import Plan
 
 log = logging.getLogger("dsbench")

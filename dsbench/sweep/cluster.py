@@ -9,14 +9,15 @@ from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from dsbench.errors import first_line
 from dsbench.process import wait_briefly
 from dsbench.run.progress import terminal
 from dsbench.run.signals import Interrupted
-from dsbench.sweep.local import Call, common, composed_jobs, failed
+from dsbench.sweep.local import Call, composed_calls, failed
 from dsbench.sweep.view import labels
 
 
@@ -74,10 +75,8 @@ def launch(
 
     Results and data must lie where every machine finds them under the same path.
     """
-    setup_globals()
-    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
-    shared = common(hydra_context, task_function)
-    configs = composed_jobs(hydra_context, config, job_overrides, initial_job_idx, cluster.cpus_per_task)
+    calls = composed_calls(hydra_context, task_function, config, job_overrides, initial_job_idx, cluster.cpus_per_task)
+    configs = [call.config for call in calls]
     for one in configs:
         _settle_paths(one)
     tries = [1 + (OmegaConf.select(config, "retries") or 0)] * len(configs)
@@ -90,7 +89,7 @@ def launch(
             count = len(waiting) if cluster.at_once is None else cluster.at_once - len(running)
             chosen = [waiting.popleft() for _ in range(min(count, len(waiting)))]
             if chosen:
-                running |= zip(cluster.submit([Away(Call(shared, configs[i])) for i in chosen]), chosen, strict=True)
+                running |= zip(cluster.submit([Away(calls[i]) for i in chosen]), chosen, strict=True)
             for job in cluster.ended(list(running)):
                 index = running.pop(job)
                 tries[index] -= 1
@@ -112,9 +111,7 @@ def launch(
 def _how(job: JobReturn, again: bool) -> str:
     if job.status == JobStatus.COMPLETED:
         return "ended"
-    error = job._return_value
-    reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return f"{'handed in again' if again else 'failed'}: {reason}"
+    return f"{'handed in again' if again else 'failed'}: {first_line(job._return_value)}"
 
 
 def _settle_paths(config: DictConfig) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobReturn
@@ -16,12 +15,12 @@ from dsbench.run.signals import insist
 from dsbench.run.status import FINAL
 from dsbench.sweep import axes
 from dsbench.sweep.estimate import seconds_left
-from dsbench.sweep.finish import conclude, reasons, show
-from dsbench.sweep.folder import SweepFolder
+from dsbench.sweep.finish import conclude
+from dsbench.sweep.launches import Launches
 from dsbench.sweep.name import sweep_name
 from dsbench.sweep.plan import plan_sweep
 from dsbench.sweep.plan_table import planned
-from dsbench.sweep.settle import check, check_slots, composing, is_local, precision, settled, with_settled
+from dsbench.sweep.settle import check, check_slots, composing, is_local, settled, with_settled
 
 
 def conduct(
@@ -48,19 +47,13 @@ def conduct(
     if config.plan:
         return []
     name = sweep_name(config.hydra.runtime.choices.get("sweep"), arguments, plan.cells)
-    folder = SweepFolder(Path(config.outputs).absolute() / "sweeps" / name)
-    folder.write_plan([job.plan.facts() for job in plan.runs.values() if job.plan], arguments)
-    group = [f"logger.group={name}"] if config.logger.get("group", "") is None else []
-    launcher.folder = folder.path / "jobs"  # type: ignore[attr-defined]  # where one that has files keeps them
-    jobs = plan.missing
-    launched: list[Sequence[JobReturn]] = []
+    sweep = Launches(config, name, arguments, launcher)
+    sweep.ask(plan)
     try:
-        if jobs:
-            launched.append(launcher.launch([[*job.overrides, *precision(job), *group] for job in jobs], 0))
+        sweep.launch(plan)
     finally:
-        runs = show(folder, reasons(jobs, launched))
-    example = next(job.plan for job in plan.runs.values() if job.plan)
-    conclude(folder, example.config, config.bench_minutes if is_local(config) else 0.0, config.report)
+        runs = sweep.show()
+    conclude(sweep.folder, sweep.example, config.bench_minutes if is_local(config) else 0.0, config.report)
     if not runs[runs["run_id"].isin(plan.runs)]["status"].isin(FINAL).all():  # others may be another command's
         raise SystemExit(1)
-    return launched
+    return sweep.returned

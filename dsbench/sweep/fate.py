@@ -15,9 +15,9 @@ from dsbench.run.lock import locked_if_free
 
 @dataclass(frozen=True)
 class Begun:
-    """A run that has begun, now, in its `folder`, with so many seconds to go."""
+    """A run that has begun, now, with so many seconds to go; `folder` is None until it has come to its own."""
 
-    folder: Path
+    folder: Path | None
     timeout_seconds: float | None
     _since: float = field(default_factory=time.monotonic)
 
@@ -39,14 +39,22 @@ class Fate:
     reason: str
 
 
-def fate(exitcode: int, run: Begun | None) -> Fate:
+class ProcessDiedError(RuntimeError):
+    """A job's process ended without saying how the job did."""
+
+    def __init__(self, fate: Fate) -> None:
+        super().__init__(fate.reason)
+        self.fate = fate
+
+
+def fate(exitcode: int, run: Begun) -> Fate:
     """What ended the process, or what the run itself has recorded of its end; a record that says `running` is mended.
 
-    `run` is None where it has not come so far. A record that cannot be written, on a full disk, stays.
+    A record that cannot be written, on a full disk, stays.
     """
-    if run is None:
-        return Fate("killed", how(exitcode))
     found = Fate("timeout", timeout.reason(run.timeout_seconds or 0)) if run.late() else Fate("killed", how(exitcode))
+    if run.folder is None:
+        return found
     with suppress(OSError, ValueError), locked_if_free(run.folder) as free:
         record = RunFolder(run.folder).end_record(found.status, found.reason) if free else None
         if record is not None:

@@ -25,6 +25,15 @@ def seconds(value: float | None) -> str:
     return "" if value is None else f"{value:,.1f} s" if value < 1000 else f"{value:,.0f} s"
 
 
+def duration(seconds: float) -> str:
+    """A length of time to two units: 50 s, 3 min 05 s, 2 h 10 min."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
+
+
 def milliseconds(value: float | None) -> str:
     """A latency, to three digits."""
     return "" if value is None else f"{value:.3g} ms"

@@ -15,6 +15,7 @@ from dsbench.run.progress import terminal
 from dsbench.run.status import FINAL
 from dsbench.sweep import tables
 from dsbench.sweep.cells import COUNTS
+from dsbench.sweep.fate import Fate, ProcessDiedError
 from dsbench.sweep.folder import SweepFolder
 from dsbench.sweep.measure import measure, seconds_each
 from dsbench.sweep.plan import Job
@@ -32,14 +33,18 @@ PAIRS = 6  # of cells, that are put into words
 log = logging.getLogger("dsbench")
 
 
-def reasons(jobs: Sequence[Job], launched: Sequence[Sequence[JobReturn]]) -> dict[str, str]:
-    """Why runs have failed, by run_id, as their processes said; `launched` holds what came of the jobs, if anything."""
-    ended = zip(jobs, launched[0], strict=False) if launched else ()
+def reasons(jobs: Sequence[Job], returned: Sequence[JobReturn]) -> dict[str, Fate]:
+    """What runs have failed of, by run_id, as far as the sweep knows; `returned` is what came of the jobs."""
+    ended = zip(jobs, returned, strict=False)
     failed = [(job, found._return_value) for job, found in ended if found.status == JobStatus.FAILED]
-    return {job.plan.run_id: one_line(error) for job, error in failed if job.plan}
+    return {job.plan.run_id: _fate(error) for job, error in failed if job.plan}
 
 
-def show(folder: SweepFolder, reasons: Mapping[str, str]) -> pd.DataFrame:
+def _fate(error: Exception) -> Fate:
+    return error.fate if isinstance(error, ProcessDiedError) else Fate("failed", one_line(error))
+
+
+def show(folder: SweepFolder, reasons: Mapping[str, Fate]) -> pd.DataFrame:
     """Write and print the tables of what there is; returns that of runs.
 
     `reasons` are those for which runs have failed, by run_id, where their records could not be written.

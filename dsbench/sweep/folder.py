@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
 
 from dsbench.errors import InputError
 from dsbench.run import facts
 from dsbench.run.folder import write_atomically
 from dsbench.run.status import BROKEN, FINAL
+from dsbench.sweep import plan_file
 from dsbench.sweep.cells import cells_table
-from dsbench.sweep.collect import CODE, COLUMNS, GONE, MISSING, OUTCOMES, TEXT, record, runs_table
+from dsbench.sweep.collect import runs_table
+from dsbench.sweep.records import GONE, MISSING, record
 from dsbench.sweep.where import known
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dsbench.sweep.fate import Fate
+
 _HEAD = "# A sweep as it was asked for. What came of it, runs.csv and cells.csv, is made anew from the runs' records.\n"
 _CALLED = ("cell_id", "model", "arch", "block", "study", "settings")  # what another sweep may call otherwise
-_WORDS = {"": None, "True": True, "False": False}
 _ENDED = (*FINAL, *BROKEN)
 
 
@@ -70,10 +72,22 @@ class SweepFolder:
         sweep that goes on, with the same arguments, keeps its start. Raises InputError where the folder cannot be
         written to.
         """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with self._alone():
+                self._write_plan(planned, arguments)
+        except OSError as error:
+            raise InputError(f"cannot write to {self.path}: {error.strerror}; set outputs= to another folder") from None
+
+    def _write_plan(self, planned: Sequence[Mapping[str, Any]], arguments: Sequence[str]) -> None:
         runs = {one["run_id"]: one for one in reversed(planned)}
         runs = {one["run_id"]: runs[one["run_id"]] for one in planned}
         cells = {one["cell_id"] for one in planned}
-        runs |= {name: one for name, one in self._planned().items() if name not in runs and one["cell_id"] in cells}
+        runs |= {
+            name: one
+            for name, one in plan_file.read(self.plan_file).items()
+            if name not in runs and one["cell_id"] in cells
+        }
         earlier = self.asked() if self.sweep_file.exists() else {}
         goes_on = earlier.get("arguments") == list(arguments)
         asked = {
@@ -85,18 +99,18 @@ class SweepFolder:
             "budgets": {one["cell_id"]: one["requested"] for one in reversed(runs.values()) if one.get("requested")},
             "runs": list(runs),
         }
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            _write_csv(self.plan_file, runs_table(runs.values()).drop(columns=[*OUTCOMES, *CODE]))
-            self._write(asked)
-        except OSError as error:
-            raise InputError(f"cannot write to {self.path}: {error.strerror}; set outputs= to another folder") from None
+        _write_csv(self.plan_file, plan_file.table(runs.values()))
+        self._write(asked)
+
+    def _alone(self) -> FileLock:
+        """Held by one process at a time: what another one adds between reading a file and writing it would be lost."""
+        return FileLock(self.path / ".lock")
 
     def run_ids(self) -> list[str]:
         """The runs, in order. Raises InputError where there is no sweep."""
         return [str(run_id) for run_id in self.asked()["runs"]]
 
-    def read(self, reasons: Mapping[str, str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def read(self, reasons: Mapping[str, Fate] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The tables of runs and of cells, from the runs' records as they are now.
 
         A run without a record has the status `missing` and what is planned of it. Names and budgets are those of this
@@ -105,43 +119,32 @@ class SweepFolder:
         """
         return self._tables(self.asked(), reasons or {})
 
-    def collect(self, reasons: Mapping[str, str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def collect(self, reasons: Mapping[str, Fate] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """As read; writes runs.csv, cells.csv and, once every run has ended, when the last one did."""
-        asked = self.asked()
-        runs, cells = self._tables(asked, reasons or {})
-        _write_csv(self.runs_file, runs)
-        _write_csv(self.cells_file, cells)
-        finished = max(runs["finished"].dropna(), default=None) if runs["status"].isin(_ENDED).all() else None
-        if asked["finished"] != finished:
-            self._write(asked | {"finished": finished})
-        return runs, cells
+        self.asked()  # where there is no sweep there is no folder for a lock
+        with self._alone():
+            asked = self.asked()
+            runs, cells = self._tables(asked, reasons or {})
+            _write_csv(self.runs_file, runs)
+            _write_csv(self.cells_file, cells)
+            finished = max(runs["finished"].dropna(), default=None) if runs["status"].isin(_ENDED).all() else None
+            if asked["finished"] != finished:
+                self._write(asked | {"finished": finished})
+            return runs, cells
 
-    def _tables(self, asked: dict[str, Any], reasons: Mapping[str, str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-        budgets, planned = asked["budgets"], self._planned()
+    def _tables(self, asked: dict[str, Any], reasons: Mapping[str, Fate]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        budgets, planned = asked["budgets"], plan_file.read(self.plan_file)
         found = []
         for run_id in map(str, asked["runs"]):
             one, plan = record(self.outputs, run_id), planned.get(run_id, {})
             if one["status"] == MISSING:
                 one = plan | one
             if run_id in reasons and (one["status"] == MISSING or one.get("error") == GONE):
-                one |= {"status": "failed", "error": reasons[run_id]}
+                one |= {"status": reasons[run_id].status, "error": reasons[run_id].reason}
             one |= {name: plan[name] for name in _CALLED if name in plan}
             found.append(one | {"requested": budgets.get(one.get("cell_id"))})
         runs = runs_table(found)
         return runs, cells_table(runs)
-
-    def _planned(self) -> dict[str, dict[str, Any]]:
-        """The rows of plan.csv by run_id, as records hold them; none where the file is gone."""
-        if not self.plan_file.exists():
-            return {}
-        read = cache(_value)  # most values stand in many rows
-        out = {}
-        with self.plan_file.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                said = {name: (text or None) if COLUMNS.get(name) == TEXT else read(text) for name, text in row.items()}
-                settings = {name: said.pop(name) for name in row if name not in COLUMNS}
-                out[row["run_id"]] = {**said, "settings": settings}
-        return out
 
     def asked(self) -> dict[str, Any]:
         """What sweep.yaml holds. Raises InputError where there is no sweep."""
@@ -179,16 +182,6 @@ def sweep_folder(outputs: Path, sweep: str | None) -> SweepFolder:
         return SweepFolder(outputs / "sweeps" / known(sweep, names, "sweep"))
     folders = [SweepFolder(outputs / "sweeps" / name) for name in names]
     return max(folders, key=lambda one: one.sweep_file.stat().st_mtime)
-
-
-def _value(text: str) -> Any:
-    """What a cell of plan.csv says: nothing, a truth value, a number, a list or a text."""
-    if text in _WORDS:
-        return _WORDS[text]
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def _write_csv(path: Path, frame: pd.DataFrame) -> None:

@@ -17,14 +17,11 @@ from dsbench.config.compose import known_choices, take_over
 from dsbench.process import wait_briefly
 from dsbench.run.status import FINAL
 from dsbench.sweep.composition import Composer
-from dsbench.sweep.fate import Begun, Fate, fate
-from dsbench.sweep.pool import Ended, Pool, Task
+from dsbench.sweep.fate import Begun, Fate, ProcessDiedError, fate
+from dsbench.sweep.pool import Pool
 from dsbench.sweep.slots import slots
+from dsbench.sweep.task import Ended, Task
 from dsbench.sweep.view import View
-
-
-class ProcessDiedError(RuntimeError):
-    """A job's process ended without saying how the job did."""
 
 
 def launch(
@@ -38,31 +35,38 @@ def launch(
 
     `n_jobs`, `threads` and `retries` are read from `config` where it has them, `timeout` from a job's.
     """
-    setup_globals()
-    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     wait_briefly()
     n_jobs, threads, device = (_given(config, name) for name in ("n_jobs", "threads", "device"))
     places = slots(len(job_overrides), n_jobs, threads, device or "auto")
     share_wandb_service(config)
-    shared = common(hydra_context, task_function)
-    configs = composed_jobs(hydra_context, config, job_overrides, initial_job_idx, places.threads)
+    calls = composed_calls(hydra_context, task_function, config, job_overrides, initial_job_idx, places.threads)
+    configs = [call.config for call in calls]
     view = View(configs, places)
     tries = [1 + (_given(config, "retries") or 0)] * len(configs)
     returned: list[JobReturn | None] = [None] * len(configs)
     begun: dict[int, Begun] = {}
 
     def task(index: int) -> Task:
-        return Task(index, cloudpickle.dumps(Call(shared, configs[index])))
+        return Task(index, cloudpickle.dumps(calls[index]))
+
+    def limit(number: int, run: Begun) -> None:
+        begun[number] = run
+        pool.limit(number, run.backstop_seconds)
+
+    def started(number: int) -> None:
+        limit(number, Begun(None, _given(configs[number], "timeout")))
+        view.started(number)
 
     def told(number: int, event: dict[str, Any]) -> None:
         if event["kind"] == "started":
-            begun[number] = Begun(Path(event["folder"]), _given(configs[number], "timeout"))
-            pool.limit(number, begun[number].backstop_seconds)
+            limit(number, Begun(Path(event["folder"]), _given(configs[number], "timeout")))
+        elif event["kind"] == "waiting":  # as long as the other one takes
+            limit(number, Begun(None, None))
         view.told(number, event)
 
     def ended(one: Ended) -> Task | None:
         tries[one.number] -= 1
-        run, job, again = begun.pop(one.number, None), one.result, False
+        run, job, again = begun.pop(one.number), one.result, False
         if isinstance(job, Exception):  # what was returned cannot be made here
             job = failed(configs[one.number], job)
         if not one.returned:
@@ -76,39 +80,38 @@ def launch(
     with view:
         preload = ["dsbench.sweep.preload"] if _is_ours(task_function) else []
         environments = [{**os.environ, **own} for own in places.environments]  # the server's may be an older one
-        pool = Pool(environments, preload, view.started, told, ended, view.refresh)
+        pool = Pool(environments, preload, started, told, ended, view.refresh)
         pool.run(task(index) for index in range(len(configs)))
     return [one for one in returned if one is not None]
 
 
-def composed_jobs(
+def composed_calls(
     hydra_context: HydraContext,
+    task_function: TaskFunction,
     config: DictConfig,
     job_overrides: Sequence[Sequence[str]],
     initial_job_idx: int,
     threads: int,
-) -> list[DictConfig]:
-    """The configuration of each job, with `threads` where it names none."""
+) -> list[Call]:
+    """The jobs, composed, each with `threads` where it names none; Hydra is set up in this process for them."""
+    setup_globals()
+    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+    shared = cloudpickle.dumps((hydra_context, task_function, Singleton.get_state(), known_choices()))
     loader = hydra_context.config_loader
     compose = Composer(lambda overrides: loader.load_sweep_config(config, overrides), loader)
-    configs = []
+    calls = []
     for index, overrides in enumerate(job_overrides):
         one = compose(overrides)
         with open_dict(one):
             one.hydra.job.id = one.hydra.job.num = initial_job_idx + index
             if "threads" in one and one.threads is None:
                 one.threads = threads
-        configs.append(one)
-    return configs
-
-
-def common(hydra_context: HydraContext, task_function: TaskFunction) -> bytes:
-    """What the jobs of a sweep have in common, as it goes to their processes."""
-    return cloudpickle.dumps((hydra_context, task_function, Singleton.get_state(), known_choices()))
+        calls.append(Call(shared, one))
+    return calls
 
 
 class Call:
-    """One job, as it goes to its process; `shared` is what `common` says."""
+    """One job, as it goes to its process."""
 
     def __init__(self, shared: bytes, config: DictConfig) -> None:
         self.shared, self.config = shared, config
@@ -147,7 +150,7 @@ def _ended_so(found: Fate, config: DictConfig) -> JobReturn:
     overrides = OmegaConf.to_container(config.hydra.overrides.task)
     job = JobReturn(overrides=overrides, cfg=config)  # type: ignore[arg-type]
     job.status = JobStatus.COMPLETED if found.status in FINAL else JobStatus.FAILED
-    job.return_value = None if found.status in FINAL else ProcessDiedError(found.reason)
+    job.return_value = None if found.status in FINAL else ProcessDiedError(found)
     return job
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from hydra.core.utils import JobReturn
 
-from dsbench.errors import InputError
+from dsbench.errors import InputError, first_line
 from dsbench.sweep.cluster import Away
 from dsbench.sweep.worker import GRACE_SECONDS
 
@@ -86,8 +86,7 @@ def connected(address: str | None, cpus_per_task: int, gpus_per_task: float) -> 
     try:
         ray.init(address or "local", **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"hydra.launcher.address={address}: no Ray to connect to: {reason}") from error
+        raise InputError(f"hydra.launcher.address={address}: no Ray to connect to: {first_line(error)}") from error
     try:
         if not address:  # a cluster may grow
             _check_size(ray.cluster_resources(), cpus_per_task, gpus_per_task)

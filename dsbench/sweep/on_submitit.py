@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -12,7 +13,8 @@ from typing import Any
 
 from hydra.core.utils import JobReturn
 
-from dsbench.errors import FailureError, InputError
+from dsbench.errors import FailureError, InputError, first_line
+from dsbench.run.owner import this_process
 from dsbench.sweep.cluster import Away
 from dsbench.sweep.slots import cores
 from dsbench.sweep.worker import GRACE_SECONDS
@@ -22,6 +24,32 @@ _OF_SLURM = (
     *("partition", "account", "qos", "constraint", "array_parallelism", "setup", "additional_parameters"),
     *("time", "exclude", "comment", "gres"),
 )
+
+
+class Bound:
+    """A job on this machine that ends, at the latest, a few seconds after the process that has handed it in."""
+
+    def __init__(self, call: Away) -> None:
+        self.call, self.owner = call, this_process()
+
+    def __call__(self) -> JobReturn:
+        """Run the job."""
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # submitit would ignore it; a run makes a checkpoint and ends
+        threading.Thread(target=self._end_with_owner, daemon=True).start()
+        return self.call()
+
+    def checkpoint(self) -> Any:
+        """As that of the job."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+    def _end_with_owner(self) -> None:
+        while self.owner.runs():
+            time.sleep(_WAIT_SECONDS["local"])
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(GRACE_SECONDS)
+        _kill(os.getpid())
 
 
 class Submitit:
@@ -43,7 +71,7 @@ class Submitit:
             self._executor = submitit.AutoExecutor(folder, cluster=cluster, **timeouts)
             self._executor.update_parameters(name="dsbench", stderr_to_stdout=True, **named)
         except (RuntimeError, ValueError, TypeError, NameError, AssertionError) as error:
-            raise InputError(f"hydra.launcher: submitit refuses: {str(error).splitlines()[0]}") from error
+            raise InputError(f"hydra.launcher: submitit refuses: {first_line(error)}") from error
 
     def __str__(self) -> str:
         where = "SLURM" if self.cluster == "slurm" else f"{self.at_once} processes of this machine at once"
@@ -53,9 +81,10 @@ class Submitit:
         """Hand in jobs, to SLURM as one array. Raises FailureError where that fails."""
         import submitit
 
+        here = self.cluster == "local"
         try:
-            with _deaf_to_ctrl_c() if self.cluster == "local" else nullcontext(), self._executor.batch():
-                return [self._executor.submit(call) for call in calls]
+            with _deaf_to_ctrl_c() if here else nullcontext(), self._executor.batch():
+                return [self._executor.submit(Bound(call) if here else call) for call in calls]
         except submitit.core.utils.FailedJobError as error:
             raise FailureError(f"sbatch took no jobs: {' '.join(str(error).split())}") from error
 
@@ -115,6 +144,6 @@ def _kill(process_id: int) -> None:
 
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(process_id)
-        for one in (process, *process.children(recursive=True)):
+        for one in (*process.children(recursive=True), process):
             with suppress(psutil.NoSuchProcess):
                 one.kill()

@@ -1,4 +1,4 @@
-"""A sweep's plan as people and files see it."""
+"""A sweep's plan as people see it."""
 
 from __future__ import annotations
 
@@ -11,34 +11,24 @@ from rich.table import Table
 from rich.text import Text
 
 from dsbench.run.width import width
-from dsbench.sweep.axes import key
+from dsbench.sweep.figures import duration
 from dsbench.sweep.plan import Job, SweepPlan, axes
 
 NAMES = ("model", "arch", "data", "kernel", "split", "precision")
+_SIZES = ("width", "fine_width", "params", "macs", "acts")
 
 
-def rows(plan: SweepPlan) -> list[dict[str, Any]]:
-    """One row a cell: its overrides without the seed, what it is and costs, its budget, and how many runs are done."""
+def _rows(plan: SweepPlan) -> list[dict[str, Any]]:
+    """One row a cell: what it is and costs, how far it is off its budget, and how many of its runs are done."""
     out = []
-    for cell_id, jobs in plan.cells.items():
+    for jobs in plan.cells.values():
         first = jobs[0].plan
         assert first is not None
         facts = first.facts()
-        requested = facts["requested"] or {}
         out.append(
             {
-                "cell_id": cell_id,
-                "overrides": " ".join(one for one in jobs[0].overrides if key(one) != "seed"),
-                **{name: facts[name] for name in NAMES},
-                "width": facts["width"],
-                "fine_width": facts["fine_width"],
-                "params": facts["params"],
-                "macs": facts["macs"],
-                "acts": facts["acts"],
-                "budget": requested.get("kind"),
-                "target": requested.get("target"),
-                "residual": requested.get("residual"),
-                "seeds": " ".join(str(job.plan.config.seed) for job in jobs if job.plan),
+                **{name: facts[name] for name in (*NAMES, *_SIZES)},
+                "residual": (facts["requested"] or {}).get("residual"),
                 "runs": len(jobs),
                 "done": sum(job.done for job in jobs),
             }
@@ -48,7 +38,7 @@ def rows(plan: SweepPlan) -> list[dict[str, Any]]:
 
 def planned(plan: SweepPlan, seconds: float | None = None) -> Group:
     """The plan for a terminal; `seconds` is the estimate of the time that it takes."""
-    cells = rows(plan)
+    cells = _rows(plan)
     names = [name for name in NAMES if len({str(cell[name]) for cell in cells}) > 1]
     given = [name for name in axes(plan.jobs) if name not in {*NAMES, "seed", "width", "experiment"}]
     given = [name for name in given if name not in ("model.pattern",) or "model" not in names]
@@ -58,7 +48,7 @@ def planned(plan: SweepPlan, seconds: float | None = None) -> Group:
         table.add_column(name)
     for name in ("width", "params", "MACs", "activations"):
         table.add_column(name, justify="right")
-    budget = any(cell["budget"] for cell in cells)
+    budget = any(cell["residual"] is not None for cell in cells)
     if budget:
         table.add_column("off budget", justify="right")
     table.add_column("done", justify="right")
@@ -105,12 +95,3 @@ def _problems(plan: SweepPlan) -> Iterator[str]:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def duration(seconds: float) -> str:
-    """A length of time to two units: 50 s, 3 min 05 s, 2 h 10 min."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"

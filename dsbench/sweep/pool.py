@@ -6,57 +6,17 @@ Nothing here knows what a task does.
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-import cloudpickle
-
 from dsbench.run.signals import insist, undisturbed
 from dsbench.sweep import server
+from dsbench.sweep.task import Ended, Running, Task
 from dsbench.sweep.worker import GRACE_SECONDS, work
-
-
-@dataclass(frozen=True)
-class Task:
-    """A function of no arguments, pickled."""
-
-    number: int
-    function: bytes
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a task's process ended: with a `result` of its function, or without one.
-
-    `exitcode` is negative for the number of a signal. `timed_out`: it was killed for its time.
-    """
-
-    number: int
-    exitcode: int
-    seconds: float
-    result: Any = None
-    returned: bool = False
-    timed_out: bool = False
-
-
-@dataclass
-class _Running:
-    task: Task
-    process: Any
-    channel: Connection
-    slot: int
-    started: float
-    limit: float | None = None
-    result: Any = None
-    returned: bool = False
-    timed_out: bool = False
 
 
 class Pool:
@@ -81,7 +41,7 @@ class Pool:
         self.on_start, self.on_event, self.on_end, self.on_wait = on_start, on_event, on_end, on_wait
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["dsbench.sweep.worker", *preload])
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, Running] = {}
 
     def run(self, tasks: Iterable[Task]) -> None:
         """Run all of them, in order, each asked for when there is a slot. A task that `on_end` returns is run again.
@@ -101,7 +61,7 @@ class Pool:
                 for one in self._ended():
                     del self._running[one.task.number]
                     free.append(one.slot)
-                    repeated = self.on_end(_verdict(one))
+                    repeated = self.on_end(one.ended())
                     if repeated is not None:
                         again.append(repeated)
                 self.on_wait()
@@ -124,10 +84,10 @@ class Pool:
             process = self._context.Process(target=work, args=arguments, name=f"dsbench-{task.number}")
             process.start()
             sender.close()
-            self._running[task.number] = _Running(task, process, receiver, slot, time.monotonic())
+            self._running[task.number] = Running(task, process, receiver, slot)
         self.on_start(task.number)
 
-    def _ended(self) -> list[_Running]:
+    def _ended(self) -> list[Running]:
         """Wait a moment for news; returns the tasks whose processes are gone."""
         running = self._running
         channels = {one.channel: one for one in running.values()}
@@ -135,58 +95,26 @@ class Pool:
         ready = wait([*channels, *sentinels], timeout=0.2)
         for connection in ready:
             if connection in channels:
-                self._receive(channels[connection])
+                channels[connection].receive(self.on_event)
         now = time.monotonic()
         for one in running.values():
-            if one.limit is not None and now > one.limit and not one.timed_out:
-                one.timed_out = True
-                _kill(one, signal.SIGKILL)
+            if one.limit is not None and now > one.limit:
+                one.kill(signal.SIGKILL)
         out = [one for one in running.values() if not one.process.is_alive()]
         for one in out:
-            self._receive(one)
+            one.receive(self.on_event)
             one.channel.close()
         return out
-
-    def _receive(self, one: _Running) -> None:
-        with suppress(EOFError, OSError):
-            while one.channel.poll():
-                kind, content = one.channel.recv()
-                if kind == "result":
-                    one.result, one.returned = _unpickled(content), True
-                else:
-                    self.on_event(one.task.number, content)
 
     def _stop(self) -> None:
         running = list(self._running.values())
         self._running.clear()
         for one in running:
-            _kill(one, signal.SIGTERM)
+            one.kill(signal.SIGTERM)
         deadline = time.monotonic() + GRACE_SECONDS
         for one in running:
             one.process.join(max(0.0, deadline - time.monotonic()))
             if one.process.is_alive():
-                _kill(one, signal.SIGKILL)
+                one.kill(signal.SIGKILL)
                 one.process.join()
             one.channel.close()
-
-
-def _unpickled(content: bytes) -> Any:
-    """What a task returned; where that cannot be made here, the exception that says why."""
-    try:
-        return cloudpickle.loads(content)
-    except Exception as error:
-        return error
-
-
-def _verdict(one: _Running) -> Ended:
-    seconds = time.monotonic() - one.started
-    return Ended(one.task.number, one.process.exitcode, seconds, one.result, one.returned, one.timed_out)
-
-
-def _kill(one: _Running, number: signal.Signals) -> None:
-    """Signal the process; a kill goes to all that it has started as well."""
-    with suppress(ProcessLookupError, PermissionError):
-        if number == signal.SIGKILL:
-            with suppress(ProcessLookupError):
-                os.killpg(one.process.pid, number)
-        os.kill(one.process.pid, number)

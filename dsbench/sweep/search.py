@@ -6,10 +6,8 @@ goes on where it was.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
@@ -21,45 +19,15 @@ from dsbench.run.folder import write_atomically
 from dsbench.run.progress import terminal
 from dsbench.run.status import FINAL
 from dsbench.sweep import axes, tables
-from dsbench.sweep.finish import mirror, reasons, show
-from dsbench.sweep.folder import SweepFolder
+from dsbench.sweep.finish import mirror
+from dsbench.sweep.launches import Launches
 from dsbench.sweep.name import deciding, sweep_name
-from dsbench.sweep.objective import DIRECTIONS, figures, objectives
+from dsbench.sweep.objective import objectives
 from dsbench.sweep.plan import Job, SweepPlan, plan_sweep
 from dsbench.sweep.plan_table import planned
-from dsbench.sweep.settle import check, check_slots, composing, precision, settled, with_settled
+from dsbench.sweep.settle import check, check_slots, composing, settled, with_settled
 from dsbench.sweep.space import space
-
-if TYPE_CHECKING:
-    from optuna.samplers import BaseSampler
-    from optuna.study import Study
-    from optuna.trial import FrozenTrial, Trial
-
-SAMPLERS = {"tpe": "TPESampler", "nsga2": "NSGAIISampler", "random": "RandomSampler"}
-
-
-@dataclass(frozen=True)
-class Search:
-    """How to search: which of SAMPLERS, its seed, how many trials in all and at a time."""
-
-    sampler: str
-    seed: int
-    n_trials: int
-    batch: int
-
-    def __post_init__(self) -> None:
-        if self.sampler not in SAMPLERS:
-            raise InputError(f"unknown hydra.sweeper.sampler {self.sampler!r}; choose one of {', '.join(SAMPLERS)}")
-        for name in ("n_trials", "batch"):
-            if getattr(self, name) < 1:
-                raise InputError(f"hydra.sweeper.{name} {getattr(self, name)} is not a positive integer")
-
-    def start(self) -> BaseSampler:
-        """The sampler, at its beginning."""
-        import optuna
-
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        return getattr(optuna.samplers, SAMPLERS[self.sampler])(seed=self.seed)
+from dsbench.sweep.trials import Search, Trials, overrides
 
 
 def search(
@@ -76,8 +44,6 @@ def search(
     nothing, and the search goes on. Raises InputError for a run that cannot be, unless on_error=skip. Raises
     SystemExit(1) where runs have failed. The tables are written and printed however the search ends.
     """
-    import optuna
-
     check(config)
     names = objectives(config.objective)
     given = axes.given(arguments, params, loader)
@@ -89,54 +55,36 @@ def search(
         )
     same, _ = settled(config, how.batch * len(seeds))
     compose, console = composing(config, loader), terminal()
-    directions: list[Any] = [DIRECTIONS[name] for name in names]
-    study = optuna.create_study(directions=directions, sampler=how.start())
-    name = sweep_name(
-        config.hydra.runtime.choices.get("sweep"),
-        arguments,
-        [*deciding(given), *names, f"{how.sampler} {how.seed} {how.batch}"],
+    deciders = [*deciding(given), *names, f"{how.sampler} {how.seed} {how.batch}"]
+    sweep = Launches(
+        config, sweep_name(config.hydra.runtime.choices.get("sweep"), arguments, deciders), arguments, launcher
     )
-    folder = SweepFolder(Path(config.outputs).absolute() / "sweeps" / name)
-    launcher.folder = folder.path / "jobs"  # type: ignore[attr-defined]
-    jobs: list[Job] = []
-    group = [f"logger.group={name}"] if config.logger.get("group", "") is None else []
-    launched: list[Sequence[JobReturn]] = []
-    why: dict[str, str] = {}
+    trials, plan = Trials(how, drawn, names), SweepPlan(())
     try:
-        while len(study.trials) < how.n_trials:
-            trials = [study.ask(drawn) for _ in range(min(how.batch, how.n_trials - len(study.trials)))]
-            asked = [with_settled([*fixed, *_overrides(trial), *seed], same) for trial in trials for seed in seeds]
+        while batch := trials.ask():
+            asked = [with_settled([*fixed, *overrides(trial), *seed], same) for trial in batch for seed in seeds]
             plan = plan_sweep(asked, compose)
             if plan.problems and config.on_error != "skip":
                 raise _impossible(plan.problems)
             _check_split(plan, names)
             check_slots(config, plan)
             if config.plan:
-                console.print(planned(plan), f"the first {len(trials)} of {how.n_trials} trials", sep="\n")
+                console.print(planned(plan), f"the first {len(batch)} of {how.n_trials} trials", sep="\n")
                 return []
-            jobs += plan.jobs
-            if plan.runs:
-                folder.write_plan([job.plan.facts() for job in jobs if job.plan], arguments)
-            if plan.missing:
-                missing = plan.missing
-                launched.append(launcher.launch([[*job.overrides, *precision(job), *group] for job in missing], 0))
-                why |= reasons(missing, launched[-1:])
-            for i, trial in enumerate(trials):
-                said = _tell(study, trial, plan.jobs[i * len(seeds) : (i + 1) * len(seeds)], names)
-                line = f"trial {trial.number + 1}/{how.n_trials} {' '.join(_overrides(trial))}: {said}"
+            sweep.ask(plan)
+            sweep.launch(plan)
+            for i, trial in enumerate(batch):
+                said = trials.tell(trial, plan.jobs[i * len(seeds) : (i + 1) * len(seeds)])
+                line = f"trial {trial.number + 1}/{how.n_trials} {' '.join(overrides(trial))}: {said}"
                 console.print(line, soft_wrap=True, markup=False)
     finally:
-        failed = folder.sweep_file.exists() and _end(folder, study, names, why)
-    if not any(job.plan for job in jobs):
-        raise _impossible(jobs)
-    mirror(folder, next(job.plan for job in jobs if job.plan).config)
+        failed = sweep.folder.sweep_file.exists() and _end(sweep, trials)
+    if not sweep.jobs:
+        raise _impossible(plan.problems)
+    mirror(sweep.folder, sweep.example)
     if failed:
         raise SystemExit(1)
-    return launched
-
-
-def _overrides(trial: Trial | FrozenTrial) -> list[str]:
-    return [f"{key}={value}" for key, value in trial.params.items()]
+    return sweep.returned
 
 
 def _impossible(problems: Sequence[Job]) -> InputError:
@@ -148,35 +96,12 @@ def _check_split(plan: SweepPlan, names: Sequence[str]) -> None:
         raise InputError("objective=val_acc would choose on the test images under data.split=study; take standard")
 
 
-def _tell(study: Study, trial: Trial, jobs: Sequence[Job], names: Sequence[str]) -> str:
-    """Tell `study` what a trial is worth; returns it in words."""
-    import optuna
-
-    found = []
-    for job in jobs:
-        record = (job.plan.folder.result() if job.plan else None) or {}
-        values = figures(record, names)
-        if values is None:
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
-            seed = next((one for one in job.overrides if axes.key(one) == "seed"), "the run")
-            return f"counts for nothing: {job.problem or f'{seed} is ' + record.get('status', 'missing')}"
-        found.append(values)
-    means = [sum(values) / len(values) for values in zip(*found, strict=True)]
-    study.tell(trial, means)
-    return ", ".join(f"{name} {mean:.6g}" for name, mean in zip(names, means, strict=True))
-
-
-def _end(folder: SweepFolder, study: Study, names: Sequence[str], why: Mapping[str, str]) -> bool:
-    """Write and print what was found; returns whether runs have failed. `why` some have is known by run_id."""
-    frame = study.trials_dataframe(attrs=("number", "state", "values", "params"))
-    called = {f"values_{i}": name for i, name in enumerate(names)} | {"value": names[0]}
-    frame = frame.rename(columns=called)
-    frame["best"] = frame["number"].isin({trial.number for trial in study.best_trials})
-    runs = show(folder, why)
+def _end(sweep: Launches, trials: Trials) -> bool:
+    """Write and print what was found; returns whether runs have failed."""
+    runs = sweep.show()
     try:
-        write_atomically(folder.path / "trials.csv", frame.to_csv(index=False, lineterminator="\n"))
+        write_atomically(sweep.folder.path / "trials.csv", trials.table().to_csv(index=False, lineterminator="\n"))
     except OSError as error:
         terminal().print(f"trials.csv could not be written: {one_line(error)}", soft_wrap=True)
-    chosen = {tuple(_overrides(trial)): trial.values for trial in study.best_trials}  # some are drawn twice
-    terminal().print(tables.best(names, sorted(chosen.items(), key=lambda one: one[1][0])))
+    terminal().print(tables.best(trials.names, trials.best()))
     return not runs["status"].isin(FINAL).all()

@@ -15,9 +15,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from dsbench.errors import first_line
 from dsbench.run.progress import terminal
 from dsbench.sweep.axes import key
-from dsbench.sweep.plan_table import duration
+from dsbench.sweep.figures import duration
 from dsbench.sweep.slots import Slots
 from dsbench.verdict.figures import counted
 
@@ -79,9 +80,8 @@ class View:
         self._running.remove(number)
         run = self._runs[number]
         if job.status != JobStatus.COMPLETED:
-            reason = next(iter(str(job._return_value).strip().splitlines()), type(job._return_value).__name__)
             where = f"; log: {run.log}" if run.log else ""
-            self._say(number, f"{'tried again' if again else 'failed'}: {reason}{where}")
+            self._say(number, f"{'tried again' if again else 'failed'}: {first_line(job._return_value)}{where}")
             self._failed += not again
             return
         self._done += 1

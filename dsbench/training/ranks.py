@@ -21,7 +21,7 @@ import torch
 import torch.distributed as dist
 
 from dsbench import torchvision_ops
-from dsbench.errors import FailureError
+from dsbench.errors import FailureError, first_line
 from dsbench.training.device import Compute
 
 _BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}  # objects go over gloo on GPUs as well
@@ -123,8 +123,9 @@ def _blame(error: Exception, others: list[tuple[SpawnProcess, Connection]], log:
         if process.sentinel in gone:
             process.join(_END_SECONDS)  # its end is told a moment before its exit code is there
         if process.exitcode:
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            return FailureError(f"rank {number} ended with exit code {process.exitcode}, see {log}: {lines[0]}")
+            return FailureError(
+                f"rank {number} ended with exit code {process.exitcode}, see {log}: {first_line(error)}"
+            )
     return error
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dsbench.sweep.cells import cells_table
-from dsbench.sweep.collect import record, timings
+from dsbench.sweep.collect import timings
+from dsbench.sweep.records import record
 from dsbench.verdict.judge import Verdict, judge
 from dsbench.verdict.timings import Records
 

@@ -3,7 +3,7 @@
 # No `from __future__ import annotations`: Hydra executes this module outside of sys.modules, where dataclasses look.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
+from importlib import util
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ class SubmititLauncher(DsbenchLauncher):
 def _check_installed(choice: str, package: str, extra: str) -> None:
     from dsbench.errors import InputError
 
-    if find_spec(package) is None:
+    if util.find_spec(package) is None:
         raise InputError(f"{choice}: {package} is not installed: pip install 'dsbench[{extra}]'")
 
 
@@ -115,7 +115,8 @@ class OptunaSweeper(DsbenchSweeper):
 
     def _conduct(self, *sweep: Any) -> Any:
         _check_installed("hydra/sweeper=optuna", "optuna", "optuna")
-        from dsbench.sweep.search import Search, search
+        from dsbench.sweep.search import search
+        from dsbench.sweep.trials import Search
 
         return search(*sweep, Search(**self.search))
 

@@ -4,6 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dsbench.cli.data import app
+from dsbench.config.compose import compose
 from dsbench.errors import InputError
 
 
@@ -40,6 +41,14 @@ def test_root_comes_from_the_environment(tmp_path, dsbench_data, monkeypatch):
     row = next(line for line in dsbench_data("list").output.splitlines() if "cifar100" in line)
     assert "not prepared" in row
     assert Path(tmp_path).name in row
+
+
+def test_an_environment_that_names_no_root_is_as_none(tmp_path, dsbench_data, monkeypatch):
+    monkeypatch.setenv("DSBENCH_DATA", "")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cifar100.npz").touch()  # in the current folder, which is no root
+    assert dsbench_data("list").output.count("absent") == 4
+    assert compose(["data=mnist5k"]).config.data.root == "data"
 
 
 def test_unknown_name_is_refused_before_anything_is_fetched(tmp_path, dsbench_data):

@@ -18,8 +18,9 @@ import pytest
 from filelock import FileLock
 
 from dsbench.run import lease
-from dsbench.run.lease import DEAD_SECONDS, LostLeaseError, Owner, claim, in_use, latest, this_process
+from dsbench.run.lease import DEAD_SECONDS, LostLeaseError, claim, in_use, latest
 from dsbench.run.lock import locked, locked_if_free
+from dsbench.run.owner import Owner, this_process
 
 HOLD = """
 import sys, time
@@ -207,7 +208,8 @@ def test_a_process_that_stood_still_is_followed_and_notices(process: Callable[..
 RACE = """
 import os, sys
 from pathlib import Path
-from dsbench.run.lease import Owner, claim, latest
+from dsbench.run.lease import claim, latest
+from dsbench.run.owner import Owner
 folder, rounds, racers = Path(sys.argv[1]), 25, 6
 for number in range(rounds):
     stale = latest(folder)

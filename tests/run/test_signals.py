@@ -68,9 +68,18 @@ def record(outputs: Path) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
-def test_kill_9_in_the_third_epoch_and_the_same_command_again_is_as_if_nothing_had_happened(
+def test_a_run_that_is_stopped_then_killed_and_asked_for_again_is_as_if_nothing_had_happened(
     overrides: Overrides, outputs: Path, trained: Callable[[str], dict[str, Any]], inspected: Callable[..., Any]
 ) -> None:
+    stopped = Process(overrides(LINE))
+    stopped.signal_after_epoch(1, outputs, signal.SIGTERM)
+    code, _, err = stopped.end()
+    assert (code, err) == (143, "interrupted by SIGTERM; the same command goes on from the last checkpoint\n")
+    assert record(outputs)["status"] == "interrupted"
+    summary = inspected()
+    assert (summary["state"], summary["summary"]["status"]) == ("failed", "interrupted")
+    assert not list((outputs / "runs").glob("*/checkpoints/.*"))
+
     killed = Process(overrides(LINE))
     killed.signal_after_epoch(2, outputs, signal.SIGKILL)
     assert killed.end()[0] == -signal.SIGKILL
@@ -92,27 +101,13 @@ def test_kill_9_in_the_third_epoch_and_the_same_command_again_is_as_if_nothing_h
     expected = state(again)
     assert all(torch.equal(value, expected[key]) for key, value in state(outputs).items())
     assert found["train_seconds"] == pytest.approx(sum(float(row["epoch_seconds"]) for row in rows(outputs)))
-    assert found["attempts"] == 2
+    assert found["attempts"] == 3
 
     summary = inspected()
     assert summary["state"] == "finished"
     for key in ("test_acc", "params", "macs", "flops", "train_seconds"):
         assert summary["summary"][key] == found[key]
     assert summary["summary"]["val_acc"] == found["best_val_acc"]
-
-
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_request_to_stop_closes_record_and_tracker_and_says_how_to_go_on(
-    overrides: Overrides, outputs: Path, inspected: Callable[..., Any], sent: signal.Signals, code: int
-) -> None:
-    process = Process(overrides(LINE))
-    process.signal_after_epoch(1, outputs, sent)
-    found, _, err = process.end()
-    assert found == code
-    assert err == f"interrupted by {sent.name}; the same command goes on from the last checkpoint\n"
-    assert record(outputs)["status"] == "interrupted"
-    assert (inspected()["state"], inspected()["summary"]["status"]) == ("failed", "interrupted")
-    assert not list((outputs / "runs").glob("*/checkpoints/.*"))
 
 
 def test_a_request_to_stop_that_was_lost_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,8 @@ PYTHONPATH. The run of that width breaks so in its second epoch.
 from __future__ import annotations
 
 import ctypes
+import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,13 @@ class Breaking(Callback):
         """Called by Hydra in the process of the run, before it plans."""
         way = self.ways.get(config.width)
         if way is not None:
+            from dsbench import torchvision_ops
+
+            torchvision_ops.ensure()  # before Lightning imports torchvision
+            from dsbench.run import timeout
             from dsbench.training.module import Classifier
+
+            timeout.GRACE_SECONDS = 0.5
 
             start = Classifier.on_train_epoch_start
 
@@ -39,6 +47,14 @@ class Breaking(Callback):
 
 def segfault() -> None:
     ctypes.string_at(0)
+
+
+def die_once() -> None:
+    """Leaves a mark of it: the file DIED."""
+    mark = Path(os.environ["DIED"])
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def fail() -> None:
@@ -55,8 +71,6 @@ def hang() -> None:
 
 def hoard() -> None:
     """Memory without end, in a control group of its own if there is one: path in the file memory_group."""
-    import os
-
     group = Path(os.environ["MEMORY_GROUP"]) if "MEMORY_GROUP" in os.environ else None
     if group is not None:
         (group / "cgroup.procs").write_text(str(os.getpid()))

@@ -14,7 +14,8 @@ import scipy.stats
 from synthetic import run
 
 from dsbench.sweep.cells import COUNTS, cells_table
-from dsbench.sweep.collect import STATUSES, plain, runs_table
+from dsbench.sweep.collect import plain, runs_table
+from dsbench.sweep.records import STATUSES
 
 Train = Callable[..., dict[str, Any]]
 

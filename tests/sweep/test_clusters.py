@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
-RUNS = "arch=mnist_7800_shallow width=2,3 train.max_epochs=1"
-
-# A callback of Hydra's, found over PYTHONPATH, which kills the process that is about to train at width 3.
-KILLER = """
-import os, signal
-from hydra.experimental.callback import Callback
-
-class Killer(Callback):
-    def on_job_start(self, config, **kwargs):
-        if config.width == 3:
-            os.kill(os.getpid(), signal.SIGKILL)
-"""
-KILLED = "+hydra.callbacks.killer._target_=killer.Killer"
+RUNS = "arch=mnist_7800_shallow width=2,3 train.max_epochs=2"
 
 # Stand-ins for SLURM's commands, on a machine without it: sbatch has the script run in the background, task by task.
 SLURM = {
@@ -62,14 +53,12 @@ Sweep = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def sweep(overrides: Callable[[str], list[str]], tmp_path: Path) -> Sweep:
     """Sweeps in a process of its own, in an empty folder."""
-    (tmp_path / "path").mkdir()
-    (tmp_path / "path" / "killer.py").write_text(KILLER)
     (tmp_path / "here").mkdir()
 
     def run(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
         given = [one for one in overrides(line) if not one.startswith("threads=")]
         command = [sys.executable, str(ROOT / "sweep.py"), "-m", "report=false", *given]
-        known = {**os.environ, "PYTHONPATH": f"{tmp_path / 'path'}:{ROOT}", **environment}
+        known = {**os.environ, "PYTHONPATH": f"{Path(__file__).parent}:{ROOT}", **environment}
         return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path / "here", env=known, timeout=240)
 
     return run
@@ -81,24 +70,64 @@ def records(outputs: Path) -> dict[int, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("launcher", ["submitit_local", "ray"])
-def test_a_job_that_is_killed_is_named_and_the_others_are_recorded_as_if_trained_here(
+def test_a_job_that_is_killed_goes_on_as_if_it_never_was_and_one_that_fails_is_named(
     sweep: Sweep, outputs: Path, trained: Callable[..., dict[str, Any]], tmp_path: Path, launcher: str
 ) -> None:
     if launcher == "ray":
         pytest.importorskip("ray", reason="Ray is heavy: pip install 'dsbench[ray]'")
-    line = f"{RUNS} hydra/launcher={launcher}"
-    ended = sweep(f"{line} retries=0 {KILLED}")
+    ways = "+hydra.callbacks.breaking={_target_:breaking.Breaking,ways:{2:fail,3:die_once}}"
+    ended = sweep(f"{RUNS} hydra/launcher={launcher} retries=1 {ways}", DIED=str(tmp_path / "died"))
     assert (ended.returncode, ended.stderr) == (1, "")
-    assert "width=3: failed: " in ended.stdout
-    assert "not in a mean because" in ended.stdout
-    assert {width: one["status"] for width, one in records(outputs).items()} == {2: "done"}
-    again = sweep(line)
-    assert (again.returncode, again.stderr) == (0, "")
-    assert "2 runs in 2 cells, 1 done, 1 to train" in again.stdout
+    assert "width=3: handed in again: " in ended.stdout
+    told, shown = ended.stdout.split("not in a mean because")
+    assert "width=2: failed: broken by itself\n" in told
+    assert "broken by itself" in shown
+    found = records(outputs)
+    assert {width: (one["status"], one["attempts"]) for width, one in found.items()} == {
+        2: ("failed", 1),
+        3: ("done", 2),
+    }
+    log = (outputs / "runs" / found[3]["run_id"] / "run.log").read_text()
+    assert re.findall(r"epoch +(\d)", log) == ["1", "2"]  # none is trained again
     here = trained(f"{RUNS.replace('2,3', '3')} outputs={tmp_path / 'alone'}")
-    assert records(outputs)[3]["test_loss"] == here["test_loss"]
-    assert records(outputs)[3]["attempts"] == 1
+    figures = ("epochs", "train_loss", "val_loss", "test_loss", "test_acc")
+    assert {name: found[3][name] for name in figures} == {name: here[name] for name in figures}
     assert list((tmp_path / "here").iterdir()) == []  # no logs, no pickles
+
+
+ORPHANS = """
+import os, sys
+from pathlib import Path
+from dsbench.sweep.on_submitit import Submitit
+
+def outlive(folder=sys.argv[1]):
+    import signal, subprocess, time
+    signal.signal(signal.SIGTERM, lambda *_: open(f"{folder}/asked", "w"))
+    child = subprocess.Popen(["sleep", "600"])
+    with open(f"{folder}/pids", "w") as file:
+        file.write(f"{os.getpid()} {os.getppid()} {child.pid}")
+    while True:
+        time.sleep(1)
+
+submitit = Submitit("local", Path(sys.argv[1]) / "jobs", {"cpus_per_task": 1, "timeout_min": 10})
+jobs = submitit.submit([outlive])
+while not submitit.ended(jobs):
+    pass
+"""
+
+
+def test_jobs_on_this_machine_end_with_a_sweep_that_is_killed(tmp_path: Path) -> None:
+    """They are asked to, as by SIGTERM, and made to after a few seconds, with all that they have started."""
+    sweep = subprocess.Popen([sys.executable, "-c", ORPHANS, str(tmp_path)])
+    deadline = time.monotonic() + 60
+    while not ((tmp_path / "pids").exists() and (tmp_path / "pids").read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    processes = [psutil.Process(int(pid)) for pid in (tmp_path / "pids").read_text().split()]
+    sweep.kill()
+    sweep.wait()
+    _, alive = psutil.wait_procs(processes, timeout=30)
+    assert [one for one in alive if one.status() != psutil.STATUS_ZOMBIE] == []
+    assert (tmp_path / "asked").exists()
 
 
 def test_slurm_is_asked_for_one_array_with_what_the_command_line_names(
@@ -131,11 +160,18 @@ def test_slurm_is_asked_for_one_array_with_what_the_command_line_names(
         ("hydra/launcher=foo", "unknown hydra/launcher 'foo'"),
     ],
 )
-def test_a_cluster_that_is_not_there_costs_one_line(sweep: Sweep, outputs: Path, line: str, message: str) -> None:
-    ended = sweep(f"{RUNS} {line}", PATH=os.path.dirname(sys.executable))
-    assert ended.returncode == 2
-    assert ended.stderr.count("\n") == 1
-    assert message in ended.stderr
+def test_a_cluster_that_is_not_there_costs_one_line(
+    call: Callable[..., Any],
+    overrides: Callable[[str], list[str]],
+    outputs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    line: str,
+    message: str,
+) -> None:
+    monkeypatch.setenv("PATH", os.path.dirname(sys.executable))
+    ended = call("sweep", "-m", *overrides(f"{RUNS} {line}"))
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert message in ended.err
     assert not (outputs / "runs").exists()
 
 

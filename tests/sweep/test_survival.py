@@ -18,7 +18,6 @@ from typing import Any
 import pandas as pd
 import psutil
 import pytest
-import yaml
 
 ROOT = Path(__file__).parents[2]
 RUN = "arch=mnist_7800_shallow block=keras"
@@ -41,10 +40,6 @@ def command(data_root: Path) -> Command:
         return [sys.executable, str(ROOT / "sweep.py"), "-m", *own, *given, f"outputs={outputs}"]
 
     return line
-
-
-def ended(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
 
 
 def table(outputs: Path) -> pd.DataFrame:
@@ -74,10 +69,13 @@ def left_over(processes: list[psutil.Process], seconds: float) -> list[str]:
     return [" ".join(one.cmdline()) for one in alive if one.status() != psutil.STATUS_ZOMBIE]
 
 
-def test_a_sweep_killed_at_random_ends_as_an_undisturbed_one(
+def test_a_sweep_killed_at_random_and_done_by_two_at_once_ends_as_an_undisturbed_one(
     command: Command, trained: Callable[[str], dict[str, Any]], tmp_path: Path
 ) -> None:
-    """Its workers are killed, the whole of it is killed, and nothing of it is left over; W&B's service is running."""
+    """Its workers are killed, the whole of it is killed, and nothing of it is left over; W&B's service is running.
+
+    Then two at once do the rest.
+    """
     rough, rng, hit = tmp_path / "rough", random.Random(0), 0
     for victim in ("workers", "sweep"):
         sweep = psutil.Popen(
@@ -96,30 +94,22 @@ def test_a_sweep_killed_at_random_ends_as_an_undisturbed_one(
         assert left_over(everything, 60) == []
         assert all(record["status"] for record in records(rough))  # each is whole
     assert hit >= 2
-    final = ended(command(rough, SWEEP))
-    assert (final.returncode, final.stderr) == (0, "")
+    before = {record["run_id"]: (record["status"] == "done", record["attempts"]) for record in records(rough)}
+    line = command(rough, SWEEP)
+    both = [subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for one in both:
+        out, err = one.communicate(timeout=300)
+        assert (one.returncode, err) == (0, ""), out
     found = table(rough)
     assert len(found) == 12
+    for run_id, attempts in found.set_index("run_id")["attempts"].items():  # of two sweeps at once one trains a run
+        done, earlier = before.get(run_id, (False, 0))
+        assert attempts == earlier + (not done)
     for row in found.to_dict("records"):
         line = f"{RUN} model={row['model']} width={row['width']} seed={row['seed']} train.max_epochs=2"
         undisturbed = trained(line)
         for name in ("run_id", "status", "epochs", "train_acc", "best_val_acc", "test_acc", "test_loss"):
             assert row[name] == undisturbed[name], (name, line)
-
-
-def test_two_sweeps_at_once_train_each_run_once(command: Command, tmp_path: Path) -> None:
-    """Half of the runs diverge, which is an outcome and no failure; what precision=auto is, is settled for all."""
-    outputs = tmp_path / "outputs"
-    line = command(outputs, f"{RUN} width=2 seeds=2 train.max_epochs=2 optimizer.lr=0.1,1e30 precision=auto")
-    both = [subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    for one in both:
-        out, err = one.communicate(timeout=300)
-        assert (one.returncode, err) == (0, ""), out
-    found = records(outputs)
-    assert sorted(record["status"] for record in found) == ["diverged", "diverged", "done", "done"]
-    assert [record["attempts"] for record in found] == [1] * 4
-    asked = [yaml.safe_load(path.read_text())["precision"] for path in outputs.glob("runs/*/config.yaml")]
-    assert asked == [found[0]["precision"]] * 4
 
 
 def test_ctrl_c_stops_within_seconds_and_the_same_command_goes_on(command: Command, tmp_path: Path) -> None:
@@ -154,73 +144,50 @@ def test_ctrl_c_stops_within_seconds_and_the_same_command_goes_on(command: Comma
     assert {record["status"] for record in records(outputs)} == {"interrupted"}
 
 
-@pytest.fixture
-def breaking(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+def breaking(ways: dict[int, str]) -> str:
     """The override that breaks runs (see tests/sweep/breaking.py): by width, the name of the way."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
-
-    def override(ways: dict[int, str]) -> str:
-        listed = ",".join(f"{width}:{way}" for width, way in ways.items())
-        return f"+hydra.callbacks.breaking={{_target_:breaking.Breaking,ways:{{{listed}}}}}"
-
-    return override
+    listed = ",".join(f"{width}:{way}" for width, way in ways.items())
+    return f"+hydra.callbacks.breaking={{_target_:breaking.Breaking,ways:{{{listed}}}}}"
 
 
 @pytest.fixture
-def little_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[psutil.Process], None]]:
-    """Has the kernel kill what hoards memory, where this user may make control groups; else the test kills it.
-
-    Yields what is to be called while the sweep runs.
-    """
+def little_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Has the kernel kill what hoards memory, where this user may make control groups; else the test kills it."""
     limit_bytes = 400 << 20
     group = Path(f"/sys/fs/cgroup/memory/dsbench-test-{os.getpid()}")
     try:
         group.mkdir()
         (group / "memory.limit_in_bytes").write_text(str(limit_bytes))
     except OSError:
+        over = threading.Event()
 
-        def kill_the_large(sweep: psutil.Process) -> None:
-            for one in workers(sweep):
-                with suppress(psutil.NoSuchProcess):
-                    if one.memory_info().rss > 4 * limit_bytes:
-                        one.kill()
+        def kill_the_large() -> None:
+            while not over.wait(0.05):
+                for one in workers(psutil.Process()):
+                    with suppress(psutil.NoSuchProcess):
+                        if one.memory_info().rss > 4 * limit_bytes:
+                            one.kill()
 
-        yield kill_the_large
+        watching = threading.Thread(target=kill_the_large)
+        watching.start()
+        yield
+        over.set()
+        watching.join()
         return
     monkeypatch.setenv("MEMORY_GROUP", str(group))
-    yield lambda sweep: None
+    yield
     group.rmdir()
 
 
+@pytest.mark.usefixtures("little_memory")
 def test_whatever_breaks_a_run_is_told_alike_everywhere_and_breaks_no_other(
-    command: Command,
-    breaking: Callable[..., str],
-    little_memory: Callable[[psutil.Process], None],
-    tmp_path: Path,
+    call: Callable[..., Any], command: Command, tmp_path: Path
 ) -> None:
     outputs, line = tmp_path / "outputs", f"{RUN} width=2,3,4,5,6 train.max_epochs=2"
     ways = breaking({3: "segfault", 4: "hang", 5: "fail", 6: "hoard"})
-    sweep = psutil.Popen(
-        command(outputs, f"{line} retries=1 timeout=8 {ways}"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.wait(0.05):
-            with suppress(psutil.NoSuchProcess, ProcessLookupError):
-                little_memory(sweep)
-
-    watching = threading.Thread(target=watch)
-    watching.start()
-    try:
-        out, err = sweep.communicate(timeout=300)
-    finally:
-        over.set()
-        watching.join()
-    assert (sweep.returncode, err) == (1, "")
+    swept = call("sweep", *command(outputs, f"{line} retries=1 timeout=8 {ways}")[2:])
+    out = swept.out
+    assert (swept.code, swept.err) == (1, "")
     reasons = {
         3: ("killed", "killed by SIGSEGV", 2),
         4: ("timeout", "ran longer than timeout=8 s", 1),
@@ -243,8 +210,8 @@ def test_whatever_breaks_a_run_is_told_alike_everywhere_and_breaks_no_other(
     assert "in hang" in Path(f"{outputs}/runs/{found[4]['run_id']}/run.log").read_text()
     assert table(outputs).set_index("width")["status"].to_dict() == {width: found[width]["status"] for width in found}
 
-    again = ended(command(outputs, line))
-    assert (again.returncode, again.stderr) == (0, "")
+    again = call("sweep", *command(outputs, line)[2:])
+    assert (again.code, again.err) == (0, "")
     mended = {record["width"]: record for record in records(outputs)}
     assert {record["status"] for record in mended.values()} == {"done"}
     assert {width: mended[width]["attempts"] - found[width]["attempts"] for width in found} == {
@@ -265,21 +232,23 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", disk], check=True)
 
 
-def test_a_full_disk_fails_runs_and_spoils_nothing(command: Command, small_disk: Path, tmp_path: Path) -> None:
+def test_a_full_disk_fails_runs_and_spoils_nothing(
+    call: Callable[..., Any], command: Command, small_disk: Path
+) -> None:
     """Left are 110 kB, room for two or three runs of four."""
     outputs = small_disk / "outputs"
     filler = small_disk / "filler"
     filler.write_bytes(bytes(500_000))
-    line = command(outputs, f"{RUN} width=2,3 seeds=2 train.max_epochs=2 n_jobs=1")
-    full = ended(line)
-    assert (full.returncode, full.stderr) == (1, "")
+    line = command(outputs, f"{RUN} width=2,3 seeds=2 train.max_epochs=2 n_jobs=1")[2:]
+    full = call("sweep", *line)
+    assert (full.code, full.err) == (1, "")
     statuses = [record["status"] for record in records(outputs)]  # each is whole
     assert 1 <= statuses.count("done") < 4
     failed = 4 - statuses.count("done")
-    told, shown = full.stdout.split("not in a mean because")
+    told, shown = full.out.split("not in a mean because")
     assert told.count("No space left on device") == failed == shown.split("tables")[0].count("No space left on device")
     assert "tables could not be written: [Errno 28] No space left on device" in shown
     filler.unlink()
-    again = ended(line)
-    assert (again.returncode, again.stderr) == (0, ""), again.stdout
+    again = call("sweep", *line)
+    assert (again.code, again.err) == (0, ""), again.out
     assert table(outputs)["status"].tolist() == ["done"] * 4

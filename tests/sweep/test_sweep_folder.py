@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from synthetic import hexadecimal, run
 from dsbench.errors import InputError
 from dsbench.run import facts
 from dsbench.sweep.collect import CODE, OUTCOMES, plain
+from dsbench.sweep.fate import Fate
 from dsbench.sweep.folder import SweepFolder, sweeps
 
 Record = Callable[..., None]
@@ -122,7 +124,7 @@ def test_the_files_hold_the_tables(folder: SweepFolder, record: Record) -> None:
         assert list(read.columns) == list(table.columns)
         for name in ("width", "cell_id", *(name for name in table.columns if name.startswith("test_acc"))):
             assert read[name].dropna().tolist() == table[name].dropna().tolist(), name
-    assert {path.name for path in folder.path.iterdir()} == {"sweep.yaml", "plan.csv", "runs.csv", "cells.csv"}
+    assert {path.name for path in folder.path.glob("[!.]*")} == {"sweep.yaml", "plan.csv", "runs.csv", "cells.csv"}
 
 
 def test_reading_writes_nothing_and_collecting_follows_the_records(folder: SweepFolder, record: Record) -> None:
@@ -162,10 +164,29 @@ def test_a_reason_that_no_record_could_take_is_in_the_tables(folder: SweepFolder
     runs = [run(seed=seed) for seed in range(3)]
     folder.write_plan([planned_facts(one) for one in runs], [])
     record(runs[0] | {"status": "killed", "error": "killed by SIGSEGV"}, runs[1] | {"status": "running"})
-    table, cells = folder.collect({one["run_id"]: "No space left on device" for one in runs})
-    assert table["status"].tolist() == ["killed", "failed", "failed"]
-    assert table["error"].tolist() == ["killed by SIGSEGV", *["No space left on device"] * 2]
-    assert [plain(cells)[0][f"n_{name}"] for name in ("killed", "failed", "other")] == [1, 2, 0]
+    fates = [Fate("failed", "No space left on device")] * 2 + [Fate("timeout", "ran longer than timeout=8 s")]
+    table, cells = folder.collect({one["run_id"]: fate for one, fate in zip(runs, fates, strict=True)})
+    assert table["status"].tolist() == ["killed", "failed", "timeout"]
+    assert table["error"].tolist() == ["killed by SIGSEGV", *(fate.reason for fate in fates[1:])]
+    assert [plain(cells)[0][f"n_{name}"] for name in ("killed", "failed", "timeout", "other")] == [1, 1, 1, 0]
+
+
+def test_sweeps_of_one_name_with_other_seeds_share_their_tables_even_at_once(folder: SweepFolder) -> None:
+    runs = [run(width=2, seed=seed) for seed in range(12)]
+    other = run(width=3)
+    folder.write_plan([planned_facts(runs[0]), planned_facts(other)], ["width=2,3"])
+
+    def sweep(seeds: list[dict[str, Any]]) -> None:
+        mine = SweepFolder(folder.path)
+        mine.write_plan([planned_facts(one) for one in seeds], ["width=2"])
+        mine.collect()
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(sweep, [runs[i : i + 2] for i in range(0, 12, 2)]))
+    table, cells = folder.collect()
+    assert sorted(table["seed"]) == list(range(12))
+    assert set(table["width"]) == {2}  # no sweep of now asked for the other cell
+    assert cells["n_runs"].tolist() == [12]
 
 
 def test_a_sweep_that_goes_on_keeps_its_start(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:

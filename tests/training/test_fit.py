@@ -21,7 +21,9 @@ Planned = Callable[[str], Any]
 SHALLOW = "arch=mnist_7800_shallow width=2"
 # The learning rate is multiplied by 100 after a third of training, which every network of this size dies of.
 DYING = f"{SHALLOW} schedule=multistep schedule.gamma=100 train.grad_clip_norm=1"
-DROPOUT = "arch=cifar10_three_way width=4"
+DROPOUT = (
+    "width=2 arch.layers=[{conv:{width:1}},max_pool,{dropout:0.3},{conv:{width:2}},max_pool,flatten,{linear:classes}]"
+)
 
 
 def checkpoint(plan: Any, name: str = "last") -> dict[str, Any]:
