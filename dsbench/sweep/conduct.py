@@ -17,6 +17,7 @@ from dsbench.sweep import axes
 from dsbench.sweep.estimate import seconds_left
 from dsbench.sweep.finish import conclude
 from dsbench.sweep.launches import Launches
+from dsbench.sweep.local import warm_up
 from dsbench.sweep.name import sweep_name
 from dsbench.sweep.plan import plan_sweep
 from dsbench.sweep.plan_table import planned
@@ -43,6 +44,8 @@ def conduct(
         first = plan.problems[0]
         raise InputError(f"{' '.join(first.overrides)}: {first.problem}")
     check_slots(config, plan)
+    if plan.missing and is_local(config) and not config.plan:
+        warm_up()
     console.print(planned(plan, seconds_left(plan, at_once) if plan.missing and at_once else None))
     if config.plan:
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +17,16 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from dsbench.config.compose import known_choices, take_over
 from dsbench.process import wait_briefly
 from dsbench.run.status import FINAL
+from dsbench.sweep import server
 from dsbench.sweep.composition import Composer
 from dsbench.sweep.fate import Begun, Fate, ProcessDiedError, fate
 from dsbench.sweep.pool import Pool
 from dsbench.sweep.slots import slots
 from dsbench.sweep.task import Ended, Task
 from dsbench.sweep.view import View
+
+
+PRELOAD = ["dsbench.sweep.preload"]  # by the server that the processes of dsbench's own runs are forked from
 
 
 def launch(
@@ -78,11 +83,16 @@ def launch(
         return task(one.number) if again else None
 
     with view:
-        preload = ["dsbench.sweep.preload"] if _is_ours(task_function) else []
+        preload = PRELOAD if _is_ours(task_function) else []
         environments = [{**os.environ, **own} for own in places.environments]  # the server's may be an older one
         pool = Pool(environments, preload, started, told, ended, view.refresh)
         pool.run(task(index) for index in range(len(configs)))
     return [one for one in returned if one is not None]
+
+
+def warm_up() -> None:
+    """Begin what `launch` needs and takes seconds to import, beside whatever this process does before."""
+    server.begin(multiprocessing.get_context("forkserver"), PRELOAD)
 
 
 def composed_calls(

@@ -40,7 +40,7 @@ class Pool:
         self.slots = slots
         self.on_start, self.on_event, self.on_end, self.on_wait = on_start, on_event, on_end, on_wait
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["dsbench.sweep.worker", *preload])
+        self._preload = preload
         self._running: dict[int, Running] = {}
 
     def run(self, tasks: Iterable[Task]) -> None:
@@ -51,7 +51,7 @@ class Pool:
         waiting, again, free = iter(tasks), deque[Task](), list(range(len(self.slots)))
         lifeline, self._lifeline = self._context.Pipe(duplex=False)
         try:
-            server.start(self._context)
+            server.start(self._context, self._preload)
             while True:
                 insist()
                 while free and (task := next(waiting, None) or (again.popleft() if again else None)):

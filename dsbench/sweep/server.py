@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
@@ -12,8 +14,9 @@ from multiprocessing.context import ForkServerContext
 import psutil
 
 
-def start(context: ForkServerContext) -> None:
-    """Have it import what it is to; this takes seconds, which an exception may cut short, as no task's start may be."""
+def begin(context: ForkServerContext, preload: Sequence[str]) -> None:
+    """Have it import the worker and `preload` while this process does something else; once is enough."""
+    context.set_forkserver_preload(["dsbench.sweep.worker", *preload])
     main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
     try:
@@ -21,6 +24,13 @@ def start(context: ForkServerContext) -> None:
     finally:
         if main:
             signal.signal(signal.SIGINT, before)
+    atexit.unregister(end)
+    atexit.register(end)
+
+
+def start(context: ForkServerContext, preload: Sequence[str]) -> None:
+    """Wait until it has imported all; this takes seconds, which an exception may cut short, as no task's start may."""
+    begin(context, preload)
     process = context.Process(target=os.getpid)
     process.start()
     process.join()
