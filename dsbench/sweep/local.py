@@ -25,7 +25,6 @@ from dsbench.sweep.slots import slots
 from dsbench.sweep.task import Ended, Task
 from dsbench.sweep.view import View
 
-
 PRELOAD = ["dsbench.sweep.preload"]  # by the server that the processes of dsbench's own runs are forked from
 
 
