@@ -17,7 +17,8 @@ from dsbench.errors import first_line
 from dsbench.process import wait_briefly
 from dsbench.run.progress import terminal
 from dsbench.run.signals import Interrupted
-from dsbench.sweep.local import Call, composed_calls, failed
+from dsbench.sweep.jobs import Call, Calls
+from dsbench.sweep.local import failed
 from dsbench.sweep.view import labels
 
 
@@ -75,15 +76,13 @@ def launch(
 
     Results and data must lie where every machine finds them under the same path.
     """
-    calls = composed_calls(hydra_context, task_function, config, job_overrides, initial_job_idx, cluster.cpus_per_task)
-    configs = [call.config for call in calls]
-    for one in configs:
-        _settle_paths(one)
-    tries = [1 + (OmegaConf.select(config, "retries") or 0)] * len(configs)
-    called, console = labels(configs), terminal()
+    threads = cluster.cpus_per_task
+    calls = Calls(hydra_context, task_function, config, job_overrides, initial_job_idx, threads, _settle_paths)
+    tries = [1 + (OmegaConf.select(config, "retries") or 0)] * len(calls)
+    called, console = labels(job_overrides), terminal()
     returned: dict[int, JobReturn] = {}
-    waiting, running, done = deque(range(len(configs))), dict[Any, int](), 0
-    console.print(f"{len(configs)} jobs handed to {cluster}", soft_wrap=True)
+    waiting, running, done = deque(range(len(calls))), dict[Any, int](), 0
+    console.print(f"{len(calls)} jobs handed to {cluster}", soft_wrap=True)
     try:
         while waiting or running:
             count = len(waiting) if cluster.at_once is None else cluster.at_once - len(running)
@@ -96,16 +95,16 @@ def launch(
                 try:
                     returned[index], again = cluster.outcome(job), False
                 except Exception as error:  # of the process, or of the machine
-                    returned[index], again = failed(configs[index], error), tries[index] > 0
+                    returned[index], again = failed(calls[index].config, error), tries[index] > 0
                 if again:
                     waiting.append(index)
                 done += not again
-                line = f"[{done}/{len(configs)}] {called[index]}: {_how(returned[index], again)}"
+                line = f"[{done}/{len(calls)}] {called[index]}: {_how(returned[index], again)}"
                 console.print(line, soft_wrap=True, markup=False)
     except BaseException:
         cluster.cancel(list(running))
         raise
-    return [returned[index] for index in range(len(configs))]
+    return [returned[index] for index in range(len(calls))]
 
 
 def _how(job: JobReturn, again: bool) -> str:

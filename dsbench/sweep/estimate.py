@@ -83,12 +83,12 @@ def _costs(plan: Plan) -> Sequence[int]:
 
 
 def _seconds_an_image(plan: Plan) -> float:
-    """Of a training step, timed for a moment and kept (see dsbench.bench.store)."""
+    """Of a training step, timed for a moment and kept (see dsbench.bench.store) apart from what decides a budget."""
     from dsbench.bench.latency import step_latency
     from dsbench.bench.store import Store
 
     config, batch = plan.config, plan.config.train.batch_size
-    store = Store(Path(config.outputs).absolute() / "latency")
+    store = Store(Path(config.outputs).absolute() / "latency" / "probes")
     timing = step_latency(plan.network, config.optimizer, plan.compute, batch, PROBE_SECONDS, store)
     return timing.median_ms / 1000 / batch
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
-from omegaconf import DictConfig
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -36,11 +35,11 @@ class _Run:
 
 
 class View:
-    """The jobs of one launch; `configs` are theirs, in order."""
+    """The jobs of one launch; `overrides` are theirs, in order."""
 
-    def __init__(self, configs: Sequence[DictConfig], slots: Slots, console: Console | None = None) -> None:
+    def __init__(self, overrides: Sequence[Sequence[str]], slots: Slots, console: Console | None = None) -> None:
         self.console, self.slots = console or terminal(), slots
-        self._runs = [_Run(label) for label in labels(configs)]
+        self._runs = [_Run(label) for label in labels(overrides)]
         self._running: list[int] = []
         self._done = self._failed = 0
         self._begun = time.monotonic()
@@ -135,9 +134,8 @@ class View:
         return sum(min(1.0, run.epoch / run.epochs) for run in runs if run.epochs)
 
 
-def labels(configs: Sequence[DictConfig]) -> list[str]:
+def labels(overrides: Sequence[Sequence[str]]) -> list[str]:
     """What tells each job from the others, in its own overrides."""
-    overrides = [list(config.hydra.overrides.task) for config in configs]
     first = set(overrides[0]) if overrides else set()
     differing = {key(one) for other in overrides for one in set(other) ^ first}
     told = [" ".join(one for one in given if key(one) in differing) for given in overrides]
