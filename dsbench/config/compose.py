@@ -109,7 +109,7 @@ def _check_keys(config: DictConfig, cls: type, prefix: str = "", besides: Collec
         if key not in known and key not in besides:
             raise InputError(f"unknown key {prefix + key!r}{nearest(prefix + key)}")
     for key in sorted(known):
-        value = config._get_node(key)
+        value = config._get_node(key, validate_access=False)
         if not isinstance(value, Node) or value._is_missing():  # deleted with `~`, or ???
             raise InputError(f"{prefix}{key} has no value")
         if isinstance(value, DictConfig) and is_dataclass(value._metadata.object_type):
