@@ -46,11 +46,10 @@ def _online(sweep: str | None, outputs: Path, project: str, entity: str | None) 
 
     check_installed()
     check_credentials()
-    from dsbench.tracking.page import page
-    from dsbench.tracking.view import workspace
-
     from dsbench.report.content import report
     from dsbench.sweep.folder import sweep_folder
+    from dsbench.tracking.page import page
+    from dsbench.tracking.view import workspace
 
     folder = sweep_folder(outputs, sweep) if sweep is not None else None
     name, run_ids = (folder.name, folder.run_ids()) if folder is not None else (None, None)

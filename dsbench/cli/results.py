@@ -25,7 +25,7 @@ OUTPUTS = Path("outputs")
 
 
 def results(
-    sweep: Annotated[str | None, typer.Argument(help="A sweep's name or folder; without one, all runs ever made.")] = None,
+    sweep: Annotated[str | None, typer.Argument(help="A sweep's name or folder; without one, all runs.")] = None,
     outputs: Outputs = OUTPUTS,
     where: Where = None,
     sort: Annotated[str | None, typer.Option(metavar="COLUMN", help="In this order; -COLUMN: largest first.")] = None,

@@ -58,7 +58,9 @@ def chosen(outputs: Path, sweep: str | None) -> list[OfflineRun]:
     wanted = {*folder.run_ids(), summary_id(folder.name)}
     found = [run for run in found if run.run_id in wanted]
     if not found:
-        raise InputError(f"no offline runs of the sweep {folder.name} in {outputs / 'wandb'}; it ran without logger=wandb")
+        raise InputError(
+            f"no offline runs of the sweep {folder.name} in {outputs / 'wandb'}; it ran without logger=wandb"
+        )
     return found
 
 

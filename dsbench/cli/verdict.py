@@ -11,7 +11,7 @@ from dsbench.cli.results import OUTPUTS, Outputs, runs_of
 
 
 def verdict(
-    sweep: Annotated[str | None, typer.Argument(help="A sweep's name or folder; without one, all runs ever made.")] = None,
+    sweep: Annotated[str | None, typer.Argument(help="A sweep's name or folder; without one, all runs.")] = None,
     outputs: Outputs = OUTPUTS,
     compare: Annotated[
         str | None,
