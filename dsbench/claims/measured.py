@@ -59,12 +59,12 @@ def _by_seed(bound: Bound, runs: Sequence[Run]) -> Measured:
     seeds = sorted(set.intersection(*(set(of_seed) for of_seed in ended.values())))
     lost = {seed: {of_seed[seed].row["status"] for of_seed in ended.values()} - {"done"} for seed in seeds}
     done = [seed for seed in seeds if not lost[seed]]
-    if not done:
-        raise NotTestedError("no seed is done in all of the runs that it speaks of")
-    values = [_whole(bound, partial(_at_epoch, {model: ended[model][seed] for model in models})) for seed in done]
-    low, high = interval(values)
     causes = ", ".join(sorted(set().union(*lost.values())))
     left_out = f", {len(seeds) - len(done)} left out: {causes}" if causes else ""
+    if not done:
+        raise NotTestedError(f"no seed is done in all of the runs that it speaks of{left_out}")
+    values = [_whole(bound, partial(_at_epoch, {model: ended[model][seed] for model in models})) for seed in done]
+    low, high = interval(values)
     return Measured(mean(values), low, high, f"n = {len(done)}{left_out}", len(done))
 
 

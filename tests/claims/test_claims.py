@@ -167,6 +167,9 @@ def test_seeds_that_have_no_result_are_left_out_and_said_to_be(run: Callable[...
     (outcome,) = decide(claim("cnn.val_acc", 1, low=0.9), runs)
     expected = "95.00 ± 0.00 % (n = 2, 3 left out: collapsed, failed, timeout)"
     assert (outcome.verdict, outcome.measured) == (HOLDS, expected)
+    (none,) = decide(claim("cnn.val_acc", 1, low=0.9), runs[2:])
+    assert none.verdict == UNTESTED
+    assert none.measured.endswith(", 3 left out: collapsed, failed, timeout")
 
 
 @pytest.fixture
