@@ -30,6 +30,7 @@ def run(status: str = "done", settings: dict[str, Any] | None = None, **facts: A
         "arch": "plain",
         "block": None,
         "data": "mnist",
+        "classes": 10,
         "study": None,
         "width": 8,
         "fine_width": None,

@@ -23,12 +23,11 @@ class Key:
 
 @dataclass(frozen=True)
 class Described:
-    """A file: the comment at its head, its `text` below that, its keys, and the files its defaults list begins with."""
+    """A file: the comment at its head, its `text` below that, and its keys."""
 
     head: str
     text: str
     keys: tuple[Key, ...]
-    bases: tuple[str, ...]
 
 
 def described(path: Path) -> Described:
@@ -41,7 +40,7 @@ def described(path: Path) -> Described:
     words = " ".join(line for line in head if not line.startswith("@package"))
     node = yaml.compose(text)
     found = tuple(_keys(node, text, text.splitlines())) if node is not None else ()
-    return Described(words, text, found, _bases(text))
+    return Described(words, text, found)
 
 
 def _keys(node: yaml.Node, text: str, lines: list[str], prefix: str = "") -> Iterator[Key]:
@@ -73,8 +72,3 @@ def _comment(lines: list[str], line: int, column: int) -> str:
             break
         parts.append(following[at:].lstrip("# "))
     return " ".join(parts)
-
-
-def _bases(text: str) -> tuple[str, ...]:
-    listed = (yaml.safe_load(text) or {}).get("defaults", [])
-    return tuple(one.split("@")[0].lstrip("/") for one in listed if isinstance(one, str) and one != "_self_")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import mean
+from operator import le, lt
 
 from dsbench.claims.measured import Measured, measured
-from dsbench.claims.published import Claim, Published
+from dsbench.claims.published import Bound, Claim, Published
 from dsbench.claims.runs import NotTestedError, Run
-from dsbench.statistics.paired import t_interval
 
 HOLDS, FAILS, OPEN, UNTESTED = "holds", "does not hold", "cannot tell", "not tested"
+ONCE = " in one seed"  # what follows where another seed might say otherwise
 
 
 @dataclass(frozen=True)
@@ -30,44 +30,47 @@ class Outcome:
 def decide(published: Published, runs: Sequence[Run]) -> list[Outcome]:
     """What `runs` say about each of the study's claims.
 
-    With two seeds or more the 95 % interval of the mean (Student's t over seeds) decides: inside the claim's bounds it
-    holds, outside it does not, across one of them it cannot be told. One seed decides by its value alone.
+    The range of what was measured decides (see dsbench.claims.measured): inside the claim's bounds it holds, outside it
+    does not, across one of them it cannot be told. One seed has no range, and the verdict says that it is one.
     """
     return [_outcome(claim, runs) for claim in published.claims]
 
 
 def _outcome(claim: Claim, runs: Sequence[Run]) -> Outcome:
+    if claim.bound is None:
+        return Outcome(claim, UNTESTED, claim.untested)
     try:
-        found = measured(claim, runs)
+        found = measured(claim.bound, runs)
     except NotTestedError as reason:
         return Outcome(claim, UNTESTED, str(reason))
-    low, high = interval(found.values)
-    inside = (low > claim.low, high < claim.high) if claim.strict else (low >= claim.low, high <= claim.high)
-    outside = (high <= claim.low, low >= claim.high) if claim.strict else (high < claim.low, low > claim.high)
-    verdict = HOLDS if all(inside) else FAILS if any(outside) else OPEN
-    return Outcome(claim, verdict, _said(claim, found, mean(found.values), high))
+    return Outcome(claim, _verdict(claim.bound, found), _said(claim.bound, found))
 
 
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """The 95 % interval of the mean by Student's t; of one value that value alone."""
-    found = t_interval(values)
-    return (found.low, found.high) if found else (values[0], values[0])
-
-
-def _said(claim: Claim, found: Measured, centre: float, high: float) -> str:
-    """`96.4 ± 0.3 % (n = 8, 1 left out)`."""
-    half = high - centre
-    metric, quantity = claim.quantity.figure.metric, claim.quantity
-    if quantity.over is not None:
-        text = f"{centre:.3g}{f' ± {half:.2g}' if len(found.values) > 1 else ''} times"
-    elif metric.endswith("_acc"):
-        unit = "points" if quantity.minus or claim.compared_to else "%"
-        text = f"{100 * centre:.2f}{f' ± {100 * half:.2f}' if len(found.values) > 1 else ''} {unit}"
-    elif found.exact:
-        return f"{centre:,.0f}, counted"
+def _verdict(bound: Bound, found: Measured) -> str:
+    within = lt if bound.strict else le
+    if within(bound.low, found.low) and within(found.high, bound.high):
+        verdict = HOLDS
+    elif not within(bound.low, found.high) or not within(found.low, bound.high):
+        verdict = FAILS
     else:
-        text = f"{centre:.4g}{f' ± {half:.2g}' if len(found.values) > 1 else ''}"
-    if found.exact:
-        return f"{text}, counted"
-    left_out = f", {found.left_out} collapsed or diverged left out" if found.left_out else ""
-    return f"{text} (n = {len(found.values)}{left_out})"
+        return OPEN
+    return verdict + (ONCE if found.seeds == 1 else "")
+
+
+def _said(bound: Bound, found: Measured) -> str:
+    """`96.40 ± 0.30 % (n = 8)`, `0.812 times, 0.78 to 0.86 (a CPU, ...)`, `7,800 (counted)`."""
+    quantity, scale, digits, unit = bound.quantity, 1, ".4g", ""
+    if quantity.over is not None:
+        digits, unit = ".3g", " times"
+    elif quantity.figure.metric.endswith("_acc"):
+        scale, digits, unit = 100, ".2f", " points" if quantity.minus or bound.compared_to else " %"
+    elif not found.seeds:
+        digits = ",.0f"
+    low, value, high = (f"{scale * one:{digits}}" for one in (found.low, found.value, found.high))
+    if found.seeds > 1:
+        text = f"{value} ± {scale * (found.high - found.value):{digits}}{unit}"
+    elif found.low < found.high:
+        text = f"{value}{unit}, {low} to {high}"
+    else:
+        text = f"{value}{unit}"
+    return f"{text} ({found.source})"

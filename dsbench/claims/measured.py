@@ -2,102 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from statistics import mean
 
-from dsbench.bench.record import PLACE
-from dsbench.claims.published import Claim, Figure, Quantity
-from dsbench.claims.runs import APART, TIMES, NotTestedError, Run
+from dsbench.claims import apart
+from dsbench.claims.published import Bound, Figure, Quantity
+from dsbench.claims.runs import NotTestedError, Run, of_model
 from dsbench.network.cost import TOTALS
-from dsbench.run.status import FINAL
-
-_SAME = ("device", "threads", "precision", "n_jobs")  # what two times of training must share to be compared
+from dsbench.run.status import BROKEN, FINAL
+from dsbench.statistics.paired import t_interval
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A quantity over seeds: its value for each, one alone where it depends on the network only; runs left out."""
+    """A quantity: its value, the range from `low` to `high` in which it lies, and what it was measured on.
 
-    values: tuple[float, ...]
-    exact: bool
-    left_out: int
-
-
-def measured(claim: Claim, runs: Sequence[Run]) -> Measured:
-    """The claim's quantity, seed by seed, less what it is compared to. Raises NotTestedError.
-
-    What is counted is known of runs that have not ended too. What is measured apart depends on the network alone, so
-    that one run of each, measured in the same place, speaks for all.
-    Runs are paired by seed; a seed of which one of the runs is not done, because it collapsed or diverged, is left out
-    and counted.
+    `seeds` is how many it is the mean of, 0 where it does not depend on a seed.
     """
-    counted = all(figure.metric in TOTALS for figure in claim.figures)
-    known = runs if counted else [run for run in runs if run.row["status"] in FINAL]
-    models = {figure.model: _cell(figure.model, known) for figure in claim.figures}
-    if counted:
-        return Measured((_whole(claim, {name: next(iter(cell.values())) for name, cell in models.items()}),), True, 0)
-    if all(figure.kind in APART for figure in claim.figures):
-        chosen = _alike({figure.model: _measured(figure, models) for figure in claim.figures})
-        return Measured((_whole(claim, chosen),), False, 0)
-    if any(figure.kind in TIMES for figure in claim.figures):
-        _check_conditions(models)
-    seeds = set.intersection(*(set(cell) for cell in models.values()))
-    done = sorted(seed for seed in seeds if all(cell[seed].row["status"] == "done" for cell in models.values()))
+
+    value: float
+    low: float
+    high: float
+    source: str
+    seeds: int = 0
+
+
+def measured(bound: Bound, runs: Sequence[Run]) -> Measured:
+    """The bound's quantity less what it is compared to. Raises NotTestedError.
+
+    What is counted is known of runs that have not ended too. What is measured apart depends on the network alone; its
+    range is that of its rounds. The rest is taken seed by seed, its range the 95 % interval of the mean.
+    """
+    if all(figure.metric in TOTALS for figure in bound.figures):
+        count = _whole(bound, lambda figure: _counted(figure, runs))
+        return Measured(count, count, count, "counted")
+    if all(figure.metric in apart.KEYS for figure in bound.figures):
+        return Measured(*apart.ratio(bound.quantity, runs))
+    return _by_seed(bound, runs)
+
+
+def _counted(figure: Figure, runs: Sequence[Run]) -> float:
+    counts = {count for run in runs if run.model == figure.model and (count := run.row[figure.metric]) is not None}
+    if not counts:
+        raise NotTestedError(f"no run of {figure.model}")
+    if len(counts) > 1:
+        raise NotTestedError(f"variants of {figure.model} differ in {figure.metric}; name a sweep with one of them")
+    return float(counts.pop())
+
+
+def _by_seed(bound: Bound, runs: Sequence[Run]) -> Measured:
+    """Over the seeds in which all runs that it speaks of are done; the others that have ended are counted."""
+    models = dict.fromkeys(figure.model for figure in bound.figures)
+    ended = {model: {int(run.row["seed"]): run for run in of_model(model, runs, (*FINAL, *BROKEN))} for model in models}
+    seeds = sorted(set.intersection(*(set(of_seed) for of_seed in ended.values())))
+    lost = {seed: {of_seed[seed].row["status"] for of_seed in ended.values()} - {"done"} for seed in seeds}
+    done = [seed for seed in seeds if not lost[seed]]
+    causes = ", ".join(sorted(set().union(*lost.values())))
+    left_out = f", {len(seeds) - len(done)} left out: {causes}" if causes else ""
     if not done:
-        raise NotTestedError("no seed is done in all of the runs that it speaks of")
-    values = [_whole(claim, {name: cell[seed] for name, cell in models.items()}) for seed in done]
-    return Measured(tuple(values), False, len(seeds) - len(done))
+        raise NotTestedError(f"no seed is done in all of the runs that it speaks of{left_out}")
+    values = [_whole(bound, partial(_at_epoch, {model: ended[model][seed] for model in models})) for seed in done]
+    low, high = interval(values)
+    return Measured(mean(values), low, high, f"n = {len(done)}{left_out}", len(done))
 
 
-def _cell(model: str, runs: Sequence[Run]) -> dict[int, Run]:
-    """The runs of a model by seed; of several cells there is none to choose."""
-    own = [run for run in runs if run.model == model]
-    cells = {run.row["cell_id"] for run in own}
-    if not own:
-        raise NotTestedError(f"no finished run of {model}")
-    if len(cells) > 1:
-        raise NotTestedError(f"{len(cells)} variants of {model} were trained; name a sweep with one of them")
-    return {int(run.row["seed"]): run for run in own}
+def _at_epoch(runs: Mapping[str, Run], figure: Figure) -> float:
+    return runs[figure.model].at_epoch(figure)
 
 
-def _check_conditions(models: Mapping[str, Mapping[int, Run]]) -> None:
-    rows = [run.row for cell in models.values() for run in cell.values()]
-    for name in _SAME:
-        values = dict.fromkeys(row.get(name) for row in rows)
-        if len(values) > 1:
-            raise NotTestedError(f"times at different {name}: {' and '.join(map(str, values))}")
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """The 95 % interval of the mean by Student's t; of one value that value alone."""
+    found = t_interval(values)
+    return (found.low, found.high) if found else (values[0], values[0])
 
 
-def _measured(figure: Figure, models: Mapping[str, Mapping[int, Run]]) -> Run:
-    """A run of the figure's model of which it was measured and settled."""
-    done = [run for run in models[figure.model].values() if run.row["status"] == "done"]
-    known = [run for run in done if run.row.get(figure.metric) is not None]
-    if not known:
-        raise NotTestedError(f"no {figure.metric} of {figure.model} was measured")
-    settled = [run for run in known if run.settled(figure)]
-    if not settled:
-        raise NotTestedError(f"{figure.metric} of {figure.model} did not settle when it was measured")
-    return settled[0]
+def _whole(bound: Bound, of: Callable[[Figure], float]) -> float:
+    value = _value(bound.quantity, of)
+    return value - _value(bound.compared_to, of) if bound.compared_to else value
 
 
-def _alike(runs: Mapping[str, Run]) -> Mapping[str, Run]:
-    """The runs, if they were measured in one place."""
-    places = [{name: run.record.get("measured_on", {}).get(name) for name in PLACE} for run in runs.values()]
-    for name in PLACE:
-        if any(place[name] != places[0][name] for place in places):
-            raise NotTestedError(f"measured at different {name}")
-    return runs
-
-
-def _whole(claim: Claim, runs: Mapping[str, Run]) -> float:
-    value = _value(claim.quantity, runs)
-    return value - _value(claim.compared_to, runs) if claim.compared_to else value
-
-
-def _value(quantity: Quantity, runs: Mapping[str, Run]) -> float:
-    value = runs[quantity.figure.model].value(quantity.figure)
+def _value(quantity: Quantity, of: Callable[[Figure], float]) -> float:
+    value = of(quantity.figure)
     if quantity.over is not None:
-        value /= runs[quantity.over.model].value(quantity.over)
+        value /= of(quantity.over)
     if quantity.minus is not None:
-        value -= runs[quantity.minus.model].value(quantity.minus)
+        value -= of(quantity.minus)
     return value

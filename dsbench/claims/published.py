@@ -17,16 +17,11 @@ _FIGURE = re.compile(r"(?P<model>\w+)\.(?P<metric>[\w/]+)(@(?P<epoch>\d+))?")
 
 @dataclass(frozen=True)
 class Figure:
-    """A metric of one of the study's models: a run's result or, where `epoch` is given, what it was at that epoch."""
+    """A metric of one of the study's models, at an `epoch` where it depends on training."""
 
     model: str
     metric: str
     epoch: int | None = None
-
-    @property
-    def kind(self) -> str:
-        """The metric without what it is of: latency_ms of latency_ms/batch_1/torch."""
-        return self.metric.split("/")[0]
 
     @classmethod
     def of(cls, text: str, epoch: int | None) -> Figure:
@@ -54,14 +49,21 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a study says, what it measured itself, and what decides it.
-
-    The claim holds where `quantity`, less that of `compared_to` where there is one, is within the bound: low and high
-    are its ends, `strict` says that the ends themselves are outside.
-    """
+    """What a study says, what it measured itself, and what decides it; where nothing can, `untested` says why."""
 
     text: str
     study: str
+    bound: Bound | None
+    untested: str = ""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Within what a quantity, less that of `compared_to` where there is one, must be for a claim to hold.
+
+    `low` and `high` are its ends, `strict` says that the ends themselves are outside.
+    """
+
     quantity: Quantity
     compared_to: Quantity | None
     low: float
@@ -97,6 +99,12 @@ def published(study: str) -> Published:
 
 
 def _claim(said: dict[str, Any]) -> Claim:
+    if "untested" in said:
+        return Claim(said["claim"], said["study"], None, said["untested"])
+    return Claim(said["claim"], said["study"], _bound(said))
+
+
+def _bound(said: dict[str, Any]) -> Bound:
     epoch = said.get("epoch")
     (bound,) = (name for name in BOUNDS if name in said)
     value = said[bound]
@@ -108,9 +116,7 @@ def _claim(said: dict[str, Any]) -> Claim:
     if bound in ("exactly", "at_most", "below"):
         high = value
     other = said.get("compared_to")
-    return Claim(
-        text=said["claim"],
-        study=said["study"],
+    return Bound(
         quantity=_quantity(said, epoch),
         compared_to=_quantity(other, epoch) if other else None,
         low=low,

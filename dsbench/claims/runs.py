@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from dsbench.claims.published import Figure
-from dsbench.network.cost import TOTALS
 from dsbench.run.folder import RunFolder
-
-TIMES = ("epoch_seconds", "train_seconds", "images_per_second")
-APART = ("latency_ms", "train_step_ms", "peak_memory_bytes")  # measured once the runs have ended, of some of them
 
 
 class NotTestedError(Exception):
@@ -46,36 +42,23 @@ class Run:
 
     @cached_property
     def record(self) -> Mapping[str, Any]:
-        """Its result.json."""
-        return RunFolder(self.metrics_file.parent).result() or {}
+        """Its result.json, with the cell that its row is of."""
+        return {**(RunFolder(self.metrics_file.parent).result() or {}), "cell_id": self.row["cell_id"]}
 
-    def settled(self, figure: Figure) -> bool:
-        """Whether what was measured of it varied little enough; memory does not vary."""
-        found: Any = self.record
-        for key in figure.metric.split("/"):
-            found = found.get(key, {})
-        return not isinstance(found, Mapping) or bool(found.get("settled"))
+    def at_epoch(self, figure: Figure) -> float:
+        """The figure's metric at its epoch. Where training stopped early before it, the last epoch counts.
 
-    def value(self, figure: Figure) -> float:
-        """The figure's metric. Where training stopped early before its epoch, the last epoch counts."""
-        if figure.metric in TOTALS:
-            return self.row[figure.metric]
-        if figure.epoch is None or figure.kind in (*TIMES, *APART):
-            found = self._result(figure.metric)
-            if found is None:
-                raise NotTestedError(f"no {figure.metric} of {figure.model} was measured")
-            return found
+        `epochs` are how many were run until then. Raises NotTestedError where fewer were asked for.
+        """
+        assert figure.epoch is not None
         if figure.epoch > self.most_epochs:
             raise NotTestedError(f"{figure.model} was trained for {self.most_epochs:g} epochs, not {figure.epoch}")
         until = self.history[: figure.epoch]
+        if figure.metric == "epochs":
+            return len(until)
         if figure.metric == "best_val_acc":
             return max(row["val_acc"] for row in until)
         return until[-1][figure.metric]
-
-    def _result(self, metric: str) -> float | None:
-        if metric == "epoch_seconds":
-            return self.row["train_seconds"] / self.row["epochs"]
-        return self.row.get(metric)
 
 
 def study_runs(study: str, rows: Iterable[Mapping[str, Any]], outputs: Path) -> list[Run]:
@@ -85,3 +68,14 @@ def study_runs(study: str, rows: Iterable[Mapping[str, Any]], outputs: Path) -> 
         for row in rows
         if str(row["study"]).startswith(f"{study}/")
     ]
+
+
+def of_model(model: str, runs: Sequence[Run], statuses: Sequence[str]) -> list[Run]:
+    """The runs of a model's only variant that ended in one of `statuses`. Raises NotTestedError."""
+    own = [run for run in runs if run.model == model and run.row["status"] in statuses]
+    variants = {run.row["cell_id"] for run in own}
+    if not own:
+        raise NotTestedError(f"no finished run of {model}")
+    if len(variants) > 1:
+        raise NotTestedError(f"{len(variants)} variants of {model} were trained; name a sweep with one of them")
+    return own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +23,7 @@ _STYLES = {"holds": "green", "does not hold": "red", "cannot tell": "yellow", "n
 def claims(
     study: Annotated[str, typer.Argument(help="mnist_7800, cifar10_fc, cifar10_three_way, cifar10_vgg, ...")],
     sweep: Annotated[
-        str | None, typer.Argument(help="A sweep's name; without one, the sweep of the study's name, else all runs.")
+        str | None, typer.Argument(help="A sweep's name or folder; without one, the study's latest, else all runs.")
     ] = None,
     outputs: Outputs = OUTPUTS,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: a list of objects.")] = False,
@@ -30,7 +31,8 @@ def claims(
     """Print each claim, what the study itself measured, what runs here measured, and whether it holds.
 
     With two seeds or more the 95 % interval of the mean decides; where it lies across the claim's bound, it cannot be
-    told. Runs of a changed recipe count too, and are said to be changed.
+    told. What is faster is measured by turns, as for the verdict. Runs of a changed recipe count too, and are said to
+    be changed.
     """
     from dsbench.claims.decide import decide
     from dsbench.claims.published import published
@@ -38,7 +40,8 @@ def claims(
     from dsbench.sweep.collect import plain
 
     known = published(study)
-    runs = study_runs(study, plain(_table(study, sweep, outputs)), outputs)
+    table, outputs = _table(study, sweep, outputs)
+    runs = study_runs(study, plain(table), outputs)
     outcomes = decide(known, runs)
     if as_json:
         typer.echo(json.dumps([one.plain() for one in outcomes]))
@@ -48,21 +51,34 @@ def claims(
     console = terminal()
     console.print(f"[bold]{study}[/bold]: {known.title}", soft_wrap=True)
     console.print(_shown(outcomes))
-    counts = {verdict: sum(one.verdict == verdict for one in outcomes) for verdict in _STYLES}
-    console.print(", ".join(f"{number} {verdict}" for verdict, number in counts.items() if number))
+    counts = Counter(one.verdict for one in outcomes)
+    console.print(", ".join(f"{number} {verdict}" for verdict, number in counts.most_common()))
     for changed in sorted({str(run.row["study"]) for run in runs if "(modified" in str(run.row["study"])}):
         console.print(f"changed recipe: {changed}", soft_wrap=True, markup=False)
 
 
-def _table(study: str, sweep: str | None, outputs: Path) -> pd.DataFrame:
+def _table(study: str, sweep: str | None, outputs: Path) -> tuple[pd.DataFrame, Path]:
+    """The table of the runs that are asked for, and the folder of results that they lie in."""
     from dsbench.cli.results import runs_of
     from dsbench.sweep.collect import runs_table
-    from dsbench.sweep.folder import sweeps
     from dsbench.sweep.records import records
 
-    if sweep is None and study not in sweeps(outputs):
-        return runs_table(records(outputs))  # none at all is no error: the claims are shown all the same
-    return runs_of(outputs, sweep or study)
+    chosen = sweep or _latest(study, outputs)
+    if chosen is None:
+        return runs_table(records(outputs)), outputs  # none at all is no error: the claims are shown all the same
+    return runs_of(outputs, chosen)
+
+
+def _latest(study: str, outputs: Path) -> str | None:
+    """The name of the sweep last begun that has runs of the study."""
+    from dsbench.sweep import plan_file
+    from dsbench.sweep.folder import SweepFolder, sweeps
+
+    folders = [SweepFolder(outputs / "sweeps" / name) for name in sweeps(outputs)]
+    for folder in sorted(folders, key=lambda one: one.sweep_file.stat().st_mtime, reverse=True):
+        if any(str(run["study"]).startswith(f"{study}/") for run in plan_file.read(folder.plan_file).values()):
+            return folder.name
+    return None
 
 
 def _shown(outcomes: list[Outcome]) -> Table:
@@ -72,6 +88,6 @@ def _shown(outcomes: list[Outcome]) -> Table:
     for name in ("claim", "the study", "measured here", "verdict"):
         table.add_column(name)
     for one in outcomes:
-        style = _STYLES[one.verdict]
+        style = _STYLES.get(one.verdict, "none")
         table.add_row(one.claim.text, one.claim.study, one.measured, f"[{style}]{one.verdict}[/{style}]")
     return table

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from dsbench.cli.results import OUTPUTS, Outputs
-from dsbench.cli.sync import chosen, sweep_runs
+from dsbench.cli.sync import chosen
 from dsbench.errors import InputError
-
-if TYPE_CHECKING:
-    from dsbench.report.content import Report
 
 
 def dashboard(
@@ -49,22 +46,17 @@ def _online(sweep: str | None, outputs: Path, project: str, entity: str | None) 
 
     check_installed()
     check_credentials()
+    from dsbench.report.content import report
+    from dsbench.sweep.folder import sweep_folder
     from dsbench.tracking.page import page
     from dsbench.tracking.view import workspace
 
-    run_ids = sweep_runs(outputs, sweep) if sweep is not None else None
-    content = _content(outputs, sweep) if sweep is not None else None
+    folder = sweep_folder(outputs, sweep) if sweep is not None else None
+    name, run_ids = (folder.name, folder.run_ids()) if folder is not None else (None, None)
+    content = report(folder) if folder is not None else None
     memory = outputs / "wandb" / "online.json"
     with saving():
         owner = entity or default_entity()
-        typer.echo(f"view: {save_view(workspace(owner, project, sweep, run_ids), memory)}")
+        typer.echo(f"view: {save_view(workspace(owner, project, name, run_ids), memory)}")
         if content is not None and run_ids is not None:
             typer.echo(f"report: {save_report(page(owner, project, content, run_ids), memory)}")
-
-
-def _content(outputs: Path, sweep: str) -> Report:
-    """What the sweep's report says."""
-    from dsbench.report.content import report
-    from dsbench.sweep.folder import SweepFolder
-
-    return report(SweepFolder(outputs / "sweeps" / sweep))

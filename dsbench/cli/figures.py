@@ -12,7 +12,7 @@ from dsbench.errors import InputError
 
 
 def figures(
-    sweep: Annotated[str | None, typer.Argument(help="A sweep's name; not needed where there is but one.")] = None,
+    sweep: Annotated[str | None, typer.Argument(help="A sweep's name or folder; without one, the latest.")] = None,
     outputs: Outputs = OUTPUTS,
     formats: Annotated[
         str, typer.Option("--format", metavar="svg|png", help="The kind of file, or both: svg,png.")
@@ -23,16 +23,11 @@ def figures(
     Accuracy against costs, runs by seed, learning curves, paired differences, confusion matrices, bars of costs.
     """
     from dsbench.figures.style import FORMATS
-    from dsbench.sweep.folder import SweepFolder, sweeps
+    from dsbench.sweep.folder import sweep_folder
     from dsbench.sweep.where import known
 
     kinds = [known(one, FORMATS, "--format") for one in formats.split(",")]
-    names = sweeps(outputs)
-    if not names:
-        raise InputError(f"no sweeps in {outputs / 'sweeps'}; --outputs takes the folder that outputs= sets")
-    if sweep is None and len(names) > 1:
-        raise InputError(f"which sweep? name one of {', '.join(names)}")
-    folder = SweepFolder(outputs / "sweeps" / known(sweep or names[0], names, "sweep"))
+    folder = sweep_folder(outputs, sweep)
     runs, cells = folder.read()
     if not runs["status"].isin(["done", "collapsed", "diverged"]).any():
         raise InputError(f"no run of the sweep {folder.name} has ended yet; there is nothing to draw")
@@ -40,7 +35,7 @@ def figures(
     from dsbench.figures.style import rendered
     from dsbench.verdict.read import verdict
 
-    for name, figure in album(runs, cells, verdict(outputs, runs), outputs):
+    for name, figure in album(runs, cells, verdict(folder.outputs, runs), folder.outputs):
         for kind in kinds:
             path = folder.path / "figures" / f"{name}.{kind}"
             _write(path, rendered(figure, kind))

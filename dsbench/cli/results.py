@@ -25,7 +25,7 @@ OUTPUTS = Path("outputs")
 
 
 def results(
-    sweep: Annotated[str | None, typer.Argument(help="A sweep's name; without one, all runs ever made.")] = None,
+    sweep: Annotated[str | None, typer.Argument(help="A sweep's name or folder; without one, all runs.")] = None,
     outputs: Outputs = OUTPUTS,
     where: Where = None,
     sort: Annotated[str | None, typer.Option(metavar="COLUMN", help="In this order; -COLUMN: largest first.")] = None,
@@ -46,7 +46,8 @@ def results(
     from dsbench.sweep.collect import plain
     from dsbench.sweep.where import arranged
 
-    runs, shown = _selected(runs_of(outputs, sweep), where or [], as_runs)
+    found, outputs = runs_of(outputs, sweep)
+    runs, shown = _selected(found, where or [], as_runs)
     shown = arranged(shown, _resolved(sort, shown) if sort else None)
     if as_csv:
         typer.echo(shown.to_csv(index=False, lineterminator="\n"), nl=False)
@@ -60,25 +61,24 @@ def results(
             _print_failures(runs, outputs)
 
 
-def runs_of(outputs: Path, sweep: str | None) -> pd.DataFrame:
-    """The table of the sweep's runs, or of all under `outputs`. Raises InputError where there are none of either."""
+def runs_of(outputs: Path, sweep: str | None) -> tuple[pd.DataFrame, Path]:
+    """The table of the sweep's runs, or of all under `outputs`, and the folder of results that they lie in.
+
+    Raises InputError where there are none of either.
+    """
     from dsbench.sweep.collect import runs_table
-    from dsbench.sweep.folder import SweepFolder, sweeps
+    from dsbench.sweep.folder import sweep_folder
     from dsbench.sweep.records import records
-    from dsbench.sweep.where import known
 
     if sweep is None:
         found = records(outputs)
         if not found:
             raise InputError(f"no runs in {outputs / 'runs'}; --outputs takes the folder that outputs= sets")
-        return runs_table(found)
+        return runs_table(found), outputs
     if "=" in sweep:
         raise InputError(f"{sweep!r} is no sweep; a condition is written --where {sweep}, one --where each")
-    names = sweeps(outputs)
-    if not names:
-        raise InputError(f"no sweeps in {outputs / 'sweeps'}; --outputs takes the folder that outputs= sets")
-    folder = SweepFolder(outputs / "sweeps" / known(sweep, names, "sweep"))
-    return (folder.collect() if os.access(folder.path, os.W_OK) else folder.read())[0]
+    folder = sweep_folder(outputs, sweep)
+    return (folder.collect() if os.access(folder.path, os.W_OK) else folder.read())[0], folder.outputs
 
 
 def _selected(runs: pd.DataFrame, where: list[str], as_runs: bool) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -46,6 +46,7 @@ def sync(
 
 def chosen(outputs: Path, sweep: str | None) -> list[OfflineRun]:
     """The offline runs of the sweep, its summary included, or all. Raises InputError where there is none."""
+    from dsbench.sweep.folder import sweep_folder
     from dsbench.tracking.offline import offline_runs, summary_id
 
     found = offline_runs(outputs)
@@ -53,22 +54,14 @@ def chosen(outputs: Path, sweep: str | None) -> list[OfflineRun]:
         raise InputError(f"no offline runs of W&B in {outputs / 'wandb'}; runs with logger=wandb leave them")
     if sweep is None:
         return found
-    wanted = {*sweep_runs(outputs, sweep), summary_id(sweep)}
+    folder = sweep_folder(outputs, sweep)
+    wanted = {*folder.run_ids(), summary_id(folder.name)}
     found = [run for run in found if run.run_id in wanted]
     if not found:
-        raise InputError(f"no offline runs of the sweep {sweep} in {outputs / 'wandb'}; it ran without logger=wandb")
+        raise InputError(
+            f"no offline runs of the sweep {folder.name} in {outputs / 'wandb'}; it ran without logger=wandb"
+        )
     return found
-
-
-def sweep_runs(outputs: Path, sweep: str) -> list[str]:
-    """The ids of the sweep's runs, in order. Raises InputError where there is no such sweep."""
-    from dsbench.sweep.folder import SweepFolder, sweeps
-    from dsbench.sweep.where import known
-
-    names = sweeps(outputs)
-    if not names:
-        raise InputError(f"no sweeps in {outputs / 'sweeps'}; --outputs takes the folder that outputs= sets")
-    return SweepFolder(outputs / "sweeps" / known(sweep, names, "sweep")).run_ids()
 
 
 def _free(outputs: Path, run: OfflineRun) -> bool:

@@ -11,7 +11,7 @@ from dsbench.cli.results import OUTPUTS, Outputs, runs_of
 
 
 def verdict(
-    sweep: Annotated[str | None, typer.Argument(help="A sweep's name; without one, all runs ever made.")] = None,
+    sweep: Annotated[str | None, typer.Argument(help="A sweep's name or folder; without one, all runs.")] = None,
     outputs: Outputs = OUTPUTS,
     compare: Annotated[
         str | None,
@@ -31,7 +31,8 @@ def verdict(
     from dsbench.verdict.read import verdict
     from dsbench.verdict.words import paragraphs
 
-    found = verdict(outputs, runs_of(outputs, sweep), compare)
+    runs, outputs = runs_of(outputs, sweep)
+    found = verdict(outputs, runs, compare)
     said = paragraphs(found, outputs)
     if as_json:
         typer.echo(json.dumps(plain(found) | {"said": said}))

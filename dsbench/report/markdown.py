@@ -1,12 +1,42 @@
-"""Text in Markdown."""
+"""Texts, commands and tables in Markdown."""
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-_SPECIAL = re.compile(r"[\\`*\[\]<>|]|\b_|_\b")  # an underscore within a word is none
+if TYPE_CHECKING:
+    from dsbench.report.table import Table
+
+# What can begin or end emphasis, code, a link, HTML, an entity, struck text or a table's cell. An underscore between
+# letters or digits is none of these.
+_SPECIAL = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def escaped(text: str) -> str:
     """Text in which nothing is Markdown or HTML, in one line."""
     return _SPECIAL.sub(r"\\\g<0>", text).replace("\n", " ")
+
+
+def code(text: str) -> str:
+    """Text as it is, to be copied: within more backticks than it has in a row."""
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    inner = f" {text} " if "`" in text else text
+    return f"{fence}{inner}{fence}"
+
+
+def fact(heading: str, text: str) -> str:
+    """A line of how a sweep was measured; those that say how `to` do something are commands."""
+    return f"- **{escaped(heading)}**: {code(text) if heading.startswith('to ') else escaped(text)}"
+
+
+def table(one: Table) -> str:
+    """A table, its numbers to the right, with its note below."""
+    kinds = [entry.kind for entry in one.rows[0]] if one.rows else ["text"] * len(one.headings)
+    lines = [
+        [escaped(heading) for heading in one.headings],
+        ["---:" if kind == "number" else "---" for kind in kinds],
+        *([escaped(entry.text) for entry in row] for row in one.rows),
+    ]
+    rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{rows}\n\n{escaped(one.note)}" if one.note else rows

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dsbench.report.content import Picture, Report
-from dsbench.report.markdown import escaped
+from dsbench.report.markdown import escaped, fact, table
 from dsbench.run.folder import write_atomically
 
 PICTURES = "figures"  # the folder of those that Markdown shows
@@ -50,7 +50,8 @@ def rendered(template: str, values: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"md": escaped, "data_uri": _data_uri}
+    environment.filters |= {"md": escaped, "table": table, "data_uri": _data_uri}
+    environment.globals["fact"] = fact
     return environment.get_template(template).render(values, folder=PICTURES)
 
 

@@ -56,7 +56,10 @@ def claims(outcomes: Sequence[Outcome]) -> Table:
     rows = tuple(
         (Entry(one.claim.text), Entry(one.claim.study), Entry(one.measured), answer(one.verdict)) for one in outcomes
     )
-    note = "With two seeds or more the 95 % interval of the mean over seeds decides."
+    note = (
+        "With two seeds or more the 95 % interval of the mean over seeds decides; of one its value. Times are "
+        "measured apart, by turns, and decided as the verdict decides them."
+    )
     return Table("What the study claims", ("claim", "the study itself", "here", "verdict"), rows, note)
 
 

@@ -83,6 +83,7 @@ class Plan:
             "arch": choices["arch"],
             "block": block,
             "data": config.data.name,
+            "classes": self.network.classes,
             "study": str(self.label) or None,
             "width": config.width,
             "fine_width": config.arch.fine_width,

@@ -19,6 +19,7 @@ NAMES = {
     "arch": TEXT,
     "block": TEXT,
     "data": TEXT,
+    "classes": WHOLE,
     "split": TEXT,
     "width": WHOLE,
     "fine_width": WHOLE,

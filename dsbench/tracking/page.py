@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dsbench.report.markdown import escaped
+from dsbench.report.markdown import fact, table
 from dsbench.tracking.offline import summary_id
 from dsbench.tracking.view import COLUMNS, filters, sections_of_panels
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import wandb_workspaces.reports.v2 as reports
 
     from dsbench.report.content import Report
-    from dsbench.report.table import Table
 
 _TITLE_LETTERS = 128  # W&B's limit
 
@@ -32,25 +31,14 @@ def page(entity: str, project: str, content: Report, run_ids: Sequence[str]) -> 
     )
 
 
-def markdown(table: Table) -> str:
-    """A table in Markdown; texts cannot be taken for Markdown or HTML."""
-    texts = [
-        [escaped(text) for text in table.headings],
-        *([escaped(entry.text) for entry in row] for row in table.rows),
-    ]
-    head, *body = [f"| {' | '.join(row)} |" for row in texts]
-    rows = "\n".join([head, f"|{' --- |' * len(table.headings)}", *body])
-    return f"{rows}\n\n{escaped(table.note)}" if table.note else rows
-
-
 def _said(content: Report) -> list[Any]:
     import wandb_workspaces.reports.v2 as wr
 
     blocks: list[Any] = [wr.CalloutBlock(text=sentence) for sentence in content.headline]
-    blocks += [wr.H2(text=content.cells.title), wr.MarkdownBlock(text=markdown(content.cells))]
+    blocks += [wr.H2(text=content.cells.title), wr.MarkdownBlock(text=table(content.cells))]
     blocks += [wr.H2(text="In full"), *(wr.P(text=paragraph) for paragraph in content.said)]
-    for table in (*content.answers, *([content.claims] if content.claims else [])):
-        blocks += [wr.H3(text=table.title), wr.MarkdownBlock(text=markdown(table))]
+    for one in (*content.answers, *([content.claims] if content.claims else [])):
+        blocks += [wr.H3(text=one.title), wr.MarkdownBlock(text=table(one))]
     return blocks
 
 
@@ -74,6 +62,6 @@ def _panels(entity: str, project: str, run_ids: Sequence[str]) -> list[Any]:
 def _measured(content: Report) -> list[Any]:
     import wandb_workspaces.reports.v2 as wr
 
-    lines = [f"- **{escaped(heading)}**: {escaped(text)}" for heading, text in content.how]
+    lines = [fact(heading, text) for heading, text in content.how]
     where = f"The page with its figures, report.html, is an artifact of the run {summary_id(content.name)}."
     return [wr.H2(text="How it was measured"), wr.MarkdownBlock(text="\n".join(lines)), wr.P(text=where)]

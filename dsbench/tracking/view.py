@@ -88,11 +88,14 @@ def _against(cost: str, title: str) -> Any:
 
 
 def _curve(metric: str, title: str) -> Any:
-    """The mean over the runs of a cell, which differ in their seeds, within the least and the greatest."""
+    """The mean over the runs of a cell, which differ in their seeds, within the least and the greatest.
+
+    A panel cannot leave out runs that the table beside it shows, so that its title says which are in the mean.
+    """
     import wandb_workspaces.reports.v2 as wr
 
     return wr.LinePlot(
-        title=title,
+        title=f"{title}, mean of all runs, those that collapsed or diverged too",
         x="epoch",
         y=[metric],
         groupby=wr.Config(CELL),

@@ -11,6 +11,7 @@ from urllib.parse import urlparse
 
 from dsbench.config.schema import WandbConfig
 from dsbench.errors import InputError
+from dsbench.tracking.offline import base_url
 from dsbench.tracking.tracker import Card
 from dsbench.training.history import Epoch
 
@@ -51,7 +52,7 @@ def check_credentials() -> None:
 def _has_credentials() -> bool:
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
-    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
+    host = urlparse(base_url()).hostname
     try:
         return netrc.netrc(os.environ.get("NETRC")).authenticators(host or "") is not None
     except (OSError, netrc.NetrcParseError):

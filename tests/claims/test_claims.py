@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from made import timed
 from scipy import stats
+from synthetic import run as record
 
-from dsbench.claims.decide import FAILS, HOLDS, OPEN, UNTESTED, decide, interval
-from dsbench.claims.published import Claim, Figure, Published, Quantity, published, studies
+from dsbench.claims.apart import KEYS, MEMORY
+from dsbench.claims.decide import FAILS, HOLDS, ONCE, OPEN, UNTESTED, decide
+from dsbench.claims.measured import interval
+from dsbench.claims.published import Bound, Claim, Figure, Published, Quantity, published, studies
 from dsbench.claims.runs import Run, study_runs
+from dsbench.config.compose import compose
 from dsbench.config.files import options
-from dsbench.network.cost import TOTALS
+from dsbench.config.network import network
+from dsbench.network.cost import TOTALS, cost
+from dsbench.sweep.collect import plain, runs_table
 
-ROW = {"device": "a CPU", "threads": 1, "precision": "32", "stop.by": "epochs", "status": "done"}
+ROW = {"status": "done", "stop.by": "epochs"}
+BY_EPOCH = {"val_acc", "train_acc", "best_val_acc", "val_loss", "train_loss", "epochs"}
+SMALL = "dwsep_same_budget"
 
 
 @pytest.fixture
@@ -30,33 +40,73 @@ def run(tmp_path: Path) -> Callable[..., Run]:
             writer = csv.writer(out)
             writer.writerow(["epoch", "val_acc", "train_acc"])
             writer.writerows([number, acc, acc + gap] for number, acc in enumerate(accuracies, 1))
-        epochs = len(accuracies)
-        known = ROW | {"study": f"mnist_7800/{model}", "cell_id": model, "seed": seed, "epochs": epochs}
-        return Run(known | {"stop.target": epochs, "train_seconds": 10.0 * epochs} | row, file)
+        known = ROW | {"study": f"mnist_7800/{model}", "cell_id": model, "seed": seed, "stop.target": len(accuracies)}
+        return Run(known | row, file)
 
     return make
 
 
 def claim(figure: str, epoch: int | None = None, low: float = float("-inf"), high: float = float("inf"), **parts: Any):
     quantity = Quantity(Figure.of(figure, epoch), **{name: Figure.of(text, epoch) for name, text in parts.items()})
-    return Published("mnist_7800", "", (Claim("", "", quantity, None, low, high, strict=False),))
+    return Published("mnist_7800", "", (Claim("", "", Bound(quantity, None, low, high, strict=False)),))
 
 
 @pytest.mark.parametrize("study", studies())
 def test_a_study_s_claims_speak_of_its_own_models_and_of_figures_that_runs_have(study: str) -> None:
     models = {name.split("/")[1] for name in options("experiment") if name.startswith(f"{study}/")}
-    known = published(study)
-    assert {figure.model for one in known.claims for figure in one.figures} <= models
-    by_epoch = {"val_acc", "train_acc", "best_val_acc"}
-    at_the_end = {"test_acc", "train_acc", "epoch_seconds", "latency_ms/batch_1/torch", "peak_memory_bytes"}
-    for one in known.claims:
-        assert one.low <= one.high
-        for figure in one.figures:
-            assert figure.metric in TOTALS or figure.metric in at_the_end | (by_epoch if figure.epoch else set())
+    for one in published(study).claims:
+        if one.bound is None:
+            assert one.untested
+            continue
+        assert one.bound.low <= one.bound.high
+        assert {figure.model for figure in one.bound.figures} <= models
+        for figure in one.bound.figures:
+            assert figure.metric in (BY_EPOCH if figure.epoch else {*TOTALS, *KEYS})
+        if one.bound.quantity.figure.metric in KEYS:  # what is measured apart is a ratio of two of the same
+            assert one.bound.quantity.over is not None
+            assert len({figure.metric for figure in one.bound.figures}) == 1
+            assert one.bound.compared_to is None
+
+
+@pytest.mark.parametrize("study", studies())
+def test_what_a_study_is_said_to_have_counted_is_what_its_networks_have(study: str) -> None:
+    def count(figure: Figure) -> float:
+        return getattr(cost(network(compose([f"experiment={study}/{figure.model}"]))), figure.metric)
+
+    counted = 0
+    for one in published(study).claims:
+        said = re.match(r"([\d,.]+)( times(?: (fewer|as many))?)?, counted", one.study)
+        if said is None or one.bound is None:
+            continue
+        quantity, digits = one.bound.quantity, len(said[1].partition(".")[2])
+        value = count(quantity.figure) / (count(quantity.over) if quantity.over else 1)
+        assert round(value, digits) == float(said[1].replace(",", "")), one.text
+        counted += 1
+    assert counted >= 2
+
+
+def test_every_figure_of_the_tables_of_the_studies_is_a_claim() -> None:
+    def between(study: str) -> list[tuple[str, str, int | None]]:
+        bounds = [one.bound for one in published(study).claims if one.bound is not None]
+        plain = [bound.quantity.figure for bound in bounds if len(bound.figures) == 1]
+        return [(figure.model, figure.metric, figure.epoch) for figure in plain]
+
+    vgg, mnist = between("cifar10_vgg"), between("mnist_7800")
+    for metric in ("train_acc", "val_acc"):
+        assert all((model, metric, epoch) in vgg for model in ("cnn", "dwsep") for epoch in (1, 5, 8, 9, 10))
+        for model in ("cnn", "dwsep_same_width", SMALL):
+            assert all((model, metric, epoch) in mnist for epoch in (15, 40))
+    assert {one[:2] for one in between("cifar100_series")} >= {("dwsep", "train_loss"), ("dwsep", "val_loss")}
 
 
 def test_there_are_the_claims_of_all_five_studies() -> None:
     assert studies() == ["cifar100_series", "cifar10_fc", "cifar10_three_way", "cifar10_vgg", "mnist_7800"]
+
+
+def test_a_claim_without_a_figure_is_not_tested_and_says_why(run: Callable[..., Run]) -> None:
+    only = Published("mnist_7800", "", (Claim("it pays on phones", "prose", None, "it names no phone"),))
+    (outcome,) = decide(only, [run("cnn", 0, [0.9])])
+    assert (outcome.verdict, outcome.measured) == (UNTESTED, "it names no phone")
 
 
 @pytest.mark.parametrize(
@@ -94,51 +144,104 @@ def test_a_run_that_stopped_early_counts_with_its_last_epoch(run: Callable[..., 
     (last,) = decide(claim("cnn.val_acc", 40, low=0.955), [early])
     (best,) = decide(claim("cnn.best_val_acc", 40, low=0.955), [early])
     (first,) = decide(claim("cnn.best_val_acc", 1, low=0.955), [early])
-    assert (last.verdict, best.verdict, first.verdict) == (FAILS, HOLDS, FAILS)
+    (epochs,) = decide(claim("cnn.epochs", 500, low=3, high=3), [early])
+    assert [one.verdict for one in (last, best, first, epochs)] == [
+        FAILS + ONCE,
+        HOLDS + ONCE,
+        FAILS + ONCE,
+        HOLDS + ONCE,
+    ]
 
 
-def test_a_seed_that_collapsed_is_left_out_and_said_to_be(run: Callable[..., Run]) -> None:
-    runs = [run("cnn", seed, [0.95]) for seed in range(2)] + [run("cnn", 2, [0.1], status="collapsed")]
+def test_one_seed_says_that_it_is_one_and_counts_do_not(run: Callable[..., Run]) -> None:
+    (accuracy,) = decide(claim("cnn.val_acc", 1, low=0.9), [run("cnn", 0, [0.95])])
+    assert (accuracy.verdict, accuracy.measured) == ("holds in one seed", "95.00 % (n = 1)")
+    (params,) = decide(claim("cnn.params", high=7800), [run("cnn", 0, [0.95], params=7800)])
+    assert (params.verdict, params.measured) == ("holds", "7,800 (counted)")
+
+
+def test_seeds_that_have_no_result_are_left_out_and_said_to_be(run: Callable[..., Run]) -> None:
+    runs = [run("cnn", seed, [0.95]) for seed in range(2)]
+    runs += [run("cnn", 2 + n, [0.1], status=status) for n, status in enumerate(("collapsed", "failed", "timeout"))]
+    runs += [run("cnn", 5, [0.1], status="running")]  # may yet be done
     (outcome,) = decide(claim("cnn.val_acc", 1, low=0.9), runs)
-    assert (outcome.verdict, outcome.measured) == (HOLDS, "95.00 ± 0.00 % (n = 2, 1 collapsed or diverged left out)")
+    expected = "95.00 ± 0.00 % (n = 2, 3 left out: collapsed, failed, timeout)"
+    assert (outcome.verdict, outcome.measured) == (HOLDS, expected)
+    (none,) = decide(claim("cnn.val_acc", 1, low=0.9), runs[2:])
+    assert none.verdict == UNTESTED
+    assert none.measured.endswith(", 3 left out: collapsed, failed, timeout")
 
 
-def test_times_under_other_conditions_are_not_compared(run: Callable[..., Run]) -> None:
-    runs = [run("cnn", 0, [0.9]), run("dwsep_same_budget", 0, [0.9], threads=2)]
-    (outcome,) = decide(claim("dwsep_same_budget.epoch_seconds", high=1.0, over="cnn.epoch_seconds"), runs)
-    assert (outcome.verdict, outcome.measured) == (UNTESTED, "times at different threads: 2 and 1")
-    runs = [run("cnn", 0, [0.9], n_jobs=1), run("dwsep_same_budget", 0, [0.9], n_jobs=2)]
-    (outcome,) = decide(claim("dwsep_same_budget.epoch_seconds", high=1.0, over="cnn.epoch_seconds"), runs)
-    assert (outcome.verdict, outcome.measured) == (UNTESTED, "times at different n_jobs: 2 and 1")
+@pytest.fixture
+def apart(tmp_path: Path) -> Callable[..., list[Run]]:
+    """Runs of two networks, one of each measured: a step of `ms` each, quartiles `iqr` of it apart."""
+
+    def make(before: float, after: float, iqr: float = 0.02, **where: Any) -> list[Run]:
+        one = [record(seed=seed, study="mnist_7800/cnn") for seed in range(2)]
+        two = [record(seed=seed, study=f"mnist_7800/{SMALL}", model="dwsep", block="keras") for seed in range(2)]
+        measured = timed(one[:1], before) + one[1:] + two[:1] + timed(two[1:], after, iqr, **where)
+        measured[0][MEMORY], measured[3][MEMORY] = 1000, 500
+        for each in measured:
+            folder = tmp_path / "runs" / each["run_id"]
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "result.json").write_text(json.dumps(each))
+        return study_runs("mnist_7800", plain(runs_table(measured)), tmp_path)
+
+    return make
+
+
+@pytest.mark.parametrize("metric", KEYS[:2])
+@pytest.mark.parametrize(
+    ("after", "iqr", "verdict"), [(0.9, 0.02, HOLDS), (0.96, 0.001, OPEN), (1.04, 0.001, OPEN), (1.1, 0.02, FAILS)]
+)
+def test_a_time_is_shorter_where_the_verdict_says_faster(
+    apart: Callable[..., list[Run]], metric: str, after: float, iqr: float, verdict: str
+) -> None:
+    from dsbench.sweep.cells import cells_table
+    from dsbench.verdict.judge import judge
+
+    runs = apart(1.0, after, iqr)
+    shorter = claim(f"{SMALL}.{metric}", high=1.0, over=f"cnn.{metric}")
+    (outcome,) = decide(shorter, runs)
+    assert outcome.verdict == verdict
+    table = runs_table([run.record for run in runs])
+    said = judge(table, cells_table(table), {run.row["run_id"]: run.record for run in runs})
+    answers = {str(one.answer) for one in said.groups[0].pairs[0].faster if one.decides}
+    assert answers == {{HOLDS: "yes", OPEN: "cannot tell", FAILS: "no"}[verdict]}
+
+
+def test_a_time_is_a_ratio_with_what_its_rounds_leave_open(apart: Callable[..., list[Run]]) -> None:
+    (outcome,) = decide(
+        claim(f"{SMALL}.train_step_ms/total", high=0.5, over="cnn.train_step_ms/total"), apart(4.0, 2.0, 0.04)
+    )
+    # medians 4 and 2; middle halves 3.96 to 4.04 and 1.96 to 2.04, so that .485 to .515 is open, less than .05 each way
+    assert outcome.verdict == OPEN
+    assert outcome.measured.startswith("0.5 times, 0.45 to 0.55 (a CPU, precision 32, 1 thread")
 
 
 @pytest.mark.parametrize(
-    ("settled", "threads", "expected"),
-    [
-        (True, 1, (FAILS, "2 times (n = 1)")),
-        (False, 1, (UNTESTED, "latency_ms/batch_1/torch of dwsep_same_budget did not settle when it was measured")),
-        (True, 2, (UNTESTED, "measured at different threads")),
-    ],
+    ("iqr", "where", "reason"),
+    [(0.2, {}, "not settled"), (0.02, {"threads": 2}, "measured with different threads")],
 )
-def test_a_latency_is_that_of_the_run_that_was_measured_whichever_it_is(
-    tmp_path: Path, settled: bool, threads: int, expected: tuple[str, str]
+def test_times_that_do_not_compare_decide_nothing(
+    apart: Callable[..., list[Run]], iqr: float, where: dict[str, Any], reason: str
 ) -> None:
-    runs = []
-    for model, measured_seed, ms in (("cnn", 0, 1.0), ("dwsep_same_budget", 1, 2.0)):
-        for seed in range(2):
-            folder = tmp_path / f"{model}-{seed}"
-            folder.mkdir()
-            row = ROW | {"study": f"mnist_7800/{model}", "cell_id": model, "seed": seed, "epochs": 1}
-            if seed == measured_seed:
-                time = {"median": ms, "iqr": 0.0, "settled": settled or model == "cnn"}
-                place = {"threads": threads if seed else 1}
-                record = {"latency_ms": {"batch_1": {"torch": time}}, "measured_on": place}
-                (folder / "result.json").write_text(json.dumps(record))
-                row |= {"latency_ms/batch_1/torch": ms}
-            runs.append(Run(row, folder / "metrics.csv"))
     latency = "{}.latency_ms/batch_1/torch".format
-    (outcome,) = decide(claim(latency("dwsep_same_budget"), high=1.0, over=latency("cnn")), runs)
-    assert (outcome.verdict, outcome.measured) == expected
+    (outcome,) = decide(claim(latency(SMALL), high=1.0, over=latency("cnn")), apart(1.0, 0.5, iqr, **where))
+    assert (outcome.verdict, outcome.measured[: len(reason)]) == (UNTESTED, reason)
+
+
+def test_memory_is_counted_on_one_machine(apart: Callable[..., list[Run]]) -> None:
+    less = claim(f"{SMALL}.{MEMORY}", high=0.9, over=f"cnn.{MEMORY}")
+    (outcome,) = decide(less, apart(1.0, 1.0))
+    assert (outcome.verdict, outcome.measured) == (HOLDS, "0.5 times (a CPU)")
+    (elsewhere,) = decide(less, apart(1.0, 1.0, device="another"))
+    assert (elsewhere.verdict, elsewhere.measured) == (UNTESTED, "measured with different device")
+
+
+def test_what_was_not_measured_is_not_tested(run: Callable[..., Run]) -> None:
+    (outcome,) = decide(claim(f"{SMALL}.{MEMORY}", high=1.0, over=f"cnn.{MEMORY}"), [run("cnn", 0, [0.9])])
+    assert outcome.verdict == UNTESTED
 
 
 def test_two_variants_of_a_model_decide_nothing(run: Callable[..., Run]) -> None:
@@ -148,10 +251,18 @@ def test_two_variants_of_a_model_decide_nothing(run: Callable[..., Run]) -> None
     assert outcome.measured.startswith("2 variants of cnn were trained")
 
 
+def test_variants_of_one_count_decide_what_is_counted_and_of_two_do_not(run: Callable[..., Run]) -> None:
+    runs = [run("cnn", 0, [0.9], params=7800, macs=1), run("cnn", 1, [0.9], cell_id="another", params=7800, macs=2)]
+    (params,) = decide(claim("cnn.params", low=7800, high=7800), runs)
+    (macs,) = decide(claim("cnn.macs", low=0), runs)
+    assert (params.verdict, macs.verdict) == (HOLDS, UNTESTED)
+    assert macs.measured == "variants of cnn differ in macs; name a sweep with one of them"
+
+
 def test_what_is_counted_needs_no_run_that_has_ended_and_what_is_measured_does(run: Callable[..., Run]) -> None:
     runs = [run("cnn", 0, [0.9], status="running", params=7800)]
     (params,) = decide(claim("cnn.params", low=7800, high=7800), runs)
-    assert (params.verdict, params.measured) == (HOLDS, "7,800, counted")
+    assert (params.verdict, params.measured) == (HOLDS, "7,800 (counted)")
     (accuracy,) = decide(claim("cnn.val_acc", 1, low=0.5), runs)
     assert (accuracy.verdict, accuracy.measured) == (UNTESTED, "no finished run of cnn")
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from made_sweeps import make
+from synthetic import run
+
+from dsbench.claims.published import published
 
 Call = Callable[..., Any]
 
@@ -17,8 +23,8 @@ def test_claims_are_held_against_the_runs_that_there_are(
     ended = call("dsbench", "claims", "mnist_7800", f"--outputs={outputs}", "--json")
     assert (ended.code, ended.err) == (0, "")
     found = {one["claim"]: (one["verdict"], one["measured"]) for one in json.loads(ended.out)}
-    assert found["The conventional network has 7,800 parameters"] == ("holds", "7,800, counted")
-    faster = found["Faster: at the same parameters it trains in less time an epoch"]
+    assert found["The conventional network has 7,800 parameters"] == ("holds", "7,800 (counted)")
+    faster = found["Faster: at the same parameters it trains in less time (a step, measured by turns)"]
     assert faster == ("not tested", "no finished run of dwsep_same_budget")
     shown = call("dsbench", "claims", "mnist_7800", f"--outputs={outputs}")
     assert "changed recipe: mnist_7800/cnn (modified: data, train.max_epochs)" in shown.out
@@ -27,7 +33,26 @@ def test_claims_are_held_against_the_runs_that_there_are(
 def test_claims_are_shown_where_there_is_no_run(call: Call, outputs: Path) -> None:
     ended = call("dsbench", "claims", "cifar10_vgg", f"--outputs={outputs}")
     assert ended.code == 0
-    assert "7 not tested" in ended.out
+    assert f"{len(published('cifar10_vgg').claims)} not tested" in ended.out
+
+
+def test_without_a_sweep_the_latest_of_the_study_s_counts(call: Call, tmp_path: Path) -> None:
+    for age, (name, record) in enumerate(
+        {
+            "unrelated": run(width=16),
+            "latest": run(study="mnist_7800/cnn (modified: width)", width=4),
+            "older": run(study="mnist_7800/cnn", width=8),
+        }.items()
+    ):
+        folder = make(tmp_path, [record]).folder
+        os.utime(folder.sweep_file, (1e9 - age, 1e9 - age))
+        folder.path.rename(folder.path.with_name(name))
+    ended = call("dsbench", "claims", "mnist_7800", f"--outputs={tmp_path}")
+    assert "cnn was trained for 3 epochs, not 15" in " ".join(ended.out.split())
+    assert "changed recipe: mnist_7800/cnn (modified: width)" in ended.out
+    assert "variants" not in ended.out
+    older = call("dsbench", "claims", "mnist_7800", "older", f"--outputs={tmp_path}")
+    assert "changed recipe" not in older.out
 
 
 def test_an_unknown_study_is_one_line(call: Call, outputs: Path) -> None:

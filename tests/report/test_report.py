@@ -85,7 +85,7 @@ def test_the_three_forms_say_the_same(made: Make) -> None:
 
 
 def test_text_of_others_is_text(made: Make) -> None:
-    nasty = "<script>alert(1)</script> | *_x_* [a](b)"
+    nasty = "<script>alert(1)</script> | *_x_* [a](b)"  # all that Markdown could take it for: test_markdown.py
     records = [run("failed", seed=0, error=nasty), run(seed=1, data="mnist")]
     sweep = made(records)
     html, markdown, _ = write(report(sweep.folder), sweep.folder.path)

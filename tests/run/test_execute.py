@@ -48,7 +48,7 @@ def test_a_run_leaves_a_complete_record(trained: Train, planned: Planned, output
     assert written.keys() >= KEYS
     assert {key for key in KEYS if written[key] is None} <= {"git_sha"}  # there is none outside a checkout
     expected = {"status": "done", "model": "cnn", "arch": "mnist_7800_shallow", "data": "mnist5k", "width": 2}
-    expected |= {"kernel": 3, "seed": 0, "epochs": 2, "split": "standard", "threads": 1, "study": None}
+    expected |= {"classes": 10, "kernel": 3, "seed": 0, "epochs": 2, "split": "standard", "threads": 1, "study": None}
     assert {key: written[key] for key in expected} == expected
     assert written["flops"] == 2 * written["macs"]
     assert written["train_macs"] == 3 * written["macs"] * 2 * 4000

@@ -13,9 +13,10 @@ from wandb_server import ENTITY, Server
 
 from dsbench.cli.dashboard import dashboard
 from dsbench.errors import FailureError, InputError
+from dsbench.report.table import Entry, Table
 from dsbench.run.mirror import card, summary
 from dsbench.tracking import online
-from dsbench.tracking.page import markdown, page
+from dsbench.tracking.page import page
 from dsbench.tracking.view import COLUMNS, COSTS, CURVES, workspace
 
 
@@ -29,16 +30,10 @@ def panels(view: Any) -> dict[str, list[Any]]:
     return {section["name"]: section["panels"] for section in sections}
 
 
-def entry(text: str) -> Any:
-    return SimpleNamespace(text=text)
-
-
 def content() -> Any:
     """What a sweep's report holds."""
-    table = SimpleNamespace(
-        title="Cells", headings=("cell", "test accuracy"), rows=((entry("cnn|w2"), entry("90.00 %")),), note="n = 3"
-    )
-    answers = SimpleNamespace(title="width 2", headings=("lighter",), rows=((entry("yes"),),), note="")
+    table = Table("Cells", ("cell", "test accuracy"), ((Entry("cnn|w2"), Entry("90.00 %", 0.9, "number")),), "n = 3")
+    answers = Table("width 2", ("lighter",), ((Entry("yes"),),))
     return SimpleNamespace(
         name="s1",
         headline=["dwsep is lighter.", "It is slower.", "Nothing tells which is better."],
@@ -57,6 +52,7 @@ def test_accuracy_stands_against_every_cost_and_curves_are_grouped_by_cell() -> 
     for panel, metric in zip(found["Learning curves"], CURVES, strict=True):
         config = panel["config"]
         assert (config["metrics"], config["xAxis"]) == ([metric], "epoch")
+        assert "collapsed" in config["chartTitle"]
         assert (config["groupBy"], config["groupAgg"], config["groupArea"]) == ("cell.value", "mean", "minmax")
     (coordinates,) = found["All at once"]
     shown = [column["accessor"] for column in coordinates["config"]["columns"]]
@@ -90,10 +86,6 @@ def test_every_column_and_axis_is_a_key_that_runs_have(
     logged("aaa")
     history = [one["history"]["item"] for one in inspected(records=True) if one["type"] == "history"]
     assert {*CURVES, "epoch"} <= history[0].keys()
-
-
-def test_text_in_a_table_is_no_markdown() -> None:
-    assert markdown(content().cells) == "| cell | test accuracy |\n| --- | --- |\n| cnn\\|w2 | 90.00 % |\n\nn = 3"
 
 
 def test_view_and_report_are_saved_once_and_then_replaced(server: Server, tmp_path: Path) -> None:

@@ -146,11 +146,12 @@ def test_a_family_that_collapses_in_two_of_eight_has_it_in_its_verdict() -> None
     assert counted.paired.mean == pytest.approx(np.mean(np.subtract(scores, BASE)))
 
 
-def test_a_diverged_run_counts_as_guessing() -> None:
-    found = pair(cell(BASE), cell(["diverged", *BASE[1:]], "dwsep")).better
+def test_a_diverged_run_counts_as_guessing_among_the_classes_of_its_data() -> None:
+    own = {"data": "a_set_of_my_own", "classes": 4}
+    found = pair(cell(BASE, **own), cell(["diverged", *BASE[1:]], "dwsep", **own)).better
     assert found.with_failures is not None
     assert found.with_failures.paired is not None
-    assert found.with_failures.paired.mean == pytest.approx((0.1 - BASE[0]) / 8)
+    assert found.with_failures.paired.mean == pytest.approx((0.25 - BASE[0]) / 8)
 
 
 def test_without_failures_nothing_is_counted_twice() -> None:

@@ -1,0 +1,54 @@
+"""Text in Markdown, as another reader of Markdown takes it."""
+
+from __future__ import annotations
+
+from html import escape, unescape
+from typing import Any
+
+import pytest
+from markdown_it import MarkdownIt
+
+from dsbench.report.markdown import code, escaped, fact, table
+from dsbench.report.table import Entry, Table
+
+READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "__x__ and _x_, __a_b__, a__b",
+        "~~x~~",
+        "&lt;b&gt; &amp; &#35;",
+        "*x* **x** `x` ``x``",
+        "<script>alert(1)</script> <a@b.c>",
+        "[a](b) ![a](b) [a]: b",
+        r"\ \\ \* a\_b",
+        "mnist_7800/dwsep_same_width (modified: train.max_epochs)",
+        "ä_ö_ü _ä_",
+    ],
+)
+def test_text_is_read_as_it_was_written(text: str) -> None:
+    assert unescape(READER.render(escaped(text))) == f"<p>{text}</p>\n"
+
+
+def test_a_name_with_underscores_stays_legible() -> None:
+    assert escaped("mnist_7800/dwsep_same_width") == "mnist_7800/dwsep_same_width"
+
+
+@pytest.mark.parametrize("text", ["python sweep.py -m 'width=4,8' a=[1,2] *_x_* <y>", "echo `date`", "``", "` x"])
+def test_a_command_can_be_copied_as_it_stands(text: str) -> None:
+    assert READER.render(code(text)) == f"<p><code>{escape(text, quote=False)}</code></p>\n"
+
+
+def test_of_the_facts_the_commands_are_code() -> None:
+    assert fact("to repeat it", "python sweep.py a_=[1]") == "- **to repeat it**: `python sweep.py a_=[1]`"
+    assert fact("code", "a_[1]") == r"- **code**: a\_\[1\]"
+
+
+def test_a_table_has_its_numbers_to_the_right_and_its_bars_are_text() -> None:
+    rows: tuple[tuple[Any, ...], ...] = ((Entry("cnn|w2"), Entry("90.00 %", 0.9, "number")),)
+    assert table(Table("Cells", ("cell", "accuracy"), rows, "n = 3")) == (
+        "| cell | accuracy |\n| --- | ---: |\n| cnn\\|w2 | 90.00 % |\n\nn = 3"
+    )
+    assert READER.render(table(Table("Cells", ("cell", "accuracy"), rows))).count("<td") == 2
