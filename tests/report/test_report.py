@@ -121,10 +121,12 @@ def test_a_page_of_many_cells_says_which_pictures_it_leaves_out(made: Make) -> N
     assert page.said[-1] == f"Pictures that show each of the 41 cells apart are drawn by: dsbench figures {page.name}"
 
 
-def test_several_pairs_are_counted(made: Make) -> None:
+def test_the_headline_has_a_clause_for_each_of_a_few_groups(made: Make) -> None:
     sweep = made(four_cells(seeds=8))
     assert headline(verdict(sweep.outputs, sweep.runs))[2] == (
-        "At equal widths (budgets differ), is dwsep better than cnn? Of 2 pairs: worse in 2 (n = 8 seeds)."
+        "Is dwsep better than cnn (p adjusted over 2 groups)? At equal width 4 (budgets differ): worse, -2.00 pp (95 % "
+        "interval -2.00 to -2.00 pp, adjusted p = 0.016, n = 8 seeds); at equal width 8 (budgets differ): worse, -2.00 "
+        "pp (95 % interval -2.00 to -2.00 pp, adjusted p = 0.016, n = 8 seeds)."
     )
 
 
