@@ -103,7 +103,7 @@ def test_onnx_runtime_takes_turns_with_torch_where_it_is_asked_for(tmp_path: Pat
     found = json.loads(run(*line, "--keep", str(tmp_path), "--json"))
     for backends in found["latency_ms"].values():
         assert list(backends) == ["torch", "torch_fp32", "onnx", "onnx_int8"]
-        assert all(timing.keys() == {"median", "iqr", "rounds", "settled"} for timing in backends.values())
+        assert all(timing.keys() == {"median", "iqr", "rounds", "settled", "session"} for timing in backends.values())
         assert len({timing["rounds"] for timing in backends.values()}) == 1
     sizes = [found["onnx"][name]["bytes"] for name in ("fp32", "int8")]
     name = "cnn-arch-mnist_7800_shallow-width-1-image-1x28x28"
