@@ -34,7 +34,7 @@ class Step:
 
 
 def new_session() -> str:
-    """A name for what is measured by turns, that nothing else has; the later one is the greater."""
+    """A name for what is measured by turns, that nothing else has; it begins with the time, and so sorts by it."""
     return f"{facts.now()} {secrets.token_hex(4)}"
 
 
