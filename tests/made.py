@@ -26,18 +26,22 @@ def cell(accuracies: Sequence[float | str | None], model: str = "cnn", **facts: 
     return out
 
 
-def timed(records: list[dict[str, Any]], ms: float, iqr: float = 0.02, **where: Any) -> list[dict[str, Any]]:
+def timed(
+    records: list[dict[str, Any]], ms: float, iqr: float = 0.02, session: str | None = "a", **where: Any
+) -> list[dict[str, Any]]:
     """The same, measured: a step of `ms`, an image of a tenth and 128 of ten times that, quartiles `iqr` apart."""
 
     def time(median: float) -> dict[str, Any]:
-        return {"median": median, "iqr": iqr * median, "rounds": 9, "settled": iqr <= 0.05}
+        found = {"median": median, "iqr": iqr * median, "rounds": 9, "settled": iqr <= 0.05}
+        return found | ({"session": f"{place['time']} {session}"} if session else {})
 
     place = {"device": "a CPU", "threads": 1, "precision": "32", "memory_format": "channels_last", "time": "2026"}
+    place |= where
     versions = {"versions": {"torch": "2.13.0"}}
     measured = {
         "latency_ms": {"batch_1": {"torch": time(ms / 10), "onnx": time(ms)}, "batch_128": {"torch": time(10 * ms)}},
         "train_step_ms": {"batch_size": 64, "total": time(ms)},
-        "measured_on": {**place, **versions, "load_average": 0.1, **where},
+        "measured_on": {**versions, "load_average": 0.1, **place},
     }
     return [one | measured for one in records]
 

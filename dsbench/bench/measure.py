@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from dsbench.bench.probes import StepProbe
 from dsbench.bench.subject import Subject
 from dsbench.bench.timing import BATCHES, LIMIT_SECONDS, Timing, interleaved
 from dsbench.deploy.files import Files
+from dsbench.run import facts
 from dsbench.training.device import set_up_process
 
 
@@ -31,18 +33,24 @@ class Step:
     optimizer: Timing
 
 
+def new_session() -> str:
+    """A name for what is measured by turns, that nothing else has; it begins with the time, and so sorts by it."""
+    return f"{facts.now()} {secrets.token_hex(4)}"
+
+
 @dataclass(frozen=True)
 class Measured:
     """What was measured of one network; `onnx` is empty where it was not deployed.
 
     `peak_memory_bytes` is that of a training step (see dsbench.bench.memory), `onnx` a section of its record (see
-    dsbench.bench.deployed).
+    dsbench.bench.deployed). Networks that took turns share their `session`.
     """
 
     forward: Forward
     step: Step
     peak_memory_bytes: int | None
     onnx: dict[str, Any] = field(default_factory=dict)
+    session: str = field(default_factory=new_session)
 
 
 def bench(
@@ -67,7 +75,8 @@ def bench(
     steps = _steps(subjects, limit_seconds)
     say("peak memory")  # last, when libraries hold the memory that they keep, and the profiler can slow down nothing
     memory = [peak_memory_bytes(subject) for subject in subjects]
-    return [Measured(*parts) for parts in zip(forward, steps, memory, sections, strict=True)]
+    session = new_session()
+    return [Measured(*parts, session) for parts in zip(forward, steps, memory, sections, strict=True)]
 
 
 def _deployed(

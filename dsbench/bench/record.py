@@ -20,19 +20,21 @@ PARTS = ("total", "forward", "backward", "optimizer")  # of a training step
 def record(measured: Measured, compute: Compute, load_average: float | None) -> dict[str, Any]:
     """Latencies by batch size and backend, the training step with its parts, its memory, the ONNX files, and where.
 
-    A time is its median and interquartile range in milliseconds, the rounds that they are of, and whether it settled.
+    A time is its median and interquartile range in milliseconds, the rounds that they are of, whether it settled, and
+    the session in which it took turns with other networks: joined with what was measured before, it keeps its own.
     The backends torch and compiled are in the precision of `compute`, torch_fp32 and onnx in fp32, onnx_int8 in int8.
     `load_average` tells how busy the machine was with other things just before.
     """
     forward, step = measured.forward, measured.step
     latency = {
-        f"batch_{batch}": {backend: _plain(timing) for backend, timing in backends.items()}
+        f"batch_{batch}": {backend: _plain(timing, measured.session) for backend, timing in backends.items()}
         for batch, backends in forward.latency.items()
     }
     seconds = {f"batch_{batch}": value for batch, value in forward.compile_seconds.items()}
     return {
         "latency_ms": latency,
-        "train_step_ms": {"batch_size": step.batch_size} | {part: _plain(getattr(step, part)) for part in PARTS},
+        "train_step_ms": {"batch_size": step.batch_size}
+        | {part: _plain(getattr(step, part), measured.session) for part in PARTS},
         "peak_memory_bytes": measured.peak_memory_bytes,
         **({"compile_seconds": seconds} if seconds else {}),
         **({"onnx": measured.onnx} if measured.onnx else {}),
@@ -75,5 +77,6 @@ def _leaves(measured: Mapping[str, Any], prefix: str = "") -> list[tuple[str, An
     return out
 
 
-def _plain(timing: Timing) -> dict[str, Any]:
-    return {"median": timing.median_ms, "iqr": timing.iqr_ms, "rounds": timing.n, "settled": timing.settled}
+def _plain(timing: Timing, session: str) -> dict[str, Any]:
+    found = {"median": timing.median_ms, "iqr": timing.iqr_ms, "rounds": timing.n, "settled": timing.settled}
+    return found | {"session": session}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dsbench.figures.rows import wrapped
 from dsbench.figures.style import FAINT, INK, canvas, row_height, settle, styled
+from dsbench.verdict.figures import p_equals
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,9 +81,8 @@ def draw(
 def said(one: Difference, digits: int = 2) -> str:
     """A difference in words: its mean, interval, adjusted p, and number of pairs."""
     interval = "" if one.low is None or one.high is None else f" [{one.low:+.{digits}f}, {one.high:+.{digits}f}]"
-    tested = "" if one.p_adjusted is None else f"p = {one.p_adjusted:.3f}, "
-    tested = "p < .001, " if one.p_adjusted is not None and one.p_adjusted < 0.001 else tested.replace("= 0.", "= .")
-    return f"{one.mean:+.{digits}f}{interval}\n{tested}n = {one.n}".replace("-", "\N{MINUS SIGN}")
+    tested = "" if one.p_adjusted is None else f"{p_equals(one.p_adjusted)}, "
+    return f"{one.mean:+.{digits}f}{interval}".replace("-", "\N{MINUS SIGN}") + f"\n{tested}n = {one.n}"
 
 
 def _row(panel: Axes, row: int, one: Difference) -> None:

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from dsbench.figures.forest import Difference
 from dsbench.figures.rows import Cell, rows
+from dsbench.verdict import cells
 from dsbench.verdict.judge import Judged, Pair, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def pairs(verdict: Verdict, cells: pd.DataFrame) -> list[tuple[Cell, Cell]]:
-    """The pairs of a verdict that are of two families, reference first, each once, as rows of the table of `cells`."""
-    known = {cell.cell_id: cell for cell in rows(cells)}
-    ids = {cell.label: cell.cell_id for cell in verdict.cells}
-    found = {(ids[pair.reference], ids[pair.candidate]) for _, pair in _across(verdict)}
+def pairs(verdict: Verdict, table: pd.DataFrame) -> list[tuple[Cell, Cell]]:
+    """The pairs of a verdict that are of two families, reference first, each once, as rows of the `table` of cells."""
+    known = {cell.cell_id: cell for cell in rows(table)}
+    found = {(one.cell_id, other.cell_id) for _, _, (one, other) in _across(verdict)}
     ordered = [(one, other) for one in known for other in known if (one, other) in found]
     return [(known[one], known[other]) for one, other in ordered]
 
@@ -28,15 +28,13 @@ def differences(verdict: Verdict) -> list[Difference]:
     Interval and p are the verdict's: Student's t, and the sign-flip test adjusted over the pairs of the group. Pairs
     without a common seed are left out.
     """
-    scores = {cell.label: cell.scores for cell in verdict.cells}
-    several = len({judged.name for judged, _ in _across(verdict)}) > 1
+    several = len({judged.name for judged, *_ in _across(verdict)}) > 1
     out = []
-    for judged, pair in _across(verdict):
+    for judged, pair, _ in _across(verdict):
         tested = pair.better.tested
         if tested.paired is None:
             continue
-        before, after = scores[pair.reference], scores[pair.candidate]
-        points = tuple(100 * (after[seed] - before[seed]) for seed in tested.seeds)
+        points = tuple(100 * difference for difference in tested.differences)
         spread = tested.paired.t
         low, high = (100 * spread.low, 100 * spread.high) if spread else (None, None)
         label = f"{pair.candidate}\nminus {pair.reference}" + (f"\nat {judged.name}" if several else "")
@@ -44,9 +42,8 @@ def differences(verdict: Verdict) -> list[Difference]:
     return out
 
 
-def _across(verdict: Verdict) -> Iterator[tuple[Judged, Pair]]:
-    models = {cell.label: cell.names["model"] for cell in verdict.cells}
+def _across(verdict: Verdict) -> Iterator[tuple[Judged, Pair, tuple[cells.Cell, cells.Cell]]]:
     for judged in verdict.groups:
-        for pair in judged.pairs:
-            if models[pair.reference] != models[pair.candidate]:
-                yield judged, pair
+        for pair, (reference, candidate) in judged.compared:
+            if reference.names["model"] != candidate.names["model"]:
+                yield judged, pair, (reference, candidate)

@@ -14,12 +14,16 @@ from dsbench.verdict.judge import Judged, Pair, Verdict
 from dsbench.verdict.regimes import Regimes
 
 _HEADINGS = {"macs": "MACs", "acts": "activations", "params": "parameters"}
-_COSTS = "x: how many times the other's; in brackets what decides nothing or does not compare."
+_COSTS = (
+    "x: how many times the other's; in brackets what decides nothing or does not compare. Faster cannot be told where "
+    "times are too close, which more rounds would not change."
+)
 _ACCURACIES = (
     "Test accuracy: mean of the differences over n seeds in percentage points (pp), its 95 % intervals by Student's t "
-    "and the BCa bootstrap, p of the sign-flip test, adjusted by Holm over the group; P(better): the chance that a run "
-    "beats one of the other; least p: the smallest adjusted p that n seeds can reach; seeds needed: as many as would "
-    "tell, if differences are as they seem."
+    "and the BCa bootstrap, each of that pair alone; p of the sign-flip test, adjusted by Holm over the group, so that "
+    "an interval without 0 can stand beside an adjusted p above .05; P(better): the chance that a run beats one of the "
+    "other, over all runs that are done; least p: the smallest adjusted p that n seeds can reach; seeds needed: as "
+    "many as would probably tell, if differences are as they seem."
 )
 _EFFECTS = "Differences in test accuracy in percentage points (pp), p adjusted by Holm over the effects."
 _REGIMES = "Test accuracy: mean of the n runs that are done, ± half of its 95 % interval (Student's t)."

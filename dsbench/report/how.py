@@ -27,6 +27,7 @@ def how(name: str, asked: Mapping[str, Any], runs: pd.DataFrame) -> list[tuple[s
     """
     begun = runs[runs["started"].notna()]
     said = {
+        "study": _values(runs, "study"),
         "data": _values(runs, "data"),
         "split": "; ".join(_SPLITS.get(str(split), str(split)) for split in runs["split"].dropna().unique()),
         "tested weights": "; ".join(_WEIGHTS.get(str(one), str(one)) for one in runs["test_weights"].dropna().unique()),

@@ -13,7 +13,7 @@ from dsbench.verdict.cells import Cell
 _CELLS = (
     "Test accuracy: mean of the n runs that are done, ± half of its 95 % interval (Student's t); sd in percentage "
     "points. Parameters, MACs, activations and bytes are for one image. Train time is the mean of these runs as they "
-    "ran; latency and training step are measured apart, by turns."
+    "ran; latency and training step are medians of measurements apart from training."
 )
 _TIMES = {"train_seconds": "Train times", "latency": "Latencies"}
 

@@ -50,10 +50,14 @@ def versus(first: SweepFolder, second: SweepFolder) -> Versus:
         [cell.label for cell in some if cell.cell_id not in ids] for some, ids in zip(known, paired_ids, strict=True)
     ]
     differences = _differences(first, second)
-    unfinished = [text for name, some in zip(names, known, strict=True) for text in _unfinished(name, some)]
+    lost = [
+        text
+        for name, some in zip(names, known, strict=True)
+        for text in (*_failed(name, some), *_unfinished(name, some))
+    ]
     return Versus(
         names,
-        _said(names, both, adjusted, only, differences) + unfinished,
+        _said(names, both, adjusted, only, differences) + lost,
         _table(both, adjusted),
         Table("What is not the same", ("", *names), tuple(tuple(map(Entry, row)) for row in differences)),
     )
@@ -81,14 +85,17 @@ def _table(both: Sequence[Both], adjusted: Sequence[float | None]) -> Table:
         "95 % (t)": [Entry(interval(test.t) if test and test.t else "") for test in tests],
         "adjusted p": [number(p, p_value) for p in adjusted],
         "second is better": [answer_entry(_answer(one, p)) for one, p in zip(both, adjusted, strict=True)],
+        "failed to train, first": [_fallen(one.first) for one in both],
+        "failed to train, second": [_fallen(one.second) for one in both],
         "train time, first": [number(one.train_seconds[0], seconds) for one in both],
         "train time, second": [number(one.train_seconds[1], seconds) for one in both],
         "time ratio": [_ratio(one) for one in both],
     }
     note = (
         "Test accuracy: mean of the runs that are done, ± half of its 95 % interval; the difference is paired by seed, "
-        "p that of the sign-flip test, adjusted by Holm over the cells. Train times are those of runs beside others; "
-        "their ratio is in brackets where these were not equally many in both."
+        "p that of the sign-flip test, adjusted by Holm over the cells. Runs that collapsed or diverged failed to "
+        "train and are in no mean. Train times are those of runs beside others; their ratio is in brackets where these "
+        "were not equally many in both."
     )
     return Table.of("Cells in both", columns, note)
 
@@ -96,6 +103,10 @@ def _table(both: Sequence[Both], adjusted: Sequence[float | None]) -> Table:
 def _accuracy(cell: Cell) -> Entry:
     found = cell.accuracy
     return Entry("" if found.mean is None else percent(found.mean, found.high, found.n), found.mean, "number")
+
+
+def _fallen(cell: Cell) -> Entry:
+    return Entry(f"{len(cell.fallen)} of {cell.ended}" if cell.fallen else "")
 
 
 def _answer(one: Both, p: float | None) -> str:
@@ -138,6 +149,14 @@ def _said(
         out.append(too_few)
     out += [f"Only in {name}: {listed(labels)}." for name, labels in zip(names, only, strict=True) if labels]
     return out
+
+
+def _failed(name: str, found: Sequence[Cell]) -> list[str]:
+    """A sentence on the runs of a sweep that collapsed or diverged, if there are any."""
+    fallen = Counter(run.status for cell in found for run in cell.fallen)
+    ended = counted(sum(cell.ended for cell in found), "run")
+    kinds = listed([f"{number} {status}" for status, number in fallen.items()]) if fallen else ""
+    return [f"{fallen.total()} of {ended} of {name} failed to train ({kinds})."] if fallen else []
 
 
 def _unfinished(name: str, found: Sequence[Cell]) -> list[str]:

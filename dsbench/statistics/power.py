@@ -40,26 +40,35 @@ def power(mean: float, sd: float, n: int, level: float) -> float:
 def seeds_needed(
     mean: float, sd: float, comparisons: int = 1, level: float = LEVEL, wanted: float = POWER
 ) -> int | None:
-    """The fewest seeds that can settle this comparison among `comparisons`, if the differences are as observed.
+    """The fewest seeds that probably settle this comparison among `comparisons`, if the differences are as observed.
 
-    As many as the test needs to reach `level` at all, and as many as give a paired t test the power `wanted` at
-    level / comparisons, where Holm's procedure begins. None where the mean is 0, so that there is no effect to find,
-    and where no number of seeds can settle so many comparisons.
+    As many as give a paired t test the power `wanted` at level / comparisons, where Holm's procedure begins, which is
+    close to that of the sign-flip test but for the fewest seeds that can settle anything: there all differences must
+    have one sign, so that the chance of this, Phi(mean / sd)^n of normal differences, has to be `wanted` as well.
+
+    None where the mean is 0, so that there is no effect to find, and where no number of seeds can settle so many
+    comparisons.
     """
     fewest = seeds_to_settle(comparisons, level)
     if mean == 0 or fewest is None:
         return None
-    if sd == 0:
-        return fewest
 
     def enough(n: int) -> bool:
         return power(mean, sd, n, level / comparisons) >= wanted
 
-    high = fewest
+    if sd == 0 or (_one_sign(mean, sd, fewest) >= wanted and enough(fewest)):
+        return fewest
+    low = high = fewest + 1
     while not enough(high):
-        high *= 2
-    low = max(fewest, high // 2)
+        low, high = high + 1, 2 * high
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle + 1, high)
     return high
+
+
+def _one_sign(mean: float, sd: float, n: int) -> float:
+    """The chance that `n` normal differences all have the sign of `mean`."""
+    from scipy.special import ndtr
+
+    return float(ndtr(abs(mean) / sd)) ** n

@@ -74,7 +74,7 @@ def _choices(columns: dict[str, list[str]]) -> Iterator[tuple[str, ...]]:
     others = [name for name in columns if name not in (*always, "study")]
     if always:
         yield always
-    if "study" in columns:
+    if all(columns.get("study", [""])):
         yield ("study",)
     for size in range(1, len(others) + 1):
         for more in combinations(others, size):

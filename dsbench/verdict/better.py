@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dsbench.run.status import FINAL
@@ -41,7 +41,8 @@ class Better:
 
     `comparisons` is what p is adjusted for, `smallest_adjusted_p` the least that so many seeds can reach, and
     `seeds_to_settle` how many can reach less than .05. `seeds_needed` stands where the answer is that one cannot tell:
-    as many as would tell if the differences are as observed; None where the mean is 0.
+    as many as would probably tell if the differences are as observed; None where the mean is 0. The
+    `probability_of_improvement` alone pairs nothing: it is over all runs of both that are done.
 
     Runs that collapsed or diverged are failures of training and in no mean. `with_failures`, where there are any, is
     the same comparison with them counted at the accuracy that they have, at that of guessing where they have none.
@@ -66,8 +67,8 @@ class Better:
 
 def better(pairs: Sequence[tuple[Cell, Cell]]) -> list[Better]:
     """The answer for each pair (reference, candidate) of one group; p is adjusted for all of them by Holm."""
-    tested = _tested(pairs, lambda cell: cell.scores)
-    counted = _tested(pairs, with_failures)
+    tested = tested_together([(one.scores, other.scores) for one, other in pairs])
+    counted = tested_together([(with_failures(one), with_failures(other)) for one, other in pairs])
     return [_better(*one, len(pairs)) for one in zip(pairs, tested, counted, strict=True)]
 
 
@@ -85,10 +86,10 @@ def with_failures(cell: Cell) -> Scores:
     return {**cell.scores, **fallen}
 
 
-def _tested(pairs: Sequence[tuple[Cell, Cell]], scores: Callable[[Cell], Scores]) -> list[Tested]:
+def tested_together(pairs: Sequence[tuple[Scores, Scores]]) -> list[Tested]:
+    """The test of each pair (reference, candidate) over the seeds of both; p is adjusted for all by Holm."""
     seeds, differences = [], []
-    for reference, candidate in pairs:
-        before, after = scores(reference), scores(candidate)
+    for before, after in pairs:
         both = tuple(sorted(before.keys() & after.keys()))
         seeds.append(both)
         differences.append(tuple(after[seed] - before[seed] for seed in both))

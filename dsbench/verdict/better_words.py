@@ -10,7 +10,7 @@ from dsbench.verdict.better import Better, Tested
 from dsbench.verdict.cells import Cell, Run
 from dsbench.verdict.figures import counted, interval, listed, p_equals, p_value, points
 
-_IT_IS = {Answer.YES: "it is better", Answer.NO: "it is worse", Answer.CANNOT_TELL: "this cannot tell"}
+IT_IS = {Answer.YES: "it is better", Answer.NO: "it is worse", Answer.CANNOT_TELL: "this cannot tell"}
 
 
 def better_sentence(found: Better) -> str:
@@ -19,7 +19,7 @@ def better_sentence(found: Better) -> str:
     if tested.paired is None:
         return "Whether it is better cannot be told: there is no seed in which both are done."
     if tested.answer is not Answer.CANNOT_TELL:
-        return f"Its test accuracy is {_difference(tested, found.comparisons)}: {_IT_IS[tested.answer]}."
+        return f"Its test accuracy is {_difference(tested, found.comparisons)}: {IT_IS[tested.answer]}."
     said = f"its test accuracy is {_difference(tested, found.comparisons)}"
     return f"Whether it is better cannot be told: {said}{_more(found)}."
 
@@ -70,7 +70,7 @@ def _why(cell: Cell, seeds: Sequence[int]) -> str:
 
 def _difference(tested: Tested, comparisons: int) -> str:
     assert tested.paired is not None
-    return f"{_level(tested.paired)} ({_evidence(tested.paired, tested.adjusted_p, comparisons)})"
+    return f"{_level(tested.paired)} ({evidence(tested.paired, tested.adjusted_p, comparisons)})"
 
 
 def _level(found: Paired) -> str:
@@ -79,11 +79,13 @@ def _level(found: Paired) -> str:
     return f"{'higher' if found.mean > 0 else 'lower'} by {points(found.mean)} pp"
 
 
-def _evidence(found: Paired, p: float | None, comparisons: int) -> str:
+def evidence(found: Paired, p: float | None, comparisons: int = 1, asked: int | None = None) -> str:
+    """What a mean difference rests on; `asked` is the number of seeds that there were to be."""
     spread = [f"95 % interval {interval(found.t)} pp"] if found.t else []
     over = f" over {comparisons} comparisons" if comparisons > 1 else ""
     adjusted = [f"adjusted {p_equals(p)}{over}"] if p is not None else []
-    return ", ".join([*spread, *adjusted, f"n = {counted(found.n, 'seed')}"])
+    n = f"{found.n} of {asked} seeds" if asked and asked > found.n else counted(found.n, "seed")
+    return ", ".join([*spread, *adjusted, f"n = {n}"])
 
 
 def _more(found: Better) -> str:
@@ -91,15 +93,15 @@ def _more(found: Better) -> str:
         return "; if the differences are as they seem, there is no effect to find"
     if found.seeds_needed is None:
         return ""
-    return f"; about {found.seeds_needed:,} seeds would tell, if the differences are as they seem"
+    return f"; about {found.seeds_needed:,} seeds would probably tell, if the differences are as they seem"
 
 
 def _sensitivity(found: Better, counted_in: Tested) -> str:
     if counted_in.paired is None:
         return "These runs are in no mean."
-    said = f"{_level(counted_in.paired)} ({_evidence(counted_in.paired, counted_in.adjusted_p, found.comparisons)})"
+    said = f"{_level(counted_in.paired)} ({evidence(counted_in.paired, counted_in.adjusted_p, found.comparisons)})"
     same = counted_in.answer is found.answer
-    end = "the answer stays" if same else f"the answer would change: {_IT_IS[counted_in.answer]}"
+    end = "the answer stays" if same else f"the answer would change: {IT_IS[counted_in.answer]}"
     return (
         "These runs are in no mean; counted at the accuracy that they ended with, or that of guessing, its accuracy "
         f"is {said}: {end}."

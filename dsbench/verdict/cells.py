@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsbench.run.status import BROKEN, FINAL
 from dsbench.sweep.collect import NAMES, plain, settings
-from dsbench.verdict.labels import labels
+from dsbench.sweep.naming import called
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +111,7 @@ def cells(runs: pd.DataFrame, table: pd.DataFrame) -> list[Cell]:
     of: dict[str, list[Run]] = {}
     for row in plain(runs):
         of.setdefault(row["cell_id"] or row["run_id"], []).append(Run(*(row[name] for name in Run.__annotations__)))
-    rows, named = plain(table), labels(table)
+    rows, named = plain(table), called(table) if len(table) else []
     return [
         _cell(row, label, settings(table), tuple(of[row["cell_id"]])) for row, label in zip(rows, named, strict=True)
     ]

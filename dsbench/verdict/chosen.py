@@ -56,4 +56,4 @@ def _named(cells: Sequence[Cell], name: str) -> list[Cell]:
 
 def _labels(cells: Sequence[Cell]) -> str:
     some = [cell.label for cell in cells[:12]]
-    return ", ".join(some) + (", ..." if len(cells) > len(some) else "")
+    return "; ".join(some) + ("; ..." if len(cells) > len(some) else "")

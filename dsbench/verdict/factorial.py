@@ -47,7 +47,7 @@ def factorial(cells: Sequence[Cell]) -> Factorial | None:
     A topology is an architecture with its depth and kernel. The first is that with the fewer activations in the first
     family's network: of two networks with equal parameters the deeper one writes more.
     """
-    found = {(str(cell.names["model"]), _topology(cell)): cell for cell in cells}
+    found = {(str(cell.names["model"]), topology(cell)): cell for cell in cells}
     families, kinds = list(dict.fromkeys(one for one, _ in found)), list(dict.fromkeys(one for _, one in found))
     if (len(cells), len(found), len(families), len(kinds)) != (4, 4, 2, 2):
         return None
@@ -71,7 +71,8 @@ def factorial(cells: Sequence[Cell]) -> Factorial | None:
     return Factorial((families[0], families[1]), (one, other), tuple(seeds), tuple(rows))
 
 
-def _topology(cell: Cell) -> tuple[str, ...]:
+def topology(cell: Cell) -> tuple[str, ...]:
+    """What of a network is neither its block nor its width."""
     return str(cell.names["arch"]), f"depth {cell.network.get('arch.depth')}", f"kernel {cell.names['kernel']}"
 
 

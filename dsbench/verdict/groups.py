@@ -56,7 +56,7 @@ def groups(cells: Sequence[Cell]) -> list[Group]:
     known = [cell for cell in cells if cell.costs["params"] is not None]  # all that an unreadable record is not
     for alike in _classes(known, lambda cell: cell.recipe):
         free = [cell for cell in alike if cell.budget is None]
-        wide = [Group(WIDTH, ordered(one)) for one in _classes(alike, _shape) if len(one) > 1]
+        wide = [Group(WIDTH, ordered(one)) for one in _classes(alike, shape) if len(one) > 1]
         for group in (*_requested(alike), *_counted(free), *wide):
             if not any(group.ids <= earlier.ids for earlier in found):
                 found.append(group)
@@ -122,7 +122,7 @@ def _kind(cell: Cell) -> tuple[Any, ...]:
     return cell.names["model"], cell.names["arch"], cell.names["block"]
 
 
-def _shape(cell: Cell) -> Any:
+def shape(cell: Cell) -> dict[str, Any]:
     """What cells of equal width share besides their recipe: all of the network but the family and its block."""
     named = {name: cell.names[name] for name in ("arch", "width", "fine_width", "kernel")}
     return named | {name: value for name, value in cell.network.items() if not name.startswith(("model.", "block."))}

@@ -68,9 +68,14 @@ class Judged:
     factorial: Factorial | None
 
     @property
+    def compared(self) -> list[tuple[Pair, tuple[Cell, Cell]]]:
+        """Each pair with its cells, reference first."""
+        return list(zip(self.pairs, self.group.pairs, strict=True))
+
+    @property
     def times(self) -> set[Answer]:
         """What the times that decide came to in the pairs both of which have a finished run, which can be measured."""
-        can = (pair for pair, cells in zip(self.pairs, self.group.pairs, strict=True) if all(one.done for one in cells))
+        can = (pair for pair, cells in self.compared if all(one.done for one in cells))
         return {one.answer for pair in can for one in pair.faster if one.decides}
 
 
@@ -79,14 +84,14 @@ class Verdict:
     """All that a sweep says; `statuses` counts its runs.
 
     `unmatched` are the labels of the cells that stand in no group. `to_measure` has a finished run of each cell in
-    a group of which not all is timed: of all its cells, since times are measured by turns. `unsettled` has those of
-    groups that are timed, but not all of whose times settled. `unranked` says by what its cells cannot be ranked
-    (see dsbench.verdict.ranked).
+    a group of which not all is timed by turns: of all its cells, and of those of the groups that share one of them.
+    `unsettled` has those of groups that are timed, but not all of whose times settled. `unranked` says by what its
+    cells cannot be ranked (see dsbench.verdict.ranked).
     """
 
     cells: tuple[Cell, ...]
     groups: tuple[Judged, ...]
-    overall: tuple[Overall, ...]
+    overall: Overall | None
     regimes: tuple[Regimes, ...]
     unmatched: tuple[str, ...]
     to_measure: tuple[str, ...]
@@ -111,13 +116,13 @@ def judge(runs: pd.DataFrame, table: pd.DataFrame, records: Records, compare: st
     found = groups(known) if compare is None else [chosen(known, compare)]
     judged = [_judged(name, group, records) for name, group in zip(group_names(found), found, strict=True)]
     inside = {cell_id for group in found for cell_id in group.ids}
-    untimed = _ids(one for one in judged if one.times & {Answer.NOT_MEASURED, Answer.REFUSED})
-    unsettled = _ids(one for one in judged if Answer.UNSETTLED in one.times) - untimed
+    untimed = _connected(judged, {Answer.NOT_MEASURED, Answer.REFUSED})
+    unsettled = _connected(judged, {Answer.UNSETTLED}) - untimed
     outside = [cell.label for cell in known if cell.cell_id not in inside]
     return Verdict(
         cells=tuple(known),
         groups=tuple(judged),
-        overall=tuple(overall([_answered(one) for one in judged])) if compare is None else (),
+        overall=overall([_answered(one) for one in judged]) if compare is None else None,
         regimes=tuple(regimes(known)) if compare is None else (),
         unmatched=tuple(outside) if compare is None else (),
         to_measure=_finished(known, untimed),
@@ -125,6 +130,17 @@ def judge(runs: pd.DataFrame, table: pd.DataFrame, records: Records, compare: st
         unranked=unranked(known, records),
         statuses=dict(Counter(run.status for cell in known for run in cell.runs)),
     )
+
+
+def _connected(judged: Sequence[Judged], answers: set[Answer]) -> set[str]:
+    """The cells of the groups whose times came to any of `answers`, and of all groups that share a cell with these.
+
+    What is measured of them anew stays by turns with whatever it is compared to.
+    """
+    found = _ids(one for one in judged if one.times & answers)
+    while (wider := _ids(one for one in judged if one.group.ids & found)) > found:
+        found = wider
+    return found
 
 
 def _ids(judged: Iterable[Judged]) -> set[str]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dsbench.verdict.cells import Cell
-from dsbench.verdict.groups import BUDGET, WIDTH, Group, differing
+from dsbench.verdict.groups import BUDGET, WIDTH, Group, differing, shape
 
 UNITS = {
     "params": "parameters",
@@ -20,7 +19,7 @@ UNITS = {
 def group_names(groups: Sequence[Group]) -> list[str]:
     """A name for each, such as "7,800 parameters" or "equal width 16"."""
     wide = [group for group in groups if group.by == WIDTH]
-    told = [name for name in differing([_shape(group.cells[0]) for group in wide]) if name != "width"] if wide else []
+    told = [name for name in differing([shape(group.cells[0]) for group in wide]) if name != "width"] if wide else []
     return [_name(group, told) for group in groups]
 
 
@@ -30,14 +29,10 @@ def _name(group: Group, told: Sequence[str]) -> str:
         unit = f"{UNITS[str(group.measure)]}{' in the slots' if group.scope == 'conv' else ''}"
         said = [f"{group.target:,.10g} {unit}"]
     elif group.by == WIDTH:
-        said = [f"equal width {first.names['width']}", *_listed({name: _shape(first).get(name) for name in told})]
+        said = [f"equal width {first.names['width']}", *_listed({name: shape(first).get(name) for name in told})]
     else:
         said = [" and ".join(cell.label for cell in group.cells)]
     return ", ".join([*said, *_listed(group.recipe)])
-
-
-def _shape(cell: Cell) -> dict[str, Any]:
-    return {name: cell.names[name] for name in ("arch", "width", "fine_width", "kernel")} | cell.network
 
 
 def _listed(values: dict[str, Any]) -> list[str]:

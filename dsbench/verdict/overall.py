@@ -1,19 +1,19 @@
-"""One answer over all groups of a sweep, for each two families that it compares."""
+"""One answer over all groups of a sweep, for the two families that it is about."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import compress
+from itertools import combinations, compress
 
 import numpy as np
 
-from dsbench.statistics.multiple import holm
-from dsbench.statistics.paired import Paired, paired
 from dsbench.statistics.power import seeds_to_settle, smallest_adjusted_p
 from dsbench.verdict.answers import Answer
-from dsbench.verdict.better import answer
+from dsbench.verdict.better import Scores, Tested, tested_together, with_failures
 from dsbench.verdict.cells import Cell
+from dsbench.verdict.factorial import topology
 from dsbench.verdict.groups import FAMILIES, Group
 
 
@@ -21,25 +21,32 @@ from dsbench.verdict.groups import FAMILIES, Group
 class InGroup:
     """Two families in one group: per seed the mean accuracy of the one's cells less that of the other's.
 
-    `lighter` and `faster` are the answers of the group's pairs of these families.
+    `tested` holds these differences, `with_failures` the same with runs that collapsed or diverged counted in; `asked`
+    is how many seeds there would be if all runs were done. `lighter` and `faster` are the answers of the group's pairs
+    of these families (see across). `by` and `measure` are those of the group.
     """
 
     group: str
     by: str
+    measure: str | None
     lighter: tuple[Answer, ...]
     faster: tuple[Answer, ...]
-    seeds: tuple[int, ...]
-    paired: Paired | None
-    adjusted_p: float | None
-    answer: Answer
+    tested: Tested
+    with_failures: Tested
+    asked: int
+
+    @property
+    def answer(self) -> Answer:
+        """Whether the candidate is better."""
+        return self.tested.answer
 
 
 @dataclass(frozen=True)
 class Trainings:
-    """How many runs of a family collapsed or diverged, of all that ended with a result or so."""
+    """How many of the `runs` of a family that have ended did so without being done, by status."""
 
-    failed: int
-    ended: int
+    lost: dict[str, int]
+    runs: int
 
 
 @dataclass(frozen=True)
@@ -70,59 +77,73 @@ class Answered:
     faster: tuple[Answer, ...]
 
 
-def overall(answered: Sequence[Answered]) -> list[Overall]:
-    """One for each two families that stand together in any of the groups."""
-    present = {str(cell.names["model"]) for one in answered for cell in one.group.cells}
+def overall(answered: Sequence[Answered]) -> Overall | None:
+    """The answer for the conventional and the fully separable family; without these, for the first two in one group.
+
+    One alone: several would each have a chance of a false claim of their own. None where no group has two families.
+    """
+    present = {_family(cell) for one in answered for cell in one.group.cells}
     families = [*(one for one in FAMILIES if one in present), *sorted(present - set(FAMILIES))]
-    out = []
-    for index, reference in enumerate(families):
-        for candidate in families[index + 1 :]:
-            both = [one for one in answered if {reference, candidate} <= _families(one.group.cells)]
-            if both:
-                out.append(_overall(reference, candidate, both))
-    return out
+    ends = (FAMILIES[0], FAMILIES[-1])
+    for reference, candidate in sorted(combinations(families, 2), key=lambda two: two != ends):
+        both = [one for one in answered if {reference, candidate} <= {_family(cell) for cell in one.group.cells}]
+        if both:
+            return _overall(reference, candidate, both)
+    return None
 
 
 def _overall(reference: str, candidate: str, answered: Sequence[Answered]) -> Overall:
-    seeds, tests = [], []
-    for one in answered:
-        first, second = _scores(one.group.cells, reference), _scores(one.group.cells, candidate)
-        both = tuple(sorted(first.keys() & second.keys()))
-        seeds.append(both)
-        tests.append(paired([second[seed] - first[seed] for seed in both]))
-    adjusted = holm([test.p if test else None for test in tests])
+    two = (reference, candidate)
+    sides = [[[cell for cell in one.group.cells if _family(cell) == each] for each in two] for one in answered]
+    tested = tested_together([(_mean(before, _done), _mean(after, _done)) for before, after in sides])
+    counted = tested_together([(_mean(before, with_failures), _mean(after, with_failures)) for before, after in sides])
     found = tuple(
-        InGroup(one.name, one.group.by, *_of(one, reference, candidate), both, test, p, answer(_mean(test), p))
-        for one, both, test, p in zip(answered, seeds, tests, adjusted, strict=True)
+        InGroup(one.name, one.group.by, one.group.measure, *_of(one, reference, candidate), test, all_, _asked(both))
+        for one, test, all_, both in zip(answered, tested, counted, sides, strict=True)
     )
-    least = smallest_adjusted_p(max(map(len, seeds)), len(answered))
-    before, after = (_trained([one.group for one in answered], family) for family in (reference, candidate))
+    least = smallest_adjusted_p(max(len(test.seeds) for test in tested), len(answered))
+    before, after = (_trained([cell for both in sides for cell in both[side]]) for side in (0, 1))
     return Overall(reference, candidate, found, before, after, least, seeds_to_settle(len(answered)))
 
 
-def _trained(groups: Sequence[Group], family: str) -> Trainings:
-    """Of the family's cells in these groups, each counted once."""
-    cells = {cell.cell_id: cell for group in groups for cell in group.cells if str(cell.names["model"]) == family}
-    return Trainings(sum(len(cell.fallen) for cell in cells.values()), sum(cell.ended for cell in cells.values()))
+def _trained(cells: Sequence[Cell]) -> Trainings:
+    """What became of the runs of these cells, each counted once."""
+    known = {cell.cell_id: cell for cell in cells}.values()
+    lost = Counter(run.status for cell in known for run in (*cell.fallen, *cell.broken))
+    return Trainings(dict(lost), sum(cell.ended + len(cell.broken) for cell in known))
+
+
+def across(group: Group, reference: str, candidate: str) -> list[bool]:
+    """Which pairs of a group are of these families: where some share their topology, these alone.
+
+    The others would tell of the topology as much as of the family.
+    """
+    both = [[_family(cell) for cell in pair] == [reference, candidate] for pair in group.pairs]
+    alike = [found and topology(one) == topology(other) for found, (one, other) in zip(both, group.pairs, strict=True)]
+    return alike if any(alike) else both
 
 
 def _of(one: Answered, reference: str, candidate: str) -> tuple[tuple[Answer, ...], tuple[Answer, ...]]:
     """Whether the candidate is lighter and faster in the pairs of these families."""
-    wanted = [[str(cell.names["model"]) for cell in pair] == [reference, candidate] for pair in one.group.pairs]
+    wanted = across(one.group, reference, candidate)
     lighter, faster = (tuple(compress(answers, wanted)) for answers in (one.lighter, one.faster))
     return lighter, faster
 
 
-def _mean(test: Paired | None) -> float | None:
-    return test.mean if test else None
+def _family(cell: Cell) -> str:
+    return str(cell.names["model"])
 
 
-def _families(cells: Sequence[Cell]) -> set[str]:
-    return {str(cell.names["model"]) for cell in cells}
+def _done(cell: Cell) -> Scores:
+    return cell.scores
 
 
-def _scores(cells: Sequence[Cell], family: str) -> Mapping[int, float]:
-    """Mean accuracy of the family's cells, by the seeds in which all of them are done."""
-    scores = [cell.scores for cell in cells if str(cell.names["model"]) == family]
-    seeds = set.intersection(*(set(one) for one in scores))
-    return {seed: float(np.mean([one[seed] for one in scores])) for seed in seeds}
+def _mean(cells: Sequence[Cell], scores: Callable[[Cell], Scores]) -> Scores:
+    """Mean accuracy of the cells, by the seeds that all of them have."""
+    found = [scores(cell) for cell in cells]
+    seeds = set.intersection(*(set(one) for one in found))
+    return {seed: float(np.mean([one[seed] for one in found])) for seed in seeds}
+
+
+def _asked(sides: Sequence[Sequence[Cell]]) -> int:
+    return len({run.seed for cells in sides for cell in cells for run in cell.runs})

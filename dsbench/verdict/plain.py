@@ -12,11 +12,13 @@ from dsbench.verdict.answers import Measure
 from dsbench.verdict.better import Better
 from dsbench.verdict.groups import Group
 from dsbench.verdict.judge import Pair, Verdict
+from dsbench.verdict.overall import InGroup
 
 _DERIVED: dict[type, tuple[str, ...]] = {  # what follows from the fields and is wanted all the same
     Measure: ("ratio",),
     Better: ("answer",),
     Pair: ("answers",),
+    InGroup: ("answer",),
     Verdict: ("unfinished",),
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.figures import listed
-from dsbench.verdict.measured import DECIDING, elsewhere
+from dsbench.verdict.measured import DECIDING, apart
 from dsbench.verdict.timings import Key, Records, timings
 from dsbench.verdict.trained import refused
 
@@ -41,7 +41,7 @@ def _beside(cells: Sequence[Cell]) -> str:
 def _latency(cells: Sequence[Cell], records: Records) -> str:
     found = [one for cell in cells for one in timings(cell, records) if LATENCY in one.times]
     for one in found:
-        if one.place != found[0].place:
-            return elsewhere(found[0], one)
+        if why := apart(found[0], one):
+            return why
     loose = sum(not one.times[LATENCY].settled for one in found)
     return f"{loose} of {len(found)} measurements did not settle" if loose else ""

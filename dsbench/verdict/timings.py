@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -15,6 +16,7 @@ from dsbench.verdict.cells import Cell
 Records = Mapping[str, Mapping[str, Any]]  # records of runs, or what of them was measured, by run_id
 Key = tuple[str, ...]  # of a time: the keys that lead to it in a record
 STEP: Key = ("train_step_ms",)
+EPOCH: Key = ("epoch",)  # computed from the step
 
 
 @dataclass(frozen=True)
@@ -34,65 +36,88 @@ class Time:
 
 @dataclass(frozen=True)
 class Timings:
-    """The times of a cell in one place by what is timed; `batch_size` is that of a training step.
+    """The times of a cell in one place and session by what is timed; `batch_size` is that of a training step.
 
     `load_average` is how busy the machine was just before, at the most; None where its system does not say.
     """
 
     place: dict[str, Any]
-    measured: str
+    session: str
     load_average: float | None
     batch_size: int | None
     times: dict[Key, Time]
 
 
 def timings(cell: Cell, records: Records) -> list[Timings]:
-    """What was measured of the runs of `cell` that are done: one for each place, the last measured first.
+    """What was measured of the runs of `cell` that are done: one for each place and session, the last one first.
 
-    A place is a device with its threads, precision, memory format and versions. All runs of a cell are the same
+    A place is a device with its threads, precision, memory format and versions; a session is one call of
+    `dsbench bench`, in which networks take turns ("" of records that name none). All runs of a cell are the same
     network, so that of several the median counts, and the middle half reaches from the lowest to the highest; those
     that settled, where there are any. Quartiles are taken as half the interquartile range on each side of the median,
     since records hold its width alone.
     """
-    found: dict[str, list[Mapping[str, Any]]] = {}
+    found: dict[tuple[str, str], list[tuple[Mapping[str, Any], dict[Key, Time]]]] = {}
     for run in cell.done:
         record = records.get(run.run_id, {})
         if record.get("measured_on"):
-            found.setdefault(json.dumps(_place(record), sort_keys=True), []).append(record)
-    return sorted((_joined(some) for some in found.values()), key=lambda one: one.measured, reverse=True)
+            place = json.dumps(_place(record), sort_keys=True)
+            for session, times in _by_session(record).items():
+                found.setdefault((session, place), []).append((record, times))
+    return [_joined(session, found[session, place]) for session, place in sorted(found, reverse=True)]
 
 
 def _place(record: Mapping[str, Any]) -> dict[str, Any]:
     return {name: record["measured_on"].get(name) for name in PLACE}
 
 
-def _joined(records: Sequence[Mapping[str, Any]]) -> Timings:
-    times: dict[Key, list[Time]] = {}
-    for record in records:
-        for key, time in _times(record):
-            times.setdefault(key, []).append(time)
+def _joined(session: str, found: Sequence[tuple[Mapping[str, Any], dict[Key, Time]]]) -> Timings:
+    together: dict[Key, list[Time]] = {}
+    for _, times in found:
+        for key, time in times.items():
+            together.setdefault(key, []).append(time)
+    records = [record for record, _ in found]
     sizes = {record.get("train_step_ms", {}).get("batch_size") for record in records}
     loads = [load for record in records if (load := record["measured_on"].get("load_average")) is not None]
     return Timings(
         place=_place(records[0]),
-        measured=max(str(record["measured_on"].get("time")) for record in records),
+        session=session,
         load_average=max(loads, default=None),
         batch_size=sizes.pop() if len(sizes) == 1 else None,
-        times={key: _together(some) for key, some in times.items()},
+        times={key: _together(some) for key, some in together.items()},
     )
 
 
-def _times(record: Mapping[str, Any]) -> list[tuple[Key, Time]]:
-    """A training step as a whole, and latencies by batch and backend."""
-    out: list[tuple[Key, Time]] = []
-    step = record.get("train_step_ms", {}).get("total")
-    if step and step["median"]:
-        out.append((STEP, _time(step)))
-    for batch, backends in record.get("latency_ms", {}).items():
-        out += [
-            (("latency_ms", batch, backend), _time(found)) for backend, found in backends.items() if found["median"]
-        ]
+def _by_session(record: Mapping[str, Any]) -> dict[str, dict[Key, Time]]:
+    out: dict[str, dict[Key, Time]] = {}
+    for key, found in _found(record):
+        if found["median"]:
+            out.setdefault(found.get("session", ""), {})[key] = _time(found)
+    steps = _epoch_steps(record)
+    for times in out.values():
+        if steps and (step := times.get(STEP)):
+            times[EPOCH] = Time(steps * step.median, steps * step.low, steps * step.high, step.settled)
     return out
+
+
+def _found(record: Mapping[str, Any]) -> Iterator[tuple[Key, Mapping[str, Any]]]:
+    """A training step as a whole, and latencies by batch and backend."""
+    step = record.get("train_step_ms", {}).get("total")
+    if step:
+        yield STEP, step
+    for batch, backends in record.get("latency_ms", {}).items():
+        for backend, found in backends.items():
+            yield ("latency_ms", batch, backend), found
+
+
+def _epoch_steps(record: Mapping[str, Any]) -> int | None:
+    """The steps of an epoch, from the images that were trained on; None where the record does not tell them."""
+    batch_size, epochs = record.get("train_step_ms", {}).get("batch_size"), record.get("epochs")
+    rate, seconds = record.get("images_per_second"), record.get("train_seconds")
+    whole = (record.get("stop") or {}).get("by") == "epochs"  # else the last epoch may be cut short
+    if not (whole and batch_size and epochs and rate and seconds):
+        return None
+    return math.ceil(round(rate * seconds / epochs) / batch_size)
 
 
 def _time(found: Mapping[str, Any]) -> Time:

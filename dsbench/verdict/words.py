@@ -9,14 +9,15 @@ from pathlib import Path
 
 from dsbench.bench.timing import LIMIT_SECONDS, MEASUREMENTS
 from dsbench.run.status import FINAL
-from dsbench.verdict.better_words import better_sentence, failure_sentences, settled
+from dsbench.statistics.power import seeds_to_settle, smallest_adjusted_p
+from dsbench.verdict.better_words import IT_IS, better_sentence, evidence, failure_sentences, settled
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.cost_words import faster_sentence, lighter_sentence, training_sentence
 from dsbench.verdict.factorial import Effect, Factorial
 from dsbench.verdict.figures import counted, interval, listed, p_equals, signed
 from dsbench.verdict.groups import ASKED, BUDGET, WIDTH
 from dsbench.verdict.judge import Judged, Pair, Verdict
-from dsbench.verdict.overall_words import overall_sentence
+from dsbench.verdict.overall_words import overall_sentences
 
 MOST = 12  # names or runs that a sentence lists
 LONGER_SECONDS = 60  # of each measurement of each network, where those of a few seconds did not settle
@@ -28,18 +29,19 @@ def paragraphs(verdict: Verdict, outputs: Path | str = "outputs", most: int | No
 
     At most `most` pairs are put into words, else all.
     """
-    of = {cell.label: cell for cell in verdict.cells}
     said: list[str] = []
-    left = total = sum(len(judged.pairs) for judged in verdict.groups)
+    left = sum(len(judged.pairs) for judged in verdict.groups)
+    room = left if most is None else most
     for judged in verdict.groups:
-        room = None if most is None else max(0, most - (total - left))
-        if room != 0:
-            shown = judged.pairs[:room]
-            left -= len(shown)
-            said += _group(judged, shown, of)
+        shown = judged.compared[:room]
+        room, left = room - len(shown), left - len(shown)
+        if shown:
+            said += _group(judged, shown)
     if left:
         said.append(f"{counted(left, 'more pair')} in dsbench verdict.")
-    said += [overall_sentence(one) for one in verdict.overall if len(one.groups) > 1]
+    if verdict.overall and len(verdict.overall.groups) > 1:
+        three = " ".join(overall_sentences(verdict.overall, verdict.groups))
+        said.append(f"Over {len(verdict.overall.groups)} groups, {three[0].lower()}{three[1:]}")
     return [*said, *_missing(verdict, outputs)]
 
 
@@ -55,20 +57,32 @@ def pair_sentences(pair: Pair, reference: Cell, candidate: Cell) -> list[str]:
 
 
 def factorial_sentence(found: Factorial) -> str:
-    """One sentence on the effects of block and topology."""
+    """The effects of block and topology, and whether so many seeds can settle them."""
     if not found.seeds:
         return "block and topology apart: there is no seed in which all four are done."
-    return (
-        f"block and topology apart (n = {counted(len(found.seeds), 'seed')}): {'; '.join(map(_effect, found.effects))}."
-    )
+    n = counted(len(found.seeds), "seed")
+    return _with_least(f"block and topology apart (n = {n}): {'; '.join(map(_effect, found.effects))}.", found)
 
 
-def _group(judged: Judged, shown: Sequence[Pair], of: dict[str, Cell]) -> Iterator[str]:
+def block_sentence(found: Factorial) -> str:
+    """The effect of the block alone, of those of a factorial that has seeds, and whether so many can settle them."""
+    block = found.effects[0]
+    assert block.paired is not None
+    rests = f"{block.what}, {evidence(block.paired, block.adjusted_p, len(found.effects))}"
+    effect = f"the effect of the block on test accuracy is {signed(block.paired.mean)} pp"
+    return _with_least(f"{effect} ({rests}): {IT_IS[block.answer]}.", found)
+
+
+def _with_least(said: str, found: Factorial) -> str:
+    seeds, many = len(found.seeds), len(found.effects)
+    return " ".join(filter(None, [said, settled(seeds, many, smallest_adjusted_p(seeds, many), seeds_to_settle(many))]))
+
+
+def _group(judged: Judged, shown: Sequence[tuple[Pair, tuple[Cell, Cell]]]) -> Iterator[str]:
     group = judged.group
-    by = BY[group.by] + (", which nobody asked for" if group.by == BUDGET and not group.requested else "")
-    for pair in shown:
-        sentences = pair_sentences(pair, of[pair.reference], of[pair.candidate])
-        yield " ".join([f"{judged.name} ({by}):", *sentences])
+    by = BY[group.by] + (" as built" if group.by == BUDGET and not group.requested else "")
+    for pair, cells in shown:
+        yield " ".join([f"{judged.name} ({by}):", *pair_sentences(pair, *cells)])
     too_few = settled(judged.seeds, len(judged.pairs), judged.smallest_adjusted_p, judged.seeds_to_settle)
     if too_few:
         yield f"{judged.name}: {too_few}"
@@ -139,4 +153,4 @@ def _bench(run_ids: Sequence[str], outputs: Path | str, seconds: int | None = No
 
 def _some(names: Sequence[str]) -> str:
     """The names, of many the first."""
-    return listed([*names[:MOST], f"{len(names) - MOST} more"] if len(names) > MOST + 1 else names)
+    return "; ".join([*names[:MOST], f"{len(names) - MOST} more"] if len(names) > MOST + 1 else names)

@@ -76,12 +76,17 @@ def test_json_holds_what_was_measured_of_each_network_in_the_order_of_the_list()
         where = one["measured_on"]
         assert (where["device"], where["threads"], where["precision"]) == (one["device"], 1, "32")
         assert where["versions"]["torch"] == torch.__version__
+    sessions = {timing["session"] for one in found for timing in one["latency_ms"]["batch_1"].values()}
+    sessions |= {one["train_step_ms"][part]["session"] for one in found for part in ("total", "forward")}
+    assert len(sessions) == 1  # they took turns
     assert found[0]["peak_memory_bytes"] < found[1]["peak_memory_bytes"]  # as saved_bytes says, and not by a little
 
 
 def test_one_network_is_one_json_object() -> None:
     found = json.loads(run(*TINY, "width=1", "precision=bf16", *QUICK, "--json"))
     assert (found["width"], found["precision"]) == (1, "bf16")
+    again = json.loads(run(*TINY, "width=1", "precision=bf16", *QUICK, "--json"))
+    assert found["train_step_ms"]["total"]["session"] != again["train_step_ms"]["total"]["session"]
 
 
 def test_compiled_passes_come_beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +108,7 @@ def test_onnx_runtime_takes_turns_with_torch_where_it_is_asked_for(tmp_path: Pat
     found = json.loads(run(*line, "--keep", str(tmp_path), "--json"))
     for backends in found["latency_ms"].values():
         assert list(backends) == ["torch", "torch_fp32", "onnx", "onnx_int8"]
-        assert all(timing.keys() == {"median", "iqr", "rounds", "settled"} for timing in backends.values())
+        assert all(timing.keys() == {"median", "iqr", "rounds", "settled", "session"} for timing in backends.values())
         assert len({timing["rounds"] for timing in backends.values()}) == 1
     sizes = [found["onnx"][name]["bytes"] for name in ("fp32", "int8")]
     name = "cnn-arch-mnist_7800_shallow-width-1-image-1x28x28"

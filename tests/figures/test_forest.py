@@ -34,10 +34,10 @@ def test_rows_are_drawn_where_their_numbers_are() -> None:
 @pytest.mark.parametrize(
     ("one", "text"),
     [
-        (ONE, "\N{MINUS SIGN}0.31 [\N{MINUS SIGN}0.50, \N{MINUS SIGN}0.12]\np = .008, n = 3"),
+        (ONE, "\N{MINUS SIGN}0.31 [\N{MINUS SIGN}0.50, \N{MINUS SIGN}0.12]\np = 0.008, n = 3"),
         (NONE, "+1.50\nn = 1"),
-        (Difference("", 0.0, -1.0, 1.0, (0.0, 0.0), 1.0), "+0.00 [\N{MINUS SIGN}1.00, +1.00]\np = 1.000, n = 2"),
-        (Difference("", 0.5, 0.4, 0.6, (0.5, 0.5), 0.0004), "+0.50 [+0.40, +0.60]\np < .001, n = 2"),
+        (Difference("", 0.0, -1.0, 1.0, (0.0, 0.0), 1.0), "+0.00 [\N{MINUS SIGN}1.00, +1.00]\np = 1, n = 2"),
+        (Difference("", 0.5, 0.4, 0.6, (0.5, 0.5), 0.00004), "+0.50 [+0.40, +0.60]\np < 0.0001, n = 2"),
     ],
 )
 def test_a_difference_is_said_with_interval_p_and_n(one: Difference, text: str) -> None:

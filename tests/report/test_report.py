@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from functools import partial
@@ -121,18 +122,32 @@ def test_a_page_of_many_cells_says_which_pictures_it_leaves_out(made: Make) -> N
     assert page.said[-1] == f"Pictures that show each of the 41 cells apart are drawn by: dsbench figures {page.name}"
 
 
-def test_several_pairs_are_counted(made: Make) -> None:
+def test_the_headline_has_a_clause_for_each_of_a_few_groups(made: Make) -> None:
     sweep = made(four_cells(seeds=8))
     assert headline(verdict(sweep.outputs, sweep.runs))[2] == (
-        "At equal widths (budgets differ), is dwsep better than cnn? Of 2 pairs: worse in 2 (n = 8 seeds)."
+        "Is dwsep better than cnn (p adjusted over 2 groups)? At equal width 4 (budgets differ): worse, -2.00 pp (95 % "
+        "interval -2.00 to -2.00 pp, adjusted p = 0.016, n = 8 seeds); at equal width 8 (budgets differ): worse, -2.00 "
+        "pp (95 % interval -2.00 to -2.00 pp, adjusted p = 0.016, n = 8 seeds)."
     )
 
 
-def test_how_to_repeat_it_can_be_pasted(made: Make) -> None:
+def test_how_to_repeat_it_can_be_pasted_into_a_shell(made: Make) -> None:
     sweep = made(four_cells())
-    said = dict(how("made", sweep.folder.asked(), sweep.runs))
-    assert said["to repeat it"] == "python sweep.py made"
+    arguments = ["-m", "experiment=glob(mnist_7800/*)", "kernel=[3,5]", "name=a b's $HOME", "seeds=8"]
+    said = dict(how("made", sweep.folder.asked() | {"arguments": arguments}, sweep.runs))
+    command = f"python() {{ printf '%s\\n' \"$@\"; }}; {said['to repeat it']}"
+    ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines() == ["sweep.py", *arguments]
     assert said["seeds"] == "0 to 2"
+
+
+def test_a_study_that_was_changed_is_called_so_on_the_page(made: Make) -> None:
+    """In the names of cells it is left out, being the same in all."""
+    modified = " (modified: train.max_epochs)"
+    sweep = made([run(model=model, study=f"mnist_7800/{model}{modified}") for model in ("cnn", "dwsep")])
+    found = report(sweep.folder)
+    assert found.cells.columns["cell"] == ["cnn", "dwsep"]
+    assert dict(found.how)["study"] == f"mnist_7800/cnn{modified} and mnist_7800/dwsep{modified}"
 
 
 def test_two_sweeps_of_the_same_runs_are_identical_and_of_others_are_compared(tmp_path: Path) -> None:
@@ -173,6 +188,17 @@ def test_two_sweeps_of_few_seeds_and_half_the_runs_say_so(tmp_path: Path) -> Non
         "2 seeds cannot settle 1 comparison: the smallest adjusted p that they can reach is 0.5; 6 seeds can." in said
     )
     assert said[-1] == f"2 of 4 runs of {second.folder.path} have no result."
+
+
+def test_a_precision_that_collapses_in_two_of_eight_seeds_has_that_beside_its_accuracy(tmp_path: Path) -> None:
+    first = make(tmp_path / "a", [run(seed=seed) for seed in range(8)])
+    statuses = ["collapsed", "diverged", *["done"] * 6]
+    second = make(tmp_path / "b", [run(one, seed=seed, precision="bf16") for seed, one in enumerate(statuses)])
+    found = versus(first.folder, second.folder)
+    assert found.cells.columns["n"] == ["6"]
+    assert found.cells.columns["failed to train, second"] == ["2 of 8"]
+    assert "failed to train, first" not in found.cells.columns
+    assert f"2 of 8 runs of {second.folder.path} failed to train (1 collapsed and 1 diverged)." in found.said
 
 
 def test_the_command_writes_the_latest_sweep_and_says_where(made: Make, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from dsbench.statistics.factorial import effects
 from dsbench.statistics.improvement import probability_of_improvement
 from dsbench.statistics.multiple import holm
 from dsbench.statistics.power import power, seeds_needed, seeds_to_settle, smallest_adjusted_p
+from dsbench.statistics.signflip import sign_flip_p
 
 SAMPLES = 100
 
@@ -80,15 +81,28 @@ def test_the_power_is_the_share_of_experiments_that_find_the_effect() -> None:
 
 
 def test_seeds_needed_are_the_fewest_that_reach_the_power() -> None:
+    """At the fewest that can settle anything all differences must have one sign too, in four of five experiments."""
     rng = np.random.default_rng(5)
     for _ in range(SAMPLES):
         mean, sd, comparisons = rng.normal(0, 0.5), rng.exponential() + 0.05, int(rng.integers(1, 12))
         n = seeds_needed(mean, sd, comparisons)
-        assert n is not None
-        assert power(mean, sd, n, 0.05 / comparisons) >= 0.8
         fewest = seeds_to_settle(comparisons)
+        assert n is not None
         assert fewest is not None
-        assert n == fewest or power(mean, sd, n - 1, 0.05 / comparisons) < 0.8
+        assert power(mean, sd, n, 0.05 / comparisons) >= 0.8
+        one_sign = scipy.stats.norm.cdf(abs(mean) / sd) ** fewest >= 0.8
+        assert n > fewest or one_sign
+        assert n == fewest or power(mean, sd, n - 1, 0.05 / comparisons) < 0.8 or (n - 1 == fewest and not one_sign)
+
+
+@pytest.mark.parametrize("effect", [1.45, 2.0])
+def test_so_many_seeds_let_the_sign_flip_test_find_the_effect_in_three_of_four_experiments(effect: float) -> None:
+    """Six seeds have 80 % power by the t test at 1.45 sd, and by the sign-flip test 63 %."""
+    n = seeds_needed(effect, 1.0)
+    assert n is not None
+    assert (power(effect, 1.0, 6, 0.05) >= 0.8, n > 6) == (True, effect == 1.45)
+    values = np.random.default_rng(6).normal(effect, 1, (1_000, n))
+    assert np.mean([p < 0.05 for one in values if (p := sign_flip_p(one)) is not None]) > 0.75
 
 
 @pytest.mark.parametrize(("effect", "n"), [(0.2, 199), (0.5, 34), (0.8, 15)])

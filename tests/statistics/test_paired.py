@@ -54,6 +54,26 @@ def test_ties_of_accuracies_count_as_integers_say() -> None:
         assert sign_flip_p(after / 10_000 - before / 10_000) == expected
 
 
+def integer_p(images: np.ndarray) -> float:
+    """The exact p of whole numbers, from how many choices of signs have each sum: their generating polynomial."""
+    counts = np.ones(1)
+    for size in np.abs(images):
+        counts = np.convolve(counts, np.bincount([0, 2 * size], minlength=2 * size + 1) if size else [2.0])
+    sums = np.abs(np.arange(len(counts)) - np.abs(images).sum())
+    return float(counts[sums >= abs(images.sum())].sum() / 2.0 ** len(images))
+
+
+def test_all_signs_and_random_signs_agree_with_integers() -> None:
+    """Whole images, as random as accuracies are: exact to EXACT pairs, within four standard errors above."""
+    rng = np.random.default_rng(7)
+    for _ in range(SAMPLES):
+        images = rng.integers(-6, 12, rng.integers(2, EXACT + 1))
+        assert sign_flip_p(images / 10_000) == pytest.approx(integer_p(images), rel=1e-12)
+        more = rng.integers(-8, 12, rng.integers(EXACT + 1, EXACT + 5))
+        exact = integer_p(more)
+        assert sign_flip_p(more / 10_000) == pytest.approx(exact, abs=4 * math.sqrt(exact / RESAMPLES))
+
+
 def test_random_signs_come_close_to_all_signs() -> None:
     """Above EXACT pairs, for differences of +-1 the p is twice a binomial tail, in closed form."""
     for n in range(EXACT + 1, EXACT + 11):

@@ -37,6 +37,23 @@ STUDY = "mnist_7800/"
             [run(study=f"{STUDY}cnn"), run(study=f"{STUDY}cnn (modified: width)", width=4)],
             ["mnist_7800/cnn", "mnist_7800/cnn (modified: width)"],
         ),
+        (
+            [run(study=f"{STUDY}cnn"), run(model="dwsep", study=f"{STUDY}dwsep"), run(model="dwsep", width=4)],
+            ["cnn, width 8", "dwsep, width 8", "dwsep, width 4"],
+        ),
+        (
+            [
+                run(study=f"{STUDY}cnn{changed}", settings={"optimizer.lr": lr, "train.batch_size": size})
+                for size, changed in ((64, ""), (128, " (modified: train.batch_size)"))
+                for lr in (0.1, 0.01)
+            ],
+            [
+                "mnist_7800/cnn, optimizer.lr 0.1",
+                "mnist_7800/cnn, optimizer.lr 0.01",
+                "mnist_7800/cnn (modified: train.batch_size), optimizer.lr 0.1",
+                "mnist_7800/cnn (modified: train.batch_size), optimizer.lr 0.01",
+            ],
+        ),
     ],
 )
 def test_cells_are_called_by_the_fewest_words_that_tell_them_apart(

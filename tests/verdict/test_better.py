@@ -7,7 +7,9 @@ import pytest
 import scipy.stats
 from made import budget, cell, group, pair, verdict
 
+from dsbench.report.headline import headline
 from dsbench.verdict.answers import Answer
+from dsbench.verdict.words import paragraphs
 
 BASE = [0.97 + 0.001 * seed for seed in range(8)]
 
@@ -92,14 +94,10 @@ def test_p_is_adjusted_over_the_pairs_of_a_group_and_not_over_other_groups() -> 
     assert {one.better.tested.adjusted_p for one in pairs} == {6 / 256}
     assert {one.better.answer for one in pairs} == {Answer.NO}
     assert 9 * 2 / 256 > 0.05
-    assert [(one.reference, one.candidate) for one in found.overall] == [
-        ("cnn", "hybrid"),
-        ("cnn", "dwsep"),
-        ("hybrid", "dwsep"),
-    ]
-    for one in found.overall:
-        assert [of.adjusted_p for of in one.groups] == [6 / 256] * 3
-        assert {of.answer for of in one.groups} == {Answer.NO}
+    assert found.overall is not None  # of the conventional and the fully separable family alone
+    assert (found.overall.reference, found.overall.candidate) == ("cnn", "dwsep")
+    assert [of.tested.adjusted_p for of in found.overall.groups] == [6 / 256] * 3
+    assert {of.answer for of in found.overall.groups} == {Answer.NO}
 
 
 def test_nine_pairs_of_one_group_are_too_many_for_eight_seeds() -> None:
@@ -123,10 +121,56 @@ def test_the_sentence_over_all_groups_is_adjusted_for_all_groups() -> None:
     ]
     found = verdict(*[[one | budget(one["params"]) for one in some] for some in cells])
     assert [judged.pairs[0].better.answer for judged in found.groups] == [Answer.NO] * 7
-    (one,) = found.overall
+    one = found.overall
+    assert one is not None
     assert one.smallest_adjusted_p == pytest.approx(14 / 256)
     assert one.seeds_to_settle == 9
     assert {of.answer for of in one.groups} == {Answer.CANNOT_TELL}
+    better = headline(found)[2]
+    assert better.startswith(
+        "Is dwsep better than cnn (p adjusted over 7 groups)? At equal parameters: cannot tell in 7 ("
+    )
+    assert "worse" not in better
+    assert better in paragraphs(found)[-2]
+
+
+def test_without_the_two_extremes_the_sentence_is_about_the_families_that_there_are() -> None:
+    for models in (("hybrid", "dwsep"), ("cnn", "hybrid")):
+        one = verdict(*(cell(BASE, model) for model in models)).overall
+        assert one is not None
+        assert (one.reference, one.candidate) == models
+
+
+def test_seeds_that_a_family_has_not_in_all_its_cells_are_in_no_mean_and_counted_in_when_they_failed() -> None:
+    """Two cells of dwsep in one of two groups, one of which collapsed in seed 2."""
+    fallen: list[float | str | None] = [*lower(0.004)]
+    fallen[2] = "collapsed"
+    cells = [
+        cell(BASE, width=1, **budget(1000)),
+        cell(lower(0.004), "dwsep", width=2, **budget(1000)),
+        cell(fallen, "dwsep", width=3, arch="deep", **budget(1000)),
+        cell(BASE, width=4, params=2000, **budget(2000)),
+        cell(lower(0.004), "dwsep", width=5, params=2000, **budget(2000)),
+    ]
+    one = verdict(*cells).overall
+    assert one is not None
+    first, second = one.groups
+    assert (first.tested.seeds, first.asked, len(second.tested.seeds)) == ((0, 1, 3, 4, 5, 6, 7), 8, 8)
+    assert first.with_failures.differences[2] == pytest.approx((lower(0.004)[2] + 0.1135) / 2 - BASE[2])
+    assert second.with_failures == second.tested
+    assert (one.trained_candidate.lost, one.trained_candidate.runs) == ({"collapsed": 1}, 24)
+
+
+def test_costs_of_other_topologies_are_left_out_where_some_share_theirs() -> None:
+    cells = factorial_cells(np.zeros((4, 8)))
+    for some, macs in zip(
+        cells, (100, 50, 1000, 500), strict=True
+    ):  # the deep one of dwsep costs more than shallow cnn
+        for one in some:
+            one["macs"] = macs
+    one = verdict(*cells).overall
+    assert one is not None
+    assert one.groups[0].lighter == (Answer.IN_PART, Answer.IN_PART)
 
 
 def test_a_family_that_collapses_in_two_of_eight_has_it_in_its_verdict() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.stats
-from made import cell, group, pair, timed, verdict
+from made import budget, cell, group, pair, timed, verdict
 
 from dsbench.verdict.answers import Answer, Measure
 from dsbench.verdict.judge import Pair
@@ -105,6 +105,61 @@ def test_a_place_that_both_have_is_taken_where_there_is_one() -> None:
     before = timed(cell([0.9, None]), 1.0) + timed(cell([None, 0.9]), 9.0, device="another CPU", time="2027")
     found = measured(before, timed(cell([0.9], "dwsep"), 2.0))
     assert [(one.reference, one.candidate, str(one.answer)) for one in found[:1]] == [(1.0, 2.0, "no")]
+
+
+@pytest.mark.parametrize("sessions", [("a", "b"), (None, None)])
+def test_times_that_were_not_measured_by_turns_are_refused_and_asked_for(sessions: tuple[str | None, ...]) -> None:
+    """As train.bench leaves them, which measures each run by itself, and records that name no session."""
+    before, after = timed(cell([0.9]), 1.0, session=sessions[0]), timed(cell([0.9], "dwsep"), 0.1, session=sessions[1])
+    found = verdict(before, after)
+    (one,) = found.groups[0].pairs
+    assert {(step.answer, step.reason) for step in one.faster if step.unit == "ms"} == {
+        (Answer.REFUSED, "not measured by turns")
+    }
+    assert found.to_measure == (before[0]["run_id"], after[0]["run_id"])
+    assert found.unranked["latency"] == "not measured by turns"
+
+
+def test_each_time_is_compared_within_the_last_session_that_both_share() -> None:
+    """The candidate's training step alone was measured anew."""
+    before = timed(cell([0.9]), 1.0)
+    after = timed(cell([0.9], "dwsep"), 2.0)
+    after[0]["train_step_ms"]["total"] |= {"median": 9.0, "session": "2027 b"}
+    assert answers(measured(before, after)) == {
+        "training step": "refused",
+        "latency at batch 1": "no",
+        "latency at batch 128": "no",
+        "latency at batch 1, onnx": "no",
+    }
+    both = timed(cell([0.9, None]), 1.0) + timed(cell([None, 0.9]), 5.0, session="b")
+    others = timed(cell([0.9, None], "dwsep"), 2.0) + timed(cell([None, 0.9], "dwsep"), 4.0, session="b")
+    assert [(one.reference, one.candidate) for one in measured(both, others)[:1]] == [(5.0, 4.0)]
+    assert [(one.reference, one.candidate) for one in measured(both[:1], others)[:1]] == [(1.0, 2.0)]
+
+
+def test_what_is_measured_anew_takes_the_groups_along_that_share_a_cell() -> None:
+    """cnn stands in two groups; measured with the one alone, its times would be by turns with the other no more."""
+    cells = [
+        timed(cell([0.9], width=8, params=1000, macs=9000, acts=1, **budget(1000)), 1.0),
+        timed(cell([0.9], "dwsep", width=20, params=1001, macs=8000, acts=2, **budget(1000)), 2.0),
+        cell([0.9], "dwsep", width=24, params=1300, macs=9001, acts=3, **budget(9000, "macs")),
+    ]
+    found = verdict(*cells)
+    assert [group.times for group in found.groups] == [{Answer.NO}, {Answer.NOT_MEASURED}]
+    assert found.to_measure == tuple(some[0]["run_id"] for some in cells)
+
+
+def test_a_measured_epoch_is_its_steps_where_the_record_tells_how_many() -> None:
+    """1,000 images in batches of 64 are 16 steps, the last of which is not full."""
+    course = {"epochs": 3, "images_per_second": 300.0, "train_seconds": 10.0, "stop": {"by": "epochs", "target": 3}}
+    before, after = (
+        [one | course for one in timed(cell([0.9], model), ms)] for model, ms in (("cnn", 250.0), ("dwsep", 500.0))
+    )
+    found = {one.name: one for one in pair(before, after).faster}["measured epoch"]
+    assert (found.reference, found.candidate, found.unit) == (pytest.approx(16 * 0.25), pytest.approx(8.0), "s")
+    assert (found.answer, found.decides, found.reference_spread) == (Answer.NO, True, pytest.approx(16 * 0.005))
+    cut = [[one | {"stop": {"by": "seconds", "target": 3}} for one in some] for some in (before, after)]
+    assert "measured epoch" not in {one.name for one in pair(*cut).faster}
 
 
 @pytest.mark.parametrize("times", [("2026", "2027"), ("2027", "2026")])

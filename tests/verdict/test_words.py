@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from made import budget, cell, timed, verdict
 
+from dsbench.report.headline import headline
 from dsbench.verdict.words import paragraphs
 
 BEFORE = [0.98, 0.981, 0.982, 0.983, 0.984, 0.985, 0.986, 0.987]
@@ -24,7 +25,7 @@ def test_three_sentences_say_lighter_faster_and_better() -> None:
     after = timed(cell(AFTER, "dwsep", width=32, **COSTS[1]), 16.3, 0.01)
     (text,) = said(before, after)
     lighter, faster, better = text.split(": ", 1)[1].split(". ")[:3]
-    assert text.startswith("7,800 parameters (a matched budget, which nobody asked for): ")
+    assert text.startswith("7,800 parameters (a matched budget as built): ")
     assert lighter == (
         "dwsep is heavier than cnn: as many parameters (7,841 against 7,800), 3.08 times the MACs (2,097,704 against "
         "680,932), as many activations (1,000 against 1,000) and as many bytes (1,000 against 1,000)"
@@ -50,7 +51,7 @@ def test_too_few_seeds_are_said_to_be_too_few() -> None:
     )
     assert three.endswith(" reach is 0.25; 6 seeds can.")
     assert "Whether it is better cannot be told: its test accuracy is lower by 0.33 pp (95 % interval -0.48" in text
-    assert "n = 3 seeds); about 6 seeds would tell, if the differences are as they seem." in text
+    assert "n = 3 seeds); about 6 seeds would probably tell, if the differences are as they seem." in text
     cells = [cell(BEFORE, "dwsep" if index else "cnn", arch=f"a{index}", width=index) for index in range(5)]
     assert said(*cells)[10] == (
         "1,000 parameters: 8 seeds cannot settle 10 comparisons: the smallest adjusted p that "
@@ -126,7 +127,7 @@ def test_what_is_left_out_of_many_pairs_is_counted() -> None:
     found = verdict(*cells)
     assert [len(judged.pairs) for judged in found.groups] == [1, 1, 1]
     texts = paragraphs(found, most=2)
-    assert sum(": dwsep width " in text for text in texts) == 2
+    assert sum(": dwsep, width " in text for text in texts) == 2
     assert "1 more pair in dsbench verdict." in texts
     assert not any("more pair" in text for text in paragraphs(found))
 
@@ -135,7 +136,7 @@ def test_nothing_to_compare_is_said() -> None:
     texts = said(cell(BEFORE, width=8, params=1, macs=1, acts=1), cell(BEFORE, width=16, params=2, macs=2, acts=2))
     assert texts == [
         "No two cells share data, recipe and either a budget or a width: there is nothing to compare.",
-        "In no group: cnn width 8 and cnn width 16.",
+        "In no group: width 8; width 16.",
     ]
 
 
@@ -167,7 +168,33 @@ def test_groups_of_equal_width_are_counted_apart_from_those_of_a_budget() -> Non
         for model, width, params in (("cnn", 8, 1000), ("dwsep", 16, 1001), ("cnn", 16, 3000))
     ]
     (overall,) = [text for text in said(*cells) if text.startswith("Over")]
-    assert overall.startswith("Over 2 groups (1 of a matched budget and 1 of equal width), dwsep against cnn. Better")
+    assert overall.startswith(
+        "Over 2 groups, is dwsep lighter than cnn? At 1,000 parameters: equal; at equal width 16 (budgets differ): "
+        "lighter (parameters x 0.334, MACs x 0.334 and activations x 0.334)."
+    )
+
+
+def test_of_many_groups_those_of_each_budget_and_of_equal_width_are_counted_apart() -> None:
+    """By parameters dwsep is better, by activations worse, and so it is said."""
+    cells = [
+        cell(scores, model, width=index + 1, params=params, macs=9 * params, acts=acts, **budget(target, kind))
+        for index, (kind, target, model, scores, params, acts) in enumerate(
+            [
+                (kind, 1000 * size, model, scores, 1000 * size + other * (kind == "acts"), 1000 * size + other)
+                for size in (1, 2)
+                for kind, loser in (("params", "cnn"), ("acts", "dwsep"))
+                for other, model in ((0, "cnn"), (500, "dwsep"))
+                for scores in (AFTER if model == loser else BEFORE,)
+            ]
+        )
+    ]
+    for one in (one for some in cells for one in some if one["requested"]["kind"] == "acts"):
+        one["acts"] = one["requested"]["target"]
+    (overall,) = [text for text in said(*cells) if text.startswith("Over 4 groups")]
+    better = overall.partition("(p adjusted over 4 groups)? ")[2]
+    assert better.startswith(
+        "At equal parameters: better in 2 (+0.35 pp), n = 8 seeds; at equal activations: worse in 2"
+    )
 
 
 def test_what_is_slower_in_the_step_alone_is_not_called_slower() -> None:
@@ -205,8 +232,11 @@ def test_all_groups_together_are_one_sentence_a_pair_of_families() -> None:
     ]
     (overall,) = [text for text in said(*cells) if text.startswith("Over 2 groups")]
     assert overall == (
-        "Over 2 groups, dwsep against cnn. Better (p adjusted over them): no in 1 (1,000 parameters) and cannot tell "
-        "in 1 (2,000 parameters); lighter: equal in 2; faster: not measured in 2."
+        "Over 2 groups, is dwsep lighter than cnn? At 1,000 parameters: equal; at 2,000 parameters: equal. Is dwsep "
+        "faster than cnn? At 1,000 parameters: not measured; at 2,000 parameters: not measured. Is dwsep better than "
+        "cnn (p adjusted over 2 groups)? At 1,000 parameters: worse, -0.35 pp (95 % interval -0.39 to -0.31 pp, "
+        "adjusted p = 0.016, n = 8 seeds); at 2,000 parameters: cannot tell, +0.00 pp (95 % interval +0.00 to +0.00 "
+        "pp, adjusted p = 1, n = 8 seeds)."
     )
 
 
@@ -230,6 +260,26 @@ def test_the_effects_of_a_factorial_are_one_sentence() -> None:
     )
 
 
+def test_six_seeds_are_too_few_for_three_effects() -> None:
+    cells = [
+        cell(np.add(BEFORE[:6], effect).tolist(), model, arch=arch, acts=acts, width=acts, **budget(1000))
+        for model, arch, acts, effect in (
+            ("cnn", "shallow", 1, 0.0),
+            ("dwsep", "shallow", 2, -0.002),
+            ("cnn", "deep", 3, 0.001),
+            ("dwsep", "deep", 4, 0.001),
+        )
+    ]
+    (text,) = [text for text in said(*cells) if "block and" in text]
+    too_few = "6 seeds cannot settle 3 comparisons: the smallest adjusted p that they can reach is 0.094; 7 seeds can."
+    assert text.endswith(too_few)
+    assert headline(verdict(*cells))[2] == (
+        "At 1,000 parameters, the effect of the block on test accuracy is -0.10 pp (dwsep - cnn, mean over shallow and "
+        "deep, 95 % interval -0.10 to -0.10 pp, adjusted p = 0.094 over 3 comparisons, n = 6 seeds): this cannot tell. "
+        + too_few
+    )
+
+
 @pytest.mark.parametrize("seeds", [0, 1, 8])
 def test_every_pair_has_at_least_three_sentences_however_little_is_known(seeds: int) -> None:
     cells = [
@@ -250,7 +300,7 @@ def test_what_is_asked_for_names_the_difference_in_recipe() -> None:
 def test_of_many_cells_the_first_are_named_and_the_sweep_measures_them() -> None:
     alone = [cell(BEFORE, width=2**n, params=10**n, macs=10**n, acts=10**n) for n in range(15)]
     *_, unmatched = said(*alone)
-    assert unmatched.endswith("cnn width 2048 and 3 more.")
+    assert unmatched.endswith("; width 2048; 3 more.")
     pairs = [
         cell(BEFORE, model, width=2**n, params=10**n, macs=10**n, acts=10**n)
         for n in range(7)
