@@ -13,11 +13,16 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from dsbench.errors import first_line
+from dsbench.config.compose import typed
+from dsbench.errors import FailureError, InputError, first_line
 from dsbench.process import wait_briefly
+from dsbench.run import facts
+from dsbench.run.plan import plan
 from dsbench.run.progress import terminal
-from dsbench.run.signals import Interrupted
-from dsbench.sweep.local import Call, composed_calls, failed
+from dsbench.run.signals import Interrupted, insist, undisturbed
+from dsbench.run.timeout import TimedOut
+from dsbench.sweep.fate import Fate, ProcessDiedError, recorded
+from dsbench.sweep.local import Call, composed_calls, ended_so, failed
 from dsbench.sweep.view import labels
 
 
@@ -28,14 +33,15 @@ class Away:
         self.call = call
 
     def __call__(self) -> JobReturn:
-        """Run the job; a signal that ends the run is how it ended, and the process stays well."""
+        """Run the job; a signal or a limit that ends the run is how it ended, and the process stays well."""
         wait_briefly()
         with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
             os.environ["DSBENCH_HYDRA_DIR"] = scratch
             try:
                 return self.call()
-            except Interrupted as error:
-                return failed(self.call.config, RuntimeError(str(error)))
+            except (Interrupted, TimedOut) as error:
+                status = "timeout" if isinstance(error, TimedOut) else "interrupted"
+                return failed(self.call.config, ProcessDiedError(Fate(status, str(error))))
 
     def checkpoint(self) -> Any:
         """What submitit hands in where SLURM preempts the job or its time is over: the same, which goes on."""
@@ -76,36 +82,79 @@ def launch(
     Results and data must lie where every machine finds them under the same path.
     """
     calls = composed_calls(hydra_context, task_function, config, job_overrides, initial_job_idx, cluster.cpus_per_task)
-    configs = [call.config for call in calls]
-    for one in configs:
-        _settle_paths(one)
-    tries = [1 + (OmegaConf.select(config, "retries") or 0)] * len(configs)
-    called, console = labels(configs), terminal()
-    returned: dict[int, JobReturn] = {}
-    waiting, running, done = deque(range(len(configs))), dict[Any, int](), 0
-    console.print(f"{len(configs)} jobs handed to {cluster}", soft_wrap=True)
+    for call in calls:
+        _settle_paths(call.config)
+    return _HandedIn(cluster, calls, OmegaConf.select(config, "retries") or 0).run()
+
+
+class _HandedIn:
+    """The jobs of one launch, by their numbers: those that wait, that run, and what came of the others."""
+
+    def __init__(self, cluster: Cluster, calls: Sequence[Call], retries: int) -> None:
+        self.cluster, self.calls, self.since = cluster, calls, facts.now()
+        self._waiting, self._running = deque(range(len(calls))), dict[Any, int]()
+        self._tries = [1 + retries] * len(calls)
+        self._returned: dict[int, JobReturn] = {}
+        self._called, self._console = labels([call.config for call in calls]), terminal()
+
+    def run(self) -> list[JobReturn]:
+        """Have all of them run; returns how each ended, in order."""
+        self._console.print(f"{len(self.calls)} jobs handed to {self.cluster}", soft_wrap=True)
+        try:
+            while self._waiting or self._running:
+                insist()
+                self._hand_in()
+                for job in self.cluster.ended(list(self._running)):
+                    self._take_up(job)
+        except BaseException:
+            self.cluster.cancel(list(self._running))
+            raise
+        return [self._returned[index] for index in range(len(self.calls))]
+
+    def _hand_in(self) -> None:
+        at_once = self.cluster.at_once
+        count = len(self._waiting) if at_once is None else at_once - len(self._running)
+        chosen = [self._waiting.popleft() for _ in range(min(count, len(self._waiting)))]
+        if not chosen:
+            return
+        first = not (self._running or self._returned)
+        try:
+            with undisturbed():  # a job that is not among those that run would not be cancelled
+                jobs = self.cluster.submit([Away(self.calls[index]) for index in chosen])
+                self._running |= zip(jobs, chosen, strict=True)
+        except FailureError as error:
+            if first:
+                raise
+            for index in chosen:  # the others go on
+                self._ended(index, failed(self.calls[index].config, error))
+
+    def _take_up(self, job: Any) -> None:
+        index = self._running.pop(job)
+        self._tries[index] -= 1
+        config, again = self.calls[index].config, False
+        try:
+            returned = self.cluster.outcome(job)
+        except Exception as error:  # of the process, or of the machine
+            found, folder = Fate("killed", first_line(error)), _folder(config)
+            found = found if folder is None else recorded(folder, found, self.since)
+            returned, again = ended_so(found, config), found.status == "killed" and self._tries[index] > 0
+        self._ended(index, returned, again)
+
+    def _ended(self, index: int, returned: JobReturn, again: bool = False) -> None:
+        self._returned[index] = returned
+        if again:
+            self._waiting.append(index)
+        done = len(self._returned.keys() - {*self._waiting, *self._running.values()})
+        line = f"[{done}/{len(self.calls)}] {self._called[index]}: {_how(returned, again)}"
+        self._console.print(line, soft_wrap=True, markup=False)
+
+
+def _folder(config: DictConfig) -> Path | None:
+    """Where the run of a job is recorded; None for a job that is no run."""
     try:
-        while waiting or running:
-            count = len(waiting) if cluster.at_once is None else cluster.at_once - len(running)
-            chosen = [waiting.popleft() for _ in range(min(count, len(waiting)))]
-            if chosen:
-                running |= zip(cluster.submit([Away(calls[i]) for i in chosen]), chosen, strict=True)
-            for job in cluster.ended(list(running)):
-                index = running.pop(job)
-                tries[index] -= 1
-                try:
-                    returned[index], again = cluster.outcome(job), False
-                except Exception as error:  # of the process, or of the machine
-                    returned[index], again = failed(configs[index], error), tries[index] > 0
-                if again:
-                    waiting.append(index)
-                done += not again
-                line = f"[{done}/{len(configs)}] {called[index]}: {_how(returned[index], again)}"
-                console.print(line, soft_wrap=True, markup=False)
-    except BaseException:
-        cluster.cancel(list(running))
-        raise
-    return [returned[index] for index in range(len(configs))]
+        return plan(typed(config, config.hydra.runtime.choices, config.hydra.overrides.task)).folder.path
+    except InputError:
+        return None
 
 
 def _how(job: JobReturn, again: bool) -> str:

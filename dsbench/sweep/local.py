@@ -42,9 +42,9 @@ def launch(
     wait_briefly()
     n_jobs, threads, device = (_given(config, name) for name in ("n_jobs", "threads", "device"))
     places = slots(len(job_overrides), n_jobs, threads, device or "auto")
-    share_wandb_service(config)
     calls = composed_calls(hydra_context, task_function, config, job_overrides, initial_job_idx, places.threads)
     configs = [call.config for call in calls]
+    share_wandb_service(configs)
     view = View(configs, places)
     tries = [1 + (_given(config, "retries") or 0)] * len(configs)
     returned: list[JobReturn | None] = [None] * len(configs)
@@ -75,7 +75,7 @@ def launch(
             job = failed(configs[one.number], job)
         if not one.returned:
             found = fate(one.exitcode, run)
-            job = _ended_so(found, configs[one.number])
+            job = ended_so(found, configs[one.number])
             again = found.status == "killed" and tries[one.number] > 0
         returned[one.number] = job
         view.ended(one.number, job, again)
@@ -148,34 +148,35 @@ def _is_ours(task_function: TaskFunction) -> bool:
 
 def failed(config: DictConfig, error: Exception) -> JobReturn:
     """What is known of a job that did not come to its end."""
-    overrides = OmegaConf.to_container(config.hydra.overrides.task)
-    job = JobReturn(overrides=overrides, cfg=config, status=JobStatus.FAILED)  # type: ignore[arg-type]
-    job.return_value = error
-    return job
+    return _job(config, JobStatus.FAILED, error)
 
 
-def _ended_so(found: Fate, config: DictConfig) -> JobReturn:
+def ended_so(found: Fate, config: DictConfig) -> JobReturn:
     """What Hydra is told of a job whose process died."""
+    return _job(config, JobStatus.COMPLETED, None) if found.status in FINAL else failed(config, ProcessDiedError(found))
+
+
+def _job(config: DictConfig, status: JobStatus, value: Any) -> JobReturn:
     overrides = OmegaConf.to_container(config.hydra.overrides.task)
-    job = JobReturn(overrides=overrides, cfg=config)  # type: ignore[arg-type]
-    job.status = JobStatus.COMPLETED if found.status in FINAL else JobStatus.FAILED
-    job.return_value = None if found.status in FINAL else ProcessDiedError(found)
+    job = JobReturn(overrides=overrides, cfg=config, status=status)  # type: ignore[arg-type]
+    job.return_value = value
     return job
 
 
-def share_wandb_service(config: DictConfig) -> None:
-    """Start W&B's service once, here, for the processes to use: they find it through the environment.
+def share_wandb_service(configs: Sequence[DictConfig]) -> None:
+    """Start W&B's service once, here, for the processes of the jobs that use it: it is in their environment.
 
     Each would start its own else, which takes half of what an offline run costs.
     """
-    logger = config.get("logger")
-    if logger is not None and logger.get("name") == "wandb" and logger.get("mode") != "disabled":
+    loggers = [config.logger for config in configs if OmegaConf.select(config, "logger.name") == "wandb"]
+    modes = [logger.mode for logger in loggers if logger.mode != "disabled"]
+    if modes:
         import wandb
 
         from dsbench.tracking.wandb import say_mode
 
         os.environ.setdefault("WANDB_SILENT", "true")
-        say_mode(logger.mode)
+        say_mode(modes[0])
         wandb.setup()
 
 
