@@ -215,6 +215,7 @@ def test_a_cluster_that_is_not_there_costs_one_line(
     assert (ended.code, ended.err.count("\n")) == (2, 1)
     assert message in ended.err
     assert not (outputs / "runs").exists()
+    assert "tables" not in ended.out  # of nothing
 
 
 def test_what_an_extra_lacks_is_said_in_one_line(
