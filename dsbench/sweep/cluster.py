@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections import deque
 from collections.abc import Hashable, Sequence
 from pathlib import Path
@@ -15,39 +13,16 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dsbench.config.compose import typed
 from dsbench.errors import FailureError, InputError, first_line
-from dsbench.process import wait_briefly
 from dsbench.run import facts
 from dsbench.run.plan import plan
 from dsbench.run.progress import terminal
-from dsbench.run.signals import Interrupted, insist, undisturbed
-from dsbench.run.timeout import TimedOut
+from dsbench.run.signals import insist, undisturbed
+from dsbench.sweep.away import Away
 from dsbench.sweep.fate import Fate, ProcessDiedError, recorded
 from dsbench.sweep.local import Call, composed_calls, ended_so, failed
 from dsbench.sweep.view import labels
 
-
-class Away:
-    """A job in a process that the sweep has not started: without its scratch folder, its view, its channel."""
-
-    def __init__(self, call: Call) -> None:
-        self.call = call
-
-    def __call__(self) -> JobReturn:
-        """Run the job; a signal or a limit that ends the run is how it ended, and the process stays well."""
-        wait_briefly()
-        with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
-            os.environ["DSBENCH_HYDRA_DIR"] = scratch
-            try:
-                return self.call()
-            except (Interrupted, TimedOut) as error:
-                status = "timeout" if isinstance(error, TimedOut) else "interrupted"
-                return failed(self.call.config, ProcessDiedError(Fate(status, str(error))))
-
-    def checkpoint(self) -> Any:
-        """What submitit hands in where SLURM preempts the job or its time is over: the same, which goes on."""
-        from submitit.helpers import DelayedSubmission
-
-        return DelayedSubmission(self)
+_TAKEN = ("killed", "interrupted")  # from the run by others: the sweep has not asked it to stop, its cluster has
 
 
 class Cluster(Protocol):
@@ -77,17 +52,18 @@ def launch(
     job_overrides: Sequence[Sequence[str]],
     initial_job_idx: int,
 ) -> list[JobReturn]:
-    """Run the jobs on `cluster`; returns how each ended, in order. One that dies is handed in again `retries` times.
+    """Run the jobs on `cluster`; returns how each ended, in order. One that dies, or that the
+    cluster wants to stop, is handed in again `retries` times.
 
     Results and data must lie where every machine finds them under the same path.
     """
     calls = composed_calls(hydra_context, task_function, config, job_overrides, initial_job_idx, cluster.cpus_per_task)
     for call in calls:
         _settle_paths(call.config)
-    return _HandedIn(cluster, calls, OmegaConf.select(config, "retries") or 0).run()
+    return HandedIn(cluster, calls, OmegaConf.select(config, "retries") or 0).run()
 
 
-class _HandedIn:
+class HandedIn:
     """The jobs of one launch, by their numbers: those that wait, that run, and what came of the others."""
 
     def __init__(self, cluster: Cluster, calls: Sequence[Call], retries: int) -> None:
@@ -131,14 +107,15 @@ class _HandedIn:
     def _take_up(self, job: Any) -> None:
         index = self._running.pop(job)
         self._tries[index] -= 1
-        config, again = self.calls[index].config, False
+        config = self.calls[index].config
         try:
             returned = self.cluster.outcome(job)
         except Exception as error:  # of the process, or of the machine
             found, folder = Fate("killed", first_line(error)), _folder(config)
-            found = found if folder is None else recorded(folder, found, self.since)
-            returned, again = ended_so(found, config), found.status == "killed" and self._tries[index] > 0
-        self._ended(index, returned, again)
+            returned = ended_so(found if folder is None else recorded(folder, found, self.since), config)
+        how = returned._return_value
+        taken = isinstance(how, ProcessDiedError) and how.fate.status in _TAKEN
+        self._ended(index, returned, taken and self._tries[index] > 0)
 
     def _ended(self, index: int, returned: JobReturn, again: bool = False) -> None:
         self._returned[index] = returned

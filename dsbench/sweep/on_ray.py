@@ -13,7 +13,7 @@ from hydra.core.utils import JobReturn
 
 from dsbench.errors import InputError, first_line
 from dsbench.run.timeout import GRACE_SECONDS
-from dsbench.sweep.cluster import Away
+from dsbench.sweep.away import Away
 
 _WAIT_SECONDS = 0.5
 

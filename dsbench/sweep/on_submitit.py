@@ -16,7 +16,7 @@ from hydra.core.utils import JobReturn
 from dsbench.errors import FailureError, InputError, first_line
 from dsbench.run.owner import Owner, this_process
 from dsbench.run.timeout import GRACE_SECONDS
-from dsbench.sweep.cluster import Away
+from dsbench.sweep.away import Away
 from dsbench.sweep.slots import cores
 
 _WAIT_SECONDS = {"local": 0.2, "slurm": 2.0}

@@ -16,10 +16,12 @@ from omegaconf import OmegaConf
 from dsbench.config.compose import compose
 from dsbench.errors import FailureError
 from dsbench.run.timeout import TimedOut
-from dsbench.sweep.cluster import Away
+from dsbench.sweep.away import Away
+from dsbench.sweep.cluster import HandedIn
 from dsbench.sweep.fate import Fate, ProcessDiedError, recorded
 from dsbench.sweep.finish import reasons
 from dsbench.sweep.launches import Launches
+from dsbench.sweep.local import ended_so, failed
 from dsbench.sweep.plan import SweepPlan, plan_sweep
 
 TINY = "arch=mnist_7800_shallow width=2"
@@ -122,3 +124,39 @@ def test_a_job_that_is_out_of_time_is_a_result_that_any_process_can_read() -> No
     job = cloudpickle.loads(cloudpickle.dumps(Away(Call())()))  # type: ignore[arg-type]
     assert (job.status, job.overrides) == (JobStatus.FAILED, ["width=2"])
     assert job._return_value.fate == Fate("timeout", "ran longer than timeout=8 s")
+
+
+def test_a_job_that_is_taken_from_a_cluster_goes_there_again_and_one_that_it_refuses_then_ends_no_other() -> None:
+    class Call:
+        def __init__(self, width: int) -> None:
+            self.config = OmegaConf.create({"hydra": {"overrides": {"task": [f"width={width}"]}}})
+
+    class Preempting:
+        cpus_per_task, at_once = 1, 1
+
+        def __init__(self) -> None:
+            self.seen: list[str] = []
+
+        def submit(self, calls: Sequence[Away]) -> list[Any]:
+            self.seen += calls[0].call.config.hydra.overrides.task
+            if self.seen.count("width=3") == 2:
+                raise FailureError("no more jobs")
+            return [(call.call.config, len(self.seen)) for call in calls]
+
+        def ended(self, jobs: Sequence[Any]) -> Sequence[Any]:
+            return jobs
+
+        def outcome(self, job: Any) -> JobReturn:
+            config, number = job
+            if number > 3:
+                return ended_so(Fate("done", ""), config)
+            return failed(config, ProcessDiedError(Fate(("interrupted", "killed", "timeout")[number - 1], "so")))
+
+        def cancel(self, jobs: Sequence[Any]) -> None:
+            raise AssertionError
+
+    cluster = Preempting()
+    jobs = HandedIn(cluster, [Call(width) for width in (2, 3, 4)], retries=1).run()  # type: ignore[list-item, misc]
+    assert cluster.seen == ["width=2", "width=3", "width=4", "width=2", "width=3"]
+    assert [job.status for job in jobs] == [JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.FAILED]
+    assert [str(job._return_value) for job in jobs[1:]] == ["no more jobs", "so"]
