@@ -11,6 +11,7 @@ from dsbench.budget.solver import Knob, OutOfReachError, Solution, solve
 from dsbench.config.compose import Composed, choice
 from dsbench.config.network import frame
 from dsbench.config.schema import BudgetConfig
+from dsbench.config.sweep import key
 from dsbench.errors import InputError
 
 NAMES = {
@@ -118,8 +119,7 @@ def _kind(budget: BudgetConfig) -> str | None:
 def _refuse_width(composed: Composed, kind: str) -> None:
     """Raise InputError where the command line gives what the budget is to solve; a preset's own width gives way."""
     for override in composed.overrides:
-        key = override.split("=")[0].lstrip("+~")
-        if key in ("width", "arch.fine_width"):
+        if key(override) in ("width", "arch.fine_width"):
             raise InputError(f"{override} and budget.{kind}: the budget solves the width; leave one of them out")
 
 

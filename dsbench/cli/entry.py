@@ -86,6 +86,7 @@ def run_hydra(config_name: str) -> None:
     import hydra
 
     from dsbench.config import schema
+    from dsbench.config.compose import forget_choices
     from dsbench.config.files import conf_dir
     from dsbench.config.messages import one_line
     from dsbench.sweep.axes import spelled_out
@@ -99,6 +100,7 @@ def run_hydra(config_name: str) -> None:
             failures.append(error)
 
     schema.register()
+    forget_choices()
     if {"-m", "--multirun"} & set(sys.argv):
         config_name = "sweep"
     task = job if config_name == "sweep" else one_job

@@ -72,6 +72,11 @@ def known_choices() -> dict[tuple[str, str | None], Composed]:
     return dict(_choices)
 
 
+def forget_choices() -> None:
+    """Know none: what comes may be of other folders of files."""
+    _choices.clear()
+
+
 def take_over(known: Mapping[tuple[str, str | None], Composed]) -> None:
     """Know these without composing them; the files that they were read from are taken to be as they were."""
     _choices.update(known)

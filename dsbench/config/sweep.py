@@ -1,4 +1,4 @@
-"""Comma lists in overrides, as a Hydra multirun reads them."""
+"""Overrides: what they set, and the comma lists in them as a Hydra multirun reads them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from collections.abc import Sequence
 
 from dsbench.config.messages import one_line
 from dsbench.errors import InputError
+
+
+def key(override: str) -> str:
+    """The key that an override sets."""
+    return override.split("=")[0].lstrip("+~")
 
 
 def combinations(overrides: Sequence[str]) -> list[list[str]]:

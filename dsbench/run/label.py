@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dsbench.config.compose import Composed, choice
+from dsbench.config.sweep import key
 from dsbench.run.identity import OUTSIDE
 
 
@@ -44,10 +45,10 @@ def label(composed: Composed, identity: Callable[[Composed], dict[str, Any]]) ->
     differing = [
         leaf
         for leaf in _differing(asdict(composed.config), asdict(pristine.config))
-        if not any(_within(leaf, key) for key in OUTSIDE)
+        if not any(_within(leaf, one) for one in OUTSIDE)
     ]
-    keys = dict.fromkeys(override.split("=")[0].lstrip("+~") for override in composed.overrides)
-    named = [key for key in keys if any(_within(leaf, key) for leaf in differing)]
+    keys = dict.fromkeys(map(key, composed.overrides))
+    named = [one for one in keys if any(_within(leaf, one) for leaf in differing)]
     return Label(experiment, tuple(named or differing))
 
 
@@ -57,10 +58,10 @@ def _within(leaf: str, key: str) -> bool:
 
 def _differing(one: dict[str, Any], other: dict[str, Any], prefix: str = "") -> list[str]:
     out = []
-    for key in one.keys() | other.keys():
-        first, second = one.get(key), other.get(key)
+    for name in one.keys() | other.keys():
+        first, second = one.get(name), other.get(name)
         if isinstance(first, dict) and isinstance(second, dict):
-            out += _differing(first, second, f"{prefix}{key}.")
+            out += _differing(first, second, f"{prefix}{name}.")
         elif first != second:
-            out.append(f"{prefix}{key}")
+            out.append(f"{prefix}{name}")
     return sorted(out)

@@ -13,7 +13,7 @@ from types import FrameType, TracebackType
 from dsbench.errors import InputError
 from dsbench.run.signals import ask, forget
 
-GRACE_SECONDS = 5.0  # between asking a run to end and ending it
+GRACE_SECONDS = 5.0  # between asking a run, or a process, to end and ending it
 EXIT_CODE = 124  # as of timeout(1)
 
 

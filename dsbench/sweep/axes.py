@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from dsbench.config.schema import SWEEPS_OWN
-from dsbench.config.sweep import combinations
+from dsbench.config.sweep import combinations, key
 from dsbench.errors import InputError
 
 
@@ -49,11 +49,6 @@ def spelled_out(arguments: Sequence[str]) -> list[str]:
     if {"seed", "seeds"} <= set(map(key, arguments)):
         raise InputError("seed and seeds are both given; seeds=8 is short for seed=range(0,8)")
     return [_seeds(one) for one in arguments]
-
-
-def key(override: str) -> str:
-    """The key that an override sets."""
-    return override.split("=")[0].lstrip("+~")
 
 
 def _refuse_twice(arguments: Sequence[str]) -> None:

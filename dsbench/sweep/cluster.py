@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections import deque
 from collections.abc import Hashable, Sequence
 from pathlib import Path
@@ -13,36 +11,19 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from dsbench.errors import first_line
-from dsbench.process import wait_briefly
+from dsbench.config.compose import typed
+from dsbench.errors import FailureError, InputError, first_line
+from dsbench.run import facts
+from dsbench.run.plan import plan
 from dsbench.run.progress import terminal
-from dsbench.run.signals import Interrupted
+from dsbench.run.signals import insist, undisturbed
+from dsbench.sweep.away import Away
+from dsbench.sweep.fate import Fate, ProcessDiedError, recorded
 from dsbench.sweep.jobs import Call, Calls
-from dsbench.sweep.local import failed
+from dsbench.sweep.local import ended_so, failed
 from dsbench.sweep.view import labels
 
-
-class Away:
-    """A job in a process that the sweep has not started: without its scratch folder, its view, its channel."""
-
-    def __init__(self, call: Call) -> None:
-        self.call = call
-
-    def __call__(self) -> JobReturn:
-        """Run the job; a signal that ends the run is how it ended, and the process stays well."""
-        wait_briefly()
-        with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
-            os.environ["DSBENCH_HYDRA_DIR"] = scratch
-            try:
-                return self.call()
-            except Interrupted as error:
-                return failed(self.call.config, RuntimeError(str(error)))
-
-    def checkpoint(self) -> Any:
-        """What submitit hands in where SLURM preempts the job or its time is over: the same, which goes on."""
-        from submitit.helpers import DelayedSubmission
-
-        return DelayedSubmission(self)
+_TAKEN = ("killed", "interrupted")  # from the run by others: the sweep has not asked it to stop, its cluster has
 
 
 class Cluster(Protocol):
@@ -72,39 +53,85 @@ def launch(
     job_overrides: Sequence[Sequence[str]],
     initial_job_idx: int,
 ) -> list[JobReturn]:
-    """Run the jobs on `cluster`; returns how each ended, in order. One that dies is handed in again `retries` times.
+    """Run the jobs on `cluster`; returns how each ended, in order. One that dies, or that the
+    cluster wants to stop, is handed in again `retries` times.
 
     Results and data must lie where every machine finds them under the same path.
     """
     threads = cluster.cpus_per_task
     calls = Calls(hydra_context, task_function, config, job_overrides, initial_job_idx, threads, _settle_paths)
-    tries = [1 + (OmegaConf.select(config, "retries") or 0)] * len(calls)
-    called, console = labels(job_overrides), terminal()
-    returned: dict[int, JobReturn] = {}
-    waiting, running, done = deque(range(len(calls))), dict[Any, int](), 0
-    console.print(f"{len(calls)} jobs handed to {cluster}", soft_wrap=True)
+    return HandedIn(cluster, calls, labels(job_overrides), OmegaConf.select(config, "retries") or 0).run()
+
+
+class HandedIn:
+    """The jobs of one launch, by their numbers: those that wait, that run, and what came of the others."""
+
+    def __init__(self, cluster: Cluster, calls: Sequence[Call], called: Sequence[str], retries: int) -> None:
+        self.cluster, self.calls, self.since = cluster, calls, facts.now()
+        self._waiting, self._running = deque(range(len(calls))), dict[Any, int]()
+        self._tries = [1 + retries] * len(calls)
+        self._returned: dict[int, JobReturn] = {}
+        self._called, self._console = called, terminal()
+
+    def run(self) -> list[JobReturn]:
+        """Have all of them run; returns how each ended, in order."""
+        self._console.print(f"{len(self.calls)} jobs handed to {self.cluster}", soft_wrap=True)
+        try:
+            while self._waiting or self._running:
+                insist()
+                self._hand_in()
+                for job in self.cluster.ended(list(self._running)):
+                    self._take_up(job)
+        except BaseException:
+            self.cluster.cancel(list(self._running))
+            raise
+        return [self._returned[index] for index in range(len(self.calls))]
+
+    def _hand_in(self) -> None:
+        at_once = self.cluster.at_once
+        count = len(self._waiting) if at_once is None else at_once - len(self._running)
+        chosen = [self._waiting.popleft() for _ in range(min(count, len(self._waiting)))]
+        if not chosen:
+            return
+        first = not (self._running or self._returned)
+        try:
+            with undisturbed():  # a job that is not among those that run would not be cancelled
+                jobs = self.cluster.submit([Away(self.calls[index]) for index in chosen])
+                self._running |= zip(jobs, chosen, strict=True)
+        except FailureError as error:
+            if first:
+                raise
+            for index in chosen:  # the others go on
+                self._ended(index, failed(self.calls[index].config, error))
+
+    def _take_up(self, job: Any) -> None:
+        index = self._running.pop(job)
+        self._tries[index] -= 1
+        config = self.calls[index].config
+        try:
+            returned = self.cluster.outcome(job)
+        except Exception as error:  # of the process, or of the machine
+            found, folder = Fate("killed", first_line(error)), _folder(config)
+            returned = ended_so(found if folder is None else recorded(folder, found, self.since), config)
+        how = returned._return_value
+        taken = isinstance(how, ProcessDiedError) and how.fate.status in _TAKEN
+        self._ended(index, returned, taken and self._tries[index] > 0)
+
+    def _ended(self, index: int, returned: JobReturn, again: bool = False) -> None:
+        self._returned[index] = returned
+        if again:
+            self._waiting.append(index)
+        done = len(self._returned.keys() - {*self._waiting, *self._running.values()})
+        line = f"[{done}/{len(self.calls)}] {self._called[index]}: {_how(returned, again)}"
+        self._console.print(line, soft_wrap=True, markup=False)
+
+
+def _folder(config: DictConfig) -> Path | None:
+    """Where the run of a job is recorded; None for a job that is no run."""
     try:
-        while waiting or running:
-            count = len(waiting) if cluster.at_once is None else cluster.at_once - len(running)
-            chosen = [waiting.popleft() for _ in range(min(count, len(waiting)))]
-            if chosen:
-                running |= zip(cluster.submit([Away(calls[i]) for i in chosen]), chosen, strict=True)
-            for job in cluster.ended(list(running)):
-                index = running.pop(job)
-                tries[index] -= 1
-                try:
-                    returned[index], again = cluster.outcome(job), False
-                except Exception as error:  # of the process, or of the machine
-                    returned[index], again = failed(calls[index].config, error), tries[index] > 0
-                if again:
-                    waiting.append(index)
-                done += not again
-                line = f"[{done}/{len(calls)}] {called[index]}: {_how(returned[index], again)}"
-                console.print(line, soft_wrap=True, markup=False)
-    except BaseException:
-        cluster.cancel(list(running))
-        raise
-    return [returned[index] for index in range(len(calls))]
+        return plan(typed(config, config.hydra.runtime.choices, config.hydra.overrides.task)).folder.path
+    except InputError:
+        return None
 
 
 def _how(job: JobReturn, again: bool) -> str:

@@ -12,13 +12,12 @@ from omegaconf import DictConfig
 from dsbench.errors import InputError
 from dsbench.run.progress import terminal
 from dsbench.run.signals import insist
-from dsbench.run.status import FINAL
 from dsbench.sweep import axes
 from dsbench.sweep.estimate import seconds_left
 from dsbench.sweep.finish import conclude
 from dsbench.sweep.launches import Launches
 from dsbench.sweep.local import warm_up
-from dsbench.sweep.name import sweep_name
+from dsbench.sweep.name import deciding, sweep_name
 from dsbench.sweep.plan import plan_sweep
 from dsbench.sweep.plan_table import planned
 from dsbench.sweep.settle import check, check_slots, composing, is_local, settled, with_settled
@@ -49,14 +48,14 @@ def conduct(
     console.print(planned(plan, seconds_left(plan, at_once) if plan.missing and at_once else None))
     if config.plan:
         return []
-    name = sweep_name(config.hydra.runtime.choices.get("sweep"), arguments, plan.cells)
+    name = sweep_name(config.hydra.runtime.choices.get("sweep"), deciding(arguments), plan.cells)
     sweep = Launches(config, name, arguments, launcher)
     sweep.ask(plan)
-    try:
+    with sweep.shown_anyway(sweep.show):
         sweep.launch(plan)
-    finally:
-        runs = sweep.show()
-    conclude(sweep.folder, sweep.example, config.bench_minutes if is_local(config) else 0.0, config.report)
-    if not runs[runs["run_id"].isin(plan.runs)]["status"].isin(FINAL).all():  # others may be another command's
+    runs = sweep.show()
+    bench_minutes = config.bench_minutes if is_local(config) else 0.0
+    conclude(sweep.folder, sweep.reasons, sweep.example, bench_minutes, config.report)
+    if not sweep.have_results(runs):
         raise SystemExit(1)
     return sweep.returned

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dsbench.errors import InputError
 from dsbench.run import timeout
 from dsbench.run.folder import RunFolder
 from dsbench.run.lock import locked_if_free
@@ -40,24 +41,31 @@ class Fate:
 
 
 class ProcessDiedError(RuntimeError):
-    """A job's process ended without saying how the job did."""
+    """A job's process ended without saying how the job did, or was made to end."""
 
     def __init__(self, fate: Fate) -> None:
-        super().__init__(fate.reason)
+        super().__init__(fate)
         self.fate = fate
+
+    def __str__(self) -> str:
+        return self.fate.reason
 
 
 def fate(exitcode: int, run: Begun) -> Fate:
-    """What ended the process, or what the run itself has recorded of its end; a record that says `running` is mended.
-
-    A record that cannot be written, on a full disk, stays.
-    """
+    """What ended the process, or what the run itself has recorded of its end."""
     found = Fate("timeout", timeout.reason(run.timeout_seconds or 0)) if run.late() else Fate("killed", how(exitcode))
-    if run.folder is None:
-        return found
-    with suppress(OSError, ValueError), locked_if_free(run.folder) as free:
-        record = RunFolder(run.folder).end_record(found.status, found.reason) if free else None
-        if record is not None:
+    return found if run.folder is None else recorded(run.folder, found)
+
+
+def recorded(folder: Path, found: Fate, since: str = "") -> Fate:
+    """What the run in `folder` has recorded of an end not before `since`, else `found`, which goes into its record.
+
+    A record that says `running` is mended, unless somebody has the run. One that cannot be written, on a full disk, or
+    read, stays.
+    """
+    with suppress(OSError, ValueError, InputError), locked_if_free(folder) as free:
+        record = RunFolder(folder).end_record(found.status, found.reason) if free else None
+        if record is not None and (record["finished"] or "") >= since:
             return Fate(record["status"], record.get("error", found.reason))
     return found
 

@@ -19,6 +19,7 @@ from dsbench.sweep.fate import Fate, ProcessDiedError
 from dsbench.sweep.folder import SweepFolder
 from dsbench.sweep.measure import measure, seconds_each
 from dsbench.sweep.plan import Job
+from dsbench.sweep.records import record
 from dsbench.tracking.sweep import mirror_sweep
 from dsbench.verdict.read import verdict
 from dsbench.verdict.words import paragraphs
@@ -33,11 +34,18 @@ PAIRS = 6  # of cells, that are put into words
 log = logging.getLogger("dsbench")
 
 
-def reasons(jobs: Sequence[Job], returned: Sequence[JobReturn]) -> dict[str, Fate]:
-    """What runs have failed of, by run_id, as far as the sweep knows; `returned` is what came of the jobs."""
-    ended = zip(jobs, returned, strict=False)
-    failed = [(job, found._return_value) for job, found in ended if found.status == JobStatus.FAILED]
-    return {job.plan.run_id: _fate(error) for job, error in failed if job.plan}
+def reasons(jobs: Sequence[Job], returned: Sequence[JobReturn], since: str) -> dict[str, Fate]:
+    """What runs have failed of, by run_id, where their records do not say so; `returned` is what came of the jobs.
+
+    Those had an end not before `since`.
+    """
+    out = {}
+    for job, found in zip(jobs, returned, strict=False):
+        if found.status == JobStatus.FAILED and job.plan:
+            said = record(job.plan.folder.outputs, job.plan.run_id)
+            if (said.get("finished") or "") < since:
+                out[job.plan.run_id] = _fate(found._return_value)
+    return out
 
 
 def _fate(error: Exception) -> Fate:
@@ -50,10 +58,7 @@ def show(folder: SweepFolder, reasons: Mapping[str, Fate]) -> pd.DataFrame:
     `reasons` are those for which runs have failed, by run_id, where their records could not be written.
     """
     console = terminal()
-    try:
-        (runs, cells), where = folder.collect(reasons), f"tables: {folder.path}"
-    except OSError as error:
-        (runs, cells), where = folder.read(reasons), f"tables could not be written: {one_line(error)}"
+    (runs, cells), where = _collected(folder, reasons)
     console.print(tables.cells(cells))
     if not runs["status"].isin(FINAL).all():
         console.print(tables.failures(runs, folder.outputs))
@@ -64,7 +69,17 @@ def show(folder: SweepFolder, reasons: Mapping[str, Fate]) -> pd.DataFrame:
     return runs
 
 
-def conclude(folder: SweepFolder, config: Config, bench_minutes: float, report: bool) -> None:
+def _collected(folder: SweepFolder, reasons: Mapping[str, Fate]) -> tuple[tuple[pd.DataFrame, pd.DataFrame], str]:
+    """The tables of runs and of cells, written if that can be; and where they are, in words."""
+    try:
+        return folder.collect(reasons), f"tables: {folder.path}"
+    except OSError as error:
+        return folder.read(reasons), f"tables could not be written: {one_line(error)}"
+
+
+def conclude(
+    folder: SweepFolder, reasons: Mapping[str, Fate], config: Config, bench_minutes: float, report: bool
+) -> None:
     """Say what follows from the runs: which is faster is measured first, for `bench_minutes` in all at the most.
 
     The verdict is printed and, with `report`, written as a page; in W&B, where that is the logger of `config`, it goes
@@ -75,14 +90,14 @@ def conclude(folder: SweepFolder, config: Config, bench_minutes: float, report: 
     def say(text: str) -> None:
         console.print(text, soft_wrap=not console.is_terminal, markup=False)
 
-    runs, _ = folder.read()
+    runs, _ = folder.read(reasons)
     before = verdict(folder.outputs, runs)
     wanted = (*before.to_measure, *before.unsettled)
     limit = seconds_each(len(wanted), bench_minutes)
     if wanted and limit:
         say(f"measuring {len(wanted)} cells by turns, {bench_minutes:g} min at the most; bench_minutes=0 leaves it out")
         measure(folder.outputs, wanted, limit)
-        runs, _ = folder.collect()
+        (runs, _), _ = _collected(folder, reasons)
     found = verdict(folder.outputs, runs)
     for paragraph in paragraphs(found, folder.outputs, PAIRS):
         say(f"\n{paragraph}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import errno
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from dsbench.errors import InputError
 from dsbench.run import facts
@@ -16,7 +18,7 @@ from dsbench.run.status import BROKEN, FINAL
 from dsbench.sweep import plan_file
 from dsbench.sweep.cells import cells_table
 from dsbench.sweep.collect import runs_table
-from dsbench.sweep.records import GONE, MISSING, record
+from dsbench.sweep.records import MISSING, record
 from dsbench.sweep.where import known
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 _HEAD = "# A sweep as it was asked for. What came of it, runs.csv and cells.csv, is made anew from the runs' records.\n"
 _CALLED = ("cell_id", "model", "arch", "block", "study", "settings")  # what another sweep may call otherwise
 _ENDED = (*FINAL, *BROKEN)
+_PATIENCE_SECONDS = 30.0  # with whoever writes the same tables, which takes a second or so
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,9 @@ class SweepFolder:
     def write_plan(self, planned: Sequence[Mapping[str, Any]], arguments: Sequence[str]) -> None:
         """Record what was asked: `planned` has Plan.facts() of each run, in order, `arguments` the command line.
 
-        Of runs with one run_id the first counts. Other seeds of the same cells, planned by an earlier call, stay. A
-        sweep that goes on, with the same arguments, keeps its start. Raises InputError where the folder cannot be
-        written to.
+        Of runs with one run_id the first counts. Other seeds of the same cells, planned by an earlier call, stay, and
+        so do runs that somebody trains now, whose precision=auto may be another one. A sweep that goes on, with the
+        same arguments, keeps its start. Raises InputError where the folder cannot be written to.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -86,7 +89,7 @@ class SweepFolder:
         runs |= {
             name: one
             for name, one in plan_file.read(self.plan_file).items()
-            if name not in runs and one["cell_id"] in cells
+            if name not in runs and (one["cell_id"] in cells or record(self.outputs, name)["status"] == "running")
         }
         earlier = self.asked() if self.sweep_file.exists() else {}
         goes_on = earlier.get("arguments") == list(arguments)
@@ -102,9 +105,22 @@ class SweepFolder:
         _write_csv(self.plan_file, plan_file.table(runs.values()))
         self._write(asked)
 
-    def _alone(self) -> FileLock:
-        """Held by one process at a time: what another one adds between reading a file and writing it would be lost."""
-        return FileLock(self.path / ".lock")
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One process at a time: what another one adds between reading a file and writing it would be lost.
+
+        Raises TimeoutError where another one does not come to its end.
+        """
+        lock = FileLock(self.path / ".lock", timeout=_PATIENCE_SECONDS)
+        try:
+            lock.acquire()
+        except Timeout:
+            said = f"another process has had {lock.lock_file} for {_PATIENCE_SECONDS:g} s"
+            raise TimeoutError(errno.ETIMEDOUT, said) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def run_ids(self) -> list[str]:
         """The runs, in order. Raises InputError where there is no sweep."""
@@ -114,8 +130,8 @@ class SweepFolder:
         """The tables of runs and of cells, from the runs' records as they are now.
 
         A run without a record has the status `missing` and what is planned of it. Names and budgets are those of this
-        sweep, whatever the run was called when it was made. `reasons`, by run_id, are known of runs that have failed,
-        some of which could not write it down.
+        sweep, whatever the run was called when it was made. `reasons`, by run_id, are those of runs that have failed
+        and could not write it down.
         """
         return self._tables(self.asked(), reasons or {})
 
@@ -139,7 +155,7 @@ class SweepFolder:
             one, plan = record(self.outputs, run_id), planned.get(run_id, {})
             if one["status"] == MISSING:
                 one = plan | one
-            if run_id in reasons and (one["status"] == MISSING or one.get("error") == GONE):
+            if run_id in reasons and one["status"] not in FINAL:
                 one |= {"status": reasons[run_id].status, "error": reasons[run_id].reason}
             one |= {name: plan[name] for name in _CALLED if name in plan}
             found.append(one | {"requested": budgets.get(one.get("cell_id"))})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from dsbench.process import wait_briefly
 from dsbench.run.status import FINAL
 from dsbench.sweep import server
+from dsbench.sweep.axes import key
 from dsbench.sweep.fate import Begun, Fate, ProcessDiedError, fate
 from dsbench.sweep.jobs import Calls, is_ours
 from dsbench.sweep.pool import Pool
@@ -40,8 +41,8 @@ def launch(
     wait_briefly()
     n_jobs, threads, device = (_given(config, name) for name in ("n_jobs", "threads", "device"))
     places = slots(len(job_overrides), n_jobs, threads, device or "auto")
-    share_wandb_service(config)
     calls = Calls(hydra_context, task_function, config, job_overrides, initial_job_idx, places.threads)
+    share_wandb_service([calls[number].config for number in _one_a_logger(job_overrides)])
     view = View(job_overrides, places)
     tries = [1 + (_given(config, "retries") or 0)] * len(calls)
     returned: list[JobReturn | None] = [None] * len(calls)
@@ -72,7 +73,7 @@ def launch(
             job = failed(calls[one.number].config, job)
         if not one.returned:
             found = fate(one.exitcode, run)
-            job = _ended_so(found, calls[one.number].config)
+            job = ended_so(found, calls[one.number].config)
             again = found.status == "killed" and tries[one.number] > 0
         returned[one.number] = job
         view.ended(one.number, job, again)
@@ -91,36 +92,43 @@ def warm_up() -> None:
     server.begin(multiprocessing.get_context("forkserver"), PRELOAD)
 
 
+def _one_a_logger(job_overrides: Sequence[Sequence[str]]) -> Iterable[int]:
+    """The number of a job for each choice of logger."""
+    chosen = (tuple(one for one in job if key(one).split(".")[0] == "logger") for job in job_overrides)
+    return {logger: number for number, logger in enumerate(chosen)}.values()
+
+
 def failed(config: DictConfig, error: Exception) -> JobReturn:
     """What is known of a job that did not come to its end."""
-    overrides = OmegaConf.to_container(config.hydra.overrides.task)
-    job = JobReturn(overrides=overrides, cfg=config, status=JobStatus.FAILED)  # type: ignore[arg-type]
-    job.return_value = error
-    return job
+    return _job(config, JobStatus.FAILED, error)
 
 
-def _ended_so(found: Fate, config: DictConfig) -> JobReturn:
+def ended_so(found: Fate, config: DictConfig) -> JobReturn:
     """What Hydra is told of a job whose process died."""
+    return _job(config, JobStatus.COMPLETED, None) if found.status in FINAL else failed(config, ProcessDiedError(found))
+
+
+def _job(config: DictConfig, status: JobStatus, value: Any) -> JobReturn:
     overrides = OmegaConf.to_container(config.hydra.overrides.task)
-    job = JobReturn(overrides=overrides, cfg=config)  # type: ignore[arg-type]
-    job.status = JobStatus.COMPLETED if found.status in FINAL else JobStatus.FAILED
-    job.return_value = None if found.status in FINAL else ProcessDiedError(found)
+    job = JobReturn(overrides=overrides, cfg=config, status=status)  # type: ignore[arg-type]
+    job.return_value = value
     return job
 
 
-def share_wandb_service(config: DictConfig) -> None:
-    """Start W&B's service once, here, for the processes to use: they find it through the environment.
+def share_wandb_service(configs: Sequence[DictConfig]) -> None:
+    """Start W&B's service once, here, for the processes of the jobs that use it: it is in their environment.
 
     Each would start its own else, which takes half of what an offline run costs.
     """
-    logger = config.get("logger")
-    if logger is not None and logger.get("name") == "wandb" and logger.get("mode") != "disabled":
+    loggers = [config.logger for config in configs if OmegaConf.select(config, "logger.name") == "wandb"]
+    modes = [logger.mode for logger in loggers if logger.mode != "disabled"]
+    if modes:
         import wandb
 
         from dsbench.tracking.wandb import say_mode
 
         os.environ.setdefault("WANDB_SILENT", "true")
-        say_mode(logger.mode)
+        say_mode(modes[0])
         wandb.setup()
 
 

@@ -6,21 +6,21 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from dsbench.config.schema import SWEEPS_OWN
+from dsbench.config.sweep import key
 from dsbench.run.identity import OUTSIDE
-from dsbench.sweep.axes import key
 
 _HOW = ("hydra/launcher", "hydra.launcher", "hydra.sweeper.n_trials")  # where runs are trained, how many are tried
 
 
-def sweep_name(named: str | None, arguments: Sequence[str], cells: Iterable[str]) -> str:
+def sweep_name(named: str | None, changes: Sequence[str], cells: Iterable[str]) -> str:
     """The name of a sweep: that of its file, a hash of its `cells` (cell_ids), or both.
 
-    `named` is the sweep's file, if it has one; the hash comes on top where the command line changes what it runs.
+    `named` is the sweep's file, if it has one; the hash comes on top where there are `changes` to what it runs.
     """
     digest = hashlib.sha256(" ".join(sorted(cells)).encode()).hexdigest()[:8]
     if named is None:
         return digest
-    return f"{named}-{digest}" if deciding(arguments) else named
+    return f"{named}-{digest}" if changes else named
 
 
 def deciding(arguments: Sequence[str]) -> list[str]:

@@ -12,8 +12,8 @@ from typing import Any
 from hydra.core.utils import JobReturn
 
 from dsbench.errors import InputError, first_line
-from dsbench.sweep.cluster import Away
-from dsbench.sweep.worker import GRACE_SECONDS
+from dsbench.run.timeout import GRACE_SECONDS
+from dsbench.sweep.away import Away
 
 _WAIT_SECONDS = 0.5
 

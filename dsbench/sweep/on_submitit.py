@@ -14,10 +14,10 @@ from typing import Any
 from hydra.core.utils import JobReturn
 
 from dsbench.errors import FailureError, InputError, first_line
-from dsbench.run.owner import this_process
-from dsbench.sweep.cluster import Away
+from dsbench.run.owner import Owner, this_process
+from dsbench.run.timeout import GRACE_SECONDS
+from dsbench.sweep.away import Away
 from dsbench.sweep.slots import cores
-from dsbench.sweep.worker import GRACE_SECONDS
 
 _WAIT_SECONDS = {"local": 0.2, "slurm": 2.0}
 _OF_SLURM = (
@@ -26,16 +26,18 @@ _OF_SLURM = (
 )
 
 
-class Bound:
-    """A job on this machine that ends, at the latest, a few seconds after the process that has handed it in."""
+class Job:
+    """A job as submitit has it; one on this machine ends, at the latest, a few seconds after what has handed it in."""
 
-    def __init__(self, call: Away) -> None:
-        self.call, self.owner = call, this_process()
+    def __init__(self, call: Away, owner: Owner | None) -> None:
+        """`owner` is the process that it ends with, if any."""
+        self.call, self.owner = call, owner
 
     def __call__(self) -> JobReturn:
         """Run the job."""
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # submitit would ignore it; a run makes a checkpoint and ends
-        threading.Thread(target=self._end_with_owner, daemon=True).start()
+        if self.owner is not None:
+            threading.Thread(target=self._end_with, args=(self.owner,), daemon=True).start()
         return self.call()
 
     def checkpoint(self) -> Any:
@@ -44,8 +46,8 @@ class Bound:
 
         return DelayedSubmission(self)
 
-    def _end_with_owner(self) -> None:
-        while self.owner.runs():
+    def _end_with(self, owner: Owner) -> None:
+        while owner.runs():
             time.sleep(_WAIT_SECONDS["local"])
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(GRACE_SECONDS)
@@ -82,9 +84,10 @@ class Submitit:
         import submitit
 
         here = self.cluster == "local"
+        owner = this_process() if here else None
         try:
             with _deaf_to_ctrl_c() if here else nullcontext(), self._executor.batch():
-                return [self._executor.submit(Bound(call) if here else call) for call in calls]
+                return [self._executor.submit(Job(call, owner)) for call in calls]
         except submitit.core.utils.FailedJobError as error:
             raise FailureError(f"sbatch took no jobs: {' '.join(str(error).split())}") from error
 

@@ -9,11 +9,11 @@ from functools import cached_property
 from typing import Any
 
 from dsbench.config.compose import Composed
+from dsbench.config.sweep import key
 from dsbench.errors import InputError
 from dsbench.run.plan import Plan, plan, with_seed
 from dsbench.run.signals import insist
 from dsbench.run.status import FINAL, stale, stays
-from dsbench.sweep.axes import key
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,17 @@ def plan_sweep(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]],
             out.append(Job(overrides, problem=str(planned)))
             continue
         planned = replace(planned, composed=replace(planned.composed, overrides=overrides))
-        out.append(Job(overrides, with_seed(planned, int(seeds[0].split("=")[1])) if seeds else planned))
+        out.append(_readable(Job(overrides, with_seed(planned, int(seeds[0].split("=")[1])) if seeds else planned)))
     return SweepPlan(tuple(out))
+
+
+def _readable(job: Job) -> Job:
+    """The job, whose record is read now; one that is damaged is a problem."""
+    try:
+        _ = job.record
+    except InputError as error:
+        return Job(job.overrides, problem=str(error))
+    return job
 
 
 def axes(jobs: Sequence[Job]) -> list[str]:

@@ -14,9 +14,10 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from dsbench.run.signals import insist, undisturbed
+from dsbench.run.timeout import GRACE_SECONDS
 from dsbench.sweep import server
 from dsbench.sweep.task import Ended, Running, Task
-from dsbench.sweep.worker import GRACE_SECONDS, work
+from dsbench.sweep.worker import work
 
 
 class Pool:
@@ -104,6 +105,8 @@ class Pool:
         for one in out:
             one.receive(self.on_event)
             one.channel.close()
+            if not one.returned:
+                one.kill_what_it_left()
         return out
 
     def _stop(self) -> None:

@@ -7,17 +7,17 @@ goes on where it was.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from dsbench.config.messages import one_line
+from dsbench.config.sweep import key
 from dsbench.errors import InputError
 from dsbench.run.folder import write_atomically
 from dsbench.run.progress import terminal
-from dsbench.run.status import FINAL
 from dsbench.sweep import axes, tables
 from dsbench.sweep.finish import mirror
 from dsbench.sweep.launches import Launches
@@ -28,6 +28,9 @@ from dsbench.sweep.plan_table import planned
 from dsbench.sweep.settle import check, check_slots, composing, settled, with_settled
 from dsbench.sweep.space import space
 from dsbench.sweep.trials import Search, Trials, overrides
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def search(
@@ -47,8 +50,8 @@ def search(
     check(config)
     names = objectives(config.objective)
     given = axes.given(arguments, params, loader)
-    seeds = axes.combined([one for one in given if axes.key(one) == "seed"])  # one empty list where none is named
-    drawn, fixed = space([one for one in given if axes.key(one) != "seed"])
+    seeds = axes.combined([one for one in given if key(one) == "seed"])  # one empty list where none is named
+    drawn, fixed = space([one for one in given if key(one) != "seed"])
     if not drawn:
         raise InputError(
             "nothing to search: list what to choose from, as model=cnn,dwsep or width=int(interval(4,64)) does"
@@ -56,11 +59,11 @@ def search(
     same, _ = settled(config, how.batch * len(seeds))
     compose, console = composing(config, loader), terminal()
     deciders = [*deciding(given), *names, f"{how.sampler} {how.seed} {how.batch}"]
-    sweep = Launches(
-        config, sweep_name(config.hydra.runtime.choices.get("sweep"), arguments, deciders), arguments, launcher
-    )
+    changes = [*deciding(arguments), *(one for one in arguments if key(one) == "objective")]
+    name = sweep_name(config.hydra.runtime.choices.get("sweep"), changes, deciders)
+    sweep = Launches(config, name, arguments, launcher)
     trials, plan = Trials(how, drawn, names), SweepPlan(())
-    try:
+    with sweep.shown_anyway(lambda: _show(sweep, trials)):
         while batch := trials.ask():
             asked = [with_settled([*fixed, *overrides(trial), *seed], same) for trial in batch for seed in seeds]
             plan = plan_sweep(asked, compose)
@@ -77,12 +80,11 @@ def search(
                 said = trials.tell(trial, plan.jobs[i * len(seeds) : (i + 1) * len(seeds)])
                 line = f"trial {trial.number + 1}/{how.n_trials} {' '.join(overrides(trial))}: {said}"
                 console.print(line, soft_wrap=True, markup=False)
-    finally:
-        failed = sweep.folder.sweep_file.exists() and _end(sweep, trials)
     if not sweep.jobs:
         raise _impossible(plan.problems)
+    runs = _show(sweep, trials)
     mirror(sweep.folder, sweep.example)
-    if failed:
+    if not sweep.have_results(runs):
         raise SystemExit(1)
     return sweep.returned
 
@@ -96,12 +98,12 @@ def _check_split(plan: SweepPlan, names: Sequence[str]) -> None:
         raise InputError("objective=val_acc would choose on the test images under data.split=study; take standard")
 
 
-def _end(sweep: Launches, trials: Trials) -> bool:
-    """Write and print what was found; returns whether runs have failed."""
+def _show(sweep: Launches, trials: Trials) -> pd.DataFrame:
+    """Write and print what was found; returns the table of runs."""
     runs = sweep.show()
     try:
         write_atomically(sweep.folder.path / "trials.csv", trials.table().to_csv(index=False, lineterminator="\n"))
     except OSError as error:
         terminal().print(f"trials.csv could not be written: {one_line(error)}", soft_wrap=True)
     terminal().print(tables.best(trials.names, trials.best()))
-    return not runs["status"].isin(FINAL).all()
+    return runs

@@ -38,7 +38,8 @@ def start(context: ForkServerContext, preload: Sequence[str]) -> None:
 
 def end() -> None:
     """Kill it: while it still imports it would outlive this process by seconds, its standard output open."""
+    server = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
     for child in psutil.Process().children():
-        with suppress(psutil.Error):
-            if any("multiprocessing.forkserver" in part for part in child.cmdline()):
+        if child.pid == server:
+            with suppress(psutil.Error):
                 child.kill()

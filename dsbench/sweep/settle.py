@@ -9,8 +9,8 @@ from omegaconf import DictConfig
 
 from dsbench.config.compose import Composed, typed
 from dsbench.config.messages import one_line
+from dsbench.config.sweep import key
 from dsbench.errors import InputError
-from dsbench.sweep.axes import key
 from dsbench.sweep.composition import Composer
 from dsbench.sweep.objective import objectives
 from dsbench.sweep.plan import Job, SweepPlan

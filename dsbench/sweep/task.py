@@ -64,6 +64,11 @@ class Running:
                     os.killpg(self.process.pid, number)
             os.kill(self.process.pid, number)
 
+    def kill_what_it_left(self) -> None:
+        """Kill what the process has started, once it is gone itself."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
     def ended(self) -> Ended:
         """How it ended, once its process is gone."""
         return Ended(self.task.number, self.process.exitcode, self.result, self.returned)

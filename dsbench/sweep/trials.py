@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dsbench.config.sweep import key
 from dsbench.errors import InputError
-from dsbench.sweep.axes import key
 from dsbench.sweep.objective import DIRECTIONS, figures
 from dsbench.sweep.plan import Job
 from dsbench.sweep.space import Space

@@ -14,9 +14,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from dsbench.config.sweep import key
 from dsbench.errors import first_line
 from dsbench.run.progress import terminal
-from dsbench.sweep.axes import key
 from dsbench.sweep.figures import duration
 from dsbench.sweep.slots import Slots
 from dsbench.verdict.figures import counted

@@ -14,9 +14,7 @@ from typing import Any
 import cloudpickle
 
 from dsbench.run.signals import Interrupted
-from dsbench.run.timeout import EXIT_CODE, TimedOut
-
-GRACE_SECONDS = 5.0  # between asking a process to stop and making it
+from dsbench.run.timeout import EXIT_CODE, GRACE_SECONDS, TimedOut
 
 _channel: Connection | None = None
 _sending = threading.Lock()

@@ -1,8 +1,10 @@
 """From overrides to a configuration and its network: errors in one line, identities, and files of one's own."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -170,3 +172,20 @@ def test_an_architecture_of_ones_own_scales_and_takes_every_family() -> None:
 def test_a_missing_config_folder_is_an_input_error() -> None:
     with pytest.raises(InputError, match="--config-dir nowhere is not a folder"):
         compose([], config_dir="nowhere")
+
+
+def test_a_preset_is_that_of_the_command_s_own_folder(
+    call: Callable[..., Any], overrides: Callable[[str], list[str]], tmp_path: Path
+) -> None:
+    """Two commands in one process, as a test or a notebook has them, with two folders of files."""
+    planned = []
+    for family in ("cnn", "dwsep"):
+        folder = tmp_path / family / "model"
+        folder.mkdir(parents=True)
+        (folder / "mine.yaml").write_text(f"family: {family}\n")
+        line = "model=hybrid arch=plain depth=1 model.pattern=first_1 width=4 hydra/launcher=submitit_local plan=true"
+        line += " budget.match=mine budget.by=params budget.tolerance=0.9"
+        ended = call("sweep", "--config-dir", str(folder.parent), *overrides(line))
+        assert (ended.code, ended.err) == (0, "")
+        planned.append(next(row for row in ended.out.splitlines() if row.endswith("0/1 ")).split())
+    assert planned[0][:3] != planned[1][:3]  # the widths that are solved

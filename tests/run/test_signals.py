@@ -72,9 +72,9 @@ def test_a_run_that_is_stopped_then_killed_and_asked_for_again_is_as_if_nothing_
     overrides: Overrides, outputs: Path, trained: Callable[[str], dict[str, Any]], inspected: Callable[..., Any]
 ) -> None:
     stopped = Process(overrides(LINE))
-    stopped.signal_after_epoch(1, outputs, signal.SIGTERM)
+    stopped.signal_after_epoch(1, outputs, signal.SIGINT)
     code, _, err = stopped.end()
-    assert (code, err) == (143, "interrupted by SIGTERM; the same command goes on from the last checkpoint\n")
+    assert (code, err) == (130, "interrupted by SIGINT; the same command goes on from the last checkpoint\n")
     assert record(outputs)["status"] == "interrupted"
     summary = inspected()
     assert (summary["state"], summary["summary"]["status"]) == ("failed", "interrupted")

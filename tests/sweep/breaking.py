@@ -7,6 +7,7 @@ PYTHONPATH. The run of that width breaks so in its second epoch.
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import time
@@ -30,10 +31,12 @@ class Breaking(Callback):
             from dsbench import torchvision_ops
 
             torchvision_ops.ensure()  # before Lightning imports torchvision
+            from dsbench.config import compose
             from dsbench.run import timeout
             from dsbench.training.module import Classifier
 
             timeout.GRACE_SECONDS = 0.5
+            compose.compose = refuse  # the sweep has composed all that there is to compose
 
             start = Classifier.on_train_epoch_start
 
@@ -55,6 +58,15 @@ def die_once() -> None:
     if not mark.exists():
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def testify() -> None:
+    """Breaks nothing; how many objects the collector leaves alone goes into the file FROZEN."""
+    Path(os.environ["FROZEN"]).write_text(str(gc.get_freeze_count()))
+
+
+def refuse(*_: Any) -> None:
+    raise RuntimeError("composed again")
 
 
 def fail() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -30,21 +31,23 @@ if "--here" not in sys.argv:
     open(os.environ["SEEN"], "w").write(text)
     subprocess.Popen([*sys.argv[:1], "--here", script], stdout=null, stderr=null, start_new_session=True)
     sys.exit(print("Submitted batch job 77"))
-first, last = map(int, re.search(r"--array=(\\d+)-(\\d+)", text).groups())
-for task in range(first, last + 1):
-    known = {"SLURM_JOB_ID": str(77 + task), "SLURM_ARRAY_JOB_ID": "77", "SLURM_ARRAY_TASK_ID": str(task)}
+array = re.search(r"--array=(\\d+)-(\\d+)", text)
+for task in range(int(array[1]), int(array[2]) + 1) if array else [0]:
+    known = {"SLURM_JOB_ID": str(77 + task)}
+    known |= {"SLURM_ARRAY_JOB_ID": "77", "SLURM_ARRAY_TASK_ID": str(task)} if array else {}
     known |= {"SLURM_NTASKS": "1", "SLURM_JOB_NUM_NODES": "1", "SLURM_NODEID": "0", "SLURM_PROCID": "0"}
     subprocess.run(["bash", script], env={**os.environ, **known, "SLURM_LOCALID": "0"})
 """,
     "srun": """
 import os, sys
+open(os.environ["SEEN"] + ".pid", "w").write(str(os.getpid()))
 command = [one for one in sys.argv[1:] if one != "--unbuffered"]
 while command[0] in ("--output", "--error"):
     command = command[2:]
 os.execvp(command[0], command)
 """,
     "sacct": "print('JobID|State|NodeList'); print('77_0|RUNNING|here'); print('77_1|RUNNING|here')",
-    "scancel": "",
+    "scancel": "import os, signal; os.kill(int(open(os.environ['SEEN'] + '.pid').read()), signal.SIGTERM)",
 }
 
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
@@ -71,28 +74,45 @@ def records(outputs: Path) -> dict[int, dict[str, Any]]:
 
 @pytest.mark.parametrize("launcher", ["submitit_local", "ray"])
 def test_a_job_that_is_killed_goes_on_as_if_it_never_was_and_one_that_fails_is_named(
-    sweep: Sweep, outputs: Path, trained: Callable[..., dict[str, Any]], tmp_path: Path, launcher: str
+    sweep: Sweep,
+    outputs: Path,
+    trained: Callable[..., dict[str, Any]],
+    call: Callable[..., Any],
+    overrides: Callable[[str], list[str]],
+    tmp_path: Path,
+    launcher: str,
 ) -> None:
     if launcher == "ray":
         pytest.importorskip("ray", reason="Ray is heavy: pip install 'dsbench[ray]'")
-    ways = "+hydra.callbacks.breaking={_target_:breaking.Breaking,ways:{2:fail,3:die_once}}"
-    ended = sweep(f"{RUNS} hydra/launcher={launcher} retries=1 {ways}", DIED=str(tmp_path / "died"))
+    way, status, attempts, reason = {
+        "submitit_local": ("segfault", "killed", 2, "its process ended without a result (FINISHED); log: "),
+        "ray": ("fail", "failed", 1, "broken by itself"),
+    }[launcher]
+    breaking = f"+hydra.callbacks.breaking={{_target_:breaking.Breaking,ways:{{2:{way},3:die_once}}}}"
+    ended = sweep(f"{RUNS} hydra/launcher={launcher} retries=1 {breaking}", DIED=str(tmp_path / "died"))
     assert (ended.returncode, ended.stderr) == (1, "")
     assert "width=3: handed in again: " in ended.stdout
     told, shown = ended.stdout.split("not in a mean because")
-    assert "width=2: failed: broken by itself\n" in told
-    assert "broken by itself" in shown
+    assert f"width=2: failed: {reason}" in told
+    assert status in shown
+    assert reason.split("; ")[0] in shown
     found = records(outputs)
     assert {width: (one["status"], one["attempts"]) for width, one in found.items()} == {
-        2: ("failed", 1),
+        2: (status, attempts),
         3: ("done", 2),
     }
+    assert found[2]["error"].startswith(reason)
     log = (outputs / "runs" / found[3]["run_id"] / "run.log").read_text()
     assert re.findall(r"epoch +(\d)", log) == ["1", "2"]  # none is trained again
     here = trained(f"{RUNS.replace('2,3', '3')} outputs={tmp_path / 'alone'}")
     figures = ("epochs", "train_loss", "val_loss", "test_loss", "test_acc")
     assert {name: found[3][name] for name in figures} == {name: here[name] for name in figures}
     assert list((tmp_path / "here").iterdir()) == []  # no logs, no pickles
+    if launcher == "submitit_local":  # elsewhere, the same runs go on where they were
+        again = call("sweep", "-m", "report=false", "bench_minutes=0", *overrides(RUNS))
+        assert (again.code, again.err) == (0, "")
+        ways = {width: (one["status"], one["attempts"]) for width, one in records(outputs).items()}
+        assert ways == {2: ("done", 3), 3: ("done", 2)}
 
 
 ORPHANS = """
@@ -130,26 +150,48 @@ def test_jobs_on_this_machine_end_with_a_sweep_that_is_killed(tmp_path: Path) ->
     assert (tmp_path / "asked").exists()
 
 
-def test_slurm_is_asked_for_one_array_with_what_the_command_line_names(
-    sweep: Sweep, outputs: Path, tmp_path: Path
-) -> None:
-    """SLURM's own commands are stand-ins here; what submitit makes of them, script and jobs, is real."""
-    seen, bin_ = tmp_path / "script.sh", tmp_path / "bin"
+@pytest.fixture
+def slurm(tmp_path: Path) -> dict[str, str]:
+    """An environment with stand-ins for SLURM's commands; what submitit makes of them, script and jobs, is real."""
+    bin_ = tmp_path / "bin"
     bin_.mkdir()
     for name, text in SLURM.items():
         (bin_ / name).write_text(f"#!{sys.executable}\n{text}")
         (bin_ / name).chmod((bin_ / name).stat().st_mode | stat.S_IXUSR)
+    return {"PATH": f"{bin_}:{os.environ['PATH']}", "SEEN": str(tmp_path / "script.sh")}
+
+
+def test_slurm_is_asked_for_one_array_with_what_the_command_line_names(
+    sweep: Sweep, outputs: Path, slurm: dict[str, str]
+) -> None:
     line = f"{RUNS} hydra/launcher=submitit_slurm hydra.launcher.partition=small hydra.launcher.timeout_min=30"
-    path = f"{bin_}:{os.environ['PATH']}"
-    ended = sweep(f"{line} hydra.launcher.cpus_per_task=1", PATH=path, SEEN=str(seen))
+    ended = sweep(f"{line} hydra.launcher.cpus_per_task=1", **slurm)
     assert (ended.returncode, ended.stderr) == (0, "")
-    script = seen.read_text()
+    script = Path(slurm["SEEN"]).read_text()
     for option in ("--partition=small", "--time=30", "--cpus-per-task=1", "--array=0-1%"):
         assert f"#SBATCH {option}" in script
     assert {width: (one["status"], one["threads"]) for width, one in records(outputs).items()} == {
         2: ("done", 1),
         3: ("done", 1),
     }
+
+
+def test_a_run_that_slurm_is_told_to_cancel_makes_a_checkpoint(
+    overrides: Callable[[str], list[str]], outputs: Path, slurm: dict[str, str], tmp_path: Path
+) -> None:
+    line = "arch=mnist_7800_shallow width=2 train.max_epochs=500 hydra/launcher=submitit_slurm report=false"
+    command = [sys.executable, str(ROOT / "sweep.py"), "-m", *overrides(f"{line} hydra.launcher.cpus_per_task=1")]
+    known = {**os.environ, "PYTHONPATH": str(ROOT), **slurm}
+    sweep = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=known)
+    deadline = time.monotonic() + 120
+    while not list(outputs.glob("runs/*/checkpoints/last.ckpt")) and time.monotonic() < deadline:
+        assert sweep.poll() is None, sweep.communicate()
+        time.sleep(0.1)
+    sweep.send_signal(signal.SIGINT)
+    out, err = sweep.communicate(timeout=60)
+    assert sweep.returncode == 130, err
+    assert "interrupted" in out
+    assert records(outputs)[2]["status"] == "interrupted"
 
 
 @pytest.mark.parametrize(
@@ -173,6 +215,7 @@ def test_a_cluster_that_is_not_there_costs_one_line(
     assert (ended.code, ended.err.count("\n")) == (2, 1)
     assert message in ended.err
     assert not (outputs / "runs").exists()
+    assert "tables" not in ended.out  # of nothing
 
 
 def test_what_an_extra_lacks_is_said_in_one_line(

@@ -40,6 +40,11 @@ def run(
     return out
 
 
+def gone(pid: int) -> bool:
+    """Whether the process has ended, whoever is to take note of it."""
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
 def square(number: int) -> Callable[[], int]:
     return lambda: number * number
 
@@ -50,8 +55,9 @@ def test_every_task_returns_its_result() -> None:
     assert all(one.returned and one.exitcode == 0 for one in ended.values())
 
 
-def test_a_task_that_dies_takes_no_other_with_it() -> None:
-    def segfault() -> None:
+def test_a_task_that_dies_takes_no_other_with_it_but_what_it_has_started(tmp_path: Path) -> None:
+    def segfault(mark: Path = tmp_path / "child") -> None:
+        mark.write_text(str(subprocess.Popen(["sleep", "600"]).pid))
         os.kill(os.getpid(), signal.SIGSEGV)
 
     def leave() -> None:
@@ -65,6 +71,7 @@ def test_a_task_that_dies_takes_no_other_with_it() -> None:
     assert (ended[1].exitcode, ended[1].returned) == (-signal.SIGSEGV, False)
     assert (ended[3].exitcode, ended[3].returned) == (7, False)
     assert (ended[4].exitcode, ended[4].returned) == (1, False)
+    assert gone(int((tmp_path / "child").read_text()))
 
 
 def test_a_task_that_hangs_is_killed_after_its_time() -> None:
@@ -209,3 +216,26 @@ def test_memory_does_not_grow_with_the_number_of_tasks() -> None:
     tasks, growth_bytes = map(int, ended.stdout.split())
     assert tasks == 500
     assert growth_bytes < 2 << 20
+
+
+IMPORTING = """
+import multiprocessing, os, signal, time
+from multiprocessing import forkserver
+from pathlib import Path
+from dsbench.sweep import server
+server.begin(multiprocessing.get_context("forkserver"), ["slow"])
+while not Path("importing").exists():
+    time.sleep(0.01)
+print(forkserver._forkserver._forkserver_pid, flush=True)
+os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+def test_a_server_that_still_imports_ends_with_the_process_that_began_it(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import pathlib, time\npathlib.Path('importing').touch()\ntime.sleep(600)\n")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    ended = subprocess.run(
+        [sys.executable, "-c", IMPORTING], capture_output=True, text=True, timeout=60, cwd=tmp_path, env=environment
+    )
+    assert ended.returncode == -signal.SIGINT
+    assert gone(int(ended.stdout))

@@ -12,10 +12,12 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from filelock import FileLock
 from synthetic import hexadecimal, run
 
 from dsbench.errors import InputError
 from dsbench.run import facts
+from dsbench.run.lock import locked
 from dsbench.sweep.collect import CODE, OUTCOMES, plain
 from dsbench.sweep.fate import Fate
 from dsbench.sweep.folder import SweepFolder, sweeps
@@ -160,15 +162,18 @@ def test_a_sweep_has_finished_when_its_last_run_has_ended(folder: SweepFolder, r
     assert course == [None, None, *[runs[2]["finished"]] * 4]
 
 
-def test_a_reason_that_no_record_could_take_is_in_the_tables(folder: SweepFolder, record: Record) -> None:
-    runs = [run(seed=seed) for seed in range(3)]
+def test_a_reason_that_no_record_could_take_is_in_the_tables_but_for_a_result(
+    folder: SweepFolder, record: Record
+) -> None:
+    runs = [run(seed=seed) for seed in range(4)]
     folder.write_plan([planned_facts(one) for one in runs], [])
-    record(runs[0] | {"status": "killed", "error": "killed by SIGSEGV"}, runs[1] | {"status": "running"})
-    fates = [Fate("failed", "No space left on device")] * 2 + [Fate("timeout", "ran longer than timeout=8 s")]
+    earlier = {"status": "killed", "error": "killed by SIGSEGV"}
+    record(runs[0] | earlier, runs[1] | {"status": "running"}, runs[3])  # somebody else was quicker with the last one
+    fates = [Fate("failed", "No space left on device")] * 2 + [Fate("timeout", "ran longer than timeout=8 s")] * 2
     table, cells = folder.collect({one["run_id"]: fate for one, fate in zip(runs, fates, strict=True)})
-    assert table["status"].tolist() == ["killed", "failed", "timeout"]
-    assert table["error"].tolist() == ["killed by SIGSEGV", *(fate.reason for fate in fates[1:])]
-    assert [plain(cells)[0][f"n_{name}"] for name in ("killed", "failed", "timeout", "other")] == [1, 1, 1, 0]
+    assert table["status"].tolist() == ["failed", "failed", "timeout", "done"]
+    assert table["error"].tolist()[:3] == [fate.reason for fate in fates[:3]]
+    assert [plain(cells)[0][f"n_{name}"] for name in ("done", "failed", "timeout", "other")] == [1, 2, 1, 0]
 
 
 def test_sweeps_of_one_name_with_other_seeds_share_their_tables_even_at_once(folder: SweepFolder) -> None:
@@ -187,6 +192,23 @@ def test_sweeps_of_one_name_with_other_seeds_share_their_tables_even_at_once(fol
     assert sorted(table["seed"]) == list(range(12))
     assert set(table["width"]) == {2}  # no sweep of now asked for the other cell
     assert cells["n_runs"].tolist() == [12]
+
+
+def test_a_run_in_training_stays_among_those_of_a_sweep_of_its_name(folder: SweepFolder, record: Record) -> None:
+    runs = [run(width=width) for width in (2, 3, 4)]
+    folder.write_plan([planned_facts(one) for one in runs[:2]], ["width=2,3"])
+    record(*(one | {"status": "running"} for one in runs[:2]))  # the process of one of them is gone
+    with locked(folder.outputs / "runs" / runs[0]["run_id"], lambda *_: None):
+        folder.write_plan([planned_facts(runs[2])], ["width=4"])
+    assert folder.read()[0]["width"].tolist() == [4, 2]
+
+
+def test_a_lock_that_is_never_given_back_is_named(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.write_plan([planned_facts(run())], [])
+    monkeypatch.setattr("dsbench.sweep.folder._PATIENCE_SECONDS", 0.05)
+    lock = folder.path / ".lock"
+    with FileLock(lock), pytest.raises(InputError, match=f"another process has had {lock} for 0.05 s"):
+        folder.write_plan([planned_facts(run())], [])
 
 
 def test_a_sweep_that_goes_on_keeps_its_start(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
