@@ -112,7 +112,7 @@ def overrides(quick: tuple[str, ...], outputs: Path) -> Callable[[str], list[str
 
 @pytest.fixture
 def planned(overrides: Callable[[str], list[str]]) -> Callable[[str], Any]:
-    """The plan of a quick run."""
+    """The plan of a quick run; the same line is planned once, until the test calls `cache_clear`."""
     from dsbench.config.compose import compose
     from dsbench.run.plan import plan
 

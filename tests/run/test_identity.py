@@ -116,6 +116,7 @@ def test_precision_counts_as_what_auto_stands_for(planned: Callable[..., Any], m
     for native, same in ((True, "bf16"), (False, "32")):
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda native=native: native)
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+        planned.cache_clear()  # type: ignore[attr-defined]
         assert planned("precision=auto").run_id == ids[same]
 
 
@@ -152,6 +153,7 @@ def test_a_run_of_seconds_is_that_of_one_machine(planned: Callable[..., Any], mo
     assert planned(f"{seconds} threads=2").run_id != here[seconds]
     assert planned("stop.by=seconds stop.target=11").run_id != here[seconds]
     monkeypatch.setattr(device, "_name", lambda kind: "another machine")
+    planned.cache_clear()  # type: ignore[attr-defined]
     assert planned(seconds).run_id != here[seconds]
     assert planned(epochs).run_id == here[epochs]
 
