@@ -240,9 +240,10 @@ def test_all_groups_together_are_one_sentence_a_pair_of_families() -> None:
     )
 
 
-def test_the_effects_of_a_factorial_are_one_sentence() -> None:
-    cells = [
-        cell(np.add(BEFORE, effect).tolist(), model, arch=arch, acts=acts, width=acts, **budget(1000))
+def factorial(before: list[float]) -> list[list[dict[str, Any]]]:
+    """Cells of which dwsep shallow is 0.2 pp worse than `before`, and both deep ones are 0.1 pp better."""
+    return [
+        cell(np.add(before, effect).tolist(), model, arch=arch, acts=acts, width=acts, **budget(1000))
         for model, arch, acts, effect in (
             ("cnn", "shallow", 1, 0.0),
             ("dwsep", "shallow", 2, -0.002),
@@ -250,6 +251,10 @@ def test_the_effects_of_a_factorial_are_one_sentence() -> None:
             ("dwsep", "deep", 4, 0.001),
         )
     ]
+
+
+def test_the_effects_of_a_factorial_are_one_sentence() -> None:
+    cells = factorial(BEFORE)
     (text,) = [text for text in said(*cells) if "block and" in text]
     assert text == (
         "1,000 parameters: block and topology apart (n = 8 seeds): "
@@ -261,15 +266,7 @@ def test_the_effects_of_a_factorial_are_one_sentence() -> None:
 
 
 def test_six_seeds_are_too_few_for_three_effects() -> None:
-    cells = [
-        cell(np.add(BEFORE[:6], effect).tolist(), model, arch=arch, acts=acts, width=acts, **budget(1000))
-        for model, arch, acts, effect in (
-            ("cnn", "shallow", 1, 0.0),
-            ("dwsep", "shallow", 2, -0.002),
-            ("cnn", "deep", 3, 0.001),
-            ("dwsep", "deep", 4, 0.001),
-        )
-    ]
+    cells = factorial(BEFORE[:6])
     (text,) = [text for text in said(*cells) if "block and" in text]
     too_few = "6 seeds cannot settle 3 comparisons: the smallest adjusted p that they can reach is 0.094; 7 seeds can."
     assert text.endswith(too_few)
