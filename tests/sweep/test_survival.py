@@ -52,6 +52,13 @@ def records(outputs: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in outputs.glob("runs/*/result.json")]
 
 
+def command_line(process: psutil.Process) -> str:
+    """Its words; none where it has ended since it was listed, as git and the like do at any moment."""
+    with suppress(psutil.NoSuchProcess):
+        return " ".join(process.cmdline())
+    return ""
+
+
 def workers(sweep: psutil.Process) -> list[psutil.Process]:
     """The processes that train for a sweep: forked from the server, leaders of sessions of their own."""
     children = [child for child in sweep.children(recursive=True) if child.ppid() != sweep.pid]
@@ -72,28 +79,28 @@ def left_over(processes: list[psutil.Process], seconds: float) -> list[str]:
 def test_a_sweep_killed_at_random_and_done_by_two_at_once_ends_as_an_undisturbed_one(
     command: Command, trained: Callable[[str], dict[str, Any]], tmp_path: Path
 ) -> None:
-    """Its workers are killed, the whole of it is killed, and nothing of it is left over; W&B's service is running.
+    """The whole of it is killed, then its workers are, and nothing is left over; W&B's service is running.
 
     Then two at once do the rest.
     """
-    rough, rng, hit = tmp_path / "rough", random.Random(0), 0
-    for victim in ("workers", "sweep"):
+    rough, rng = tmp_path / "rough", random.Random(0)
+    for victim in ("sweep", "workers"):  # the second goes on without its workers, to the end
         sweep = psutil.Popen(
             command(rough, f"{SWEEP} logger=wandb"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         moment = epochs(rough) + rng.randrange(1, 6)  # of 24 in all
         while sweep.poll() is None and epochs(rough) < moment:
             time.sleep(0.01)
-        with suppress(psutil.NoSuchProcess):
-            everything = [sweep, *sweep.children(recursive=True)]
-            assert sum("wandb-core" in " ".join(one.cmdline()) for one in everything) == 1
-            for one in workers(sweep) if victim == "workers" else [sweep]:
+        everything = [sweep, *sweep.children(recursive=True)]
+        assert sum("wandb-core" in command_line(one) for one in everything) == 1
+        victims = [sweep] if victim == "sweep" else workers(sweep)
+        assert victims
+        for one in victims:
+            with suppress(psutil.NoSuchProcess):
                 one.kill()
-                hit += 1
         sweep.wait(timeout=300)
         assert left_over(everything, 60) == []
         assert all(record["status"] for record in records(rough))  # each is whole
-    assert hit >= 2
     before = {record["run_id"]: (record["status"] == "done", record["attempts"]) for record in records(rough)}
     line = command(rough, SWEEP)
     both = [subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
