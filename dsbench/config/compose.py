@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from omegaconf import DictConfig, Node, OmegaConf
@@ -89,22 +90,24 @@ def quoted(value: object) -> str:
 
 
 def typed(
-    config: DictConfig, choices: Mapping[str, Any], overrides: Sequence[str], config_dir: str | None = None
+    config: DictConfig,
+    choices: Mapping[str, Any],
+    overrides: Sequence[str],
+    config_dir: str | None = None,
+    plain: Mapping[str, Any] = MappingProxyType({}),
 ) -> Composed:
     """The typed form of what Hydra composed, without its own `hydra` node and what only sweeps read.
 
-    Raises InputError.
+    `plain` holds, by name, the branches whose typed form is known. Raises InputError.
     """
     _check_keys(config, schema.Config, besides=("hydra", *schema.SWEEPS_OWN))
     try:
-        values = {f.name: config[f.name] for f in fields(schema.Config)}
-        plain: dict[str, Any] = {
-            name: OmegaConf.to_object(value) if OmegaConf.is_config(value) else value for name, value in values.items()
-        }
+        values = {f.name: plain[f.name] if f.name in plain else config[f.name] for f in fields(schema.Config)}
+        values = {name: OmegaConf.to_object(one) if OmegaConf.is_config(one) else one for name, one in values.items()}
     except OmegaConfBaseException as error:
         raise InputError(one_line(error)) from error
     named = {str(group): str(choice) for group, choice in choices.items()}
-    return Composed(schema.Config(**plain), named, tuple(overrides), config_dir)
+    return Composed(schema.Config(**values), named, tuple(overrides), config_dir)
 
 
 def _check_keys(config: DictConfig, cls: type, prefix: str = "", besides: Collection[str] = ()) -> None:

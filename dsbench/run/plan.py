@@ -127,29 +127,31 @@ def plan(wanted: Composed) -> Plan:
     dataset = dataset_of(config.data)
     arrays = prepared.prepare(dataset, config.data.root, config.data.verify)
 
-    def end(config: Config, net: Network) -> Stop:
+    def end(config: Config, macs: int) -> Stop:
         images = len(arrays.x_train) - dataset.held_out(config.data.split)
-        return stop(config, cost(net).macs, images)
+        return stop(config, macs, images)
 
-    def identify(config: Config, net: Network) -> dict[str, Any]:
+    def identify(config: Config, net: Network, macs: int) -> dict[str, Any]:
         same = config.data.name == dataset.name
         sha256 = arrays.sha256 if same else dataset_of(config.data).sha256
         precision = resolve_precision(config.precision, compute.device.type)
-        length = training_length(end(config, net), compute.name, compute.threads)
+        length = training_length(end(config, macs), compute.name, compute.threads)
         return identity(config, net, sha256, precision, length, compute.ranks)
 
     def identify_unsolved(other: Composed) -> dict[str, Any]:
         met, _ = solved(other)
-        return identify(met.config, network(met))
+        unsolved = network(met)
+        return identify(met.config, unsolved, cost(unsolved).macs)
 
+    costs = cost(net, compute.precision)
     return Plan(
         composed,
         net,
-        cost(net, compute.precision),
-        end(config, net),
+        costs,
+        end(config, costs.macs),
         compute,
         arrays.source,
-        identify(config, net),
+        identify(config, net, costs.macs),
         label(wanted, identify_unsolved),
         requested,
     )

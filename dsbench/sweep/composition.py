@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -27,13 +27,13 @@ class Composer:
         self._compose, self._loader, self._parser = compose, loader, OverridesParser.create()
         self._groups: dict[str, bool] = {}
         self._parsed: dict[str, Override] = {}
-        self._bases: dict[tuple[str, ...], DictConfig] = {}
+        self._bases: dict[tuple[str, ...], tuple[DictConfig, dict[str, Any]]] = {}
 
     def __call__(self, overrides: Sequence[str]) -> DictConfig:
         """What Hydra composes for `overrides`, the `hydra` node included. Raises what Hydra raises."""
         from hydra._internal.config_loader_impl import get_overrides_dirname
 
-        with self.composed(overrides) as composed:
+        with self.composed(overrides) as (composed, _):
             config = copy.deepcopy(composed)
         given = [one for one in map(self._parse, overrides) if not one.is_hydra_override()]
         config.hydra.overrides.task = [one.input_line for one in given]
@@ -44,10 +44,11 @@ class Composer:
         return config
 
     @contextmanager
-    def composed(self, overrides: Sequence[str]) -> Iterator[DictConfig]:
+    def composed(self, overrides: Sequence[str]) -> Iterator[tuple[DictConfig, dict[str, Any]]]:
         """As a call, to be read until the context ends and not kept: without a copy, a tenth of the time.
 
-        Its `hydra` node does not tell of the overrides of values.
+        Its `hydra` node does not tell of the overrides of values. With it, by name, the plain form of the branches that
+        stand by themselves and that no override of a value touches; these are shared.
         """
         from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
@@ -55,15 +56,16 @@ class Composer:
         values = [one for one in parsed if self._is_value(one)]
         others = tuple(str(one.input_line) for one in parsed if one not in values)
         if others not in self._bases:
-            self._bases[others] = self._compose(list(others))
-        base = self._bases[others]
+            composed = self._compose(list(others))
+            self._bases[others] = composed, _plain(composed)
+        base, plain = self._bases[others]
         content = base._content
         assert isinstance(content, dict)
         touched = {one.key_or_group.split(".")[0] for one in values}
         before = {key: copy.deepcopy(content[key]) for key in touched if key in content}
         try:
             ConfigLoaderImpl._apply_overrides_to_config(values, base)
-            yield base
+            yield base, {name: value for name, value in plain.items() if name not in touched}
         finally:
             content.update(before)
 
@@ -86,3 +88,13 @@ class Composer:
             found = [self._loader.get_group_options(key, kind) for kind in (ObjectType.CONFIG, ObjectType.GROUP)]
             self._groups[key] = any(found)
         return self._groups[key]
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    """By name, the plain form of the branches that refer to nothing outside themselves and lack nothing."""
+    branches = {str(name): value for name, value in config.items_ex(resolve=False) if name != "hydra"}
+    return {
+        name: OmegaConf.to_object(value)
+        for name, value in branches.items()
+        if OmegaConf.is_config(value) and not any(mark in OmegaConf.to_yaml(value) for mark in ("${", "???"))
+    }

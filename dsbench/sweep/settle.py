@@ -76,8 +76,8 @@ def composing(config: DictConfig, loader: Any) -> Callable[[Sequence[str]], Comp
 
     def compose(overrides: Sequence[str]) -> Composed:
         try:
-            with composer.composed(overrides) as composed:
-                return typed(composed, composed.hydra.runtime.choices, overrides)
+            with composer.composed(overrides) as (composed, plain):
+                return typed(composed, composed.hydra.runtime.choices, overrides, plain=plain)
         except InputError:
             raise
         except Exception as error:

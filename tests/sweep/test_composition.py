@@ -53,8 +53,8 @@ def test_what_is_lent_is_as_hydra_composes_it_and_taken_back(loader: Any) -> Non
     composer = Composer(composed, loader)
     for line in ("arch.depth=2 width=4", "width=9 budget={params:5000}", "optimizer.lr=0.5", "model=dwsep"):
         job = line.split()
-        with composer.composed(job) as lent:
-            ours = typed(lent, lent.hydra.runtime.choices, job)
+        with composer.composed(job) as (lent, plain):
+            ours = typed(lent, lent.hydra.runtime.choices, job, plain=plain)
         theirs = composed(job)
         assert ours == typed(theirs, theirs.hydra.runtime.choices, job)
 
@@ -63,7 +63,7 @@ def test_what_a_job_sets_is_gone_even_where_its_reader_fails(loader: Any) -> Non
     composer = Composer(composed, loader)
     with pytest.raises(RuntimeError), composer.composed(["width=4", "budget.params=5000"]):
         raise RuntimeError
-    with composer.composed(["seed=1"]) as lent:
+    with composer.composed(["seed=1"]) as (lent, _):
         assert (lent.width, lent.budget.params) == (composed([]).width, None)
 
 
