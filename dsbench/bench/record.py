@@ -20,8 +20,9 @@ PARTS = ("total", "forward", "backward", "optimizer")  # of a training step
 def record(measured: Measured, compute: Compute, load_average: float | None) -> dict[str, Any]:
     """Latencies by batch size and backend, the training step with its parts, its memory, the ONNX files, and where.
 
-    A time is its median and interquartile range in milliseconds, the rounds that they are of, whether it settled, and
-    the session in which it took turns with other networks: joined with what was measured before, it keeps its own.
+    A time is its median and interquartile range in milliseconds, the rounds that they are of in their order, whether
+    it settled, and the session in which it took turns with other networks: joined with what was measured before, it
+    keeps its own.
     The backends torch and compiled are in the precision of `compute`, torch_fp32 and onnx in fp32, onnx_int8 in int8.
     `load_average` tells how busy the machine was with other things just before.
     """
@@ -78,5 +79,6 @@ def _leaves(measured: Mapping[str, Any], prefix: str = "") -> list[tuple[str, An
 
 
 def _plain(timing: Timing, session: str) -> dict[str, Any]:
-    found = {"median": timing.median_ms, "iqr": timing.iqr_ms, "rounds": timing.n, "settled": timing.settled}
+    rounds = [float(f"{one:.4g}") for one in timing.rounds_ms]
+    found = {"median": timing.median_ms, "iqr": timing.iqr_ms, "rounds_ms": rounds, "settled": timing.settled}
     return found | {"session": session}

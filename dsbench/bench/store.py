@@ -71,7 +71,8 @@ def _read(path: Path, limit_seconds: float) -> Timing | None:
     """The timing in the file at `path`; None where there is none that will do."""
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
-        timing = Timing(**entry["timing"])
+        found = entry["timing"]
+        timing = Timing(**found | {"rounds_ms": tuple(found["rounds_ms"])})
         good = timing.median_ms > 0 and (timing.settled or entry["limit_seconds"] >= limit_seconds)
     except (OSError, ValueError, KeyError, TypeError):
         return None

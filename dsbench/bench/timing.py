@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
+
+from dsbench.statistics.power import seeds_to_settle
+from dsbench.statistics.signflip import EXACT
 
 BATCHES = (1, 128)  # images, at which latency is measured
 LIMIT_SECONDS = 10.0  # of one measurement, a network, its warm-up aside
@@ -19,7 +23,7 @@ Probe = Callable[[], Sequence[float]]  # seconds of one call, or of each of its 
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds of one call: median and interquartile range over `n` rounds.
+    """Milliseconds of one call: median and interquartile range over `rounds_ms`, in the order of their taking.
 
     Each round is the mean of a block of calls. `settled` says that there were enough rounds and that the range is
     within 5 % of the median.
@@ -27,7 +31,7 @@ class Timing:
 
     median_ms: float
     iqr_ms: float
-    n: int
+    rounds_ms: tuple[float, ...]
     settled: bool
 
     @classmethod
@@ -36,7 +40,7 @@ class Timing:
         middle = median(seconds)
         low, _, high = quantiles(seconds, n=4, method="inclusive")
         settled = len(seconds) >= MIN_ROUNDS and high - low <= SETTLED_IQR * middle
-        return cls(1e3 * middle, 1e3 * (high - low), len(seconds), settled)
+        return cls(1e3 * middle, 1e3 * (high - low), tuple(1e3 * one for one in seconds), settled)
 
 
 def interleaved(
@@ -44,16 +48,17 @@ def interleaved(
 ) -> list[list[Timing]]:
     """A timing of each part of each probe, taken by turns (ABAB...), so that what disturbs one disturbs the others.
 
-    Rounds go on until all have settled or `limit_seconds` a probe have passed; those that have settled stay in the
-    turn, so that it remains the same to the end.
+    Rounds go on until all have settled, and are enough to test each pair of probes among all, or `limit_seconds` a
+    probe have passed; those that have settled stay in the turn, so that it remains the same to the end.
     """
+    enough = max(MIN_ROUNDS, seeds_to_settle(math.comb(len(probes), 2)) or EXACT)
     rows: list[list[Sequence[float]]] = [[] for _ in probes]
     end = clock() + limit_seconds * len(probes)
     while True:
         for probe, row in zip(probes, rows, strict=True):
             row.append(probe())
         rounds = len(rows[0])
-        if rounds < _LEAST_ROUNDS or (rounds < MIN_ROUNDS and clock() < end):
+        if rounds < _LEAST_ROUNDS or (rounds < enough and clock() < end):
             continue
         timings = [[Timing.of(part) for part in zip(*row, strict=True)] for row in rows]
         if clock() >= end or all(timing.settled for parts in timings for timing in parts):

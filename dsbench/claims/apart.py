@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dsbench.bench.record import PLACE
-from dsbench.bench.timing import SETTLED_IQR
 from dsbench.claims.published import Figure, Quantity
 from dsbench.claims.runs import NotTestedError, Run, of_model
 from dsbench.sweep.cells import cells_table
 from dsbench.sweep.collect import runs_table
-from dsbench.verdict.answers import TOLD, Measure
+from dsbench.verdict.answers import TOLD, Answer, Measure
 from dsbench.verdict.cells import cells
+from dsbench.verdict.comparison import SAME
 from dsbench.verdict.measured import measured
 
 MEMORY = "peak_memory_bytes"
@@ -29,19 +29,18 @@ def ratio(quantity: Quantity, runs: Sequence[Run]) -> Ratio:
 
 
 def _time(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Ratio:
-    """That of the medians; its range is what the middle halves of the rounds leave open, 0.05 each way at the least.
+    """That of the medians; its range is the interval of the ratio by turns, 0.05 each way at the least.
 
-    So the range is below 1 where the verdict says faster, above 1 where it says slower, and else has 1 within.
+    Where the verdict cannot tell which is faster, 1 is within.
     """
     found = _compared(reference, candidate, runs)
     if found.answer not in TOLD:
         raise NotTestedError(found.reason or str(found.answer))
-    before, after = found.reference, found.candidate
-    assert before is not None
-    assert after is not None
-    one, other = (found.reference_spread or 0.0) / 2, (found.candidate_spread or 0.0) / 2
-    value, low, high = after / before, (after - other) / (before + one), (after + other) / (before - one)
-    return value, min(low, value - SETTLED_IQR), max(high, value + SETTLED_IQR), found.note
+    assert found.ratio is not None
+    assert found.ratio_interval is not None
+    open_to = [1.0] if found.answer is Answer.CANNOT_TELL else []
+    possible = [*found.ratio_interval, found.ratio - SAME, found.ratio + SAME, *open_to]
+    return found.ratio, min(possible), max(possible), found.note
 
 
 def _compared(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Measure:
@@ -50,7 +49,7 @@ def _compared(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Meas
     table = runs_table([run.record for run in known])
     pair = {cell.cell_id: cell for cell in cells(table, cells_table(table))}
     one, other = (pair[of_model(figure.model, known, ["done"])[0].row["cell_id"]] for figure in (reference, candidate))
-    measures = measured(one, other, {run.row["run_id"]: run.record for run in known})
+    (measures,) = measured([(one, other)], {run.row["run_id"]: run.record for run in known})
     for measure in measures:
         if measure.name == TIMES[candidate.metric]:
             return measure

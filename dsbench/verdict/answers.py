@@ -16,7 +16,7 @@ class Answer(StrEnum):
     EQUAL = "equal"  # of costs alone, which are arithmetic
     IN_PART = "in part"  # yes by one measure, not by all
     REFUSED = "refused"  # measured, but not under conditions that compare
-    UNSETTLED = "not settled"  # measured, but too unsteadily to say
+    UNSETTLED = "not settled"  # measured, but not often enough to say
     NOT_MEASURED = "not measured"
 
 
@@ -27,8 +27,9 @@ TOLD = (Answer.YES, Answer.NO, Answer.CANNOT_TELL)  # answers of a measure whose
 class Measure:
     """One figure of both: `ratio` is candidate / reference, `reason` why it is no answer, `note` under what it holds.
 
-    `spread` is the interquartile range of a measured time, in its unit. `p` is adjusted, where the answer has one.
-    What does not decide is shown alone.
+    `spread` is the interquartile range of a measured time, in its unit, `ratio_interval` where the ratio of times
+    measured by turns lies (95 %). `p` is adjusted, where the answer has one, over `n` seeds or rounds. What does not
+    decide is shown alone.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Measure:
     answer: Answer
     reference_spread: float | None = None
     candidate_spread: float | None = None
+    ratio_interval: tuple[float, float] | None = None
     p: float | None = None
     n: int | None = None
     reason: str = ""

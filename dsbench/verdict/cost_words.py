@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from dsbench.statistics.power import LEVEL
 from dsbench.verdict.answers import TOLD, Answer, Measure, summed_up
 from dsbench.verdict.figures import counted, listed, p_equals, quantity, times
 
@@ -47,7 +48,8 @@ def faster_sentence(measures: Sequence[Measure]) -> str:
     rest = ", for the rest this cannot be told" if said and any(map(_open, deciding)) else ""
     head = f"It is {said}{rest}" if said else _FASTER[answer]
     left_out = [f"{one.name} left out, {one.reason}" for one in deciding if one not in told]
-    where = f"medians ± interquartile ranges on {told[0].note}"
+    rounds = " to ".join(str(n) for n in dict.fromkeys(pick(one.n or 0 for one in told) for pick in (min, max)))
+    where = f"medians ± interquartile ranges and adjusted p of {rounds} rounds on {told[0].note}"
     return "; ".join([f"{head}: {listed([_time(one) for one in told])} ({where})", *left_out]) + "."
 
 
@@ -75,14 +77,16 @@ def _cost(one: Measure) -> str:
 
 
 def _time(one: Measure) -> str:
-    """A time against another; the answer stands with it where figures alone do not say it."""
+    """A time against another, and why the two do not rank where they do not."""
     assert one.ratio is not None
+    assert one.p is not None
     after, before = (
         f"{quantity(value)} ± {quantity(spread)}"
         for value, spread in ((one.candidate, one.candidate_spread), (one.reference, one.reference_spread))
     )
-    close = ", too close to tell" if one.answer is Answer.CANNOT_TELL else ""
-    return f"{one.name} {times(one.ratio)} times as long ({after} against {before} {one.unit}{close})"
+    close = ", too close to tell" if one.answer is Answer.CANNOT_TELL and one.p < LEVEL else ""
+    figures = f"{after} against {before} {one.unit}, {p_equals(one.p)}{close}"
+    return f"{one.name} {times(one.ratio)} times as long ({figures})"
 
 
 def training_sentence(measures: Sequence[Measure]) -> str:

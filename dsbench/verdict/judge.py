@@ -85,7 +85,7 @@ class Verdict:
 
     `unmatched` are the labels of the cells that stand in no group. `to_measure` has a finished run of each cell in
     a group of which not all is timed by turns: of all its cells, and of those of the groups that share one of them.
-    `unsettled` has those of groups that are timed, but not all of whose times settled. `unranked` says by what its
+    `unsettled` has those of groups that are timed, but not all of them often enough. `unranked` says by what its
     cells cannot be ranked (see dsbench.verdict.ranked).
     """
 
@@ -114,7 +114,11 @@ def judge(runs: pd.DataFrame, table: pd.DataFrame, records: Records, compare: st
     """
     known = cells(runs, table)
     found = groups(known) if compare is None else [chosen(known, compare)]
-    judged = [_judged(name, group, records) for name, group in zip(group_names(found), found, strict=True)]
+    times = iter(measured([pair for group in found for pair in group.pairs], records))
+    judged = [
+        _judged(name, group, [next(times) for _ in group.pairs])
+        for name, group in zip(group_names(found), found, strict=True)
+    ]
     inside = {cell_id for group in found for cell_id in group.ids}
     untimed = _connected(judged, {Answer.NOT_MEASURED, Answer.REFUSED})
     unsettled = _connected(judged, {Answer.UNSETTLED}) - untimed
@@ -157,12 +161,12 @@ def _answered(judged: Judged) -> Answered:
     return Answered(judged.name, judged.group, lighter, faster)
 
 
-def _judged(name: str, group: Group, records: Records) -> Judged:
+def _judged(name: str, group: Group, times: Sequence[tuple[Measure, ...]]) -> Judged:
     pairs = group.pairs
-    rows = zip(pairs, trained(pairs), better(pairs), strict=True)
+    rows = zip(pairs, times, trained(pairs), better(pairs), strict=True)
     found = tuple(
-        Pair(one.label, other.label, lighter(one, other), measured(one, other, records) + seconds, accuracy)
-        for (one, other), seconds, accuracy in rows
+        Pair(one.label, other.label, lighter(one, other), by_turns + seconds, accuracy)
+        for (one, other), by_turns, seconds, accuracy in rows
     )
     seeds = max(len(pair.better.tested.seeds) for pair in found)
     least, settle = smallest_adjusted_p(seeds, len(pairs)), seeds_to_settle(len(pairs))

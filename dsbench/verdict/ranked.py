@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dsbench.verdict.cells import Cell
+from dsbench.verdict.comparison import DECIDING, apart
 from dsbench.verdict.figures import listed
-from dsbench.verdict.measured import DECIDING, apart
 from dsbench.verdict.timings import Key, Records, timings
 from dsbench.verdict.trained import refused
 

@@ -6,11 +6,9 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
 from dsbench.bench.record import PLACE
-from dsbench.bench.timing import SETTLED_IQR
 from dsbench.verdict.cells import Cell
 
 Records = Mapping[str, Mapping[str, Any]]  # records of runs, or what of them was measured, by run_id
@@ -21,17 +19,15 @@ EPOCH: Key = ("epoch",)  # computed from the step
 
 @dataclass(frozen=True)
 class Time:
-    """Milliseconds: the median, and the middle half of the rounds from `low` to `high`; `settled` as in a record."""
+    """Milliseconds: the median and the interquartile range of the `rounds`, in their order; `settled` as in a record.
+
+    Times of one session have equally many rounds, taken by turns.
+    """
 
     median: float
-    low: float
-    high: float
+    iqr: float
+    rounds: tuple[float, ...]
     settled: bool
-
-    @property
-    def iqr(self) -> float:
-        """The width of the middle half."""
-        return self.high - self.low
 
 
 @dataclass(frozen=True)
@@ -53,9 +49,7 @@ def timings(cell: Cell, records: Records) -> list[Timings]:
 
     A place is a device with its threads, precision, memory format and versions; a session is one call of
     `dsbench bench`, in which networks take turns ("" of records that name none). All runs of a cell are the same
-    network, so that of several the median counts, and the middle half reaches from the lowest to the highest; those
-    that settled, where there are any. Quartiles are taken as half the interquartile range on each side of the median,
-    since records hold its width alone.
+    network, so that of several in one session one counts, of those that settled where there are any.
     """
     found: dict[tuple[str, str], list[tuple[Mapping[str, Any], dict[Key, Time]]]] = {}
     for run in cell.done:
@@ -84,19 +78,20 @@ def _joined(session: str, found: Sequence[tuple[Mapping[str, Any], dict[Key, Tim
         session=session,
         load_average=max(loads, default=None),
         batch_size=sizes.pop() if len(sizes) == 1 else None,
-        times={key: _together(some) for key, some in together.items()},
+        times={key: next((time for time in some if time.settled), some[0]) for key, some in together.items()},
     )
 
 
 def _by_session(record: Mapping[str, Any]) -> dict[str, dict[Key, Time]]:
     out: dict[str, dict[Key, Time]] = {}
     for key, found in _found(record):
-        if found["median"]:
+        if found["median"] and found.get("rounds_ms"):
             out.setdefault(found.get("session", ""), {})[key] = _time(found)
     steps = _epoch_steps(record)
     for times in out.values():
         if steps and (step := times.get(STEP)):
-            times[EPOCH] = Time(steps * step.median, steps * step.low, steps * step.high, step.settled)
+            rounds = tuple(steps * one for one in step.rounds)
+            times[EPOCH] = Time(steps * step.median, steps * step.iqr, rounds, step.settled)
     return out
 
 
@@ -121,12 +116,4 @@ def _epoch_steps(record: Mapping[str, Any]) -> int | None:
 
 
 def _time(found: Mapping[str, Any]) -> Time:
-    middle, iqr = found["median"], found["iqr"]
-    settled = found.get("settled", iqr <= SETTLED_IQR * middle)
-    return Time(middle, middle - iqr / 2, middle + iqr / 2, settled)
-
-
-def _together(times: Sequence[Time]) -> Time:
-    some = [time for time in times if time.settled] or times
-    low, high = min(time.low for time in some), max(time.high for time in some)
-    return Time(median(time.median for time in some), low, high, some[0].settled)
+    return Time(found["median"], found["iqr"], tuple(found["rounds_ms"]), found["settled"])

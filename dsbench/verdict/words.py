@@ -136,8 +136,8 @@ def _missing(verdict: Verdict, outputs: Path | str) -> Iterator[str]:
         )
     if verdict.unsettled:
         yield (
-            f"The times of {counted(len(verdict.unsettled), 'cell')} were measured and did not all settle. A quieter "
-            "machine would help, and more time: more bench_minutes where the sweep is run again, or: "
+            f"The times of {counted(len(verdict.unsettled), 'cell')} were measured, but not often enough to settle "
+            "which is faster. More time would help: more bench_minutes where the sweep is run again, or: "
             f"{_bench(verdict.unsettled, outputs, LONGER_SECONDS)}"
         )
 

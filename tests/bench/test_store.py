@@ -26,7 +26,7 @@ SMALL = "arch=mnist_7800_shallow width=1"
 def numbered(settled: bool = True) -> Callable[[], Timing]:
     """Measures 1 ms, then 2 ms, then 3 ms, ..."""
     numbers: Iterator[int] = count(1)
-    return lambda: Timing(float(next(numbers)), 0.01, 10, settled)
+    return lambda: Timing(float(next(numbers)), 0.01, (1.0, 2.0), settled)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_the_same_conditions_are_measured_once(kept: Store, subject: Subjects, c
     under = conditions(subject(SMALL).network, "forward", 8, compute)
     measure = numbered()
     found = [kept.timing(under, 5.0, measure) for _ in range(3)]
-    assert found == [Timing(1.0, 0.01, 10, True)] * 3
+    assert found == [Timing(1.0, 0.01, (1.0, 2.0), True)] * 3
     assert Store(kept.folder).timing(under, 5.0, measure) == found[0]  # as another process finds it
 
 
@@ -91,7 +91,7 @@ def test_what_did_not_settle_is_measured_anew_where_there_is_more_time(kept: Sto
         lambda text: "",
         lambda text: text[:-20],
         lambda text: "[]",
-        lambda text: text.replace('"n"', '"m"'),
+        lambda text: text.replace('"rounds_ms"', '"rounds"'),
         lambda text: text.replace('"median_ms": 1.0', '"median_ms": null'),
         lambda text: text.replace('"median_ms": 1.0', '"median_ms": 0'),
     ],
@@ -114,7 +114,7 @@ def test_a_file_says_under_what_conditions_it_was_measured(kept: Store, subject:
     found = json.loads(path.read_text())
     assert (found["device"], found["threads"], found["precision"]) == (["cpu", "a CPU"], 1, "32")
     assert found["versions"]["torch"] == torch.__version__
-    assert found["timing"] == {"median_ms": 1.0, "iqr_ms": 0.01, "n": 10, "settled": True}
+    assert found["timing"] == {"median_ms": 1.0, "iqr_ms": 0.01, "rounds_ms": [1.0, 2.0], "settled": True}
     assert found["measured"].endswith("+00:00")
 
 

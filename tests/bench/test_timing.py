@@ -38,7 +38,7 @@ def test_median_and_range_are_numpys(rounds: int) -> None:
     low, middle, high = 1e3 * np.percentile(seconds, [25, 50, 75])
     timing = Timing.of(list(seconds))
     assert (timing.median_ms, timing.iqr_ms) == (pytest.approx(middle), pytest.approx(high - low))
-    assert timing.n == rounds
+    assert timing.rounds_ms == pytest.approx(1000 * seconds)
 
 
 @pytest.mark.parametrize(("spread", "settled"), [(0.024, True), (0.026, False)])
@@ -76,7 +76,7 @@ def test_rounds_end_with_the_first_in_which_all_have_settled() -> None:
 
     expected = next(rounds for rounds in range(7, 100) if settles(rounds))
     ((one,), (other,)) = interleaved([giving(repeat(1.0)), giving(iter(late))], 1000)
-    assert (one.n, other.n, one.settled, other.settled) == (expected, expected, True, True)
+    assert (len(one.rounds_ms), len(other.rounds_ms), one.settled, other.settled) == (expected, expected, True, True)
     assert expected > 7
 
 
@@ -85,14 +85,14 @@ def test_what_does_not_settle_ends_with_its_time_and_says_so() -> None:
     probes = [giving(cycle([1.0, 2.0]), clock), giving(repeat(1.0), clock)]
     ((restless,), (calm,)) = interleaved(probes, 20, clock)
     assert clock.now == 40  # twenty seconds each
-    assert (restless.n, restless.settled, restless.median_ms) == (20, False, 1500)
-    assert (calm.n, calm.settled) == (20, True)
+    assert (len(restless.rounds_ms), restless.settled, restless.median_ms) == (20, False, 1500)
+    assert (len(calm.rounds_ms), calm.settled) == (20, True)
 
 
 def test_a_time_too_short_for_seven_rounds_gives_an_unsettled_figure_of_three() -> None:
     clock = Clock()
     ((timing,),) = interleaved([giving(repeat(1.0), clock)], 0.1, clock)
-    assert (timing.n, timing.settled, timing.median_ms, timing.iqr_ms) == (3, False, 1000, 0)
+    assert (len(timing.rounds_ms), timing.settled, timing.median_ms, timing.iqr_ms) == (3, False, 1000, 0)
 
 
 def test_parts_of_a_probe_have_a_timing_each_and_all_must_settle() -> None:
@@ -103,5 +103,5 @@ def test_parts_of_a_probe_have_a_timing_each_and_all_must_settle() -> None:
         return 4.0, next(uneven)
 
     ((whole, part),) = interleaved([probe], 30, clock)
-    assert (whole.median_ms, whole.settled, whole.n) == (4000, True, 30)
-    assert (part.median_ms, part.settled, part.n) == (1500, False, 30)
+    assert (whole.median_ms, whole.settled, len(whole.rounds_ms)) == (4000, True, 30)
+    assert (part.median_ms, part.settled, len(part.rounds_ms)) == (1500, False, 30)

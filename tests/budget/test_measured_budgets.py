@@ -37,7 +37,7 @@ def stopwatch(monkeypatch: pytest.MonkeyPatch) -> list[Network]:
 
     def timing(timed_network: Network, *_: Any, **__: Any) -> Timing:
         timed.append(timed_network)
-        return Timing(cost(timed_network).acts / 1e4, 0.0, 10, True)
+        return Timing(cost(timed_network).acts / 1e4, 0.0, (1.0,), True)
 
     monkeypatch.setattr(latency, "forward_latency", timing)
     monkeypatch.setattr(latency, "step_latency", timing)

@@ -192,7 +192,7 @@ def apart(tmp_path: Path) -> Callable[..., list[Run]]:
 
 @pytest.mark.parametrize("metric", KEYS[:2])
 @pytest.mark.parametrize(
-    ("after", "iqr", "verdict"), [(0.9, 0.02, HOLDS), (0.96, 0.001, OPEN), (1.04, 0.001, OPEN), (1.1, 0.02, FAILS)]
+    ("after", "iqr", "verdict"), [(0.9, 0.3, HOLDS), (0.96, 0.001, OPEN), (1.04, 0.001, OPEN), (1.1, 0.02, FAILS)]
 )
 def test_a_time_is_shorter_where_the_verdict_says_faster(
     apart: Callable[..., list[Run]], metric: str, after: float, iqr: float, verdict: str
@@ -214,20 +214,20 @@ def test_a_time_is_a_ratio_with_what_its_rounds_leave_open(apart: Callable[..., 
     (outcome,) = decide(
         claim(f"{SMALL}.train_step_ms/total", high=0.5, over="cnn.train_step_ms/total"), apart(4.0, 2.0, 0.04)
     )
-    # medians 4 and 2; middle halves 3.96 to 4.04 and 1.96 to 2.04, so that .485 to .515 is open, less than .05 each way
+    # in each round half as long, so that nothing is open but what two measurements of one network differ by
     assert outcome.verdict == OPEN
     assert outcome.measured.startswith("0.5 times, 0.45 to 0.55 (a CPU, precision 32, 1 thread")
 
 
 @pytest.mark.parametrize(
-    ("iqr", "where", "reason"),
-    [(0.2, {}, "not settled"), (0.02, {"threads": 2}, "measured with different threads")],
+    ("where", "reason"),
+    [({"n": 5}, "5 rounds cannot settle it"), ({"threads": 2}, "measured with different threads")],
 )
 def test_times_that_do_not_compare_decide_nothing(
-    apart: Callable[..., list[Run]], iqr: float, where: dict[str, Any], reason: str
+    apart: Callable[..., list[Run]], where: dict[str, Any], reason: str
 ) -> None:
     latency = "{}.latency_ms/batch_1/torch".format
-    (outcome,) = decide(claim(latency(SMALL), high=1.0, over=latency("cnn")), apart(1.0, 0.5, iqr, **where))
+    (outcome,) = decide(claim(latency(SMALL), high=1.0, over=latency("cnn")), apart(1.0, 0.5, **where))
     assert (outcome.verdict, outcome.measured[: len(reason)]) == (UNTESTED, reason)
 
 

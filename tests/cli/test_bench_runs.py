@@ -23,7 +23,7 @@ Call = Callable[..., Any]
 Train = Callable[..., dict[str, Any]]
 
 QUICK = ("--seconds", "0.01", "--large", "2")
-TIME = Timing(1.25, 0.0625, 10, True)
+TIME = Timing(1.25, 0.0625, (1.25,) * 10, True)
 ONNX = {
     "fp32": {"bytes": 45000, "test_acc": 0.98},
     "int8": {"bytes": 34000, "test_acc": 0.9753},

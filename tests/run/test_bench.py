@@ -61,7 +61,9 @@ def test_a_run_is_measured_once_it_is_done_in_onnx_runtime_too_where_that_is_ins
     assert record["latency_ms"].keys() == {"batch_1", "batch_128"}
     for by_backend in record["latency_ms"].values():
         assert by_backend.keys() == {"torch", "onnx", "onnx_int8"}
-        assert all(timing.keys() == {"median", "iqr", "rounds", "settled", "session"} for timing in by_backend.values())
+        assert all(
+            timing.keys() == {"median", "iqr", "rounds_ms", "settled", "session"} for timing in by_backend.values()
+        )
     assert 0 < record["latency_ms"]["batch_1"]["torch"]["median"] < record["latency_ms"]["batch_128"]["torch"]["median"]
     step = record["train_step_ms"]
     assert (step.pop("batch_size"), step.keys()) == (128, {"total", "forward", "backward", "optimizer"})

@@ -1,9 +1,10 @@
-"""Lighter is arithmetic; faster is what was measured, in one place, where it has settled."""
+"""Lighter is arithmetic; faster is what was measured in one place, round by round."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,16 +73,47 @@ def test_measured_times_decide(ms: float, answer: str) -> None:
     assert [one.name for one in found if not one.decides] == ["latency at batch 1, onnx"]
 
 
-def test_overlapping_middle_halves_cannot_tell_however_far_the_medians() -> None:
-    """The reference has its quartiles at .99 and 1.01; medians within 5 % are too close whatever their quartiles."""
-    before = cell([0.9])
-    for spread, ms, answer in ((0.05, 1.06, "no"), (0.05, 1.051, "no"), (0.05, 1.049, "cannot tell")):
-        found = measured(timed(before, 1.0), timed(cell([0.9], "dwsep"), ms, spread))
-        assert found[0].answer == answer, ms
-    wide = timed(cell([0.9], "dwsep"), 1.06, 0.05)
-    for one in wide:
-        one["train_step_ms"]["total"]["iqr"] = 0.2  # .96 to 1.16
-    assert measured(timed(before, 1.0), wide)[0].answer == "cannot tell"
+def by_rounds(before: Sequence[float], after: Sequence[float]) -> Measure:
+    """The training step, measured in these rounds."""
+    both = timed(cell([0.9]), 1.0), timed(cell([0.9], "dwsep"), 1.0)
+    for (one,), rounds in zip(both, (before, after), strict=True):
+        one["train_step_ms"]["total"] |= {"rounds_ms": list(rounds), "median": float(np.median(rounds))}
+    return measured(*both)[0]
+
+
+@pytest.mark.parametrize("n", [7, 16, 50])
+def test_times_are_compared_round_by_round_whatever_disturbs_both(n: int) -> None:
+    """The machine becomes five times slower meanwhile; the candidate takes 1.2 times as long all along."""
+    rng = np.random.default_rng(n)
+    before = np.linspace(1, 5, n) * rng.lognormal(sigma=0.02, size=n)
+    after = 1.2 * np.linspace(1, 5, n) * rng.lognormal(sigma=0.02, size=n)
+    found = by_rounds(before, after)
+    blocks = [block.mean() for block in np.array_split(np.log(after / before), min(n, 16))]
+    exact = scipy.stats.permutation_test(
+        (blocks, np.zeros(len(blocks))), lambda a, b: np.mean(a - b), permutation_type="samples", n_resamples=np.inf
+    )
+    assert (found.answer, found.n, found.p) == (Answer.NO, n, pytest.approx(exact.pvalue))
+    interval = scipy.stats.t.interval(0.95, len(blocks) - 1, np.mean(blocks), scipy.stats.sem(blocks))
+    assert found.ratio_interval == pytest.approx(np.exp(interval))
+
+
+def test_rounds_that_disagree_cannot_tell_however_far_the_medians() -> None:
+    before = np.ones(20)
+    after = np.where(np.arange(20) % 5 < 3, 1.3, 0.7)
+    assert (np.median(after), by_rounds(before, after).answer) == (1.3, Answer.CANNOT_TELL)
+
+
+def test_p_is_adjusted_over_the_pairs_of_all_groups_for_each_thing_that_is_timed() -> None:
+    """Nine rounds: .0039 a pair; over the three pairs of one group and the one of another four times that."""
+    cells = [timed(cell([0.9], width=8 + number), 1.0 + number, n=9) for number in range(3)]
+    for number, some in enumerate(cells):
+        for one in some:
+            one |= budget(1000) | {"macs": 1000 + 100 * number}
+    other = [timed(cell([0.9], model, data="cifar10"), ms, n=9) for model, ms in (("cnn", 1.0), ("dwsep", 2.0))]
+    found = verdict(*cells, *other)
+    pairs = [one for group in found.groups for one in group.pairs]
+    assert len(pairs) == 4
+    assert {one.p for pair in pairs for one in pair.faster if one.unit == "ms"} == {4 * 2 / 2**9}
 
 
 @pytest.mark.parametrize(
@@ -173,16 +205,11 @@ def test_of_two_places_that_both_have_the_last_measured_counts(times: tuple[str,
     assert (step.reference, step.candidate) == ((10.0, 30.0) if times[1] == "2027" else (1.0, 3.0))
 
 
-def test_what_has_not_settled_is_no_answer() -> None:
-    (step, *_) = measured(timed(cell([0.9]), 1.0), timed(cell([0.9], "dwsep"), 3.0, 0.12))
-    assert (step.answer, step.reason) == (
-        Answer.UNSETTLED,
-        "not settled, its interquartile range is 12 % of the median",
-    )
-    few = timed(cell([0.9], "dwsep"), 3.0)
-    few[0]["train_step_ms"]["total"]["settled"] = False
-    (step, *_) = measured(timed(cell([0.9]), 1.0), few)
-    assert step.reason == "not settled, there were too few rounds"
+def test_too_few_rounds_are_no_answer_and_unsteady_ones_are() -> None:
+    (step, *_) = measured(timed(cell([0.9]), 1.0, n=5), timed(cell([0.9], "dwsep"), 3.0, n=5))
+    assert (step.answer, step.reason) == (Answer.UNSETTLED, "5 rounds cannot settle it")
+    (step, *_) = measured(timed(cell([0.9]), 1.0, 0.4, n=6), timed(cell([0.9], "dwsep"), 3.0, n=6))
+    assert (step.answer, step.p) == (Answer.NO, pytest.approx(2 / 2**6))
 
 
 @pytest.mark.parametrize("ms", [0.5, 2.0])
@@ -197,7 +224,8 @@ def test_one_settled_time_does_not_speak_for_the_others(ms: float, lost: str) ->
             del other["latency_ms"]["batch_128"]
         else:
             found = other["latency_ms"]["batch_1"]["torch"]
-            found |= {"settled": False, "iqr": 1.0} if lost == "unsettled" else {"median": 0.1, "iqr": 0.001}
+            short = found["rounds_ms"][:3]
+            found |= {"rounds_ms": short} if lost == "unsettled" else {"median": 0.1, "rounds_ms": [0.1] * 20}
     found = pair(before, after)
     spoken = {str(one.answer) for one in found.faster if one.decides}
     assert spoken & {"yes", "no"} == {"yes" if ms < 1 else "no"}
@@ -223,12 +251,11 @@ def test_steps_of_other_batches_are_refused_and_latencies_are_not() -> None:
     assert {str(one.answer) for one in found.faster if one.name.startswith("latency")} == {"no"}
 
 
-def test_of_several_runs_the_median_counts_and_those_that_settled() -> None:
-    times = zip((1.0, 1.2, 1.1, 50.0), (0.02, 0.02, 0.02, 0.5), strict=True)
+def test_of_several_runs_in_one_session_one_counts_that_settled() -> None:
+    times = zip((50.0, 1.0, 1.2), (0.5, 0.02, 0.02), strict=True)
     runs = [timed(cell([None] * seed + [0.9]), ms, iqr)[0] for seed, (ms, iqr) in enumerate(times)]
     (step, *_) = measured(runs, timed(cell([0.9], "dwsep"), 2.0))
-    assert step.reference == pytest.approx(np.median([1.0, 1.2, 1.1]))
-    assert step.reference_spread == pytest.approx(1.2 * 1.01 - 1.0 * 0.99)
+    assert (step.reference, step.candidate) == (1.0, 2.0)
 
 
 def test_without_measurements_it_says_what_to_measure() -> None:
@@ -237,8 +264,8 @@ def test_without_measurements_it_says_what_to_measure() -> None:
     assert found.groups[0].pairs[0].answers["faster"] is Answer.NOT_MEASURED
     assert found.to_measure == (before[0]["run_id"], after[0]["run_id"])
     assert verdict(before, timed(after, 2.0)).to_measure == ()
-    loose = verdict(before, timed(after, 2.0, 0.3))
-    assert (loose.to_measure, loose.unsettled) == ((), found.to_measure)
+    short = verdict(timed(before, 1.0, n=5), timed(after, 2.0, n=5))
+    assert (short.to_measure, short.unsettled) == ((), found.to_measure)
 
 
 def trained(n_jobs: tuple[int | None, int | None] = (2, 2), **after: Any) -> dict[str, Measure]:

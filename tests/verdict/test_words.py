@@ -30,8 +30,11 @@ def test_three_sentences_say_lighter_faster_and_better() -> None:
         "dwsep is heavier than cnn: as many parameters (7,841 against 7,800), 3.08 times the MACs (2,097,704 against "
         "680,932), as many activations (1,000 against 1,000) and as many bytes (1,000 against 1,000)"
     )
-    assert faster.startswith("It is slower: training step 4.47 times as long (16.3 ± 0.163 against 3.65 ± 0.146 ms), ")
-    assert faster.endswith("(medians ± interquartile ranges on a CPU, precision 32, 1 thread, load average 0.1 before)")
+    assert faster.startswith(
+        "It is slower: training step 4.47 times as long (16.3 ± 0.163 against 3.65 ± 0.146 ms, p < 0.0001), "
+    )
+    where = "a CPU, precision 32, 1 thread, load average 0.1 before"
+    assert faster.endswith(f"(medians ± interquartile ranges and adjusted p of 20 rounds on {where})")
     assert better == (
         "Its test accuracy is lower by 0.35 pp (95 % interval -0.39 to -0.31 pp, adjusted p = 0.0078, n = 8 seeds): "
         "it is worse"
@@ -147,10 +150,10 @@ def test_what_is_not_measured_comes_with_the_command_that_measures_it() -> None:
     assert command.endswith(f"by: dsbench bench out/runs/{before[0]['run_id']} out/runs/{after[0]['run_id']}")
 
 
-def test_times_that_did_not_settle_are_not_asked_for_as_if_they_were_missing() -> None:
-    before, after = timed(cell(BEFORE), 1.0), timed(cell(AFTER, "dwsep"), 2.0, 0.1)
+def test_times_of_too_few_rounds_are_not_asked_for_as_if_they_were_missing() -> None:
+    before, after = timed(cell(BEFORE), 1.0, n=5), timed(cell(AFTER, "dwsep"), 2.0, n=5)
     _, last = said(before, after)
-    assert last.startswith("The times of 2 cells were measured and did not all settle. A quieter machine would help,")
+    assert last.startswith("The times of 2 cells were measured, but not often enough to settle which is faster. More")
     assert "bench_minutes" in last
     assert last.endswith(f"--seconds=60 out/runs/{before[0]['run_id']} out/runs/{after[0]['run_id']}")
     (_, missing) = said(cell(BEFORE), after)
@@ -201,10 +204,10 @@ def test_what_is_slower_in_the_step_alone_is_not_called_slower() -> None:
     before, after = timed(cell(BEFORE), 1.0), timed(cell(AFTER, "dwsep"), 2.0)
     for one in after:
         for found in one["latency_ms"].values():
-            found["torch"] |= {"settled": False, "iqr": found["torch"]["median"]}
+            found["torch"] |= {"rounds_ms": found["torch"]["rounds_ms"][:3]}
     text = said(before, after)[0]
     assert ". It is slower in the training step, for the rest this cannot be told: training step 2 times as" in text
-    assert "; latency at batch 1 left out, not settled, its interquartile range is 100 % of the median; lat" in text
+    assert "; latency at batch 1 left out, 3 rounds cannot settle it; lat" in text
     assert "slower:" not in text
 
 
@@ -217,8 +220,8 @@ def test_costs_that_differ_are_each_called_what_they_are() -> None:
 def test_a_refusal_says_why() -> None:
     (text, _) = said(timed(cell(BEFORE), 1.0), timed(cell(AFTER, "dwsep"), 2.0, threads=2))
     assert "Whether it is faster cannot be said: measured with different threads (1 and 2)." in text
-    (unsettled, _) = said(timed(cell(BEFORE), 1.0, 0.1), timed(cell(AFTER, "dwsep"), 2.0))
-    assert "faster cannot be told: not settled, its interquartile range is 10 % of the median." in unsettled
+    (unsettled, _) = said(timed(cell(BEFORE), 1.0, n=5), timed(cell(AFTER, "dwsep"), 2.0))
+    assert "faster cannot be told: 5 rounds cannot settle it." in unsettled
     (text,) = said(timed(cell(BEFORE, n_jobs=1), 1.0), timed(cell(AFTER, "dwsep", n_jobs=2), 1.01))
     assert "Whether it is faster cannot be told: training step 1.01 times as long" in text
     assert "; not compared: trained with different n_jobs: 1 and 2)." in text
