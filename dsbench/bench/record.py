@@ -12,7 +12,8 @@ if TYPE_CHECKING:  # whoever only reads records needs nothing that measures
     from dsbench.bench.measure import Measured
     from dsbench.training.device import Compute
 
-KEYS = ("latency_ms", "train_step_ms", "peak_memory_bytes", "compile_seconds", "onnx")  # all that is measured
+FIGURES = ("latency_ms", "train_step_ms", "peak_memory_bytes", "compile_seconds", "onnx")  # for tables and trackers
+KEYS = (*FIGURES, "roofline")  # all that is measured
 PLACE = ("device", "threads", "precision", "memory_format", "versions")  # of measured_on: what times depend on
 PARTS = ("total", "forward", "backward", "optimizer")  # of a training step
 
@@ -57,7 +58,7 @@ def flat(measured: Mapping[str, Any], spread: bool = False) -> dict[str, Any]:
     With `spread` each median has its interquartile range beside it, and whether it settled.
     """
     out: dict[str, Any] = {}
-    for key, value in _leaves({key: measured[key] for key in KEYS if key in measured}):
+    for key, value in _leaves({key: measured[key] for key in FIGURES if key in measured}):
         if isinstance(value, Mapping):
             out[key] = value["median"]
             if spread:

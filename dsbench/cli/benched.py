@@ -56,6 +56,7 @@ def measured(
     from dsbench.bench.measure import bench
     from dsbench.bench.record import record
     from dsbench.roofline.measure import measure_rooflines
+    from dsbench.roofline.record import section
 
     def say(what: str) -> None:
         remark_in_passing(f"measuring: {what}")
@@ -64,7 +65,10 @@ def measured(
     lines = measure_rooflines(subjects, called(named), limit_seconds, say) if roofline else [None] * len(named)
     found = bench(subjects, batches, limit_seconds, compile_too, onnx, say)
     computes = [subject.compute for subject in subjects]
-    records = [record(one, compute, load_average) for one, compute in zip(found, computes, strict=True)]
+    records = [
+        record(one, compute, load_average) | section(line, one.session)
+        for one, compute, line in zip(found, computes, lines, strict=True)
+    ]
     rows = zip(named, computes, found, records, lines, strict=True)
     return [
         Benched(**vars(one), compute=compute, measured=measured, record=record, roofline=line)
@@ -82,11 +86,10 @@ def objects(benched: Sequence[Benched]) -> list[dict[str, Any]]:
     out = [one.name | one.record for one in benched]
     lines = rooflines(benched)
     if lines:
-        from dsbench.roofline.record import record
         from dsbench.roofline.verdict import comparison
 
-        for number, (found, line) in enumerate(zip(out, lines, strict=True)):
-            found["roofline"] = record(line) | ({"comparison": comparison(lines[0], line)} if number else {})
+        for found, line in zip(out[1:], lines[1:], strict=True):
+            found["roofline"] = found["roofline"] | {"comparison": comparison(lines[0], line)}
     return out
 
 

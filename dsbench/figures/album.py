@@ -11,8 +11,11 @@ from dsbench.figures.axes import known_costs
 from dsbench.figures.histories import histories
 from dsbench.figures.matrices import confusions
 from dsbench.figures.pairs import differences, pairs
+from dsbench.figures.rooflines import rooflines
 from dsbench.figures.rows import Cell, caption, rows
+from dsbench.roofline import plot
 from dsbench.verdict.judge import Verdict
+from dsbench.verdict.read import measured
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +58,8 @@ def _all(
         yield what, bars.draw(runs, cells, what)
     matched = pairs(verdict, cells)
     yield "differences", _forest(verdict, matched, cells)
+    lines = rooflines(verdict.cells, measured(outputs, runs))
+    yield "roofline", plot.draw(list(lines.values())) if lines else None
     matrices = confusions(runs, outputs)
     yield "confusion", confusion.draw(matrices, cells)
     yield "confusion_differences", confusion.draw_differences(matrices, matched, cells)

@@ -10,6 +10,7 @@ from dsbench.claims.decide import decide
 from dsbench.claims.published import published, studies
 from dsbench.claims.runs import study_runs
 from dsbench.figures.album import MOST_ROWS, album
+from dsbench.figures.rooflines import reasons, rooflines
 from dsbench.figures.style import rendered
 from dsbench.report import tables
 from dsbench.report.answers import verdict_tables
@@ -19,7 +20,7 @@ from dsbench.report.table import Table
 from dsbench.sweep.collect import plain
 from dsbench.sweep.folder import SweepFolder
 from dsbench.verdict.plain import plain as plain_verdict
-from dsbench.verdict.read import verdict
+from dsbench.verdict.read import measured, verdict
 from dsbench.verdict.words import paragraphs
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ class Picture:
 class Report:
     """What a page holds, in its order; `data` is all of it as plain data but for the pictures.
 
-    `headline` answers in three sentences, `said` in full, with what is missing.
+    `headline` answers in three sentences, `said` in full, with what is missing; `why` has a paragraph a pair on where
+    the time of a training step goes.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Report:
     answers: list[Table]
     claims: Table | None
     pictures: list[Picture]
+    why: list[str]
     how: list[tuple[str, str]]
     runs: Table
     data: dict[str, Any]
@@ -73,6 +76,7 @@ def report(folder: SweepFolder) -> Report:
             f"Pictures that show each of the {len(cells)} cells apart are drawn by: dsbench figures {folder.name}"
         )
     pictures = [Picture(name, rendered(figure, "svg")) for name, figure in drawn]
+    why = reasons(found, rooflines(found.cells, measured(folder.outputs, runs)))
     labels = {cell.cell_id: cell.label for cell in found.cells}
     return Report(
         name=folder.name,
@@ -82,6 +86,7 @@ def report(folder: SweepFolder) -> Report:
         answers=verdict_tables(found),
         claims=tables.claims(outcomes) if outcomes else None,
         pictures=pictures,
+        why=why,
         how=measured_how,
         runs=tables.runs(plain(runs), labels),
         data={
@@ -90,6 +95,7 @@ def report(folder: SweepFolder) -> Report:
             "said": said,
             "verdict": plain_verdict(found),
             "claims": [one.plain() for one in outcomes],
+            "why": why,
             "how": dict(measured_how),
             "asked": asked,
             "cells": plain(cells),

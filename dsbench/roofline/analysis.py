@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 from dsbench.network.cost import DTYPE_BYTES
 from dsbench.network.layers import Shape
 from dsbench.roofline.operations import KINDS, operations
-from dsbench.roofline.rows import KindRow, LayerRow, Measured, Roofline
+from dsbench.roofline.rows import KindRow, LayerRow, Measured, Rates, Roofline
 from dsbench.roofline.traffic import Work, loss_work, optimizer_work, work
 
 if TYPE_CHECKING:
     from dsbench.bench.subject import Subject
     from dsbench.roofline.layer_times import LayerTimes
-    from dsbench.roofline.rates import Rates
 
 
 @dataclass(frozen=True)

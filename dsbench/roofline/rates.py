@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -12,34 +12,11 @@ from torch.nn.functional import conv2d
 
 from dsbench.bench.subject import DTYPES
 from dsbench.roofline.marks import wait
+from dsbench.roofline.rows import Rates
 from dsbench.training.device import Compute
 
 SECONDS, LEAST = 0.5, 5  # of each measurement: seconds, and repetitions at the least
 WARM_UP = 2  # repetitions that are not counted
-
-
-@dataclass(frozen=True)
-class Rates:
-    """FLOP per second of a matrix product and of a dense convolution, and bytes copied per second, read and written."""
-
-    mm_flops: float
-    conv_flops: float
-    bandwidth: float
-
-    @property
-    def flops(self) -> float:
-        """FLOP per second that a layer can attain: a convolution may have a better kernel than the matrix product."""
-        return max(self.mm_flops, self.conv_flops)
-
-    @property
-    def ridge(self) -> float:
-        """FLOP per byte from which on arithmetic is the limit (Williams et al. 2009)."""
-        return self.flops / self.bandwidth
-
-    def best(self, other: Rates) -> Rates:
-        """The larger of each: what was disturbed once need not be twice."""
-        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(Rates))
-        return Rates(*(max(pair) for pair in pairs))
 
 
 @dataclass(frozen=True)

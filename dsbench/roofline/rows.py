@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
 
 from dsbench.network.layers import Shape
 
-if TYPE_CHECKING:
-    from dsbench.roofline.rates import Rates
-
 OVERHEAD = 4.0  # a layer that takes more than this many times its attainable time is bound by neither roof
+
+
+@dataclass(frozen=True)
+class Rates:
+    """FLOP per second of a matrix product and of a dense convolution, and bytes copied per second, read and written."""
+
+    mm_flops: float
+    conv_flops: float
+    bandwidth: float
+
+    @property
+    def flops(self) -> float:
+        """FLOP per second that a layer can attain: a convolution may have a better kernel than the matrix product."""
+        return max(self.mm_flops, self.conv_flops)
+
+    @property
+    def ridge(self) -> float:
+        """FLOP per byte from which on arithmetic is the limit (Williams et al. 2009)."""
+        return self.flops / self.bandwidth
+
+    def best(self, other: Rates) -> Rates:
+        """The larger of each: what was disturbed once need not be twice."""
+        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(Rates))
+        return Rates(*(max(pair) for pair in pairs))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from dsbench.sweep import tables
 from dsbench.sweep.cells import COUNTS
 from dsbench.sweep.fate import Fate, ProcessDiedError
 from dsbench.sweep.folder import SweepFolder
-from dsbench.sweep.measure import measure, seconds_each
+from dsbench.sweep.measure import Share, measure
 from dsbench.sweep.plan import Job
 from dsbench.sweep.records import record
 from dsbench.tracking.sweep import mirror_sweep
@@ -93,10 +93,10 @@ def conclude(
     runs, _ = folder.read(reasons)
     before = verdict(folder.outputs, runs)
     wanted = (*before.to_measure, *before.unsettled)
-    limit = seconds_each(len(wanted), bench_minutes)
-    if wanted and limit:
+    share = Share.of(len(wanted), bench_minutes)
+    if share is not None:
         say(f"measuring {len(wanted)} cells by turns, {bench_minutes:g} min at the most; bench_minutes=0 leaves it out")
-        measure(folder.outputs, wanted, limit)
+        measure(folder.outputs, wanted, share)
         (runs, _), _ = _collected(folder, reasons)
     found = verdict(folder.outputs, runs)
     for paragraph in paragraphs(found, folder.outputs, PAIRS):

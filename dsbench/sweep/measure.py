@@ -4,34 +4,59 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dsbench import torchvision_ops
 from dsbench.bench.timing import LIMIT_SECONDS, MEASUREMENTS
+from dsbench.errors import InputError
 from dsbench.run import facts
 
+if TYPE_CHECKING:
+    from dsbench.bench.subject import Subject
+    from dsbench.roofline.rows import Roofline
+
 LEAST_SECONDS = 0.5  # of one measurement, below which it says too little
+RATES_SECONDS = 10.0  # that a roofline takes to measure what the device attains
+PANELS = 6  # networks of which a roofline is drawn at the most
 
 log = logging.getLogger("dsbench")
 
 
-def seconds_each(cells: int, minutes: float) -> float | None:
-    """The limit of each measurement of each of `cells` so that all take `minutes` at the most; None: too short."""
-    each = min(LIMIT_SECONDS, 60 * minutes / (MEASUREMENTS * cells)) if cells else 0.0
-    return each if each >= LEAST_SECONDS else None
+@dataclass(frozen=True)
+class Share:
+    """What there is time for: `seconds` of each measurement of each network at the most, and whether a roofline."""
+
+    seconds: float
+    roofline: bool
+
+    @classmethod
+    def of(cls, cells: int, minutes: float) -> Share | None:
+        """The share of each of `cells` of `minutes` in all; None where it is too short to say anything.
+
+        A roofline is of few networks, and where the rates of the device take a quarter of the time at the most.
+        """
+        total = 60 * minutes
+        roofline = 0 < cells <= PANELS and total / 4 >= RATES_SECONDS
+        if roofline:
+            total -= RATES_SECONDS
+        each = min(LIMIT_SECONDS, total / ((MEASUREMENTS + roofline) * cells)) if cells else 0.0
+        return cls(each, roofline) if each >= LEAST_SECONDS else None
 
 
-def measure(outputs: Path, run_ids: Sequence[str], limit_seconds: float) -> None:
+def measure(outputs: Path, run_ids: Sequence[str], share: Share) -> None:
     """Measure finished runs by turns and keep it in their records, as `dsbench bench` does.
 
-    Latency at batch 1 and at a large batch, the training step and its memory, each for `limit_seconds` a run at the
-    most, in the precision and on the threads of its training. A failure is logged: the runs are done, whatever goes
-    wrong here.
+    Latency at batch 1 and at a large batch, the training step and its memory, as long as `share` says, in the precision
+    and on the threads of its training; and the layers of the step against what the device attains. A failure is
+    logged: the runs are done, whatever goes wrong here.
     """
     torchvision_ops.ensure()  # before Lightning imports torchvision
     from dsbench.bench.measure import bench
     from dsbench.bench.record import record
     from dsbench.bench.timing import BATCHES
+    from dsbench.roofline.record import section
     from dsbench.run.bench import keep
     from dsbench.run.load import load
 
@@ -39,9 +64,22 @@ def measure(outputs: Path, run_ids: Sequence[str], limit_seconds: float) -> None
     try:
         runs = [load(outputs / "runs" / run_id) for run_id in run_ids]
         subjects = [run.subject() for run in runs]
-        found = bench(subjects, BATCHES, limit_seconds)
-        for run, subject, one in zip(runs, subjects, found, strict=True):
-            keep(run, record(one, subject.compute, load_average), lambda *_: None)
+        lines = _rooflines(subjects, run_ids, share.seconds) if share.roofline else [None] * len(runs)
+        found = bench(subjects, BATCHES, share.seconds)
+        for run, subject, one, line in zip(runs, subjects, found, lines, strict=True):
+            measured = record(one, subject.compute, load_average) | section(line, one.session)
+            keep(run, measured, lambda *_: None)
     except Exception as error:
         log.warning("the cells could not be measured, so which is faster is not said: %s", error)
         log.debug("measuring ended with an error", exc_info=True)
+
+
+def _rooflines(subjects: Sequence[Subject], names: Sequence[str], seconds: float) -> Sequence[Roofline | None]:
+    """A roofline of each, where all computed in one place that has a clock for layers."""
+    from dsbench.roofline.measure import measure_rooflines
+
+    try:
+        return measure_rooflines(subjects, names, seconds)
+    except InputError as error:
+        log.info("no roofline is drawn: %s", error)
+        return [None] * len(subjects)

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 def verdict(outputs: Path, runs: pd.DataFrame, compare: str | None = None) -> Verdict:
     """The verdict on `runs` (see runs_table), whose folders lie under `outputs`; see dsbench.verdict.judge.judge."""
-    return judge(runs, cells_table(runs), _measured(outputs, runs), compare)
+    return judge(runs, cells_table(runs), measured(outputs, runs), compare)
 
 
-def _measured(outputs: Path, runs: pd.DataFrame) -> Records:
-    """The records of the runs that times were measured of: tables hold medians alone."""
+def measured(outputs: Path, runs: pd.DataFrame) -> Records:
+    """The records of the runs that times were measured of, by run_id: tables hold medians alone."""
     timed = runs[runs[timings(runs)].notna().any(axis=1)]
     return {run_id: record(outputs, run_id) for run_id in timed["run_id"]}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -131,8 +132,12 @@ def test_a_sweep_matches_families_group_by_group(call: Call, overrides: Override
     assert ended.out.count("1 seed cannot settle 1 comparison: the smallest adjusted p that it can reach is 1;") == 2
 
 
-def test_a_sweep_ends_with_measured_times_a_verdict_and_a_page(call: Call, overrides: Overrides, outputs: Path) -> None:
-    line = "arch=mnist_7800_shallow block=keras train.max_epochs=1 model=cnn,dwsep width=2 bench_minutes=0.05"
+def test_a_sweep_ends_with_measured_times_a_verdict_and_a_page(
+    call: Call, overrides: Overrides, outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dsbench.sweep.measure.RATES_SECONDS", 0.5)
+    monkeypatch.setattr("dsbench.roofline.rates.SECONDS", 0.01)
+    line = "arch=mnist_7800_shallow block=keras train.max_epochs=1 model=cnn,dwsep width=2 bench_minutes=0.08"
     ended = call("sweep", "-m", *overrides(line))
     assert (ended.code, ended.err) == (0, "")
     assert all(result["latency_ms"]["batch_1"]["torch"]["median"] > 0 for result in results(outputs))
@@ -143,6 +148,10 @@ def test_a_sweep_ends_with_measured_times_a_verdict_and_a_page(call: Call, overr
     assert {cell["n_done"] for cell in said["cells"]} == {1}
     assert "has not been measured" not in " ".join(said["said"])
     assert "What is faster is measured by" not in ended.out
+    assert "roofline" in said["pictures"]
+    (why,) = said["why"]
+    assert re.match(r"dwsep has 0\.\d+ times the MACs of cnn and takes ", why)
+    assert why in (folder / "report.html").read_text()
 
 
 def test_flags_may_stand_between_overrides(call: Call, overrides: Overrides) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsbench.roofline.rates import Rates
-from dsbench.roofline.rows import KindRow, LayerRow, Measured, Roofline
+from dsbench.roofline.rows import KindRow, LayerRow, Measured, Rates, Roofline
 
 RATES = Rates(mm_flops=1e11, conv_flops=2e11, bandwidth=4e10)  # they meet at 5 FLOP per byte
 

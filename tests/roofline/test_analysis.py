@@ -12,8 +12,7 @@ from dsbench.network.cost import cost
 from dsbench.roofline.analysis import analyse
 from dsbench.roofline.layer_times import LayerTimes
 from dsbench.roofline.operations import operations
-from dsbench.roofline.rates import Rates
-from dsbench.roofline.rows import OVERHEAD, Roofline
+from dsbench.roofline.rows import OVERHEAD, Rates, Roofline
 
 BATCH = 64
 
