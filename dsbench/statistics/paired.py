@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -50,18 +50,22 @@ def paired(differences: Sequence[float] | np.ndarray) -> Paired | None:
 
 
 def t_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval | None:
-    """The interval of the mean by Student's t: mean -/+ t(n - 1) sd / sqrt(n); None below two values.
+    """The interval of the mean by Student's t (see half_width); None below two values."""
+    found = np.asarray(values, dtype=float)
+    if len(found) < 2:
+        return None
+    half = float(half_width(_sd(found), len(found), level))
+    return Interval(float(found.mean()) - half, float(found.mean()) + half)
 
-    (Student 1908, The Probable Error of a Mean.)
+
+def half_width(sd: Any, n: Any, level: float = LEVEL) -> Any:
+    """Half the interval of the mean of `n` values, two or more, by Student's t: t(n - 1) sd / sqrt(n).
+
+    Of numbers, or of arrays element by element. (Student 1908, The Probable Error of a Mean.)
     """
     from scipy.special import stdtrit
 
-    found = np.asarray(values, dtype=float)
-    n = len(found)
-    if n < 2:
-        return None
-    half = float(stdtrit(n - 1, (1 + level) / 2)) * _sd(found) / math.sqrt(n)
-    return Interval(float(found.mean()) - half, float(found.mean()) + half)
+    return stdtrit(n - 1, (1 + level) / 2) * sd / n**0.5
 
 
 def bca_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL, seed: int = 0) -> Interval | None:

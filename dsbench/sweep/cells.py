@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dsbench.statistics.paired import half_width
 from dsbench.sweep.collect import ACCURACIES, CODE, COSTS, NAMES, REQUESTED, settings, timings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LEVEL = 0.95  # of the intervals
 MEANS = ("train_acc", "epochs", "train_seconds", "train_macs", "images_per_second")
 # How many runs of a cell came to what; `other` is interrupted, running, missing or unreadable.
 _COUNTED = ("done", "collapsed", "diverged", "failed", "killed", "timeout")
@@ -56,10 +56,9 @@ def _counts(status: pd.Series, key: pd.Series) -> pd.DataFrame:
 def _spread(values: Any, name: str) -> pd.DataFrame:
     """Mean, standard deviation and interval of the mean of each group."""
     import pandas as pd
-    from scipy.special import stdtrit
 
     n, mean, sd = values.count(), values.mean(), values.std(ddof=1)
-    half = stdtrit((n - 1).clip(lower=1), (1 + LEVEL) / 2) * sd / n.clip(lower=1) ** 0.5
+    half = half_width(sd, n.clip(lower=2))  # one value has no sd
     return pd.DataFrame(
         {f"{name}_mean": mean, f"{name}_sd": sd, f"{name}_low": mean - half, f"{name}_high": mean + half}
     )
