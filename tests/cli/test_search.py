@@ -61,6 +61,9 @@ def test_a_trial_is_worth_the_mean_over_its_seeds_and_one_that_diverges_ends_no_
     assert "started" not in again.out
     assert trials(outputs) == found
     assert {path: path.stat().st_mtime_ns for path in outputs.glob("runs/*/result.json")} == before
+    other = call("sweep", *line, "objective=params", "hydra.sweeper.n_trials=1")
+    assert (other.code, other.err) == (0, "")
+    assert len(list(outputs.glob("sweeps/*"))) == 2  # another question, another table
 
 
 def test_a_run_that_fails_counts_for_nothing_and_the_search_goes_on(
