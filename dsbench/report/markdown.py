@@ -25,9 +25,14 @@ def code(text: str) -> str:
     return f"{fence}{inner}{fence}"
 
 
+def is_command(heading: str) -> bool:
+    """Whether a line of how a sweep was measured is a command: those that say how `to` do something are."""
+    return heading.startswith("to ")
+
+
 def fact(heading: str, text: str) -> str:
-    """A line of how a sweep was measured; those that say how `to` do something are commands."""
-    return f"- **{escaped(heading)}**: {code(text) if heading.startswith('to ') else escaped(text)}"
+    """A line of how a sweep was measured."""
+    return f"- **{escaped(heading)}**: {code(text) if is_command(heading) else escaped(text)}"
 
 
 def table(one: Table) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dsbench.report.content import Picture, Report
-from dsbench.report.markdown import escaped, fact, table
+from dsbench.report.markdown import escaped, fact, is_command, table
 from dsbench.run.folder import write_atomically
 
 PICTURES = "figures"  # the folder of those that Markdown shows
@@ -52,6 +52,7 @@ def rendered(template: str, values: Mapping[str, Any]) -> str:
     )
     environment.filters |= {"md": escaped, "table": table, "data_uri": _data_uri}
     environment.globals["fact"] = fact
+    environment.tests["command"] = is_command
     return environment.get_template(template).render(values, folder=PICTURES)
 
 
