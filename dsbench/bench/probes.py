@@ -48,7 +48,8 @@ class StepProbe:
         self.training = Training(subject.network, subject.compute, subject.recipe)
         self.training.hold_still()
         self.batch = random_batch(subject.network, subject.compute.device, subject.recipe.batch_size)
-        self.whole = Block(lambda: self.training.step(*self.batch), subject.compute.threads, limit_seconds)
+        # A round has two such blocks.
+        self.whole = Block(lambda: self.training.step(*self.batch), subject.compute.threads, limit_seconds / 2)
 
     def __call__(self) -> tuple[float, ...]:
         (total,) = self.whole()

@@ -23,9 +23,8 @@ def record(measured: Measured, compute: Compute, load_average: float | None) -> 
 
     A time is its median and interquartile range in milliseconds, the rounds that they are of in their order, whether
     it settled, and the session in which it took turns with other networks: joined with what was measured before, it
-    keeps its own.
-    The backends torch and compiled are in the precision of `compute`, torch_fp32 and onnx in fp32, onnx_int8 in int8.
-    `load_average` tells how busy the machine was with other things just before.
+    keeps its own. The backends torch and compiled are in the precision of `compute`, torch_fp32 and onnx in fp32,
+    onnx_int8 in int8. `load_average` tells how busy the machine was with other things just before.
     """
     forward, step = measured.forward, measured.step
     latency = {

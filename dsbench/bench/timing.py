@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 
-from dsbench.statistics.power import seeds_to_settle
 from dsbench.statistics.signflip import EXACT
 
 BATCHES = (1, 128)  # images, at which latency is measured
 LIMIT_SECONDS = 10.0  # of one measurement, a network, its warm-up aside
 MEASUREMENTS = 3  # of a network: latency at both batch sizes, training step
 SETTLED_IQR = 0.05  # of the median
-MIN_ROUNDS = 7  # fewer say little about quartiles
+MIN_ROUNDS = EXACT  # as many as the test by turns has blocks
 _LEAST_ROUNDS = 3  # whatever the limit
 
 Probe = Callable[[], Sequence[float]]  # seconds of one call, or of each of its parts
@@ -48,17 +46,18 @@ def interleaved(
 ) -> list[list[Timing]]:
     """A timing of each part of each probe, taken by turns (ABAB...), so that what disturbs one disturbs the others.
 
-    Rounds go on until all have settled, and are enough to test each pair of probes among all, or `limit_seconds` a
-    probe have passed; those that have settled stay in the turn, so that it remains the same to the end.
+    Every other round goes the other way (ABBA...), so that none is always the one that comes after. Rounds go on until
+    all have settled or `limit_seconds` a probe have passed; those that have settled stay in the turn, so that it
+    remains the same to the end.
     """
-    enough = max(MIN_ROUNDS, seeds_to_settle(math.comb(len(probes), 2)) or EXACT)
     rows: list[list[Sequence[float]]] = [[] for _ in probes]
     end = clock() + limit_seconds * len(probes)
     while True:
-        for probe, row in zip(probes, rows, strict=True):
+        turn = list(zip(probes, rows, strict=True))
+        for probe, row in turn if len(rows[0]) % 2 == 0 else reversed(turn):
             row.append(probe())
         rounds = len(rows[0])
-        if rounds < _LEAST_ROUNDS or (rounds < enough and clock() < end):
+        if rounds < _LEAST_ROUNDS or (rounds < MIN_ROUNDS and clock() < end):
             continue
         timings = [[Timing.of(part) for part in zip(*row, strict=True)] for row in rows]
         if clock() >= end or all(timing.settled for parts in timings for timing in parts):

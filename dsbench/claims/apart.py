@@ -1,4 +1,4 @@
-"""Ratios of what is measured apart, once the runs have ended: times, by the verdict's own rule, and memory."""
+"""Ratios of what is measured apart, once the runs have ended: times, by the verdict's rule for one pair, and memory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ratio(quantity: Quantity, runs: Sequence[Run]) -> Ratio:
 def _time(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Ratio:
     """That of the medians; its range is the interval of the ratio by turns, 0.05 each way at the least.
 
-    Where the verdict cannot tell which is faster, 1 is within.
+    Where the verdict on this pair alone cannot tell which is faster, 1 is within.
     """
     found = _compared(reference, candidate, runs)
     if found.answer not in TOLD:
@@ -44,7 +44,7 @@ def _time(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Ratio:
 
 
 def _compared(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Measure:
-    """What the verdict says of the two models' times."""
+    """What the verdict says of the two models' times, were there no other pair."""
     known = [run for figure in (reference, candidate) for run in of_model(figure.model, runs, ["done"])]
     table = runs_table([run.record for run in known])
     pair = {cell.cell_id: cell for cell in cells(table, cells_table(table))}

@@ -9,6 +9,7 @@ from operator import le, lt
 from dsbench.claims.measured import Measured, measured
 from dsbench.claims.published import Bound, Claim, Published
 from dsbench.claims.runs import NotTestedError, Run
+from dsbench.statistics.power import LEVEL
 
 HOLDS, FAILS, OPEN, UNTESTED = "holds", "does not hold", "cannot tell", "not tested"
 ONCE = " in one seed"  # what follows where another seed might say otherwise
@@ -31,7 +32,8 @@ def decide(published: Published, runs: Sequence[Run]) -> list[Outcome]:
     """What `runs` say about each of the study's claims.
 
     The range of what was measured decides (see dsbench.claims.measured): inside the claim's bounds it holds, outside it
-    does not, across one of them it cannot be told. One seed has no range, and the verdict says that it is one.
+    does not, across one of them it cannot be told. What compares two models over several seeds has to pass the
+    verdict's sign-flip test too. One seed has no range, and the verdict says that it is one.
     """
     return [_outcome(claim, runs) for claim in published.claims]
 
@@ -48,6 +50,8 @@ def _outcome(claim: Claim, runs: Sequence[Run]) -> Outcome:
 
 def _verdict(bound: Bound, found: Measured) -> str:
     within = lt if bound.strict else le
+    if found.p is not None and found.p >= LEVEL:
+        return OPEN
     if within(bound.low, found.low) and within(found.high, bound.high):
         verdict = HOLDS
     elif not within(bound.low, found.high) or not within(found.low, bound.high):

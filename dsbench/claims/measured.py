@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,13 +14,16 @@ from dsbench.claims.runs import NotTestedError, Run, of_model
 from dsbench.network.cost import TOTALS
 from dsbench.run.status import BROKEN, FINAL
 from dsbench.statistics.paired import t_interval
+from dsbench.statistics.signflip import sign_flip_p
+from dsbench.verdict.figures import p_equals
 
 
 @dataclass(frozen=True)
 class Measured:
     """A quantity: its value, the range from `low` to `high` in which it lies, and what it was measured on.
 
-    `seeds` is how many it is the mean of, 0 where it does not depend on a seed.
+    `seeds` is how many it is the mean of, 0 where it does not depend on a seed. `p`, of a difference of two models over
+    several seeds, is the largest with which the sign-flip test tells it from an end of the claim's bound.
     """
 
     value: float
@@ -27,13 +31,15 @@ class Measured:
     high: float
     source: str
     seeds: int = 0
+    p: float | None = None
 
 
 def measured(bound: Bound, runs: Sequence[Run]) -> Measured:
     """The bound's quantity less what it is compared to. Raises NotTestedError.
 
     What is counted is known of runs that have not ended too. What is measured apart depends on the network alone; its
-    range is that of its rounds. The rest is taken seed by seed, its range the 95 % interval of the mean.
+    range is that of its rounds. The rest is taken seed by seed, its range the 95 % interval of the mean; what compares
+    two models has a p as well, as in the verdict.
     """
     if all(figure.metric in TOTALS for figure in bound.figures):
         count = _whole(bound, lambda figure: _counted(figure, runs))
@@ -65,7 +71,15 @@ def _by_seed(bound: Bound, runs: Sequence[Run]) -> Measured:
         raise NotTestedError(f"no seed is done in all of the runs that it speaks of{left_out}")
     values = [_whole(bound, partial(_at_epoch, {model: ended[model][seed] for model in models})) for seed in done]
     low, high = interval(values)
-    return Measured(mean(values), low, high, f"n = {len(done)}{left_out}", len(done))
+    p = _p(values, bound) if len(models) > 1 and len(done) > 1 else None
+    n = f"n = {len(done)}" if p is None else f"n = {len(done)}, {p_equals(p)}"
+    return Measured(mean(values), low, high, f"{n}{left_out}", len(done), p)
+
+
+def _p(values: Sequence[float], bound: Bound) -> float | None:
+    ends = [end for end in (bound.low, bound.high) if math.isfinite(end)]
+    found = (sign_flip_p([value - end for value in values]) for end in ends)
+    return max((p for p in found if p is not None), default=None)
 
 
 def _at_epoch(runs: Mapping[str, Run], figure: Figure) -> float:

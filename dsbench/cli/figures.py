@@ -20,7 +20,8 @@ def figures(
 ) -> None:
     """Draw a sweep as far as it has come, into outputs/sweeps/NAME/figures, and print the path of each picture.
 
-    Accuracy against costs, runs by seed, learning curves, paired differences, confusion matrices, bars of costs.
+    Accuracy against costs, runs by seed, learning curves, paired differences, rooflines, confusion matrices, bars
+    of costs.
     """
     from dsbench.figures.style import FORMATS
     from dsbench.sweep.folder import sweep_folder
@@ -32,10 +33,13 @@ def figures(
     if not runs["status"].isin(["done", "collapsed", "diverged"]).any():
         raise InputError(f"no run of the sweep {folder.name} has ended yet; there is nothing to draw")
     from dsbench.figures.album import album
+    from dsbench.figures.rooflines import rooflines
     from dsbench.figures.style import rendered
-    from dsbench.verdict.read import verdict
+    from dsbench.verdict.read import measured, verdict
 
-    for name, figure in album(runs, cells, verdict(folder.outputs, runs), folder.outputs):
+    found = verdict(folder.outputs, runs)
+    lines = rooflines(found.cells, measured(folder.outputs, runs)).values()
+    for name, figure in album(runs, cells, found, lines, folder.outputs):
         for kind in kinds:
             path = folder.path / "figures" / f"{name}.{kind}"
             _write(path, rendered(figure, kind))

@@ -98,7 +98,8 @@ def typed(
 ) -> Composed:
     """The typed form of what Hydra composed, without its own `hydra` node and what only sweeps read.
 
-    `plain` holds, by name, the branches whose typed form is known. Raises InputError.
+    `plain` holds, by name, the branches whose typed form is known; what is made of several configurations shares them,
+    so nobody may change them. Raises InputError.
     """
     _check_keys(config, schema.Config, besides=("hydra", *schema.SWEEPS_OWN))
     try:

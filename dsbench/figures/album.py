@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +11,10 @@ from dsbench.figures.axes import known_costs
 from dsbench.figures.histories import histories
 from dsbench.figures.matrices import confusions
 from dsbench.figures.pairs import differences, pairs
-from dsbench.figures.rooflines import rooflines
 from dsbench.figures.rows import Cell, caption, rows
 from dsbench.roofline import plot
+from dsbench.roofline.rows import Roofline
 from dsbench.verdict.judge import Verdict
-from dsbench.verdict.read import measured
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,21 +25,32 @@ MOST_ROWS = 40  # cells that a page has room for one by one
 
 
 def album(
-    runs: pd.DataFrame, cells: pd.DataFrame, verdict: Verdict, outputs: Path, whole: bool = True
+    runs: pd.DataFrame,
+    cells: pd.DataFrame,
+    verdict: Verdict,
+    lines: Collection[Roofline],
+    outputs: Path,
+    whole: bool = True,
 ) -> Iterator[tuple[str, Figure]]:
-    """Each picture that the runs so far allow, with its name; see SweepFolder.read for the tables.
+    """Each picture that the runs so far allow, with its name; see SweepFolder.read for the tables. `lines`
+    are the rooflines of its cells.
 
     With `whole` each cost has a picture of its own beside the one of all costs, and pictures with a row or a panel for
     each cell are drawn however many there are; else where there are at most MOST_ROWS.
     Those of validation alone are of cells that can share a panel, one a family, as published studies have them.
     """
-    for name, figure in _all(runs, cells, verdict, outputs, whole):
+    for name, figure in _all(runs, cells, verdict, lines, outputs, whole):
         if figure is not None:
             yield name, figure
 
 
 def _all(
-    runs: pd.DataFrame, cells: pd.DataFrame, verdict: Verdict, outputs: Path, whole: bool
+    runs: pd.DataFrame,
+    cells: pd.DataFrame,
+    verdict: Verdict,
+    lines: Collection[Roofline],
+    outputs: Path,
+    whole: bool,
 ) -> Iterator[tuple[str, Figure | None]]:
     known = rows(cells)
     yield "tradeoff", tradeoff.draw(cells, unranked=verdict.unranked)
@@ -58,8 +68,7 @@ def _all(
         yield what, bars.draw(runs, cells, what)
     matched = pairs(verdict, cells)
     yield "differences", _forest(verdict, matched, cells)
-    lines = rooflines(verdict.cells, measured(outputs, runs))
-    yield "roofline", plot.draw(list(lines.values())) if lines else None
+    yield "roofline", plot.draw(list(lines)) if lines else None
     matrices = confusions(runs, outputs)
     yield "confusion", confusion.draw(matrices, cells)
     yield "confusion_differences", confusion.draw_differences(matrices, matched, cells)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from dsbench.roofline.record import read
-from dsbench.roofline.rows import Roofline
+from dsbench.roofline.rows import TOGETHER, Roofline
 from dsbench.roofline.verdict import comparison
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.judge import Verdict
@@ -13,15 +14,19 @@ from dsbench.verdict.timings import Records
 
 
 def rooflines(cells: Sequence[Cell], records: Records) -> dict[str, Roofline]:
-    """By cell_id those of the last session in which any was measured, all by turns; named by the cells' labels."""
+    """By cell_id those of the session in which most were measured, all by turns, the last of such; named by labels.
+
+    None where they are more than TOGETHER; entries that cannot be read are left out.
+    """
     found: dict[str, dict[str, Roofline]] = {}
     for cell in cells:
         for run in cell.done:
             record = records.get(run.run_id, {})
-            if one := record.get("roofline"):
-                line = read(one, cell.label, record["measured_on"])
-                found.setdefault(one["session"], {}).setdefault(cell.cell_id, line)
-    return found[max(found)] if found else {}
+            with suppress(KeyError, TypeError):  # there is none, or one of another version
+                line = read(record["roofline"], cell.label, record["measured_on"])
+                found.setdefault(record["roofline"]["session"], {}).setdefault(cell.cell_id, line)
+    most = max(found, key=lambda session: (len(found[session]), session), default=None)
+    return found[most] if most is not None and len(found[most]) <= TOGETHER else {}
 
 
 def reasons(verdict: Verdict, lines: Mapping[str, Roofline]) -> list[str]:

@@ -15,8 +15,8 @@ from dsbench.verdict.regimes import Regimes
 
 _HEADINGS = {"macs": "MACs", "acts": "activations", "params": "parameters"}
 _COSTS = (
-    "x: how many times the other's; in brackets what decides nothing or does not compare. Faster cannot be told where "
-    "times are too close, which more rounds would not change."
+    "x: how many times the other's; in brackets what decides nothing or does not compare. Faster and slower are times "
+    "whose medians differ by more than 5 % and whose p, by turns and adjusted over all pairs, is below .05."
 )
 _ACCURACIES = (
     "Test accuracy: mean of the differences over n seeds in percentage points (pp), its 95 % intervals by Student's t "

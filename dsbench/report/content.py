@@ -70,13 +70,14 @@ def report(folder: SweepFolder) -> Report:
     said, three = paragraphs(found, folder.outputs), headline(found)
     measured_how = how(folder.name, asked, runs)
     outcomes = _claims(runs, folder.outputs)
-    drawn = album(runs, cells, found, folder.outputs, whole=False)
+    lines = rooflines(found.cells, measured(folder.outputs, runs))
+    drawn = album(runs, cells, found, lines.values(), folder.outputs, whole=False)
     if len(cells) > MOST_ROWS:
         said.append(
             f"Pictures that show each of the {len(cells)} cells apart are drawn by: dsbench figures {folder.name}"
         )
     pictures = [Picture(name, rendered(figure, "svg")) for name, figure in drawn]
-    why = reasons(found, rooflines(found.cells, measured(folder.outputs, runs)))
+    why = reasons(found, lines)
     labels = {cell.cell_id: cell.label for cell in found.cells}
     return Report(
         name=folder.name,

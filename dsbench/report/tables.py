@@ -57,8 +57,8 @@ def claims(outcomes: Sequence[Outcome]) -> Table:
         (Entry(one.claim.text), Entry(one.claim.study), Entry(one.measured), answer(one.verdict)) for one in outcomes
     )
     note = (
-        "With two seeds or more the 95 % interval of the mean over seeds decides; of one its value. Times are "
-        "measured apart, by turns, and decided as the verdict decides them."
+        "With two seeds or more the 95 % interval of the mean over seeds decides; of one its value. What compares two "
+        "networks has to pass the sign-flip test as well; times are measured apart, by turns; both as in the verdict."
     )
     return Table("What the study claims", ("claim", "the study itself", "here", "verdict"), rows, note)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 from dsbench.network.layers import Shape
 
+TOGETHER = 6  # networks at the most whose rooflines a sweep shows side by side
 OVERHEAD = 4.0  # a layer that takes more than this many times its attainable time is bound by neither roof
 
 

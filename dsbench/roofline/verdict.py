@@ -84,7 +84,7 @@ def _ratios(first: Roofline, second: Roofline) -> str:
     macs, time = second.total.macs / first.total.macs, second.total.time_ms / first.total.time_ms
     head = f"{second.name} has {macs:.2f} times the MACs of {first.name} and takes {time:.2f} times its time"
     if first.step_ms[0] <= second.step_ms[2] and second.step_ms[0] <= first.step_ms[2]:
-        return f"{head}: too close to tell, the middle halves of their steps overlap."
+        head += ", though the middle halves of their steps overlap"
     each = f"a MAC takes {time / macs:.2f} times as long"
     if (macs < 1) != (time < 1) and macs != 1:
         return f"{head}: {'fewer MACs, yet slower' if macs < 1 else 'more MACs, yet faster'}; {each}."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dsbench import torchvision_ops
 from dsbench.bench.timing import LIMIT_SECONDS, MEASUREMENTS
-from dsbench.errors import InputError
+from dsbench.roofline.rows import TOGETHER
 from dsbench.run import facts
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 LEAST_SECONDS = 0.5  # of one measurement, below which it says too little
 RATES_SECONDS = 10.0  # that a roofline takes to measure what the device attains
-PANELS = 6  # networks of which a roofline is drawn at the most
 
 log = logging.getLogger("dsbench")
 
@@ -38,7 +37,7 @@ class Share:
         A roofline is of few networks, and where the rates of the device take a quarter of the time at the most.
         """
         total = 60 * minutes
-        roofline = 0 < cells <= PANELS and total / 4 >= RATES_SECONDS
+        roofline = 0 < cells <= TOGETHER and total / 4 >= RATES_SECONDS
         if roofline:
             total -= RATES_SECONDS
         each = min(LIMIT_SECONDS, total / ((MEASUREMENTS + roofline) * cells)) if cells else 0.0
@@ -80,6 +79,6 @@ def _rooflines(subjects: Sequence[Subject], names: Sequence[str], seconds: float
 
     try:
         return measure_rooflines(subjects, names, seconds)
-    except InputError as error:
+    except Exception as error:  # two devices or precisions, say, or a device without a clock for layers
         log.info("no roofline is drawn: %s", error)
         return [None] * len(subjects)

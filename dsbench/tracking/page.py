@@ -39,7 +39,7 @@ def _said(content: Report) -> list[Any]:
     blocks += [wr.H2(text="In full"), *(wr.P(text=paragraph) for paragraph in content.said)]
     for one in (*content.answers, *([content.claims] if content.claims else [])):
         blocks += [wr.H3(text=one.title), wr.MarkdownBlock(text=table(one))]
-    return blocks
+    return blocks + [wr.P(text=paragraph) for paragraph in content.why]
 
 
 def _panels(entity: str, project: str, run_ids: Sequence[str]) -> list[Any]:

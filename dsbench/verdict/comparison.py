@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -39,10 +40,12 @@ class Comparison:
 
     @cached_property
     def log_ratios(self) -> list[float]:
-        """Of each block of rounds, the mean logarithm of how many times as long the candidate takes."""
-        rounds = [timings.times[self.key].rounds for timings in (self.before, self.after)]
-        ratios = np.log([other / one for one, other in zip(*rounds, strict=False)])
-        return [float(block.mean()) for block in np.array_split(ratios, min(EXACT, len(ratios)))]
+        """Of each block of rounds, the median logarithm of how many times as long the candidate takes."""
+        one, other = (timings.times[self.key].rounds for timings in (self.before, self.after))
+        if not one or len(one) != len(other):  # of records that do not keep them
+            return []
+        ratios = np.log(other) - np.log(one)
+        return [float(np.median(block)) for block in np.array_split(ratios, min(EXACT, len(ratios)))]
 
     @cached_property
     def p(self) -> float | None:
@@ -55,7 +58,8 @@ class Comparison:
         unit, in_ms = ("s", 1000) if self.key == EPOCH else ("ms", 1)
         answer, reason = Answer.REFUSED, self.refused
         if not reason:
-            answer, reason = _answer(after.median / before.median, adjusted_p, len(self.log_ratios), comparisons)
+            ratios = after.median / before.median, math.exp(np.mean(self.log_ratios)) if self.log_ratios else 1.0
+            answer, reason = _answer(ratios, adjusted_p, len(self.log_ratios), comparisons)
         interval = None if self.refused else t_interval(self.log_ratios)
         return Measure(
             name=_name(self.key),
@@ -84,14 +88,20 @@ def apart(before: Timings, after: Timings) -> str:
     return "" if before.session and before.session == after.session else "not measured by turns"
 
 
-def _answer(ratio: float, adjusted_p: float | None, blocks: int, comparisons: int) -> tuple[Answer, str]:
-    """Whether the candidate takes less time, and why that cannot be settled."""
-    if adjusted_p is None or smallest_adjusted_p(blocks, comparisons) >= LEVEL:
-        rounds, many = ("rounds" if blocks < EXACT else "blocks of rounds"), f"{comparisons:,} comparisons"
-        return Answer.UNSETTLED, f"{blocks} {rounds} cannot settle {'it' if comparisons == 1 else many}"
-    if adjusted_p >= LEVEL or abs(ratio - 1) <= SAME:
-        return Answer.CANNOT_TELL, ""
-    return (Answer.YES if ratio < 1 else Answer.NO), ""
+def _answer(ratios: Sequence[float], adjusted_p: float | None, blocks: int, comparisons: int) -> tuple[Answer, str]:
+    """Whether the candidate takes less time, by all `ratios` of the two; and why that cannot be settled."""
+    if adjusted_p is None:
+        return Answer.UNSETTLED, "its rounds were not kept"
+    if adjusted_p < LEVEL:
+        if all(ratio < 1 - SAME for ratio in ratios):
+            return Answer.YES, ""
+        return (Answer.NO if all(ratio > 1 + SAME for ratio in ratios) else Answer.CANNOT_TELL), ""
+    if smallest_adjusted_p(blocks, comparisons) < LEVEL or smallest_adjusted_p(EXACT, comparisons) >= LEVEL:
+        return Answer.CANNOT_TELL, ""  # so many comparisons no number of rounds can settle
+    return (
+        Answer.UNSETTLED,
+        f"{blocks} rounds cannot settle {'it' if comparisons == 1 else f'{comparisons} comparisons'}",
+    )
 
 
 def _name(key: Key) -> str:

@@ -49,7 +49,7 @@ def faster_sentence(measures: Sequence[Measure]) -> str:
     head = f"It is {said}{rest}" if said else _FASTER[answer]
     left_out = [f"{one.name} left out, {one.reason}" for one in deciding if one not in told]
     rounds = " to ".join(str(n) for n in dict.fromkeys(pick(one.n or 0 for one in told) for pick in (min, max)))
-    where = f"medians ± interquartile ranges and adjusted p of {rounds} rounds on {told[0].note}"
+    where = f"medians ± interquartile ranges and adjusted p of {rounds} rounds by turns on {told[0].note}"
     return "; ".join([f"{head}: {listed([_time(one) for one in told])} ({where})", *left_out]) + "."
 
 

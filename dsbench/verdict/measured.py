@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from itertools import product
 from typing import Any
@@ -22,20 +21,22 @@ def measured(pairs: Sequence[tuple[Cell, Cell]], records: Records) -> list[tuple
     Times compare where they were measured in one place and by turns, the last of such. What disturbs a round disturbs
     both of a pair, so that their ratio, round by round, is what the test looks at: the sign-flip test of its logarithm,
     whose p is adjusted by Holm over the `pairs`, for each thing that is timed. Neighbouring rounds are alike, so that
-    they are first averaged to 16 blocks at the most, in the order of time. Faster and slower are said where the
-    adjusted p is below .05 and the medians differ by more than 5 % as well, which is what two measurements of one
-    network differ by; what was not measured of both alike stands among the rest as lacking.
+    of more than 16 the test takes 16 blocks, in the order of time, each by its median. Faster and slower are said where
+    the adjusted p is below .05 and where both the medians and the ratios by turns differ by more than 5 % as well,
+    which is what two measurements of one network differ by. What was not measured of both alike stands among the rest
+    as lacking.
     """
-    found = [_comparisons(*pair, records) for pair in pairs]
-    adjusted: dict[tuple[int, Key], float | None] = {}
-    asked = Counter(key for some in found for key in some)
-    for key in asked:
-        having = [index for index, some in enumerate(found) if key in some]
-        adjusted |= zip([(index, key) for index in having], holm([found[i][key].p for i in having]), strict=True)
+    ids = [(one.cell_id, other.cell_id) for one, other in pairs]
+    found = {key: _comparisons(*pair, records) for key, pair in zip(ids, pairs, strict=True)}  # some are in two groups
+    timed = dict.fromkeys(key for some in found.values() for key in some)
+    adjusted = {
+        key: dict(zip(found, holm([some[key].p if key in some else None for some in found.values()]), strict=True))
+        for key in timed
+    }
     return [
-        tuple(one.measure(adjusted[index, key], asked[key]) for key, one in sorted(some.items(), key=_order))
-        + _lacking(pairs[index], some, records)
-        for index, some in enumerate(found)
+        tuple(one.measure(adjusted[key][both], len(found)) for key, one in sorted(found[both].items(), key=_order))
+        + _lacking(pair, found[both], records)
+        for both, pair in zip(ids, pairs, strict=True)
     ]
 
 

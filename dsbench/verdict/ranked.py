@@ -43,5 +43,4 @@ def _latency(cells: Sequence[Cell], records: Records) -> str:
     for one in found:
         if why := apart(found[0], one):
             return why
-    loose = sum(not one.times[LATENCY].settled for one in found)
-    return f"{loose} of {len(found)} measurements did not settle" if loose else ""
+    return ""

@@ -21,7 +21,7 @@ EPOCH: Key = ("epoch",)  # computed from the step
 class Time:
     """Milliseconds: the median and the interquartile range of the `rounds`, in their order; `settled` as in a record.
 
-    Times of one session have equally many rounds, taken by turns.
+    Times of one session have equally many rounds, taken by turns; there are none where the record does not keep them.
     """
 
     median: float
@@ -85,7 +85,7 @@ def _joined(session: str, found: Sequence[tuple[Mapping[str, Any], dict[Key, Tim
 def _by_session(record: Mapping[str, Any]) -> dict[str, dict[Key, Time]]:
     out: dict[str, dict[Key, Time]] = {}
     for key, found in _found(record):
-        if found["median"] and found.get("rounds_ms"):
+        if found["median"]:
             out.setdefault(found.get("session", ""), {})[key] = _time(found)
     steps = _epoch_steps(record)
     for times in out.values():
@@ -116,4 +116,5 @@ def _epoch_steps(record: Mapping[str, Any]) -> int | None:
 
 
 def _time(found: Mapping[str, Any]) -> Time:
-    return Time(found["median"], found["iqr"], tuple(found["rounds_ms"]), found["settled"])
+    rounds = tuple(found.get("rounds_ms") or ())
+    return Time(found["median"], found["iqr"], rounds if all(rounds) else (), found.get("settled", False))

@@ -149,7 +149,7 @@ def test_tables_hold_times_throughput_memory_and_ratios_to_the_first() -> None:
 @pytest.mark.usefixtures("made_up")
 def test_what_did_not_settle_is_marked_and_explained() -> None:
     assert "4.00*" in run(*TINY, "model=cnn,dwsep")
-    assert "* did not settle: a range above 5 % of the median, or fewer than 7 rounds, within 7 s" in run(
+    assert "* did not settle: a range above 5 % of the median, or fewer than 16 rounds, within 7 s" in run(
         *TINY, "model=cnn,dwsep", "--seconds", "7"
     )
     assert "*" not in run(*TINY, "model=cnn")

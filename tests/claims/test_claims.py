@@ -127,11 +127,21 @@ def test_the_interval_is_student_s() -> None:
 
 
 def test_differences_are_paired_by_seed(run: Callable[..., Run]) -> None:
-    pairs = {0: (0.90, 0.91), 1: (0.50, 0.51), 2: (0.70, 0.71)}
-    runs = [run("cnn", seed, [pair[0]]) for seed, pair in pairs.items()]
-    runs += [run("dwsep_same_budget", seed, [pair[1]]) for seed, pair in pairs.items()]
+    accuracies = (0.90, 0.50, 0.70, 0.95, 0.80, 0.85)
+    runs = [run("cnn", seed, [one]) for seed, one in enumerate(accuracies)]
+    runs += [run("dwsep_same_budget", seed, [one + 0.01]) for seed, one in enumerate(accuracies)]
     (outcome,) = decide(claim("dwsep_same_budget.val_acc", 1, low=0.005, minus="cnn.val_acc"), runs)
-    assert (outcome.verdict, outcome.measured) == (HOLDS, "1.00 ± 0.00 points (n = 3)")
+    assert (outcome.verdict, outcome.measured) == (HOLDS, "1.00 ± 0.00 points (n = 6, p = 0.031)")
+    (less,) = decide(claim("dwsep_same_budget.val_acc", 1, high=0.005, minus="cnn.val_acc"), runs)
+    assert less.verdict == FAILS
+
+
+def test_a_difference_over_five_seeds_cannot_be_told_as_in_the_verdict(run: Callable[..., Run]) -> None:
+    """Student's interval excludes 0, which the sign-flip test of five never can."""
+    runs = [run("cnn", seed, [0.9]) for seed in range(5)]
+    runs += [run("dwsep_same_budget", seed, [0.92 + seed / 1000]) for seed in range(5)]
+    (outcome,) = decide(claim("dwsep_same_budget.val_acc", 1, low=0.0, minus="cnn.val_acc"), runs)
+    assert (outcome.verdict, outcome.measured) == (OPEN, "2.20 ± 0.20 points (n = 5, p = 0.062)")
 
 
 def test_a_claim_about_a_later_epoch_is_not_tested(run: Callable[..., Run]) -> None:

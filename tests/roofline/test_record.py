@@ -41,10 +41,23 @@ def test_those_of_the_last_session_are_drawn_and_say_why() -> None:
     assert [one.name for one in lines.values()] == ["cnn", "dwsep"]
     (why,) = reasons(found, lines)
     assert why.startswith("dwsep has 0.40 times the MACs of cnn and takes 1.60 times its time: fewer MACs, yet slower;")
-    records[cells[1][0]["run_id"]] |= section(OTHER, "2027 b")
+    records[cells[1][0]["run_id"]] |= section(OTHER, "2027 b")  # measured anew, by itself
     later = rooflines(found.cells, records)
-    assert [one.name for one in later.values()] == ["dwsep"]
+    assert len(later) == 1
     assert reasons(found, later) == []
+    for damaged in ({}, None, {"session": "2028 c", "layers": 3}):
+        records[cells[1][0]["run_id"]]["roofline"] = damaged
+        assert [one.name for one in rooflines(found.cells, records).values()] == ["cnn"]
+
+
+def test_the_session_in_which_most_were_measured_is_drawn_and_not_too_many() -> None:
+    cells = [lined(cell([0.9], width=width), ONE, "2026 a") for width in range(1, 7)]
+    records = {one["run_id"]: one for some in cells for one in some}
+    more = lined(cell([0.9], width=7), ONE, "2027 b")
+    found = verdict(*cells, more)
+    assert len(rooflines(found.cells, records | {more[0]["run_id"]: more[0]})) == 6
+    many = lined(more, ONE, "2026 a")
+    assert rooflines(found.cells, records | {many[0]["run_id"]: many[0]}) == {}
 
 
 @pytest.mark.parametrize(

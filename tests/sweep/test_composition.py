@@ -51,7 +51,8 @@ def test_additions_deletions_and_hydra_s_own_are_left_to_hydra(loader: Any) -> N
 
 def test_what_is_lent_is_as_hydra_composes_it_and_taken_back(loader: Any) -> None:
     composer = Composer(composed, loader)
-    for line in ("arch.depth=2 width=4", "width=9 budget={params:5000}", "optimizer.lr=0.5", "model=dwsep"):
+    lines = ("arch.depth=2 width=4", "width=9 budget={params:5000}", "optimizer.lr=0.5", "model=dwsep", "data.epochs=3")
+    for line in lines:  # the last decides train.max_epochs, which refers to it
         job = line.split()
         with composer.composed(job) as (lent, plain):
             ours = typed(lent, lent.hydra.runtime.choices, job, plain=plain)

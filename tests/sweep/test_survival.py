@@ -61,8 +61,12 @@ def command_line(process: psutil.Process) -> str:
 
 def workers(sweep: psutil.Process) -> list[psutil.Process]:
     """The processes that train for a sweep: forked from the server, leaders of sessions of their own."""
-    children = [child for child in sweep.children(recursive=True) if child.ppid() != sweep.pid]
-    return [child for child in children if os.getsid(child.pid) == child.pid]
+    found = []
+    for child in sweep.children(recursive=True):
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):  # ended since it was listed
+            if child.ppid() != sweep.pid and os.getsid(child.pid) == child.pid:
+                found.append(child)
+    return found
 
 
 def epochs(outputs: Path) -> int:
@@ -93,8 +97,8 @@ def test_a_sweep_killed_at_random_and_done_by_two_at_once_ends_as_an_undisturbed
             time.sleep(0.01)
         everything = [sweep, *sweep.children(recursive=True)]
         assert sum("wandb-core" in command_line(one) for one in everything) == 1
-        victims = [sweep] if victim == "sweep" else workers(sweep)
-        assert victims
+        while not (victims := [sweep] if victim == "sweep" else workers(sweep)):
+            assert sweep.poll() is None  # between two runs
         for one in victims:
             with suppress(psutil.NoSuchProcess):
                 one.kill()

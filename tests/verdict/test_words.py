@@ -34,7 +34,7 @@ def test_three_sentences_say_lighter_faster_and_better() -> None:
         "It is slower: training step 4.47 times as long (16.3 ± 0.163 against 3.65 ± 0.146 ms, p < 0.0001), "
     )
     where = "a CPU, precision 32, 1 thread, load average 0.1 before"
-    assert faster.endswith(f"(medians ± interquartile ranges and adjusted p of 20 rounds on {where})")
+    assert faster.endswith(f"(medians ± interquartile ranges and adjusted p of 20 rounds by turns on {where})")
     assert better == (
         "Its test accuracy is lower by 0.35 pp (95 % interval -0.39 to -0.31 pp, adjusted p = 0.0078, n = 8 seeds): "
         "it is worse"
