@@ -104,7 +104,7 @@ def test_rounds_that_disagree_cannot_tell_however_far_the_medians() -> None:
 
 
 def test_medians_and_ratios_by_turns_that_disagree_cannot_tell() -> None:
-    """The machine slows down half way, in the candidate's round a moment sooner: 2 % slower, and 104 % by the medians."""
+    """The machine slows down half way, in the candidate's round a moment sooner: 2 % slower, by medians 104 %."""
     before = np.array([1.0] * 16 + [2.0] * 15)
     after = 1.02 * np.array([1.0] * 15 + [2.0] * 16)
     found = by_rounds(before, after)
