@@ -72,7 +72,8 @@ def _table(study: str, sweep: str | None, outputs: Path) -> tuple[pd.DataFrame, 
 def _latest(study: str, outputs: Path) -> str | None:
     """The name of the sweep last begun that has runs of the study."""
     from dsbench.sweep import plan_file
-    from dsbench.sweep.folder import SweepFolder, sweeps
+    from dsbench.sweep.find import sweeps
+    from dsbench.sweep.folder import SweepFolder
 
     folders = [SweepFolder(outputs / "sweeps" / name) for name in sweeps(outputs)]
     for folder in sorted(folders, key=lambda one: one.sweep_file.stat().st_mtime, reverse=True):

@@ -47,7 +47,7 @@ def _online(sweep: str | None, outputs: Path, project: str, entity: str | None) 
     check_installed()
     check_credentials()
     from dsbench.report.content import report
-    from dsbench.sweep.folder import sweep_folder
+    from dsbench.sweep.find import sweep_folder
     from dsbench.tracking.page import page
     from dsbench.tracking.view import workspace
 

@@ -24,7 +24,7 @@ def figures(
     of costs.
     """
     from dsbench.figures.style import FORMATS
-    from dsbench.sweep.folder import sweep_folder
+    from dsbench.sweep.find import sweep_folder
     from dsbench.sweep.where import known
 
     kinds = [known(one, FORMATS, "--format") for one in formats.split(",")]

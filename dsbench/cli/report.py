@@ -21,7 +21,7 @@ def report(
     code) the comparison is written, into the folder of the first.
     """
     from dsbench.run.progress import terminal
-    from dsbench.sweep.folder import sweep_folder
+    from dsbench.sweep.find import sweep_folder
 
     folder = sweep_folder(outputs, sweep)
     console = terminal()

@@ -67,7 +67,7 @@ def runs_of(outputs: Path, sweep: str | None) -> tuple[pd.DataFrame, Path]:
     Raises InputError where there are none of either.
     """
     from dsbench.sweep.collect import runs_table
-    from dsbench.sweep.folder import sweep_folder
+    from dsbench.sweep.find import sweep_folder
     from dsbench.sweep.records import records
 
     if sweep is None:

@@ -46,7 +46,7 @@ def sync(
 
 def chosen(outputs: Path, sweep: str | None) -> list[OfflineRun]:
     """The offline runs of the sweep, its summary included, or all. Raises InputError where there is none."""
-    from dsbench.sweep.folder import sweep_folder
+    from dsbench.sweep.find import sweep_folder
     from dsbench.tracking.offline import offline_runs, summary_id
 
     found = offline_runs(outputs)

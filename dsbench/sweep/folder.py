@@ -19,7 +19,6 @@ from dsbench.sweep import plan_file
 from dsbench.sweep.cells import cells_table
 from dsbench.sweep.collect import runs_table
 from dsbench.sweep.records import MISSING, record
-from dsbench.sweep.where import known
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -177,27 +176,6 @@ class SweepFolder:
 
         dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
         write_atomically(self.sweep_file, _HEAD + yaml.dump(asked, Dumper=dumper, sort_keys=False, allow_unicode=True))
-
-
-def sweeps(outputs: Path) -> list[str]:
-    """The names of the sweeps under `outputs`, in order."""
-    return sorted(path.parent.name for path in (outputs / "sweeps").glob("*/sweep.yaml"))
-
-
-def sweep_folder(outputs: Path, sweep: str | None) -> SweepFolder:
-    """The folder of a sweep by its name, or by the folder's path; without either that of the sweep last written to.
-
-    Raises InputError where there is none.
-    """
-    if sweep is not None and (Path(sweep) / "sweep.yaml").is_file():
-        return SweepFolder(Path(sweep))
-    names = sweeps(outputs)
-    if not names:
-        raise InputError(f"no sweeps in {outputs / 'sweeps'}; --outputs takes the folder that outputs= sets")
-    if sweep is not None:
-        return SweepFolder(outputs / "sweeps" / known(sweep, names, "sweep"))
-    folders = [SweepFolder(outputs / "sweeps" / name) for name in names]
-    return max(folders, key=lambda one: one.sweep_file.stat().st_mtime)
 
 
 def _write_csv(path: Path, frame: pd.DataFrame) -> None:

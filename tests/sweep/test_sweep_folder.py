@@ -20,7 +20,8 @@ from dsbench.run import facts
 from dsbench.run.lock import locked
 from dsbench.sweep.collect import CODE, OUTCOMES, plain
 from dsbench.sweep.fate import Fate
-from dsbench.sweep.folder import SweepFolder, sweeps
+from dsbench.sweep.find import sweeps
+from dsbench.sweep.folder import SweepFolder
 
 Record = Callable[..., None]
 Planned = Callable[[str], Any]
