@@ -18,6 +18,7 @@ from dsbench.bench.measure import Measured, Step
 from dsbench.bench.subject import Subject
 from dsbench.bench.timing import Timing
 from dsbench.deploy import installed
+from dsbench.roofline import rates
 
 Call = Callable[..., Any]
 Train = Callable[..., dict[str, Any]]
@@ -55,15 +56,20 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> list[Subject]:
     return asked
 
 
-def test_the_figures_are_printed_and_added_to_the_record(call: Call, finished: Path, tmp_path: Path) -> None:
+def test_the_figures_are_printed_and_added_to_the_record(
+    call: Call, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rates, "SECONDS", 0.01)
+    monkeypatch.setitem(rates.SIZES, "cpu", rates.Sizes((64,), (rates.Conv(8, 8, 2),), 2, 1))
     before = json.loads((finished / "result.json").read_text())
-    ended = call("dsbench", "bench", str(finished), *QUICK, "--json", "--keep", str(tmp_path / "kept" / "here"))
+    where = str(tmp_path / "kept" / "here")
+    ended = call("dsbench", "bench", str(finished), *QUICK, "--roofline", "--json", "--keep", where)
     assert ended.code == 0
     printed, record = json.loads(ended.out), json.loads((finished / "result.json").read_text())
     assert (printed["run"], printed["model"]) == (finished.name, "dwsep")
     added = record.keys() - before.keys()
     assert {key: record[key] for key in before} == before
-    assert added == {"latency_ms", "train_step_ms", "peak_memory_bytes", "onnx", "measured_on"}
+    assert added == {"latency_ms", "train_step_ms", "peak_memory_bytes", "onnx", "roofline", "measured_on"}
     assert {key: printed[key] for key in added} == {key: record[key] for key in added}
     assert list(record["latency_ms"]["batch_2"]) == ["torch", "onnx", "onnx_int8"]
     assert record["onnx"]["fp32"]["test_acc"] == pytest.approx(before["test_acc"], abs=0.0001)
