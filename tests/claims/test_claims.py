@@ -186,10 +186,10 @@ def test_seeds_that_have_no_result_are_left_out_and_said_to_be(run: Callable[...
 def apart(tmp_path: Path) -> Callable[..., list[Run]]:
     """Runs of two networks, one of each measured: a step of `ms` each, quartiles `iqr` of it apart."""
 
-    def make(before: float, after: float, iqr: float = 0.02, **where: Any) -> list[Run]:
+    def make(before: float, after: float, iqr: float = 0.02, n: int = 20, **where: Any) -> list[Run]:
         one = [record(seed=seed, study="mnist_7800/cnn") for seed in range(2)]
         two = [record(seed=seed, study=f"mnist_7800/{SMALL}", model="dwsep", block="keras") for seed in range(2)]
-        measured = timed(one[:1], before) + one[1:] + two[:1] + timed(two[1:], after, iqr, **where)
+        measured = timed(one[:1], before, n=n) + one[1:] + two[:1] + timed(two[1:], after, iqr, n=n, **where)
         measured[0][MEMORY], measured[3][MEMORY] = 1000, 500
         for each in measured:
             folder = tmp_path / "runs" / each["run_id"]

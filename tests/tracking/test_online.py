@@ -41,6 +41,7 @@ def content() -> Any:
         cells=table,
         answers=[answers],
         claims=None,
+        why=["It reads more than it computes."],
         how=[("data", "mnist_5k")],
     )
 
@@ -101,7 +102,13 @@ def test_view_and_report_are_saved_once_and_then_replaced(server: Server, tmp_pa
     saved = {view["type"]: view for view in server.views.values()}
     assert saved["project-view"]["displayName"] == "dsbench: s1"
     text = saved["runs"]["spec"]
-    for said in ("dwsep is lighter.", "The whole <story>.", "mnist_5k", "report.html"):
+    for said in (
+        "dwsep is lighter.",
+        "The whole <story>.",
+        "It reads more than it computes.",
+        "mnist_5k",
+        "report.html",
+    ):
         assert said in text
     assert text.count('"bbb"') == 3  # the runs of each grid of panels
     server.views.clear()

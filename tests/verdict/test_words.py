@@ -202,7 +202,7 @@ def test_of_many_groups_those_of_each_budget_and_of_equal_width_are_counted_apar
 
 def test_what_is_slower_in_the_step_alone_is_not_called_slower() -> None:
     before, after = timed(cell(BEFORE), 1.0), timed(cell(AFTER, "dwsep"), 2.0)
-    for one in after:
+    for one in (*before, *after):
         for found in one["latency_ms"].values():
             found["torch"] |= {"rounds_ms": found["torch"]["rounds_ms"][:3]}
     text = said(before, after)[0]
@@ -220,7 +220,7 @@ def test_costs_that_differ_are_each_called_what_they_are() -> None:
 def test_a_refusal_says_why() -> None:
     (text, _) = said(timed(cell(BEFORE), 1.0), timed(cell(AFTER, "dwsep"), 2.0, threads=2))
     assert "Whether it is faster cannot be said: measured with different threads (1 and 2)." in text
-    (unsettled, _) = said(timed(cell(BEFORE), 1.0, n=5), timed(cell(AFTER, "dwsep"), 2.0))
+    (unsettled, _) = said(timed(cell(BEFORE), 1.0, n=5), timed(cell(AFTER, "dwsep"), 2.0, n=5))
     assert "faster cannot be told: 5 rounds cannot settle it." in unsettled
     (text,) = said(timed(cell(BEFORE, n_jobs=1), 1.0), timed(cell(AFTER, "dwsep", n_jobs=2), 1.01))
     assert "Whether it is faster cannot be told: training step 1.01 times as long" in text
