@@ -41,7 +41,7 @@ def content() -> Any:
         cells=table,
         answers=[answers],
         claims=None,
-        why=["It reads more than it computes."],
+        why=["It waits for memory."],
         how=[("data", "mnist_5k")],
     )
 
@@ -105,7 +105,7 @@ def test_view_and_report_are_saved_once_and_then_replaced(server: Server, tmp_pa
     for said in (
         "dwsep is lighter.",
         "The whole <story>.",
-        "It reads more than it computes.",
+        "It waits for memory.",
         "mnist_5k",
         "report.html",
     ):
