@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dsbench.figures.axes import short
 from dsbench.figures.labels import Spot, names
 from dsbench.figures.style import (
     BLUE,
@@ -106,6 +107,9 @@ def _shown(one: Roofline) -> list[LayerRow]:
 def _panel(panel: Axes, one: Roofline, layers: Sequence[LayerRow]) -> None:
     panel.set_xscale("log")
     panel.set_yscale("log")
+    for axis in (panel.xaxis, panel.yaxis):
+        axis.set_major_formatter(lambda value, _: short(value))  # matplotlib's own powers are formulas
+        axis.set_minor_formatter(lambda *_: "")
     panel.set_title(f"{one.name}: {ms(one.total.time_ms)} a step of {one.batch_size}")
     for row in layers:
         color, marker = STYLES[row.kind]

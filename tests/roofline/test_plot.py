@@ -42,8 +42,10 @@ def test_picture_names_device_roofs_networks_kinds_and_layers() -> None:
         "dense conv",
         "pointwise",
         "norm",
+        "10G",  # a tick
     ):
         assert part in found
+    assert "$" not in found  # names are no formulas, so that no formula is set
 
 
 def test_a_layer_that_computes_nothing_has_no_place_in_the_picture() -> None:
