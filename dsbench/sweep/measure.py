@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dsbench.roofline.rows import Roofline
 
 LEAST_SECONDS = 0.5  # of one measurement, below which it says too little
+ENOUGH_SECONDS = 4.0  # of one measurement, which gives slow steps too as many rounds as are needed
 RATES_SECONDS = 10.0  # that a roofline takes to measure what the device attains
 
 log = logging.getLogger("dsbench")
@@ -34,14 +35,15 @@ class Share:
     def of(cls, cells: int, minutes: float) -> Share | None:
         """The share of each of `cells` of `minutes` in all; None where it is too short to say anything.
 
-        A roofline is of few networks, and where the rates of the device take a quarter of the time at the most.
+        A roofline is of few networks, and where it leaves time enough for what decides.
         """
-        total = 60 * minutes
-        roofline = 0 < cells <= TOGETHER and total / 4 >= RATES_SECONDS
-        if roofline:
-            total -= RATES_SECONDS
-        each = min(LIMIT_SECONDS, total / ((MEASUREMENTS + roofline) * cells)) if cells else 0.0
-        return cls(each, roofline) if each >= LEAST_SECONDS else None
+        if not cells:
+            return None
+        with_roofline = (60 * minutes - RATES_SECONDS) / ((MEASUREMENTS + 1) * cells)
+        if cells <= TOGETHER and with_roofline >= ENOUGH_SECONDS:
+            return cls(min(LIMIT_SECONDS, with_roofline), roofline=True)
+        each = min(LIMIT_SECONDS, 60 * minutes / (MEASUREMENTS * cells))
+        return cls(each, roofline=False) if each >= LEAST_SECONDS else None
 
 
 def measure(outputs: Path, run_ids: Sequence[str], share: Share) -> None:

@@ -136,6 +136,7 @@ def test_a_sweep_ends_with_measured_times_a_verdict_and_a_page(
     call: Call, overrides: Overrides, outputs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dsbench.sweep.measure.RATES_SECONDS", 0.5)
+    monkeypatch.setattr("dsbench.sweep.measure.ENOUGH_SECONDS", 0.5)
     monkeypatch.setattr("dsbench.roofline.rates.SECONDS", 0.01)
     line = "arch=mnist_7800_shallow block=keras train.max_epochs=1 model=cnn,dwsep width=2 bench_minutes=0.08"
     ended = call("sweep", "-m", *overrides(line))

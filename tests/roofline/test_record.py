@@ -65,7 +65,9 @@ def test_the_session_in_which_most_were_measured_is_drawn_and_not_too_many() -> 
     [
         (2, 1.0, Share(50 / 8, True)),
         (2, 60.0, Share(10.0, True)),
-        (2, 0.3, Share(3.0, False)),  # the rates would take more than a quarter
+        (2, 0.3, Share(3.0, False)),  # the rates would take most of it
+        (6, 1.0, Share(60 / 18, False)),
+        (6, 2.0, Share(110 / 24, True)),
         (7, 2.1, Share(6.0, False)),  # too many panels
         (2, 0.04, None),
         (0, 1.0, None),
