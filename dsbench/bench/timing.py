@@ -44,7 +44,7 @@ class Timing:
 def interleaved(
     probes: Sequence[Probe], limit_seconds: float, clock: Callable[[], float] = time.perf_counter
 ) -> list[list[Timing]]:
-    """A timing of each part of each probe, taken by turns (ABAB...), so that what disturbs one disturbs the others.
+    """A timing of each part of each probe, taken by turns, so that what disturbs one disturbs the others.
 
     Every other round goes the other way (ABBA...), so that none is always the one that comes after. Rounds go on until
     all have settled or `limit_seconds` a probe have passed; those that have settled stay in the turn, so that it
