@@ -83,4 +83,5 @@ def _rooflines(subjects: Sequence[Subject], names: Sequence[str], seconds: float
         return measure_rooflines(subjects, names, seconds)
     except Exception as error:  # two devices or precisions, say, or a device without a clock for layers
         log.info("no roofline is drawn: %s", error)
+        log.debug("measuring rooflines ended with an error", exc_info=True)
         return [None] * len(subjects)
