@@ -22,6 +22,7 @@ SIGNED, UNSIGNED = ("#00436b", BLUE, "#ffffff", ORANGE, "#7a4a00"), ("#00243a", 
 ACROSS = 3
 LETTERS = 30  # of a line of a name
 PANEL = (4.9, 4.2)  # inches
+LINE = 0.25  # inches of each further line of a title
 GAMMA = 0.5  # shares are shown by their square root, so that rare errors are seen beside the diagonal
 
 
@@ -42,12 +43,13 @@ def draw(matrices: Mapping[str, np.ndarray], cells: pd.DataFrame) -> Figure | No
         "Shade: share of the true class, growing as its square root",
         "Numbers: images" if any(len(matrices[cell.cell_id]) <= WRITTEN for cell in known) else "",
     )
-    figure, grid = _grid("Confusion on the test images", said, len(known))
-    for panel, cell in zip(grid, known, strict=True):
+    titles = [f"{cell.name}, n = {cell.facts['n_done']}" for cell in known]
+    figure, grid = _grid("Confusion on the test images", said, titles)
+    for panel, cell, title in zip(grid, known, titles, strict=True):
         counts = matrices[cell.cell_id]
         colours = LinearSegmentedColormap.from_list("family", ["#ffffff", cell.style.color, "#000000"])
         image = panel.imshow(100 * shares(counts), cmap=colours, norm=PowerNorm(GAMMA, 0, 100))
-        _finish(figure, panel, image, f"{cell.name}, n = {cell.facts['n_done']}", "share of the true class (%)")
+        _finish(figure, panel, image, title, "share of the true class (%)")
         _numbers(panel, image, [[f"{value}" if value else "" for value in row] for row in counts.tolist()])
     settle(figure)
     return figure
@@ -76,16 +78,16 @@ def draw_differences(
         "Share of each true class in the first cell minus that in the second, in percentage points",
         "On the diagonal more is better, off it less",
     )
-    figure, grid = _grid("Where the confusion of two cells differs", said, len(known))
+    titles = [f"{wrapped(other.called, LETTERS)}\nminus {wrapped(one.called, LETTERS)}" for one, other in known]
+    figure, grid = _grid("Where the confusion of two cells differs", said, titles)
     colours = {
         written: LinearSegmentedColormap.from_list("difference", shades)
         for written, shades in ((True, SIGNED), (False, UNSIGNED))
     }
     found = [100 * (shares(matrices[other.cell_id]) - shares(matrices[one.cell_id])) for one, other in known]
     most = max(float(np.abs(points).max()) for points in found) or 1.0  # of all panels, so that they compare
-    for panel, (one, other), points in zip(grid, known, found, strict=True):
+    for panel, title, points in zip(grid, titles, found, strict=True):
         image = panel.imshow(points, cmap=colours[len(points) <= WRITTEN], norm=TwoSlopeNorm(0, -most, most))
-        title = f"{wrapped(other.called, LETTERS)}\nminus {wrapped(one.called, LETTERS)}"
         _finish(figure, panel, image, title, "difference (percentage points)")
         _numbers(panel, image, [[_signed(value) for value in row] for row in points.tolist()])
         if len(points) <= WRITTEN:
@@ -95,10 +97,12 @@ def draw_differences(
     return figure
 
 
-def _grid(title: str, said: str, count: int) -> tuple[Figure, list[Axes]]:
-    down, across = layout(count, ACROSS)
-    figure = canvas(max(6.0, PANEL[0] * across), PANEL[1] * down, title, said)
-    return figure, panels(figure, count, across)
+def _grid(title: str, said: str, titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    """An empty panel for each of `titles`, with room for their lines: a square panel does not give way to them."""
+    down, across = layout(len(titles), ACROSS)
+    more = LINE * max(one.count("\n") for one in titles)
+    figure = canvas(max(6.0, PANEL[0] * across), (PANEL[1] + more) * down, title, said)
+    return figure, panels(figure, len(titles), across)
 
 
 def _finish(figure: Figure, panel: Axes, image: Any, title: str, scale: str) -> None:

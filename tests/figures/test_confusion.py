@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from made_sweeps import Made
+from made_sweeps import Made, four_cells
 from sklearn.metrics import confusion_matrix
 from synthetic import run
 
@@ -65,6 +65,19 @@ def test_a_difference_is_the_second_cells_shares_minus_the_firsts(made: Make) ->
     np.testing.assert_allclose(panel.images[0].get_array(), [[-10, 10], [-30, 30]])
     assert [text.get_text() for text in panel.texts] == ["\N{MINUS SIGN}10.0", "+10.0", "\N{MINUS SIGN}30.0", "+30.0"]
     assert panel.get_title() == "dwsep\nminus cnn"
+
+
+@pytest.mark.parametrize("classes", [2, 10])
+def test_a_picture_holds_all_that_belongs_to_its_panels(made: Make, classes: int) -> None:
+    sweep = made(four_cells())
+    matrices = {cell: np.eye(classes, dtype=int) + number for number, cell in enumerate(sweep.cells["cell_id"])}
+    figure = confusion.draw_differences(matrices, matched(sweep), sweep.cells)
+    figure.draw_without_rendering()
+    below_caption = min(text.get_window_extent().y0 for text in figure.texts)
+    for panel in figure.axes:
+        box = panel.get_tightbbox()
+        assert box.y0 >= 0
+        assert box.y1 <= below_caption
 
 
 def test_cells_of_other_classes_are_not_compared(made: Make) -> None:
