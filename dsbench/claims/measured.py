@@ -12,10 +12,10 @@ from dsbench.claims import apart
 from dsbench.claims.published import Bound, Figure, Quantity
 from dsbench.claims.runs import NotTestedError, Run, of_model
 from dsbench.network.cost import TOTALS
+from dsbench.numerals import p_equals
 from dsbench.run.status import BROKEN, FINAL
 from dsbench.statistics.paired import t_interval
 from dsbench.statistics.signflip import sign_flip_p
-from dsbench.verdict.figures import p_equals
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dsbench.figures.axes import COSTS, FLOPS, Cost, short
 from dsbench.figures.rows import caption, rows
 from dsbench.figures.style import INK, canvas, row_height, settle, styled
 from dsbench.figures.swarm import swarm
+from dsbench.numerals import seconds
 from dsbench.sweep.collect import plain
-from dsbench.sweep.figures import seconds
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dsbench.figures.rows import wrapped
 from dsbench.figures.style import FAINT, INK, canvas, row_height, settle, styled
-from dsbench.verdict.figures import p_equals
+from dsbench.numerals import p_equals
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from dsbench.numerals import interval_points, mean_percent, p_value, signed_points, times
 from dsbench.report.table import Entry, Table, answer, number
 from dsbench.statistics.paired import Paired
 from dsbench.verdict.answers import Measure
 from dsbench.verdict.factorial import Factorial
-from dsbench.verdict.figures import interval, p_value, percent, signed, times
 from dsbench.verdict.judge import Judged, Pair, Verdict
 from dsbench.verdict.regimes import Regimes
 
@@ -83,7 +83,7 @@ def _regimes(rows: Sequence[Regimes]) -> Table:
     """A column a regime."""
     columns = {
         str(regime): [
-            Entry("") if one is None or one.mean is None else Entry(percent(one.mean, one.high, one.n), one.mean)
+            Entry("") if one is None or one.mean is None else Entry(mean_percent(one.mean, one.high, one.n), one.mean)
             for one in (row.accuracies[index] for row in rows)
         ]
         for index, regime in enumerate(rows[0].regimes)
@@ -108,9 +108,9 @@ def _test(rows: Sequence[tuple[Paired | None, float | None]]) -> dict[str, list[
     """A row of figures for each test."""
     tests = [test for test, _ in rows]
     return {
-        "pp": [number(test.mean if test else None, signed) for test in tests],
-        "95 % (t)": [Entry(interval(test.t) if test and test.t else "") for test in tests],
-        "95 % (BCa)": [Entry(interval(test.bca) if test and test.bca else "") for test in tests],
+        "pp": [number(test.mean if test else None, signed_points) for test in tests],
+        "95 % (t)": [Entry(interval_points(test.t) if test and test.t else "") for test in tests],
+        "95 % (BCa)": [Entry(interval_points(test.bca) if test and test.bca else "") for test in tests],
         "p": [number(test.p if test else None, p_value) for test in tests],
         "adjusted p": [number(p, p_value) for _, p in rows],
         "n": [number(test.n if test else 0, str) for test in tests],

@@ -21,7 +21,7 @@ from dsbench.sweep.collect import plain
 from dsbench.sweep.folder import SweepFolder
 from dsbench.verdict.plain import plain as plain_verdict
 from dsbench.verdict.read import measured, verdict
-from dsbench.verdict.words import paragraphs
+from dsbench.verdict.words import group_paragraphs, missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,8 +46,8 @@ class Picture:
 class Report:
     """What a page holds, in its order; `data` is all of it as plain data but for the pictures.
 
-    `headline` answers in three sentences, `said` in full, with what is missing; `why` has a paragraph a pair on where
-    the time of a training step goes.
+    `headline` answers in three sentences over all groups, `said` pair by pair, with what is missing; `why` has a
+    paragraph a pair on where the time of a training step goes.
     """
 
     name: str
@@ -67,7 +67,7 @@ def report(folder: SweepFolder) -> Report:
     """The content of the page of a sweep, whatever of it has ended. Raises InputError where there is no sweep."""
     asked, (runs, cells) = folder.asked(), folder.read()
     found = verdict(folder.outputs, runs)
-    said, three = paragraphs(found, folder.outputs), headline(found)
+    said, three = [*group_paragraphs(found), *missing(found, folder.outputs)], headline(found)
     measured_how = how(folder.name, asked, runs)
     outcomes = _claims(runs, folder.outputs)
     lines = rooflines(found.cells, measured(folder.outputs, runs))

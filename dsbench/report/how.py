@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dsbench.numerals import listed
 from dsbench.sweep.collect import plain, settings
-from dsbench.verdict.figures import listed
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dsbench.claims.decide import Outcome
+from dsbench.numerals import mean_percent, milliseconds, percent, points, quantity, seconds
 from dsbench.report.table import Entry, Table, answer, number
-from dsbench.sweep.figures import count, interval, milliseconds, percent, points, seconds
 from dsbench.verdict.cells import Cell
 
 _CELLS = (
@@ -33,9 +33,9 @@ def cells(found: Sequence[Cell], rows: Sequence[Mapping[str, Any]], unranked: Ma
             (
                 Entry(cell.label),
                 number(cell.accuracy.n, str),
-                Entry(interval(mean, cell.accuracy.high), mean, "number"),
+                Entry(mean_percent(mean, cell.accuracy.high), mean, "number"),
                 number(cell.accuracy.sd, points),
-                *(number(cell.costs[name], count) for name in ("params", "macs", "acts", "bytes")),
+                *(number(cell.costs[name], quantity) for name in ("params", "macs", "acts", "bytes")),
                 number(row["train_seconds_mean"], seconds),
                 number(row.get("latency_ms/batch_1/torch"), milliseconds),
                 number(row.get("train_step_ms/total"), milliseconds),

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dsbench.numerals import counted, interval_points, listed, mean_percent, p_value, seconds, signed_points, times
 from dsbench.report.how import how
 from dsbench.report.page import write_all
 from dsbench.report.same import Both, same
@@ -14,12 +15,10 @@ from dsbench.report.table import Entry, Table, number
 from dsbench.report.table import answer as answer_entry
 from dsbench.statistics.multiple import holm
 from dsbench.statistics.power import seeds_to_settle, smallest_adjusted_p
-from dsbench.sweep.figures import seconds
 from dsbench.sweep.folder import SweepFolder
 from dsbench.verdict.better import answer
 from dsbench.verdict.better_words import settled
 from dsbench.verdict.cells import Cell, cells
-from dsbench.verdict.figures import counted, interval, listed, p_value, percent, signed, times
 
 _OWN = ("to repeat it", "to make this page anew", "time")  # of each sweep alone
 
@@ -81,8 +80,8 @@ def _table(both: Sequence[Both], adjusted: Sequence[float | None]) -> Table:
         "n": [number(len(one.seeds), str) for one in both],
         "accuracy, first": [_accuracy(one.first) for one in both],
         "accuracy, second": [_accuracy(one.second) for one in both],
-        "pp": [number(test.mean if test else None, signed) for test in tests],
-        "95 % (t)": [Entry(interval(test.t) if test and test.t else "") for test in tests],
+        "pp": [number(test.mean if test else None, signed_points) for test in tests],
+        "95 % (t)": [Entry(interval_points(test.t) if test and test.t else "") for test in tests],
         "adjusted p": [number(p, p_value) for p in adjusted],
         "second is better": [answer_entry(_answer(one, p)) for one, p in zip(both, adjusted, strict=True)],
         "failed to train, first": [_fallen(one.first) for one in both],
@@ -102,7 +101,7 @@ def _table(both: Sequence[Both], adjusted: Sequence[float | None]) -> Table:
 
 def _accuracy(cell: Cell) -> Entry:
     found = cell.accuracy
-    return Entry("" if found.mean is None else percent(found.mean, found.high, found.n), found.mean, "number")
+    return Entry("" if found.mean is None else mean_percent(found.mean, found.high, found.n), found.mean, "number")
 
 
 def _fallen(cell: Cell) -> Entry:

@@ -10,8 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from dsbench.numerals import duration
 from dsbench.run.width import width
-from dsbench.sweep.figures import duration
 from dsbench.sweep.plan import Job, SweepPlan, axes
 
 NAMES = ("model", "arch", "data", "kernel", "split", "precision")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from dsbench.numerals import mean_percent, milliseconds, percent, points, quantity, rounded, seconds
 from dsbench.sweep.cells import COUNTS
 from dsbench.sweep.collect import plain
-from dsbench.sweep.figures import count, interval, milliseconds, percent, points, rounded, seconds
 from dsbench.sweep.layout import Fitting, side_by_side, stacked
 from dsbench.sweep.naming import naming
 
@@ -37,10 +37,10 @@ def cells(frame: pd.DataFrame) -> RenderableType:
     """
     names, rows = naming(frame), plain(frame)
     n = [str(row["n_done"]) for row in rows]
-    accuracy = [interval(row["test_acc_mean"], row["test_acc_high"]) for row in rows]
+    accuracy = [mean_percent(row["test_acc_mean"], row["test_acc_high"]) for row in rows]
     sd = [points(row["test_acc_sd"]) for row in rows]
     exact, short = (
-        {name: [write(row[key]) for row in rows] for name, key in _COSTS.items()} for write in (count, rounded)
+        {name: [write(row[key]) for row in rows] for name, key in _COSTS.items()} for write in (quantity, rounded)
     )
     extra = _present(
         {

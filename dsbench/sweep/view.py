@@ -16,10 +16,9 @@ from rich.text import Text
 
 from dsbench.config.sweep import key
 from dsbench.errors import first_line
+from dsbench.numerals import counted, duration
 from dsbench.run.progress import terminal
-from dsbench.sweep.figures import duration
 from dsbench.sweep.slots import Slots
-from dsbench.verdict.figures import counted
 
 
 @dataclass

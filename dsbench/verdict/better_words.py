@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dsbench.numerals import counted, interval_points, listed, p_equals, p_value, points
 from dsbench.statistics.paired import Paired
 from dsbench.verdict.answers import Answer
 from dsbench.verdict.better import Better, Tested
 from dsbench.verdict.cells import Cell, Run
-from dsbench.verdict.figures import counted, interval, listed, p_equals, p_value, points
 
 IT_IS = {Answer.YES: "it is better", Answer.NO: "it is worse", Answer.CANNOT_TELL: "this cannot tell"}
 
@@ -81,7 +81,7 @@ def _level(found: Paired) -> str:
 
 def evidence(found: Paired, p: float | None, comparisons: int = 1, asked: int | None = None) -> str:
     """What a mean difference rests on; `asked` is the number of seeds that there were to be."""
-    spread = [f"95 % interval {interval(found.t)} pp"] if found.t else []
+    spread = [f"95 % interval {interval_points(found.t)} pp"] if found.t else []
     over = f" over {comparisons} comparisons" if comparisons > 1 else ""
     adjusted = [f"adjusted {p_equals(p)}{over}"] if p is not None else []
     n = f"{found.n} of {asked} seeds" if asked and asked > found.n else counted(found.n, "seed")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from dsbench.numerals import counted, listed, p_equals, quantity, times
 from dsbench.statistics.power import LEVEL
 from dsbench.verdict.answers import TOLD, Answer, Measure, summed_up
-from dsbench.verdict.figures import counted, listed, p_equals, quantity, times
 
 _NAMES = {"epoch": "an epoch", "training": "all of training"}
 _FASTER = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import compress
 
+from dsbench.numerals import counted, listed, signed_points, times
 from dsbench.verdict.answers import Answer, Measure
 from dsbench.verdict.better_words import evidence, settled
-from dsbench.verdict.figures import counted, listed, signed, times
 from dsbench.verdict.groups import WIDTH
 from dsbench.verdict.judge import Judged, Pair
 from dsbench.verdict.naming import UNITS
@@ -83,9 +83,8 @@ def _better(of: InGroup) -> str:
     test = of.tested.paired
     if test is None:
         return "cannot tell, no seed is done in all"
-    return (
-        f"{_word('better', of.answer)}, {signed(test.mean)} pp ({evidence(test, of.tested.adjusted_p, asked=of.asked)})"
-    )
+    found = f"{signed_points(test.mean)} pp ({evidence(test, of.tested.adjusted_p, asked=of.asked)})"
+    return f"{_word('better', of.answer)}, {found}"
 
 
 def _counts(question: str, some: Sequence[InGroup], answers: Callable[[InGroup], Sequence[Answer]]) -> str:
@@ -109,7 +108,7 @@ def _counts(question: str, some: Sequence[InGroup], answers: Callable[[InGroup],
 
 def _range(some: Sequence[InGroup]) -> str:
     means = sorted(of.tested.paired.mean for of in some if of.tested.paired)
-    ends = dict.fromkeys(signed(mean) for mean in (*means[:1], *means[-1:]))
+    ends = dict.fromkeys(signed_points(mean) for mean in (*means[:1], *means[-1:]))
     return f" ({' to '.join(ends)} pp)" if ends else ""
 
 

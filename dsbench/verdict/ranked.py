@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dsbench.numerals import listed
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.comparison import DECIDING, apart
-from dsbench.verdict.figures import listed
 from dsbench.verdict.timings import Key, Records, timings
 from dsbench.verdict.trained import refused
 

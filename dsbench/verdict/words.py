@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dsbench.bench.timing import LIMIT_SECONDS, MEASUREMENTS
+from dsbench.numerals import counted, interval_points, listed, p_equals, signed_points
 from dsbench.run.status import FINAL
 from dsbench.statistics.power import seeds_to_settle, smallest_adjusted_p
 from dsbench.verdict.better_words import IT_IS, better_sentence, evidence, failure_sentences, settled
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.cost_words import faster_sentence, lighter_sentence, training_sentence
 from dsbench.verdict.factorial import Effect, Factorial
-from dsbench.verdict.figures import counted, interval, listed, p_equals, signed
 from dsbench.verdict.groups import ASKED, BUDGET, WIDTH
 from dsbench.verdict.judge import Judged, Pair, Verdict
 from dsbench.verdict.overall_words import overall_sentences
@@ -29,6 +29,15 @@ def paragraphs(verdict: Verdict, outputs: Path | str = "outputs", most: int | No
 
     At most `most` pairs are put into words, else all.
     """
+    over = []
+    if verdict.overall and len(verdict.overall.groups) > 1:
+        three = " ".join(overall_sentences(verdict.overall, verdict.groups))
+        over.append(f"Over {len(verdict.overall.groups)} groups, {three[0].lower()}{three[1:]}")
+    return [*group_paragraphs(verdict, most), *over, *unfinished(verdict), *missing(verdict, outputs)]
+
+
+def group_paragraphs(verdict: Verdict, most: int | None = None) -> list[str]:
+    """A paragraph a pair, group by group, of at most `most` pairs, and what so many seeds cannot settle."""
     said: list[str] = []
     left = sum(len(judged.pairs) for judged in verdict.groups)
     room = left if most is None else most
@@ -39,10 +48,7 @@ def paragraphs(verdict: Verdict, outputs: Path | str = "outputs", most: int | No
             said += _group(judged, shown)
     if left:
         said.append(f"{counted(left, 'more pair')} in dsbench verdict.")
-    if verdict.overall and len(verdict.overall.groups) > 1:
-        three = " ".join(overall_sentences(verdict.overall, verdict.groups))
-        said.append(f"Over {len(verdict.overall.groups)} groups, {three[0].lower()}{three[1:]}")
-    return [*said, *_missing(verdict, outputs)]
+    return said
 
 
 def pair_sentences(pair: Pair, reference: Cell, candidate: Cell) -> list[str]:
@@ -69,7 +75,7 @@ def block_sentence(found: Factorial) -> str:
     block = found.effects[0]
     assert block.paired is not None
     rests = f"{block.what}, {evidence(block.paired, block.adjusted_p, len(found.effects))}"
-    effect = f"the effect of the block on test accuracy is {signed(block.paired.mean)} pp"
+    effect = f"the effect of the block on test accuracy is {signed_points(block.paired.mean)} pp"
     return _with_least(f"{effect} ({rests}): {IT_IS[block.answer]}.", found)
 
 
@@ -103,8 +109,8 @@ def _fewer(judged: Judged) -> Iterator[str]:
 
 def _effect(one: Effect) -> str:
     assert one.paired is not None
-    said = f"{one.name} {signed(one.paired.mean)} pp"
-    spread = [f"95 % interval {interval(one.paired.t)} pp"] if one.paired.t else []
+    said = f"{one.name} {signed_points(one.paired.mean)} pp"
+    spread = [f"95 % interval {interval_points(one.paired.t)} pp"] if one.paired.t else []
     p = [f"adjusted {p_equals(one.adjusted_p)}"] if one.adjusted_p is not None else []
     return f"{said} ({', '.join([one.what, *spread, *p])})"
 
@@ -123,8 +129,8 @@ def unfinished(verdict: Verdict) -> list[str]:
     ]
 
 
-def _missing(verdict: Verdict, outputs: Path | str) -> Iterator[str]:
-    yield from unfinished(verdict)
+def missing(verdict: Verdict, outputs: Path | str = "outputs") -> Iterator[str]:
+    """What a verdict lacks: groups, matched budgets, measurements; with the command that would add it."""
     if not verdict.groups:
         yield "No two cells share data, recipe and either a budget or a width: there is nothing to compare."
     if verdict.unmatched:

@@ -131,6 +131,13 @@ def test_the_headline_has_a_clause_for_each_of_a_few_groups(made: Make) -> None:
     )
 
 
+def test_the_page_says_what_holds_over_its_groups_once(made: Make) -> None:
+    page = report(made(four_cells(seeds=8)).folder)
+    overall = page.headline[2]
+    assert overall.startswith("Is dwsep better than cnn (p adjusted over 2 groups)?")
+    assert not any(overall[1:] in paragraph for paragraph in page.said)
+
+
 def test_how_to_repeat_it_can_be_pasted_into_a_shell(made: Make) -> None:
     sweep = made(four_cells())
     arguments = ["-m", "experiment=glob(mnist_7800/*)", "kernel=[3,5]", "name=a b's $HOME", "seeds=8"]

@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 from synthetic import run
 
+from dsbench.numerals import rounded
 from dsbench.sweep import tables
 from dsbench.sweep.cells import cells_table
 from dsbench.sweep.collect import runs_table
-from dsbench.sweep.figures import rounded
 
 WIDTHS = (80, 120, 200)
 BUDGET = {"kind": "params", "scope": "total", "match": "cnn", "target": 18435210.0, "residual": -0.0012}

@@ -1,0 +1,101 @@
+"""How numbers are written, in sentences and in tables; what is missing is an empty text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dsbench.statistics.paired import Interval
+
+
+def percent(share: float | None, sign: str = "") -> str:
+    """A share of 1 in percent, with `sign`="+" always signed."""
+    return "" if share is None else f"{100 * share:{sign}.2f} %"
+
+
+def mean_percent(mean: float | None, high: float | None, n: int | None = None) -> str:
+    """A mean share in percent, with half the width of its interval and its number of seeds where they are given."""
+    if mean is None:
+        return ""
+    half = "" if high is None else f" ± {points(high - mean)}"
+    seeds = "" if n is None else f" (n {n})"
+    return f"{100 * mean:.2f}{half} %{seeds}"
+
+
+def points(share: float | None) -> str:
+    """A difference of shares in percentage points, without a sign, to the second digit that is not 0 if it is small."""
+    if share is None:
+        return ""
+    value = abs(100 * share)
+    return f"{value:.2f}" if value >= 0.005 or value == 0 else f"{value:.1g}"
+
+
+def signed_points(share: float) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    return f"{'-' if share < 0 else '+'}{points(share)}"
+
+
+def interval_points(found: Interval) -> str:
+    """An interval of a difference of shares, in percentage points."""
+    return f"{signed_points(found.low)} to {signed_points(found.high)}"
+
+
+def p_value(p: float) -> str:
+    """A p to two digits."""
+    return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
+
+
+def p_equals(p: float) -> str:
+    """A p as a sentence has it: p = 0.0078."""
+    return f"p {p_value(p)}" if p < 1e-4 else f"p = {p_value(p)}"
+
+
+def times(ratio: float) -> str:
+    """A ratio to three digits."""
+    return f"{ratio:.3g}" if ratio < 1000 else f"{ratio:,.0f}"
+
+
+def seconds(value: float | None) -> str:
+    """A length of time in seconds."""
+    return "" if value is None else f"{value:,.1f} s" if value < 1000 else f"{value:,.0f} s"
+
+
+def duration(seconds: float) -> str:
+    """A length of time to two units: 50 s, 3 min 05 s, 2 h 10 min."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
+
+
+def milliseconds(value: float | None) -> str:
+    """A latency, to three digits."""
+    return "" if value is None else f"{value:.3g} ms"
+
+
+def quantity(value: float | None) -> str:
+    """A count in full, a time to three digits."""
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if isinstance(value, int) or value >= 1000 else f"{value:.3g}"
+
+
+def rounded(number: int | None) -> str:
+    """A count to three digits, with k, M, G or T from 1,000 on."""
+    if number is None or number < 1000:
+        return quantity(number)
+    for size, unit in ((1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T")):
+        if number < 999.5 * size:
+            return f"{number / size:#.3g}".rstrip(".") + unit
+    return quantity(number)
+
+
+def counted(number: int, noun: str) -> str:
+    """1 seed, 2 seeds."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(items: Sequence[object]) -> str:
+    """a, b and c."""
+    texts = [str(item) for item in items]
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
