@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from synthetic import run
 
 from dsbench.sweep.cells import cells_table
 from dsbench.sweep.collect import runs_table
+from dsbench.verdict.answers import Measure
 from dsbench.verdict.judge import Judged, Pair, Verdict, judge
 
 FAMILY = {"cnn": {"block": None}, "dwsep": {"block": "keras"}, "hybrid": {"block": "keras"}}
@@ -82,6 +83,11 @@ def pair(*cells: list[dict[str, Any]]) -> Pair:
     """The only pair of these cells."""
     (one,) = group(*cells).pairs
     return one
+
+
+def answers(measures: Iterable[Measure]) -> dict[str, str]:
+    """The answer to each measure by its name."""
+    return {one.name: str(one.answer) for one in measures}
 
 
 def labels(found: Verdict) -> list[tuple[str, list[str]]]:
