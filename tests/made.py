@@ -10,7 +10,8 @@ from synthetic import run
 from dsbench.sweep.cells import cells_table
 from dsbench.sweep.collect import runs_table
 from dsbench.verdict.answers import Measure
-from dsbench.verdict.judge import Judged, Pair, Verdict, judge
+from dsbench.verdict.judge import Verdict, judge
+from dsbench.verdict.judged import Judged, Pair
 
 FAMILY = {"cnn": {"block": None}, "dwsep": {"block": "keras"}, "hybrid": {"block": "keras"}}
 

@@ -29,7 +29,7 @@ def ratio(quantity: Quantity, runs: Sequence[Run]) -> Ratio:
 
 
 def _time(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Ratio:
-    """That of the medians; its range is the interval of the ratio by turns, 0.05 each way at the least.
+    """That of the medians; its range is the interval of the ratio by turns, 5 % of it each way at the least.
 
     Where the verdict on this pair alone cannot tell which is faster, 1 is within.
     """
@@ -39,7 +39,7 @@ def _time(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Ratio:
     assert found.ratio is not None
     assert found.ratio_interval is not None
     open_to = [1.0] if found.answer is Answer.CANNOT_TELL else []
-    possible = [*found.ratio_interval, found.ratio - SAME, found.ratio + SAME, *open_to]
+    possible = [*found.ratio_interval, found.ratio * (1 - SAME), found.ratio * (1 + SAME), *open_to]
     return found.ratio, min(possible), max(possible), found.note
 
 

@@ -9,6 +9,7 @@ from operator import le, lt
 from dsbench.claims.measured import Measured, measured
 from dsbench.claims.published import Bound, Claim, Published
 from dsbench.claims.runs import NotTestedError, Run
+from dsbench.numerals import listed
 from dsbench.statistics.power import LEVEL
 
 HOLDS, FAILS, OPEN, UNTESTED = "holds", "does not hold", "cannot tell", "not tested"
@@ -33,14 +34,18 @@ def decide(published: Published, runs: Sequence[Run]) -> list[Outcome]:
 
     The range of what was measured decides (see dsbench.claims.measured): inside the claim's bounds it holds, outside it
     does not, across one of them it cannot be told. What compares two models over several seeds has to pass the
-    verdict's sign-flip test too. One seed has no range, and the verdict says that it is one.
+    verdict's sign-flip test too. One seed has no range, and the verdict says that it is one. Runs on another data set
+    than the study's test nothing.
     """
-    return [_outcome(claim, runs) for claim in published.claims]
+    own = [run for run in runs if run.row["data"] == published.data]
+    elsewhere = sorted({str(run.row["data"]) for run in runs}) if not own else []
+    why = f"trained on {listed(elsewhere)}, not on {published.data}" if elsewhere else ""
+    return [_outcome(claim, own, why) for claim in published.claims]
 
 
-def _outcome(claim: Claim, runs: Sequence[Run]) -> Outcome:
-    if claim.bound is None:
-        return Outcome(claim, UNTESTED, claim.untested)
+def _outcome(claim: Claim, runs: Sequence[Run], why: str) -> Outcome:
+    if claim.bound is None or why:
+        return Outcome(claim, UNTESTED, claim.untested or why)
     try:
         found = measured(claim.bound, runs)
     except NotTestedError as reason:

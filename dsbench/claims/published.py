@@ -78,10 +78,11 @@ class Bound:
 
 @dataclass(frozen=True)
 class Published:
-    """A study's claims; `title` says what it compares."""
+    """A study's claims; `title` says what it compares, `data` the data set that it trains on."""
 
     study: str
     title: str
+    data: str
     claims: tuple[Claim, ...]
 
 
@@ -95,7 +96,7 @@ def published(study: str) -> Published:
     import yaml
 
     said = yaml.safe_load((FOLDER / f"{known(study, studies(), 'study')}.yaml").read_text(encoding="utf-8"))
-    return Published(study, said["title"], tuple(_claim(one) for one in said["claims"]))
+    return Published(study, said["title"], said["data"], tuple(_claim(one) for one in said["claims"]))
 
 
 def _claim(said: dict[str, Any]) -> Claim:

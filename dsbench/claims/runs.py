@@ -36,9 +36,14 @@ class Run:
 
     @cached_property
     def history(self) -> list[dict[str, float]]:
-        """The rows of metrics.csv."""
-        with self.metrics_file.open(encoding="utf-8", newline="") as file:
-            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+        """The rows of metrics.csv. Raises NotTestedError where there are none."""
+        rows = []
+        if self.metrics_file.exists():
+            with self.metrics_file.open(encoding="utf-8", newline="") as file:
+                rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+        if not rows:
+            raise NotTestedError(f"no course of training is kept of {self.model}, seed {self.row['seed']}")
+        return rows
 
     @cached_property
     def record(self) -> Mapping[str, Any]:

@@ -31,8 +31,8 @@ def claims(
     """Print each claim, what the study itself measured, what runs here measured, and whether it holds.
 
     With two seeds or more the 95 % interval of the mean decides; where it lies across the claim's bound, it cannot be
-    told. What is faster is measured by turns, as for the verdict. Runs of a changed recipe count too, and are said to
-    be changed.
+    told. What compares two models has to pass the verdict's sign-flip test too. What is faster is measured by turns, as
+    for the verdict. Runs of a changed recipe count too, and are said to be changed; runs on other data do not.
     """
     from dsbench.claims.decide import decide
     from dsbench.claims.published import published

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from dsbench.figures.forest import Difference
 from dsbench.figures.rows import Cell, rows
 from dsbench.verdict import cells
-from dsbench.verdict.judge import Judged, Pair, Verdict
+from dsbench.verdict.judge import Verdict
+from dsbench.verdict.judged import Judged, Pair
 
 if TYPE_CHECKING:
     import pandas as pd

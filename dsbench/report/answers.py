@@ -9,8 +9,10 @@ from dsbench.numerals import interval_points, mean_percent, p_value, signed_poin
 from dsbench.report.table import Entry, Table, answer, number
 from dsbench.statistics.paired import Paired
 from dsbench.verdict.answers import Measure
+from dsbench.verdict.better import Better
 from dsbench.verdict.factorial import Factorial
-from dsbench.verdict.judge import Judged, Pair, Verdict
+from dsbench.verdict.judge import Verdict
+from dsbench.verdict.judged import Judged, Pair
 from dsbench.verdict.regimes import Regimes
 
 _HEADINGS = {"macs": "MACs", "acts": "activations", "params": "parameters"}
@@ -22,8 +24,9 @@ _ACCURACIES = (
     "Test accuracy: mean of the differences over n seeds in percentage points (pp), its 95 % intervals by Student's t "
     "and the BCa bootstrap, each of that pair alone; p of the sign-flip test, adjusted by Holm over the group, so that "
     "an interval without 0 can stand beside an adjusted p above .05; P(better): the chance that a run beats one of the "
-    "other, over all runs that are done; least p: the smallest adjusted p that n seeds can reach; seeds needed: as "
-    "many as would probably tell, if differences are as they seem."
+    "other, over all runs that are done, then with those counted in that failed to train; least p: the smallest "
+    "adjusted p that n seeds can reach; seeds needed: as many, in which both are done, as would probably tell, if "
+    "differences are as they seem."
 )
 _EFFECTS = "Differences in test accuracy in percentage points (pp), p adjusted by Holm over the effects."
 _REGIMES = "Test accuracy: mean of the n runs that are done, ± half of its 95 % interval (Student's t)."
@@ -47,7 +50,7 @@ def verdict_tables(verdict: Verdict) -> list[Table]:
 
 def _costs(judged: Judged) -> Table:
     """The answers, then a column a measure."""
-    found = [{one.name: one for one in (*pair.lighter, *pair.faster)} for pair in judged.pairs]
+    found = [{one.name: one for one in (*pair.lighter, *pair.by_turns, *pair.trained)} for pair in judged.pairs]
     names = dict.fromkeys(name for row in found for name in row)
     answers = {name: [answer(pair.answers[name]) for pair in judged.pairs] for name in ("lighter", "faster")}
     ratios = {_HEADINGS.get(name, name): [_ratio(row.get(name)) for row in found] for name in names}
@@ -63,6 +66,7 @@ def _accuracies(judged: Judged) -> Table:
         "better": [answer(one.answer) for one in found],
         **_test([(one.tested.paired, one.tested.adjusted_p) for one in found]),
         "P(better)": [number(one.probability_of_improvement, "{:.2f}".format) for one in found],
+        **_counted_in(found),
         "least p": [number(one.smallest_adjusted_p, p_value) for one in found],
         "seeds needed": [number(one.seeds_needed, "{:,}".format) for one in found],
         "failed to train": [Entry(f"{this} against {other}" if this or other else "") for this, other in failed],
@@ -70,11 +74,19 @@ def _accuracies(judged: Judged) -> Table:
     return Table.of(f"{judged.name}: better", columns, _ACCURACIES)
 
 
+def _counted_in(found: Sequence[Better]) -> dict[str, list[Entry]]:
+    """P(better) with runs counted in that collapsed or diverged, where there are any."""
+    if all(one.with_failures is None for one in found):
+        return {}
+    return {"failures counted": [number(one.probability_with_failures, "{:.2f}".format) for one in found]}
+
+
 def _effects(name: str, found: Factorial) -> Table:
     columns = {
         "effect": [Entry(one.name) for one in found.effects],
         "on test accuracy": [Entry(one.what) for one in found.effects],
         **_test([(one.paired, one.adjusted_p) for one in found.effects]),
+        "of seeds": [number(found.asked, str) for _ in found.effects],
     }
     return Table.of(f"{name}: block and topology apart", columns, _EFFECTS)
 

@@ -14,7 +14,6 @@ from dsbench.report.same import Both, same
 from dsbench.report.table import Entry, Table, number
 from dsbench.report.table import answer as answer_entry
 from dsbench.statistics.multiple import holm
-from dsbench.statistics.power import seeds_to_settle, smallest_adjusted_p
 from dsbench.sweep.folder import SweepFolder
 from dsbench.verdict.better import answer
 from dsbench.verdict.better_words import settled
@@ -143,7 +142,7 @@ def _said(
     else:
         out.append("They differ in nothing else that is recorded.")
     seeds, many = max(len(one.seeds) for one in both), len(both)
-    too_few = settled(seeds, many, smallest_adjusted_p(seeds, many), seeds_to_settle(many))
+    too_few = settled(seeds, many)
     if too_few and any(word != "identical" for word in answers):
         out.append(too_few)
     out += [f"Only in {name}: {listed(labels)}." for name, labels in zip(names, only, strict=True) if labels]

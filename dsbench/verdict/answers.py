@@ -14,7 +14,9 @@ class Answer(StrEnum):
     NO = "no"  # it is heavier, slower or worse
     CANNOT_TELL = "cannot tell"
     EQUAL = "equal"  # of costs alone, which are arithmetic
-    IN_PART = "in part"  # yes by one measure, not by all
+    IN_PART = "in part"  # yes by some measures, while others do not say
+    NOT_IN_PART = "no in part"  # no by some, while others do not say
+    MIXED = "mixed"  # yes by some, no by others
     REFUSED = "refused"  # measured, but not under conditions that compare
     UNSETTLED = "not settled"  # measured, but not often enough to say
     NOT_MEASURED = "not measured"
@@ -60,11 +62,14 @@ class Measure:
 def summed_up(measures: Sequence[Measure]) -> Answer:
     """One answer for all measures that decide: theirs where they agree, those that are equal aside.
 
-    Where they do not agree, be it that some have none, it is in part with a yes among them and cannot be told without:
-    slower by one measure says nothing of the others.
+    Where some say yes and others no it is mixed; where some have no answer it is in part what the others say.
     """
     answers = {measure.answer for measure in measures if measure.decides}
     found = answers - {Answer.EQUAL} or answers or {Answer.NOT_MEASURED}
     if len(found) == 1:
         return found.pop()
-    return Answer.IN_PART if Answer.YES in found else Answer.CANNOT_TELL
+    if {Answer.YES, Answer.NO} <= found:
+        return Answer.MIXED
+    if Answer.YES in found:
+        return Answer.IN_PART
+    return Answer.NOT_IN_PART if Answer.NO in found else Answer.CANNOT_TELL

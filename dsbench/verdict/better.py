@@ -39,30 +39,40 @@ class Unpaired:
 class Better:
     """Whether the candidate's test accuracy is higher, over the seeds in which both are done.
 
-    `comparisons` is what p is adjusted for, `smallest_adjusted_p` the least that so many seeds can reach, and
-    `seeds_to_settle` how many can reach less than .05. `seeds_needed` stands where the answer is that one cannot tell:
-    as many as would probably tell if the differences are as observed; None where the mean is 0. The
-    `probability_of_improvement` alone pairs nothing: it is over all runs of both that are done.
+    `comparisons` is what p is adjusted for. `seeds_needed` stands where the answer is that one cannot tell: as many, in
+    which both are done, as would probably tell if the differences are as observed; None where there is no effect or no
+    spread to go by, and where no number of seeds can settle so many comparisons. The `probability_of_improvement` alone
+    pairs nothing: it is over all runs of both that are done.
 
-    Runs that collapsed or diverged are failures of training and in no mean. `with_failures`, where there are any, is
-    the same comparison with them counted at the accuracy that they have, at that of guessing where they have none.
+    Runs that collapsed or diverged are failures of training and in no mean. `with_failures` and
+    `probability_with_failures`, where there are any, are the same with them counted at the accuracy that they have, at
+    that of guessing where they have none.
     """
 
     tested: Tested
     comparisons: int
-    smallest_adjusted_p: float
-    seeds_to_settle: int | None
     probability_of_improvement: float | None
     seeds_needed: int | None
     unpaired: Unpaired
     failed_reference: tuple[Run, ...]
     failed_candidate: tuple[Run, ...]
     with_failures: Tested | None
+    probability_with_failures: float | None
 
     @property
     def answer(self) -> Answer:
         """Yes, no, or cannot tell."""
         return self.tested.answer
+
+    @property
+    def smallest_adjusted_p(self) -> float:
+        """The least that so many seeds can reach."""
+        return smallest_adjusted_p(len(self.tested.seeds), self.comparisons)
+
+    @property
+    def seeds_to_settle(self) -> int | None:
+        """How many seeds can reach less than .05."""
+        return seeds_to_settle(self.comparisons)
 
 
 def better(pairs: Sequence[tuple[Cell, Cell]]) -> list[Better]:
@@ -103,20 +113,23 @@ def tested_together(pairs: Sequence[tuple[Scores, Scores]]) -> list[Tested]:
 
 def _better(pair: tuple[Cell, Cell], tested: Tested, counted: Tested, comparisons: int) -> Better:
     reference, candidate = pair
-    before, after = reference.scores, candidate.scores
+    after, before = with_failures(candidate), with_failures(reference)
     failures = reference.fallen + candidate.fallen
     return Better(
         tested=tested,
         comparisons=comparisons,
-        smallest_adjusted_p=smallest_adjusted_p(len(tested.seeds), comparisons),
-        seeds_to_settle=seeds_to_settle(comparisons),
-        probability_of_improvement=probability_of_improvement(list(after.values()), list(before.values())),
+        probability_of_improvement=_probability(candidate.scores, reference.scores),
         seeds_needed=_needed(tested, comparisons),
         unpaired=Unpaired(_only(reference, candidate), _only(candidate, reference)),
         failed_reference=reference.fallen,
         failed_candidate=candidate.fallen,
         with_failures=counted if failures else None,
+        probability_with_failures=_probability(after, before) if failures else None,
     )
+
+
+def _probability(candidate: Scores, reference: Scores) -> float | None:
+    return probability_of_improvement(list(candidate.values()), list(reference.values()))
 
 
 def _needed(tested: Tested, comparisons: int) -> int | None:

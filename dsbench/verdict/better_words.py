@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from dsbench.numerals import counted, interval_points, listed, p_equals, p_value, points
 from dsbench.statistics.paired import Paired
+from dsbench.statistics.power import seeds_to_settle, smallest_adjusted_p
 from dsbench.verdict.answers import Answer
 from dsbench.verdict.better import Better, Tested
 from dsbench.verdict.cells import Cell, Run
@@ -24,14 +26,15 @@ def better_sentence(found: Better) -> str:
     return f"Whether it is better cannot be told: {said}{_more(found)}."
 
 
-def settled(seeds: int, comparisons: int, least: float, needed: int | None) -> str:
-    """Whether so many seeds can settle so many comparisons at all; empty where they can."""
-    if needed is not None and seeds >= needed:
+def settled(seeds: int, comparisons: int) -> str:
+    """Whether so many seeds can settle so many comparisons at all; empty where they can, and where there are none."""
+    needed = seeds_to_settle(comparisons)
+    if not seeds or (needed is not None and seeds >= needed):
         return ""
     enough = "no number of seeds can" if needed is None else f"{needed} seeds can"
     return (
         f"{counted(seeds, 'seed')} cannot settle {counted(comparisons, 'comparison')}: the smallest adjusted p that "
-        f"{'it' if seeds == 1 else 'they'} can reach is {p_value(least)}; {enough}."
+        f"{'it' if seeds == 1 else 'they'} can reach is {p_value(smallest_adjusted_p(seeds, comparisons))}; {enough}."
     )
 
 
@@ -82,10 +85,14 @@ def _level(found: Paired) -> str:
 def evidence(found: Paired, p: float | None, comparisons: int = 1, asked: int | None = None) -> str:
     """What a mean difference rests on; `asked` is the number of seeds that there were to be."""
     spread = [f"95 % interval {interval_points(found.t)} pp"] if found.t else []
-    over = f" over {comparisons} comparisons" if comparisons > 1 else ""
-    adjusted = [f"adjusted {p_equals(p)}{over}"] if p is not None else []
-    n = f"{found.n} of {asked} seeds" if asked and asked > found.n else counted(found.n, "seed")
-    return ", ".join([*spread, *adjusted, f"n = {n}"])
+    adjusted, over = ("adjusted ", f" over {comparisons} comparisons") if comparisons > 1 else ("", "")
+    tested = [f"{adjusted}{p_equals(p)}{over}"] if p is not None else []
+    return ", ".join([*spread, *tested, seeds_of(found.n, asked)])
+
+
+def seeds_of(n: int, asked: int | None = None) -> str:
+    """On how many seeds something rests, of those that there were to be."""
+    return f"n = {n} of {asked} seeds" if asked and asked > n else f"n = {counted(n, 'seed')}"
 
 
 def _more(found: Better) -> str:
@@ -93,13 +100,18 @@ def _more(found: Better) -> str:
         return "; if the differences are as they seem, there is no effect to find"
     if found.seeds_needed is None:
         return ""
-    return f"; about {found.seeds_needed:,} seeds would probably tell, if the differences are as they seem"
+    told = f"; about {found.seeds_needed:,} seeds would probably tell, if the differences are as they seem"
+    if found.with_failures is None or len(found.with_failures.seeds) == len(found.tested.seeds):
+        return told
+    done, ended = len(found.tested.seeds), len(found.with_failures.seeds)
+    runs = math.ceil(found.seeds_needed * ended / done)
+    return f"{told} and both train in them, as in {done} of {ended} here: about {runs:,} have to be begun"
 
 
 def _sensitivity(found: Better, counted_in: Tested) -> str:
     if counted_in.paired is None:
         return "These runs are in no mean."
-    said = f"{_level(counted_in.paired)} ({evidence(counted_in.paired, counted_in.adjusted_p, found.comparisons)})"
+    said = _difference(counted_in, found.comparisons)
     same = counted_in.answer is found.answer
     end = "the answer stays" if same else f"the answer would change: {IT_IS[counted_in.answer]}"
     return (

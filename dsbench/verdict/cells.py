@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 FALLEN = ("collapsed", "diverged")  # trainings that ended without a network that has learnt
 COSTS = ("params", "macs", "acts", "bytes", "params_conv", "macs_conv", "acts_conv")
+TOLERANCE = 0.01  # share of a budget within which costs count as matched, as budget.tolerance has it
 _RECIPE = ("optimizer", "schedule", "train", "stop", "data")  # the sections of the configuration that train
 _ALSO = ("data", "split", "precision", "test_weights")  # columns that belong to the recipe too
 
@@ -62,7 +64,8 @@ class Cell:
     """All runs that differ in their seed alone.
 
     `label` tells it apart within the sweep. `costs` are for one image, `recipe` all settings of its training, `network`
-    those of its network that names do not tell, `counts` how many runs came to what, by status.
+    those of its network that names do not tell, `counts` how many runs came to what, by status, `train_macs` what one
+    that is done spent in training, in the mean.
     """
 
     cell_id: str
@@ -75,6 +78,7 @@ class Cell:
     runs: tuple[Run, ...]
     counts: dict[str, int]
     accuracy: Accuracy
+    train_macs: float | None
 
     @property
     def scores(self) -> dict[int, float]:
@@ -135,4 +139,11 @@ def _cell(row: Mapping[str, Any], label: str, known: Sequence[str], runs: tuple[
         runs=runs,
         counts=dict(Counter(run.status for run in runs)),
         accuracy=Accuracy(row["n_done"], *(row[f"test_acc_{name}"] for name in ("mean", "sd", "low", "high"))),
+        train_macs=row["train_macs_mean"],
     )
+
+
+def differing(settings: Sequence[dict[str, Any]]) -> list[str]:
+    """The names of what differs among `settings`."""
+    names = dict.fromkeys(name for one in settings for name in one)
+    return [name for name in names if len({json.dumps(one.get(name)) for one in settings}) > 1]

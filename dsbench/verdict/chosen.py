@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Sequence
 
 from dsbench.errors import InputError
-from dsbench.verdict.cells import Cell
-from dsbench.verdict.groups import ASKED, Group, differing
+from dsbench.verdict.cells import Cell, differing
+from dsbench.verdict.groups import ASKED, Group
 
 _DATA = ("data", "split")
 
@@ -15,8 +15,9 @@ _DATA = ("data", "split")
 def chosen(cells: Sequence[Cell], text: str) -> Group:
     """The group of the two cells that `text`, "A,B", names, the reference first.
 
-    A name is a label, a study's model (mnist_7800/cnn), a family that has only one cell, or a cell_id. Raises
-    InputError where it names no cell, one twice, or cells of different data, whose accuracies have nothing in common.
+    A name is a label, a study's model (mnist_7800/cnn, changed or not), a family that has only one cell, or a cell_id.
+    Raises InputError where it names no cell, one twice, or cells of different data, whose accuracies have nothing in
+    common.
     """
     commas = [index for index, letter in enumerate(text) if letter == ","]  # names may have commas of their own
     parts = [(text[:index].strip(), text[index + 1 :].strip()) for index in commas]
@@ -51,7 +52,12 @@ def _one(cells: Sequence[Cell], name: str) -> Cell:
 def _named(cells: Sequence[Cell], name: str) -> list[Cell]:
     """The cells with this label; where there is none, with this study's name, family or id."""
     exact = [cell for cell in cells if cell.label == name]
-    return exact or [cell for cell in cells if name in (cell.names["study"], cell.names["model"], cell.cell_id)]
+    return exact or [cell for cell in cells if name in (_study(cell), cell.names["model"], cell.cell_id)]
+
+
+def _study(cell: Cell) -> str:
+    """What its study calls it, changed or not."""
+    return str(cell.names["study"]).partition(" (")[0]
 
 
 def _labels(cells: Sequence[Cell]) -> str:

@@ -11,13 +11,13 @@ from dsbench.statistics.factorial import effects
 from dsbench.statistics.multiple import holm
 from dsbench.statistics.paired import Paired, paired
 from dsbench.verdict.answers import Answer
-from dsbench.verdict.better import answer
+from dsbench.verdict.better import Scores, answer, with_failures
 from dsbench.verdict.cells import Cell
 
 
 @dataclass(frozen=True)
 class Effect:
-    """One effect on test accuracy over the seeds in which all four are done; p is adjusted for the three effects.
+    """One effect on test accuracy over the seeds that all four have; p is adjusted for the three effects.
 
     `what` says which difference it is, `by_seed` has it for each seed (shares of 1); `answer` is yes where its mean
     is above 0.
@@ -33,12 +33,18 @@ class Effect:
 
 @dataclass(frozen=True)
 class Factorial:
-    """The effects of the block, of the topology and their interaction; `seeds` are those in which all four are done."""
+    """The effects of the block, of the topology and their interaction.
+
+    `seeds` are those in which all four are done, of `asked`. `with_failures`, where runs collapsed or diverged, has the
+    effects with these counted in (see dsbench.verdict.better).
+    """
 
     families: tuple[str, str]
     topologies: tuple[str, str]
     seeds: tuple[int, ...]
+    asked: int
     effects: tuple[Effect, ...]
+    with_failures: tuple[Effect, ...] | None
 
 
 def factorial(cells: Sequence[Cell]) -> Factorial | None:
@@ -53,9 +59,30 @@ def factorial(cells: Sequence[Cell]) -> Factorial | None:
         return None
     kinds.sort(key=lambda kind: found[families[0], kind].costs["acts"] or 0)
     table = [[found[family, kind] for kind in kinds] for family in families]
-    seeds = sorted(set.intersection(*(set(cell.scores) for row in table for cell in row)))
-    scores = np.array([[[cell.scores[seed] for cell in row] for row in table] for seed in seeds]).reshape(-1, 2, 2)
     one, other = (_called(kind, kinds) for kind in kinds)
+    names = (families[0], families[1]), (one, other)
+    done = [[cell.scores for cell in row] for row in table]
+    all_ = [[with_failures(cell) for cell in row] for row in table]
+    return Factorial(
+        *names,
+        seeds=tuple(_common(done)),
+        asked=len({run.seed for cell in cells for run in cell.runs}),
+        effects=_effects(*names, done),
+        with_failures=_effects(*names, all_) if any(cell.fallen for cell in cells) else None,
+    )
+
+
+def _common(table: Sequence[Sequence[Scores]]) -> list[int]:
+    """The seeds that all of a table have."""
+    return sorted(set.intersection(*(set(scores) for row in table for scores in row)))
+
+
+def _effects(
+    families: tuple[str, str], topologies: tuple[str, str], table: Sequence[Sequence[Scores]]
+) -> tuple[Effect, ...]:
+    """The effects in a row of scores a family and a column a topology."""
+    one, other = topologies
+    scores = np.array([[[cell[seed] for cell in row] for row in table] for seed in _common(table)]).reshape(-1, 2, 2)
     of = effects(scores)
     named = (
         ("block", f"{families[1]} - {families[0]}, mean over {one} and {other}", of.rows),
@@ -64,11 +91,10 @@ def factorial(cells: Sequence[Cell]) -> Factorial | None:
     )
     tests = [paired(values) for *_, values in named]
     adjusted = holm([test.p if test else None for test in tests])
-    rows = [
+    return tuple(
         Effect(name, what, tuple(map(float, values)), test, p, answer(test.mean if test else None, p))
         for (name, what, values), test, p in zip(named, tests, adjusted, strict=True)
-    ]
-    return Factorial((families[0], families[1]), (one, other), tuple(seeds), tuple(rows))
+    )
 
 
 def topology(cell: Cell) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
-from dsbench.verdict.cells import Cell
+from dsbench.verdict.cells import TOLERANCE, Cell, differing
+from dsbench.verdict.regimes import spent_as_much
 
-TOLERANCE = 0.01  # share of a budget within which costs count as matched, as budget.tolerance has it
 COUNTED = ("params", "macs", "acts")  # what cells without a budget are matched by: the first of these that matches
 BUDGET, WIDTH, ASKED = "budget", "width", "asked"
 FAMILIES = ("cnn", "hybrid", "dwsep")  # from none to all of it separable
@@ -18,11 +18,12 @@ FAMILIES = ("cnn", "hybrid", "dwsep")  # from none to all of it separable
 
 @dataclass(frozen=True)
 class Group:
-    """Cells with the same data and recipe that may be compared, those with more of it separable later.
+    """Cells that may be compared, those with more of it separable later, or in the order that was asked for.
 
-    `by` is budget (their `measure`, a cost of `scope` total or conv, is within TOLERANCE of `target`; `requested` says
-    whether that was asked for), width (same architecture, width and kernel), or asked. `recipe` holds the settings in
-    which it differs from other groups of the sweep.
+    They share data and recipe, but for those of `asked`. `by` is budget (their `measure`, a cost of `scope` total or
+    conv, is within TOLERANCE of `target`; where it was asked for, `requested`, it is the targets that are, and costs
+    are as near to them as budget.tolerance allows), width (same architecture, width and kernel), or asked. `recipe`
+    holds the settings in which it differs from other groups of the sweep.
     """
 
     by: str
@@ -55,11 +56,13 @@ def groups(cells: Sequence[Cell]) -> list[Group]:
     found: list[Group] = []
     known = [cell for cell in cells if cell.costs["params"] is not None]  # all that an unreadable record is not
     for alike in _classes(known, lambda cell: cell.recipe):
+        recipe = alike[0].recipe
+        alike += spent_as_much(alike[0], known)
         free = [cell for cell in alike if cell.budget is None]
         wide = [Group(WIDTH, ordered(one)) for one in _classes(alike, shape) if len(one) > 1]
         for group in (*_requested(alike), *_counted(free), *wide):
             if not any(group.ids <= earlier.ids for earlier in found):
-                found.append(group)
+                found.append(replace(group, recipe=recipe))
     return _told_apart(found)
 
 
@@ -136,13 +139,7 @@ def _classes(cells: Iterable[Cell], of: Callable[[Cell], Any]) -> list[list[Cell
     return list(out.values())
 
 
-def differing(recipes: Sequence[dict[str, Any]]) -> list[str]:
-    """The settings in which `recipes` differ."""
-    names = dict.fromkeys(name for recipe in recipes for name in recipe)
-    return [name for name in names if len({json.dumps(recipe.get(name)) for recipe in recipes}) > 1]
-
-
 def _told_apart(found: Sequence[Group]) -> list[Group]:
     """The groups with what tells their recipes apart."""
-    names = differing([group.cells[0].recipe for group in found])
-    return [replace(one, recipe={name: one.cells[0].recipe.get(name) for name in names}) for one in found]
+    names = differing([group.recipe for group in found])
+    return [replace(one, recipe={name: one.recipe.get(name) for name in names}) for one in found]

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dsbench.run.status import FINAL
-from dsbench.statistics.power import seeds_to_settle, smallest_adjusted_p
-from dsbench.verdict.answers import Answer, Measure, summed_up
-from dsbench.verdict.better import Better, better
+from dsbench.verdict.answers import Answer, Measure
+from dsbench.verdict.better import better
 from dsbench.verdict.cells import Cell, cells
 from dsbench.verdict.chosen import chosen
-from dsbench.verdict.factorial import Factorial, factorial
+from dsbench.verdict.factorial import factorial
 from dsbench.verdict.groups import Group, groups
+from dsbench.verdict.judged import Judged, Pair
 from dsbench.verdict.lighter import lighter
 from dsbench.verdict.measured import measured
 from dsbench.verdict.naming import group_names
-from dsbench.verdict.overall import Answered, Overall, overall
+from dsbench.verdict.overall import Overall, overall
 from dsbench.verdict.ranked import unranked
 from dsbench.verdict.regimes import Regimes, regimes
 from dsbench.verdict.timings import Records
@@ -26,57 +26,6 @@ from dsbench.verdict.trained import trained
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Whether `candidate` is lighter, faster and better than `reference`, both labels of cells.
-
-    `faster` holds what decides (see dsbench.verdict.measured) and what is shown beside it.
-    """
-
-    reference: str
-    candidate: str
-    lighter: tuple[Measure, ...]
-    faster: tuple[Measure, ...]
-    better: Better
-
-    @property
-    def answers(self) -> dict[str, Answer]:
-        """One answer to each question."""
-        return {
-            "lighter": summed_up(self.lighter),
-            "faster": summed_up(self.faster),
-            "better": self.better.answer,
-        }
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A group with the answers of its pairs.
-
-    `seeds` is the number of seeds of the pair that has most; `smallest_adjusted_p` what these can reach at the least
-    among so many pairs, and `seeds_to_settle` how many seeds can reach less than .05.
-    """
-
-    name: str
-    group: Group
-    pairs: tuple[Pair, ...]
-    seeds: int
-    smallest_adjusted_p: float
-    seeds_to_settle: int | None
-    factorial: Factorial | None
-
-    @property
-    def compared(self) -> list[tuple[Pair, tuple[Cell, Cell]]]:
-        """Each pair with its cells, reference first."""
-        return list(zip(self.pairs, self.group.pairs, strict=True))
-
-    @property
-    def times(self) -> set[Answer]:
-        """What the times that decide came to in the pairs both of which have a finished run, which can be measured."""
-        can = (pair for pair, cells in self.compared if all(one.done for one in cells))
-        return {one.answer for pair in can for one in pair.faster if one.decides}
 
 
 @dataclass(frozen=True)
@@ -126,7 +75,7 @@ def judge(runs: pd.DataFrame, table: pd.DataFrame, records: Records, compare: st
     return Verdict(
         cells=tuple(known),
         groups=tuple(judged),
-        overall=overall([_answered(one) for one in judged]) if compare is None else None,
+        overall=overall(judged) if compare is None else None,
         regimes=tuple(regimes(known)) if compare is None else (),
         unmatched=tuple(outside) if compare is None else (),
         to_measure=_finished(known, untimed),
@@ -156,18 +105,11 @@ def _finished(cells: Sequence[Cell], ids: set[str]) -> tuple[str, ...]:
     return tuple(cell.done[0].run_id for cell in cells if cell.done and cell.cell_id in ids)
 
 
-def _answered(judged: Judged) -> Answered:
-    lighter, faster = (tuple(pair.answers[name] for pair in judged.pairs) for name in ("lighter", "faster"))
-    return Answered(judged.name, judged.group, lighter, faster)
-
-
 def _judged(name: str, group: Group, times: Sequence[tuple[Measure, ...]]) -> Judged:
     pairs = group.pairs
     rows = zip(pairs, times, trained(pairs), better(pairs), strict=True)
     found = tuple(
-        Pair(one.label, other.label, lighter(one, other), by_turns + seconds, accuracy)
+        Pair(one.label, other.label, lighter(one, other), by_turns, seconds, accuracy)
         for (one, other), by_turns, seconds, accuracy in rows
     )
-    seeds = max(len(pair.better.tested.seeds) for pair in found)
-    least, settle = smallest_adjusted_p(seeds, len(pairs)), seeds_to_settle(len(pairs))
-    return Judged(name, group, found, seeds, least, settle, factorial(group.cells))
+    return Judged(name, group, found, factorial(group.cells))

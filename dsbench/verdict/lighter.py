@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dsbench.verdict.answers import Answer, Measure
-from dsbench.verdict.cells import Cell
-from dsbench.verdict.groups import TOLERANCE
+from dsbench.verdict.cells import TOLERANCE, Cell
 
 MEASURES = {"params": "parameters", "macs": "MACs", "acts": "activations", "bytes": "bytes"}
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dsbench.verdict.groups import BUDGET, WIDTH, Group, differing, shape
+from dsbench.verdict.cells import differing
+from dsbench.verdict.groups import BUDGET, WIDTH, Group, shape
 
 UNITS = {
     "params": "parameters",
@@ -17,10 +18,12 @@ UNITS = {
 
 
 def group_names(groups: Sequence[Group]) -> list[str]:
-    """A name for each, such as "7,800 parameters" or "equal width 16"."""
+    """A name for each, such as "7,800 parameters" or "equal width 16"; no two are the same."""
     wide = [group for group in groups if group.by == WIDTH]
     told = [name for name in differing([shape(group.cells[0]) for group in wide]) if name != "width"] if wide else []
-    return [_name(group, told) for group in groups]
+    names = [_name(group, told) for group in groups]
+    built = [", as built" * (group.by == BUDGET and not group.requested) for group in groups]
+    return [name + by * (names.count(name) > 1) for name, by in zip(names, built, strict=True)]
 
 
 def _name(group: Group, told: Sequence[str]) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import combinations, compress
+from itertools import combinations
 
 import numpy as np
 
@@ -14,39 +14,59 @@ from dsbench.verdict.answers import Answer
 from dsbench.verdict.better import Scores, Tested, tested_together, with_failures
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.factorial import topology
-from dsbench.verdict.groups import FAMILIES, Group
+from dsbench.verdict.groups import FAMILIES
+from dsbench.verdict.judged import Judged, Pair
 
-
-@dataclass(frozen=True)
-class InGroup:
-    """Two families in one group: per seed the mean accuracy of the one's cells less that of the other's.
-
-    `tested` holds these differences, `with_failures` the same with runs that collapsed or diverged counted in; `asked`
-    is how many seeds there would be if all runs were done. `lighter` and `faster` are the answers of the group's pairs
-    of these families (see across). `by` and `measure` are those of the group.
-    """
-
-    group: str
-    by: str
-    measure: str | None
-    lighter: tuple[Answer, ...]
-    faster: tuple[Answer, ...]
-    tested: Tested
-    with_failures: Tested
-    asked: int
-
-    @property
-    def answer(self) -> Answer:
-        """Whether the candidate is better."""
-        return self.tested.answer
+Compared = tuple[Pair, tuple[Cell, Cell]]
 
 
 @dataclass(frozen=True)
 class Trainings:
-    """How many of the `runs` of a family that have ended did so without being done, by status."""
+    """How many of `runs` that have ended did so without being done, by status."""
 
     lost: dict[str, int]
     runs: int
+
+    @classmethod
+    def of(cls, cells: Iterable[Cell]) -> Trainings:
+        """What became of the runs of these cells, each counted once."""
+        known = {cell.cell_id: cell for cell in cells}.values()
+        lost = Counter(run.status for cell in known for run in (*cell.fallen, *cell.broken))
+        return cls(dict(lost), sum(cell.ended + len(cell.broken) for cell in known))
+
+
+@dataclass(frozen=True)
+class InGroup:
+    """Two families in one group: `compared` are the pairs that tell of them (see across), all questions of the same.
+
+    `tested` has the test accuracy of the candidates less that of the references, per seed in the mean over these pairs;
+    `with_failures` the same with runs that collapsed or diverged counted in. p is adjusted over the groups.
+    """
+
+    group: Judged
+    compared: tuple[Compared, ...]
+    tested: Tested
+    with_failures: Tested
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """The pairs without their cells."""
+        return [pair for pair, _ in self.compared]
+
+    @property
+    def answers(self) -> dict[str, list[Answer]]:
+        """Whether it is lighter and faster, pair by pair, and whether it is better over all of them together."""
+        by_pair = {question: [pair.answers[question] for pair in self.pairs] for question in ("lighter", "faster")}
+        return {**by_pair, "better": [self.tested.answer]}
+
+    def side(self, side: int) -> list[Cell]:
+        """The references, 0, or the candidates, 1, one for each pair."""
+        return [cells[side] for _, cells in self.compared]
+
+    @property
+    def asked(self) -> int:
+        """How many seeds there would be if all runs were done."""
+        return len({run.seed for side in (0, 1) for cell in self.side(side) for run in cell.runs})
 
 
 @dataclass(frozen=True)
@@ -55,79 +75,69 @@ class Overall:
 
     p is adjusted by Holm over these groups, so that the chance of one false claim or more in the sentence is below .05.
     Within its group the pair is one of several questions; over all pairs of all groups at once few seeds could answer
-    none. `smallest_adjusted_p` is the least that the group with the most seeds can reach.
+    none.
     """
 
     reference: str
     candidate: str
     groups: tuple[InGroup, ...]
-    trained_reference: Trainings
-    trained_candidate: Trainings
-    smallest_adjusted_p: float
-    seeds_to_settle: int | None
+
+    @property
+    def seeds(self) -> int:
+        """The number of seeds of the group that has most."""
+        return max(len(of.tested.seeds) for of in self.groups)
+
+    @property
+    def smallest_adjusted_p(self) -> float:
+        """The least that these seeds can reach over so many groups."""
+        return smallest_adjusted_p(self.seeds, len(self.groups))
+
+    @property
+    def seeds_to_settle(self) -> int | None:
+        """How many seeds can reach less than .05 over so many groups."""
+        return seeds_to_settle(len(self.groups))
 
 
-@dataclass(frozen=True)
-class Answered:
-    """A group with its name and, for each of its pairs in order, whether it is lighter and faster."""
-
-    name: str
-    group: Group
-    lighter: tuple[Answer, ...]
-    faster: tuple[Answer, ...]
-
-
-def overall(answered: Sequence[Answered]) -> Overall | None:
+def overall(judged: Sequence[Judged]) -> Overall | None:
     """The answer for the conventional and the fully separable family; without these, for the first two in one group.
 
     One alone: several would each have a chance of a false claim of their own. None where no group has two families.
     """
-    present = {_family(cell) for one in answered for cell in one.group.cells}
+    present = {_family(cell) for one in judged for cell in one.group.cells}
     families = [*(one for one in FAMILIES if one in present), *sorted(present - set(FAMILIES))]
     ends = (FAMILIES[0], FAMILIES[-1])
     for reference, candidate in sorted(combinations(families, 2), key=lambda two: two != ends):
-        both = [one for one in answered if {reference, candidate} <= {_family(cell) for cell in one.group.cells}]
+        both = [(one, found) for one in judged if (found := across(one, reference, candidate))]
         if both:
             return _overall(reference, candidate, both)
     return None
 
 
-def _overall(reference: str, candidate: str, answered: Sequence[Answered]) -> Overall:
-    two = (reference, candidate)
-    sides = [[[cell for cell in one.group.cells if _family(cell) == each] for each in two] for one in answered]
-    tested = tested_together([(_mean(before, _done), _mean(after, _done)) for before, after in sides])
-    counted = tested_together([(_mean(before, with_failures), _mean(after, with_failures)) for before, after in sides])
-    found = tuple(
-        InGroup(one.name, one.group.by, one.group.measure, *_of(one, reference, candidate), test, all_, _asked(both))
-        for one, test, all_, both in zip(answered, tested, counted, sides, strict=True)
-    )
-    least = smallest_adjusted_p(max(len(test.seeds) for test in tested), len(answered))
-    before, after = (_trained([cell for both in sides for cell in both[side]]) for side in (0, 1))
-    return Overall(reference, candidate, found, before, after, least, seeds_to_settle(len(answered)))
-
-
-def _trained(cells: Sequence[Cell]) -> Trainings:
-    """What became of the runs of these cells, each counted once."""
-    known = {cell.cell_id: cell for cell in cells}.values()
-    lost = Counter(run.status for cell in known for run in (*cell.fallen, *cell.broken))
-    return Trainings(dict(lost), sum(cell.ended + len(cell.broken) for cell in known))
-
-
-def across(group: Group, reference: str, candidate: str) -> list[bool]:
-    """Which pairs of a group are of these families: where some share their topology, these alone.
+def across(judged: Judged, reference: str, candidate: str) -> list[Compared]:
+    """The pairs of a group that are of these families: where some share their topology, these alone.
 
     The others would tell of the topology as much as of the family.
     """
-    both = [[_family(cell) for cell in pair] == [reference, candidate] for pair in group.pairs]
-    alike = [found and topology(one) == topology(other) for found, (one, other) in zip(both, group.pairs, strict=True)]
-    return alike if any(alike) else both
+    both = [one for one in judged.compared if [_family(cell) for cell in one[1]] == [reference, candidate]]
+    return [one for one in both if topology(one[1][0]) == topology(one[1][1])] or both
 
 
-def _of(one: Answered, reference: str, candidate: str) -> tuple[tuple[Answer, ...], tuple[Answer, ...]]:
-    """Whether the candidate is lighter and faster in the pairs of these families."""
-    wanted = across(one.group, reference, candidate)
-    lighter, faster = (tuple(compress(answers, wanted)) for answers in (one.lighter, one.faster))
-    return lighter, faster
+def _overall(reference: str, candidate: str, both: Sequence[tuple[Judged, list[Compared]]]) -> Overall:
+    tests, counted = (
+        tested_together([_means([cells for _, cells in compared], scores) for _, compared in both])
+        for scores in (_done, with_failures)
+    )
+    found = (
+        InGroup(judged, tuple(compared), test, all_)
+        for (judged, compared), test, all_ in zip(both, tests, counted, strict=True)
+    )
+    return Overall(reference, candidate, tuple(found))
+
+
+def _means(pairs: Iterable[tuple[Cell, Cell]], scores: Callable[[Cell], Scores]) -> tuple[Scores, Scores]:
+    """Mean accuracy of the references and of the candidates, by seed."""
+    before, after = (_mean(cells, scores) for cells in zip(*pairs, strict=True))
+    return before, after
 
 
 def _family(cell: Cell) -> str:
@@ -138,12 +148,8 @@ def _done(cell: Cell) -> Scores:
     return cell.scores
 
 
-def _mean(cells: Sequence[Cell], scores: Callable[[Cell], Scores]) -> Scores:
+def _mean(cells: Iterable[Cell], scores: Callable[[Cell], Scores]) -> Scores:
     """Mean accuracy of the cells, by the seeds that all of them have."""
     found = [scores(cell) for cell in cells]
     seeds = set.intersection(*(set(one) for one in found))
     return {seed: float(np.mean([one[seed] for one in found])) for seed in seeds}
-
-
-def _asked(sides: Sequence[Sequence[Cell]]) -> int:
-    return len({run.seed for cells in sides for cell in cells for run in cell.runs})

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import compress
+from functools import partial
 
 from dsbench.numerals import counted, listed, signed_points, times
-from dsbench.verdict.answers import Answer, Measure
+from dsbench.verdict.answers import Answer
 from dsbench.verdict.better_words import evidence, settled
 from dsbench.verdict.groups import WIDTH
-from dsbench.verdict.judge import Judged, Pair
 from dsbench.verdict.naming import UNITS
-from dsbench.verdict.overall import InGroup, Overall, Trainings, across
+from dsbench.verdict.overall import InGroup, Overall, Trainings
 
 FEW = 3  # groups that have a clause each
 _QUESTIONS = {  # what yes and no are called
@@ -21,59 +20,67 @@ _QUESTIONS = {  # what yes and no are called
 }
 
 
-def overall_sentences(one: Overall, groups: Sequence[Judged]) -> list[str]:
+def overall_sentences(one: Overall) -> list[str]:
     """Lighter, faster and better in a sentence each: of few groups a clause each, of many a clause a kind of group.
 
-    `groups` are those of the verdict. Failures of training, and too few seeds, stand beside the last.
+    Failures of training, and too few seeds, stand beside the last.
     """
-    pairs = {of.name: list(compress(of.pairs, across(of.group, one.reference, one.candidate))) for of in groups}
-    three = [
-        _sentence(one, "lighter", lambda of: of.lighter, lambda of: _costs("lighter", of.lighter, pairs[of.group])),
-        _sentence(one, "faster", lambda of: of.faster, lambda of: _costs("faster", of.faster, pairs[of.group])),
-        _sentence(one, "better", lambda of: [of.answer], _better),
-    ]
-    seeds = max(len(of.tested.seeds) for of in one.groups)
-    too_few = settled(seeds, len(one.groups), one.smallest_adjusted_p, one.seeds_to_settle)
-    return [*three[:-1], " ".join([three[-1], *failures(one), *filter(None, [too_few])])]
+    clauses = (("lighter", partial(_costs, "lighter")), ("faster", partial(_costs, "faster")), ("better", _better))
+    three = [_sentence(one, question, clause) for question, clause in clauses]
+    return [*three[:-1], " ".join(filter(None, [three[-1], *failures(one), settled(one.seeds, len(one.groups))]))]
 
 
 def failures(one: Overall) -> list[str]:
     """A sentence on each family of which runs have failed, and whether counting them would change an answer."""
-    trainings = ((one.candidate, one.trained_candidate), (one.reference, one.trained_reference))
-    said = [_failed(family, found) for family, found in trainings if found.lost]
+    said = [said for side in (1, 0) if (said := _failed(one, side))]
     if all(of.with_failures == of.tested for of in one.groups):
         return said
-    changed = [of for of in one.groups if of.with_failures.answer is not of.answer]
-    what = [f"that at {of.group} to {_word('better', of.with_failures.answer)}" for of in changed]
+    changed = [of for of in one.groups if of.with_failures.answer is not of.tested.answer]
+    what = [f"that at {of.group.name} to {_word('better', of.with_failures.answer)}" for of in changed]
     count = "Counting those that collapsed or diverged, at what they ended with or at guessing,"
     return [*said, f"{count} would change {listed(what or ['no answer'])}."]
 
 
-def _failed(family: str, found: Trainings) -> str:
-    kinds = listed([f"{number} {status}" for status, number in found.lost.items()])
-    return f"{family} failed in {sum(found.lost.values())} of {counted(found.runs, 'run')} ({kinds})."
+def _failed(one: Overall, side: int) -> str:
+    """Of few groups with failures a clause each, of many what they come to; empty where none has failed."""
+    family = (one.reference, one.candidate)[side]
+    found = {of.group.name: Trainings.of(of.side(side)) for of in one.groups}
+    lost = {f" at {name}" * (len(one.groups) > 1): trained for name, trained in found.items() if trained.lost}
+    if len(lost) > FEW:
+        lost = {f" over {len(found)} groups": Trainings.of(cell for of in one.groups for cell in of.side(side))}
+    clauses = [f"in {_number(trained)}{where} ({_kinds(trained)})" for where, trained in lost.items()]
+    return f"{family} failed {listed(clauses)}." if clauses else ""
 
 
-def _sentence(
-    one: Overall, question: str, answers: Callable[[InGroup], Sequence[Answer]], clause: Callable[[InGroup], str]
-) -> str:
+def _number(trained: Trainings) -> str:
+    return f"{sum(trained.lost.values())} of {counted(trained.runs, 'run')}"
+
+
+def _kinds(trained: Trainings) -> str:
+    return listed([f"{number} {status}" for status, number in trained.lost.items()])
+
+
+def _sentence(one: Overall, question: str, clause: Callable[[InGroup], str]) -> str:
     if len(one.groups) <= FEW:
-        said = [f"at {of.group}{_differ(of)}: {clause(of)}" for of in one.groups]
+        said = [f"at {of.group.name}{_differ(of)}: {clause(of)}" for of in one.groups]
     else:
         kinds: dict[str, list[InGroup]] = {}
         for of in one.groups:
             kinds.setdefault(_kind(of), []).append(of)
-        said = [f"at {kind}: {_counts(question, some, answers)}" for kind, some in kinds.items()]
-    over = f" (p adjusted over {counted(len(one.groups), 'group')})" if question == "better" else ""
+        said = [f"at {kind}: {_counts(question, some)}" for kind, some in kinds.items()]
+    several = question == "better" and len(one.groups) > 1
+    over = f" (p adjusted over {len(one.groups)} groups)" if several else ""
     text = "; ".join(said)
     return f"Is {one.candidate} {question} than {one.reference}{over}? {text[0].upper()}{text[1:]}."
 
 
-def _costs(question: str, answers: Sequence[Answer], pairs: Sequence[Pair]) -> str:
+def _costs(question: str, of: InGroup) -> str:
     """The answer to one pair with its figures, or how many of several have which answer."""
-    if len(pairs) != 1:
+    answers = of.answers[question]
+    if len(answers) != 1:
         return listed([f"{_word(question, answer)} in {answers.count(answer)}" for answer in dict.fromkeys(answers)])
-    measures: Sequence[Measure] = pairs[0].lighter if question == "lighter" else pairs[0].faster
+    (pair,) = of.pairs
+    measures = pair.lighter if question == "lighter" else pair.by_turns
     shown = [one for one in measures if one.counts and one.answer is not Answer.EQUAL]
     figures = [f"{one.unit if question == 'lighter' else one.name} x {times(one.ratio)}" for one in shown if one.ratio]
     return f"{_word(question, answers[0])}{f' ({listed(figures)})' if figures else ''}"
@@ -83,15 +90,16 @@ def _better(of: InGroup) -> str:
     test = of.tested.paired
     if test is None:
         return "cannot tell, no seed is done in all"
-    found = f"{signed_points(test.mean)} pp ({evidence(test, of.tested.adjusted_p, asked=of.asked)})"
-    return f"{_word('better', of.answer)}, {found}"
+    over = f"mean over {len(of.pairs)} pairs, " if len(of.pairs) > 1 else ""
+    found = f"{signed_points(test.mean)} pp ({over}{evidence(test, of.tested.adjusted_p, asked=of.asked)})"
+    return f"{_word('better', of.tested.answer)}, {found}"
 
 
-def _counts(question: str, some: Sequence[InGroup], answers: Callable[[InGroup], Sequence[Answer]]) -> str:
+def _counts(question: str, some: Sequence[InGroup]) -> str:
     """How often which answer; of accuracies with the range of their mean differences and of their numbers of seeds."""
     found: dict[Answer, list[InGroup]] = {}
     for of in some:
-        for answer in answers(of):
+        for answer in of.answers[question]:
             found.setdefault(answer, []).append(of)
     said = listed(
         [
@@ -114,13 +122,21 @@ def _range(some: Sequence[InGroup]) -> str:
 
 def _word(question: str, answer: Answer) -> str:
     yes, no = _QUESTIONS[question]
-    words = {Answer.YES: yes, Answer.NO: no, Answer.IN_PART: f"{yes} in part", Answer.REFUSED: "not comparable"}
+    words = {
+        Answer.YES: yes,
+        Answer.NO: no,
+        Answer.IN_PART: f"{yes} in part",
+        Answer.NOT_IN_PART: f"{no} in part",
+        Answer.MIXED: f"{yes} in part and {no} in part",
+        Answer.REFUSED: "not comparable",
+    }
     return words.get(answer, str(answer))
 
 
 def _kind(of: InGroup) -> str:
-    return f"equal widths{_differ(of)}" if of.by == WIDTH else f"equal {UNITS[str(of.measure)]}"
+    group = of.group.group
+    return f"equal widths{_differ(of)}" if group.by == WIDTH else f"equal {UNITS[str(group.measure)]}"
 
 
 def _differ(of: InGroup) -> str:
-    return " (budgets differ)" if of.by == WIDTH else ""
+    return " (budgets differ)" if of.group.group.by == WIDTH else ""

@@ -11,14 +11,17 @@ from typing import Any
 from dsbench.verdict.answers import Measure
 from dsbench.verdict.better import Better
 from dsbench.verdict.groups import Group
-from dsbench.verdict.judge import Pair, Verdict
-from dsbench.verdict.overall import InGroup
+from dsbench.verdict.judge import Verdict
+from dsbench.verdict.judged import Judged, Pair
+from dsbench.verdict.overall import InGroup, Overall
 
 _DERIVED: dict[type, tuple[str, ...]] = {  # what follows from the fields and is wanted all the same
     Measure: ("ratio",),
-    Better: ("answer",),
+    Better: ("answer", "smallest_adjusted_p", "seeds_to_settle"),
     Pair: ("answers",),
-    InGroup: ("answer",),
+    Judged: ("seeds", "smallest_adjusted_p", "seeds_to_settle"),
+    InGroup: ("asked", "answers"),
+    Overall: ("seeds", "smallest_adjusted_p", "seeds_to_settle"),
     Verdict: ("unfinished",),
 }
 
@@ -26,12 +29,12 @@ _DERIVED: dict[type, tuple[str, ...]] = {  # what follows from the fields and is
 def plain(value: Any) -> Any:
     """Dataclasses as mappings, tuples as lists, answers as text, numbers that JSON has not as None.
 
-    Cells stand once, in the verdict's `cells`; a group names them by label.
+    Cells stand once, in the verdict's `cells`, and groups once, in its `groups`; others name them.
     """
     if is_dataclass(value) and not isinstance(value, type):
         names = [*(field.name for field in fields(value)), *_DERIVED.get(type(value), ())]
-        found = {name: plain(getattr(value, name)) for name in names}
-        return found | {"cells": [cell.label for cell in value.cells]} if isinstance(value, Group) else found
+        named = _named(value)
+        return {name: plain(named[name] if name in named else getattr(value, name)) for name in names}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
@@ -39,3 +42,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _named(value: Any) -> dict[str, Any]:
+    """The fields that name what stands elsewhere."""
+    if isinstance(value, Group):
+        return {"cells": [cell.label for cell in value.cells]}
+    if isinstance(value, InGroup):
+        return {"group": value.group.name, "compared": [(pair.reference, pair.candidate) for pair in value.pairs]}
+    return {}

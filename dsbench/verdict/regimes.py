@@ -7,22 +7,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dsbench.verdict.cells import Accuracy, Cell
-from dsbench.verdict.groups import differing
+from dsbench.verdict.cells import TOLERANCE, Accuracy, Cell, differing
 
-_STOP = ("stop.by", "stop.target", "device", "threads")  # of a recipe; the last two stand under stop.by=seconds alone
 UNITS = {"epochs": "epochs", "train_macs": "training MACs", "seconds": "seconds"}
+_STOP = ("stop.by", "stop.target", "device", "threads")  # of a recipe; the last two stand under stop.by=seconds alone
 
 
 @dataclass(frozen=True)
 class Regime:
-    """An end of training: `target` epochs, training MACs or seconds."""
+    """An end of training: `target` epochs, training MACs or seconds; of seconds, those of a device and its threads."""
 
     by: str
     target: float
+    device: str | None = None
+    threads: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.target:,.6g} {UNITS.get(self.by, self.by)}"
+        where = f" ({self.device}, threads {self.threads})" if self.by == "seconds" and self.device else ""
+        return f"{self.target:,.6g} {UNITS.get(self.by, self.by)}{where}"
 
 
 @dataclass(frozen=True)
@@ -35,17 +37,23 @@ class Regimes:
 
 
 def regimes(cells: Sequence[Cell]) -> list[Regimes]:
-    """The networks of a sweep by regime; empty where it has only one."""
+    """The networks of a sweep by regime; empty where it has only one.
+
+    One that was trained for epochs and spent as much as a number of training MACs asks for stands under that too.
+    """
     rows: dict[str, dict[Regime, Cell]] = {}
     for cell in cells:
-        if "stop.by" in cell.recipe and cell.recipe.get("stop.target") is not None:
-            regime = Regime(cell.recipe["stop.by"], float(cell.recipe["stop.target"]))
+        regime = _regime(cell)
+        if regime is not None:
             rows.setdefault(json.dumps(_besides(cell), sort_keys=True), {})[regime] = cell
-    order = list(UNITS)
     found = {regime for row in rows.values() for regime in row}
-    known = tuple(sorted(found, key=lambda one: (order.index(one.by), one.target)))
+    known = tuple(sorted(found, key=lambda one: (list(UNITS).index(one.by), one.target, str(one))))
     if len(known) < 2:
         return []
+    for row in rows.values():
+        spent = [(regime, cell) for cell in row.values() for regime in known if _spent(cell, regime)]
+        for regime, cell in spent:
+            row.setdefault(regime, cell)
     named = _names([next(iter(row.values())) for row in rows.values()])
     return [
         Regimes(name, known, tuple(row[one].accuracy if one in row else None for one in known))
@@ -53,10 +61,36 @@ def regimes(cells: Sequence[Cell]) -> list[Regimes]:
     ]
 
 
+def spent_as_much(one: Cell, cells: Sequence[Cell]) -> list[Cell]:
+    """Those of `cells` that were trained for epochs and otherwise as `one`, whose training MACs they spent."""
+    regime, recipe = _regime(one), _but_for_stop(one.recipe)
+    if regime is None:
+        return []
+    return [cell for cell in cells if _spent(cell, regime) and _but_for_stop(cell.recipe) == recipe]
+
+
+def _regime(cell: Cell) -> Regime | None:
+    by, target = cell.recipe.get("stop.by"), cell.recipe.get("stop.target")
+    if by is None or target is None:
+        return None
+    return Regime(by, float(target), cell.recipe.get("device"), cell.recipe.get("threads"))
+
+
+def _spent(cell: Cell, regime: Regime) -> bool:
+    """Whether epochs came to the training MACs of `regime`: such a run is not trained again for these."""
+    if regime.by != "train_macs" or cell.recipe.get("stop.by") != "epochs" or cell.train_macs is None:
+        return False
+    return abs(cell.train_macs - regime.target) <= TOLERANCE * regime.target
+
+
 def _besides(cell: Cell) -> dict[str, Any]:
     """All that a cell is but for when its training ends; what its study is called says that too."""
     names = {name: value for name, value in cell.names.items() if name != "study"}
-    return names | cell.network | {name: value for name, value in cell.recipe.items() if name not in _STOP}
+    return names | cell.network | _but_for_stop(cell.recipe)
+
+
+def _but_for_stop(recipe: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in recipe.items() if name not in _STOP}
 
 
 def _names(cells: Sequence[Cell]) -> list[str]:

@@ -10,13 +10,13 @@ from pathlib import Path
 from dsbench.bench.timing import LIMIT_SECONDS, MEASUREMENTS
 from dsbench.numerals import counted, interval_points, listed, p_equals, signed_points
 from dsbench.run.status import FINAL
-from dsbench.statistics.power import seeds_to_settle, smallest_adjusted_p
-from dsbench.verdict.better_words import IT_IS, better_sentence, evidence, failure_sentences, settled
+from dsbench.verdict.better_words import better_sentence, failure_sentences, seeds_of, settled
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.cost_words import faster_sentence, lighter_sentence, training_sentence
 from dsbench.verdict.factorial import Effect, Factorial
 from dsbench.verdict.groups import ASKED, BUDGET, WIDTH
-from dsbench.verdict.judge import Judged, Pair, Verdict
+from dsbench.verdict.judge import Verdict
+from dsbench.verdict.judged import Judged, Pair
 from dsbench.verdict.overall_words import overall_sentences
 
 MOST = 12  # names or runs that a sentence lists
@@ -31,7 +31,7 @@ def paragraphs(verdict: Verdict, outputs: Path | str = "outputs", most: int | No
     """
     over = []
     if verdict.overall and len(verdict.overall.groups) > 1:
-        three = " ".join(overall_sentences(verdict.overall, verdict.groups))
+        three = " ".join(overall_sentences(verdict.overall))
         over.append(f"Over {len(verdict.overall.groups)} groups, {three[0].lower()}{three[1:]}")
     return [*group_paragraphs(verdict, most), *over, *unfinished(verdict), *missing(verdict, outputs)]
 
@@ -55,10 +55,10 @@ def pair_sentences(pair: Pair, reference: Cell, candidate: Cell) -> list[str]:
     """Lighter, faster and better in a sentence each, then what belongs beside them."""
     three = [
         lighter_sentence(pair.reference, pair.candidate, pair.lighter),
-        faster_sentence(pair.faster),
+        faster_sentence(pair.by_turns),
         better_sentence(pair.better),
     ]
-    besides = [*failure_sentences(reference, candidate, pair.better), training_sentence(pair.faster)]
+    besides = [*failure_sentences(reference, candidate, pair.better), training_sentence(pair.trained)]
     return [*three, *filter(None, besides)]
 
 
@@ -66,22 +66,19 @@ def factorial_sentence(found: Factorial) -> str:
     """The effects of block and topology, and whether so many seeds can settle them."""
     if not found.seeds:
         return "block and topology apart: there is no seed in which all four are done."
-    n = counted(len(found.seeds), "seed")
-    return _with_least(f"block and topology apart (n = {n}): {'; '.join(map(_effect, found.effects))}.", found)
+    n = seeds_of(len(found.seeds), found.asked)
+    said = f"block and topology apart ({n}): {'; '.join(map(_effect, found.effects))}."
+    return " ".join(filter(None, [said, _counted_in(found), settled(len(found.seeds), len(found.effects))]))
 
 
-def block_sentence(found: Factorial) -> str:
-    """The effect of the block alone, of those of a factorial that has seeds, and whether so many can settle them."""
-    block = found.effects[0]
-    assert block.paired is not None
-    rests = f"{block.what}, {evidence(block.paired, block.adjusted_p, len(found.effects))}"
-    effect = f"the effect of the block on test accuracy is {signed_points(block.paired.mean)} pp"
-    return _with_least(f"{effect} ({rests}): {IT_IS[block.answer]}.", found)
-
-
-def _with_least(said: str, found: Factorial) -> str:
-    seeds, many = len(found.seeds), len(found.effects)
-    return " ".join(filter(None, [said, settled(seeds, many, smallest_adjusted_p(seeds, many), seeds_to_settle(many))]))
+def _counted_in(found: Factorial) -> str:
+    """Whether runs that collapsed or diverged, counted in, would change an answer; empty where there are none."""
+    if found.with_failures is None:
+        return ""
+    both = zip(found.effects, found.with_failures, strict=True)
+    changed = [f"that to {one.name} to {counted.answer}" for one, counted in both if one.answer is not counted.answer]
+    count = "Counting runs that collapsed or diverged, at what they ended with or at guessing,"
+    return f"{count} would change {listed(changed or ['no answer'])}."
 
 
 def _group(judged: Judged, shown: Sequence[tuple[Pair, tuple[Cell, Cell]]]) -> Iterator[str]:
@@ -89,7 +86,7 @@ def _group(judged: Judged, shown: Sequence[tuple[Pair, tuple[Cell, Cell]]]) -> I
     by = BY[group.by] + (" as built" if group.by == BUDGET and not group.requested else "")
     for pair, cells in shown:
         yield " ".join([f"{judged.name} ({by}):", *pair_sentences(pair, *cells)])
-    too_few = settled(judged.seeds, len(judged.pairs), judged.smallest_adjusted_p, judged.seeds_to_settle)
+    too_few = settled(judged.seeds, len(judged.pairs))
     if too_few:
         yield f"{judged.name}: {too_few}"
     else:
@@ -101,8 +98,7 @@ def _group(judged: Judged, shown: Sequence[tuple[Pair, tuple[Cell, Cell]]]) -> I
 def _fewer(judged: Judged) -> Iterator[str]:
     """The pairs that have too few seeds in common where others have enough."""
     for pair in judged.pairs:
-        seeds, found = len(pair.better.tested.seeds), pair.better
-        too_few = settled(seeds, found.comparisons, found.smallest_adjusted_p, found.seeds_to_settle)
+        too_few = settled(len(pair.better.tested.seeds), pair.better.comparisons)
         if too_few:
             yield f"{judged.name}, {pair.candidate} against {pair.reference}: {too_few}"
 

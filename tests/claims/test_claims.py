@@ -25,7 +25,7 @@ from dsbench.config.network import network
 from dsbench.network.cost import TOTALS, cost
 from dsbench.sweep.collect import plain, runs_table
 
-ROW = {"status": "done", "stop.by": "epochs"}
+ROW = {"status": "done", "stop.by": "epochs", "data": "mnist"}
 BY_EPOCH = {"val_acc", "train_acc", "best_val_acc", "val_loss", "train_loss", "epochs"}
 SMALL = "dwsep_same_budget"
 
@@ -48,7 +48,7 @@ def run(tmp_path: Path) -> Callable[..., Run]:
 
 def claim(figure: str, epoch: int | None = None, low: float = float("-inf"), high: float = float("inf"), **parts: Any):
     quantity = Quantity(Figure.of(figure, epoch), **{name: Figure.of(text, epoch) for name, text in parts.items()})
-    return Published("mnist_7800", "", (Claim("", "", Bound(quantity, None, low, high, strict=False)),))
+    return Published("mnist_7800", "", "mnist", (Claim("", "", Bound(quantity, None, low, high, strict=False)),))
 
 
 @pytest.mark.parametrize("study", studies())
@@ -104,7 +104,7 @@ def test_there_are_the_claims_of_all_five_studies() -> None:
 
 
 def test_a_claim_without_a_figure_is_not_tested_and_says_why(run: Callable[..., Run]) -> None:
-    only = Published("mnist_7800", "", (Claim("it pays on phones", "prose", None, "it names no phone"),))
+    only = Published("mnist_7800", "", "mnist", (Claim("it pays on phones", "prose", None, "it names no phone"),))
     (outcome,) = decide(only, [run("cnn", 0, [0.9])])
     assert (outcome.verdict, outcome.measured) == (UNTESTED, "it names no phone")
 
@@ -216,7 +216,7 @@ def test_a_time_is_shorter_where_the_verdict_says_faster(
     assert outcome.verdict == verdict
     table = runs_table([run.record for run in runs])
     said = judge(table, cells_table(table), {run.row["run_id"]: run.record for run in runs})
-    answers = {str(one.answer) for one in said.groups[0].pairs[0].faster if one.decides}
+    answers = {str(one.answer) for one in said.groups[0].pairs[0].by_turns if one.decides}
     assert answers == {{HOLDS: "yes", OPEN: "cannot tell", FAILS: "no"}[verdict]}
 
 
@@ -226,7 +226,7 @@ def test_a_time_is_a_ratio_with_what_its_rounds_leave_open(apart: Callable[..., 
     )
     # in each round half as long, so that nothing is open but what two measurements of one network differ by
     assert outcome.verdict == OPEN
-    assert outcome.measured.startswith("0.5 times, 0.45 to 0.55 (a CPU, precision 32, 1 thread")
+    assert outcome.measured.startswith("0.5 times, 0.475 to 0.525 (a CPU, precision 32, 1 thread")
 
 
 @pytest.mark.parametrize(
@@ -252,6 +252,24 @@ def test_memory_is_counted_on_one_machine(apart: Callable[..., list[Run]]) -> No
 def test_what_was_not_measured_is_not_tested(run: Callable[..., Run]) -> None:
     (outcome,) = decide(claim(f"{SMALL}.{MEMORY}", high=1.0, over=f"cnn.{MEMORY}"), [run("cnn", 0, [0.9])])
     assert outcome.verdict == UNTESTED
+
+
+def test_runs_on_other_data_test_nothing(run: Callable[..., Run]) -> None:
+    above = claim("cnn.val_acc", 1, low=0.5)
+    (outcome,) = decide(above, [run("cnn", 0, [0.9], data="cifar10")])
+    assert (outcome.verdict, outcome.measured) == (UNTESTED, "trained on cifar10, not on mnist")
+    (outcome,) = decide(above, [run("cnn", 0, [0.1], data="cifar10"), run("cnn", 1, [0.9])])
+    assert outcome.verdict == HOLDS + ONCE
+
+
+@pytest.mark.parametrize("kept", [None, "", "epoch,val_acc,train_acc\n"])
+def test_a_run_whose_course_is_lost_tests_nothing(run: Callable[..., Run], kept: str | None) -> None:
+    lost = run("cnn", 3, [0.9])
+    lost.metrics_file.unlink()
+    if kept is not None:
+        lost.metrics_file.write_text(kept)
+    (outcome,) = decide(claim("cnn.val_acc", 1, low=0.5), [lost])
+    assert (outcome.verdict, outcome.measured) == (UNTESTED, "no course of training is kept of cnn, seed 3")
 
 
 def test_two_variants_of_a_model_decide_nothing(run: Callable[..., Run]) -> None:

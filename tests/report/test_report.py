@@ -126,8 +126,8 @@ def test_the_headline_has_a_clause_for_each_of_a_few_groups(made: Make) -> None:
     sweep = made(four_cells(seeds=8))
     assert headline(verdict(sweep.outputs, sweep.runs))[2] == (
         "Is dwsep better than cnn (p adjusted over 2 groups)? At equal width 4 (budgets differ): worse, -2.00 pp (95 % "
-        "interval -2.00 to -2.00 pp, adjusted p = 0.016, n = 8 seeds); at equal width 8 (budgets differ): worse, -2.00 "
-        "pp (95 % interval -2.00 to -2.00 pp, adjusted p = 0.016, n = 8 seeds)."
+        "interval -2.00 to -2.00 pp, p = 0.016, n = 8 seeds); at equal width 8 (budgets differ): worse, -2.00 "
+        "pp (95 % interval -2.00 to -2.00 pp, p = 0.016, n = 8 seeds)."
     )
 
 

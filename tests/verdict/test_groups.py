@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from made import budget, cell, labels, verdict
 
@@ -162,7 +164,7 @@ def test_no_runs_have_a_verdict_that_says_nothing() -> None:
 
 THREE = (
     cell(ONE, study="a/cnn", width=8, params=10, acts=1, macs=1),
-    cell(ONE, "dwsep", study="a/dwsep", width=8, params=20, acts=2, macs=2, kernel=[3, 5]),
+    cell(ONE, "dwsep", study="a/dwsep (modified: kernel)", width=8, params=20, acts=2, macs=2, kernel=[3, 5]),
     cell(ONE, "dwsep", width=8, params=30, acts=3, macs=3, kernel=[5, 3], settings={"optimizer.lr": 0.2}),
 )
 
@@ -201,3 +203,32 @@ def test_cells_that_are_none_are_one_line(names: str, said: str) -> None:
 def test_accuracies_on_different_data_are_not_compared() -> None:
     with pytest.raises(InputError, match=r"data differs \(mnist and cifar10\)"):
         verdict(cell(ONE), cell(ONE, "dwsep", data="cifar10"), compare="cnn,dwsep")
+
+
+def test_groups_of_one_target_asked_for_and_as_built_have_two_names() -> None:
+    found = verdict(
+        cell(ONE, width=1, **budget(1000)),
+        cell(ONE, "dwsep", width=2, **budget(1000)),
+        cell(ONE, width=3),
+        cell(ONE, "dwsep", width=4),
+    )
+    assert [judged.name for judged in found.groups] == ["1,000 parameters", "1,000 parameters, as built"]
+
+
+def trained_for(by: str, target: float, model: str = "dwsep", **facts: Any) -> list[dict[str, Any]]:
+    return cell(ONE, model, stop={"by": by, "target": target}, **facts)
+
+
+@pytest.mark.parametrize(("spent", "number"), [(1.00e12, 1), (1.02e12, 0), (None, 0)])
+def test_epochs_that_came_to_the_training_macs_asked_for_match_them(spent: float | None, number: int) -> None:
+    """Such a run is the same run, under whichever name it was trained first."""
+    reference = trained_for("epochs", 2, "cnn", train_macs=spent)
+    found = verdict(reference, trained_for("train_macs", 1e12))
+    assert len(found.groups) == number
+    rows = {row.network.split(" ")[0]: [one is not None for one in row.accuracies] for row in found.regimes}
+    assert rows == {"cnn": [True, bool(number)], "dwsep": [False, True]}
+
+
+def test_another_recipe_matches_no_training_macs() -> None:
+    reference = trained_for("epochs", 2, "cnn", train_macs=1e12, settings={"optimizer.lr": 0.2})
+    assert verdict(reference, trained_for("train_macs", 1e12)).groups == ()

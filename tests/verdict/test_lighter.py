@@ -8,7 +8,7 @@ import pytest
 from made import answers, cell, pair
 
 from dsbench.verdict.answers import Answer
-from dsbench.verdict.judge import Pair
+from dsbench.verdict.judged import Pair
 
 SEEDS = [0.9, 0.91, 0.92]
 
@@ -23,7 +23,7 @@ def test_lighter_is_answered_measure_by_measure() -> None:
         {"params": 7841, "macs": 2_097_704, "acts": 9_000, "bytes": 90_901},
     )
     assert answers(found.lighter) == {"params": "equal", "macs": "no", "acts": "yes", "bytes": "no"}
-    assert found.answers["lighter"] is Answer.IN_PART
+    assert found.answers["lighter"] is Answer.MIXED
     ratios = {one.name: one.ratio for one in found.lighter}
     assert ratios["macs"] == pytest.approx(3.0806, abs=1e-4)
 
@@ -34,9 +34,9 @@ def test_lighter_is_answered_measure_by_measure() -> None:
         ((1000, 500, 500), "yes"),
         ((1000, 1010, 2000), "no"),
         ((1005, 995, 1010), "equal"),
-        ((1000, 500, 2000), "in part"),
+        ((1000, 500, 2000), "mixed"),
         ((1000, None, 500), "in part"),
-        ((1000, None, 2000), "cannot tell"),
+        ((1000, None, 2000), "no in part"),
     ],
 )
 def test_one_word_for_all_costs(after: tuple[int | None, ...], answer: str) -> None:

@@ -29,7 +29,7 @@ def trained(n_jobs: tuple[int | None, int | None] = (2, 2), **after: Any) -> dic
             (cell([0.9] * 8, "dwsep", **{"n_jobs": n_jobs[1], **after}), 1.5),
         )
     ]
-    return {one.name: one for one in pair(*cells).faster if one.unit == "s"}
+    return {one.name: one for one in pair(*cells).trained}
 
 
 def test_seconds_of_training_are_paired_by_seed_and_decide_nothing() -> None:
@@ -64,14 +64,14 @@ def test_seconds_of_training_under_other_conditions_are_refused(case: dict[str, 
 def test_seconds_of_training_in_two_precisions_are_refused_where_the_two_are_asked_for() -> None:
     cells = cell(SEEDS, n_jobs=1), cell(SEEDS, "dwsep", n_jobs=1, precision="bf16")
     (judged,) = verdict(*cells, compare="cnn,dwsep").groups
-    reasons = {one.reason for one in judged.pairs[0].faster if one.unit == "s"}
+    reasons = {one.reason for one in judged.pairs[0].trained}
     assert reasons == {"trained with different precision: 32 and bf16"}
 
 
 def test_epochs_that_may_be_cut_short_are_refused() -> None:
     stop = {"stop": {"by": "train_macs", "target": 1e12}}
     judged = group(cell(SEEDS, n_jobs=1, **stop), cell(SEEDS, "dwsep", n_jobs=1, **stop))
-    found = {one.name: one for one in judged.pairs[0].faster}
+    found = {one.name: one for one in judged.pairs[0].trained}
     assert found["epoch"].reason == "the last epoch may be cut short under stop.by=train_macs"
     assert found["training"].reason == ""
 
