@@ -10,7 +10,7 @@ from dsbench.claims.measured import Measured, measured
 from dsbench.claims.published import Bound, Claim, Published
 from dsbench.claims.runs import NotTestedError, Run
 from dsbench.numerals import listed
-from dsbench.statistics.power import LEVEL
+from dsbench.statistics.power import ALPHA
 
 HOLDS, FAILS, OPEN, UNTESTED = "holds", "does not hold", "cannot tell", "not tested"
 ONCE = " in one seed"  # what follows where another seed might say otherwise
@@ -55,7 +55,7 @@ def _outcome(claim: Claim, runs: Sequence[Run], why: str) -> Outcome:
 
 def _verdict(bound: Bound, found: Measured) -> str:
     within = lt if bound.strict else le
-    if found.p is not None and found.p >= LEVEL:
+    if found.p is not None and found.p >= ALPHA:
         return OPEN
     if within(bound.low, found.low) and within(found.high, bound.high):
         verdict = HOLDS

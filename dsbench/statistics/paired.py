@@ -10,7 +10,7 @@ import numpy as np
 
 from dsbench.statistics.signflip import sign_flip_p
 
-LEVEL = 0.95  # of intervals
+CONFIDENCE = 0.95  # of intervals
 RESAMPLES = 9_999  # of the bootstrap
 _SAME = 1e-9  # of the largest size: a range below it is rounding
 
@@ -49,7 +49,7 @@ def paired(differences: Sequence[float] | np.ndarray) -> Paired | None:
     return Paired(len(found), mean, sd, t_interval(found), bca_interval(found), p)
 
 
-def t_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval | None:
+def t_interval(values: Sequence[float] | np.ndarray, level: float = CONFIDENCE) -> Interval | None:
     """The interval of the mean by Student's t (see half_width); None below two values."""
     found = np.asarray(values, dtype=float)
     if len(found) < 2:
@@ -58,7 +58,7 @@ def t_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> In
     return Interval(float(found.mean()) - half, float(found.mean()) + half)
 
 
-def half_width(sd: Any, n: Any, level: float = LEVEL) -> Any:
+def half_width(sd: Any, n: Any, level: float = CONFIDENCE) -> Any:
     """Half the interval of the mean of `n` values, two or more, by Student's t: t(n - 1) sd / sqrt(n).
 
     Of numbers, or of arrays element by element. (Student 1908, The Probable Error of a Mean.)
@@ -68,7 +68,7 @@ def half_width(sd: Any, n: Any, level: float = LEVEL) -> Any:
     return stdtrit(n - 1, (1 + level) / 2) * sd / n**0.5
 
 
-def bca_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL, seed: int = 0) -> Interval | None:
+def bca_interval(values: Sequence[float] | np.ndarray, level: float = CONFIDENCE, seed: int = 0) -> Interval | None:
     """The bootstrap interval of the mean, bias-corrected and accelerated (Efron 1987), over draws made with `seed`.
 
     None below three values, of which resampling knows next to nothing. Where all are equal nothing can be resampled and

@@ -6,7 +6,7 @@ import math
 
 from dsbench.statistics.signflip import EXACT, smallest_p
 
-LEVEL = 0.05  # adjusted p below which a comparison is answered
+ALPHA = 0.05  # adjusted p below which a comparison is answered
 POWER = 0.8
 
 
@@ -15,7 +15,7 @@ def smallest_adjusted_p(n: int, comparisons: int) -> float:
     return min(1.0, comparisons * smallest_p(n))
 
 
-def seeds_to_settle(comparisons: int, level: float = LEVEL) -> int | None:
+def seeds_to_settle(comparisons: int, level: float = ALPHA) -> int | None:
     """The fewest seeds with which the sign-flip test, adjusted for `comparisons`, can come below `level` at all.
 
     Six for one comparison. None where no number of seeds can, as for 5,000 and more: above EXACT pairs p is counted
@@ -38,13 +38,14 @@ def power(mean: float, sd: float, n: int, level: float) -> float:
 
 
 def seeds_needed(
-    mean: float, sd: float, comparisons: int = 1, level: float = LEVEL, wanted: float = POWER
+    mean: float, sd: float, comparisons: int = 1, level: float = ALPHA, wanted: float = POWER
 ) -> int | None:
     """The fewest seeds that probably settle this comparison among `comparisons`, if the differences are as observed.
 
-    As many as give a paired t test the power `wanted` at level / comparisons, where Holm's procedure begins, which is
-    close to that of the sign-flip test but for the fewest seeds that can settle anything: there all differences must
-    have one sign, so that the chance of this, Phi(mean / sd)^n of normal differences, has to be `wanted` as well.
+    As many as give a paired t test the power `wanted` at level / comparisons, where Holm's procedure begins. That of
+    the sign-flip test is up to ten points lower, and still lower for the fewest seeds that can settle anything: there
+    all differences must have one sign, so that the chance of this, Phi(mean / sd)^n of normal differences, has to be
+    `wanted` as well.
 
     None where the mean is 0, so that there is no effect to find, and where no number of seeds can settle so many
     comparisons.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 EXACT = 16  # pairs up to which all signs are tried, 65,536 at the most
-RESAMPLES = 99_999  # random signs above that
+SIGNS = 99_999  # random signs above that
 _TIE = 1e-9  # of the sum of all sizes
 _CHUNK = 10_000  # random signs at a time
 
@@ -17,7 +17,7 @@ def sign_flip_p(differences: Sequence[float] | np.ndarray, seed: int = 0) -> flo
 
     Where neither of a pair is better, each difference is as likely to have the other sign: p is the share of all 2^n
     choices of signs whose mean is as far from 0 as the observed one or farther (Fisher 1935, The Design of Experiments,
-    section 21). Above EXACT pairs it is (1 + b) / (1 + RESAMPLES), of which b of as many choices drawn with `seed` are
+    section 21). Above EXACT pairs it is (1 + b) / (1 + SIGNS), of which b of as many choices drawn with `seed` are
     (Phipson and Smyth 2010).
 
     Two sums count as equal where they differ by less than 1e-9 of the sum of all sizes: accuracies are multiples of one
@@ -31,16 +31,16 @@ def sign_flip_p(differences: Sequence[float] | np.ndarray, seed: int = 0) -> flo
         return float(np.mean(np.abs(_all_sums(found)) >= least))
     rng = np.random.default_rng(seed)
     beyond = 0
-    for start in range(0, RESAMPLES, _CHUNK):
-        signs = rng.integers(0, 2, size=(min(_CHUNK, RESAMPLES - start), len(found))) * 2 - 1
+    for start in range(0, SIGNS, _CHUNK):
+        signs = rng.integers(0, 2, size=(min(_CHUNK, SIGNS - start), len(found))) * 2 - 1
         beyond += int(np.count_nonzero(np.abs(signs @ found) >= least))
-    return (1 + beyond) / (1 + RESAMPLES)
+    return (1 + beyond) / (1 + SIGNS)
 
 
 def smallest_p(n: int) -> float:
     """The smallest p that the test can give `n` pairs: 2 / 2^n, where all differences have one sign."""
     exact = min(1.0, 2.0 ** (1 - n))
-    return exact if n <= EXACT else max(exact, 1 / (1 + RESAMPLES))
+    return exact if n <= EXACT else max(exact, 1 / (1 + SIGNS))
 
 
 def _all_sums(values: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from dsbench.run.status import FINAL
 from dsbench.statistics.improvement import probability_of_improvement
 from dsbench.statistics.multiple import holm
 from dsbench.statistics.paired import Paired, paired
-from dsbench.statistics.power import LEVEL, seeds_needed, seeds_to_settle, smallest_adjusted_p
+from dsbench.statistics.power import ALPHA, seeds_needed, seeds_to_settle, smallest_adjusted_p
 from dsbench.verdict.answers import Answer
 from dsbench.verdict.cells import Cell, Run
 
@@ -84,7 +84,7 @@ def better(pairs: Sequence[tuple[Cell, Cell]]) -> list[Better]:
 
 def answer(mean: float | None, adjusted_p: float | None) -> Answer:
     """Yes or no by the sign of `mean` where `adjusted_p` is below .05."""
-    if mean is None or adjusted_p is None or adjusted_p >= LEVEL:
+    if mean is None or adjusted_p is None or adjusted_p >= ALPHA:
         return Answer.CANNOT_TELL
     return Answer.YES if mean > 0 else Answer.NO
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FALLEN = ("collapsed", "diverged")  # trainings that ended without a network that has learnt
 COSTS = ("params", "macs", "acts", "bytes", "params_conv", "macs_conv", "acts_conv")
 TOLERANCE = 0.01  # share of a budget within which costs count as matched, as budget.tolerance has it
+DATA = ("data", "split")  # of a recipe: what accuracies must share to be compared at all
 _RECIPE = ("optimizer", "schedule", "train", "stop", "data")  # the sections of the configuration that train
 _ALSO = ("data", "split", "precision", "test_weights")  # columns that belong to the recipe too
 

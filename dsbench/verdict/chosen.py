@@ -6,10 +6,8 @@ import difflib
 from collections.abc import Sequence
 
 from dsbench.errors import InputError
-from dsbench.verdict.cells import Cell, differing
+from dsbench.verdict.cells import DATA, Cell, differing
 from dsbench.verdict.groups import ASKED, Group
-
-_DATA = ("data", "split")
 
 
 def chosen(cells: Sequence[Cell], text: str) -> Group:
@@ -28,7 +26,7 @@ def chosen(cells: Sequence[Cell], text: str) -> Group:
     reference, candidate = (_one(cells, name) for name in names)
     if reference is candidate:
         raise InputError(f"--compare {text!r} names one cell twice; choose two of {_labels(cells)}")
-    for name in _DATA:
+    for name in DATA:
         values = [cell.recipe.get(name) for cell in (reference, candidate)]
         differ = f"{name} differs ({values[0]} and {values[1]})"
         if values[0] != values[1]:

@@ -10,16 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from dsbench.bench.timing import SETTLED_IQR
 from dsbench.statistics.paired import t_interval
-from dsbench.statistics.power import LEVEL, smallest_adjusted_p
+from dsbench.statistics.power import ALPHA, smallest_adjusted_p
 from dsbench.statistics.signflip import EXACT, sign_flip_p
 from dsbench.verdict.answers import Answer, Measure
 from dsbench.verdict.timings import EPOCH, STEP, Key, Timings
 
 DECIDING = "torch"  # the backend that trains; the others are shown
-SAME = SETTLED_IQR  # of the reference: what two measurements of one network differ by
-NAMES: dict[Key, str] = {STEP: "training step", EPOCH: "measured epoch"}  # of what is no latency
+SAME = 0.05  # of the reference: what two measurements of one network differ by
+NAMES: dict[Key, str] = {STEP: "training step", EPOCH: "epoch of such steps"}  # of what is no latency
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Comparison:
             n=min(len(before.rounds), len(after.rounds)),
             reason=reason,
             note=_where(self.before, self.after),
-            decides=self.key in NAMES or self.key[-1] == DECIDING,
+            decides=self.key == STEP or self.key[-1] == DECIDING,
         )
 
 
@@ -92,11 +91,11 @@ def _answer(ratios: Sequence[float], adjusted_p: float | None, blocks: int, comp
     """Whether the candidate takes less time, by all `ratios` of the two; and why that cannot be settled."""
     if adjusted_p is None:
         return Answer.UNSETTLED, "its rounds were not kept"
-    if adjusted_p < LEVEL:
+    if adjusted_p < ALPHA:
         if all(ratio < 1 - SAME for ratio in ratios):
             return Answer.YES, ""
         return (Answer.NO if all(ratio > 1 + SAME for ratio in ratios) else Answer.CANNOT_TELL), ""
-    if smallest_adjusted_p(blocks, comparisons) < LEVEL or smallest_adjusted_p(EXACT, comparisons) >= LEVEL:
+    if smallest_adjusted_p(blocks, comparisons) < ALPHA or smallest_adjusted_p(EXACT, comparisons) >= ALPHA:
         return Answer.CANNOT_TELL, ""  # so many comparisons no number of rounds can settle
     return (
         Answer.UNSETTLED,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dsbench.numerals import counted, listed, p_equals, quantity, times
-from dsbench.statistics.power import LEVEL
+from dsbench.statistics.power import ALPHA
 from dsbench.verdict.answers import TOLD, Answer, Measure, summed_up
 
-_NAMES = {"epoch": "an epoch", "training": "all of training"}
+_NAMES = {"epoch, as trained": "an epoch", "training, as trained": "all of training"}
 _FASTER = {
     Answer.YES: "It is faster",
     Answer.NO: "It is slower",
@@ -84,7 +84,7 @@ def _time(one: Measure) -> str:
         f"{quantity(value)} ± {quantity(spread)}"
         for value, spread in ((one.candidate, one.candidate_spread), (one.reference, one.reference_spread))
     )
-    close = ", too close to tell" if one.answer is Answer.CANNOT_TELL and one.p < LEVEL else ""
+    close = ", too close to tell" if one.answer is Answer.CANNOT_TELL and one.p < ALPHA else ""
     figures = f"{after} against {before} {one.unit}, {p_equals(one.p)}{close}"
     return f"{one.name} {times(one.ratio)} times as long ({figures})"
 

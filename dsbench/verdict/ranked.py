@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dsbench.numerals import listed
-from dsbench.verdict.cells import Cell
+from dsbench.verdict.cells import DATA, Cell
 from dsbench.verdict.comparison import DECIDING, apart
 from dsbench.verdict.timings import Key, Records, timings
 from dsbench.verdict.trained import refused
 
 LATENCY: Key = ("latency_ms", "batch_1", DECIDING)
-_DATA = ("data", "split")  # what accuracies must share
 
 
 def unranked(cells: Sequence[Cell], records: Records) -> dict[str, str]:
@@ -25,7 +24,7 @@ def unranked(cells: Sequence[Cell], records: Records) -> dict[str, str]:
 
 
 def _data(cells: Sequence[Cell]) -> str:
-    for name in _DATA:
+    for name in DATA:
         values = dict.fromkeys(str(cell.recipe.get(name)) for cell in cells)
         if len(values) > 1:
             return f"accuracies of different {name}: {listed(list(values))}"

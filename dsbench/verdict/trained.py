@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from dsbench.statistics.multiple import holm
 from dsbench.statistics.paired import Paired, paired
-from dsbench.statistics.power import LEVEL
+from dsbench.statistics.power import ALPHA
 from dsbench.verdict.answers import Answer, Measure
 from dsbench.verdict.cells import Cell, Run
 
@@ -20,8 +20,8 @@ def trained(pairs: Sequence[tuple[Cell, Cell]]) -> list[tuple[Measure, ...]]:
     of both had the same device, precision, threads and number of runs beside them.
     """
     questions: dict[str, Callable[[Run], float | None]] = {
-        "epoch": lambda run: run.train_seconds / run.epochs if run.train_seconds and run.epochs else None,
-        "training": lambda run: run.train_seconds,
+        "epoch, as trained": lambda run: run.train_seconds / run.epochs if run.train_seconds and run.epochs else None,
+        "training, as trained": lambda run: run.train_seconds,
     }
     columns = [_compared(pairs, name, seconds) for name, seconds in questions.items()]
     return [tuple(rows) for rows in zip(*columns, strict=True)]
@@ -42,7 +42,7 @@ def refused(cells: Sequence[Cell], cut: bool = False) -> str:
 
 
 def _compared(pairs: Sequence[tuple[Cell, Cell]], name: str, seconds: Callable[[Run], float | None]) -> list[Measure]:
-    reasons = [refused(pair, cut=name == "epoch") for pair in pairs]
+    reasons = [refused(pair, cut=name.startswith("epoch")) for pair in pairs]
     tests, means = [], []
     for pair in pairs:
         one, other = ({run.seed: value for run in cell.done if (value := seconds(run)) is not None} for cell in pair)
@@ -61,7 +61,7 @@ def _row(
         answer, why = Answer.NOT_MEASURED, "no seed in which both are done"
     elif why:
         answer = Answer.REFUSED
-    elif p is not None and p < LEVEL:
+    elif p is not None and p < ALPHA:
         answer = Answer.YES if test.mean < 0 else Answer.NO
     else:
         answer = Answer.CANNOT_TELL

@@ -11,7 +11,7 @@ import pytest
 import scipy.stats
 
 from dsbench.statistics.paired import Interval, bca_interval, paired, t_interval
-from dsbench.statistics.signflip import EXACT, RESAMPLES, sign_flip_p, smallest_p
+from dsbench.statistics.signflip import EXACT, SIGNS, sign_flip_p, smallest_p
 
 SAMPLES = 100
 
@@ -71,7 +71,7 @@ def test_all_signs_and_random_signs_agree_with_integers() -> None:
         assert sign_flip_p(images / 10_000) == pytest.approx(integer_p(images), rel=1e-12)
         more = rng.integers(-8, 12, rng.integers(EXACT + 1, EXACT + 5))
         exact = integer_p(more)
-        assert sign_flip_p(more / 10_000) == pytest.approx(exact, abs=4 * math.sqrt(exact / RESAMPLES))
+        assert sign_flip_p(more / 10_000) == pytest.approx(exact, abs=4 * math.sqrt(exact / SIGNS))
 
 
 def test_random_signs_come_close_to_all_signs() -> None:
@@ -80,7 +80,7 @@ def test_random_signs_come_close_to_all_signs() -> None:
         positive = n // 2 + 4
         values = np.array([1.0] * positive + [-1.0] * (n - positive))
         exact = min(1.0, 2 * scipy.stats.binom.sf(positive - 1, n, 0.5))
-        assert sign_flip_p(values) == pytest.approx(exact, abs=4 * math.sqrt(exact / RESAMPLES))
+        assert sign_flip_p(values) == pytest.approx(exact, abs=4 * math.sqrt(exact / SIGNS))
         assert sign_flip_p(values) == sign_flip_p(values)
 
 
@@ -98,7 +98,7 @@ def test_the_smallest_p_is_that_of_differences_of_one_sign(n: int) -> None:
 
 def test_five_seeds_cannot_come_below_five_hundredths_and_six_can() -> None:
     assert smallest_p(5) > 0.05 > smallest_p(6) == 0.03125
-    assert smallest_p(30) == 1 / (RESAMPLES + 1)
+    assert smallest_p(30) == 1 / (SIGNS + 1)
     assert sign_flip_p([1.0] * 30) == smallest_p(30)
 
 

@@ -38,11 +38,11 @@ def test_seconds_of_training_are_paired_by_seed_and_decide_nothing() -> None:
     exact = scipy.stats.permutation_test(
         (1.5 * seconds, seconds), lambda a, b: np.mean(a - b), permutation_type="samples", n_resamples=np.inf
     )
-    for name, share in (("training", 1), ("epoch", 5)):
+    for name, share in (("training, as trained", 1), ("epoch, as trained", 5)):
         one = found[name]
         assert (one.answer, one.decides, one.n, one.p) == (Answer.NO, False, 8, pytest.approx(exact.pvalue))
         assert (one.reference, one.candidate) == pytest.approx((13.5 / share, 1.5 * 13.5 / share))
-    assert "n_jobs 2" in found["epoch"].note
+    assert "n_jobs 2" in found["epoch, as trained"].note
 
 
 @pytest.mark.parametrize(
@@ -72,8 +72,8 @@ def test_epochs_that_may_be_cut_short_are_refused() -> None:
     stop = {"stop": {"by": "train_macs", "target": 1e12}}
     judged = group(cell(SEEDS, n_jobs=1, **stop), cell(SEEDS, "dwsep", n_jobs=1, **stop))
     found = {one.name: one for one in judged.pairs[0].trained}
-    assert found["epoch"].reason == "the last epoch may be cut short under stop.by=train_macs"
-    assert found["training"].reason == ""
+    assert found["epoch, as trained"].reason == "the last epoch may be cut short under stop.by=train_macs"
+    assert found["training, as trained"].reason == ""
 
 
 @pytest.mark.parametrize(
