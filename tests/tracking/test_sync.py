@@ -13,20 +13,19 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
 from filelock import FileLock
+from synthetic import run
 from wandb_server import Server
 
 from dsbench.cli.sync import sync
 from dsbench.errors import FailureError, InputError
+from dsbench.sweep.folder import SweepFolder
 
 Logged = Callable[..., None]
 
 
 def sweep(outputs: Path, name: str, *run_ids: str) -> None:
-    folder = outputs / "sweeps" / name
-    folder.mkdir(parents=True)
-    (folder / "sweep.yaml").write_text(yaml.safe_dump({"runs": list(run_ids), "budgets": {}, "arguments": []}))
+    SweepFolder(outputs / "sweeps" / name).write_plan([run() | {"run_id": run_id} for run_id in run_ids], [])
 
 
 def synced(outputs: Path, name: str | None = None, **options: Any) -> int:
