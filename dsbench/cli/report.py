@@ -33,7 +33,7 @@ def report(
     said, paths = _page(folder) if other is None else _comparison(folder, sweep_folder(outputs, other))
     console = terminal()
     for line in (*said, *map(str, paths)):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def _page(folder: SweepFolder) -> tuple[list[str], list[Path]]:

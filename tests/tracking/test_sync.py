@@ -68,7 +68,7 @@ def test_what_the_server_refuses_of_a_run_is_reported_and_tried_again_and_ends_n
     assert server.runs["ccc"]["finished"]
     said = capsys.readouterr().out
     assert "uploaded: 1, uploaded before: 0" in said
-    assert "the project is full" in next(line for line in said.splitlines() if "aaa" in line)
+    assert "the project is full, see [/docs] :x:" in next(line for line in said.splitlines() if "aaa" in line)
     refused = next(line for line in said.splitlines() if "bbb" in line)
     assert "HTTP 403 from /files/somebody/dsbench/bbb/file_stream" in refused
     server.curves_refused = set()
