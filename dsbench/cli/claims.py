@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dsbench.cli.results import OUTPUTS, Outputs
+from dsbench.cli.options import OUTPUTS, Outputs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,8 +61,8 @@ def claims(
 
 def _table(study: str, sweep: str | None, outputs: Path) -> tuple[pd.DataFrame, Path]:
     """The table of the runs that are asked for, and the folder of results that they lie in."""
-    from dsbench.cli.results import runs_of
     from dsbench.sweep.collect import runs_table
+    from dsbench.sweep.find import runs_of
     from dsbench.sweep.records import records
 
     chosen = sweep or _latest(study, outputs)

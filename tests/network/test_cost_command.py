@@ -111,7 +111,7 @@ def test_plot_writes_a_picture(tmp_path: Path) -> None:
 
 
 def test_plot_into_a_missing_folder_is_an_input_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"--plot .*net\.svg: No such file or directory"):
+    with pytest.raises(InputError, match=r"cannot write .*net\.svg: No such file or directory"):
         run("model=dwsep", "--plot", str(tmp_path / "missing" / "net.svg"))
 
 
