@@ -79,7 +79,7 @@ def _selected(runs: pd.DataFrame, where: list[str], as_runs: bool) -> tuple[pd.D
         known(_cell_column(one.column, names), [*names, *asked])
     runs = selected(runs, before)
     cells = selected(cells_table(runs), [one.of(_cell_column(one.column, names)) for one in after])
-    return runs[runs["cell_id"].fillna(runs["run_id"]).isin(cells["cell_id"])], cells
+    return runs[runs["cell_id"].isin(cells["cell_id"])], cells
 
 
 def _cell_column(name: str, names: Any) -> str:
