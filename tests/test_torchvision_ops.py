@@ -83,3 +83,16 @@ if torchvision.extension._has_ops():
 def test_importing_dsbench_imports_no_torch():
     code = "import sys, dsbench.torchvision_ops, dsbench.data.prepared, dsbench.cli.data; print('torch' in sys.modules)"
     assert run(code) == ["False"]
+
+
+def test_a_process_that_has_trained_nothing_can_measure_the_cells_of_a_sweep():
+    code = f"""{HIDE_THE_COMPILED_LIBRARY}
+import logging
+from pathlib import Path
+from dsbench.sweep.measure import Share, measure
+logging.basicConfig(format="%(message)s")
+measure(Path("nowhere"), ["aaa"], Share(0.5, roofline=True))
+import sys
+print("pytorch_lightning" in sys.modules)
+"""
+    assert run(code) == ["True"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -15,6 +14,7 @@ from dsbench.cli.clean import clean
 from dsbench.cli.cost import cost
 from dsbench.cli.dashboard import dashboard
 from dsbench.cli.figures import figures
+from dsbench.cli.options import OutputsIfGiven
 from dsbench.cli.report import report
 from dsbench.cli.results import results
 from dsbench.cli.sync import sync
@@ -39,17 +39,16 @@ app.command()(sync)
 app.command()(clean)
 
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-Outputs = Annotated[Path | None, typer.Option(help="Folder of results, as outputs= sets it.")]
 
 
 @app.command(context_settings=_PASS_ON, add_help_option=False)
-def train(context: typer.Context, outputs: Outputs = None) -> None:
+def train(context: typer.Context, outputs: OutputsIfGiven = None) -> None:
     """Train one network: dsbench train model=dwsep data=cifar10 (--help shows every key)."""
     _hydra("train", context, outputs)
 
 
 @app.command(context_settings=_PASS_ON, add_help_option=False)
-def sweep(context: typer.Context, outputs: Outputs = None) -> None:
+def sweep(context: typer.Context, outputs: OutputsIfGiven = None) -> None:
     """Train many networks: dsbench sweep -m model=cnn,dwsep width=8,16."""
     _hydra("sweep", context, outputs)
 

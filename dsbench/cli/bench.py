@@ -11,7 +11,7 @@ from dsbench.bench.timing import BATCHES, LIMIT_SECONDS
 from dsbench.cli.benched import add_to_records, measured, objects, rooflines
 from dsbench.cli.networks import ARGUMENTS, networks
 from dsbench.cli.onnx import onnx_files
-from dsbench.cli.output import check_plot, print_csv, print_json, write_plot
+from dsbench.cli.output import check_plot, print_csv, print_json, remark, write
 from dsbench.errors import InputError
 from dsbench.run.check import check, check_last_batch
 
@@ -71,5 +71,6 @@ def bench(
         from dsbench.figures.style import rendered
         from dsbench.roofline.plot import draw
 
-        write_plot(plot, rendered(draw(rooflines(found)), "svg"))
+        write(plot, rendered(draw(rooflines(found)), "svg"))
+        remark(f"drawn: {plot}")
     add_to_records(found)

@@ -7,31 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dsbench import torchvision_ops
 from dsbench.cli.networks import NamedNetwork, called
 from dsbench.cli.output import remark, remark_in_passing
 from dsbench.deploy.files import Files
-from dsbench.process import wait_briefly
-from dsbench.run import facts
+from dsbench.run.by_turns import RunningCosts, running_costs
 
 if TYPE_CHECKING:
-    from dsbench.bench.measure import Measured
     from dsbench.roofline.rows import Roofline
     from dsbench.run.owner import Owner
-    from dsbench.training.device import Compute
 
 
 @dataclass(frozen=True)
-class Benched(NamedNetwork):
-    """A network, where it computed, and what was measured: `record` holds `measured` as result.json does.
-
-    `roofline` is None where it was not asked for.
-    """
-
-    compute: Compute
-    measured: Measured
-    record: dict[str, Any]
-    roofline: Roofline | None
+class Benched(NamedNetwork, RunningCosts):
+    """A network and what was measured of it."""
 
     @property
     def name(self) -> dict[str, Any]:
@@ -49,31 +37,16 @@ def measured(
     roofline: bool,
 ) -> list[Benched]:
     """Measure the networks side by side, each on the device and in the precision that its configuration names."""
-    load_average = facts.load_average()
-    wait_briefly()  # before torch is imported
-    torchvision_ops.ensure()  # before Lightning imports torchvision
-    subjects = [one.subject() for one in named]
-    from dsbench.bench.measure import bench
-    from dsbench.bench.record import record
-    from dsbench.roofline.measure import measure_rooflines
-    from dsbench.roofline.record import section
-
-    def say(what: str) -> None:
-        remark_in_passing(f"measuring: {what}")
-
-    # First, since it can be refused, and what counts memory afterwards may slow down all that follows.
-    lines = measure_rooflines(subjects, called(named), limit_seconds, say) if roofline else [None] * len(named)
-    found = bench(subjects, batches, limit_seconds, compile_too, onnx, say)
-    computes = [subject.compute for subject in subjects]
-    records = [
-        record(one, compute, load_average) | section(line, one.session)
-        for one, compute, line in zip(found, computes, lines, strict=True)
-    ]
-    rows = zip(named, computes, found, records, lines, strict=True)
-    return [
-        Benched(**vars(one), compute=compute, measured=measured, record=record, roofline=line)
-        for one, compute, measured, record, line in rows
-    ]
+    found = running_costs(
+        lambda: [one.subject() for one in named],
+        limit_seconds,
+        batches,
+        compile_too,
+        onnx,
+        rooflines_of=called(named) if roofline else None,
+        say=lambda what: remark_in_passing(f"measuring: {what}"),
+    )
+    return [Benched(**vars(one), **vars(costs)) for one, costs in zip(named, found, strict=True)]
 
 
 def rooflines(benched: Sequence[Benched]) -> list[Roofline]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dsbench.cli.results import OUTPUTS, Outputs
+from dsbench.cli.options import OUTPUTS, Outputs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,21 +46,23 @@ def claims(
     if as_json:
         typer.echo(json.dumps([one.plain() for one in outcomes]))
         return
+    from rich.text import Text
+
     from dsbench.run.progress import terminal
 
     console = terminal()
-    console.print(f"[bold]{study}[/bold]: {known.title}", soft_wrap=True)
+    console.print(Text.assemble((study, "bold"), f": {known.title}"), soft_wrap=True)
     console.print(_shown(outcomes))
     counts = Counter(one.verdict for one in outcomes)
     console.print(", ".join(f"{number} {verdict}" for verdict, number in counts.most_common()))
     for changed in sorted({str(run.row["study"]) for run in runs if "(modified" in str(run.row["study"])}):
-        console.print(f"changed recipe: {changed}", soft_wrap=True, markup=False)
+        console.print(f"changed recipe: {changed}", soft_wrap=True)
 
 
 def _table(study: str, sweep: str | None, outputs: Path) -> tuple[pd.DataFrame, Path]:
     """The table of the runs that are asked for, and the folder of results that they lie in."""
-    from dsbench.cli.results import runs_of
     from dsbench.sweep.collect import runs_table
+    from dsbench.sweep.find import runs_of
     from dsbench.sweep.records import records
 
     chosen = sweep or _latest(study, outputs)
@@ -84,11 +86,12 @@ def _latest(study: str, outputs: Path) -> str | None:
 
 def _shown(outcomes: list[Outcome]) -> Table:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(show_lines=True)
     for name in ("claim", "the study", "measured here", "verdict"):
         table.add_column(name)
     for one in outcomes:
-        style = _STYLES.get(one.verdict, "none")
-        table.add_row(one.claim.text, one.claim.study, one.measured, f"[{style}]{one.verdict}[/{style}]")
+        verdict = Text(one.verdict, style=_STYLES.get(one.verdict, ""))
+        table.add_row(one.claim.text, one.claim.study, one.measured, verdict)
     return table

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dsbench.cli.results import OUTPUTS, Outputs, Where
+from dsbench.cli.options import OUTPUTS, Outputs, Where
 from dsbench.errors import InputError
 
 

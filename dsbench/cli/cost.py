@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from dsbench.cli.networks import ARGUMENTS, NamedNetwork, networks
-from dsbench.cli.output import print_json, remark, write_plot
+from dsbench.cli.output import print_json, remark, write
 from dsbench.errors import InputError
 from dsbench.network.cost import DTYPE_BYTES, TOTALS, Cost
 from dsbench.network.cost import cost as cost_of
@@ -63,7 +63,8 @@ def cost(
     if plot is not None:
         from dsbench.network.draw import draw
 
-        write_plot(plot, draw(costed[0].network, costed[0].title))
+        write(plot, draw(costed[0].network, costed[0].title))
+        remark(f"drawn: {plot}")
     if check:
         for one in costed:
             _check(one)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dsbench.cli.results import OUTPUTS, Outputs
+from dsbench.cli.options import OUTPUTS, Outputs
 from dsbench.cli.sync import chosen
 from dsbench.errors import InputError
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dsbench.cli.results import OUTPUTS, Outputs
+from dsbench.cli.options import OUTPUTS, Outputs
+from dsbench.cli.output import write
 from dsbench.errors import InputError
 
 
@@ -42,15 +42,5 @@ def figures(
     for name, figure in album(runs, cells, found, lines, folder.outputs):
         for kind in kinds:
             path = folder.path / "figures" / f"{name}.{kind}"
-            _write(path, rendered(figure, kind))
+            write(path, rendered(figure, kind), folder_too=True)
             typer.echo(path)
-
-
-def _write(path: Path, content: bytes) -> None:
-    from dsbench.run.folder import write_atomically
-
-    try:
-        path.parent.mkdir(exist_ok=True)
-        write_atomically(path, content)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""What commands put out: tables, JSON and CSV on standard output, remarks on standard error, pictures in files."""
+"""What commands put out: tables, JSON and CSV on standard output, remarks on standard error, files."""
 
 from __future__ import annotations
 
@@ -51,12 +51,13 @@ def check_plot(path: Path) -> None:
         raise InputError(f"--plot {path}: there is no folder {path.absolute().parent}")
 
 
-def write_plot(path: Path, svg: str | bytes) -> None:
-    """Write the picture that --plot asks for. Raises InputError where that cannot be."""
+def write(path: Path, content: str | bytes, folder_too: bool = False) -> None:
+    """Replace the file in one step; `folder_too` makes its folder. Raises InputError where that cannot be."""
     from dsbench.run.folder import write_atomically
 
     try:
-        write_atomically(path, svg)
+        if folder_too:
+            path.parent.mkdir(exist_ok=True)
+        write_atomically(path, content)
     except OSError as error:
-        raise InputError(f"--plot {path}: {error.strerror}") from None
-    remark(f"drawn: {path}")
+        raise InputError(f"cannot write {path}: {error.strerror}") from None

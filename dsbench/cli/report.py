@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dsbench.cli.results import OUTPUTS, Outputs
+from dsbench.cli.options import OUTPUTS, Outputs
 from dsbench.errors import InputError
+
+if TYPE_CHECKING:
+    from dsbench.sweep.folder import SweepFolder
 
 
 def report(
@@ -24,24 +30,35 @@ def report(
     from dsbench.sweep.find import sweep_folder
 
     folder = sweep_folder(outputs, sweep)
+    said, paths = _page(folder) if other is None else _comparison(folder, sweep_folder(outputs, other))
     console = terminal()
+    for line in (*said, *map(str, paths)):
+        console.print(line, soft_wrap=True)
+
+
+def _page(folder: SweepFolder) -> tuple[list[str], list[Path]]:
+    """What a sweep's page says first, and its files."""
+    from dsbench.report.content import report
+    from dsbench.report.page import write
+
+    found = report(folder)
+    with _writing_into(folder.path):
+        return found.headline, write(found, folder.path)
+
+
+def _comparison(folder: SweepFolder, other: SweepFolder) -> tuple[list[str], list[Path]]:
+    """What the page on two sweeps says first, and its files."""
+    from dsbench.report.versus import versus, write_versus
+
+    compared = versus(folder, other)
+    with _writing_into(folder.path):
+        return compared.said, write_versus(compared, folder.path)
+
+
+@contextmanager
+def _writing_into(folder: Path) -> Iterator[None]:
+    """Where a file cannot be written, InputError; what cannot be read, before, is another error."""
     try:
-        if other is None:
-            from dsbench.report.content import report as content
-            from dsbench.report.page import write
-
-            found = content(folder)
-            paths = write(found, folder.path)
-            for sentence in found.headline:
-                console.print(sentence, markup=False, soft_wrap=True)
-        else:
-            from dsbench.report.versus import versus, write_versus
-
-            compared = versus(folder, sweep_folder(outputs, other))
-            paths = write_versus(compared, folder.path)
-            for sentence in compared.said:
-                console.print(sentence, markup=False, soft_wrap=True)
+        yield
     except OSError as error:
-        raise InputError(f"cannot write into {folder.path}: {error.strerror}") from None
-    for path in paths:
-        console.print(str(path), markup=False, soft_wrap=True)
+        raise InputError(f"cannot write into {folder}: {error.strerror}") from None

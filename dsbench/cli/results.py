@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dsbench.cli.options import OUTPUTS, Outputs, Where
+from dsbench.cli.output import remark, write
 from dsbench.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Outputs = Annotated[Path, typer.Option(metavar="DIR", help="Folder of results, as outputs= sets it.")]
-Where = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="CONDITION", help="Only where this holds: model=dwsep,cnn width!=8 macs<=1e6 fine_width=null."
-    ),
-]
-OUTPUTS = Path("outputs")
 
 
 def results(
@@ -44,6 +36,7 @@ def results(
     if parquet is not None:
         _require_pyarrow()
     from dsbench.sweep.collect import plain
+    from dsbench.sweep.find import runs_of
     from dsbench.sweep.where import arranged
 
     found, outputs = runs_of(outputs, sweep)
@@ -54,31 +47,12 @@ def results(
     elif as_json:
         typer.echo(json.dumps(plain(shown)))
     elif parquet is not None:
-        _write_parquet(shown, parquet)
+        write(parquet, shown.to_parquet(engine="pyarrow", index=False))
+        remark(f"written: {parquet}")
     else:
         _print(runs, shown, as_runs)
         if sweep is not None and not as_runs:
             _print_failures(runs, outputs)
-
-
-def runs_of(outputs: Path, sweep: str | None) -> tuple[pd.DataFrame, Path]:
-    """The table of the sweep's runs, or of all under `outputs`, and the folder of results that they lie in.
-
-    Raises InputError where there are none of either.
-    """
-    from dsbench.sweep.collect import runs_table
-    from dsbench.sweep.find import sweep_folder
-    from dsbench.sweep.records import records
-
-    if sweep is None:
-        found = records(outputs)
-        if not found:
-            raise InputError(f"no runs in {outputs / 'runs'}; --outputs takes the folder that outputs= sets")
-        return runs_table(found), outputs
-    if "=" in sweep:
-        raise InputError(f"{sweep!r} is no sweep; a condition is written --where {sweep}, one --where each")
-    folder = sweep_folder(outputs, sweep)
-    return (folder.collect() if os.access(folder.path, os.W_OK) else folder.read())[0], folder.outputs
 
 
 def _selected(runs: pd.DataFrame, where: list[str], as_runs: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -105,7 +79,7 @@ def _selected(runs: pd.DataFrame, where: list[str], as_runs: bool) -> tuple[pd.D
         known(_cell_column(one.column, names), [*names, *asked])
     runs = selected(runs, before)
     cells = selected(cells_table(runs), [one.of(_cell_column(one.column, names)) for one in after])
-    return runs[runs["cell_id"].fillna(runs["run_id"]).isin(cells["cell_id"])], cells
+    return runs[runs["cell_id"].isin(cells["cell_id"])], cells
 
 
 def _cell_column(name: str, names: Any) -> str:
@@ -145,12 +119,3 @@ def _require_pyarrow() -> None:
         import pyarrow  # noqa: F401
     except ImportError:
         raise InputError("--parquet needs pyarrow; pip install 'dsbench[parquet]'") from None
-
-
-def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    content = frame.to_parquet(engine="pyarrow", index=False)
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise InputError(f"--parquet {path}: {error.strerror}") from error
-    typer.echo(f"written: {path}", err=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.markup import escape
 from rich.table import Table
 
 from dsbench.cli.output import table
@@ -21,9 +20,9 @@ def print_tables(rooflines: Sequence[Roofline]) -> None:
     console = terminal()
     for one in rooflines:
         console.print(layers(one), kinds(one))
-        console.print(verdict(one), soft_wrap=True, markup=False)
+        console.print(verdict(one), soft_wrap=True)
     for other in rooflines[1:]:
-        console.print(f"\n{comparison(rooflines[0], other)}", soft_wrap=True, markup=False)
+        console.print(f"\n{comparison(rooflines[0], other)}", soft_wrap=True)
 
 
 def layers(one: Roofline) -> Table:
@@ -31,7 +30,7 @@ def layers(one: Roofline) -> Table:
     flops, bandwidth = engineering(one.rates.flops, "FLOP/s"), engineering(one.rates.bandwidth, "B/s")
     low, _, high = one.step_ms
     title = (
-        f"\n{escape(one.name)}: a training step of {one.batch_size} images in {one.total.time_ms:.1f} ms "
+        f"\n{one.name}: a training step of {one.batch_size} images in {one.total.time_ms:.1f} ms "
         f"(middle half of {one.steps} steps {low:.1f} to {high:.1f})\n"
         f"{one.device}, precision {one.precision}, threads {one.threads}: attains {flops} and {bandwidth}"
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dsbench.cli.results import OUTPUTS, Outputs
+from dsbench.cli.options import OUTPUTS, Outputs
 from dsbench.errors import InputError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dsbench.cli.results import OUTPUTS, Outputs, runs_of
+from dsbench.cli.options import OUTPUTS, Outputs
 
 
 def verdict(
@@ -27,6 +27,7 @@ def verdict(
     Accuracies are paired by seed; p is that of the sign-flip test, adjusted by Holm over the pairs of a group. What is
     faster is measured by dsbench bench.
     """
+    from dsbench.sweep.find import runs_of
     from dsbench.verdict.plain import plain
     from dsbench.verdict.read import verdict
     from dsbench.verdict.words import paragraphs

@@ -27,7 +27,7 @@ def print_verdict(verdict: Verdict, said: Sequence[str]) -> None:
     for number, paragraph in enumerate(said):
         if number or tables:
             console.print()
-        console.print(paragraph, soft_wrap=True, markup=False)
+        console.print(paragraph, soft_wrap=True)
 
 
 def _print(console: Console, table: Table) -> None:

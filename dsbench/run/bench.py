@@ -8,11 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dsbench.bench.record import record
-from dsbench.bench.timing import BATCHES, LIMIT_SECONDS
+from dsbench.bench.timing import LIMIT_SECONDS
 from dsbench.deploy.files import Files
 from dsbench.deploy.installed import lacking
-from dsbench.run import facts
+from dsbench.run.by_turns import running_costs
 from dsbench.run.load import load
 from dsbench.run.lock import locked
 from dsbench.run.measured import add_to_record
@@ -48,13 +47,10 @@ def complete(plan: Plan, progress: Progress, result: dict[str, Any]) -> dict[str
 
 def _measured(run: Trained, compute: Compute) -> dict[str, Any]:
     """What `run` costs on `compute`, through ONNX Runtime too where that is installed."""
-    from dsbench.bench.measure import bench  # with torch.utils.benchmark, which takes half a second
-
-    load_average = facts.load_average()
     with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
         onnx = [] if lacking() else [Files.named(Path(scratch), run.run_id)]
-        (found,) = bench([run.subject(compute)], BATCHES, LIMIT_SECONDS, onnx=onnx)
-    return record(found, compute, load_average)
+        (found,) = running_costs(lambda: [run.subject(compute)], LIMIT_SECONDS, onnx=onnx)
+    return found.record
 
 
 def keep(run: Trained, measured: dict[str, Any], waiting: Callable[[Path, Owner | None], None]) -> None:

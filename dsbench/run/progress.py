@@ -6,6 +6,7 @@ import logging
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Table
+from rich.text import Text
 
 from dsbench.run.width import width
 from dsbench.training.history import Epoch
@@ -27,9 +29,13 @@ log = logging.getLogger("dsbench")
 
 
 def terminal() -> Console:
-    """Standard output: a terminal as wide as it is, a file or pipe without line breaks."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=200)
+    """Standard output: a terminal as wide as it is, a file or pipe without line breaks.
+
+    Text is shown as it stands, since that of others has brackets (`[plain,separable]`) and colons; style is a Text's.
+    """
+    plain = partial(Console, highlight=False, markup=False, emoji=False)
+    console = plain()
+    return console if console.is_terminal else plain(width=200)
 
 
 class Progress:
@@ -59,7 +65,7 @@ class Progress:
         if history:
             rows["resumed"] = f"after epoch {len(history)}"
         for name, value in rows.items():
-            table.add_row(f"[bold]{name}[/bold]", value)
+            table.add_row(Text(name, style="bold"), value)
         self._print(table)
 
     def waiting(self, folder: Path, owner: Owner | None) -> None:
@@ -122,7 +128,7 @@ class Progress:
                 f"tensorboard --logdir {shlex.quote(_relative(plan.folder.path.parent.parent / 'tensorboard'))}"
             )
         for name, value in rows.items():
-            table.add_row(f"[bold]{name}[/bold]", value)
+            table.add_row(Text(name, style="bold"), value)
         self._print(table)
 
     def _print(self, what: Any) -> None:

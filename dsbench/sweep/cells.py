@@ -24,11 +24,11 @@ def cells_table(runs: pd.DataFrame) -> pd.DataFrame:
     mean. All of these are over the runs that are done, and n_done is their number. Runs that came to anything else, and
     those that have not ended, are counted beside them and are in no mean: n_runs is the sum of the counts. A family
     that collapses is worse than the mean says, so the counts belong beside it. Devices, threads, commits and sources
-    are listed where the runs' are not one. A run recorded without a cell_id is a cell of its own.
+    are listed where the runs' are not one.
     """
     import pandas as pd
 
-    key = runs["cell_id"].fillna(runs["run_id"]).rename("cell_id")
+    key = runs["cell_id"]
     grouped = runs.groupby(key, sort=False)
     same = ["precision", "test_weights", *COSTS, *REQUESTED, *settings(runs)]
     done = runs[runs["status"] == "done"].groupby(key, sort=False)

@@ -123,7 +123,7 @@ class HandedIn:
             self._waiting.append(index)
         done = len(self._returned.keys() - {*self._waiting, *self._running.values()})
         line = f"[{done}/{len(self.calls)}] {self._called[index]}: {_how(returned, again)}"
-        self._console.print(line, soft_wrap=True, markup=False)
+        self._console.print(line, soft_wrap=True)
 
 
 def _folder(config: DictConfig) -> Path | None:

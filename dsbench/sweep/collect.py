@@ -70,7 +70,8 @@ def runs_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """One row a run, in the order given: COLUMNS, then the settings and timings that any of the records holds.
 
     A record is as in result.json; what it lacks is missing in its row. Accuracies are shares of 1. A kernel of several
-    sizes, and any other list, is text such as `[3,5]`. `git_sha` is the commit of the code that made the run.
+    sizes, and any other list, is text such as `[3,5]`. `git_sha` is the commit of the code that made the run. A run
+    that is recorded without a cell_id, since its record is old or unreadable, is a cell of its own.
     """
     import pandas as pd
 
@@ -100,6 +101,7 @@ def plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
     """A record without its nesting: requested_kind, optimizer.lr, latency_ms/batch_1/torch (a median)."""
     out = {name: record[name] for name in COLUMNS if name in record}
+    out["cell_id"] = record.get("cell_id") or record["run_id"]
     out |= {f"requested_{name}": value for name, value in (record.get("requested") or {}).items()}
     out |= {f"stop.{name}": value for name, value in (record.get("stop") or {}).items()}
     out |= record.get("settings") or {}

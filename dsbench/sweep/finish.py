@@ -88,7 +88,7 @@ def conclude(
     console = terminal()
 
     def say(text: str) -> None:
-        console.print(text, soft_wrap=not console.is_terminal, markup=False)
+        console.print(text, soft_wrap=not console.is_terminal)
 
     runs, _ = folder.read(reasons)
     before = verdict(folder.outputs, runs)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from dsbench.errors import InputError
+from dsbench.errors import InputError, first_line
 from dsbench.run import facts
 from dsbench.run.folder import write_atomically
 from dsbench.run.status import BROKEN, FINAL
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _HEAD = "# A sweep as it was asked for. What came of it, runs.csv and cells.csv, is made anew from the runs' records.\n"
 _CALLED = ("cell_id", "model", "arch", "block", "study", "settings")  # what another sweep may call otherwise
 _ENDED = (*FINAL, *BROKEN)
+_READ = {"arguments": list, "started": object, "finished": object, "versions": dict, "budgets": dict, "runs": list}
 _PATIENCE_SECONDS = 30.0  # with whoever writes the same tables, which takes a second or so
 
 
@@ -162,14 +163,25 @@ class SweepFolder:
         return runs, cells_table(runs)
 
     def asked(self) -> dict[str, Any]:
-        """What sweep.yaml holds. Raises InputError where there is no sweep."""
+        """What sweep.yaml holds. Raises InputError where there is no sweep, and where the file is damaged."""
         import yaml
 
         try:
             text = self.sweep_file.read_text(encoding="utf-8")
+            found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         except (FileNotFoundError, NotADirectoryError):
             raise InputError(f"no sweep in {self.path}: there is no {self.sweep_file.name}") from None
-        return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        except (UnicodeDecodeError, yaml.YAMLError) as error:
+            raise self._damaged(first_line(error)) from None
+        if not isinstance(found, dict):
+            raise self._damaged("it holds no keys")
+        for key, kind in _READ.items():
+            if not (key in found and isinstance(found[key], kind)):
+                raise self._damaged(f"{key} is not what was written, or not there")
+        return found
+
+    def _damaged(self, how: str) -> InputError:
+        return InputError(f"{self.sweep_file} is damaged: {how}; delete it, and the same sweep makes it anew")
 
     def _write(self, asked: dict[str, Any]) -> None:
         import yaml

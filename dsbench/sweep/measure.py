@@ -6,16 +6,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dsbench import torchvision_ops
 from dsbench.bench.timing import LIMIT_SECONDS, MEASUREMENTS
 from dsbench.roofline.rows import TOGETHER
-from dsbench.run import facts
-
-if TYPE_CHECKING:
-    from dsbench.bench.subject import Subject
-    from dsbench.roofline.rows import Roofline
 
 LEAST_SECONDS = 0.5  # of one measurement, below which it says too little
 ENOUGH_SECONDS = 4.0  # of one measurement, which gives slow steps too as many rounds as are needed
@@ -54,34 +48,23 @@ def measure(outputs: Path, run_ids: Sequence[str], share: Share) -> None:
     logged: the runs are done, whatever goes wrong here.
     """
     torchvision_ops.ensure()  # before Lightning imports torchvision
-    from dsbench.bench.measure import bench
-    from dsbench.bench.record import record
-    from dsbench.bench.timing import BATCHES
-    from dsbench.roofline.record import section
     from dsbench.run.bench import keep
+    from dsbench.run.by_turns import running_costs
     from dsbench.run.load import load
 
-    load_average = facts.load_average()
+    named = run_ids if share.roofline else None
     try:
         runs = [load(outputs / "runs" / run_id) for run_id in run_ids]
-        subjects = [run.subject() for run in runs]
-        lines = _rooflines(subjects, run_ids, share.seconds) if share.roofline else [None] * len(runs)
-        found = bench(subjects, BATCHES, share.seconds)
-        for run, subject, one, line in zip(runs, subjects, found, lines, strict=True):
-            measured = record(one, subject.compute, load_average) | section(line, one.session)
-            keep(run, measured, lambda *_: None)
+        found = running_costs(
+            lambda: [run.subject() for run in runs], share.seconds, rooflines_of=named, refused=_no_roofline
+        )
+        for run, one in zip(runs, found, strict=True):
+            keep(run, one.record, lambda *_: None)
     except Exception as error:
         log.warning("the cells could not be measured, so which is faster is not said: %s", error)
         log.debug("measuring ended with an error", exc_info=True)
 
 
-def _rooflines(subjects: Sequence[Subject], names: Sequence[str], seconds: float) -> Sequence[Roofline | None]:
-    """A roofline of each, where all computed in one place that has a clock for layers."""
-    from dsbench.roofline.measure import measure_rooflines
-
-    try:
-        return measure_rooflines(subjects, names, seconds)
-    except Exception as error:  # two devices or precisions, say, or a device without a clock for layers
-        log.info("no roofline is drawn: %s", error)
-        log.debug("measuring rooflines ended with an error", exc_info=True)
-        return [None] * len(subjects)
+def _no_roofline(error: Exception) -> None:
+    log.info("no roofline is drawn: %s", error)
+    log.debug("measuring rooflines ended with an error", exc_info=error)

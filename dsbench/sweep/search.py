@@ -79,7 +79,7 @@ def search(
             for i, trial in enumerate(batch):
                 said = trials.tell(trial, plan.jobs[i * len(seeds) : (i + 1) * len(seeds)])
                 line = f"trial {trial.number + 1}/{how.n_trials} {' '.join(overrides(trial))}: {said}"
-                console.print(line, soft_wrap=True, markup=False)
+                console.print(line, soft_wrap=True)
     if not sweep.jobs:
         raise _impossible(plan.problems)
     runs = _show(sweep, trials)

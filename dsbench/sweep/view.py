@@ -98,7 +98,7 @@ class View:
 
     def _say(self, number: int, what: str) -> None:
         place = f"[{self._done + self._failed + len(self._running)}/{len(self._runs)}]"
-        self.console.print(Text(f"{place} {self._runs[number].label}: {what}"), soft_wrap=True)
+        self.console.print(f"{place} {self._runs[number].label}: {what}", soft_wrap=True)
 
     def _screen(self) -> Group:
         table = Table(box=None, header_style="bold", pad_edge=False)

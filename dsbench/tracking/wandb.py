@@ -1,4 +1,4 @@
-"""Weights & Biases: the one place that speaks to it."""
+"""A run in Weights & Biases, and what an account needs."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ def documented() -> list[tuple[str, list[str]]]:
 
 
 LINES = documented()
+CHOICES = dict(re.findall(r"^\| `(\S+)=` \| (`.*) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
 
 
 @cache
@@ -81,6 +82,21 @@ def test_what_is_documented_can_be_typed(program: str, words: list[str]) -> None
         elif "(" not in value:
             own = [OWN[key]] if "--config-dir" in flags and key in OWN else []
             assert set(value.split(",")) <= {*choices, *own}, override
+
+
+@pytest.mark.parametrize("group", CHOICES)
+def test_the_table_of_choices_lists_what_a_group_has(group: str) -> None:
+    listed = re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", CHOICES[group]))
+    assert set(listed) == {*options(group), *(["dsbench"] if group in HYDRAS else [])}  # the plugin's, without a file
+
+
+def test_the_patterns_in_the_table_of_choices_are_patterns(named: Callable[[str], Any]) -> None:
+    (said,) = re.findall(r"\([^)]*`model.pattern=[^)]*\)", CHOICES["model"])
+    patterns = [one.removeprefix("model.pattern=") for one in re.findall(r"`([^`]+)`", said)]
+    assert len(patterns) > 1
+    for pattern in patterns:
+        slots = named(f"model=hybrid model.pattern={pattern}").slots
+        assert {slot.kind for slot in slots} == {"plain", "separable"}, pattern
 
 
 def test_every_command_is_documented() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -138,7 +139,7 @@ def test_a_condition_on_the_seed_chooses_runs(results: Call) -> None:
         (["frist"], "error: unknown sweep 'frist'; did you mean 'first'?"),
         (["../runs"], "error: unknown sweep '../runs'; there are first"),
         (["--csv", "--json"], "error: --csv, --json and --parquet exclude each other; give one"),
-        (["--parquet", "no/such/folder/file"], "error: --parquet no/such/folder/file: No such file or directory"),
+        (["--parquet", "no/such/folder/file"], "error: cannot write no/such/folder/file: No such file or directory"),
     ],
 )
 def test_a_mistake_is_one_line(
@@ -185,6 +186,23 @@ def test_parquet_holds_the_table(recorded: list[dict[str, Any]], results: Call, 
     known = {one["run_id"]: one["test_acc"] for one in recorded if one["test_acc"] is not None}
     assert table.set_index("run_id")["test_acc"].dropna().to_dict() == known
     assert len(table) == len(recorded)
+
+
+@pytest.mark.usefixtures("recorded")
+def test_a_table_that_cannot_be_written_leaves_the_old_one(
+    results: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "runs.parquet"
+    file.write_bytes(b"old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    ended = results("--runs", "--parquet", str(file))
+    assert (ended.code, ended.err) == (2, f"error: cannot write {file}: No space left on device\n")
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {file.name}
+    assert file.read_bytes() == b"old"
 
 
 @pytest.mark.usefixtures("recorded")

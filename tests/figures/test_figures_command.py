@@ -16,6 +16,7 @@ from dsbench.cli.figures import figures
 from dsbench.errors import InputError
 from dsbench.figures import seeds, tradeoff
 from dsbench.figures.style import rendered
+from dsbench.sweep.folder import SweepFolder
 
 Make = Callable[..., Made]
 app = typer.Typer()
@@ -66,8 +67,7 @@ def test_mistakes_are_one_line(four: Made, tmp_path: Path, made: Make) -> None:
     ):
         with pytest.raises(InputError, match=said.replace("?", r"\?")):
             called(*arguments)
-    (four.outputs / "sweeps" / "other").mkdir()
-    (four.outputs / "sweeps" / "other" / "sweep.yaml").write_text("runs: []\nbudgets: {}\n")
+    SweepFolder(four.outputs / "sweeps" / "other").write_plan([], [])
     for named in ([], ["other"]):  # without a name it is the latest
         with pytest.raises(InputError, match="no run of the sweep other has ended yet"):
             called(*named, "--outputs", outputs)

@@ -66,6 +66,13 @@ def test_csv_has_a_row_a_network_or_a_layer() -> None:
     assert sum(int(row["macs"]) for row in layers if row["model"] == "dwsep") == int(rows[1]["macs"])
 
 
+def test_brackets_in_a_value_are_shown() -> None:
+    output = run("model=hybrid", "model.pattern=[plain,separable,plain,separable,plain,separable],stage_2")
+    assert "times model.pattern [plain,separable,plain,separable,plain,separable]" in output
+    rows = [line.split()[0] for line in output.splitlines() if line.startswith("  [") or line.startswith("  stage_2")]
+    assert rows == ["[plain,separable,plain,separable,plain,separable]", "stage_2"] * 2
+
+
 def test_bytes_halve_in_bf16() -> None:
     full, half = (json.loads(run("model=dwsep", "--json", *extra)) for extra in ([], ["--precision", "bf16"]))
     assert full["bytes"] == 2 * half["bytes"]
@@ -104,7 +111,7 @@ def test_plot_writes_a_picture(tmp_path: Path) -> None:
 
 
 def test_plot_into_a_missing_folder_is_an_input_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"--plot .*net\.svg: No such file or directory"):
+    with pytest.raises(InputError, match=r"cannot write .*net\.svg: No such file or directory"):
         run("model=dwsep", "--plot", str(tmp_path / "missing" / "net.svg"))
 
 

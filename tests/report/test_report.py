@@ -222,3 +222,15 @@ def test_the_command_writes_the_latest_sweep_and_says_where(made: Make, capsys: 
     compared = CliRunner().invoke(app, ["report", "made", str(sweep.folder.path), f"--outputs={sweep.outputs}"])
     assert compared.exit_code == 0, compared.output
     assert (sweep.folder.path / "versus-made.html").exists()
+
+
+def test_what_cannot_be_written_is_told_from_what_cannot_be_read(made: Make, call: Callable[..., Any]) -> None:
+    sweep = made([run(seed=0)])
+    pictures, plan = sweep.folder.path / "figures", sweep.folder.plan_file
+    pictures.touch()
+    ended = call("dsbench", "report", str(sweep.folder.path))
+    assert (ended.code, ended.err) == (2, f"error: cannot write into {sweep.folder.path}: File exists\n")
+    plan.unlink()
+    plan.mkdir()
+    ended = call("dsbench", "report", str(sweep.folder.path))
+    assert (ended.code, ended.err) == (1, f"error: IsADirectoryError: [Errno 21] Is a directory: '{plan}'\n")

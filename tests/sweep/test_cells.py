@@ -114,6 +114,7 @@ def test_a_run_recorded_without_a_cell_is_one_of_its_own() -> None:
     for one in records:
         del one["cell_id"]
     assert [cell["n_runs"] for cell in cells(*records)] == [1, 1]
+    assert runs_table(records)["cell_id"].tolist() == [one["run_id"] for one in records]
     assert [cell["cell_id"] for cell in cells(*records)] == [one["run_id"] for one in records]
 
 

@@ -20,7 +20,7 @@ from dsbench.run import facts
 from dsbench.run.lock import locked
 from dsbench.sweep.collect import CODE, OUTCOMES, plain
 from dsbench.sweep.fate import Fate
-from dsbench.sweep.find import sweeps
+from dsbench.sweep.find import sweep_folder, sweeps
 from dsbench.sweep.folder import SweepFolder
 
 Record = Callable[..., None]
@@ -246,6 +246,57 @@ def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
     for ask in (SweepFolder.run_ids, SweepFolder.read, SweepFolder.collect):
         with pytest.raises(InputError, match="no sweep in "):
             ask(SweepFolder(tmp_path / "sweeps" / "second"))
+
+
+@pytest.mark.parametrize("how", ["", "runs: [", "- a list", "runs", "budgets", "finished", "versions: 3", "\xff"])
+def test_a_damaged_sweep_file_is_named_and_the_same_sweep_mends_it(
+    folder: SweepFolder, record: Record, how: str
+) -> None:
+    folder.write_plan([planned_facts(run())], [])
+    record(run())
+    whole = yaml.safe_load(folder.sweep_file.read_text())
+    if how in whole:
+        how = yaml.safe_dump({key: value for key, value in whole.items() if key != how})
+    elif how.startswith("versions"):
+        how = yaml.safe_dump(whole | yaml.safe_load(how))
+    folder.sweep_file.write_text(how, encoding="latin-1")
+    for ask in (folder.read, folder.collect, lambda: folder.write_plan([planned_facts(run())], [])):
+        with pytest.raises(InputError, match=f"{folder.sweep_file} is damaged: .*; delete it") as said:
+            ask()
+        assert "\n" not in str(said.value)
+    folder.sweep_file.unlink()
+    folder.write_plan([planned_facts(run())], [])
+    assert folder.read()[0]["status"].tolist() == ["done"]
+
+
+@pytest.mark.parametrize(
+    ("where", "path"),
+    [("sweeps/first", "."), ("sweeps", "first"), ("", "sweeps/first"), ("sweeps/first/figures", ".."), ("", "link")],
+)
+def test_a_sweep_is_itself_by_any_path_to_its_folder(
+    folder: SweepFolder, record: Record, monkeypatch: pytest.MonkeyPatch, where: str, path: str
+) -> None:
+    folder.write_plan([planned_facts(run())], [])
+    record(run())
+    (folder.path / "figures").mkdir()
+    (folder.outputs / "link").symlink_to(folder.path)
+    monkeypatch.chdir(folder.outputs / where)
+    found = sweep_folder(Path("outputs"), path)
+    assert (found.name, found.outputs) == (folder.name, folder.outputs)
+    assert found.read()[0]["status"].tolist() == ["done"]
+
+
+def test_a_sweep_kept_on_another_disk_has_its_runs_where_its_link_stands(
+    folder: SweepFolder, record: Record, tmp_path: Path
+) -> None:
+    folder.write_plan([planned_facts(run())], [])
+    record(run())
+    (tmp_path / "disk").mkdir()
+    folder.path.rename(tmp_path / "disk" / "moved")
+    folder.path.symlink_to(tmp_path / "disk" / "moved")
+    assert sweep_folder(Path("outputs"), str(folder.path)).read()[0]["status"].tolist() == ["done"]
+    with pytest.raises(InputError, match=r"disk/moved is not in its place, OUTPUTS/sweeps/NAME, with its runs in"):
+        sweep_folder(Path("outputs"), str(tmp_path / "disk" / "moved"))
 
 
 def test_sweeps_are_the_folders_with_a_sweep_in_them(tmp_path: Path) -> None:

@@ -13,20 +13,19 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
 from filelock import FileLock
+from synthetic import run as record
 from wandb_server import Server
 
 from dsbench.cli.sync import sync
 from dsbench.errors import FailureError, InputError
+from dsbench.sweep.folder import SweepFolder
 
 Logged = Callable[..., None]
 
 
 def sweep(outputs: Path, name: str, *run_ids: str) -> None:
-    folder = outputs / "sweeps" / name
-    folder.mkdir(parents=True)
-    (folder / "sweep.yaml").write_text(yaml.safe_dump({"runs": list(run_ids), "budgets": {}, "arguments": []}))
+    SweepFolder(outputs / "sweeps" / name).write_plan([record() | {"run_id": run_id} for run_id in run_ids], [])
 
 
 def synced(outputs: Path, name: str | None = None, **options: Any) -> int:
@@ -69,7 +68,7 @@ def test_what_the_server_refuses_of_a_run_is_reported_and_tried_again_and_ends_n
     assert server.runs["ccc"]["finished"]
     said = capsys.readouterr().out
     assert "uploaded: 1, uploaded before: 0" in said
-    assert "the project is full" in next(line for line in said.splitlines() if "aaa" in line)
+    assert "the project is full, see [/docs] :x:" in next(line for line in said.splitlines() if "aaa" in line)
     refused = next(line for line in said.splitlines() if "bbb" in line)
     assert "HTTP 403 from /files/somebody/dsbench/bbb/file_stream" in refused
     server.curves_refused = set()

@@ -65,7 +65,7 @@ class Server(ThreadingHTTPServer):
     def _run(self, given: dict[str, Any]) -> None:
         run_id = given["name"]
         if run_id in self.refused:
-            raise ValueError("the project is full")
+            raise ValueError("the project is full, see [/docs] :x:")
         run = self.runs.setdefault(run_id, {"history": {}, "finished": False})
         run |= {key: given[key] for key in ("displayName", "groupName", "jobType", "tags") if given[key] is not None}
         self.most_at_once = max(self.most_at_once, sum(not one["finished"] for one in self.runs.values()))

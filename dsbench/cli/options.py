@@ -1,0 +1,20 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_OUTPUTS = typer.Option(metavar="DIR", help="Folder of results, as outputs= sets it.")
+
+Outputs = Annotated[Path, _OUTPUTS]
+OUTPUTS = Path("outputs")
+OutputsIfGiven = Annotated[Path | None, _OUTPUTS]  # else as outputs= or the configuration says
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CONDITION", help="Only where this holds: model=dwsep,cnn width!=8 macs<=1e6 fine_width=null."
+    ),
+]

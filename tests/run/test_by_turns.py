@@ -1,0 +1,34 @@
+"""Networks measured by turns, where a roofline can be and where it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dsbench.errors import InputError
+from dsbench.run.by_turns import running_costs
+from dsbench.training.device import Compute
+
+LINES = ("arch=mnist_7800_shallow width=2 train.batch_size=4", "arch=mnist_7800_shallow width=3 train.batch_size=4")
+
+
+def test_a_roofline_that_is_refused_leaves_the_times_or_is_an_error(
+    subject: Callable[..., Any], compute: Compute
+) -> None:
+    """One pair of roofs is of one device: here the second network is said to compute on another."""
+    pair = [subject(LINES[0]), subject(LINES[1], replace(compute, name="another CPU"))]
+    why: list[Exception] = []
+    found = running_costs(lambda: pair, 0.01, (1, 2), rooflines_of=["a", "b"], refused=why.append)
+    assert [str(error) for error in why] == [
+        "a roofline is of one device, precision and number of threads; measure one after the other"
+    ]
+    for one, asked in zip(found, pair, strict=True):
+        assert one.roofline is None
+        assert "roofline" not in one.record
+        assert one.record["measured_on"]["device"] == asked.compute.name
+        assert one.record["latency_ms"]["batch_2"]["torch"]["median"] > 0
+    with pytest.raises(InputError, match="a roofline is of one device"):
+        running_costs(lambda: pair, 0.01, (1, 2), rooflines_of=["a", "b"])
