@@ -52,12 +52,18 @@ def check_plot(path: Path) -> None:
 
 
 def write(path: Path, content: str | bytes, folder_too: bool = False) -> None:
-    """Replace the file in one step; `folder_too` makes its folder. Raises InputError where that cannot be."""
+    """Replace the file in one step; `folder_too` makes its folder. Raises InputError where that cannot be.
+
+    What is no file, such as /dev/stdout, is written to as it is.
+    """
     from dsbench.run.folder import write_atomically
 
     try:
         if folder_too:
             path.parent.mkdir(exist_ok=True)
-        write_atomically(path, content)
+        if path.exists() and not path.is_file():
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        else:
+            write_atomically(path, content)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from None
