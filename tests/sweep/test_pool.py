@@ -243,3 +243,10 @@ def test_a_server_that_still_imports_ends_with_the_process_that_began_it(tmp_pat
     )
     assert ended.returncode == -signal.SIGINT
     assert gone(int(ended.stdout))
+
+
+def test_a_sweeps_processes_record_how_many_run_at_once() -> None:
+    code = "from dsbench.run.facts import n_jobs; from dsbench.sweep.slots import slots; import os; print(n_jobs());"
+    code += "os.environ.update(slots(9, 3, 1, 'cpu').environments[0]); print(n_jobs())"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["None", "3"]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -104,10 +101,3 @@ def test_cells_are_ranked_by_what_compares_alone(
 def test_cells_are_ranked_by_latencies_of_one_place_and_session(where: dict[str, Any], said: str | None) -> None:
     before, after = timed(cell(SEEDS[:1]), 1.0), timed(cell(SEEDS[:1], "dwsep"), 2.0, **where)
     assert verdict(before, after).unranked.get("latency") == said
-
-
-def test_a_sweeps_processes_record_how_many_run_at_once(tmp_path: Path) -> None:
-    code = "from dsbench.run.facts import n_jobs; from dsbench.sweep.slots import slots; import os; print(n_jobs());"
-    code += "os.environ.update(slots(9, 3, 1, 'cpu').environments[0]); print(n_jobs())"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ended.stdout.split() == ["None", "3"]
