@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dsbench.figures.axes import COSTS, FLOPS, Cost, short
+from dsbench.figures.axes import COSTS, FLOPS, Cost
 from dsbench.figures.rows import caption, rows
 from dsbench.figures.style import INK, canvas, row_height, settle, styled
 from dsbench.figures.swarm import swarm
-from dsbench.numerals import seconds
+from dsbench.numerals import seconds, short
 from dsbench.sweep.collect import plain
 
 if TYPE_CHECKING:

@@ -119,8 +119,7 @@ def _cell(
         mark = markers(cell, len(found)) | ({} if part == "val" else {"markerfacecolor": "#ffffff", "markersize": 3.5})
         panel.plot(found["epoch"], scale * found["median"], label=cell.name, **look, **mark)
     if strip is not None:
-        counts = done.groupby("epoch")["run_id"].nunique()
-        strip.step(counts.index, counts, where="mid", color=cell.style.color, linestyle=cell.style.line)
+        strip.step(found["epoch"], found["runs"], where="mid", color=cell.style.color, linestyle=cell.style.line)
 
 
 def _limit(grid: Sequence[Axes], of: pd.DataFrame, measure: str, parts: Sequence[str]) -> None:

@@ -40,7 +40,7 @@ def histories(runs: pd.DataFrame, outputs: Path) -> pd.DataFrame:
 
 
 def course(histories: pd.DataFrame, measure: str, quartiles: bool) -> pd.DataFrame:
-    """The runs of one cell at each epoch: `median`, `low` and `high` of the band, and `runs`, which reached it.
+    """The runs of one cell at each epoch: `median`, `low` and `high` of the band, and how many `runs` reached it.
 
     The band is the middle half, or with `quartiles` false from the least to the greatest.
     """
@@ -48,4 +48,4 @@ def course(histories: pd.DataFrame, measure: str, quartiles: bool) -> pd.DataFra
 
     at = histories.groupby("epoch")[measure]
     low, high = (at.quantile(0.25), at.quantile(0.75)) if quartiles else (at.min(), at.max())
-    return pd.DataFrame({"median": at.median(), "low": low, "high": high, "runs": at.count()}).reset_index()
+    return pd.DataFrame({"median": at.median(), "low": low, "high": high, "runs": at.size()}).reset_index()

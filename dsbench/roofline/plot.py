@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dsbench.figures.axes import short
 from dsbench.figures.labels import Spot, names
 from dsbench.figures.style import (
     BLUE,
@@ -25,6 +24,7 @@ from dsbench.figures.style import (
     settle,
     styled,
 )
+from dsbench.numerals import engineering, short
 from dsbench.roofline.annotate import roofs
 from dsbench.roofline.rows import LayerRow, Roofline
 from dsbench.roofline.verdict import ms, percent
@@ -81,13 +81,6 @@ def draw(rooflines: Sequence[Roofline]) -> Figure:
 def achieved(layer: LayerRow) -> float:
     """Operations per second."""
     return 1000 * layer.flops / layer.time_ms
-
-
-def engineering(number: float, unit: str) -> str:
-    """Three digits of `number` with the prefix of its size: 266 GFLOP/s."""
-    rounded = float(f"{number:.3g}")  # 999.9 k is 1 M
-    power = min(5, max(0, int(math.log10(rounded) // 3)))
-    return f"{rounded / 1000**power:.3g} {' kMGTP'[power].strip()}{unit}"
 
 
 def _heading(one: Roofline) -> tuple[str, str]:

@@ -17,11 +17,15 @@ import pytest
 from made_sweeps import Made, four_cells, make
 from synthetic import run
 
+from dsbench.figures.rows import rows
+from dsbench.report import tables
 from dsbench.report.content import report
 from dsbench.report.headline import headline
 from dsbench.report.how import how
 from dsbench.report.page import write
 from dsbench.report.versus import versus, write_versus
+from dsbench.sweep.collect import plain
+from dsbench.verdict.cells import cells
 from dsbench.verdict.read import verdict
 
 Make = Callable[..., Made]
@@ -114,6 +118,15 @@ def test_a_page_can_be_made_of_whatever_there_is(made: Make, records: list[dict[
     page = Page(html.read_text())
     unfinished = [one for one in records if one["status"] in ("missing", "running", "failed")]
     assert any("no result" in text or "None of" in text for text in page.texts) == bool(unfinished)
+
+
+def test_runs_in_no_mean_are_called_the_same_in_tables_and_pictures(made: Make) -> None:
+    statuses = ("done", "collapsed", "killed", "interrupted", "missing")
+    sweep = made([run(status, seed=seed) for seed, status in enumerate(statuses)])
+    (cell,) = rows(sweep.cells)
+    page = tables.cells(cells(sweep.runs, sweep.cells), plain(sweep.cells), {})
+    (said,) = page.columns["not in the mean"]
+    assert said == cell.besides == "1 collapsed, 1 killed, 2 unfinished"
 
 
 def test_a_page_of_many_cells_says_which_pictures_it_leaves_out(made: Make) -> None:

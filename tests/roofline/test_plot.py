@@ -5,12 +5,11 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
-import pytest
 from made_up import roofline
 
 from dsbench.figures.style import FAMILIES, rendered
 from dsbench.roofline.operations import KINDS
-from dsbench.roofline.plot import STYLES, draw, engineering
+from dsbench.roofline.plot import STYLES, draw
 from dsbench.roofline.rows import Roofline
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -74,11 +73,3 @@ def test_kinds_differ_in_colour_or_marker_and_in_grey_by_marker() -> None:
 
 def test_a_dense_convolution_has_the_colour_of_cnn_and_a_pointwise_one_that_of_dwsep() -> None:
     assert (STYLES["dense conv"][0], STYLES["pointwise"][0]) == (FAMILIES["cnn"].color, FAMILIES["dwsep"].color)
-
-
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [(265.9e9, "266 GB/s"), (1.5e12, "1.5 TB/s"), (12.0, "12 B/s"), (989e12, "989 TB/s"), (999.9e9, "1 TB/s")],
-)
-def test_numbers_have_the_prefix_of_their_size(number: float, text: str) -> None:
-    assert engineering(number, "B/s") == text
