@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 QUARTILES_FROM = 4  # runs, from which a band is the middle half of them; below it reaches from least to greatest
+SCALES = {"acc": 100, "loss": 1}  # from a measure to what its axis shows: accuracies in percent
 MEASURES = ("train_loss", "train_acc", "val_loss", "val_acc")
 
 
