@@ -7,7 +7,9 @@ from itertools import combinations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
+from dsbench.figures.labels import FRAME, LETTERING, Spot, covered, names
 from dsbench.figures.placing import Box, Mark, place
 
 points = st.tuples(st.floats(60, 540), st.floats(60, 340))
@@ -30,3 +32,19 @@ def test_few_names_are_placed_apart_inside_the_panel_and_off_the_marks(centres: 
 
 def test_a_mark_without_a_name_gets_no_place() -> None:
     assert place([Mark((10, 10), 3, None)], [], Box(0, 0, 100, 100)) == [None]
+
+
+@pytest.mark.parametrize("gap", [1, 3, 20])
+def test_no_name_touches_the_frame_of_its_panel(gap: int) -> None:
+    """`gap`: pixels between the frame and a name beside its marker."""
+    figure = Figure()
+    panel = figure.subplots()
+    panel.autoscale(False)
+    frame = covered(panel)
+    tall = covered(panel.text(0.5, 0.5, "a name", **LETTERING))
+    up = frame.top - (tall.top - tall.bottom) / 2 - gap
+    _, y = panel.transData.inverted().transform((0, up))
+    panel.texts[0].remove()
+    names(panel, [Spot(0.5, y, 1, "a name")], [])
+    (written,) = map(covered, panel.texts)
+    assert frame.top - written.top >= FRAME - 0.01

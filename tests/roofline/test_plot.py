@@ -26,10 +26,11 @@ def texts(picture: bytes) -> list[str]:
 
 
 def test_picture_names_device_roofs_networks_kinds_and_layers() -> None:
-    found = "\n".join(texts(svg(ONE, TWO)))
+    found = " ".join(texts(svg(ONE, TWO)))
     for part in (
         "A training step on a processor, precision 32, 1 thread",
-        "the roofs, 200 GFLOP/s and 40 GB/s, meet at 5.0 FLOP per byte",
+        "The roofs, 200 GFLOP/s and 40 GB/s, meet at 5.0 FLOP per byte.",
+        "named: slot, layer, share of the step's time.",
         "arithmetic 200 GFLOP/s",
         "memory 40 GB/s",
         "first <net>: 100 ms a step of 32",
@@ -45,6 +46,12 @@ def test_picture_names_device_roofs_networks_kinds_and_layers() -> None:
     ):
         assert part in found
     assert "$" not in found  # names are no formulas, so that no formula is set
+
+
+def test_points_above_the_memory_roof_are_explained_where_there_are_any() -> None:
+    above = roofline("small", depthwise=(5, 10, 1, 9))  # memory alone would take 9 ms
+    assert "Above the memory roof: tensors that stay in a cache" in " ".join(texts(svg(ONE, above)))
+    assert "Above the memory roof" not in " ".join(texts(svg(ONE)))
 
 
 def test_a_layer_that_computes_nothing_has_no_place_in_the_picture() -> None:
