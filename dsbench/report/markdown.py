@@ -39,10 +39,9 @@ def fact(heading: str, text: str) -> str:
 
 def table(one: Table) -> str:
     """A table, its numbers to the right, with its note below."""
-    kinds = [entry.kind for entry in one.rows[0]] if one.rows else ["text"] * len(one.headings)
     lines = [
         [escaped(heading) for heading in one.headings],
-        ["---:" if kind == "number" else "---" for kind in kinds],
+        ["---:" if kind == "number" else "---" for kind in one.kinds],
         *([escaped(entry.text) for entry in row] for row in one.rows),
     ]
     rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)

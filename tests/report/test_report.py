@@ -17,6 +17,7 @@ import pytest
 from made_sweeps import Made, four_cells, make
 from synthetic import run
 
+from dsbench.figures.album import album
 from dsbench.figures.rows import rows
 from dsbench.report import tables
 from dsbench.report.content import report
@@ -46,11 +47,15 @@ class Page(HTMLParser):
         self.addresses: list[str] = []
         self.texts: list[str] = []
         self.rows = 0
+        self.headings: list[str | None] = []  # their classes
+        self.titles: list[str] = []  # of pictures
         self.feed(text)
         assert self.open == []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+        self.titles += [value or "" for name, value in attrs if name == "alt"]
+        self.headings += [dict(attrs).get("class")] if tag == "th" else []
         self.rows += tag == "tr"
         if tag not in EMPTY:
             self.open.append(tag)
@@ -85,6 +90,10 @@ def test_the_three_forms_say_the_same(made: Make) -> None:
     assert said["headline"] == found.headline
     assert [one["test_acc"] for one in said["runs"]] == sweep.runs["test_acc"].tolist()
     assert page.rows == markdown.read_text().count("\n|") - len(re.findall(r"\n\|( -+:? \|)+", markdown.read_text()))
+    classes = [kind == "number" for one in (found.cells, *found.answers, found.runs) for kind in one.kinds]
+    assert page.headings == ["number" if right else None for right in classes]
+    assert page.titles[:2] == ["Test accuracy against what networks cost", "Test accuracy of every run"]
+    assert [f"![{title}]" in markdown.read_text() for title in page.titles] == [True] * len(said["pictures"])
     for picture in said["pictures"]:
         ET.parse(sweep.folder.path / "figures" / f"{picture}.svg")
         assert f"(figures/{picture}.svg)" in markdown.read_text()
@@ -136,6 +145,26 @@ def test_a_page_of_many_cells_says_which_pictures_it_leaves_out(made: Make) -> N
     assert page.said[-1] == f"Pictures that show each of the 41 cells apart are drawn by: dsbench figures {page.name}"
 
 
+def test_a_page_of_many_pairs_leaves_out_their_pictures_and_most_of_their_words(
+    made: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("figures.album", "report.content"):
+        monkeypatch.setattr(f"dsbench.{module}.MOST_ROWS", 4)
+    families = {"cnn": None, "hybrid": "keras", "dwsep": "keras"}
+    sweep = made(
+        [*(run(model=one, block=block) for one, block in families.items()), run(model="dwsep", block="linear")]
+    )
+    page = report(sweep.folder)  # 4 cells at one budget: 6 pairs, 5 of them of two families
+    drawn = {picture.name for picture in page.pictures}
+    assert {"seeds", "confusion"} <= drawn
+    assert not {"differences", "confusion_differences"} & drawn
+    assert sum(" (a matched budget as built): " in paragraph for paragraph in page.said) == 4
+    assert "2 more pairs in dsbench verdict." in page.said
+    assert page.said[-1].startswith("Pictures that show each of the 5 pairs of families apart are drawn by: ")
+    everything = album(sweep.runs, sweep.cells, verdict(sweep.outputs, sweep.runs), [], sweep.outputs)
+    assert {"differences", "confusion_differences"} <= {name for name, _ in everything}
+
+
 def test_the_headline_has_a_clause_for_each_of_a_few_groups(made: Make) -> None:
     sweep = made(four_cells(seeds=8))
     assert headline(verdict(sweep.outputs, sweep.runs))[2] == (
@@ -177,7 +206,10 @@ def test_two_sweeps_of_the_same_runs_are_identical_and_of_others_are_compared(tm
     first = make(tmp_path / "a", four_cells(seeds=8))
     same = make(tmp_path / "b", four_cells(seeds=8))
     found = versus(first.folder, same.folder)
-    assert "Of 4 cells in both: identical in every seed in 4." in found.said[0]
+    assert found.said[0] == (
+        f"Is the test accuracy of {same.folder.path} better than that of {first.folder.path}? Of 4 cells in both: "
+        "identical in every seed in 4."
+    )
 
     lower = [one | {"test_acc": one["test_acc"] - 0.01 - one["seed"] / 1e4} for one in four_cells(8)]
     other = make(tmp_path / "c", [one | {"precision": "bf16"} for one in lower[:16]])
@@ -199,6 +231,21 @@ def test_of_two_sweeps_in_two_precisions_each_cell_meets_its_own(tmp_path: Path)
     assert not [text for text in found.said if text.startswith("Only in")]
     assert found.cells.columns["time ratio"] == ["(x 1)", "(x 1)"]  # how many ran at once is not recorded
     assert found.said[1:] == ["They differ in nothing else that is recorded."]
+
+
+def test_two_sweeps_without_a_common_cell_say_what_each_has_and_what_differs(tmp_path: Path) -> None:
+    first = make(tmp_path / "a", [run(seed=0)])
+    second = make(tmp_path / "b", [run(seed=0, model="dwsep", block="keras", precision="bf16")])
+    found = versus(first.folder, second.folder)
+    one, other = first.folder.path, second.folder.path
+    assert found.said[0] == f"{one} and {other} have no cell in common."
+    assert found.said[1].startswith("They differ in ")
+    assert "precision" in found.said[1]
+    assert found.said[2:] == [f"Only in {one}: cnn.", f"Only in {other}: dwsep."]
+    html, markdown, _ = write_versus(found, first.folder.path)
+    for text in (html.read_text(), markdown.read_text()):
+        assert "Cells in both" not in text
+        assert "What is not the same" in text
 
 
 def test_two_sweeps_of_few_seeds_and_half_the_runs_say_so(tmp_path: Path) -> None:
