@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from dsbench.claims.decide import decide
 from dsbench.claims.published import published, studies
 from dsbench.claims.runs import study_runs
-from dsbench.figures.album import MOST_ROWS, album, crowded
-from dsbench.figures.rooflines import reasons, rooflines
 from dsbench.figures.style import rendered
 from dsbench.report import tables
+from dsbench.report.album import MOST_ROWS, album, crowded
 from dsbench.report.answers import verdict_tables
 from dsbench.report.headline import headline
 from dsbench.report.how import how
+from dsbench.report.rooflines import reasons, rooflines
 from dsbench.report.table import Table
 from dsbench.sweep.collect import plain
 from dsbench.sweep.folder import SweepFolder

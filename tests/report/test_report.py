@@ -17,9 +17,9 @@ import pytest
 from made_sweeps import Made, four_cells, make
 from synthetic import run
 
-from dsbench.figures.album import album
 from dsbench.figures.rows import rows
 from dsbench.report import tables
+from dsbench.report.album import album
 from dsbench.report.content import report
 from dsbench.report.headline import headline
 from dsbench.report.how import how
@@ -148,7 +148,7 @@ def test_a_page_of_many_cells_says_which_pictures_it_leaves_out(made: Make) -> N
 def test_a_page_of_many_pairs_leaves_out_their_pictures_and_most_of_their_words(
     made: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("figures.album", "report.content"):
+    for module in ("report.album", "report.content"):
         monkeypatch.setattr(f"dsbench.{module}.MOST_ROWS", 4)
     families = {"cnn": None, "hybrid": "keras", "dwsep": "keras"}
     sweep = made(

@@ -9,7 +9,7 @@ import made_up
 import pytest
 from made import cell, verdict
 
-from dsbench.figures.rooflines import reasons, rooflines
+from dsbench.report.rooflines import reasons, rooflines
 from dsbench.roofline.record import read, section
 from dsbench.sweep.measure import Share
 
