@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from dsbench.statistics.paired import Interval
@@ -81,13 +82,30 @@ def quantity(value: float | None) -> str:
 
 
 def rounded(number: int | None) -> str:
-    """A count to three digits, with k, M, G or T from 1,000 on."""
+    """A count to three digits, with k, M, G, T or P from 1,000 on."""
     if number is None or number < 1000:
         return quantity(number)
-    for size, unit in ((1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T")):
-        if number < 999.5 * size:
-            return f"{number / size:#.3g}".rstrip(".") + unit
-    return quantity(number)
+    value, prefix = _prefixed(number)
+    return f"{value:#.3g}".rstrip(".") + prefix
+
+
+def short(value: float) -> str:
+    """What stands at a tick of an axis: three digits at the most, with k, M, G, T or P: 7.8k."""
+    value, prefix = _prefixed(value)
+    return f"{value:.3g}{prefix}"
+
+
+def engineering(value: float, unit: str) -> str:
+    """Three digits at the most with the prefix of their size and a unit: 266 GFLOP/s."""
+    value, prefix = _prefixed(value)
+    return f"{value:.3g} {prefix}{unit}"
+
+
+def _prefixed(value: float) -> tuple[float, str]:
+    """A number in units of its prefix, which is the one of its three digits: 999.9 thousand are 1 M."""
+    size = abs(float(f"{value:.3g}"))
+    power = min(5, max(0, int(math.log10(size) // 3))) if size else 0
+    return value / 1000**power, ("", "k", "M", "G", "T", "P")[power]
 
 
 def counted(number: int, noun: str) -> str:

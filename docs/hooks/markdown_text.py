@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 _CODE = re.compile(r"(```.*?```|``.*?``|`[^`]*`)", re.DOTALL)
+_ENTITIES = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;"})  # Python-Markdown shows a backslash before these
 
 
 def escaped(text: str) -> str:
@@ -18,7 +19,8 @@ def plain(text: str) -> str:
     """`text` as it stands: nothing of it is emphasis, a link, a tag or the border of a cell, but code stays code."""
     parts = _CODE.split(text)
     return "".join(
-        part.replace("|", "\\|") if i % 2 else re.sub(r"([\\*_<>\[\]|])", r"\\\1", part) for i, part in enumerate(parts)
+        part.replace("|", "\\|") if i % 2 else re.sub(r"([\\*_\[\]|])", r"\\\1", part).translate(_ENTITIES)
+        for i, part in enumerate(parts)
     )
 
 

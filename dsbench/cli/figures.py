@@ -32,9 +32,9 @@ def figures(
     runs, cells = folder.read()
     if not runs["status"].isin(["done", "collapsed", "diverged"]).any():
         raise InputError(f"no run of the sweep {folder.name} has ended yet; there is nothing to draw")
-    from dsbench.figures.album import album
-    from dsbench.figures.rooflines import rooflines
     from dsbench.figures.style import rendered
+    from dsbench.report.album import album
+    from dsbench.report.rooflines import rooflines
     from dsbench.verdict.read import measured, verdict
 
     found = verdict(folder.outputs, runs)

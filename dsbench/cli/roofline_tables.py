@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from dsbench.cli.output import table
-from dsbench.roofline.plot import engineering
+from dsbench.numerals import engineering
 from dsbench.roofline.rows import OVERHEAD, LayerRow, Measured, Roofline
 from dsbench.roofline.verdict import comparison, verdict
 from dsbench.run.progress import terminal

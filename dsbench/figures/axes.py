@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dsbench.figures.rows import Cell
+from dsbench.numerals import short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,11 +96,3 @@ def draw_interval(panel: Axes, ends: tuple[float, float], at: float, color: str,
     for end, limit, head in zip(ends, shown, heads, strict=True):
         if end != limit:
             panel.plot(*swapped([limit], [at]), color=color, marker=head, markersize=6, clip_on=False, label="cut")
-
-
-def short(value: float) -> str:
-    """A number with three digits and k, M, G or T: 7.8k."""
-    for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= 0.9995 * size:
-            return f"{value / size:.3g}{unit}"
-    return f"{value:.3g}"

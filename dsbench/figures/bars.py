@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dsbench.figures.axes import COSTS, FLOPS, Cost, short
+from dsbench.figures.axes import COSTS, FLOPS, Cost
 from dsbench.figures.rows import caption, rows
 from dsbench.figures.style import INK, canvas, row_height, settle, styled
 from dsbench.figures.swarm import swarm
-from dsbench.numerals import seconds
+from dsbench.numerals import seconds, short
 from dsbench.sweep.collect import plain
 
 if TYPE_CHECKING:
@@ -72,5 +72,4 @@ def draw(runs: pd.DataFrame, cells: pd.DataFrame, what: str) -> Figure | None:
 
 
 def _of(run: dict, cell_id: str) -> bool:
-    mine = (run["cell_id"] or run["run_id"]) == cell_id
-    return mine and run["status"] == "done" and run["train_seconds"] is not None
+    return run["cell_id"] == cell_id and run["status"] == "done" and run["train_seconds"] is not None

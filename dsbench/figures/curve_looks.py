@@ -10,6 +10,7 @@ from dsbench.figures.style import INK
 
 PARTS = {"train": "training", "val": "validation"}
 THIN: dict[str, Any] = {"linewidth": 0.8, "marker": "x", "markersize": 6}  # a run that is not done
+ARROW: dict[str, Any] = {"marker": "v", "markersize": 8, "markeredgecolor": INK, "linestyle": ""}
 
 
 def line(part: str) -> dict[str, Any]:
@@ -35,8 +36,11 @@ def markers(cell: Cell, epochs: int) -> dict[str, Any]:
     }
 
 
-def entries(cells: Sequence[Cell], parts: Sequence[str], others: bool) -> dict[str, Any]:
-    """What a legend says: of cells that share a panel, of `parts` where there are two, of runs that are not done."""
+def entries(cells: Sequence[Cell], parts: Sequence[str], lost: bool, cut: bool) -> dict[str, Any]:
+    """What a legend says: of cells that share a panel, of `parts` where there are two, of runs that are not done.
+
+    `lost` says whether anything of these is on the axis, `cut` whether some end off it.
+    """
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -46,6 +50,10 @@ def entries(cells: Sequence[Cell], parts: Sequence[str], others: bool) -> dict[s
         out[cell.name] = Line2D([], [], color=look.color, marker=look.marker, markeredgecolor=INK, markersize=5)
     for part in reversed(parts) if len(parts) > 1 else ():
         out[PARTS[part]] = (Patch(**band(INK, part)), Line2D([], [], color=INK, **line(part)))
-    if others:
+    if lost:
         out["a run that is not done"] = Line2D([], [], color=INK, markevery=[1], **THIN)
+    if cut:
+        out["such runs, off the axis" if lost else "runs that are not done, off the axis"] = Line2D(
+            [], [], color=INK, **ARROW
+        )
     return out

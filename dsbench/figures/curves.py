@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dsbench.figures.curve_looks import PARTS, THIN, band, entries, line, markers
-from dsbench.figures.histories import QUARTILES_FROM, course
+from dsbench.figures.curve_looks import PARTS, band, entries, line, markers
+from dsbench.figures.histories import QUARTILES_FROM, SCALES, course
+from dsbench.figures.not_done import Limits, draw_edges, draw_lines, edges, within
 from dsbench.figures.rows import Cell, caption, rows
 from dsbench.figures.style import canvas, layout, legend, settle, styled
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WORDS = {"acc": "accuracy (%)", "loss": "loss (cross-entropy)"}
-TOGETHER = 4  # cells of as many families that share a panel
 ACROSS = 3
 ALONE, SMALLER = (7.0, 4.4), (4.0, 3.1)  # inches: a panel alone, and one of several
 LEFT = 0.22  # of a panel's height: the strip of the runs that are left
@@ -29,8 +29,9 @@ def draw(
 ) -> Figure | None:
     """Curves of `measure` (acc, loss) in `parts` (train, val); see histories and cells_table for the tables.
 
-    Up to TOGETHER cells, each of a family of its own, share a panel; else each cell has one. Curves and bands are of
-    the runs that are done, other runs are thin lines with a cross at their end. None where no run has ended an epoch.
+    Cells that are each of a family of its own share a panel; else each cell has one. Curves and bands are of the runs
+    that are done, other runs are thin lines with a cross at their end, or an arrowhead where that is off the axis. None
+    where no run has ended an epoch.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -44,16 +45,22 @@ def draw(
     down, across = layout(len(groups), ACROSS)
     width, height = ALONE if len(groups) == 1 else SMALLER
     kinds = " and ".join(PARTS[part] for part in parts)
+    limits = _limits(done if len(done) else histories, measure, parts)
+    lost, cut = within(histories, measure, parts, limits), edges(histories, measure, parts, limits)
     figure = canvas(
         max(ALONE[0], width * across),
         (height * (1 + LEFT * unequal)) * down + 0.5,
         f"{kinds.capitalize()} {WORDS[measure].split(' (')[0]} by epoch",
-        _caption(cells, histories, parts, quartiles, unequal),
+        _caption(cells, histories, parts, quartiles, unequal, lost, bool(cut)),
     )
     grid = _grid(figure, len(groups), across, unequal)
+    grid[0][0].set_xlim(0.5, histories["epoch"].max() + 0.5)
+    grid[0][0].set_ylim(limits)
     for number, ((panel, strip), group) in enumerate(zip(grid, groups, strict=True)):
         for cell in group:
             _cell(panel, strip, cell, histories, measure, parts, quartiles)
+        draw_edges(panel, group, cut, limits)
+        panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         if len(groups) > 1:
             panel.set_title(group[0].name)
         (strip or panel).set_xlabel("epoch")
@@ -63,15 +70,14 @@ def draw(
                 strip.set_ylabel("runs left")
                 strip.set_ylim(bottom=0)
                 strip.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-    _limit([panel for panel, _ in grid], done if len(done) else histories, measure, parts)
-    legend(figure, entries(known if len(groups) == 1 else [], parts, bool((histories["status"] != "done").any())))
+    legend(figure, entries(known if len(groups) == 1 else [], parts, lost, bool(cut)))
     settle(figure)
     return figure
 
 
 def together(cells: Sequence[Cell]) -> bool:
-    """Whether cells can share a panel: few, and each of a family, thus a colour, of its own."""
-    return len(cells) <= TOGETHER and len({cell.model for cell in cells}) == len(cells)
+    """Whether cells can share a panel: each is of a family, thus of a colour, of its own."""
+    return len({cell.model for cell in cells}) == len(cells)
 
 
 def _grid(figure: Figure, count: int, across: int, strips: bool) -> list[tuple[Axes, Axes | None]]:
@@ -101,14 +107,10 @@ def _cell(
     parts: Sequence[str],
     quartiles: bool,
 ) -> None:
-    scale = 100 if measure == "acc" else 1
+    scale = SCALES[measure]
     own = histories[histories["cell_id"] == cell.cell_id]
     done = own[own["status"] == "done"]
-    for _, run in own[own["status"] != "done"].groupby("run_id"):
-        for part in parts:
-            known = run[["epoch", f"{part}_{measure}"]].dropna()
-            look = line(part) | {"color": cell.style.color, "markevery": [len(known) - 1]} | THIN
-            panel.plot(known["epoch"], scale * known[f"{part}_{measure}"], label="not done", **look)
+    draw_lines(panel, cell, own[own["status"] != "done"], measure, parts)
     if done.empty:
         return
     for part in parts:
@@ -119,29 +121,31 @@ def _cell(
         mark = markers(cell, len(found)) | ({} if part == "val" else {"markerfacecolor": "#ffffff", "markersize": 3.5})
         panel.plot(found["epoch"], scale * found["median"], label=cell.name, **look, **mark)
     if strip is not None:
-        counts = done.groupby("epoch")["run_id"].nunique()
-        strip.step(counts.index, counts, where="mid", color=cell.style.color, linestyle=cell.style.line)
+        strip.step(found["epoch"], found["runs"], where="mid", color=cell.style.color, linestyle=cell.style.line)
 
 
-def _limit(grid: Sequence[Axes], of: pd.DataFrame, measure: str, parts: Sequence[str]) -> None:
-    """Axes that the first epochs do not decide: a gap of a point should be seen beside a start at a tenth."""
-    from matplotlib.ticker import MaxNLocator
-
+def _limits(of: pd.DataFrame, measure: str, parts: Sequence[str]) -> Limits:
+    """An axis that the first epochs do not decide: a gap of a point should be seen beside a start at a tenth."""
     last = of["epoch"].max()
     late = of[of["epoch"] > (max(1, LATE * last) if last >= SOME else 0)]
-    values = late[[f"{part}_{measure}" for part in parts]].stack()
-    for panel in grid:
-        panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    grid[0].set_xlim(0.5, last + 0.5)
-    if values.empty:
-        return
+    columns = [f"{part}_{measure}" for part in parts]
+    values = (late if late[columns].notna().any(axis=None) else of)[columns].stack()
+    if values.empty:  # losses that were never numbers
+        return 0.0, 1.0
     low, high = values.min(), values.max()
     spare = 0.05 * (high - low) or 0.01
-    scale = 100 if measure == "acc" else 1
-    grid[0].set_ylim(scale * (low - spare), scale * (high + spare))
+    return SCALES[measure] * (low - spare), SCALES[measure] * (high + spare)
 
 
-def _caption(cells: pd.DataFrame, histories: pd.DataFrame, parts: Sequence[str], quartiles: bool, unequal: bool) -> str:
+def _caption(
+    cells: pd.DataFrame,
+    histories: pd.DataFrame,
+    parts: Sequence[str],
+    quartiles: bool,
+    unequal: bool,
+    lost: bool,
+    cut: bool,
+) -> str:
     ended = histories.groupby("run_id")["status"].first().value_counts()
     others = ", ".join(f"{number} {name}" for name, number in sorted(ended.items()) if name != "done")
     reach = "their middle half (quartiles)" if quartiles else "from the least to the greatest of them"
@@ -150,7 +154,9 @@ def _caption(cells: pd.DataFrame, histories: pd.DataFrame, parts: Sequence[str],
         cells,
         f"Line: median over the runs that are done ({ended['done']}), band: {reach}" if "done" in ended else "",
         "Where some have ended early, both are of the runs left, counted below" if unequal else "",
-        f"Thin, with a cross: each run that is not done ({others})" if others else "",
+        f"Thin, with a cross: each run that is not done ({others})" if lost else "",
+        "An arrowhead: so many such runs end off the axis" if lost and cut else "",
+        f"An arrowhead: runs that are not done ({others}) lie off the axis" if cut and not lost else "",
         "The first epochs may lie outside" if histories["epoch"].max() >= SOME else "",
         "Validation images are the test images, as in the study" if splits == ["study"] else "",
         "Training: means over an epoch's steps, in training mode" if "train" in parts else "",

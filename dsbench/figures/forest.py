@@ -46,7 +46,6 @@ def draw(
     axis: str,
     caption: str = "",
     sides: tuple[str, str] | None = None,
-    digits: int = 2,
 ) -> Figure:
     """A row a pair, in order: a point a seed, the mean and its interval, and all of them in words at the right.
 
@@ -67,7 +66,7 @@ def draw(
     panel.set_xlabel(axis)
     panel.margins(x=0.08)
     right = panel.secondary_yaxis("right")
-    right.set_yticks(range(len(differences)), [said(one, digits) for one in differences])
+    right.set_yticks(range(len(differences)), list(map(said, differences)))
     right.tick_params(length=0)
     if sides is not None:
         low, high = panel.get_xlim()
@@ -78,11 +77,11 @@ def draw(
     return figure
 
 
-def said(one: Difference, digits: int = 2) -> str:
+def said(one: Difference) -> str:
     """A difference in words: its mean, interval, adjusted p, and number of pairs."""
-    interval = "" if one.low is None or one.high is None else f" [{one.low:+.{digits}f}, {one.high:+.{digits}f}]"
+    interval = "" if one.low is None or one.high is None else f" [{one.low:+.2f}, {one.high:+.2f}]"
     tested = "" if one.p_adjusted is None else f"{p_equals(one.p_adjusted)}, "
-    return f"{one.mean:+.{digits}f}{interval}".replace("-", "\N{MINUS SIGN}") + f"\n{tested}n = {one.n}"
+    return f"{one.mean:+.2f}{interval}".replace("-", "\N{MINUS SIGN}") + f"\n{tested}n = {one.n}"
 
 
 def _row(panel: Axes, row: int, one: Difference) -> None:

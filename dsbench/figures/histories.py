@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 QUARTILES_FROM = 4  # runs, from which a band is the middle half of them; below it reaches from least to greatest
+SCALES = {"acc": 100, "loss": 1}  # from a measure to what its axis shows: accuracies in percent
 MEASURES = ("train_loss", "train_acc", "val_loss", "val_acc")
 
 
@@ -27,8 +28,7 @@ def histories(runs: pd.DataFrame, outputs: Path) -> pd.DataFrame:
     found = [
         pd.DataFrame({name: pd.Series(dtype="float64") for name in columns}).assign(run_id="", cell_id="", status="")
     ]
-    cells = runs["cell_id"].fillna(runs["run_id"])
-    for run_id, cell_id, status in zip(runs["run_id"], cells, runs["status"], strict=True):
+    for run_id, cell_id, status in zip(runs["run_id"], runs["cell_id"], runs["status"], strict=True):
         try:
             table = pd.read_csv(RunFolder(outputs / "runs" / run_id).metrics_file)[columns].astype("float64")
         except (FileNotFoundError, NotADirectoryError, KeyError, ValueError):
@@ -40,7 +40,7 @@ def histories(runs: pd.DataFrame, outputs: Path) -> pd.DataFrame:
 
 
 def course(histories: pd.DataFrame, measure: str, quartiles: bool) -> pd.DataFrame:
-    """The runs of one cell at each epoch: `median`, `low` and `high` of the band, and `runs`, which reached it.
+    """The runs of one cell at each epoch: `median`, `low` and `high` of the band, and how many `runs` reached it.
 
     The band is the middle half, or with `quartiles` false from the least to the greatest.
     """
@@ -48,4 +48,4 @@ def course(histories: pd.DataFrame, measure: str, quartiles: bool) -> pd.DataFra
 
     at = histories.groupby("epoch")[measure]
     low, high = (at.quantile(0.25), at.quantile(0.75)) if quartiles else (at.min(), at.max())
-    return pd.DataFrame({"median": at.median(), "low": low, "high": high, "runs": at.count()}).reset_index()
+    return pd.DataFrame({"median": at.median(), "low": low, "high": high, "runs": at.size()}).reset_index()

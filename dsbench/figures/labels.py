@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 PAD = 8.0  # pixels between names beside each other
+FRAME = 4.0  # pixels between a name and the frame of its panel
 # Over the lines of other names, which it blots out, and under the markers.
 LETTERING: dict[str, Any] = {
     "fontsize": SMALL,
@@ -37,7 +38,7 @@ class Spot:
 
 
 def names(panel: Axes, spots: Sequence[Spot], taken: Sequence[Box]) -> None:
-    """Write the names of `spots` off the boxes `taken` and off each other, each with a line to its marker."""
+    """Write the names of `spots` off the boxes `taken`, each other and the frame, each with a line to its marker."""
     texts, marks = [], []
     for spot in spots:
         text = panel.text(0, 0, spot.name, **LETTERING) if spot.name else None
@@ -45,7 +46,7 @@ def names(panel: Axes, spots: Sequence[Spot], taken: Sequence[Box]) -> None:
         size = (written.right - written.left + PAD, written.top - written.bottom) if written else None
         texts.append(text)
         marks.append(Mark(pixels(panel, spot.x, spot.y), spot.radius * panel.figure.dpi / 72, size))
-    for text, mark, box in zip(texts, marks, place(marks, taken, covered(panel)), strict=True):
+    for text, mark, box in zip(texts, marks, place(marks, taken, covered(panel).within(FRAME)), strict=True):
         if text is not None and box is not None:
             text.set_position(_data(panel, box.centre))
             line = (_data(panel, mark.centre), _data(panel, box.nearest(mark.centre)))

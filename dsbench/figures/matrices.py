@@ -21,7 +21,7 @@ def confusions(runs: pd.DataFrame, outputs: Path) -> dict[str, np.ndarray]:
     """
     out: dict[str, np.ndarray] = {}
     done = runs[runs["status"] == "done"]
-    for run_id, cell_id in zip(done["run_id"], done["cell_id"].fillna(done["run_id"]), strict=True):
+    for run_id, cell_id in zip(done["run_id"], done["cell_id"], strict=True):
         try:
             found = RunFolder(outputs / "runs" / run_id).result() or {}
         except json.JSONDecodeError:  # trained anew and damaged since the table was read

@@ -43,6 +43,10 @@ class Box:
         """The point of the box nearest to `point`."""
         return min(max(point[0], self.left), self.right), min(max(point[1], self.bottom), self.top)
 
+    def within(self, margin: float) -> Box:
+        """What is left of the box where `margin` is taken off each side."""
+        return Box(self.left + margin, self.bottom + margin, self.right - margin, self.top - margin)
+
     def shared(self, other: Box) -> float:
         """Square pixels that both cover."""
         breadth = min(self.right, other.right) - max(self.left, other.left)

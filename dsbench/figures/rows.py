@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dsbench.figures.style import Style, style
-from dsbench.sweep.cells import COUNTS
+from dsbench.sweep.cells import besides
 from dsbench.sweep.collect import plain
 from dsbench.sweep.naming import called, naming
 
@@ -47,9 +47,7 @@ class Cell:
     @property
     def besides(self) -> str:
         """The runs that are in no mean, such as `1 collapsed, 2 unfinished`, or an empty text."""
-        counts = {name.removeprefix("n_"): self.facts[name] for name in COUNTS[2:]}
-        said = ((number, "unfinished" if name == "other" else name) for name, number in counts.items())
-        return ", ".join(f"{number} {word}" for number, word in said if number)
+        return besides(self.facts)
 
 
 def rows(cells: pd.DataFrame) -> list[Cell]:

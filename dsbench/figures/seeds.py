@@ -69,7 +69,7 @@ def draw(runs: pd.DataFrame, cells: pd.DataFrame) -> Figure | None:
 def _by_cell(runs: pd.DataFrame) -> dict[str, list[dict]]:
     out: dict[str, list[dict]] = {}
     for run in plain(runs):
-        out.setdefault(run["cell_id"] or run["run_id"], []).append(run)
+        out.setdefault(run["cell_id"], []).append(run)
     return out
 
 

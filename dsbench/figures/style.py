@@ -87,7 +87,7 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 def canvas(width: float, height: float, title: str, caption: str = "") -> Figure:
     """An empty figure with room of `width` by `height` inches below its title and its caption, both at the left.
 
-    Each line of the caption is wrapped.
+    Each line of the caption is wrapped. The title, in one line, is the figure's label.
     """
     from matplotlib.figure import Figure
 
@@ -96,6 +96,7 @@ def canvas(width: float, height: float, title: str, caption: str = "") -> Figure
     head, rest = 0.1 + 0.21 * len(heads), 0.165 * len(lines)
     tall = height + head + rest + 0.1
     figure = Figure(figsize=(width, tall), layout="constrained")
+    figure.set_label(title)
     figure.get_layout_engine().set(rect=(0, 0, 1, 1 - (head + rest + 0.05) / tall))  # type: ignore[union-attr, call-arg]
     place: dict[str, Any] = {"ha": "left", "va": "top", "color": INK}
     figure.text(0.1 / width, 1 - 0.1 / tall, "\n".join(heads), fontsize=_TITLE, weight="bold", **place)

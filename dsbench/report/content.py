@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from dsbench.claims.decide import decide
 from dsbench.claims.published import published, studies
 from dsbench.claims.runs import study_runs
-from dsbench.figures.album import MOST_ROWS, album
-from dsbench.figures.rooflines import reasons, rooflines
 from dsbench.figures.style import rendered
 from dsbench.report import tables
+from dsbench.report.album import MOST_ROWS, album, crowded
 from dsbench.report.answers import verdict_tables
 from dsbench.report.headline import headline
 from dsbench.report.how import how
+from dsbench.report.rooflines import reasons, rooflines
 from dsbench.report.table import Table
 from dsbench.sweep.collect import plain
 from dsbench.sweep.folder import SweepFolder
@@ -31,15 +31,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture by its name, as SVG."""
+    """A picture as SVG, by its name; the title stands above it."""
 
     name: str
+    title: str
     svg: bytes
-
-    @property
-    def title(self) -> str:
-        """Its name as words."""
-        return self.name.replace("_", " ")
 
 
 @dataclass(frozen=True)
@@ -67,16 +63,16 @@ def report(folder: SweepFolder) -> Report:
     """The content of the page of a sweep, whatever of it has ended. Raises InputError where there is no sweep."""
     asked, (runs, cells) = folder.asked(), folder.read()
     found = verdict(folder.outputs, runs)
-    said, three = [*group_paragraphs(found), *missing(found, folder.outputs)], headline(found)
+    said, three = [*group_paragraphs(found, MOST_ROWS), *missing(found, folder.outputs)], headline(found)
     measured_how = how(folder.name, asked, runs)
     outcomes = _claims(runs, folder.outputs)
     lines = rooflines(found.cells, measured(folder.outputs, runs))
     drawn = album(runs, cells, found, lines.values(), folder.outputs, whole=False)
-    if len(cells) > MOST_ROWS:
-        said.append(
-            f"Pictures that show each of the {len(cells)} cells apart are drawn by: dsbench figures {folder.name}"
-        )
-    pictures = [Picture(name, rendered(figure, "svg")) for name, figure in drawn]
+    said += [
+        f"Pictures that show each of the {many} apart are drawn by: dsbench figures {folder.name}"
+        for many in crowded(cells, found)
+    ]
+    pictures = [Picture(name, str(figure.get_label()), rendered(figure, "svg")) for name, figure in drawn]
     why = reasons(found, lines)
     labels = {cell.cell_id: cell.label for cell in found.cells}
     return Report(

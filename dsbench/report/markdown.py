@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dsbench.report.table import Table
 
-# What can begin or end emphasis, code, a link, HTML, an entity, struck text or a table's cell. An underscore between
-# letters or digits is none of these.
-_SPECIAL = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_])")
+# What can begin or end emphasis, code, a link or a table's cell. An underscore between letters or digits is none of
+# these.
+_SPECIAL = re.compile(r"[\\`*\[\]|]|(?<![^\W_])_|_(?![^\W_])")
+# HTML, entities and struck text: Python-Markdown, with which MkDocs reads, shows a backslash before these.
+_ENTITIES = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;", "~": "&#126;"})
 
 
 def escaped(text: str) -> str:
     """Text in which nothing is Markdown or HTML, in one line."""
-    return _SPECIAL.sub(r"\\\g<0>", text).replace("\n", " ")
+    return _SPECIAL.sub(r"\\\g<0>", text).translate(_ENTITIES).replace("\n", " ")
 
 
 def code(text: str) -> str:
@@ -37,10 +39,9 @@ def fact(heading: str, text: str) -> str:
 
 def table(one: Table) -> str:
     """A table, its numbers to the right, with its note below."""
-    kinds = [entry.kind for entry in one.rows[0]] if one.rows else ["text"] * len(one.headings)
     lines = [
         [escaped(heading) for heading in one.headings],
-        ["---:" if kind == "number" else "---" for kind in kinds],
+        ["---:" if kind == "number" else "---" for kind in one.kinds],
         *([escaped(entry.text) for entry in row] for row in one.rows),
     ]
     rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)

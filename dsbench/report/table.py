@@ -32,6 +32,11 @@ class Table:
         return cls(title, tuple(some), tuple(zip(*some.values(), strict=True)), note)
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kind of each column: that of its first entry."""
+        return tuple(entry.kind for entry in self.rows[0]) if self.rows else ("text",) * len(self.headings)
+
+    @property
     def columns(self) -> dict[str, list[str]]:
         """The texts of each column."""
         return {name: [row[index].text for row in self.rows] for index, name in enumerate(self.headings)}

@@ -8,6 +8,7 @@ from typing import Any
 from dsbench.claims.decide import Outcome
 from dsbench.numerals import mean_percent, milliseconds, percent, points, quantity, seconds
 from dsbench.report.table import Entry, Table, answer, number
+from dsbench.sweep.cells import besides
 from dsbench.verdict.cells import Cell
 
 _CELLS = (
@@ -28,7 +29,6 @@ def cells(found: Sequence[Cell], rows: Sequence[Mapping[str, Any]], unranked: Ma
     body = []
     for cell, row in zip(found, rows, strict=True):
         mean = cell.accuracy.mean
-        lost = {status: number for status, number in cell.counts.items() if status != "done"}
         body.append(
             (
                 Entry(cell.label),
@@ -39,7 +39,7 @@ def cells(found: Sequence[Cell], rows: Sequence[Mapping[str, Any]], unranked: Ma
                 number(row["train_seconds_mean"], seconds),
                 number(row.get("latency_ms/batch_1/torch"), milliseconds),
                 number(row.get("train_step_ms/total"), milliseconds),
-                Entry(", ".join(f"{many} {status}" for status, many in lost.items())),
+                Entry(besides(row)),
             )
         )
     said = [f"{what} do not compare: {unranked[by]}." for by, what in _TIMES.items() if by in unranked]
@@ -68,7 +68,7 @@ def runs(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> Table:
     headings = ("cell", "seed", "status", "test", "validation, best", "train", "epochs", "train time", "run", "error")
     body = tuple(
         (
-            Entry(labels.get(row["cell_id"] or row["run_id"], "")),
+            Entry(labels.get(row["cell_id"], "")),
             number(row["seed"], str),
             Entry(row["status"]),
             *(number(row[name], percent) for name in ("test_acc", "best_val_acc", "train_acc")),

@@ -132,21 +132,25 @@ def _said(
     only: list[list[str]],
     differences: list[tuple[str, str, str]],
 ) -> list[str]:
-    if not both:
-        return [f"{names[0]} and {names[1]} have no cell in common."]
-    answers = Counter(_answer(one, p) for one, p in zip(both, adjusted, strict=True))
-    parts = [f"{word}{' in every seed' * (word == 'identical')} in {many}" for word, many in answers.most_common()]
-    out = [f"Is the test accuracy of {names[1]} better? Of {counted(len(both), 'cell')} in both: {listed(parts)}."]
-    if differences:
-        out.append(f"They differ in {listed([heading for heading, _, _ in differences])}.")
-    else:
-        out.append("They differ in nothing else that is recorded.")
-    seeds, many = max(len(one.seeds) for one in both), len(both)
-    too_few = settled(seeds, many)
-    if too_few and any(word != "identical" for word in answers):
-        out.append(too_few)
+    out = [_better(names, both, adjusted) if both else f"{names[0]} and {names[1]} have no cell in common."]
+    headings = [heading for heading, _, _ in differences]
+    out.append(f"They differ in {listed(headings)}." if headings else "They differ in nothing else that is recorded.")
+    out += _too_few(both) if both else []
     out += [f"Only in {name}: {listed(labels)}." for name, labels in zip(names, only, strict=True) if labels]
     return out
+
+
+def _better(names: tuple[str, str], both: Sequence[Both], adjusted: Sequence[float | None]) -> str:
+    answers = Counter(_answer(one, p) for one, p in zip(both, adjusted, strict=True))
+    parts = [f"{word}{' in every seed' * (word == 'identical')} in {many}" for word, many in answers.most_common()]
+    question = f"Is the test accuracy of {names[1]} better than that of {names[0]}?"
+    return f"{question} Of {counted(len(both), 'cell')} in both: {listed(parts)}."
+
+
+def _too_few(both: Sequence[Both]) -> list[str]:
+    """A sentence where so many seeds cannot settle any of the cells that are not identical."""
+    said = settled(max(len(one.seeds) for one in both), len(both))
+    return [said] if said and not all(one.equal for one in both) else []
 
 
 def _failed(name: str, found: Sequence[Cell]) -> list[str]:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dsbench.figures.axes import short
 from dsbench.figures.labels import Spot, names
 from dsbench.figures.style import (
     BLUE,
@@ -25,6 +24,7 @@ from dsbench.figures.style import (
     settle,
     styled,
 )
+from dsbench.numerals import counted, engineering, short
 from dsbench.roofline.annotate import roofs
 from dsbench.roofline.rows import LayerRow, Roofline
 from dsbench.roofline.verdict import ms, percent
@@ -59,8 +59,8 @@ PANEL = (5.6, 4.6)  # inches
 @styled
 def draw(rooflines: Sequence[Roofline]) -> Figure:
     """The picture of `rooflines`, all of one device and precision."""
-    title, caption = _heading(rooflines[0])
     shown = [_shown(one) for one in rooflines]
+    title, caption = _heading(rooflines[0], any(row.efficiency > 1 for layers in shown for row in layers))
     down, across = layout(len(rooflines), ACROSS)
     figure = canvas(max(7.5, PANEL[0] * across), PANEL[1] * down + 0.8, title, caption)
     grid = panels(figure, len(rooflines), across, sharex=True, sharey=True)
@@ -83,19 +83,18 @@ def achieved(layer: LayerRow) -> float:
     return 1000 * layer.flops / layer.time_ms
 
 
-def engineering(number: float, unit: str) -> str:
-    """Three digits of `number` with the prefix of its size: 266 GFLOP/s."""
-    rounded = float(f"{number:.3g}")  # 999.9 k is 1 M
-    power = min(5, max(0, int(math.log10(rounded) // 3)))
-    return f"{rounded / 1000**power:.3g} {' kMGTP'[power].strip()}{unit}"
-
-
-def _heading(one: Roofline) -> tuple[str, str]:
-    threads = f"{one.threads} thread{'s' if one.threads > 1 else ''}"
+def _heading(one: Roofline, cached: bool) -> tuple[str, str]:
+    """The title, and what is to be known of the picture; `cached` says whether a point is above the roofs."""
+    flops, bandwidth = engineering(one.rates.flops, "FLOP/s"), engineering(one.rates.bandwidth, "B/s")
+    said = [
+        f"The roofs, {flops} and {bandwidth}, meet at {one.rates.ridge:.1f} FLOP per byte.",
+        "Each point is a layer, forward and backward; those that take longest are named: slot, layer, share of the "
+        "step's time.",
+        "Above the memory roof: tensors that stay in a cache, which is faster than memory." if cached else "",
+    ]
     return (
-        f"A training step on {one.device}, precision {one.precision}, {threads}",
-        f"the roofs, {engineering(one.rates.flops, 'FLOP/s')} and {engineering(one.rates.bandwidth, 'B/s')}, meet at "
-        f"{one.rates.ridge:.1f} FLOP per byte",
+        f"A training step on {one.device}, precision {one.precision}, {counted(one.threads, 'thread')}",
+        " ".join(filter(None, said)),
     )
 
 

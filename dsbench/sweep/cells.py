@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dsbench.statistics.paired import half_width
@@ -42,6 +43,13 @@ def cells_table(runs: pd.DataFrame) -> pd.DataFrame:
         *(_listed(runs[name], key) for name in ("device", "threads", *CODE)),
     ]
     return pd.concat([part.reindex(parts[0].index) for part in parts], axis=1).reset_index()
+
+
+def besides(row: Mapping[str, Any]) -> str:
+    """The runs of a row of that table that are in no mean, such as `1 collapsed, 2 unfinished`, or an empty text."""
+    counts = {name.removeprefix("n_"): row[name] for name in COUNTS[2:]}
+    said = [f"{number} {'unfinished' if name == 'other' else name}" for name, number in counts.items() if number]
+    return ", ".join(said)
 
 
 def _counts(status: pd.Series, key: pd.Series) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dsbench.numerals import mean_percent, milliseconds, percent, points, quantity, rounded, seconds
-from dsbench.sweep.cells import COUNTS
+from dsbench.sweep.cells import besides
 from dsbench.sweep.collect import plain
 from dsbench.sweep.layout import Fitting, side_by_side, stacked
 from dsbench.sweep.naming import naming
@@ -49,20 +49,20 @@ def cells(frame: pd.DataFrame) -> RenderableType:
             "time": [seconds(row["train_seconds_mean"]) for row in rows],
         }
     )
-    besides = _present({"besides": [_besides(row) for row in rows]})
+    lost = _present({"besides": [_besides(row) for row in rows]})
     full = {"n": n, "test accuracy": accuracy, "sd": sd, **_renamed(exact | extra)}
     brief = {"n": n, "test": accuracy, "sd": sd, **short, **extra}
     heaps = {
-        "test accuracy": _heap(("", accuracy), ("sd ", sd), ("n ", n), *(("", texts) for texts in besides.values())),
+        "test accuracy": _heap(("", accuracy), ("sd ", sd), ("n ", n), *(("", texts) for texts in lost.values())),
         "costs": _heap(*((f"{name} ", texts) for name, texts in _renamed(short | extra).items())),
     }
     tables = (
-        side_by_side(names.columns, full, besides),
-        side_by_side(names.columns, brief, besides),
+        side_by_side(names.columns, full, lost),
+        side_by_side(names.columns, brief, lost),
         stacked(names.columns, heaps),
     )
-    mixed = ", and where the seeds of a cell were not made by the same code" if "mixed code" in str(besides) else ""
-    legend = f"{_LEGEND}; besides: runs in no mean{mixed}" if besides else _LEGEND
+    mixed = ", and where the seeds of a cell were not made by the same code" if "mixed code" in str(lost) else ""
+    legend = f"{_LEGEND}; besides: runs in no mean{mixed}" if lost else _LEGEND
     return Group(*_line(names.shared), Fitting(tables), Text(legend, style="dim"))
 
 
@@ -147,9 +147,8 @@ def _line(text: str) -> list[Text]:
 
 
 def _besides(row: dict[str, Any]) -> str:
-    counts = {name.removeprefix("n_"): row[name] for name in COUNTS[2:]}
-    besides = [f"{number} {'unfinished' if name == 'other' else name}" for name, number in counts.items() if number]
-    return ", ".join([*besides, *(["mixed code"] if ", " in (row["source_sha256"] or "") else [])])
+    mixed = "mixed code" if ", " in (row["source_sha256"] or "") else ""
+    return ", ".join(filter(None, (besides(row), mixed)))
 
 
 def _why(status: str, error: str | None) -> str:

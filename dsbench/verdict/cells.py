@@ -115,7 +115,7 @@ def cells(runs: pd.DataFrame, table: pd.DataFrame) -> list[Cell]:
     """The cells of `table` (see cells_table) with their `runs` (see runs_table), in order."""
     of: dict[str, list[Run]] = {}
     for row in plain(runs):
-        of.setdefault(row["cell_id"] or row["run_id"], []).append(Run(*(row[name] for name in Run.__annotations__)))
+        of.setdefault(row["cell_id"], []).append(Run(*(row[name] for name in Run.__annotations__)))
     rows, named = plain(table), called(table) if len(table) else []
     return [
         _cell(row, label, settings(table), tuple(of[row["cell_id"]])) for row, label in zip(rows, named, strict=True)

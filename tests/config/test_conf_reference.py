@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import yaml
+from markdown import markdown
 
 from dsbench.config.files import conf_dir
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "hooks"))
 
 from configuration import PRESETS, configuration_pages, keys_with_meaning
+from markdown_text import plain, table
 from yaml_comments import described
 
 CONF = conf_dir()
@@ -60,4 +63,10 @@ def test_every_option_stands_on_the_page_of_its_group() -> None:
             continue
         top = group if group.startswith("hydra/") else group.split("/")[0]
         option = path.relative_to(CONF / top).with_suffix("").as_posix()
-        assert f"## {top}={option}\n\n{described(path).head[:12]}" in pages.replace("\\", ""), path
+        assert f"## {top}={option}\n\n{described(path).head[:12]}" in unescape(pages.replace("\\", "")), path
+
+
+def test_a_comment_is_read_as_it_was_written() -> None:
+    text = "a < b > c, x & y, [1,3], *a_b*, c|d, &amp;"
+    html = markdown(table(["meaning"], [[plain(text)]]), extensions=["tables"])
+    assert f"<td>{text}</td>" in unescape(html)

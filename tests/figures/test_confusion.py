@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,21 +89,30 @@ def test_cells_of_other_classes_are_not_compared(made: Make) -> None:
     assert len(confusion.draw(matrices, sweep.cells).axes) == 4  # two panels, two scales
 
 
-def test_shades_grow_darker_with_the_share_in_every_family() -> None:
-    from matplotlib.colors import LinearSegmentedColormap
+def greys(panel: Any) -> Any:
+    """How light the shades of a panel are, from its least value to its greatest."""
+    (image,) = panel.images
+    shades = image.cmap(image.norm(np.linspace(image.norm.vmin, image.norm.vmax, 50)))
+    return shades[:, :3] @ (0.299, 0.587, 0.114)
 
+
+def test_shades_grow_darker_with_the_share_in_every_family(made: Make) -> None:
     from dsbench.figures.style import FAMILIES
 
-    for look in FAMILIES.values():
-        colours = LinearSegmentedColormap.from_list("family", ["#ffffff", look.color, "#000000"])(np.linspace(0, 1, 50))
-        assert (np.diff(colours[:, :3] @ (0.299, 0.587, 0.114)) < 0).all()
+    sweep = made([run(model=model) for model in FAMILIES])
+    panels = [
+        panel for panel in confusion.draw(confusions(sweep.runs, sweep.outputs), sweep.cells).axes if panel.images
+    ]
+    assert len(panels) == len(FAMILIES)
+    for panel in panels:
+        assert (np.diff(greys(panel)) < 0).all()
 
 
-def test_differences_of_many_classes_grow_lighter_in_grey() -> None:
-    from matplotlib.colors import LinearSegmentedColormap
-
-    colours = LinearSegmentedColormap.from_list("many", confusion.UNSIGNED)(np.linspace(0, 1, 50))
-    assert (np.diff(colours[:, :3] @ (0.299, 0.587, 0.114)) > 0).all()
+def test_differences_of_many_classes_grow_lighter_in_grey(made: Make) -> None:
+    sweep = made([run(model="cnn"), run(model="dwsep")])
+    many = {cell: np.eye(20, dtype=int) + number for number, cell in enumerate(sweep.cells["cell_id"])}
+    panel, *_ = confusion.draw_differences(many, matched(sweep), sweep.cells).axes
+    assert (np.diff(greys(panel)) > 0).all()
 
 
 @pytest.mark.parametrize("status", ["collapsed", "missing"])

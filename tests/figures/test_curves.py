@@ -93,7 +93,46 @@ def test_runs_that_are_not_done_are_thin_lines_in_no_median(made: Make) -> None:
     (panel,) = figure.axes
     assert lines(panel, "cnn") == [([1, 2, 3], pytest.approx([60, 60, 60]))]
     assert len(lines(panel, "not done")) == 2
-    assert "each run that is not done (1 collapsed, 1 diverged)" in caption(figure)
+    assert "not done (1 collapsed, 1 diverged)" in caption(figure)
+
+
+def legend(figure: Any) -> list[str]:
+    return [text.get_text() for one in figure.legends for text in one.get_texts()]
+
+
+def test_runs_that_end_off_the_axis_are_an_arrowhead_at_its_edge_that_says_how_many(made: Make) -> None:
+    records = [run(model=model, seed=seed, test_acc=0.9) for model in ("cnn", "dwsep") for seed in range(5)]
+    for number in (2, 3, 8):
+        records[number] |= {"status": "collapsed", "test_acc": 0.1}
+    sweep = made(records, epochs=lambda one: 12 if one["status"] == "done" else 8)
+    figure = curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "acc")
+    (panel,) = [one for one in figure.axes if one.get_ylabel() == "accuracy (%)"]
+    low, high = panel.get_ylim()
+    assert 10 < low < 90 < high
+    marks = [one for one in panel.get_lines() if one.get_label() == "cut"]
+    assert [(one.get_xdata()[0], one.get_ydata()[0], one.get_marker()) for one in marks] == [(8, low, "v")] * 2
+    assert [text.get_text() for text in panel.texts] == ["2 collapsed", "1 collapsed"]
+    drawn = [mark.get_window_extent().get_points().ravel().tolist() for mark in marks]
+    assert drawn[0] != drawn[1]
+    assert "An arrowhead: runs that are not done (3 collapsed) lie off the axis" in caption(figure)
+    assert "Thin, with a cross" not in caption(figure)
+    assert "a run that is not done" not in legend(figure)
+    assert "runs that are not done, off the axis" in legend(figure)
+
+
+def test_runs_that_end_on_the_axis_have_no_arrowhead(made: Make) -> None:
+    sweep = made([run(seed=0, test_acc=0.9), run("killed", seed=1, test_acc=0.85)])
+    figure = curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "acc")
+    assert lines(figure.axes[0], "cut") == []
+    assert "Thin, with a cross: each run that is not done (1 killed)" in caption(figure)
+    assert "arrowhead" not in caption(figure)
+    assert "a run that is not done" in legend(figure)
+
+
+def test_runs_that_last_longer_than_those_that_are_done_are_seen_to_their_end(made: Make) -> None:
+    sweep = made([run(test_acc=0.9), run("killed", seed=1)], epochs=lambda one: 3 if one["status"] == "done" else 9)
+    figure = curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "acc")
+    assert figure.axes[0].get_xlim() == (0.5, 9.5)
 
 
 def test_losses_that_are_no_numbers_are_left_out(made: Make) -> None:
@@ -130,6 +169,6 @@ def test_a_damaged_or_missing_course_is_none(made: Make) -> None:
     assert curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "acc") is None
 
 
-def test_four_cells_of_one_family_each_share_a_panel(made: Make) -> None:
+def test_cells_of_a_family_each_share_a_panel(made: Make) -> None:
     sweep = made([run(model=model) for model in ("cnn", "hybrid", "dwsep")])
     assert len(curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "acc").axes) == 1

@@ -7,7 +7,9 @@ from itertools import combinations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
+from dsbench.figures.labels import FRAME, LETTERING, Spot, covered, names
 from dsbench.figures.placing import Box, Mark, place
 
 points = st.tuples(st.floats(60, 540), st.floats(60, 340))
@@ -30,3 +32,17 @@ def test_few_names_are_placed_apart_inside_the_panel_and_off_the_marks(centres: 
 
 def test_a_mark_without_a_name_gets_no_place() -> None:
     assert place([Mark((10, 10), 3, None)], [], Box(0, 0, 100, 100)) == [None]
+
+
+def test_a_name_rather_covers_something_than_touches_the_frame_of_its_panel() -> None:
+    figure = Figure()
+    panel = figure.subplots()
+    panel.autoscale(False)
+    frame, name = covered(panel), covered(panel.text(0.5, 0.5, "a name", **LETTERING))
+    panel.texts[0].remove()
+    tall = name.top - name.bottom
+    up = frame.top - tall / 2 - 1  # a pixel of room above a name beside the marker
+    _, y = panel.transData.inverted().transform((0, up))
+    names(panel, [Spot(0.5, y, 1, "a name")], [Box(frame.left, frame.bottom, frame.right, up - tall / 2)])
+    (written,) = map(covered, panel.texts)
+    assert frame.top - written.top >= FRAME - 0.01

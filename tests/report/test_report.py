@@ -8,6 +8,7 @@ import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from functools import partial
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,16 @@ import pytest
 from made_sweeps import Made, four_cells, make
 from synthetic import run
 
+from dsbench.figures.rows import rows
+from dsbench.report import tables
+from dsbench.report.album import album
 from dsbench.report.content import report
 from dsbench.report.headline import headline
 from dsbench.report.how import how
 from dsbench.report.page import write
 from dsbench.report.versus import versus, write_versus
+from dsbench.sweep.collect import plain
+from dsbench.verdict.cells import cells
 from dsbench.verdict.read import verdict
 
 Make = Callable[..., Made]
@@ -41,11 +47,15 @@ class Page(HTMLParser):
         self.addresses: list[str] = []
         self.texts: list[str] = []
         self.rows = 0
+        self.headings: list[str | None] = []  # their classes
+        self.titles: list[str] = []  # of pictures
         self.feed(text)
         assert self.open == []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+        self.titles += [value or "" for name, value in attrs if name == "alt"]
+        self.headings += [dict(attrs).get("class")] if tag == "th" else []
         self.rows += tag == "tr"
         if tag not in EMPTY:
             self.open.append(tag)
@@ -76,10 +86,14 @@ def test_the_three_forms_say_the_same(made: Make) -> None:
     assert len(found.headline) == 3
     for sentence in found.headline:
         assert sentence in page.texts
-        assert f"**{sentence}**" in markdown.read_text()
+        assert f"**{sentence}**" in unescape(markdown.read_text())
     assert said["headline"] == found.headline
     assert [one["test_acc"] for one in said["runs"]] == sweep.runs["test_acc"].tolist()
     assert page.rows == markdown.read_text().count("\n|") - len(re.findall(r"\n\|( -+:? \|)+", markdown.read_text()))
+    classes = [kind == "number" for one in (found.cells, *found.answers, found.runs) for kind in one.kinds]
+    assert page.headings == ["number" if right else None for right in classes]
+    assert page.titles[:2] == ["Test accuracy against what networks cost", "Test accuracy of every run"]
+    assert [f"![{title}]" in markdown.read_text() for title in page.titles] == [True] * len(said["pictures"])
     for picture in said["pictures"]:
         ET.parse(sweep.folder.path / "figures" / f"{picture}.svg")
         assert f"(figures/{picture}.svg)" in markdown.read_text()
@@ -92,7 +106,7 @@ def test_text_of_others_is_text(made: Make) -> None:
     html, markdown, _ = write(report(sweep.folder), sweep.folder.path)
     assert html.read_text().count("<script>") == 1  # the page's own
     assert nasty in "".join(Page(html.read_text()).texts)
-    assert "<script>" not in markdown.read_text().replace("\\<script\\>", "")
+    assert "<script>" not in markdown.read_text()
     assert r"\| \*\_x\_\* \[a\](b)" in markdown.read_text()
 
 
@@ -115,11 +129,40 @@ def test_a_page_can_be_made_of_whatever_there_is(made: Make, records: list[dict[
     assert any("no result" in text or "None of" in text for text in page.texts) == bool(unfinished)
 
 
+def test_runs_in_no_mean_are_called_the_same_in_tables_and_pictures(made: Make) -> None:
+    statuses = ("done", "collapsed", "killed", "interrupted", "missing")
+    sweep = made([run(status, seed=seed) for seed, status in enumerate(statuses)])
+    (cell,) = rows(sweep.cells)
+    page = tables.cells(cells(sweep.runs, sweep.cells), plain(sweep.cells), {})
+    (said,) = page.columns["not in the mean"]
+    assert said == cell.besides == "1 collapsed, 1 killed, 2 unfinished"
+
+
 def test_a_page_of_many_cells_says_which_pictures_it_leaves_out(made: Make) -> None:
     sweep = made([run(width=width, params=1000 * width) for width in range(1, 42)])
     page = report(sweep.folder)
     assert [picture.name for picture in page.pictures] == ["tradeoff"]
     assert page.said[-1] == f"Pictures that show each of the 41 cells apart are drawn by: dsbench figures {page.name}"
+
+
+def test_a_page_of_many_pairs_leaves_out_their_pictures_and_most_of_their_words(
+    made: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("report.album", "report.content"):
+        monkeypatch.setattr(f"dsbench.{module}.MOST_ROWS", 4)
+    families = {"cnn": None, "hybrid": "keras", "dwsep": "keras"}
+    sweep = made(
+        [*(run(model=one, block=block) for one, block in families.items()), run(model="dwsep", block="linear")]
+    )
+    page = report(sweep.folder)  # 4 cells at one budget: 6 pairs, 5 of them of two families
+    drawn = {picture.name for picture in page.pictures}
+    assert {"seeds", "confusion"} <= drawn
+    assert not {"differences", "confusion_differences"} & drawn
+    assert sum(" (a matched budget as built): " in paragraph for paragraph in page.said) == 4
+    assert "2 more pairs in dsbench verdict." in page.said
+    assert page.said[-1].startswith("Pictures that show each of the 5 pairs of families apart are drawn by: ")
+    everything = album(sweep.runs, sweep.cells, verdict(sweep.outputs, sweep.runs), [], sweep.outputs)
+    assert {"differences", "confusion_differences"} <= {name for name, _ in everything}
 
 
 def test_the_headline_has_a_clause_for_each_of_a_few_groups(made: Make) -> None:
@@ -163,7 +206,10 @@ def test_two_sweeps_of_the_same_runs_are_identical_and_of_others_are_compared(tm
     first = make(tmp_path / "a", four_cells(seeds=8))
     same = make(tmp_path / "b", four_cells(seeds=8))
     found = versus(first.folder, same.folder)
-    assert "Of 4 cells in both: identical in every seed in 4." in found.said[0]
+    assert found.said[0] == (
+        f"Is the test accuracy of {same.folder.path} better than that of {first.folder.path}? Of 4 cells in both: "
+        "identical in every seed in 4."
+    )
 
     lower = [one | {"test_acc": one["test_acc"] - 0.01 - one["seed"] / 1e4} for one in four_cells(8)]
     other = make(tmp_path / "c", [one | {"precision": "bf16"} for one in lower[:16]])
@@ -173,7 +219,7 @@ def test_two_sweeps_of_the_same_runs_are_identical_and_of_others_are_compared(tm
     assert found.said[2].startswith("Only in ")
     html, markdown, data = write_versus(found, first.folder.path)
     Page(html.read_text())
-    assert found.said[0] in markdown.read_text().replace("\\", "")
+    assert found.said[0] in unescape(markdown.read_text().replace("\\", ""))
     assert len(json.loads(data.read_text())["cells"]) == 2
 
 
@@ -185,6 +231,21 @@ def test_of_two_sweeps_in_two_precisions_each_cell_meets_its_own(tmp_path: Path)
     assert not [text for text in found.said if text.startswith("Only in")]
     assert found.cells.columns["time ratio"] == ["(x 1)", "(x 1)"]  # how many ran at once is not recorded
     assert found.said[1:] == ["They differ in nothing else that is recorded."]
+
+
+def test_two_sweeps_without_a_common_cell_say_what_each_has_and_what_differs(tmp_path: Path) -> None:
+    first = make(tmp_path / "a", [run(seed=0)])
+    second = make(tmp_path / "b", [run(seed=0, model="dwsep", block="keras", precision="bf16")])
+    found = versus(first.folder, second.folder)
+    one, other = first.folder.path, second.folder.path
+    assert found.said[0] == f"{one} and {other} have no cell in common."
+    assert found.said[1].startswith("They differ in ")
+    assert "precision" in found.said[1]
+    assert found.said[2:] == [f"Only in {one}: cnn.", f"Only in {other}: dwsep."]
+    html, markdown, _ = write_versus(found, first.folder.path)
+    for text in (html.read_text(), markdown.read_text()):
+        assert "Cells in both" not in text
+        assert "What is not the same" in text
 
 
 def test_two_sweeps_of_few_seeds_and_half_the_runs_say_so(tmp_path: Path) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
-import pytest
 from made_up import roofline
 
 from dsbench.figures.style import FAMILIES, rendered
 from dsbench.roofline.operations import KINDS
-from dsbench.roofline.plot import STYLES, draw, engineering
+from dsbench.roofline.plot import STYLES, draw
 from dsbench.roofline.rows import Roofline
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -27,10 +26,11 @@ def texts(picture: bytes) -> list[str]:
 
 
 def test_picture_names_device_roofs_networks_kinds_and_layers() -> None:
-    found = "\n".join(texts(svg(ONE, TWO)))
+    found = " ".join(texts(svg(ONE, TWO)))
     for part in (
         "A training step on a processor, precision 32, 1 thread",
-        "the roofs, 200 GFLOP/s and 40 GB/s, meet at 5.0 FLOP per byte",
+        "The roofs, 200 GFLOP/s and 40 GB/s, meet at 5.0 FLOP per byte.",
+        "named: slot, layer, share of the step's time.",
         "arithmetic 200 GFLOP/s",
         "memory 40 GB/s",
         "first <net>: 100 ms a step of 32",
@@ -46,6 +46,12 @@ def test_picture_names_device_roofs_networks_kinds_and_layers() -> None:
     ):
         assert part in found
     assert "$" not in found  # names are no formulas, so that no formula is set
+
+
+def test_points_above_the_memory_roof_are_explained_where_there_are_any() -> None:
+    above = roofline("small", depthwise=(5, 10, 1, 9))  # memory alone would take 9 ms
+    assert "Above the memory roof: tensors that stay in a cache" in " ".join(texts(svg(ONE, above)))
+    assert "Above the memory roof" not in " ".join(texts(svg(ONE)))
 
 
 def test_a_layer_that_computes_nothing_has_no_place_in_the_picture() -> None:
@@ -74,11 +80,3 @@ def test_kinds_differ_in_colour_or_marker_and_in_grey_by_marker() -> None:
 
 def test_a_dense_convolution_has_the_colour_of_cnn_and_a_pointwise_one_that_of_dwsep() -> None:
     assert (STYLES["dense conv"][0], STYLES["pointwise"][0]) == (FAMILIES["cnn"].color, FAMILIES["dwsep"].color)
-
-
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [(265.9e9, "266 GB/s"), (1.5e12, "1.5 TB/s"), (12.0, "12 B/s"), (989e12, "989 TB/s"), (999.9e9, "1 TB/s")],
-)
-def test_numbers_have_the_prefix_of_their_size(number: float, text: str) -> None:
-    assert engineering(number, "B/s") == text

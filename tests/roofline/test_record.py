@@ -9,7 +9,7 @@ import made_up
 import pytest
 from made import cell, verdict
 
-from dsbench.figures.rooflines import reasons, rooflines
+from dsbench.report.rooflines import reasons, rooflines
 from dsbench.roofline.record import read, section
 from dsbench.sweep.measure import Share
 
@@ -40,7 +40,10 @@ def test_those_of_the_last_session_are_drawn_and_say_why() -> None:
     lines = rooflines(found.cells, records)
     assert [one.name for one in lines.values()] == ["cnn", "dwsep"]
     (why,) = reasons(found, lines)
-    assert why.startswith("dwsep has 0.40 times the MACs of cnn and takes 1.60 times its time: fewer MACs, yet slower;")
+    assert why.startswith(
+        "Layer by layer, in a measurement of its own: dwsep has 0.40 times the MACs of cnn and takes 1.60 times its "
+        "time: fewer MACs, yet slower;"
+    )
     records[cells[1][0]["run_id"]] |= section(OTHER, "2027 b")  # measured anew, by itself
     later = rooflines(found.cells, records)
     assert len(later) == 1

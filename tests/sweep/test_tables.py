@@ -161,23 +161,3 @@ def test_a_cell_whose_seeds_were_made_by_several_versions_is_marked() -> None:
     (line,) = [line for line in cells(*mixed, *pure).splitlines() if line.endswith("mixed code")]
     assert line.split()[0] == "8"
     assert "mixed code" not in cells(*pure)
-
-
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [
-        (None, ""),
-        (0, "0"),
-        (999, "999"),
-        (1000, "1.00k"),
-        (7841, "7.84k"),
-        (99_949, "99.9k"),
-        (99_950, "100k"),
-        (999_499, "999k"),
-        (999_500, "1.00M"),
-        (2_911_937_152, "2.91G"),
-        (1_500_000_000_000, "1.50T"),
-    ],
-)
-def test_counts_are_rounded_to_three_digits(number: int | None, text: str) -> None:
-    assert rounded(number) == text

@@ -12,6 +12,7 @@ from dsbench.figures.histories import histories
 from dsbench.figures.matrices import confusions
 from dsbench.figures.pairs import differences, pairs
 from dsbench.figures.rows import Cell, caption, rows
+from dsbench.numerals import counted
 from dsbench.roofline import plot
 from dsbench.roofline.rows import Roofline
 from dsbench.verdict.judge import Verdict
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-MOST_ROWS = 40  # cells that a page has room for one by one
+MOST_ROWS = 40  # cells, or pairs of cells, that a page has room for one by one
 
 
 def album(
@@ -36,12 +37,20 @@ def album(
     are the rooflines of its cells.
 
     With `whole` each cost has a picture of its own beside the one of all costs, and pictures with a row or a panel for
-    each cell are drawn however many there are; else where there are at most MOST_ROWS.
+    each cell or pair are drawn however many there are; else where there are at most MOST_ROWS.
     Those of validation alone are of cells that can share a panel, one a family, as published studies have them.
     """
     for name, figure in _all(runs, cells, verdict, lines, outputs, whole):
         if figure is not None:
             yield name, figure
+
+
+def crowded(cells: pd.DataFrame, verdict: Verdict) -> list[str]:
+    """What is too many for pictures that show each apart, unless they are `whole`: 41 cells, 100 pairs of families."""
+    if len(cells) > MOST_ROWS:
+        return [counted(len(cells), "cell")]
+    matched = len(pairs(verdict, cells))
+    return [f"{matched} pairs of families"] if matched > MOST_ROWS else []
 
 
 def _all(
@@ -67,11 +76,12 @@ def _all(
     for what in bars.BARS:
         yield what, bars.draw(runs, cells, what)
     matched = pairs(verdict, cells)
-    yield "differences", _forest(verdict, matched, cells)
+    apart = whole or len(matched) <= MOST_ROWS
+    yield "differences", _forest(verdict, matched, cells) if apart else None
     yield "roofline", plot.draw(list(lines)) if lines else None
     matrices = confusions(runs, outputs)
     yield "confusion", confusion.draw(matrices, cells)
-    yield "confusion_differences", confusion.draw_differences(matrices, matched, cells)
+    yield "confusion_differences", confusion.draw_differences(matrices, matched, cells) if apart else None
 
 
 def _forest(verdict: Verdict, matched: list[tuple[Cell, Cell]], cells: pd.DataFrame) -> Figure | None:

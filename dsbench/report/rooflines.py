@@ -30,8 +30,12 @@ def rooflines(cells: Sequence[Cell], records: Records) -> dict[str, Roofline]:
 
 
 def reasons(verdict: Verdict, lines: Mapping[str, Roofline]) -> list[str]:
-    """A paragraph on why one of a pair takes longer than the other, for each pair that has both of `lines`."""
+    """A paragraph on why one of a pair takes longer than the other, for each pair that has both of `lines`.
+
+    The first says that their times are not those of the verdict, which are of whole steps.
+    """
     pairs = dict.fromkeys(
         tuple(one.cell_id for one in cells) for judged in verdict.groups for _, cells in judged.compared
     )
-    return [comparison(lines[one], lines[other]) for one, other in pairs if {one, other} <= lines.keys()]
+    said = [comparison(lines[one], lines[other]) for one, other in pairs if {one, other} <= lines.keys()]
+    return [f"Layer by layer, in a measurement of its own: {said[0]}", *said[1:]] if said else []
