@@ -75,6 +75,11 @@ def study_runs(study: str, rows: Iterable[Mapping[str, Any]], outputs: Path) -> 
     ]
 
 
+def changed(studies: Iterable[str]) -> list[str]:
+    """Those of the `study` of runs that say that their recipe is not the study's own, each once."""
+    return sorted({str(study) for study in studies if "(modified" in str(study)})
+
+
 def of_model(model: str, runs: Sequence[Run], statuses: Sequence[str]) -> list[Run]:
     """The runs of a model's only variant that ended in one of `statuses`. Raises NotTestedError."""
     own = [run for run in runs if run.model == model and run.row["status"] in statuses]

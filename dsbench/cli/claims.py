@@ -36,7 +36,7 @@ def claims(
     """
     from dsbench.claims.decide import decide
     from dsbench.claims.published import published
-    from dsbench.claims.runs import study_runs
+    from dsbench.claims.runs import changed, study_runs
     from dsbench.sweep.collect import plain
 
     known = published(study)
@@ -55,8 +55,8 @@ def claims(
     console.print(_shown(outcomes))
     counts = Counter(one.verdict for one in outcomes)
     console.print(", ".join(f"{number} {verdict}" for verdict, number in counts.most_common()))
-    for changed in sorted({str(run.row["study"]) for run in runs if "(modified" in str(run.row["study"])}):
-        console.print(f"changed recipe: {changed}", soft_wrap=True)
+    for recipe in changed(run.row["study"] for run in runs):
+        console.print(f"changed recipe: {recipe}", soft_wrap=True)
 
 
 def _table(study: str, sweep: str | None, outputs: Path) -> tuple[pd.DataFrame, Path]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsbench.claims.decide import decide
 from dsbench.claims.published import published, studies
-from dsbench.claims.runs import study_runs
+from dsbench.claims.runs import changed, study_runs
 from dsbench.figures.style import rendered
 from dsbench.report import tables
 from dsbench.report.album import MOST_ROWS, album, crowded
@@ -81,7 +81,7 @@ def report(folder: SweepFolder) -> Report:
         said=said,
         cells=tables.cells(found.cells, plain(cells), found.unranked),
         answers=verdict_tables(found),
-        claims=tables.claims(outcomes) if outcomes else None,
+        claims=tables.claims(outcomes, changed(runs["study"])) if outcomes else None,
         pictures=pictures,
         why=why,
         how=measured_how,

@@ -51,8 +51,8 @@ def cells(found: Sequence[Cell], rows: Sequence[Mapping[str, Any]], unranked: Ma
     )
 
 
-def claims(outcomes: Sequence[Outcome]) -> Table:
-    """A row a claim of the study."""
+def claims(outcomes: Sequence[Outcome], changed: Sequence[str]) -> Table:
+    """A row a claim of the study; `changed` names the runs whose recipe is not its own."""
     rows = tuple(
         (Entry(one.claim.text), Entry(one.claim.study), Entry(one.measured), answer(one.verdict)) for one in outcomes
     )
@@ -60,7 +60,8 @@ def claims(outcomes: Sequence[Outcome]) -> Table:
         "With two seeds or more the 95 % interval of the mean over seeds decides; of one its value. What compares two "
         "networks has to pass the sign-flip test as well; times are measured apart, by turns; both as in the verdict."
     )
-    return Table("What the study claims", ("claim", "the study itself", "here", "verdict"), rows, note)
+    recipes = f" Of a changed recipe: {'; '.join(changed)}." if changed else ""
+    return Table("What the study claims", ("claim", "the study itself", "here", "verdict"), rows, note + recipes)
 
 
 def runs(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> Table:

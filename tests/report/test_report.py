@@ -200,6 +200,8 @@ def test_a_study_that_was_changed_is_called_so_on_the_page(made: Make) -> None:
     found = report(sweep.folder)
     assert found.cells.columns["cell"] == ["cnn", "dwsep"]
     assert dict(found.how)["study"] == f"mnist_7800/cnn{modified} and mnist_7800/dwsep{modified}"
+    assert found.claims is not None
+    assert found.claims.note.endswith(f"Of a changed recipe: mnist_7800/cnn{modified}; mnist_7800/dwsep{modified}.")
 
 
 def test_two_sweeps_of_the_same_runs_are_identical_and_of_others_are_compared(tmp_path: Path) -> None:
