@@ -11,8 +11,8 @@ from dsbench.sweep.cells import cells_table
 from dsbench.sweep.collect import runs_table
 from dsbench.verdict.answers import TOLD, Answer, Measure
 from dsbench.verdict.cells import cells
-from dsbench.verdict.comparison import SAME
-from dsbench.verdict.measured import measured
+from dsbench.verdict.times.by_turns import measured
+from dsbench.verdict.times.comparison import SAME
 
 MEMORY = "peak_memory_bytes"
 TIMES = {"train_step_ms/total": "training step", "latency_ms/batch_1/torch": "latency at batch 1"}  # by the verdict

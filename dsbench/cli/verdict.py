@@ -30,7 +30,7 @@ def verdict(
     from dsbench.sweep.find import runs_of
     from dsbench.verdict.plain import plain
     from dsbench.verdict.read import verdict
-    from dsbench.verdict.words import paragraphs
+    from dsbench.verdict.words.paragraphs import paragraphs
 
     runs, outputs = runs_of(outputs, sweep)
     found = verdict(outputs, runs, compare)

@@ -13,7 +13,7 @@ from dsbench.verdict.better import Better
 from dsbench.verdict.factorial import Factorial
 from dsbench.verdict.judge import Verdict
 from dsbench.verdict.judged import Judged, Pair
-from dsbench.verdict.regimes import Regimes
+from dsbench.verdict.matching.regimes import Regimes
 
 _HEADINGS = {"macs": "MACs", "acts": "activations", "params": "parameters"}
 _COSTS = (

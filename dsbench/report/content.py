@@ -21,7 +21,7 @@ from dsbench.sweep.collect import plain
 from dsbench.sweep.folder import SweepFolder
 from dsbench.verdict.plain import plain as plain_verdict
 from dsbench.verdict.read import measured, verdict
-from dsbench.verdict.words import group_paragraphs, missing
+from dsbench.verdict.words.paragraphs import group_paragraphs, missing
 
 if TYPE_CHECKING:
     import pandas as pd

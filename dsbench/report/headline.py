@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dsbench.verdict.better_words import failure_sentences
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.judge import Verdict
 from dsbench.verdict.judged import Pair
-from dsbench.verdict.overall_words import overall_sentences
-from dsbench.verdict.words import pair_sentences, unfinished
+from dsbench.verdict.words.better import failure_sentences
+from dsbench.verdict.words.overall import overall_sentences
+from dsbench.verdict.words.paragraphs import pair_sentences, unfinished
 
 
 def headline(verdict: Verdict) -> list[str]:

@@ -10,7 +10,7 @@ from dsbench.roofline.rows import TOGETHER, Roofline
 from dsbench.roofline.verdict import comparison
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.judge import Verdict
-from dsbench.verdict.timings import Records
+from dsbench.verdict.times.timings import Records
 
 
 def rooflines(cells: Sequence[Cell], records: Records) -> dict[str, Roofline]:

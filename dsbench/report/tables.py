@@ -22,7 +22,7 @@ _TIMES = {"train_seconds": "Train times", "latency": "Latencies"}
 def cells(found: Sequence[Cell], rows: Sequence[Mapping[str, Any]], unranked: Mapping[str, str]) -> Table:
     """A row a cell; `rows` are those of the table of cells, in the same order.
 
-    `unranked` says what of it does not compare (see dsbench.verdict.ranked).
+    `unranked` says what of it does not compare (see dsbench.verdict.times.ranked).
     """
     headings = ("cell", "n", "test accuracy", "sd", "parameters", "MACs", "activations", "bytes", "train time")
     times_ = ("latency at batch 1", "training step", "not in the mean")

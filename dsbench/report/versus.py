@@ -16,8 +16,8 @@ from dsbench.report.table import answer as answer_entry
 from dsbench.statistics.multiple import holm
 from dsbench.sweep.folder import SweepFolder
 from dsbench.verdict.better import answer
-from dsbench.verdict.better_words import settled
 from dsbench.verdict.cells import Cell, cells
+from dsbench.verdict.words.better import settled
 
 _OWN = ("to repeat it", "to make this page anew", "time")  # of each sweep alone
 

@@ -22,7 +22,7 @@ from dsbench.sweep.plan import Job
 from dsbench.sweep.records import record
 from dsbench.tracking.sweep import mirror_sweep
 from dsbench.verdict.read import verdict
-from dsbench.verdict.words import paragraphs
+from dsbench.verdict.words.paragraphs import paragraphs
 
 if TYPE_CHECKING:
     import pandas as pd

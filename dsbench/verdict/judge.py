@@ -11,18 +11,18 @@ from dsbench.run.status import FINAL
 from dsbench.verdict.answers import Answer, Measure
 from dsbench.verdict.better import better
 from dsbench.verdict.cells import Cell, cells
-from dsbench.verdict.chosen import chosen
 from dsbench.verdict.factorial import factorial
-from dsbench.verdict.groups import Group, groups
 from dsbench.verdict.judged import Judged, Pair
 from dsbench.verdict.lighter import lighter
-from dsbench.verdict.measured import measured
-from dsbench.verdict.naming import group_names
+from dsbench.verdict.matching.chosen import chosen
+from dsbench.verdict.matching.groups import Group, groups
+from dsbench.verdict.matching.naming import group_names
+from dsbench.verdict.matching.regimes import Regimes, regimes
 from dsbench.verdict.overall import Overall, overall
-from dsbench.verdict.ranked import unranked
-from dsbench.verdict.regimes import Regimes, regimes
-from dsbench.verdict.timings import Records
-from dsbench.verdict.trained import trained
+from dsbench.verdict.times.by_turns import measured
+from dsbench.verdict.times.ranked import unranked
+from dsbench.verdict.times.timings import Records
+from dsbench.verdict.times.trained import trained
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,7 @@ class Verdict:
     `unmatched` are the labels of the cells that stand in no group. `to_measure` has a finished run of each cell in
     a group of which not all is timed by turns: of all its cells, and of those of the groups that share one of them.
     `unsettled` has those of groups that are timed, but not all of them often enough. `unranked` says by what its
-    cells cannot be ranked (see dsbench.verdict.ranked).
+    cells cannot be ranked (see dsbench.verdict.times.ranked).
     """
 
     cells: tuple[Cell, ...]

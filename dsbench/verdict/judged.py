@@ -9,7 +9,7 @@ from dsbench.verdict.answers import Answer, Measure, summed_up
 from dsbench.verdict.better import Better
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.factorial import Factorial
-from dsbench.verdict.groups import Group
+from dsbench.verdict.matching.groups import Group
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from dsbench.verdict.answers import Answer
 from dsbench.verdict.better import Scores, Tested, tested_together, with_failures
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.factorial import topology
-from dsbench.verdict.groups import FAMILIES
 from dsbench.verdict.judged import Judged, Pair
+from dsbench.verdict.matching.groups import FAMILIES
 
 Compared = tuple[Pair, tuple[Cell, Cell]]
 

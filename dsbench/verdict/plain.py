@@ -10,9 +10,9 @@ from typing import Any
 
 from dsbench.verdict.answers import Measure
 from dsbench.verdict.better import Better
-from dsbench.verdict.groups import Group
 from dsbench.verdict.judge import Verdict
 from dsbench.verdict.judged import Judged, Pair
+from dsbench.verdict.matching.groups import Group
 from dsbench.verdict.overall import InGroup, Overall
 
 _DERIVED: dict[type, tuple[str, ...]] = {  # what follows from the fields and is wanted all the same

@@ -9,7 +9,7 @@ from dsbench.sweep.cells import cells_table
 from dsbench.sweep.collect import timings
 from dsbench.sweep.records import record
 from dsbench.verdict.judge import Verdict, judge
-from dsbench.verdict.timings import Records
+from dsbench.verdict.times.timings import Records
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,9 +9,9 @@ from made import budget, cell, group, pair, verdict
 
 from dsbench.report.headline import headline
 from dsbench.verdict.answers import Answer
-from dsbench.verdict.better_words import better_sentence
-from dsbench.verdict.overall_words import failures
-from dsbench.verdict.words import factorial_sentence, paragraphs
+from dsbench.verdict.words.better import better_sentence
+from dsbench.verdict.words.overall import failures
+from dsbench.verdict.words.paragraphs import factorial_sentence, paragraphs
 
 BASE = [0.97 + 0.001 * seed for seed in range(8)]
 

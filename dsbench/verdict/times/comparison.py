@@ -14,7 +14,7 @@ from dsbench.statistics.paired import t_interval
 from dsbench.statistics.power import ALPHA, smallest_adjusted_p
 from dsbench.statistics.signflip import EXACT, sign_flip_p
 from dsbench.verdict.answers import Answer, Measure
-from dsbench.verdict.timings import EPOCH, STEP, Key, Timings
+from dsbench.verdict.times.timings import EPOCH, STEP, Key, Timings
 
 DECIDING = "torch"  # the backend that trains; the others are shown
 SAME = 0.05  # of the reference: what two measurements of one network differ by

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from dsbench.errors import InputError
 from dsbench.verdict.cells import DATA, Cell, differing
-from dsbench.verdict.groups import ASKED, Group
+from dsbench.verdict.matching.groups import ASKED, Group
 
 
 def chosen(cells: Sequence[Cell], text: str) -> Group:

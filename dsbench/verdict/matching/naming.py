@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dsbench.verdict.cells import differing
-from dsbench.verdict.groups import BUDGET, WIDTH, Group, shape
+from dsbench.verdict.matching.groups import BUDGET, WIDTH, Group, shape
 
 UNITS = {
     "params": "parameters",

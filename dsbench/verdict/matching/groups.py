@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Any
 
 from dsbench.verdict.cells import TOLERANCE, Cell, differing
-from dsbench.verdict.regimes import spent_as_much
+from dsbench.verdict.matching.regimes import spent_as_much
 
 COUNTED = ("params", "macs", "acts")  # what cells without a budget are matched by: the first of these that matches
 BUDGET, WIDTH, ASKED = "budget", "width", "asked"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from dsbench.numerals import listed
 from dsbench.verdict.cells import DATA, Cell
-from dsbench.verdict.comparison import DECIDING, apart
-from dsbench.verdict.timings import Key, Records, timings
-from dsbench.verdict.trained import refused
+from dsbench.verdict.times.comparison import DECIDING, apart
+from dsbench.verdict.times.timings import Key, Records, timings
+from dsbench.verdict.times.trained import refused
 
 LATENCY: Key = ("latency_ms", "batch_1", DECIDING)
 

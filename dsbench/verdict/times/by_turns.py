@@ -9,8 +9,8 @@ from typing import Any
 from dsbench.statistics.multiple import holm
 from dsbench.verdict.answers import Answer, Measure
 from dsbench.verdict.cells import Cell
-from dsbench.verdict.comparison import DECIDING, NAMES, Comparison, apart
-from dsbench.verdict.timings import STEP, Key, Records, timings
+from dsbench.verdict.times.comparison import DECIDING, NAMES, Comparison, apart
+from dsbench.verdict.times.timings import STEP, Key, Records, timings
 
 WANTED = (NAMES[STEP], "latency at batch 1", "latency at a large batch")  # without each of which none is faster
 

@@ -7,10 +7,10 @@ from functools import partial
 
 from dsbench.numerals import counted, listed, signed_points, times
 from dsbench.verdict.answers import Answer
-from dsbench.verdict.better_words import evidence, settled
-from dsbench.verdict.groups import WIDTH
-from dsbench.verdict.naming import UNITS
+from dsbench.verdict.matching.groups import WIDTH
+from dsbench.verdict.matching.naming import UNITS
 from dsbench.verdict.overall import InGroup, Overall, Trainings
+from dsbench.verdict.words.better import evidence, settled
 
 FEW = 3  # groups that have a clause each
 _QUESTIONS = {  # what yes and no are called

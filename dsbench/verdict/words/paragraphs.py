@@ -10,14 +10,14 @@ from pathlib import Path
 from dsbench.bench.timing import LIMIT_SECONDS, MEASUREMENTS
 from dsbench.numerals import counted, interval_points, listed, p_equals, signed_points
 from dsbench.run.status import FINAL
-from dsbench.verdict.better_words import better_sentence, failure_sentences, seeds_of, settled
 from dsbench.verdict.cells import Cell
-from dsbench.verdict.cost_words import faster_sentence, lighter_sentence, training_sentence
 from dsbench.verdict.factorial import Effect, Factorial
-from dsbench.verdict.groups import ASKED, BUDGET, WIDTH
 from dsbench.verdict.judge import Verdict
 from dsbench.verdict.judged import Judged, Pair
-from dsbench.verdict.overall_words import overall_sentences
+from dsbench.verdict.matching.groups import ASKED, BUDGET, WIDTH
+from dsbench.verdict.words.better import better_sentence, failure_sentences, seeds_of, settled
+from dsbench.verdict.words.costs import faster_sentence, lighter_sentence, training_sentence
+from dsbench.verdict.words.overall import overall_sentences
 
 MOST = 12  # names or runs that a sentence lists
 LONGER_SECONDS = 60  # of each measurement of each network, where those of a few seconds did not settle

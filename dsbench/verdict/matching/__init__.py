@@ -1,0 +1,1 @@
+"""Which cells may be compared, and what such groups are called."""
