@@ -63,7 +63,8 @@ def test_a_family_that_fails_in_some_seeds_has_that_in_the_headline(pairs: int) 
     said = {
         1: ("dwsep failed to train in 2 of 8 seeds (collapsed: 5 and 6).", "the answer would change: it is worse."),
         2: (
-            "dwsep failed in 6 of 16 runs (4 collapsed and 2 failed).",
+            "dwsep failed in 3 of 8 runs at 1,000 parameters (2 collapsed and 1 failed) and in 3 of 8 runs at 2,000 "
+            "parameters (2 collapsed and 1 failed).",
             "would change that at 1,000 parameters to worse and that at 2,000 parameters to worse.",
         ),
     }[pairs]
