@@ -52,7 +52,7 @@ def p_equals(p: float) -> str:
 
 def times(ratio: float) -> str:
     """A ratio to three digits."""
-    return f"{ratio:.3g}" if ratio < 1000 else f"{ratio:,.0f}"
+    return _three_digits(ratio)
 
 
 def seconds(value: float | None) -> str:
@@ -71,14 +71,19 @@ def duration(seconds: float) -> str:
 
 def milliseconds(value: float | None) -> str:
     """A latency, to three digits."""
-    return "" if value is None else f"{value:.3g} ms"
+    return "" if value is None else f"{_three_digits(value)} ms"
 
 
 def quantity(value: float | None) -> str:
     """A count in full, a time to three digits."""
     if value is None:
         return ""
-    return f"{value:,.0f}" if isinstance(value, int) or value >= 1000 else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else _three_digits(value)
+
+
+def _three_digits(value: float) -> str:
+    """Three digits, or all that stand before the point."""
+    return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"
 
 
 def rounded(number: int | None) -> str:

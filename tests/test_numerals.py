@@ -1,10 +1,23 @@
-"""Counts and rates with the prefix of their size."""
+"""Counts, shares, times and rates as they are read."""
 
 from __future__ import annotations
 
 import pytest
 
-from dsbench.numerals import engineering, rounded, short
+from dsbench.numerals import (
+    duration,
+    engineering,
+    interval_points,
+    listed,
+    mean_percent,
+    milliseconds,
+    points,
+    quantity,
+    rounded,
+    short,
+    times,
+)
+from dsbench.statistics.paired import Interval
 
 
 @pytest.mark.parametrize(
@@ -42,3 +55,28 @@ def test_numbers_have_the_prefix_of_their_size(number: float, text: str) -> None
 )
 def test_a_tick_has_no_more_digits_than_it_needs(value: float, text: str) -> None:
     assert short(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.123456, "0.123"), (7.0, "7"), (26.44, "26.4"), (999.4, "999"), (999.7, "1,000"), (1234.5, "1,234")],
+)
+def test_figures_have_three_digits_and_no_exponent(value: float, text: str) -> None:
+    assert (times(value), quantity(value), milliseconds(value)) == (text, text, f"{text} ms")
+    assert (quantity(2_097_704), quantity(999), quantity(None), milliseconds(None)) == ("2,097,704", "999", "", "")
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.0039, "0.39"), (-0.3222, "32.22"), (0.0, "0.00"), (0.00002, "0.002"), (None, "")]
+)
+def test_points_are_two_digits_or_the_first_that_is_not_zero(share: float | None, text: str) -> None:
+    assert points(share) == text
+
+
+def test_means_intervals_durations_and_lists_are_read_as_in_a_sentence() -> None:
+    assert mean_percent(0.9799, 0.9820) == "97.99 ± 0.21 %"
+    assert mean_percent(0.9799, None, 1) == "97.99 % (n 1)"
+    assert mean_percent(None, None) == ""
+    assert interval_points(Interval(-0.0339, 0.0221)) == "-3.39 to +2.21"
+    assert [duration(one) for one in (50.4, 185, 7800)] == ["50 s", "3 min 05 s", "2 h 10 min"]
+    assert [listed(one) for one in (["a"], ["a", "b"], ["a", "b", 3])] == ["a", "a and b", "a, b and 3"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dsbench.figures.curve_looks import PARTS, band, entries, line, markers
@@ -51,7 +51,7 @@ def draw(
         max(ALONE[0], width * across),
         (height * (1 + LEFT * unequal)) * down + 0.5,
         f"{kinds.capitalize()} {WORDS[measure].split(' (')[0]} by epoch",
-        _caption(cells, histories, parts, quartiles, unequal, lost, bool(cut)),
+        _caption(cells, histories, measure, parts, quartiles, unequal, lost, bool(cut)),
     )
     grid = _grid(figure, len(groups), across, unequal)
     grid[0][0].set_xlim(0.5, histories["epoch"].max() + 0.5)
@@ -140,14 +140,16 @@ def _limits(of: pd.DataFrame, measure: str, parts: Sequence[str]) -> Limits:
 def _caption(
     cells: pd.DataFrame,
     histories: pd.DataFrame,
+    measure: str,
     parts: Sequence[str],
     quartiles: bool,
     unequal: bool,
     lost: bool,
     cut: bool,
 ) -> str:
-    ended = histories.groupby("run_id")["status"].first().value_counts()
-    others = ", ".join(f"{number} {name}" for name, number in sorted(ended.items()) if name != "done")
+    drawn = histories.dropna(subset=[f"{part}_{measure}" for part in parts], how="all")["run_id"]
+    ended = _ended(histories[histories["run_id"].isin(drawn)])
+    others, blank = _others(ended), _others(_ended(histories[~histories["run_id"].isin(drawn)]))
     reach = "their middle half (quartiles)" if quartiles else "from the least to the greatest of them"
     splits = cells["split"].dropna().unique().tolist()
     return caption(
@@ -157,7 +159,17 @@ def _caption(
         f"Thin, with a cross: each run that is not done ({others})" if lost else "",
         "An arrowhead: so many such runs end off the axis" if lost and cut else "",
         f"An arrowhead: runs that are not done ({others}) lie off the axis" if cut and not lost else "",
+        f"Not drawn, having no such number: {blank}" if blank else "",
         "The first epochs may lie outside" if histories["epoch"].max() >= SOME else "",
         "Validation images are the test images, as in the study" if splits == ["study"] else "",
         "Training: means over an epoch's steps, in training mode" if "train" in parts else "",
     )
+
+
+def _ended(histories: pd.DataFrame) -> dict[str, int]:
+    """How many runs came to what."""
+    return histories.groupby("run_id")["status"].first().value_counts().to_dict()
+
+
+def _others(ended: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in sorted(ended.items()) if name != "done")

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-
 MOST_ROWS = 40  # cells, or pairs of cells, that a page has room for one by one
 
 
@@ -33,11 +32,12 @@ def album(
     outputs: Path,
     whole: bool = True,
 ) -> Iterator[tuple[str, Figure]]:
-    """Each picture that the runs so far allow, with its name; see SweepFolder.read for the tables. `lines`
-    are the rooflines of its cells.
+    """Each picture that the runs so far allow, with its name; see SweepFolder.read for the tables.
 
-    With `whole` each cost has a picture of its own beside the one of all costs, and pictures with a row or a panel for
-    each cell or pair are drawn however many there are; else where there are at most MOST_ROWS.
+    `lines` are the rooflines of its cells. With `whole` each cost has a picture of its own beside the one of all costs,
+    and pictures with a row or a panel for each cell or pair are drawn however many there are; else where there are at
+    most MOST_ROWS.
+
     Those of validation alone are of cells that can share a panel, one a family, as published studies have them.
     """
     for name, figure in _all(runs, cells, verdict, lines, outputs, whole):

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dsbench.numerals import duration
+from dsbench.numerals import counted, duration
 from dsbench.run.width import width
 from dsbench.sweep.plan import Job, SweepPlan, axes
 
@@ -68,7 +68,7 @@ def planned(plan: SweepPlan, seconds: float | None = None) -> Group:
 
 def _summary(plan: SweepPlan, seconds: float | None) -> str:
     runs, missing = len(plan.runs), len(plan.missing)
-    parts = [f"{_count(runs, 'run')} in {_count(len(plan.cells), 'cell')}", f"{runs - missing} done"]
+    parts = [f"{counted(runs, 'run')} in {counted(len(plan.cells), 'cell')}", f"{runs - missing} done"]
     if plan.folded:
         parts.append(f"{plan.folded} folded into a run that another comes to")
     if plan.problems:
@@ -91,7 +91,3 @@ def _problems(plan: SweepPlan) -> Iterator[str]:
     for reason, jobs in reasons.items():
         more = f" (and {len(jobs) - 1} more)" if len(jobs) > 1 else ""
         yield f"impossible: {' '.join(jobs[0].overrides)}{more}: {reason}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

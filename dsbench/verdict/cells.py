@@ -144,6 +144,11 @@ def _cell(row: Mapping[str, Any], label: str, known: Sequence[str], runs: tuple[
     )
 
 
+def seeds_in_common(cells: Sequence[Cell]) -> set[int]:
+    """The seeds that all of `cells` were asked for, whatever came of them."""
+    return set.intersection(*({run.seed for run in cell.runs if run.seed is not None} for cell in cells))
+
+
 def differing(settings: Sequence[dict[str, Any]]) -> list[str]:
     """The names of what differs among `settings`."""
     names = dict.fromkeys(name for one in settings for name in one)

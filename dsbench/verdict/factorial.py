@@ -12,7 +12,7 @@ from dsbench.statistics.multiple import holm
 from dsbench.statistics.paired import Paired, paired
 from dsbench.verdict.answers import Answer
 from dsbench.verdict.better import Scores, answer, with_failures
-from dsbench.verdict.cells import Cell
+from dsbench.verdict.cells import Cell, seeds_in_common
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def factorial(cells: Sequence[Cell]) -> Factorial | None:
     return Factorial(
         *names,
         seeds=tuple(_common(done)),
-        asked=len({run.seed for cell in cells for run in cell.runs}),
+        asked=len(seeds_in_common(cells)),
         effects=_effects(*names, done),
         with_failures=_effects(*names, all_) if any(cell.fallen for cell in cells) else None,
     )

@@ -58,8 +58,8 @@ def judge(runs: pd.DataFrame, table: pd.DataFrame, records: Records, compare: st
     """The verdict on the `runs` of a sweep and the `table` of its cells (see dsbench.sweep.folder.SweepFolder.read).
 
     `records` holds what was measured of runs by run_id. `compare` names two cells, "A,B", to be compared whatever they
-    have in common but their data; without it the groups are those of dsbench.verdict.groups. Raises InputError for
-    names that are no cells'.
+    have in common but their data; without it the groups are those of dsbench.verdict.matching.groups. Raises
+    InputError for names that are no cells'.
     """
     known = cells(runs, table)
     found = groups(known) if compare is None else [chosen(known, compare)]

@@ -12,7 +12,7 @@ import numpy as np
 from dsbench.statistics.power import seeds_to_settle, smallest_adjusted_p
 from dsbench.verdict.answers import Answer
 from dsbench.verdict.better import Scores, Tested, tested_together, with_failures
-from dsbench.verdict.cells import Cell
+from dsbench.verdict.cells import Cell, seeds_in_common
 from dsbench.verdict.factorial import topology
 from dsbench.verdict.judged import Judged, Pair
 from dsbench.verdict.matching.groups import FAMILIES
@@ -66,7 +66,7 @@ class InGroup:
     @property
     def asked(self) -> int:
         """How many seeds there would be if all runs were done."""
-        return len({run.seed for side in (0, 1) for cell in self.side(side) for run in cell.runs})
+        return len(seeds_in_common([*self.side(0), *self.side(1)]))
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,16 @@ def test_losses_that_are_no_numbers_are_left_out(made: Make) -> None:
     assert lines(figure.axes[0], "not done") == [([1], [9])]
 
 
+def test_a_run_that_has_no_such_number_is_counted_all_the_same(made: Make) -> None:
+    """It diverged in its first epoch: neither a line nor an arrowhead can show it."""
+    sweep = made([run(seed=0), run("diverged", seed=1)])
+    metrics = sweep.outputs / "runs" / sweep.runs["run_id"][1] / "metrics.csv"
+    metrics.write_text("epoch,train_loss,train_acc,val_loss,val_acc\n1,nan,.1,inf,.1\n")
+    figure = curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "loss")
+    assert "Not drawn, having no such number: 1 diverged" in caption(figure)
+    assert "not done" not in " ".join(legend(figure))
+
+
 def test_the_first_epochs_do_not_choose_the_axis(made: Make) -> None:
     sweep = made([run(test_acc=0.9)], epochs=lambda _: 20)
     low, high = curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "acc").axes[0].get_ylim()

@@ -65,7 +65,7 @@ def test_a_family_that_fails_in_some_seeds_has_that_in_the_headline(pairs: int) 
         2: (
             "dwsep failed in 3 of 8 runs at 1,000 parameters (2 collapsed and 1 failed) and in 3 of 8 runs at 2,000 "
             "parameters (2 collapsed and 1 failed).",
-            "would change that at 1,000 parameters to worse and that at 2,000 parameters to worse.",
+            "would change the answer at 1,000 parameters to worse and the answer at 2,000 parameters to worse.",
         ),
     }[pairs]
     for sentence in said:

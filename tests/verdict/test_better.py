@@ -162,7 +162,7 @@ def test_seeds_that_a_family_has_not_in_all_its_cells_are_in_no_mean_and_counted
     assert second.with_failures == second.tested
     assert failures(one) == [
         "dwsep failed in 1 of 16 runs at 1,000 parameters (1 collapsed).",
-        "Counting those that collapsed or diverged, at what they ended with or at guessing, would change no answer.",
+        "Counting runs that collapsed or diverged, at what they ended with or at guessing, would change no answer.",
     ]
 
 
@@ -363,7 +363,7 @@ def test_a_factorial_says_how_many_seeds_it_lost_and_what_they_would_change() ->
     assert block.by_seed[6] == pytest.approx((deep + 0.1135 - BASE[6]) / 2)
     assert (found.effects[0].answer, block.answer) == (Answer.CANNOT_TELL, Answer.NO)
     assert "(n = 6 of 8 seeds)" in factorial_sentence(found)
-    assert "would change that to block to no" in factorial_sentence(found)
+    assert "would change the answer on the block to no" in factorial_sentence(found)
 
 
 def test_the_seeds_needed_count_the_trainings_that_fail() -> None:
@@ -385,3 +385,9 @@ def test_a_training_that_fails_beats_none() -> None:
     found = pair(cell(BASE), cell(after, "dwsep")).better
     assert (found.probability_of_improvement, found.probability_with_failures) == (1.0, 5 / 8)
     assert pair(cell(BASE), cell(BASE, "dwsep")).better.probability_with_failures is None
+
+
+def test_seeds_that_nobody_asked_for_are_not_lost() -> None:
+    one = verdict(cell(BASE), cell(lower(0.004)[:4], "dwsep")).overall
+    assert one is not None
+    assert (len(one.groups[0].tested.seeds), one.groups[0].asked) == (4, 4)

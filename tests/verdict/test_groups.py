@@ -232,3 +232,21 @@ def test_epochs_that_came_to_the_training_macs_asked_for_match_them(spent: float
 def test_another_recipe_matches_no_training_macs() -> None:
     reference = trained_for("epochs", 2, "cnn", train_macs=1e12, settings={"optimizer.lr": 0.2})
     assert verdict(reference, trained_for("train_macs", 1e12)).groups == ()
+
+
+def test_a_network_trained_for_both_is_in_each_group_once() -> None:
+    """100.4 thousand millions are those of 15 epochs; a target rounded to 100 makes another run of it."""
+    cells = [
+        trained_for("train_macs", 100e9, "cnn"),
+        trained_for("epochs", 15, "cnn", train_macs=100.4e9),
+        trained_for("epochs", 16, "cnn", train_macs=100.9e9),
+        trained_for("train_macs", 100e9),
+        trained_for("epochs", 15, train_macs=99.8e9),
+        trained_for("epochs", 16, train_macs=99.5e9),
+    ]
+    found = verdict(*cells).groups
+    assert [judged.group.recipe["stop.by"] for judged in found] == ["train_macs", "epochs", "epochs"]
+    assert [len(judged.pairs) for judged in found] == [1, 1, 1]
+    without = verdict(*cells[:3], *cells[4:]).groups
+    (only,) = (judged for judged in without if judged.group.recipe["stop.by"] == "train_macs")
+    assert [cell.recipe["stop.target"] for cell in only.group.cells] == [100e9, 15]

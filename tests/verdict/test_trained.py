@@ -14,9 +14,6 @@ from dsbench.verdict.answers import Answer, Measure
 SEEDS = [0.9, 0.91, 0.92]
 
 
-SEEDS = [0.9, 0.91, 0.92]
-
-
 def trained(n_jobs: tuple[int | None, int | None] = (2, 2), **after: Any) -> dict[str, Measure]:
     seconds = [10.0 + seed for seed in range(8)]
     cells = [

@@ -56,12 +56,12 @@ def groups(cells: Sequence[Cell]) -> list[Group]:
     found: list[Group] = []
     known = [cell for cell in cells if cell.costs["params"] is not None]  # all that an unreadable record is not
     for alike in _classes(known, lambda cell: cell.recipe):
-        recipe = alike[0].recipe
-        alike += spent_as_much(alike[0], known)
+        recipe, own = alike[0].recipe, {cell.cell_id for cell in alike}
+        alike += spent_as_much(alike, known)
         free = [cell for cell in alike if cell.budget is None]
         wide = [Group(WIDTH, ordered(one)) for one in _classes(alike, shape) if len(one) > 1]
         for group in (*_requested(alike), *_counted(free), *wide):
-            if not any(group.ids <= earlier.ids for earlier in found):
+            if group.ids & own and not any(group.ids <= earlier.ids for earlier in found):
                 found.append(replace(group, recipe=recipe))
     return _told_apart(found)
 

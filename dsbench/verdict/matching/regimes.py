@@ -51,9 +51,9 @@ def regimes(cells: Sequence[Cell]) -> list[Regimes]:
     if len(known) < 2:
         return []
     for row in rows.values():
-        spent = [(regime, cell) for cell in row.values() for regime in known if _spent(cell, regime)]
-        for regime, cell in spent:
-            row.setdefault(regime, cell)
+        spent = {regime: near for regime in known if (near := _nearest(list(row.values()), regime))}
+        for regime, near in spent.items():
+            row.setdefault(regime, near[0])
     named = _names([next(iter(row.values())) for row in rows.values()])
     return [
         Regimes(name, known, tuple(row[one].accuracy if one in row else None for one in known))
@@ -61,12 +61,21 @@ def regimes(cells: Sequence[Cell]) -> list[Regimes]:
     ]
 
 
-def spent_as_much(one: Cell, cells: Sequence[Cell]) -> list[Cell]:
-    """Those of `cells` that were trained for epochs and otherwise as `one`, whose training MACs they spent."""
-    regime, recipe = _regime(one), _but_for_stop(one.recipe)
+def spent_as_much(alike: Sequence[Cell], cells: Sequence[Cell]) -> list[Cell]:
+    """Those of `cells` that were trained for epochs and otherwise as those of one recipe, whose MACs they spent.
+
+    Of networks that are not among `alike`, and of each that which came nearest.
+    """
+    regime, recipe = _regime(alike[0]), _but_for_stop(alike[0].recipe)
     if regime is None:
         return []
-    return [cell for cell in cells if _spent(cell, regime) and _but_for_stop(cell.recipe) == recipe]
+    known = [_besides(cell) for cell in alike]
+    found = []
+    for cell in _nearest(cells, regime):
+        if _but_for_stop(cell.recipe) == recipe and _besides(cell) not in known:
+            known.append(_besides(cell))
+            found.append(cell)
+    return found
 
 
 def _regime(cell: Cell) -> Regime | None:
@@ -76,11 +85,16 @@ def _regime(cell: Cell) -> Regime | None:
     return Regime(by, float(target), cell.recipe.get("device"), cell.recipe.get("threads"))
 
 
-def _spent(cell: Cell, regime: Regime) -> bool:
-    """Whether epochs came to the training MACs of `regime`: such a run is not trained again for these."""
-    if regime.by != "train_macs" or cell.recipe.get("stop.by") != "epochs" or cell.train_macs is None:
-        return False
-    return abs(cell.train_macs - regime.target) <= TOLERANCE * regime.target
+def _nearest(cells: Sequence[Cell], regime: Regime) -> list[Cell]:
+    """The cells whose epochs came to the training MACs of `regime`, the nearest first; none of another regime."""
+    if regime.by != "train_macs":
+        return []
+    off = [
+        (abs(cell.train_macs - regime.target), index)
+        for index, cell in enumerate(cells)
+        if cell.recipe.get("stop.by") == "epochs" and cell.train_macs is not None
+    ]
+    return [cells[index] for distance, index in sorted(off) if distance <= TOLERANCE * regime.target]
 
 
 def _besides(cell: Cell) -> dict[str, Any]:

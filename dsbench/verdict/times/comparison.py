@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dsbench.numerals import counted
 from dsbench.statistics.paired import t_interval
 from dsbench.statistics.power import ALPHA, smallest_adjusted_p
 from dsbench.statistics.signflip import EXACT, sign_flip_p
@@ -112,13 +113,9 @@ def _name(key: Key) -> str:
 
 def _where(before: Timings, after: Timings) -> str:
     place = before.place
-    said = f"{place['device']}, precision {place['precision']}, {_threads(place['threads'])}"
+    said = f"{place['device']}, precision {place['precision']}, {counted(place['threads'], 'thread')}"
     loads = [load for load in (before.load_average, after.load_average) if load is not None]
     return f"{said}, load average {max(loads):.1f} before" if loads else said
-
-
-def _threads(number: Any) -> str:
-    return f"{number} thread{'' if number == 1 else 's'}"
 
 
 def _flat(place: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dsbench.statistics.power import ALPHA
 from dsbench.verdict.answers import Answer, Measure
 from dsbench.verdict.cells import Cell, Run
 
+EPOCH, TRAINING = "epoch, as trained", "training, as trained"
 _CONDITIONS = ("device", "precision", "threads", "n_jobs")  # of trainings side by side
 
 
@@ -20,8 +21,8 @@ def trained(pairs: Sequence[tuple[Cell, Cell]]) -> list[tuple[Measure, ...]]:
     of both had the same device, precision, threads and number of runs beside them.
     """
     questions: dict[str, Callable[[Run], float | None]] = {
-        "epoch, as trained": lambda run: run.train_seconds / run.epochs if run.train_seconds and run.epochs else None,
-        "training, as trained": lambda run: run.train_seconds,
+        EPOCH: lambda run: run.train_seconds / run.epochs if run.train_seconds and run.epochs else None,
+        TRAINING: lambda run: run.train_seconds,
     }
     columns = [_compared(pairs, name, seconds) for name, seconds in questions.items()]
     return [tuple(rows) for rows in zip(*columns, strict=True)]
@@ -42,7 +43,7 @@ def refused(cells: Sequence[Cell], cut: bool = False) -> str:
 
 
 def _compared(pairs: Sequence[tuple[Cell, Cell]], name: str, seconds: Callable[[Run], float | None]) -> list[Measure]:
-    reasons = [refused(pair, cut=name.startswith("epoch")) for pair in pairs]
+    reasons = [refused(pair, cut=name == EPOCH) for pair in pairs]
     tests, means = [], []
     for pair in pairs:
         one, other = ({run.seed: value for run in cell.done if (value := seconds(run)) is not None} for cell in pair)

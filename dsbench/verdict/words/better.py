@@ -95,6 +95,13 @@ def seeds_of(n: int, asked: int | None = None) -> str:
     return f"n = {n} of {asked} seeds" if asked and asked > n else f"n = {counted(n, 'seed')}"
 
 
+def would_change(changed: Sequence[tuple[str, str]]) -> str:
+    """What counting trainings that failed would change: the answers to which questions, and to what."""
+    what = [f"the answer {question} to {answer}" for question, answer in changed]
+    count = "Counting runs that collapsed or diverged, at what they ended with or at guessing,"
+    return f"{count} would change {listed(what or ['no answer'])}."
+
+
 def _more(found: Better) -> str:
     if found.tested.paired is not None and found.tested.paired.mean == 0:
         return "; if the differences are as they seem, there is no effect to find"

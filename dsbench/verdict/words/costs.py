@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dsbench.numerals import counted, listed, p_equals, quantity, times
 from dsbench.statistics.power import ALPHA
 from dsbench.verdict.answers import TOLD, Answer, Measure, summed_up
+from dsbench.verdict.times.trained import EPOCH, TRAINING
 
-_NAMES = {"epoch, as trained": "an epoch", "training, as trained": "all of training"}
+_NAMES = {EPOCH: "an epoch", TRAINING: "all of training"}
 _FASTER = {
     Answer.YES: "It is faster",
     Answer.NO: "It is slower",
@@ -89,20 +90,23 @@ def _time(one: Measure) -> str:
     return f"{one.name} {times(one.ratio)} times as long ({figures})"
 
 
-def training_sentence(measures: Sequence[Measure]) -> str:
-    """One sentence on the seconds of training, which decide nothing; empty where no seed has both."""
-    shown = [one for one in measures if not one.decides and one.unit == "s" and one.ratio is not None]
+def training_sentence(measures: Sequence[Measure], comparisons: int) -> str:
+    """One sentence on the seconds of training, which decide nothing; empty where no seed has both.
+
+    p is adjusted for `comparisons`.
+    """
+    shown = [one for one in measures if one.ratio is not None]
     if not shown:
         return ""
     reasons = dict.fromkeys(one.reason for one in shown if one.reason)
     why = f"; not compared: {'; '.join(reasons)}" if reasons else ""
     seeds = counted(shown[0].n or 0, "seed")
     return (
-        f"Seconds as trained, which decide nothing: {listed([_seconds(one) for one in shown])} "
+        f"Seconds as trained, which decide nothing: {listed([_seconds(one, comparisons) for one in shown])} "
         f"(n = {seeds}; {shown[0].note}{why})."
     )
 
 
-def _seconds(one: Measure) -> str:
-    p = "" if one.p is None else f" (adjusted {p_equals(one.p)})"
+def _seconds(one: Measure, comparisons: int) -> str:
+    p = "" if one.p is None else f" ({'adjusted ' if comparisons > 1 else ''}{p_equals(one.p)})"
     return f"{_NAMES[one.name]} {quantity(one.candidate)} against {quantity(one.reference)} s{p}"

@@ -10,7 +10,7 @@ from dsbench.verdict.answers import Answer
 from dsbench.verdict.matching.groups import WIDTH
 from dsbench.verdict.matching.naming import UNITS
 from dsbench.verdict.overall import InGroup, Overall, Trainings
-from dsbench.verdict.words.better import evidence, settled
+from dsbench.verdict.words.better import evidence, settled, would_change
 
 FEW = 3  # groups that have a clause each
 _QUESTIONS = {  # what yes and no are called
@@ -36,9 +36,7 @@ def failures(one: Overall) -> list[str]:
     if all(of.with_failures == of.tested for of in one.groups):
         return said
     changed = [of for of in one.groups if of.with_failures.answer is not of.tested.answer]
-    what = [f"that at {of.group.name} to {_word('better', of.with_failures.answer)}" for of in changed]
-    count = "Counting those that collapsed or diverged, at what they ended with or at guessing,"
-    return [*said, f"{count} would change {listed(what or ['no answer'])}."]
+    return [*said, would_change([(f"at {of.group.name}", _word("better", of.with_failures.answer)) for of in changed])]
 
 
 def _failed(one: Overall, side: int) -> str:

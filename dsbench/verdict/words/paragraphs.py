@@ -15,7 +15,7 @@ from dsbench.verdict.factorial import Effect, Factorial
 from dsbench.verdict.judge import Verdict
 from dsbench.verdict.judged import Judged, Pair
 from dsbench.verdict.matching.groups import ASKED, BUDGET, WIDTH
-from dsbench.verdict.words.better import better_sentence, failure_sentences, seeds_of, settled
+from dsbench.verdict.words.better import better_sentence, failure_sentences, seeds_of, settled, would_change
 from dsbench.verdict.words.costs import faster_sentence, lighter_sentence, training_sentence
 from dsbench.verdict.words.overall import overall_sentences
 
@@ -58,7 +58,10 @@ def pair_sentences(pair: Pair, reference: Cell, candidate: Cell) -> list[str]:
         faster_sentence(pair.by_turns),
         better_sentence(pair.better),
     ]
-    besides = [*failure_sentences(reference, candidate, pair.better), training_sentence(pair.trained)]
+    besides = [
+        *failure_sentences(reference, candidate, pair.better),
+        training_sentence(pair.trained, pair.better.comparisons),
+    ]
     return [*three, *filter(None, besides)]
 
 
@@ -76,9 +79,7 @@ def _counted_in(found: Factorial) -> str:
     if found.with_failures is None:
         return ""
     both = zip(found.effects, found.with_failures, strict=True)
-    changed = [f"that to {one.name} to {counted.answer}" for one, counted in both if one.answer is not counted.answer]
-    count = "Counting runs that collapsed or diverged, at what they ended with or at guessing,"
-    return f"{count} would change {listed(changed or ['no answer'])}."
+    return would_change([(f"on the {one.name}", again.answer) for one, again in both if one.answer is not again.answer])
 
 
 def _group(judged: Judged, shown: Sequence[tuple[Pair, tuple[Cell, Cell]]]) -> Iterator[str]:
