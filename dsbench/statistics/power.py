@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+from dsbench.statistics.multiple import holm
 from dsbench.statistics.signflip import EXACT, smallest_p
 
 ALPHA = 0.05  # adjusted p below which a comparison is answered
@@ -11,8 +13,16 @@ POWER = 0.8
 
 
 def smallest_adjusted_p(n: int, comparisons: int) -> float:
-    """The smallest p that `n` pairs can reach once it is adjusted by Holm for `comparisons`."""
+    """The smallest p that `n` pairs can reach once it is adjusted by Holm for `comparisons` of as many pairs each."""
     return min(1.0, comparisons * smallest_p(n))
+
+
+def smallest_adjusted_ps(numbers: Sequence[int]) -> list[float]:
+    """The smallest p that each of several comparisons can reach, of these numbers of pairs, adjusted for all by Holm.
+
+    Those of more pairs come before it, so that it is adjusted for fewer.
+    """
+    return [p for p in holm([min(1.0, smallest_p(n)) for n in numbers]) if p is not None]
 
 
 def seeds_to_settle(comparisons: int, level: float = ALPHA) -> int | None:

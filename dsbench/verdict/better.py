@@ -9,7 +9,7 @@ from dsbench.run.status import FINAL
 from dsbench.statistics.improvement import probability_of_improvement
 from dsbench.statistics.multiple import holm
 from dsbench.statistics.paired import Paired, paired
-from dsbench.statistics.power import ALPHA, seeds_needed, seeds_to_settle, smallest_adjusted_p
+from dsbench.statistics.power import ALPHA, seeds_needed, seeds_to_settle, smallest_adjusted_ps
 from dsbench.verdict.answers import Answer
 from dsbench.verdict.cells import Cell, Run
 
@@ -39,10 +39,11 @@ class Unpaired:
 class Better:
     """Whether the candidate's test accuracy is higher, over the seeds in which both are done.
 
-    `comparisons` is what p is adjusted for. `seeds_needed` stands where the answer is that one cannot tell: as many, in
-    which both are done, as would probably tell if the differences are as observed; None where there is no effect or no
-    spread to go by, and where no number of seeds can settle so many comparisons. The `probability_of_improvement` alone
-    pairs nothing: it is over all runs of both that are done.
+    `comparisons` is what p is adjusted for, `smallest_adjusted_p` the least that so many seeds can reach beside those
+    of the others. `seeds_needed` stands where the answer is that one cannot tell: as many, in which both are done, as
+    would probably tell if the differences are as observed; None where there is no effect or no spread to go by, and
+    where no number of seeds can settle so many comparisons. The `probability_of_improvement` alone pairs nothing: it is
+    over all runs of both that are done.
 
     Runs that collapsed or diverged are failures of training and in no mean. `with_failures` and
     `probability_with_failures`, where there are any, are the same with them counted at the accuracy that they have, at
@@ -51,6 +52,7 @@ class Better:
 
     tested: Tested
     comparisons: int
+    smallest_adjusted_p: float
     probability_of_improvement: float | None
     seeds_needed: int | None
     unpaired: Unpaired
@@ -65,13 +67,8 @@ class Better:
         return self.tested.answer
 
     @property
-    def smallest_adjusted_p(self) -> float:
-        """The least that so many seeds can reach."""
-        return smallest_adjusted_p(len(self.tested.seeds), self.comparisons)
-
-    @property
     def seeds_to_settle(self) -> int | None:
-        """How many seeds can reach less than .05."""
+        """How many seeds can reach less than .05, if all comparisons have as many."""
         return seeds_to_settle(self.comparisons)
 
 
@@ -79,7 +76,8 @@ def better(pairs: Sequence[tuple[Cell, Cell]]) -> list[Better]:
     """The answer for each pair (reference, candidate) of one group; p is adjusted for all of them by Holm."""
     tested = tested_together([(one.scores, other.scores) for one, other in pairs])
     counted = tested_together([(with_failures(one), with_failures(other)) for one, other in pairs])
-    return [_better(*one, len(pairs)) for one in zip(pairs, tested, counted, strict=True)]
+    least = smallest_adjusted_ps([len(one.seeds) for one in tested])
+    return [_better(*one, len(pairs)) for one in zip(pairs, tested, counted, least, strict=True)]
 
 
 def answer(mean: float | None, adjusted_p: float | None) -> Answer:
@@ -111,13 +109,14 @@ def tested_together(pairs: Sequence[tuple[Scores, Scores]]) -> list[Tested]:
     ]
 
 
-def _better(pair: tuple[Cell, Cell], tested: Tested, counted: Tested, comparisons: int) -> Better:
+def _better(pair: tuple[Cell, Cell], tested: Tested, counted: Tested, least: float, comparisons: int) -> Better:
     reference, candidate = pair
     after, before = with_failures(candidate), with_failures(reference)
     failures = reference.fallen + candidate.fallen
     return Better(
         tested=tested,
         comparisons=comparisons,
+        smallest_adjusted_p=least,
         probability_of_improvement=_probability(candidate.scores, reference.scores),
         seeds_needed=_needed(tested, comparisons),
         unpaired=Unpaired(_only(reference, candidate), _only(candidate, reference)),

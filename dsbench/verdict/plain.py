@@ -17,7 +17,7 @@ from dsbench.verdict.overall import InGroup, Overall
 
 _DERIVED: dict[type, tuple[str, ...]] = {  # what follows from the fields and is wanted all the same
     Measure: ("ratio",),
-    Better: ("answer", "smallest_adjusted_p", "seeds_to_settle"),
+    Better: ("answer", "seeds_to_settle"),
     Pair: ("answers",),
     Judged: ("seeds", "smallest_adjusted_p", "seeds_to_settle"),
     InGroup: ("asked", "answers"),

@@ -12,7 +12,7 @@ import scipy.stats
 from dsbench.statistics.factorial import effects
 from dsbench.statistics.improvement import probability_of_improvement
 from dsbench.statistics.multiple import holm
-from dsbench.statistics.power import power, seeds_needed, seeds_to_settle, smallest_adjusted_p
+from dsbench.statistics.power import power, seeds_needed, seeds_to_settle, smallest_adjusted_p, smallest_adjusted_ps
 from dsbench.statistics.signflip import sign_flip_p
 
 SAMPLES = 100
@@ -168,3 +168,12 @@ def test_factorial_effects_are_the_coefficients_of_least_squares() -> None:
 
 def test_no_seeds_have_no_effects() -> None:
     assert len(effects(np.empty((0, 2, 2))).rows) == 0
+
+
+@pytest.mark.parametrize("numbers", [(8, 8, 8, 6, 6, 6), (5, 9), (0, 8, 7), (6,)])
+def test_the_smallest_adjusted_p_is_what_holm_makes_of_differences_of_one_sign(numbers: tuple[int, ...]) -> None:
+    """The other pairs may come to anything: it is reached where all of them agree."""
+    found = smallest_adjusted_ps(numbers)
+    assert found == holm([sign_flip_p([1.0] * n) if n else 1.0 for n in numbers])
+    assert found[0] == {(8, 8, 8, 6, 6, 6): 6 * 2 / 256, (5, 9): 2 / 32, (0, 8, 7): 1.0, (6,): 2 / 64}[numbers]
+    assert found[-1] == {(8, 8, 8, 6, 6, 6): 3 * 2 / 64, (5, 9): 4 / 512, (0, 8, 7): 4 / 128, (6,): 2 / 64}[numbers]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from dsbench.numerals import counted, interval_points, listed, p_equals, p_value, points
 from dsbench.statistics.paired import Paired
-from dsbench.statistics.power import seeds_to_settle, smallest_adjusted_p
+from dsbench.statistics.power import ALPHA, seeds_to_settle, smallest_adjusted_p
 from dsbench.verdict.answers import Answer
 from dsbench.verdict.better import Better, Tested
 from dsbench.verdict.cells import Cell, Run
@@ -32,9 +32,21 @@ def settled(seeds: int, comparisons: int) -> str:
     if not seeds or (needed is not None and seeds >= needed):
         return ""
     enough = "no number of seeds can" if needed is None else f"{needed} seeds can"
+    least = smallest_adjusted_p(seeds, comparisons)
+    return f"{_cannot_settle(seeds, counted(comparisons, 'comparison'), least)}; {enough}."
+
+
+def settled_beside(found: Better) -> str:
+    """Whether a pair's seeds can settle it beside the others, which may have more; empty as above."""
+    seeds, least = len(found.tested.seeds), found.smallest_adjusted_p
+    return f"{_cannot_settle(seeds, 'it beside the others', least)}." if seeds and least >= ALPHA else ""
+
+
+def _cannot_settle(seeds: int, what: str, least: float) -> str:
+    they = "it" if seeds == 1 else "they"
     return (
-        f"{counted(seeds, 'seed')} cannot settle {counted(comparisons, 'comparison')}: the smallest adjusted p that "
-        f"{'it' if seeds == 1 else 'they'} can reach is {p_value(smallest_adjusted_p(seeds, comparisons))}; {enough}."
+        f"{counted(seeds, 'seed')} cannot settle {what}: the smallest adjusted p that {they} can reach is "
+        f"{p_value(least)}"
     )
 
 

@@ -15,7 +15,14 @@ from dsbench.verdict.factorial import Effect, Factorial
 from dsbench.verdict.judge import Verdict
 from dsbench.verdict.judged import Judged, Pair
 from dsbench.verdict.matching.groups import ASKED, BUDGET, WIDTH
-from dsbench.verdict.words.better import better_sentence, failure_sentences, seeds_of, settled, would_change
+from dsbench.verdict.words.better import (
+    better_sentence,
+    failure_sentences,
+    seeds_of,
+    settled,
+    settled_beside,
+    would_change,
+)
 from dsbench.verdict.words.costs import faster_sentence, lighter_sentence, training_sentence
 from dsbench.verdict.words.overall import overall_sentences
 
@@ -99,7 +106,7 @@ def _group(judged: Judged, shown: Sequence[tuple[Pair, tuple[Cell, Cell]]]) -> I
 def _fewer(judged: Judged) -> Iterator[str]:
     """The pairs that have too few seeds in common where others have enough."""
     for pair in judged.pairs:
-        too_few = settled(len(pair.better.tested.seeds), pair.better.comparisons)
+        too_few = settled_beside(pair.better)
         if too_few:
             yield f"{judged.name}, {pair.candidate} against {pair.reference}: {too_few}"
 
