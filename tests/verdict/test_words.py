@@ -316,3 +316,14 @@ def test_of_many_cells_the_first_are_named_and_the_sweep_measures_them() -> None
         for model in ("cnn", "dwsep")
     ]
     assert said(*pairs)[-1].endswith("the same sweep again with bench_minutes=7, which measures its 14 cells")
+
+
+def test_of_few_pairs_in_a_group_the_headline_has_each_with_its_figures() -> None:
+    cells = factorial(BEFORE)
+    for some, macs in zip(cells, (100, 200, 300, 450), strict=True):
+        for one in some:
+            one["macs"] = macs
+    assert headline(verdict(*cells))[0] == (
+        "Is dwsep lighter than cnn? At 1,000 parameters: dwsep, shallow against cnn, shallow heavier (MACs x 2 and "
+        "activations x 2) and dwsep, deep against cnn, deep heavier (MACs x 1.5 and activations x 1.33)."
+    )

@@ -7,12 +7,13 @@ from functools import partial
 
 from dsbench.numerals import counted, listed, signed_points, times
 from dsbench.verdict.answers import Answer
+from dsbench.verdict.judged import Pair
 from dsbench.verdict.matching.groups import WIDTH
 from dsbench.verdict.matching.naming import UNITS
 from dsbench.verdict.overall import InGroup, Overall, Trainings
 from dsbench.verdict.words.better import evidence, settled, would_change
 
-FEW = 3  # groups that have a clause each
+FEW = 3  # groups, or pairs in a group, that have a clause each
 _QUESTIONS = {  # what yes and no are called
     "lighter": ("lighter", "heavier"),
     "faster": ("faster", "slower"),
@@ -73,15 +74,20 @@ def _sentence(one: Overall, question: str, clause: Callable[[InGroup], str]) -> 
 
 
 def _costs(question: str, of: InGroup) -> str:
-    """The answer to one pair with its figures, or how many of several have which answer."""
+    """The answer to each of few pairs with its figures, or how many of many have which answer."""
     answers = of.answers[question]
-    if len(answers) != 1:
+    if len(answers) > FEW:
         return listed([f"{_word(question, answer)} in {answers.count(answer)}" for answer in dict.fromkeys(answers)])
-    (pair,) = of.pairs
+    several = len(answers) > 1
+    named = [f"{pair.candidate} against {pair.reference} " * several for pair in of.pairs]
+    return listed([name + _cost(question, pair) for name, pair in zip(named, of.pairs, strict=True)])
+
+
+def _cost(question: str, pair: Pair) -> str:
     measures = pair.lighter if question == "lighter" else pair.by_turns
     shown = [one for one in measures if one.counts and one.answer is not Answer.EQUAL]
     figures = [f"{one.unit if question == 'lighter' else one.name} x {times(one.ratio)}" for one in shown if one.ratio]
-    return f"{_word(question, answers[0])}{f' ({listed(figures)})' if figures else ''}"
+    return f"{_word(question, pair.answers[question])}{f' ({listed(figures)})' if figures else ''}"
 
 
 def _better(of: InGroup) -> str:
