@@ -95,9 +95,9 @@ def rounded(number: int | None) -> str:
 
 
 def short(value: float) -> str:
-    """What stands at a tick of an axis: three digits at the most, with k, M, G, T or P: 7.8k."""
-    value, prefix = _prefixed(value)
-    return f"{value:.3g}{prefix}"
+    """What stands at a tick of an axis, a round number: as many digits as it has, with k, M, G, T or P: 7.765k."""
+    value, prefix = _prefixed(value, digits=6)
+    return f"{value:.6g}{prefix}"
 
 
 def engineering(value: float, unit: str) -> str:
@@ -106,9 +106,9 @@ def engineering(value: float, unit: str) -> str:
     return f"{value:.3g} {prefix}{unit}"
 
 
-def _prefixed(value: float) -> tuple[float, str]:
-    """A number in units of its prefix, which is the one of its three digits: 999.9 thousand are 1 M."""
-    size = abs(float(f"{value:.3g}"))
+def _prefixed(value: float, digits: int = 3) -> tuple[float, str]:
+    """A number in units of its prefix, which is the one of its `digits`: by three 999.9 thousand are 1 M."""
+    size = abs(float(f"{value:.{digits}g}"))
     power = min(5, max(0, int(math.log10(size) // 3))) if size else 0
     return value / 1000**power, ("", "k", "M", "G", "T", "P")[power]
 
