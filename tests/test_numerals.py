@@ -51,7 +51,17 @@ def test_numbers_have_the_prefix_of_their_size(number: float, text: str) -> None
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (0.25, "0.25"), (-1500, "-1.5k"), (7800, "7.8k"), (7765, "7.765k"), (999.5, "999.5"), (0.1 + 0.2, "0.3"), (1e10, "10G"), (5e15, "5P")],
+    [
+        (0, "0"),
+        (0.25, "0.25"),
+        (-1500, "-1.5k"),
+        (7800, "7.8k"),
+        (7765, "7.765k"),
+        (999.5, "999.5"),
+        (0.1 + 0.2, "0.3"),
+        (1e10, "10G"),
+        (5e15, "5P"),
+    ],
 )
 def test_a_tick_has_the_digits_that_it_needs(value: float, text: str) -> None:
     assert short(value) == text

@@ -40,7 +40,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Report:
-    """What a page holds, in its order; `data` is all of it as plain data but for the pictures.
+    """What a page holds; `data` is all of it as plain data but for the pictures.
 
     `headline` answers in three sentences over all groups, `said` pair by pair, with what is missing; `why` has a
     paragraph a pair on where the time of a training step goes.

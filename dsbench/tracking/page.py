@@ -18,7 +18,7 @@ _TITLE_LETTERS = 128  # W&B's limit
 
 
 def page(entity: str, project: str, content: Report, run_ids: Sequence[str]) -> reports.Report:
-    """The report of a sweep of the runs `run_ids`: verdict, cells, answers, claims, panels, how it was measured."""
+    """The report of a sweep of the runs `run_ids`: verdict, cells, claims, panels, pairs, how it was measured."""
     import wandb_workspaces.reports.v2 as wr
 
     return wr.Report(
@@ -26,20 +26,28 @@ def page(entity: str, project: str, content: Report, run_ids: Sequence[str]) -> 
         project=project,
         title=f"dsbench: {content.name}"[:_TITLE_LETTERS],
         description=" ".join(content.headline),
-        blocks=[*_said(content), *_panels(entity, project, run_ids), *_measured(content)],
+        blocks=[*_first(content), *_panels(entity, project, run_ids), *_pairs(content), *_measured(content)],
         width="fluid",
     )
 
 
-def _said(content: Report) -> list[Any]:
+def _first(content: Report) -> list[Any]:
     import wandb_workspaces.reports.v2 as wr
 
     blocks: list[Any] = [wr.CalloutBlock(text=sentence) for sentence in content.headline]
-    blocks += [wr.H2(text=content.cells.title), wr.MarkdownBlock(text=table(content.cells))]
-    blocks += [wr.H2(text="In full"), *(wr.P(text=paragraph) for paragraph in content.said)]
-    for one in (*content.answers, *([content.claims] if content.claims else [])):
+    for one in (content.cells, *([content.claims] if content.claims else [])):
+        blocks += [wr.H2(text=one.title), wr.MarkdownBlock(text=table(one))]
+    return blocks
+
+
+def _pairs(content: Report) -> list[Any]:
+    import wandb_workspaces.reports.v2 as wr
+
+    blocks: list[Any] = [wr.P(text=paragraph) for paragraph in content.why]
+    blocks.append(wr.H2(text="Pair by pair"))
+    for one in content.answers:
         blocks += [wr.H3(text=one.title), wr.MarkdownBlock(text=table(one))]
-    return blocks + [wr.P(text=paragraph) for paragraph in content.why]
+    return blocks + [wr.P(text=paragraph) for paragraph in content.said]
 
 
 def _panels(entity: str, project: str, run_ids: Sequence[str]) -> list[Any]:

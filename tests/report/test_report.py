@@ -92,6 +92,9 @@ def test_the_three_forms_say_the_same(made: Make) -> None:
     assert page.rows == markdown.read_text().count("\n|") - len(re.findall(r"\n\|( -+:? \|)+", markdown.read_text()))
     classes = [kind == "number" for one in (found.cells, *found.answers, found.runs) for kind in one.kinds]
     assert page.headings == ["number" if right else None for right in classes]
+    order = ["Cells", "Figures", "Pair by pair", "How it was measured", "Runs"]
+    assert re.findall("<h2>(.*)</h2>", html.read_text()) == order
+    assert re.findall("^## (.*)", markdown.read_text(), re.MULTILINE) == order
     assert page.titles[:2] == ["Test accuracy against what networks cost", "Test accuracy of every run"]
     assert [f"![{title}]" in markdown.read_text() for title in page.titles] == [True] * len(said["pictures"])
     for picture in said["pictures"]:
