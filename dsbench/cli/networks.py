@@ -19,7 +19,9 @@ from dsbench.run.trained import Trained
 if TYPE_CHECKING:
     from dsbench.bench.subject import Subject
 
-ARGUMENTS = "Overrides as for sweep.py (model=cnn,dwsep width=8), or folders of finished runs (outputs/runs/<run_id>)."
+ARGUMENTS = (
+    "Overrides as for sweep.py (model=cnn,dwsep width=8), or folders of finished runs (outputs/runs/<run_id>), sweeps."
+)
 _SPEAKING = ("model", "arch", "block", "data", "device")  # keys whose values need no key beside them
 
 
@@ -70,19 +72,34 @@ class NamedNetwork:
 def networks(arguments: Sequence[str], config_dir: str | None = None) -> list[NamedNetwork]:
     """One network for each combination of the values that overrides list, or for each folder of a finished run.
 
-    Raises InputError for what names no network and for arguments of both kinds.
+    The folder of a sweep stands for a finished run of each of its cells. Raises InputError for what names no network
+    and for arguments of both kinds.
     """
     folders = [argument for argument in arguments if _names_folder(argument)]
     if folders:
         others = [argument for argument in arguments if argument not in folders]
         if others:
             raise InputError(f"{others[0]} is an override and {folders[0]} the folder of a run; give one kind of both")
-        runs = [load(Path(folder)) for folder in folders]
+        runs = [load(run) for folder in folders for run in _runs(Path(folder))]
         return [NamedNetwork(run.composed, run.network, None, run) for run in runs]
     met = [solved(compose(overrides, config_dir)) for overrides in combinations(arguments)]
     if not met:
         raise InputError("these overrides name no network: a range or list in them is empty")
     return [NamedNetwork(composed, network(composed), requested, None) for composed, requested in met]
+
+
+def _runs(folder: Path) -> list[Path]:
+    """The folder of a run, or those of one that is done of each cell of a sweep."""
+    if not (folder / "sweep.yaml").is_file():
+        return [folder]
+    from dsbench.sweep.collect import plain
+    from dsbench.sweep.find import sweep_folder
+
+    sweep = sweep_folder(folder, str(folder))
+    done = {row["cell_id"]: row["run_id"] for row in reversed(plain(sweep.read()[0])) if row["status"] == "done"}
+    if not done:
+        raise InputError(f"no run of the sweep in {folder} is done")
+    return [sweep.outputs / "runs" / run_id for run_id in reversed(done.values())]
 
 
 def _names_folder(argument: str) -> bool:
@@ -91,7 +108,8 @@ def _names_folder(argument: str) -> bool:
         return True
     if "=" not in argument and not argument.startswith("~"):
         raise InputError(
-            f"{argument} is neither an override such as width=8 nor the folder of a run, outputs/runs/<run_id>"
+            f"{argument} is neither an override such as width=8 nor the folder of a run, outputs/runs/<run_id>, or "
+            "of a sweep"
         )
     return False
 

@@ -19,6 +19,8 @@ from dsbench.bench.subject import Subject
 from dsbench.bench.timing import Timing
 from dsbench.deploy import installed
 from dsbench.roofline import rates
+from dsbench.sweep.collect import CODE, OUTCOMES
+from dsbench.sweep.folder import SweepFolder
 
 Call = Callable[..., Any]
 Train = Callable[..., dict[str, Any]]
@@ -122,6 +124,25 @@ def test_several_runs_stand_side_by_side_and_each_record_gets_its_own(
     assert ended.err == "".join(f"added to {folder / 'result.json'}\n" for folder in (finished, other))
     for folder in (finished, other):
         assert json.loads((folder / "result.json").read_text())["latency_ms"]["batch_1"]["torch"]["median"] == 1.25
+
+
+def test_of_a_sweep_one_run_of_each_cell_is_measured(call: Call, finished: Path, made_up: list[Subject]) -> None:
+    """Of a cell with two that are done the first; one that is not is left out."""
+    record = json.loads((finished / "result.json").read_text())
+    others = {"second": {"seed": 1}, "failed": {"status": "failed", "cell_id": "another"}}
+    records = [record, *(record | {"run_id": name} | row for name, row in others.items())]
+    for one in records[1:]:
+        folder = shutil.copytree(finished, finished.parent / one["run_id"])
+        (folder / "result.json").write_text(json.dumps(one))
+    sweep = SweepFolder(finished.parents[1] / "sweeps" / "mine")
+    known = (*OUTCOMES, *CODE)
+    sweep.write_plan([{key: one[key] for key in one if key not in known} for one in records], [])
+    ended = call("dsbench", "bench", str(sweep.path), "--no-onnx")
+    assert ended.err == f"added to {finished / 'result.json'}\n"
+    for one in records:
+        shutil.rmtree(finished.parent / one["run_id"])
+    ended = call("dsbench", "bench", str(sweep.path))
+    assert (ended.code, ended.err) == (2, f"error: no run of the sweep in {sweep.path} is done\n")
 
 
 def test_an_offline_run_of_wandb_shows_the_figures(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dsbench.bench.timing import LIMIT_SECONDS, MEASUREMENTS
 from dsbench.numerals import counted, interval_points, listed, p_equals, signed_points
 from dsbench.run.status import FINAL
 from dsbench.verdict.cells import Cell
@@ -147,18 +145,18 @@ def missing(verdict: Verdict, outputs: Path | str = "outputs") -> Iterator[str]:
     if verdict.unsettled:
         yield (
             f"The times of {counted(len(verdict.unsettled), 'cell')} were measured, but not often enough to settle "
-            "which is faster. More time would help: more bench_minutes where the sweep is run again, or: "
+            "which is faster. More time would help: "
             f"{_bench(verdict.unsettled, outputs, LONGER_SECONDS)}"
         )
 
 
 def _bench(run_ids: Sequence[str], outputs: Path | str, seconds: int | None = None) -> str:
-    """The command that measures these runs; of many the sweep itself, which knows them."""
+    """The command that measures these runs; of many that of their sweep."""
+    folders = [str(Path(outputs) / "runs" / run_id) for run_id in run_ids]
     if len(run_ids) > MOST:
-        minutes = math.ceil(len(run_ids) * MEASUREMENTS * (seconds or LIMIT_SECONDS) / 60)
-        return f"the same sweep again with bench_minutes={minutes}, which measures its {len(run_ids)} cells"
+        folders = [str(Path(outputs) / "sweeps" / "NAME")]
     longer = f"--seconds={seconds} " if seconds else ""
-    return f"dsbench bench {longer}{shlex.join(str(Path(outputs) / 'runs' / run_id) for run_id in run_ids)}"
+    return f"dsbench bench {longer}{shlex.join(folders)}"
 
 
 def _some(names: Sequence[str]) -> str:
