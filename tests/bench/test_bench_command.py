@@ -204,10 +204,7 @@ def test_the_header_says_where_it_was_measured_and_columns_what_differs() -> Non
             ["arch=cifar100_series", "data=cifar100", "train.batch_size=1"],
             "train.batch_size 1 leaves a last batch",
         ),
-        (
-            ["plain"],
-            "plain is neither an override such as width=8 nor the folder of a run, outputs/runs/<run_id>, or of a sweep",
-        ),
+        (["plain"], "plain is neither an override such as width=8 nor the folder of a run, outputs/runs/<run_id>, or"),
         (["width=4", "."], "width=4 is an override and . the folder of a run; give one kind of both"),
     ],
 )
