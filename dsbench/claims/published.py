@@ -108,14 +108,9 @@ def _claim(said: dict[str, Any]) -> Claim:
 def _bound(said: dict[str, Any]) -> Bound:
     epoch = said.get("epoch")
     (bound,) = (name for name in BOUNDS if name in said)
-    value = said[bound]
-    low, high = float("-inf"), float("inf")
-    if bound == "between":
-        low, high = value
-    if bound in ("exactly", "at_least", "above"):
-        low = value
-    if bound in ("exactly", "at_most", "below"):
-        high = value
+    ends = [float(end) for end in (said[bound] if bound == "between" else [said[bound]])]  # YAML takes 1.2e6 for text
+    low = ends[0] if bound in ("between", "exactly", "at_least", "above") else float("-inf")
+    high = ends[-1] if bound in ("between", "exactly", "at_most", "below") else float("inf")
     other = said.get("compared_to")
     return Bound(
         quantity=_quantity(said, epoch),

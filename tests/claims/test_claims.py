@@ -58,6 +58,8 @@ def test_a_study_s_claims_speak_of_its_own_models_and_of_figures_that_runs_have(
         if one.bound is None:
             assert one.untested
             continue
+        assert isinstance(one.bound.low, float)
+        assert isinstance(one.bound.high, float)
         assert one.bound.low <= one.bound.high
         assert {figure.model for figure in one.bound.figures} <= models
         for figure in one.bound.figures:
