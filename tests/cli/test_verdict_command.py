@@ -57,11 +57,11 @@ def test_json_holds_every_figure(verdict: Call, outputs: Path) -> None:
     assert better["tested"]["paired"]["t"]["high"] < 0
     assert better["failed_candidate"][0]["seed"] == 7
     assert (better["with_failures"]["answer"], len(better["with_failures"]["seeds"])) == ("no", 8)
-    (step,) = [one for one in pair["faster"] if one["name"] == "training step"]
+    (step,) = [one for one in pair["by_turns"] if one["name"] == "training step"]
     assert (step["ratio"], step["reference_spread"], step["unit"]) == (3.0, pytest.approx(0.02), "ms")
     assert [one["label"] for one in found["cells"]] == ["cnn", "dwsep"]
     assert found["said"][0].startswith("1,000 parameters (a matched budget")
-    assert found["overall"]["groups"][0]["faster"] == ["no"]
+    assert found["overall"]["groups"][0]["answers"]["faster"] == ["no"]
 
 
 @pytest.mark.parametrize("columns", [40, 80, 300])
