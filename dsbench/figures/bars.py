@@ -31,10 +31,10 @@ def draw(runs: pd.DataFrame, cells: pd.DataFrame, what: str) -> Figure | None:
     if not known:
         return None
     timed = cost is COSTS["train_seconds"]
+    alone = bool(runs.loc[runs["status"] == "done", "n_jobs"].fillna(0).eq(1).all())
     said = (
-        ("Bar: mean over the runs that are done (n), point: each of them", "Runs trained side by side slow each other")
-        if timed
-        else ()
+        "Bar: mean over the runs that are done (n), point: each of them" if timed else "",
+        "Runs trained side by side slow each other" if timed and not alone else "",
     )
     names = [f"{cell.name}\nn = {cell.facts['n_done']}" if timed else cell.name for cell in known]
     title = f"{cost.title.capitalize()} of each cell"
