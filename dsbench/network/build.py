@@ -76,7 +76,8 @@ def module(layer: Layer, shape: Shape) -> nn.Module:
 
 @module.register
 def _(layer: Conv, shape: Shape) -> nn.Module:
-    return nn.Conv2d(
+    conv = ConvOfOneChannel if layer.in_channels == layer.kernel == 1 else nn.Conv2d
+    return conv(
         layer.in_channels, layer.out_channels, layer.kernel, layer.stride, layer.padding, 1, layer.groups, layer.bias
     )
 
@@ -132,6 +133,19 @@ def _(layer: Residual, shape: Shape) -> nn.Module:
 @module.register
 def _(layer: Gate, shape: Shape) -> nn.Module:
     return Scale(_sequence(layer.body, shape))
+
+
+class ConvOfOneChannel(nn.Conv2d):
+    """A 1x1 convolution of one channel, whose input and weights have strides that mean every memory format.
+
+    torch would then compute in NCHW, and so would all layers up to the next convolution with a larger kernel.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 1, H, W) to (B, C, H, W) in channels_last format."""
+        if not torch.compiler.is_compiling():  # compiled and exported code has formats of its own
+            x = x.squeeze(1).unsqueeze(3).permute(0, 3, 1, 2)  # strides as of (B, H, W, 1)
+        return super().forward(x)
 
 
 class Mean(nn.Module):

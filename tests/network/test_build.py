@@ -5,11 +5,14 @@ from itertools import pairwise
 
 import pytest
 import torch
-from torch import nn
+from hypothesis import example, given
+from hypothesis import strategies as st
+from strategies import networks
+from torch import Tensor, nn
 
 from dsbench.network.build import build
 from dsbench.network.description import Network
-from dsbench.network.layers import Activation, BatchNorm, Conv, GlobalAvgPool, Linear, Pool
+from dsbench.network.layers import Activation, BatchNorm, Conv, Flatten, GlobalAvgPool, Linear, Pool
 from dsbench.seeds import derived
 
 ARCHS = (
@@ -106,6 +109,53 @@ def test_batch_norm_has_the_constants_of_its_description(named: Callable[[str], 
 def test_weights_are_in_channels_last_format(named: Callable[[str], Network]) -> None:
     for weight in build(named("model=cnn"), seed=0).parameters():
         assert weight.ndim != 4 or weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def in_channels_last(images: Tensor) -> bool:
+    """Whether images (B, C, H, W) lie in channels_last format; those of one channel or pixel do in every format."""
+    return 1 in (images.shape[1], images.shape[2:].numel()) or images.is_contiguous(memory_format=torch.channels_last)
+
+
+POINTWISE = (Conv(1, 4, 1, bias=False), BatchNorm(4), Activation("relu"), Conv(4, 4, 3, groups=4), Pool("max"))
+
+
+@given(networks(), st.sampled_from([2, 16]))  # oneDNN computes the larger batch alone
+@example(Network((1, 9, 9), 3, (*POINTWISE, GlobalAvgPool(), Linear(4, 3))), 2).via("the image has one channel")
+@example(Network((1, 9, 9), 3, (Conv(1, 1, 3), *POINTWISE, GlobalAvgPool(), Linear(4, 3))), 16).via("depthwise, then")
+@example(Network((2, 9, 9), 3, (Conv(2, 1, 3), Activation("relu"), *POINTWISE, Flatten(), Linear(16, 3))), 16)
+def test_every_layer_computes_in_channels_last(network: Network, batch: int) -> None:
+    """Outputs of all layers, and gradients behind the layers that choose a format: others pass on the one they get."""
+    channels, height, width = network.input_shape
+    lost: list[str] = []
+
+    def see_output(part: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+        if output.ndim == 4 and not in_channels_last(output):
+            lost.append(f"the output of {part}")
+
+    def see_gradient(part: nn.Module, gradients: tuple[Tensor | None, ...], _: object) -> None:
+        if gradients[0] is not None and gradients[0].ndim == 4 and not in_channels_last(gradients[0]):
+            lost.append(f"the gradient that {part} passes back")
+
+    module = build(network, seed=0)
+    for part in module.modules():
+        part.register_forward_hook(see_output)
+        if isinstance(part, (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d, nn.AvgPool2d)):
+            part.register_full_backward_hook(see_gradient)
+    images = torch.randn(batch, height, width, channels, requires_grad=True).permute(0, 3, 1, 2)
+    module(images).sum().backward()
+    assert not lost
+
+
+def test_a_convolution_of_one_channel_is_torchs_own() -> None:
+    network = Network((1, 5, 4), 3, (Conv(1, 3, 1, stride=2, padding=1), GlobalAvgPool()))
+    conv = build(network, seed=0)[0].double()
+    images = torch.randn(2, 1, 5, 4, dtype=torch.float64, requires_grad=True)
+    by_torch = nn.functional.conv2d(images, conv.weight, conv.bias, 2, 1)
+    ours = conv(images)
+    assert torch.allclose(ours, by_torch)
+    weights = torch.randn_like(by_torch)
+    gradients = [torch.autograd.grad((out * weights).sum(), (images, *conv.parameters())) for out in (ours, by_torch)]
+    assert all(torch.allclose(one, other) for one, other in zip(*gradients, strict=True))
 
 
 def pooled(classes: int = 3) -> Network:
