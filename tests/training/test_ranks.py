@@ -29,8 +29,14 @@ from dsbench.training.ranks import Rank
 
 ROOT = Path(__file__).parents[2]
 TWO = "trainer=ddp trainer.devices=2 device=cpu"
-# Shares of 49 and 50 images, and of 20 in the last batch; rates at which rounding does not grow.
-SMOOTH = "arch=mnist_7800_shallow width=4 train.batch_size=99 optimizer.lr=0.01"
+SHALLOW = "arch=mnist_7800_shallow width=4 optimizer.lr=0.01"
+LONG = f"{SHALLOW} train.batch_size=99 arch.conv.norm=false train.max_epochs=500"
+# Of `few`, an epoch of seven steps: six with shares of 3 and 4 images, and a last one with shares of 1 and 2.
+SEVEN_STEPS = f"{SHALLOW} train.batch_size=7"
+# What another order of sums may do in float32: a step leaves a weight of about 1 off by a unit of 2**-24 and, at a rate
+# of 0.01 and a momentum of 0.9, by a tenth of its gradient's error, which is about sqrt(n) units for a sum of
+# n = 7 * 26 * 26 products that are 1 together. In fourteen steps: 14 * 2**-24 * (1 + 0.1 * sqrt(n)) = 6.6e-6.
+TOLERANCE = 1e-5
 Overrides = Callable[[str], list[str]]
 Planned = Callable[[str], Any]
 Train = Callable[..., dict[str, Any]]
@@ -47,20 +53,20 @@ def state(planned: Any, name: str = "last") -> dict[str, torch.Tensor]:
 
 
 def check_equal(both: Any, alone: Any) -> None:
-    """Raise where the run of two ranks is not that of one: its weights to 1e-5, its counts exactly."""
+    """Raise where the run of two ranks is not that of one: its figures to TOLERANCE, its counts exactly."""
     assert both.run_id == alone.run_id  # how many ranks there are is outside the identity
     for name, value in state(alone).items():
-        torch.testing.assert_close(state(both)[name], value, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(state(both)[name], value, rtol=TOLERANCE, atol=TOLERANCE)
     found, record = (json.loads(one.folder.result_file.read_text()) for one in (both, alone))
-    assert (found["status"], found["ranks"], record["ranks"]) == ("done", 2, 1)
+    assert (found["ranks"], record["ranks"]) == (2, 1)
     for key in ("test_loss", "train_loss", "val_loss"):
-        assert found[key] == pytest.approx(record[key], rel=1e-5)
-    for key in ("test_confusion", "train_acc", "best_val_acc", "train_macs"):
+        assert found[key] == pytest.approx(record[key], rel=TOLERANCE)
+    for key in ("status", "test_confusion", "train_acc", "best_val_acc", "train_macs"):
         assert found[key] == record[key]
 
 
-def test_two_ranks_train_the_network_that_one_does(planned: Planned, trained: Train, tmp_path: Path) -> None:
-    line = f"{SMOOTH} arch.conv.norm=false train.max_epochs=1"
+def test_two_ranks_train_the_network_that_one_does(planned: Planned, trained: Train, few: str, tmp_path: Path) -> None:
+    line = f"{SEVEN_STEPS} {few} arch.conv.norm=false train.max_epochs=1"
     other = f"{line} outputs={tmp_path / 'one'}"
     trained(f"{line} {TWO}")
     trained(other)
@@ -68,16 +74,16 @@ def test_two_ranks_train_the_network_that_one_does(planned: Planned, trained: Tr
 
 
 def test_batch_norms_span_the_ranks_and_a_stopped_run_goes_on_within_its_epoch_on_any_number(
-    planned: Planned, trained: Train, tmp_path: Path
+    planned: Planned, trained: Train, few: str, tmp_path: Path
 ) -> None:
-    line = f"{SMOOTH} data.augment.crop_padding=2 train.max_epochs=2 train.checkpoint_minutes=1e-9"
+    line = f"{SEVEN_STEPS} {few} data.augment.crop_padding=2 train.max_epochs=2 train.checkpoint_minutes=1e-9"
     other = f"{line} outputs={tmp_path / 'one'}"
     trained(other)
     with pytest.raises(Interrupted):
-        trained(f"{line} {TWO}", stop_at=(1, 7))  # of the questions to all ranks, the first is before that
+        trained(f"{line} {TWO}", stop_at=(1, 3))  # of the questions to all ranks, the first is before that
     assert children() == []
     with pytest.raises(Interrupted):
-        trained(line, stop_at=(1, 20))
+        trained(line, stop_at=(1, 5))
     assert trained(f"{line} {TWO}")["attempts"] == 3
     check_equal(planned(f"{line} {TWO}"), planned(other))
 
@@ -88,9 +94,8 @@ def children() -> list[psutil.Process]:
 
 
 def test_the_first_rank_alone_writes_and_sigterm_ends_all(overrides: Overrides, planned: Planned) -> None:
-    line = f"{SMOOTH} arch.conv.norm=false train.max_epochs=500"
-    plan = planned(f"{line} {TWO}")
-    process = psutil.Popen(command(overrides(f"{line} {TWO}")), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    plan = planned(f"{LONG} {TWO}")
+    process = psutil.Popen(command(overrides(f"{LONG} {TWO}")), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 240
     while not plan.folder.last.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -114,7 +119,7 @@ def test_a_rank_that_is_killed_fails_the_run_with_its_name(planned: Planned, tra
             for one in children():
                 one.kill()
 
-    line = f"{SMOOTH} arch.conv.norm=false train.max_epochs=500 {TWO}"
+    line = f"{LONG} {TWO}"
     with pytest.raises(FailureError, match=r"rank 1 ended with exit code -9, see .*run\.log"):
         trained(line, callbacks=[Kill()])
     assert planned(line).folder.result()["status"] == "failed"
