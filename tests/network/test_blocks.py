@@ -77,8 +77,8 @@ def test_published_blocks_equal_a_forward_written_by_hand(
 ) -> None:
     settings = Block(**{**vars(preset(block)), "depth_multiplier": multiplier})
     place = Place(1, 3, 5, kernel=kernel, padding=padding, norm=block == "mobilenet", activation=block != "linear")
-    trunk = randomise(build(one_slot(place, settings, (3, 9, 8)), seed=0)[:-2]).eval()
-    image = torch.randn(3, 9, 8, generator=torch.Generator().manual_seed(1))
+    trunk = randomise(build(one_slot(place, settings, (3, 9, 8)), seed=0)[:-2]).eval().double()
+    image = torch.randn(3, 9, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     spatial, channel = (part for part in trunk.modules() if isinstance(part, nn.Conv2d))
     norms = [part for part in trunk.modules() if isinstance(part, nn.BatchNorm2d)]
 
@@ -93,7 +93,7 @@ def test_published_blocks_equal_a_forward_written_by_hand(
     else:
         middle = relu(middle + bias(spatial))
         expected = relu(pointwise(middle, array(channel.weight)) + bias(channel))
-    np.testing.assert_allclose(array(trunk(image[None])[0]), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(array(trunk(image[None])[0]), expected, rtol=1e-10, atol=1e-12)
 
 
 def weighted(module: nn.Module) -> list[nn.Module]:
@@ -119,13 +119,13 @@ def test_inverted_residual_is_torchvisions(
         from torchvision.models.mobilenetv2 import InvertedResidual  # type: ignore[import-untyped]
     settings = Block(**{**vars(preset("inverted_residual")), "expansion": expansion})
     net = one_slot(Place(1, i, o, stride=stride), settings, (i, 12, 12), Style("relu6"))
-    ours = randomise(build(net, seed=0)[:-2]).train(training)
-    theirs = InvertedResidual(i, o, stride, expansion).train(training)
+    ours = randomise(build(net, seed=0)[:-2]).train(training).double()
+    theirs = InvertedResidual(i, o, stride, expansion).train(training).double()
     for part, other in zip(weighted(ours), weighted(theirs), strict=True):
         other.load_state_dict(part.state_dict(), strict=False)
     assert sum(p.numel() for p in ours.parameters()) == sum(p.numel() for p in theirs.parameters())
-    images = torch.randn(4, i, 12, 12, generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(ours(images), theirs(images))
+    images = torch.randn(4, i, 12, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(ours(images), theirs(images), rtol=1e-10, atol=1e-12)
 
 
 def test_grouped_convolution_of_all_channels_is_a_plain_one(one_slot: Callable[..., Network]) -> None:
@@ -178,14 +178,14 @@ def test_residual_where_shapes_differ_is_projected_or_left_out(one_slot: Callabl
 def test_squeeze_and_excitation_scales_each_channel_by_its_gate(one_slot: Callable[..., Network]) -> None:
     """Hu et al. 2018, equations 2 to 4: x * sigmoid(W2 relu(W1 mean(x) + b1) + b2)."""
     net = one_slot(Place(1, 4, 8, norm=False, activation=False, se_ratio=0.25), None, (4, 6, 6))
-    trunk = build(net, seed=0)[:-2].eval()
+    trunk = build(net, seed=0)[:-2].eval().double()
     conv, scale = trunk.children()
     squeeze, excite = (part for part in trunk.modules() if isinstance(part, nn.Linear))
-    x = conv(torch.randn(2, 4, 6, 6))
+    x = conv(torch.randn(2, 4, 6, 6, dtype=torch.float64))
     hidden = relu(array(x.mean((2, 3))) @ array(squeeze.weight).T + array(squeeze.bias))
     gate = 1 / (1 + np.exp(-(hidden @ array(excite.weight).T + array(excite.bias))))
     assert squeeze.out_features == 2
-    np.testing.assert_allclose(array(scale(x)), array(x) * gate[:, :, None, None], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(array(scale(x)), array(x) * gate[:, :, None, None], rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize(
