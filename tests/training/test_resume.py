@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 import torch
+from pytorch_lightning import Callback
 
 from dsbench.config.compose import compose
 from dsbench.run.execute import execute
 from dsbench.run.plan import plan
 from dsbench.run.progress import Progress
 from dsbench.run.signals import Interrupted
+from dsbench.training import stopwatch
 
 Train = Callable[..., dict[str, Any]]
 Planned = Callable[[str], Any]
@@ -155,18 +157,26 @@ def test_a_kill_while_a_partial_last_epoch_validates_costs_no_step_too_many(
     Ending(planned(line), trained(line)).assert_equals(undisturbed(line))
 
 
-def test_train_seconds_are_summed_over_attempts(trained: Train, planned: Planned) -> None:
+def test_train_seconds_are_summed_over_attempts(
+    trained: Train, planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that goes on by a second with each of an epoch's 32 batches, and stands still otherwise."""
+    begun: list[int] = []
+
+    class Tick(Callback):
+        def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+            begun.append(batch_idx)
+
+    monkeypatch.setattr(stopwatch, "perf_counter", lambda: float(len(begun)))
     line = f"{RANDOM} train.checkpoint_minutes=1e-9"
     with pytest.raises(Interrupted):
-        trained(line, stop_at=(2, 20))
-    folder = planned(line).folder
-    saved = torch.load(folder.last, weights_only=True)
-    first, part = saved["history"][0]["epoch_seconds"], saved["within_epoch"]["seconds"]
-    record = trained(line)
-    epochs = [float(row["epoch_seconds"]) for row in rows(planned(line))]
-    assert epochs[0] == first
-    assert epochs[1] > part > first / 4  # 19 of 32 batches were done before
-    assert record["train_seconds"] == pytest.approx(sum(epochs))
+        trained(line, stop_at=(2, 20), callbacks=[Tick()])
+    saved = torch.load(planned(line).folder.last, weights_only=True)
+    assert (saved["history"][0]["epoch_seconds"], saved["within_epoch"]["seconds"]) == (32, 19)
+    record = trained(line, callbacks=[Tick()])
+    assert len(begun) == 32 + 20 + 13 + 32  # the twentieth batch came after the last checkpoint
+    assert [float(row["epoch_seconds"]) for row in rows(planned(line))] == [32, 32, 32]
+    assert record["train_seconds"] == 96
 
 
 @pytest.mark.parametrize("before_the_end", [1, 0], ids=["in the last epoch", "before the test"])
