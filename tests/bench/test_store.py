@@ -130,7 +130,8 @@ def test_forward_and_step_are_taken_from_the_store_once_they_are_in_it(
     one = subject(SMALL)
     forward = forward_latency(one.network, compute, 2, 0.01, kept)
     step = step_latency(one.network, one.recipe.optimizer, compute, 2, 0.01, kept)
-    assert 0 < forward.median_ms < step.median_ms  # a step is a forward pass and more
+    # a step is a forward pass and more: by their quickest rounds, which other processes disturb least
+    assert 0 < min(forward.rounds_ms) < min(step.rounds_ms)
     monkeypatch.setattr(latency, "interleaved", None)
     assert forward_latency(one.network, compute, 2, 0.01, kept) == forward
     assert step_latency(one.network, one.recipe.optimizer, compute, 2, 0.01, kept) == step

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from dsbench.data.download import fetch
+from dsbench.data.download import ANSWER_SECONDS, fetch
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def test_host_that_does_not_answer_costs_no_more_than_the_time_it_is_given(silen
     start = time.monotonic()
     with pytest.raises(OSError, match=r"timed out|no answer"):
         fetch(silent_host, tmp_path / "file", quiet, answer_seconds=0.3)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < ANSWER_SECONDS
 
 
 def test_name_server_that_does_not_answer_costs_no_more_either(tmp_path, monkeypatch):
@@ -41,7 +41,7 @@ def test_name_server_that_does_not_answer_costs_no_more_either(tmp_path, monkeyp
     start = time.monotonic()
     with pytest.raises(TimeoutError, match=r"no answer in 0\.3 s"):
         fetch("http://images.invalid/file", tmp_path / "file", quiet, answer_seconds=0.3)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < ANSWER_SECONDS
     released.set()
 
 

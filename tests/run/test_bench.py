@@ -64,7 +64,9 @@ def test_a_run_is_measured_once_it_is_done_in_onnx_runtime_too_where_that_is_ins
         assert all(
             timing.keys() == {"median", "iqr", "rounds_ms", "settled", "session"} for timing in by_backend.values()
         )
-    assert 0 < record["latency_ms"]["batch_1"]["torch"]["median"] < record["latency_ms"]["batch_128"]["torch"]["median"]
+    # the quickest round of each, which other processes disturb least
+    quickest = [min(by_backend["torch"]["rounds_ms"]) for by_backend in record["latency_ms"].values()]
+    assert 0 < quickest[0] < quickest[1]
     step = record["train_step_ms"]
     assert (step.pop("batch_size"), step.keys()) == (128, {"total", "forward", "backward", "optimizer"})
     assert record["peak_memory_bytes"] > 128 * 28 * 28 * 4  # a batch of images

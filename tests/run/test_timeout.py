@@ -32,7 +32,7 @@ def deadlocked(library):
 def a_loop_that_holds_on():
     while True:
         try:
-            time.sleep(60)
+            time.sleep(600)
         except BaseException:
             pass
 
@@ -46,7 +46,7 @@ def c_code_with_the_interpreters_lock():
 
 
 with timeout.Limit(0.3, log, lambda: print("last words", flush=True)):
-    time.sleep(60) if how == "sleep" else globals()[how]()
+    time.sleep(600) if how == "sleep" else globals()[how]()
 """
 
 
@@ -64,10 +64,8 @@ def test_whatever_holds_on_is_asked_and_then_ended(
 ) -> None:
     log = tmp_path / "run.log"
     command = [sys.executable, "-c", LIMITED, log, how]
-    began = time.monotonic()
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert (ended.returncode, ended.stdout) == (code, said)
-    assert time.monotonic() - began < 20
     assert [*ended.stderr.splitlines(), None][-2 if told else -1] == told
     assert 'File "<string>", line' in log.read_text()  # where each thread was
     assert ("deadlocked" in log.read_text()) == how.startswith("c_code")
