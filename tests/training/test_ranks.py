@@ -31,8 +31,8 @@ ROOT = Path(__file__).parents[2]
 TWO = "trainer=ddp trainer.devices=2 device=cpu"
 SHALLOW = "arch=mnist_7800_shallow width=4 optimizer.lr=0.01"
 LONG = f"{SHALLOW} train.batch_size=99 arch.conv.norm=false train.max_epochs=500"
-# Of `few`, an epoch of seven steps: six with shares of 3 and 4 images, and a last one with shares of 1 and 2.
-SEVEN_STEPS = f"{SHALLOW} train.batch_size=7"
+# Of `few`, an epoch of seven steps: six with shares of 3 and 4 images, and a last of 1 and 2, as long as the others.
+SEVEN_STEPS = f"{SHALLOW} train.batch_size=7 schedule=constant"
 # What another order of sums may do in float32: a step leaves a weight of about 1 off by a unit of 2**-24 and, at a rate
 # of 0.01 and a momentum of 0.9, by a tenth of its gradient's error, which is about sqrt(n) units for a sum of
 # n = 7 * 26 * 26 products that are 1 together. In fourteen steps: 14 * 2**-24 * (1 + 0.1 * sqrt(n)) = 6.6e-6.
