@@ -12,7 +12,7 @@ from launchers import records, run
 CELLS = 1000
 RESULTS = 10_000
 WIDTHS, SEEDS = range(2, 127), 8  # 125 cells of 8 seeds: 1,000 runs
-_DSBENCH = "from dsbench.cli.entry import dsbench; dsbench()"
+_DSBENCH = "from dsbench.cli.hydra import dsbench; dsbench()"
 
 
 def planning_seconds(data: Path, scratch: Path) -> float:

@@ -17,11 +17,10 @@ from machine import facts, load_average
 from rich.console import Console
 from rich.table import Table
 
-from dsbench.budget.analytic import AnalyticCost, knob
-from dsbench.budget.solver import OutOfReachError, solve
+from dsbench.budget.solver import AnalyticCost, OutOfReachError, knob, solve
 from dsbench.config.compose import Composed, compose
-from dsbench.config.files import options
 from dsbench.config.network import frame
+from dsbench.config.schema import options
 from dsbench.network.assemble import Frame
 
 NAMES = ("params", "params_conv", "macs", "macs_conv", "acts", "acts_conv")

@@ -4,7 +4,7 @@
 class InputError(Exception):
     """Something the user typed or provided is wrong: one line that says what, and what would be right.
 
-    The command line prints the line alone and exits with code 2 (see dsbench.cli.entry).
+    The command line prints the line alone and exits with code 2 (see dsbench.cli.hydra).
     """
 
 

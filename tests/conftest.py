@@ -80,9 +80,9 @@ def compute() -> Any:
 @pytest.fixture
 def subject(compute: Any) -> Callable[..., Any]:
     """The network that a line of overrides names, with its recipe."""
-    from dsbench.bench.subject import StepRecipe, Subject
     from dsbench.config.compose import compose
     from dsbench.config.network import network
+    from dsbench.measure.subject import StepRecipe, Subject
 
     def make(line: str, where: Any = compute) -> Subject:
         composed = compose(line.split())
@@ -157,8 +157,8 @@ def finished(_finished: Path, tmp_path: Path) -> Path:
 def _view(stop_at: tuple[int, ...] | None, callbacks: Sequence[Any] = ()) -> Any:
     from pytorch_lightning import Callback
 
+    from dsbench.run.interrupts import Interrupted
     from dsbench.run.progress import Progress
-    from dsbench.run.signals import Interrupted
 
     class StopAtBatch(Callback):
         def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -208,7 +208,7 @@ Call = Callable[..., Ended]
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], _logging: None) -> Call:
     """Calls an entry point (train, sweep, dsbench) with a command line, in this process, as a shell would."""
-    from dsbench.cli import entry
+    from dsbench.cli import hydra
 
     def run(name: str, *arguments: str) -> Ended:
         for variable in ("DSBENCH_FULL_ERROR", "DSBENCH_HYDRA_DIR"):
@@ -217,7 +217,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], _l
         monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            getattr(entry, name)()
+            getattr(hydra, name)()
         out, err = capsys.readouterr()
         return Ended(ended.value.code or 0, out, err)  # type: ignore[arg-type]
 

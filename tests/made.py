@@ -7,11 +7,11 @@ from typing import Any
 
 from synthetic import run
 
-from dsbench.sweep.cells import cells_table
-from dsbench.sweep.collect import runs_table
+from dsbench.results.cells import cells_table
+from dsbench.results.records import runs_table
 from dsbench.verdict.answers import Measure
-from dsbench.verdict.judge import Verdict, judge
-from dsbench.verdict.judged import Judged, Pair
+from dsbench.verdict.overall import Judged, Pair
+from dsbench.verdict.verdict import Verdict, judge
 
 FAMILY = {"cnn": {"block": None}, "dwsep": {"block": "keras"}, "hybrid": {"block": "keras"}}
 

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 from synthetic import run
 
-from dsbench.sweep.collect import CODE, OUTCOMES
-from dsbench.sweep.folder import SweepFolder
+from dsbench.results.folder import SweepFolder
+from dsbench.results.records import CODE, OUTCOMES
 
 COLUMNS = ("epoch", "train_loss", "train_acc", "val_loss", "val_acc")
 CELLS = (

@@ -89,7 +89,7 @@ def test_a_process_that_has_trained_nothing_can_measure_the_cells_of_a_sweep():
     code = f"""{HIDE_THE_COMPILED_LIBRARY}
 import logging
 from pathlib import Path
-from dsbench.sweep.measure import Share, measure
+from dsbench.conclude import Share, measure
 logging.basicConfig(format="%(message)s")
 measure(Path("nowhere"), ["aaa"], Share(0.5, roofline=True))
 import sys

@@ -1,18 +1,61 @@
-"""What a configuration asks of its budget, and the configuration that meets it."""
+"""The cost of a network as a function of its width, by measurement on this device."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from dsbench.budget import analytic, measured
+from dsbench.budget import solver
 from dsbench.budget.solver import Knob, OutOfReachError, Solution, solve
 from dsbench.config.compose import Composed, choice
-from dsbench.config.network import frame
-from dsbench.config.schema import BudgetConfig
-from dsbench.config.sweep import key
+from dsbench.config.network import dataset_of, frame
+from dsbench.config.overrides import key
+from dsbench.config.schema import BudgetConfig, Config
 from dsbench.errors import InputError
+from dsbench.network.assemble import Frame
+from dsbench.network.description import Network
+from dsbench.process import wait_briefly
+
+
+def knob(frame: Frame, kind: str, config: Config) -> Knob:
+    """The knob that sets `kind`, latency_ms of one image or train_seconds_per_epoch, of `frame`.
+
+    The fine width stays nominal: what it changes is less than what measurements differ by. Each network is measured
+    once on a machine, see dsbench.measure.store. Raises InputError for a device that is not there.
+    """
+    wait_briefly()  # before torch is imported
+    from dsbench.measure import bench
+    from dsbench.measure.store import Store
+    from dsbench.training.device import resolve
+
+    compute = resolve(config.device, config.precision, config.threads)
+    store = Store(Path(config.outputs).absolute() / "latency")
+    dataset, batch = dataset_of(config.data), config.train.batch_size
+    steps = math.ceil((dataset.train_size - dataset.held_out(config.data.split)) / batch)
+
+    def measured(network: Network) -> float:
+        if kind == "latency_ms":
+            return bench.forward_latency(network, compute, 1, store=store).median_ms
+        return bench.step_latency(network, config.optimizer, compute, batch, store=store).median_ms * steps / 1000
+
+    known: dict[int, float | None] = {}
+
+    def cost(width: int, fine_width: int | None) -> float | None:
+        if width not in known:
+            known[width] = measured(network) if (network := _network(frame, width)) is not None else None
+        return known[width]
+
+    return Knob(cost, window=1)
+
+
+def _network(frame: Frame, width: int) -> Network | None:
+    try:
+        return frame.network(width)
+    except InputError:
+        return None
+
 
 NAMES = {
     "params": "parameters",
@@ -143,8 +186,8 @@ def _cost(composed: Composed, kind: str) -> float:
 def _knob(composed: Composed, kind: str) -> Knob:
     budget = composed.config.budget
     if kind in MEASURED:
-        return measured.knob(frame(composed), kind, composed.config)
-    return analytic.knob(frame(composed), f"{kind}_conv" if budget.scope == "conv" else kind, budget.fine)
+        return knob(frame(composed), kind, composed.config)
+    return solver.knob(frame(composed), f"{kind}_conv" if budget.scope == "conv" else kind, budget.fine)
 
 
 def _requested(budget: BudgetConfig, kind: str, target: float, actual: float) -> Requested:

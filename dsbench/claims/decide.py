@@ -1,16 +1,175 @@
-"""Each claim against what was measured: holds, does not hold, cannot tell, not tested."""
+"""Ratios of what is measured apart, once the runs have ended: times, by the verdict's rule for one pair, and memory."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import le, lt
+from statistics import mean
 
-from dsbench.claims.measured import Measured, measured
-from dsbench.claims.published import Bound, Claim, Published
-from dsbench.claims.runs import NotTestedError, Run
-from dsbench.numerals import listed
+from dsbench.claims.published import Bound, Claim, Figure, NotTestedError, Published, Quantity, Run, of_model
+from dsbench.measure.record import PLACE
+from dsbench.network.cost import TOTALS
+from dsbench.numerals import listed, p_equals
+from dsbench.results.cells import cells_table
+from dsbench.results.records import runs_table
+from dsbench.run.record import BROKEN, FINAL
+from dsbench.statistics.paired import sign_flip_p, t_interval
 from dsbench.statistics.power import ALPHA
+from dsbench.verdict.answers import TOLD, Answer, Measure
+from dsbench.verdict.cells import cells
+from dsbench.verdict.faster import measured_times
+from dsbench.verdict.timings import SAME
+
+MEMORY = "peak_memory_bytes"
+TIMES = {"train_step_ms/total": "training step", "latency_ms/batch_1/torch": "latency at batch 1"}  # by the verdict
+KEYS = (*TIMES, MEMORY)
+Ratio = tuple[float, float, float, str]  # its value, the least and the most that it may be, where it was measured
+
+
+def ratio(quantity: Quantity, runs: Sequence[Run]) -> Ratio:
+    """How many times that of `over` the figure is. Raises NotTestedError."""
+    assert quantity.over is not None
+    compared = _memory if quantity.figure.metric == MEMORY else _time
+    return compared(quantity.over, quantity.figure, runs)
+
+
+def _time(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Ratio:
+    """That of the medians; its range is the interval of the ratio by turns, 5 % of it each way at the least.
+
+    Where the verdict on this pair alone cannot tell which is faster, 1 is within.
+    """
+    found = _compared(reference, candidate, runs)
+    if found.answer not in TOLD:
+        raise NotTestedError(found.reason or str(found.answer))
+    assert found.ratio is not None
+    assert found.ratio_interval is not None
+    open_to = [1.0] if found.answer is Answer.CANNOT_TELL else []
+    possible = [*found.ratio_interval, found.ratio * (1 - SAME), found.ratio * (1 + SAME), *open_to]
+    return found.ratio, min(possible), max(possible), found.note
+
+
+def _compared(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Measure:
+    """What the verdict says of the two models' times, were there no other pair."""
+    known = [run for figure in (reference, candidate) for run in of_model(figure.model, runs, ["done"])]
+    table = runs_table([run.record for run in known])
+    pair = {cell.cell_id: cell for cell in cells(table, cells_table(table))}
+    one, other = (pair[of_model(figure.model, known, ["done"])[0].row["cell_id"]] for figure in (reference, candidate))
+    (measures,) = measured_times([(one, other)], {run.row["run_id"]: run.record for run in known})
+    for measure in measures:
+        if measure.name == TIMES[candidate.metric]:
+            return measure
+    raise NotTestedError(f"no {candidate.metric} was measured")
+
+
+def _memory(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Ratio:
+    """That of the peaks of a training step, which are the same each time."""
+    one, other = (_measured(figure, runs) for figure in (reference, candidate))
+    places = [{name: run.record["measured_on"].get(name) for name in PLACE} for run in (one, other)]
+    different = [name for name in PLACE if places[0][name] != places[1][name]]
+    if different:
+        raise NotTestedError(f"measured with different {', '.join(different)}")
+    value = other.record[MEMORY] / one.record[MEMORY]
+    return value, value, value, str(places[0]["device"])
+
+
+def _measured(figure: Figure, runs: Sequence[Run]) -> Run:
+    """A run of the figure's model whose memory was measured."""
+    for run in of_model(figure.model, runs, ["done"]):
+        if run.record.get(MEMORY) is not None:
+            return run
+    raise NotTestedError(f"no {figure.metric} of {figure.model} was measured")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A quantity: its value, the range from `low` to `high` in which it lies, and what it was measured on.
+
+    `seeds` is how many it is the mean of, 0 where it does not depend on a seed. `p`, of a difference of two models over
+    several seeds, is the largest with which the sign-flip test tells it from an end of the claim's bound.
+    """
+
+    value: float
+    low: float
+    high: float
+    source: str
+    seeds: int = 0
+    p: float | None = None
+
+
+def measure_bound(bound: Bound, runs: Sequence[Run]) -> Measured:
+    """The bound's quantity less what it is compared to. Raises NotTestedError.
+
+    What is counted is known of runs that have not ended too. What is measured apart depends on the network alone; its
+    range is that of its rounds. The rest is taken seed by seed, its range the 95 % interval of the mean; what compares
+    two models has a p as well, as in the verdict.
+    """
+    if all(figure.metric in TOTALS for figure in bound.figures):
+        count = _whole(bound, lambda figure: _counted(figure, runs))
+        return Measured(count, count, count, "counted")
+    if all(figure.metric in KEYS for figure in bound.figures):
+        return Measured(*ratio(bound.quantity, runs))
+    return _by_seed(bound, runs)
+
+
+def _counted(figure: Figure, runs: Sequence[Run]) -> float:
+    counts = {count for run in runs if run.model == figure.model and (count := run.row[figure.metric]) is not None}
+    if not counts:
+        raise NotTestedError(f"no run of {figure.model}")
+    if len(counts) > 1:
+        raise NotTestedError(f"variants of {figure.model} differ in {figure.metric}; name a sweep with one of them")
+    return float(counts.pop())
+
+
+def _by_seed(bound: Bound, runs: Sequence[Run]) -> Measured:
+    """Over the seeds in which all runs that it speaks of are done; the others that have ended are counted."""
+    models = dict.fromkeys(figure.model for figure in bound.figures)
+    ended = {model: {int(run.row["seed"]): run for run in of_model(model, runs, (*FINAL, *BROKEN))} for model in models}
+    seeds = sorted(set.intersection(*(set(of_seed) for of_seed in ended.values())))
+    lost = {seed: {of_seed[seed].row["status"] for of_seed in ended.values()} - {"done"} for seed in seeds}
+    done = [seed for seed in seeds if not lost[seed]]
+    causes = ", ".join(sorted(set().union(*lost.values())))
+    left_out = f", {len(seeds) - len(done)} left out: {causes}" if causes else ""
+    if not done:
+        raise NotTestedError(f"no seed is done in all of the runs that it speaks of{left_out}")
+    values = [_whole(bound, partial(_at_epoch, {model: ended[model][seed] for model in models})) for seed in done]
+    low, high = interval(values)
+    p = _p(values, bound) if len(models) > 1 and len(done) > 1 else None
+    n = f"n = {len(done)}" if p is None else f"n = {len(done)}, {p_equals(p)}"
+    return Measured(mean(values), low, high, f"{n}{left_out}", len(done), p)
+
+
+def _p(values: Sequence[float], bound: Bound) -> float | None:
+    ends = [end for end in (bound.low, bound.high) if math.isfinite(end)]
+    found = (sign_flip_p([value - end for value in values]) for end in ends)
+    return max((p for p in found if p is not None), default=None)
+
+
+def _at_epoch(runs: Mapping[str, Run], figure: Figure) -> float:
+    return runs[figure.model].at_epoch(figure)
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """The 95 % interval of the mean by Student's t; of one value that value alone."""
+    found = t_interval(values)
+    return (found.low, found.high) if found else (values[0], values[0])
+
+
+def _whole(bound: Bound, of: Callable[[Figure], float]) -> float:
+    value = _value(bound.quantity, of)
+    return value - _value(bound.compared_to, of) if bound.compared_to else value
+
+
+def _value(quantity: Quantity, of: Callable[[Figure], float]) -> float:
+    value = of(quantity.figure)
+    if quantity.over is not None:
+        value /= of(quantity.over)
+    if quantity.minus is not None:
+        value -= of(quantity.minus)
+    return value
+
 
 HOLDS, FAILS, OPEN, UNTESTED = "holds", "does not hold", "cannot tell", "not tested"
 ONCE = " in one seed"  # what follows where another seed might say otherwise
@@ -32,7 +191,7 @@ class Outcome:
 def decide(published: Published, runs: Sequence[Run]) -> list[Outcome]:
     """What `runs` say about each of the study's claims.
 
-    The range of what was measured decides (see dsbench.claims.measured): inside the claim's bounds it holds, outside it
+    The range of what was measured decides (see dsbench.claims.decide): inside the claim's bounds it holds, outside it
     does not, across one of them it cannot be told. What compares two models over several seeds has to pass the
     verdict's sign-flip test too. One seed has no range, and the verdict says that it is one. Runs on another data set
     than the study's test nothing.
@@ -47,7 +206,7 @@ def _outcome(claim: Claim, runs: Sequence[Run], why: str) -> Outcome:
     if claim.bound is None or why:
         return Outcome(claim, UNTESTED, claim.untested or why)
     try:
-        found = measured(claim.bound, runs)
+        found = measure_bound(claim.bound, runs)
     except NotTestedError as reason:
         return Outcome(claim, UNTESTED, str(reason))
     return Outcome(claim, _verdict(claim.bound, found), _said(claim.bound, found))

@@ -7,18 +7,16 @@ from pathlib import Path
 
 import typer
 
-from dsbench.cli import data, entry
+from dsbench.cli import data, hydra
 from dsbench.cli.bench import bench
 from dsbench.cli.claims import claims
 from dsbench.cli.clean import clean
 from dsbench.cli.cost import cost
-from dsbench.cli.dashboard import dashboard
-from dsbench.cli.figures import figures
 from dsbench.cli.options import OutputsIfGiven
-from dsbench.cli.report import report
+from dsbench.cli.report import figures, report
 from dsbench.cli.results import results
-from dsbench.cli.sync import sync
 from dsbench.cli.verdict import verdict
+from dsbench.cli.wandb import dashboard, sync
 from dsbench.config.compose import quoted
 
 app = typer.Typer(
@@ -56,4 +54,4 @@ def sweep(context: typer.Context, outputs: OutputsIfGiven = None) -> None:
 def _hydra(config_name: str, context: typer.Context, outputs: Path | None) -> None:
     """Hand the rest of the command line, Hydra's --config-dir included, to Hydra."""
     sys.argv = [f"dsbench {config_name}", *context.args, *([f"outputs={quoted(outputs)}"] if outputs else [])]
-    entry.run_hydra(config_name)
+    hydra.run_hydra(config_name)

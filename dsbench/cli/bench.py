@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
-from dsbench.bench.timing import BATCHES, LIMIT_SECONDS
-from dsbench.cli.benched import add_to_records, measured, objects, rooflines
+from dsbench.cli.benched import add_to_records, measured, objects, onnx_files, rooflines
 from dsbench.cli.networks import ARGUMENTS, networks
-from dsbench.cli.onnx import onnx_files
 from dsbench.cli.output import check_plot, print_csv, print_json, remark, write
 from dsbench.errors import InputError
+from dsbench.measure.timing import BATCHES, LIMIT_SECONDS
 from dsbench.run.check import check, check_last_batch
 
 
@@ -59,17 +58,17 @@ def bench(
     if as_json:
         print_json(objects(found))
     elif as_csv:
-        from dsbench.bench.record import flat
+        from dsbench.measure.record import flat
 
         print_csv([one.name | flat(one.record, spread=True) for one in found])
     else:
-        from dsbench.cli import bench_tables, roofline_tables
+        from dsbench.cli import bench_tables
 
-        bench_tables.print_tables(found, seconds)
-        roofline_tables.print_tables(rooflines(found))
+        bench_tables.print_bench(found, seconds)
+        bench_tables.print_rooflines(rooflines(found))
     if plot is not None:
+        from dsbench.figures.roofline import draw
         from dsbench.figures.style import rendered
-        from dsbench.roofline.plot import draw
 
         write(plot, rendered(draw(rooflines(found)), "svg"))
         remark(f"drawn: {plot}")

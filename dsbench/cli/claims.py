@@ -35,9 +35,8 @@ def claims(
     for the verdict. Runs of a changed recipe count too, and are said to be changed; runs on other data do not.
     """
     from dsbench.claims.decide import decide
-    from dsbench.claims.published import published
-    from dsbench.claims.runs import changed, study_runs
-    from dsbench.sweep.collect import plain
+    from dsbench.claims.published import changed, published, study_runs
+    from dsbench.results.records import plain
 
     known = published(study)
     table, outputs = _table(study, sweep, outputs)
@@ -61,9 +60,8 @@ def claims(
 
 def _table(study: str, sweep: str | None, outputs: Path) -> tuple[pd.DataFrame, Path]:
     """The table of the runs that are asked for, and the folder of results that they lie in."""
-    from dsbench.sweep.collect import runs_table
-    from dsbench.sweep.find import runs_of
-    from dsbench.sweep.records import records
+    from dsbench.results.query import runs_of
+    from dsbench.results.records import records, runs_table
 
     chosen = sweep or _latest(study, outputs)
     if chosen is None:
@@ -73,14 +71,14 @@ def _table(study: str, sweep: str | None, outputs: Path) -> tuple[pd.DataFrame, 
 
 def _latest(study: str, outputs: Path) -> str | None:
     """The name of the sweep last begun that has runs of the study."""
-    from dsbench.sweep import plan_file
-    from dsbench.sweep.find import sweeps
-    from dsbench.sweep.folder import SweepFolder
+    from dsbench.results import folder
+    from dsbench.results.folder import SweepFolder
+    from dsbench.results.query import sweeps
 
     folders = [SweepFolder(outputs / "sweeps" / name) for name in sweeps(outputs)]
-    for folder in sorted(folders, key=lambda one: one.sweep_file.stat().st_mtime, reverse=True):
-        if any(str(run["study"]).startswith(f"{study}/") for run in plan_file.read(folder.plan_file).values()):
-            return folder.name
+    for sweep in sorted(folders, key=lambda one: one.sweep_file.stat().st_mtime, reverse=True):
+        if any(str(run["study"]).startswith(f"{study}/") for run in folder.read(sweep.plan_file).values()):
+            return sweep.name
     return None
 
 

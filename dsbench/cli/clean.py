@@ -24,11 +24,10 @@ def clean(
 
     Runs that would be trained on when asked for again keep all of theirs, and so do those that a process trains now.
     """
+    from dsbench.results.query import condition, known, selected
+    from dsbench.results.records import STATUSES, records, runs_table
     from dsbench.run.folder import RunFolder
     from dsbench.run.retention import KEEP, spare
-    from dsbench.sweep.collect import runs_table
-    from dsbench.sweep.records import STATUSES, records
-    from dsbench.sweep.where import condition, known, selected
 
     known(keep, KEEP, "--keep")
     for one in status.split(",") if status is not None else []:

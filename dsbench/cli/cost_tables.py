@@ -11,7 +11,7 @@ from rich.table import Table
 from dsbench.budget.request import Requested
 from dsbench.cli.networks import called, differing, names, shared, told_apart
 from dsbench.cli.output import print_csv, table
-from dsbench.network.compare import replaced
+from dsbench.network.cost import replaced
 from dsbench.network.layers import Conv, Linear
 from dsbench.run.progress import terminal
 

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 from dsbench.budget.request import Requested, solved
 from dsbench.config.compose import Composed, compose
 from dsbench.config.network import network
-from dsbench.config.sweep import combinations
+from dsbench.config.overrides import combinations
 from dsbench.errors import InputError
 from dsbench.network.description import Network
-from dsbench.run.load import load
-from dsbench.run.trained import Trained
+from dsbench.run.trained import Trained, load
 
 if TYPE_CHECKING:
-    from dsbench.bench.subject import Subject
+    from dsbench.measure.subject import Subject
 
 ARGUMENTS = (
     "Overrides as for sweep.py (model=cnn,dwsep width=8), or folders of finished runs (outputs/runs/<run_id>), sweeps."
@@ -61,7 +60,7 @@ class NamedNetwork:
         """The network as something to measure, where and how its configuration says. Raises InputError."""
         if self.run is not None:
             return self.run.subject()
-        from dsbench.bench.subject import StepRecipe, Subject
+        from dsbench.measure.subject import StepRecipe, Subject
         from dsbench.training.device import resolve
 
         config = self.composed.config
@@ -92,8 +91,8 @@ def _runs(folder: Path) -> list[Path]:
     """The folder of a run, or those of one that is done of each cell of a sweep."""
     if not (folder / "sweep.yaml").is_file():
         return [folder]
-    from dsbench.sweep.collect import plain
-    from dsbench.sweep.find import sweep_folder
+    from dsbench.results.query import sweep_folder
+    from dsbench.results.records import plain
 
     sweep = sweep_folder(folder, str(folder))
     done = {row["cell_id"]: row["run_id"] for row in reversed(plain(sweep.read()[0])) if row["status"] == "done"}

@@ -56,7 +56,7 @@ def write(path: Path, content: str | bytes, folder_too: bool = False) -> None:
 
     What is no file, such as /dev/stdout, is written to as it is.
     """
-    from dsbench.run.folder import write_atomically
+    from dsbench.files import write_atomically
 
     try:
         if folder_too:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dsbench.cli.options import OUTPUTS, Outputs
+from dsbench.cli.output import write
 from dsbench.errors import InputError
 
 if TYPE_CHECKING:
-    from dsbench.sweep.folder import SweepFolder
+    from dsbench.results.folder import SweepFolder
 
 
 def report(
@@ -26,8 +27,8 @@ def report(
     The page needs no network and nothing beside it. Of two sweeps (two machines, two precisions, two versions of the
     code) the comparison is written, into the folder of the first.
     """
+    from dsbench.results.query import sweep_folder
     from dsbench.run.progress import terminal
-    from dsbench.sweep.find import sweep_folder
 
     folder = sweep_folder(outputs, sweep)
     said, paths = _page(folder) if other is None else _comparison(folder, sweep_folder(outputs, other))
@@ -38,12 +39,12 @@ def report(
 
 def _page(folder: SweepFolder) -> tuple[list[str], list[Path]]:
     """What a sweep's page says first, and its files."""
-    from dsbench.report.content import report
-    from dsbench.report.page import write
+    from dsbench.report.content import report as content_of
+    from dsbench.report.page import write as write_page
 
-    found = report(folder)
+    found = content_of(folder)
     with _writing_into(folder.path):
-        return found.headline, write(found, folder.path)
+        return found.headline, write_page(found, folder.path)
 
 
 def _comparison(folder: SweepFolder, other: SweepFolder) -> tuple[list[str], list[Path]]:
@@ -62,3 +63,36 @@ def _writing_into(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(f"cannot write into {folder}: {error.strerror}") from None
+
+
+def figures(
+    sweep: Annotated[str | None, typer.Argument(help="A sweep's name or folder; without one, the latest.")] = None,
+    outputs: Outputs = OUTPUTS,
+    formats: Annotated[
+        str, typer.Option("--format", metavar="svg|png", help="The kind of file, or both: svg,png.")
+    ] = "svg",
+) -> None:
+    """Draw a sweep as far as it has come, into outputs/sweeps/NAME/figures, and print the path of each picture.
+
+    Accuracy against costs, runs by seed, learning curves, paired differences, rooflines, confusion matrices, bars
+    of costs.
+    """
+    from dsbench.figures.style import FORMATS
+    from dsbench.results.query import known, sweep_folder
+
+    kinds = [known(one, FORMATS, "--format") for one in formats.split(",")]
+    folder = sweep_folder(outputs, sweep)
+    runs, cells = folder.read()
+    if not runs["status"].isin(["done", "collapsed", "diverged"]).any():
+        raise InputError(f"no run of the sweep {folder.name} has ended yet; there is nothing to draw")
+    from dsbench.figures.style import rendered
+    from dsbench.report.album import album, rooflines
+    from dsbench.verdict.verdict import measured_records, verdict
+
+    found = verdict(folder.outputs, runs)
+    lines = rooflines(found.cells, measured_records(folder.outputs, runs)).values()
+    for name, figure in album(runs, cells, found, lines, folder.outputs):
+        for kind in kinds:
+            path = folder.path / "figures" / f"{name}.{kind}"
+            write(path, rendered(figure, kind), folder_too=True)
+            typer.echo(path)

@@ -35,9 +35,8 @@ def results(
         raise InputError("--csv, --json and --parquet exclude each other; give one")
     if parquet is not None:
         _require_pyarrow()
-    from dsbench.sweep.collect import plain
-    from dsbench.sweep.find import runs_of
-    from dsbench.sweep.where import arranged
+    from dsbench.results.query import arranged, runs_of
+    from dsbench.results.records import plain
 
     found, outputs = runs_of(outputs, sweep)
     runs, shown = _selected(found, where or [], as_runs)
@@ -61,9 +60,9 @@ def _selected(runs: pd.DataFrame, where: list[str], as_runs: bool) -> tuple[pd.D
     Cells are made of the runs that conditions on what was asked for leave; a condition on what came of them is one on
     the cell's figures, since a mean over runs chosen by their result would be no mean.
     """
-    from dsbench.sweep.cells import cells_table
-    from dsbench.sweep.collect import OUTCOMES, timings
-    from dsbench.sweep.where import condition, known, selected
+    from dsbench.results.cells import cells_table
+    from dsbench.results.query import condition, known, selected
+    from dsbench.results.records import OUTCOMES, timings
 
     conditions = [condition(text) for text in where]
     if as_runs:
@@ -93,8 +92,8 @@ def _resolved(sort: str, shown: pd.DataFrame) -> str:
 
 
 def _print(runs: pd.DataFrame, shown: pd.DataFrame, as_runs: bool) -> None:
+    from dsbench.results import tables
     from dsbench.run.progress import terminal
-    from dsbench.sweep import tables
 
     console = terminal()
     if shown.empty:
@@ -107,8 +106,8 @@ def _print(runs: pd.DataFrame, shown: pd.DataFrame, as_runs: bool) -> None:
 
 
 def _print_failures(runs: pd.DataFrame, outputs: Path) -> None:
+    from dsbench.results import tables
     from dsbench.run.progress import terminal
-    from dsbench.sweep import tables
 
     if (runs["status"] != "done").any():
         terminal().print(tables.failures(runs, outputs))

@@ -27,10 +27,9 @@ def verdict(
     Accuracies are paired by seed; p is that of the sign-flip test, adjusted by Holm over the pairs of a group. What is
     faster is measured by dsbench bench.
     """
-    from dsbench.sweep.find import runs_of
-    from dsbench.verdict.plain import plain
-    from dsbench.verdict.read import verdict
-    from dsbench.verdict.words.paragraphs import paragraphs
+    from dsbench.results.query import runs_of
+    from dsbench.verdict.sentences import paragraphs
+    from dsbench.verdict.verdict import plain, verdict
 
     runs, outputs = runs_of(outputs, sweep)
     found = verdict(outputs, runs, compare)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
+from dsbench.console import Fitting, side_by_side, stacked
 from dsbench.report.answers import verdict_tables
 from dsbench.report.table import Table
 from dsbench.run.progress import terminal
-from dsbench.sweep.layout import Fitting, side_by_side, stacked
-from dsbench.verdict.judge import Verdict
+from dsbench.verdict.verdict import Verdict
 
 _NAMES = ("this", "against", "effect", "on test accuracy", "network")  # the columns that say what a row is
 

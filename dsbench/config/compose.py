@@ -13,8 +13,8 @@ from omegaconf import DictConfig, Node, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dsbench.config import schema
-from dsbench.config.files import conf_dir
 from dsbench.config.messages import nearest, one_line
+from dsbench.config.schema import conf_dir
 from dsbench.errors import InputError
 
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import fields, is_dataclass
 
 from dsbench.config import schema
-from dsbench.config.files import options
+from dsbench.config.schema import options
 
 
 def one_line(error: BaseException) -> str:

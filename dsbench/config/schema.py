@@ -1,13 +1,26 @@
-"""The type of every configuration key. Values and their meaning stand in the YAML files under conf/.
-
-`Any` marks a slot option: one value for all slots, or a list of one a slot (see dsbench.network.assemble).
-"""
+"""Where the YAML files are."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
+
+import dsbench
+
+
+def conf_dir() -> Path:
+    """The folder of YAML files: inside the package where it is installed, beside it in a checkout."""
+    package = Path(dsbench.__file__).parent
+    return next(path for path in (package / "conf", package.parent / "conf") if path.is_dir())
+
+
+def options(group: str) -> list[str]:
+    """The choices of a group of dsbench's own, those in subfolders included."""
+    folder = conf_dir() / group
+    return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml"))
+
 
 MISSING: Any = "???"  # OmegaConf's word for a value that the YAML files must give
 
@@ -243,7 +256,6 @@ class SweepConfig(Config):
 
 
 SWEEPS_OWN = frozenset(f.name for f in fields(SweepConfig)) - {f.name for f in fields(Config)}  # no run reads them
-
 SCHEMAS: dict[str, dict[str, type]] = {
     "schema": {"root": Config, "sweep": SweepConfig},
     "schema/optimizer": {"sgd": SgdConfig, "adam": AdamConfig, "rmsprop": RmspropConfig},

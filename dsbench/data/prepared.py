@@ -1,15 +1,186 @@
-"""Sets that are ready to train on: prepared once, by whichever process is first, and then memory-mapped by all."""
+"""Mean and standard deviation of each channel, exact to the last bit of a float64 whatever the order of the images."""
 
+import numpy as np
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from filelock import FileLock, Timeout
+from dsbench.data.request import Report
+from dsbench.errors import InputError
+import json
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+import numpy as np
+from dsbench import __version__
+from dsbench.data import split
+from dsbench.data.request import Candidate
+from dsbench.data.sets import DataSet
+from dsbench.errors import InputError
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from dsbench.data import cache, sets, sources, split
-from dsbench.data.cache import Arrays
+from dsbench.data import sets, sources, split
 from dsbench.data.request import Candidate, Report, Request
 from dsbench.data.sets import DataSet
 from dsbench.data.verify import check_content, check_form, digests, fingerprint
-from dsbench.data.workspace import workspace
 from dsbench.errors import InputError
+
+
+def histogram(images: np.ndarray) -> np.ndarray:
+    """How often each channel has each value: (channels, 256) int64 from (n, height, width, channels) uint8."""
+    channels = images.shape[-1]
+    counts = np.zeros((channels, 256), dtype=np.int64)
+    for start in range(0, len(images), 1024):
+        pixels = images[start : start + 1024].reshape(-1, channels)
+        counts += np.stack([np.bincount(pixels[:, channel], minlength=256) for channel in range(channels)])
+    return counts
+
+
+def moments(counts: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and population standard deviation of x/255 by channel, from a histogram (channels, 256)."""
+    values = np.arange(256)
+    size, total, squares = counts.sum(axis=1), counts @ values, counts @ values**2
+    mean = total / size
+    std = np.sqrt(squares / size - mean**2)
+    return tuple((mean / 255).tolist()), tuple((std / 255).tolist())
+
+
+@contextmanager
+def workspace(folder: Path, report: Report) -> Iterator[Path]:
+    """A new folder beside ``folder``, for what is to become it; one process at a time has one, and it goes afterwards.
+
+    What interrupted preparations left is removed on the way in; on the way out, so are new folders left empty. Raises
+    InputError when the place cannot be written.
+    """
+    parent = folder.parent
+    new = [above for above in (parent, *parent.parents) if not above.exists()]
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        lock = _locked(parent / f".{folder.name}.lock", report)
+    except OSError as error:
+        raise InputError(f"the data root cannot be written: {error}") from error
+    try:
+        for leftover in parent.glob(f".{folder.name}-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=parent))
+        try:
+            yield scratch
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    finally:
+        with suppress(OSError):
+            os.unlink(lock.lock_file)  # while it is held: whoever waits for it sees that it is gone and starts over
+        lock.release()
+        with suppress(OSError):  # the first that is not empty ends it
+            for above in new:
+                above.rmdir()
+
+
+def _locked(path: Path, report: Report) -> FileLock:
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        report("waiting for another process that prepares it", None)
+        lock.acquire()
+    return lock
+
+FORMAT = 1  # of these files; another number is another layout
+KEYS = ("x_train", "y_train", "x_test", "y_test")
+
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """One set, ready to train on.
+
+    ``x_*`` are (n, height, width, channels) uint8, ``y_*`` (n,) uint8; all are memory maps in canonical order, shared
+    by all processes and copied where one writes (torch takes no read-only arrays). ``mean`` and ``std`` hold the
+    channels of x/255 by split name: "standard" is the train part without its validation images, "study" all of it.
+    ``source`` names where the images came from.
+    """
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    sha256: str
+    verified: bool
+    source: str
+    mean: dict[str, tuple[float, ...]]
+    std: dict[str, tuple[float, ...]]
+
+
+def write(folder: Path, dataset: DataSet, candidate: Candidate, sha256: str) -> None:
+    """Writes ``candidate``, whose form is checked and whose rows are in canonical order, to the new ``folder``."""
+    folder.mkdir()
+    arrays = {key: getattr(candidate, key) for key in KEYS}
+    for key, array in arrays.items():
+        np.save(folder / f"{key}.npy", array, allow_pickle=False)
+    mean, std = _statistics(candidate, dataset.validation_size)
+    meta = {
+        "format": FORMAT,
+        "dsbench": __version__,
+        "name": dataset.name,
+        "source": candidate.source,
+        "sha256": sha256,
+        "verified": sha256 == dataset.sha256,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "arrays": {key: {"dtype": str(array.dtype), "shape": array.shape} for key, array in arrays.items()},
+        "mean": mean,
+        "std": std,
+    }
+    (folder / "meta.json").write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
+
+
+def read(folder: Path, dataset: DataSet) -> Arrays:
+    """Memory-maps the arrays in ``folder`` and checks their form and size, not their content, so it costs nothing.
+
+    Raises InputError naming the folder to delete when a file is missing, cut short or not as described.
+    """
+    try:
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        if meta["format"] != FORMAT:
+            raise ValueError(f"it has format {meta['format']}, this version of dsbench reads {FORMAT}")
+        arrays = {key: _mapped(folder / f"{key}.npy", meta["arrays"][key]) for key in KEYS}
+        _fit(dataset, arrays)
+        mean, std = ({name: tuple(values) for name, values in meta[key].items()} for key in ("mean", "std"))
+        verified = meta["sha256"] == dataset.sha256
+        return Arrays(**arrays, sha256=meta["sha256"], verified=verified, source=meta["source"], mean=mean, std=std)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"prepared data are damaged: {error}; delete the folder {folder} and start again") from error
+
+
+def _mapped(path: Path, described: dict[str, Any]) -> np.ndarray:
+    try:
+        array = np.load(path, mmap_mode="c", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path.name} is cut short or no .npy file") from error
+    if str(array.dtype) != described["dtype"] or list(array.shape) != described["shape"]:
+        raise ValueError(f"{path.name} is {array.dtype} {array.shape}, not as meta.json says")
+    if path.stat().st_size != array.offset + array.nbytes:
+        raise ValueError(f"{path.name} has {path.stat().st_size} bytes instead of {array.offset + array.nbytes}")
+    return array
+
+
+def _fit(dataset: DataSet, arrays: dict[str, np.ndarray]) -> None:
+    depth, height, width = dataset.image_shape
+    for part in ("train", "test"):
+        images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
+        if images.dtype != np.uint8 or images.shape != (len(labels), height, width, depth):
+            raise ValueError(f"x_{part} is {images.dtype} {images.shape}, which is not {dataset.title}")
+        if labels.dtype != np.uint8 or labels.ndim != 1:
+            raise ValueError(f"y_{part} is {labels.dtype} {labels.shape}, which is not {dataset.title}")
+
+
+def _statistics(candidate: Candidate, validation_size: int) -> tuple[dict[str, tuple], dict[str, tuple]]:
+    everything = histogram(candidate.x_train)
+    _, validation = split.stratified(candidate.y_train, validation_size)
+    counts = {"standard": everything - histogram(candidate.x_train[validation]), "study": everything}
+    found = {name: moments(count) for name, count in counts.items()}
+    return {name: mean for name, (mean, _) in found.items()}, {name: std for name, (_, std) in found.items()}
 
 
 @dataclass(frozen=True)
@@ -53,7 +224,7 @@ def load(dataset: DataSet | str, root: Path | str, verify: bool = True) -> Array
     folder = folder_of(dataset, Path(root))
     if not folder.exists():
         raise InputError(f"{dataset.name} is not prepared in {folder}: run dsbench data get {dataset.name}")
-    arrays = cache.read(folder, dataset)
+    arrays = read(folder, dataset)
     if verify and not arrays.verified:
         raise InputError(
             f"the data in {folder} are not verified (checksum {arrays.sha256[:12]} instead of {dataset.sha256[:12]}); "
@@ -73,7 +244,7 @@ def status(dataset: DataSet | str, root: Path | str) -> Status:
         return Status(dataset.name, "not prepared", found, size=_size(found))
     size = _size(folder)
     try:
-        arrays = cache.read(folder, dataset)
+        arrays = read(folder, dataset)
     except InputError:
         return Status(dataset.name, "damaged", folder, size=size)
     state = "verified" if arrays.verified else "unverified"
@@ -115,4 +286,5 @@ def _fill(folder: Path, candidate: Candidate, dataset: DataSet, verify: bool, re
         x_test=candidate.x_test[second],
         y_test=candidate.y_test[second],
     )
-    cache.write(folder, dataset, ordered, sha256)
+    write(folder, dataset, ordered, sha256)
+

@@ -1,5 +1,11 @@
-"""torchvision's own files, those already under the data root and those it would download."""
+"""One file from one host, given up after seconds when the host does not answer."""
 
+import queue
+import threading
+from pathlib import Path
+from typing import Any
+import urllib.request
+from dsbench.data.request import Report
 import hashlib
 import shutil
 import warnings
@@ -7,12 +13,42 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-
 import numpy as np
-
-from dsbench.data.download import fetch
 from dsbench.data.request import Candidate, Report, Request, Unavailable
 from dsbench.errors import InputError
+
+ANSWER_SECONDS = 8.0  # how long a host may take to answer, its name looked up included, or stand still afterwards
+
+def fetch(url: str, path: Path, report: Report, answer_seconds: float = ANSWER_SECONDS) -> None:
+    """Writes what ``url`` holds to ``path``. Raises OSError, TimeoutError included, when the host does not answer."""
+    with _open(url, answer_seconds) as answer, path.open("wb") as file:
+        size = int(answer.headers.get("Content-Length") or 0)
+        while piece := answer.read(1 << 18):
+            file.write(piece)
+            report(f"downloading {path.name}", file.tell() / size if size else None)
+        if size and file.tell() != size:
+            raise OSError("the download broke off")
+
+
+def _open(url: str, seconds: float) -> Any:
+    """Opens ``url`` in a thread of its own: no socket timeout covers a name server that is silent."""
+    outcome: queue.SimpleQueue = queue.SimpleQueue()
+
+    def connect() -> None:
+        request = urllib.request.Request(url, headers={"User-Agent": "pytorch/vision"})
+        try:
+            outcome.put(urllib.request.urlopen(request, timeout=seconds))
+        except Exception as error:  # handed to the waiting thread, whatever it is
+            outcome.put(error)
+
+    threading.Thread(target=connect, daemon=True).start()
+    try:
+        answer = outcome.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"no answer in {seconds:g} s") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 MNIST_FILES = {  # torchvision pins the archives of MNIST but not what is in them
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -20,7 +56,6 @@ MNIST_FILES = {  # torchvision pins the archives of MNIST but not what is in the
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
-
 
 def read_files(request: Request) -> Candidate:
     """The set as torchvision unpacked it under the data root.
@@ -128,3 +163,4 @@ def _read(dataset_class: Any, folder: Path, source: str, remedy: str, unpack: bo
 
 def _md5(path: Path) -> str:
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+

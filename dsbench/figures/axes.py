@@ -1,16 +1,90 @@
-"""What axes show, in words and units, and how far they reach."""
+"""Cells as pictures want them: named, wrapped, with what is said of runs in no mean."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dsbench.figures.rows import Cell
+from dsbench.figures.style import Style, style
 from dsbench.numerals import short
+from dsbench.results.cells import besides
+from dsbench.results.naming import called, naming
+from dsbench.results.records import plain
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
+
+LETTERS = 26  # of a line of a name
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A row of a table of cells: what it is called, in one line, and all of the row as plain data."""
+
+    called: str
+    facts: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What it is called, in lines of LETTERS."""
+        return wrapped(self.called)
+
+    @property
+    def cell_id(self) -> str:
+        """The cell's id."""
+        return str(self.facts["cell_id"])
+
+    @property
+    def model(self) -> str | None:
+        """The family."""
+        return self.facts["model"]
+
+    @property
+    def style(self) -> Style:
+        """The family's style."""
+        return style(self.model)
+
+    @property
+    def besides(self) -> str:
+        """The runs that are in no mean, such as `1 collapsed, 2 unfinished`, or an empty text."""
+        return besides(self.facts)
+
+
+def rows(cells: pd.DataFrame) -> list[Cell]:
+    """The cells of a table (see cells_table), in order."""
+    return [Cell(*row) for row in zip(called(cells), plain(cells), strict=True)] if len(cells) else []
+
+
+def wrapped(name: str, letters: int = LETTERS) -> str:
+    """A name in lines of about that many letters, broken after its parts, and long parts within, after `_` and such."""
+    parts = [part for part in re.split(r"(?<=, )", name) if part]
+    pieces = [piece for part in parts for piece in (re.split(r"(?<=[ _/.-])", part) if len(part) > letters else [part])]
+    lines = [""]
+    for piece in pieces:
+        if lines[-1] and len((lines[-1] + piece).rstrip()) > letters:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def caption(cells: pd.DataFrame, *sentences: str) -> str:
+    """What all cells have in common, in a line of its own, then the sentences that are not empty."""
+    context, rest = shared(cells), " ".join(f"{one}." for one in sentences if one)
+    return "\n".join(filter(None, (context, rest)))
+
+
+def shared(cells: pd.DataFrame) -> str:
+    """What all cells have in common, in a line."""
+    return naming(cells).shared if len(cells) else ""
+
+
+def families(cells: list[Cell]) -> list[str | None]:
+    """The families of the cells, each once, in order."""
+    return list(dict.fromkeys(cell.model for cell in cells))
+
 
 LOG_FROM = 4  # times the least value that the greatest is, from which an axis is logarithmic
 
@@ -96,3 +170,20 @@ def draw_interval(panel: Axes, ends: tuple[float, float], at: float, color: str,
     for end, limit, head in zip(ends, shown, heads, strict=True):
         if end != limit:
             panel.plot(*swapped([limit], [at]), color=color, marker=head, markersize=6, clip_on=False, label="cut")
+
+
+STEP, MOST = 0.1, 0.34  # of a row: between points beside each other, and how far they reach
+
+
+def swarm(values: Sequence[float], near: float) -> list[float]:
+    """How far each point stands from the middle of its row, in rows, so that those closer than `near` are apart.
+
+    0, then by turns to one side and the other; always the same for the same values.
+    """
+    levels: dict[int, int] = {}
+    for number in sorted(range(len(values)), key=lambda number: values[number]):
+        taken = {level for other, level in levels.items() if abs(values[other] - values[number]) < near}
+        levels[number] = next(level for level in range(len(values)) if level not in taken)
+    furthest = (max(levels.values(), default=0) + 1) // 2
+    step = min(STEP, MOST / furthest) if furthest else 0.0
+    return [step * ((level + 1) // 2) * (1 if level % 2 else -1) for _, level in sorted(levels.items())]

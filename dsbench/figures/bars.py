@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dsbench.figures.axes import COSTS, FLOPS, Cost
-from dsbench.figures.rows import caption, rows
+from dsbench.figures.axes import COSTS, FLOPS, Cost, caption, rows, swarm
 from dsbench.figures.style import INK, canvas, row_height, settle, styled
-from dsbench.figures.swarm import swarm
 from dsbench.numerals import seconds, short
-from dsbench.sweep.collect import plain
+from dsbench.results.records import plain
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,20 +1,177 @@
-"""Learning curves: the median and a band over seeds, in training and in validation."""
+"""The course of runs, an epoch a row, and what many runs of a cell come to at each epoch."""
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from dsbench.figures.curve_looks import PARTS, band, entries, line, markers
-from dsbench.figures.histories import QUARTILES_FROM, SCALES, course
-from dsbench.figures.not_done import Limits, draw_edges, draw_lines, edges, within
-from dsbench.figures.rows import Cell, caption, rows
-from dsbench.figures.style import canvas, layout, legend, settle, styled
+from dsbench.figures.axes import Cell, caption, rows
+from dsbench.figures.style import INK, SMALL, canvas, layout, legend, settle, styled
+from dsbench.run.folder import RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+QUARTILES_FROM = 4  # runs, from which a band is the middle half of them; below it reaches from least to greatest
+SCALES = {"acc": 100, "loss": 1}  # from a measure to what its axis shows: accuracies in percent
+MEASURES = ("train_loss", "train_acc", "val_loss", "val_acc")
+
+
+def histories(runs: pd.DataFrame, outputs: Path) -> pd.DataFrame:
+    """The rows of metrics.csv of all `runs` (see runs_table) that have one: run_id, cell_id, status, epoch, MEASURES.
+
+    Accuracies are shares of 1. A number that a diverged run has not is missing. A file that is no such table, which no
+    run leaves, counts as none.
+    """
+    import pandas as pd
+
+    columns = ["epoch", *MEASURES]
+    found = [
+        pd.DataFrame({name: pd.Series(dtype="float64") for name in columns}).assign(run_id="", cell_id="", status="")
+    ]
+    for run_id, cell_id, status in zip(runs["run_id"], runs["cell_id"], runs["status"], strict=True):
+        try:
+            table = pd.read_csv(RunFolder(outputs / "runs" / run_id).metrics_file)[columns].astype("float64")
+        except (FileNotFoundError, NotADirectoryError, KeyError, ValueError):
+            continue
+        found.append(table.assign(run_id=run_id, cell_id=cell_id, status=status))
+    return pd.concat([one for one in found if len(one)] or found, ignore_index=True).replace(
+        [math.inf, -math.inf], math.nan
+    )
+
+
+def course(histories: pd.DataFrame, measure: str, quartiles: bool) -> pd.DataFrame:
+    """The runs of one cell at each epoch: `median`, `low` and `high` of the band, and how many `runs` reached it.
+
+    The band is the middle half, or with `quartiles` false from the least to the greatest.
+    """
+    import pandas as pd
+
+    at = histories.groupby("epoch")[measure]
+    low, high = (at.quantile(0.25), at.quantile(0.75)) if quartiles else (at.min(), at.max())
+    return pd.DataFrame({"median": at.median(), "low": low, "high": high, "runs": at.size()}).reset_index()
+
+
+PARTS = {"train": "training", "val": "validation"}
+THIN: dict[str, Any] = {"linewidth": 0.8, "marker": "x", "markersize": 6}  # a run that is not done
+ARROW: dict[str, Any] = {"marker": "v", "markersize": 8, "markeredgecolor": INK, "linestyle": ""}
+
+
+def line(part: str) -> dict[str, Any]:
+    """Validation is a whole line, training a dashed one."""
+    return {"linestyle": "-", "linewidth": 1.8} if part == "val" else {"linestyle": (0, (4, 1.5)), "linewidth": 1.3}
+
+
+def band(color: str, part: str) -> dict[str, Any]:
+    """Validation is a shade, training is hatched."""
+    if part == "val":
+        return {"color": color, "alpha": 0.25, "linewidth": 0, "zorder": 2}
+    return {"facecolor": "none", "edgecolor": color, "alpha": 0.5, "hatch": "////", "linewidth": 0, "zorder": 2}
+
+
+def markers(cell: Cell, epochs: int) -> dict[str, Any]:
+    """About eight markers a curve."""
+    return {
+        "marker": cell.style.marker,
+        "markersize": 4.5,
+        "markeredgecolor": INK,
+        "markeredgewidth": 0.6,
+        "markevery": max(1, epochs // 8),
+    }
+
+
+def entries(cells: Sequence[Cell], parts: Sequence[str], lost: bool, cut: bool) -> dict[str, Any]:
+    """What a legend says: of cells that share a panel, of `parts` where there are two, of runs that are not done.
+
+    `lost` says whether anything of these is on the axis, `cut` whether some end off it.
+    """
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    out: dict[str, Any] = {}
+    for cell in cells:
+        look = cell.style
+        out[cell.name] = Line2D([], [], color=look.color, marker=look.marker, markeredgecolor=INK, markersize=5)
+    for part in reversed(parts) if len(parts) > 1 else ():
+        out[PARTS[part]] = (Patch(**band(INK, part)), Line2D([], [], color=INK, **line(part)))
+    if lost:
+        out["a run that is not done"] = Line2D([], [], color=INK, markevery=[1], **THIN)
+    if cut:
+        out["such runs, off the axis" if lost else "runs that are not done, off the axis"] = Line2D(
+            [], [], color=INK, **ARROW
+        )
+    return out
+
+
+Limits = tuple[float, float]  # of the vertical axis
+Edges = dict[tuple[str, float, bool], Counter[str]]  # what ends off the axis: cell_id, epoch and whether above
+
+
+def edges(histories: pd.DataFrame, measure: str, parts: Sequence[str], limits: Limits) -> Edges:
+    """How many runs that are not done end off the axis and what they came to, by cell, last epoch and edge.
+
+    See histories for the table; a run whose parts end at one edge is there once.
+    """
+    out: Edges = {}
+    for _, run in histories[histories["status"] != "done"].groupby("run_id"):
+        found = set()
+        for part in parts:
+            known = run.dropna(subset=[f"{part}_{measure}"])
+            if len(known):
+                last = known.iloc[-1]
+                value = SCALES[measure] * last[f"{part}_{measure}"]
+                if not limits[0] <= value <= limits[1]:
+                    found.add((last["cell_id"], float(last["epoch"]), bool(value > limits[1])))
+        for key in found:
+            out.setdefault(key, Counter())[run["status"].iloc[0]] += 1
+    return out
+
+
+def within(histories: pd.DataFrame, measure: str, parts: Sequence[str], limits: Limits) -> bool:
+    """Whether anything of a run that is not done is on the axis."""
+    lost = histories.loc[histories["status"] != "done", [f"{part}_{measure}" for part in parts]]
+    return bool((SCALES[measure] * lost).stack().between(*limits).any())
+
+
+def draw_lines(panel: Axes, cell: Cell, lost: pd.DataFrame, measure: str, parts: Sequence[str]) -> None:
+    """A thin line a part of each run of `lost`, which are a cell's."""
+    for _, run in lost.groupby("run_id"):
+        for part in parts:
+            known = run[["epoch", f"{part}_{measure}"]].dropna()
+            look = line(part) | {"color": cell.style.color, "markevery": [len(known) - 1]} | THIN
+            panel.plot(known["epoch"], SCALES[measure] * known[f"{part}_{measure}"], label="not done", **look)
+
+
+def draw_edges(panel: Axes, cells: Sequence[Cell], found: Edges, limits: Limits) -> None:
+    """An arrowhead at each edge at which runs of these cells end, with what they came to; within settled limits.
+
+    Those of several cells at one place stand above one another.
+    """
+    from matplotlib.transforms import ScaledTranslation
+
+    middle = sum(panel.get_xlim()) / 2
+    looks = {cell.cell_id: cell.style for cell in cells}
+    heaps: Counter[tuple[float, bool]] = Counter()
+    for (cell_id, epoch, above), statuses in found.items():
+        if cell_id not in looks:
+            continue
+        into = (-1 if above else 1) * (5 + 12 * heaps[epoch, above])  # points, from the edge
+        heaps[epoch, above] += 1
+        look = ARROW | {"color": looks[cell_id].color, "marker": "^" if above else "v"}
+        moved = panel.transData + ScaledTranslation(0, into / 72, panel.figure.dpi_scale_trans)
+        panel.plot([epoch], [limits[above]], transform=moved, label="cut", **look)
+        said = ", ".join(f"{number} {status}" for status, number in sorted(statuses.items()))
+        side: dict[str, Any] = {"ha": "left"} if epoch < middle else {"ha": "right"}
+        beside = (8 if epoch < middle else -8, into)
+        panel.annotate(
+            said, (epoch, limits[above]), beside, textcoords="offset points", va="center", fontsize=SMALL, **side
+        )
+
 
 WORDS = {"acc": "accuracy (%)", "loss": "loss (cross-entropy)"}
 ACROSS = 3

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dsbench.figures.rows import wrapped
+from dsbench.figures.axes import Cell, rows, wrapped
 from dsbench.figures.style import FAINT, INK, canvas, row_height, settle, styled
 from dsbench.numerals import p_equals
+from dsbench.verdict import cells
+from dsbench.verdict.overall import Judged, Pair
+from dsbench.verdict.verdict import Verdict
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -92,3 +96,38 @@ def _row(panel: Axes, row: int, one: Difference) -> None:
     panel.scatter(
         one.points, heights, s=20, facecolors="none", edgecolors=INK, linewidths=0.8, zorder=2.5, label="seeds"
     )
+
+
+def pairs(verdict: Verdict, table: pd.DataFrame) -> list[tuple[Cell, Cell]]:
+    """The pairs of a verdict that are of two families, reference first, each once, as rows of the `table` of cells."""
+    known = {cell.cell_id: cell for cell in rows(table)}
+    found = {(one.cell_id, other.cell_id) for _, _, (one, other) in _across(verdict)}
+    ordered = [(one, other) for one in known for other in known if (one, other) in found]
+    return [(known[one], known[other]) for one, other in ordered]
+
+
+def differences(verdict: Verdict) -> list[Difference]:
+    """Candidate less reference in test accuracy, in percentage points, of the pairs of two families in each group.
+
+    Interval and p are the verdict's: Student's t, and the sign-flip test adjusted over the pairs of the group. Pairs
+    without a common seed are left out.
+    """
+    several = len({judged.name for judged, *_ in _across(verdict)}) > 1
+    out = []
+    for judged, pair, _ in _across(verdict):
+        tested = pair.better.tested
+        if tested.paired is None:
+            continue
+        points = tuple(100 * difference for difference in tested.differences)
+        spread = tested.paired.t
+        low, high = (100 * spread.low, 100 * spread.high) if spread else (None, None)
+        label = f"{pair.candidate}\nminus {pair.reference}" + (f"\nat {judged.name}" if several else "")
+        out.append(Difference(label, 100 * tested.paired.mean, low, high, points, tested.adjusted_p))
+    return out
+
+
+def _across(verdict: Verdict) -> Iterator[tuple[Judged, Pair, tuple[cells.Cell, cells.Cell]]]:
+    for judged in verdict.groups:
+        for pair, (reference, candidate) in judged.compared:
+            if reference.names["model"] != candidate.names["model"]:
+                yield judged, pair, (reference, candidate)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dsbench.figures.axes import draw_interval, interval, percent_limits
-from dsbench.figures.rows import Cell, caption, rows, wrapped
+from dsbench.figures.axes import Cell, caption, draw_interval, interval, percent_limits, rows, swarm, wrapped
 from dsbench.figures.style import FAINT, INK, canvas, row_height, settle, styled
-from dsbench.figures.swarm import swarm
-from dsbench.sweep.collect import plain
+from dsbench.results.records import plain
 
 if TYPE_CHECKING:
     import pandas as pd

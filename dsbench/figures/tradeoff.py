@@ -6,10 +6,19 @@ import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dsbench.figures.axes import COSTS, draw_interval, interval, known_costs, log_where_wide, percent_limits
-from dsbench.figures.labels import Spot, names, traced
-from dsbench.figures.placing import Point
-from dsbench.figures.rows import Cell, caption, families, rows
+from dsbench.figures.axes import (
+    COSTS,
+    Cell,
+    caption,
+    draw_interval,
+    families,
+    interval,
+    known_costs,
+    log_where_wide,
+    percent_limits,
+    rows,
+)
+from dsbench.figures.labels import Point, Spot, names, traced
 from dsbench.figures.style import INK, SMALL, canvas, layout, legend, panels, settle, style, styled
 
 if TYPE_CHECKING:

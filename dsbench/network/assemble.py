@@ -7,20 +7,18 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from dsbench.errors import InputError
+from dsbench.network.architecture import Architecture, Context, ConvElement, build
 from dsbench.network.blocks import Block, Place, SlotOptions, fill
 from dsbench.network.description import Network
-from dsbench.network.elements import Context, ConvElement
-from dsbench.network.fields import build
 from dsbench.network.layers import Layer, Shape
-from dsbench.network.skeleton import Architecture
 
 
 @dataclass(frozen=True)
 class Options:
     """What fills the slots. Each value of `place` and `block` is one for all slots or a list of one a slot.
 
-    `separable` has one entry a slot (see dsbench.network.pattern); `place` overrides what the architecture says of a
-    slot (kernel, stride, padding, residual, se_ratio), where not None; `block` holds the fields of Block.
+    `separable` has one entry a slot (see dsbench.network.architecture); `place` overrides what the architecture says
+    of a slot (kernel, stride, padding, residual, se_ratio), where not None; `block` holds the fields of Block.
     """
 
     separable: tuple[bool, ...]

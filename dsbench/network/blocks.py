@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dsbench.errors import InputError
-from dsbench.network.containers import Gate, Residual, Slot, shape_after
+from dsbench.network.description import Gate, Residual, Slot, shape_after
 from dsbench.network.layers import Activation, BatchNorm, Conv, GlobalAvgPool, Layer, Linear, Shape
 
 KINDS = ("separable", "inverted_residual")

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dsbench.network.containers import Gate, Residual, execution_order
-from dsbench.network.description import Network
+from dsbench.network.description import Gate, Network, Residual, execution_order
 from dsbench.network.layers import (
     Activation,
     BatchNorm,

@@ -1,16 +1,119 @@
-"""What a network costs, by arithmetic on its description: nothing is built, nothing allocated."""
+"""How much of the image one element of each layer sees."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from math import prod
 from typing import Any
 
-from dsbench.network.containers import Step
-from dsbench.network.description import Network
-from dsbench.network.layers import Activation, BatchNorm, Conv, Linear, Shape
-from dsbench.network.receptive import receptive_fields
-from dsbench.network.saved import saved_bytes
+from dsbench.network.description import Gate, Network, Residual, Slot, Step, execution_order
+from dsbench.network.layers import Activation, BatchNorm, Conv, Dropout, Flatten, Layer, Linear, Pool, Shape
+
+
+def receptive_fields(network: Network) -> tuple[int, ...]:
+    """One number a leaf, in order of computation: height and width in pixels of what its output depends on.
+
+    A window of k pixels at a spacing of j pixels of the image adds (k - 1) * j, and its stride multiplies the spacing
+    (Araujo et al. 2019). A sum sees what its widest path sees. Layers that have no window (pooling over everything,
+    linear) repeat what came before, and a gate's factor is not counted: it sees everything, in a single number.
+    """
+    fields, _, _ = _window_after(network.layers, 1, 1)
+    return tuple(fields)
+
+
+def _window_after(layers: Sequence[Layer], field: int, spacing: int) -> tuple[list[int], int, int]:
+    """The fields of the leaves of `layers`, and field and spacing after them."""
+    out: list[int] = []
+    for layer in layers:
+        if isinstance(layer, (Conv, Pool)):
+            size = layer.kernel if isinstance(layer, Conv) else layer.size
+            field, spacing = field + (size - 1) * spacing, spacing * layer.stride
+        if isinstance(layer, (Slot, Residual)):
+            ends = []
+            for branch in layer.branches:
+                inner, *end = _window_after(branch, field, spacing)
+                out += inner
+                ends.append(end)
+            field, spacing = max(end[0] for end in ends), ends[0][1]
+        elif layer.branches:
+            out += [field for branch in layer.branches for _ in _leaves(branch)]
+        else:
+            out.append(field)
+    return out, field, spacing
+
+
+def _leaves(layers: Sequence[Layer]) -> Iterator[Layer]:
+    for layer in layers:
+        if layer.branches:
+            for branch in layer.branches:
+                yield from _leaves(branch)
+        else:
+            yield layer
+
+
+_INDEX_BYTES = 8  # of a max-pool: where each maximum was, int64
+_OF_OUTPUT = ("relu", "tanh", "sigmoid")  # activations whose gradient needs their output; the others' their input
+
+
+def saved_bytes(network: Network, size: int) -> int:
+    """Bytes of activations, `size` an element, that one image keeps for the backward pass of `network`.
+
+    As torch's formulas have it: convolutions, linear layers, norms and pooling keep their input, some activations
+    their output and others their input, max-pooling its indices too, dropout its mask; a tensor that two of them
+    need is kept once, and what comes before the first weights is not. This is the peak of the step but for what
+    passes: gradients, workspaces, optimiser state.
+    """
+    kept: dict[int, int] = {}
+    _through(network.layers, network.input_shape, 0, kept, size)
+    return sum(kept.values())
+
+
+def _through(layers: Sequence[Layer], shape: Shape, tensor: int, kept: dict[int, int], size: int) -> int:
+    """Add what `layers` keep of an input `tensor` of `shape` to `kept`; returns the number of their output tensor.
+
+    Number 0 is the image, and what is made of it without weights, which needs no gradient.
+    """
+    for _, layer in execution_order(layers):
+        out_shape = layer.output_shape(shape)
+        here, there = prod(shape), prod(out_shape)
+        if isinstance(layer, Residual):
+            for branch in layer.branches:
+                _through(branch, shape, tensor, kept, size)
+            tensor = _new(kept)
+        elif isinstance(layer, Gate):
+            factor = _through(layer.body, shape, tensor, kept, size)
+            kept[tensor], kept[factor] = size * here, size * shape[0]
+            tensor = _new(kept)
+        elif (tensor or layer.params) and not _is_view(layer, shape):
+            output = _new(kept)
+            if isinstance(layer, (Conv, Linear, BatchNorm, Pool)):
+                kept[tensor] = size * here
+            if isinstance(layer, Pool) and layer.kind == "max":
+                kept[_new(kept)] = _INDEX_BYTES * there
+            if isinstance(layer, Activation):
+                of_output = layer.kind in _OF_OUTPUT
+                kept[output if of_output else tensor] = size * (there if of_output else here)
+            if isinstance(layer, Dropout):
+                kept[_new(kept)] = size * (shape[0] if layer.channelwise else here)
+            tensor = output
+        shape = out_shape
+    return tensor
+
+
+def _is_view(layer: Layer, shape: Shape) -> bool:
+    """Whether the output of `layer` lies where its input does: dropout of nothing, flattening without reordering."""
+    if isinstance(layer, Flatten):
+        return 1 in (shape[0], prod(shape[1:]))
+    return isinstance(layer, Dropout) and layer.p == 0
+
+
+def _new(kept: dict[int, int]) -> int:
+    """A number for a new tensor, of which nothing is kept so far."""
+    number = len(kept) + 1
+    kept[number] = 0
+    return number
+
 
 DTYPE_BYTES = {"32": 4, "bf16": 2, "16": 2}
 # What a record, a table and a file of costs hold of a network.
@@ -137,3 +240,42 @@ def counts(step: Step, size: int = 4) -> dict[str, int]:
         "bytes_read": size * (prod(step.in_shape) + params + layer.buffers),
         "bytes_written": size * out,
     }
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """What became of the slots that differ in kind between a network and another of the same architecture.
+
+    `macs` and `params` are other / first over the convolutions of these slots; `closed_form` is what 1/o + 1/k^2
+    (Howard et al. 2017) says of their MACs, each slot weighted with the MACs it had.
+    """
+
+    slots: tuple[int, ...]
+    macs: float
+    params: float
+    closed_form: float
+
+
+def replaced(first: Network, cost_first: Cost, other: Network, cost_other: Cost) -> Replaced | None:
+    """How the slots of `other` that are not filled as in `first` compare; None where there are none to compare."""
+    if len(first.slots) != len(other.slots):
+        return None
+    slots = tuple(one.index for one, two in zip(first.slots, other.slots, strict=True) if one.kind != two.kind)
+    if not slots:
+        return None
+    macs = {slot: _sum(cost_first, (slot,), "macs_conv") for slot in slots}
+    promised = sum(macs[slot] * _closed_form(first, slot) for slot in slots) / sum(macs.values())
+    ratios = [_sum(cost_other, slots, name) / _sum(cost_first, slots, name) for name in ("macs_conv", "params_conv")]
+    return Replaced(slots, ratios[0], ratios[1], promised)
+
+
+def _closed_form(network: Network, slot: int) -> float:
+    """1/o + 1/k^2 for the convolutions of slot number `slot`."""
+    convs = [
+        s.layer for s in network.steps if isinstance(s.layer, Conv) and s.slot is not None and s.slot.index == slot
+    ]
+    return 1 / convs[-1].out_channels + 1 / max(conv.kernel for conv in convs) ** 2
+
+
+def _sum(cost: Cost, slots: tuple[int, ...], name: str) -> int:
+    return sum(getattr(layer, name) for layer in cost.layers if layer.slot in slots)

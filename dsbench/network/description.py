@@ -1,13 +1,115 @@
-"""A network: the ordered list of its layers, the input it takes and how its weights start."""
+"""Layers that hold layers, and the walk through them.
+
+A container names its branches: the paths that its input takes. What they compute together is its own affair.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from dsbench.errors import InputError
-from dsbench.network.containers import Slot, Step, walk
-from dsbench.network.layers import Layer, Shape
+from dsbench.network.layers import Activation, Layer, Pool, Shape
+
+
+@dataclass(frozen=True)
+class Slot(Layer):
+    """A place of the architecture that a family fills: the layers of one convolution of the skeleton.
+
+    `index` counts the slots from 1; `kind` says what fills it (plain, separable, inverted residual).
+    """
+
+    index: int
+    kind: str
+    body: tuple[Layer, ...]
+
+    @property
+    def branches(self) -> tuple[tuple[Layer, ...], ...]:
+        return (self.body,)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape_after(self.body, shape)
+
+
+@dataclass(frozen=True)
+class Residual(Layer):
+    """body(x) + shortcut(x); an empty shortcut is the identity (He et al. 2016)."""
+
+    body: tuple[Layer, ...]
+    shortcut: tuple[Layer, ...] = ()
+
+    @property
+    def branches(self) -> tuple[tuple[Layer, ...], ...]:
+        return (self.body, self.shortcut)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        main, short = shape_after(self.body, shape), shape_after(self.shortcut, shape)
+        if main != short:
+            raise InputError(f"a residual connection cannot add shapes {main} and {short}")
+        return main
+
+
+@dataclass(frozen=True)
+class Gate(Layer):
+    """x * body(x), one factor a channel: squeeze-and-excitation (Hu et al. 2018)."""
+
+    body: tuple[Layer, ...]
+
+    @property
+    def branches(self) -> tuple[tuple[Layer, ...], ...]:
+        return (self.body,)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if shape_after(self.body, shape) != shape[:1]:
+            raise InputError(f"a gate must give one factor for each of the {shape[0]} channels")
+        return shape
+
+
+class Step(NamedTuple):
+    """One leaf on the way through a network: its layer, where it sits, and the shapes around it."""
+
+    layer: Layer
+    slot: Slot | None
+    in_shape: Shape
+    out_shape: Shape
+
+
+def shape_after(layers: Sequence[Layer], shape: Shape) -> Shape:
+    """The shape that an input of `shape` leaves `layers` with; InputError as the layers raise it."""
+    for layer in layers:
+        shape = layer.output_shape(shape)
+    return shape
+
+
+def walk(layers: Sequence[Layer], shape: Shape, slot: Slot | None = None) -> Iterator[Step]:
+    """Every leaf of `layers` in order of computation, for an input of `shape`."""
+    for layer in layers:
+        inner = layer if isinstance(layer, Slot) else slot
+        for branch in layer.branches:
+            yield from walk(branch, shape, inner)
+        out = layer.output_shape(shape)
+        if not layer.branches:
+            yield Step(layer, slot, shape, out)
+        shape = out
+
+
+def execution_order(layers: Sequence[Layer]) -> list[tuple[tuple[int, int], Layer]]:
+    """`layers` as they are computed: slots dissolved, each with its key (place in `layers`, place in its slot).
+
+    Max-pooling comes before a ReLU that it follows: the two commute exactly, and pooling first leaves ReLU less to do.
+    """
+    out: list[tuple[tuple[int, int], Layer]] = []
+    for place, layer in enumerate(layers):
+        body = layer.body if isinstance(layer, Slot) else (layer,)
+        out += [((place, inner), part) for inner, part in enumerate(body)]
+    for i in range(len(out) - 1):
+        first, second = out[i][1], out[i + 1][1]
+        if first == Activation("relu") and isinstance(second, Pool) and second.kind == "max":
+            out[i], out[i + 1] = out[i + 1], out[i]
+    return out
+
 
 INITS = ("pytorch", "glorot")
 

@@ -1,27 +1,166 @@
-"""A picture of a network: its layers from left to right, with what each slot is and costs.
-
-A box is as high as its image, relative to the input's, and as broad as the logarithm of its channels. A slot that
-holds several convolutions is divided into them, in order; those that are depthwise or grouped are striped.
-"""
+"""The few SVG shapes that a picture of a network is drawn with; coordinates in pixels."""
 
 from __future__ import annotations
 
 import math
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from dsbench.network import svg
-from dsbench.network.columns import BROAD, LINE, Column, convs, inside
-from dsbench.network.containers import Gate, Residual, Slot
 from dsbench.network.cost import cost
-from dsbench.network.description import Network
-from dsbench.network.layers import Conv, Linear
+from dsbench.network.description import Gate, Network, Residual, Slot, Step, walk
+from dsbench.network.layers import Conv, Layer, Linear, Shape
+
+FONT = "Helvetica, Arial, sans-serif"
+INK, RULE = "#222222", "#6b6b6b"
+
+
+def document(width: float, height: float, title: str) -> ET.Element:
+    """An empty white page with `title` for screen readers."""
+    size = {"width": f"{width:g}", "height": f"{height:g}", "viewBox": f"0 0 {width:g} {height:g}"}
+    svg = ET.Element("svg", {"xmlns": "http://www.w3.org/2000/svg", **size, "role": "img", "font-family": FONT})
+    ET.SubElement(svg, "title").text = title
+    ET.SubElement(svg, "rect", {"width": "100%", "height": "100%", "fill": "#ffffff"})
+    return svg
+
+
+def group(parent: ET.Element, x: float, y: float, name: str | None = None) -> ET.Element:
+    """A group whose own origin is at (x, y); `name` becomes its id."""
+    attributes = {"transform": f"translate({x:g} {y:g})"} | ({"id": name} if name else {})
+    return ET.SubElement(parent, "g", attributes)
+
+
+def rect(parent: ET.Element, x: float, y: float, width: float, height: float, fill: str, stroke: str = INK) -> None:
+    """A rectangle with its top left corner at (x, y)."""
+    place = {"x": f"{x:g}", "y": f"{y:g}", "width": f"{width:g}", "height": f"{height:g}"}
+    ET.SubElement(parent, "rect", {**place, "fill": fill, "stroke": stroke})
+
+
+def path(parent: ET.Element, commands: str, stroke: str = RULE) -> None:
+    """A line without filling, by SVG path commands."""
+    ET.SubElement(parent, "path", {"d": commands, "fill": "none", "stroke": stroke, "stroke-width": "1.5"})
+
+
+def text(
+    parent: ET.Element, x: float, y: float, content: str, size: float = 11, anchor: str = "start", bold: bool = False
+) -> ET.Element:
+    """One line of text; `anchor` start, middle or end at x, its baseline at y."""
+    place = {"x": f"{x:g}", "y": f"{y:g}", "font-size": f"{size:g}", "text-anchor": anchor, "fill": INK}
+    element = ET.SubElement(parent, "text", place | ({"font-weight": "bold"} if bold else {}))
+    element.text = content
+    return element
+
+
+def down(parent: ET.Element, x: float, y: float, content: str) -> None:
+    """One line of text that reads downwards from (x, y)."""
+    text(parent, x, y, content).set("transform", f"rotate(90 {x:g} {y:g})")
+
+
+def badge(parent: ET.Element, x: float, y: float, content: str) -> None:
+    """A small white pill around `content`, centred at (x, y)."""
+    half = 4 + 3.2 * len(content)
+    place = {"x": f"{x - half:g}", "y": f"{y - 7:g}", "width": f"{2 * half:g}", "height": "14", "rx": "7"}
+    ET.SubElement(parent, "rect", {**place, "fill": "#ffffff", "stroke": INK})
+    text(parent, x, y + 3.5, content, 10, "middle", bold=True)
+
+
+def stripes(svg: ET.Element, name: str) -> str:
+    """Define white diagonal stripes on nothing; the fill that stands for them."""
+    place = {"id": name, "width": "6", "height": "6", "patternUnits": "userSpaceOnUse"}
+    pattern = ET.SubElement(ET.SubElement(svg, "defs"), "pattern", {**place, "patternTransform": "rotate(45)"})
+    ET.SubElement(pattern, "rect", {"width": "2", "height": "6", "fill": "#ffffff", "fill-opacity": "0.75"})
+    return f"url(#{name})"
+
+
+# Pixels.
+BROAD, SLIM, LINE = 122, 26, 15  # a column with horizontal text, at least; one with a line downwards; a line's height
+
+
+@dataclass(frozen=True)
+class Column:
+    """One layer of the picture and the shapes before and after it; no layer stands for the input."""
+
+    layer: Layer | None
+    before: Shape
+    after: Shape
+
+    @property
+    def steps(self) -> list[Step]:
+        """The leaves of the layer."""
+        return list(walk([self.layer], self.before)) if self.layer else []
+
+    @property
+    def params(self) -> int:
+        """Trainable parameters."""
+        return sum(step.layer.params for step in self.steps)
+
+    @property
+    def lines(self) -> list[str]:
+        """The text below the box: horizontal, the first line bold, where the column is broad; else downwards."""
+        costs = [f"{self.params:,} params", f"{sum(s.layer.macs(s.in_shape) for s in self.steps):,} MACs"]
+        if self.layer is None:
+            return ["input", _times(self.after)]
+        if isinstance(self.layer, Slot):
+            channels, kernel = _reach(self.layer)
+            size = f"{kernel}, {_times(self.after[1:])}"
+            return [f"slot {self.layer.index}", self.layer.kind, channels, size, *costs]
+        if isinstance(self.layer, Linear):
+            return ["linear", f"{self.layer.in_features:,} → {self.layer.out_features:,}", *costs]
+        return [self.layer.label, *costs[: self.params > 0]]
+
+    @property
+    def broad(self) -> bool:
+        """Whether there is room for horizontal text."""
+        return self.layer is None or isinstance(self.layer, (Slot, Linear))
+
+    @property
+    def text_height(self) -> int:
+        """Pixels that the text takes below the box."""
+        return LINE * len(self.lines) if self.broad else 6 * max(map(len, self.lines))
+
+    @property
+    def breadth(self) -> int:
+        """Pixels."""
+        if not self.broad:
+            return SLIM + 12 * (len(self.lines) - 1)
+        return max(BROAD, 10 + round(6.4 * max(map(len, self.lines))))
+
+
+def convs(layers: Sequence[Layer]) -> Iterator[Conv]:
+    """The convolutions on the main path, in order."""
+    for layer in layers:
+        if isinstance(layer, Conv):
+            yield layer
+        elif isinstance(layer, Residual):
+            yield from convs(layer.body)
+
+
+def inside(layers: Sequence[Layer]) -> Iterator[Layer]:
+    """All layers, containers and what they hold."""
+    for layer in layers:
+        yield layer
+        for branch in layer.branches:
+            yield from inside(branch)
+
+
+def _reach(slot: Slot) -> tuple[str, str]:
+    """The channels along the main path (16 → 96 → 32); kernel and stride (kernel 3/2)."""
+    path = list(convs(slot.body))
+    channels = [path[0].in_channels] + [conv.out_channels for conv in path if conv.out_channels != conv.in_channels]
+    if len(channels) == 1:
+        channels *= 2
+    kernel, stride = max(conv.kernel for conv in path), max(conv.stride for conv in path)
+    return " → ".join(map(str, channels)), f"kernel {kernel}{f'/{stride}' if stride > 1 else ''}"
+
+
+def _times(shape: Shape) -> str:
+    return "x".join(map(str, shape))
+
 
 # Okabe and Ito's blue, orange and yellow: apart for colour-blind readers, and in lightness when printed in grey.
 FILLS = {"plain": "#0072b2", "separable": "#e69f00", "inverted residual": "#f0e442"}
 LINEAR, OTHER = "#8c8c8c", "#e6e6e6"
 STRIPED = ("depthwise", "grouped")
-
 # Pixels.
 PAGE, MARGIN = 1180, 24  # the breadth at which rows wrap; the border
 TOP, TALL = 44, 120  # room for the shortcut above a box; the box of an image of the input's size
@@ -32,16 +171,16 @@ def draw(network: Network, title: str) -> str:
     rows = _rows(network)
     pitch = TOP + TALL + 24 + max(column.text_height for row in rows for column in row)
     breadth = max(2 * MARGIN + max(sum(column.breadth for column in row) for row in rows), 9 * len(title), 800)
-    page = svg.document(breadth, 120 + pitch * len(rows), title)
-    striped = svg.stripes(page, "stripes")
-    svg.text(page, MARGIN, 36, title, 17, bold=True)
+    page = document(breadth, 120 + pitch * len(rows), title)
+    striped = stripes(page, "stripes")
+    text(page, MARGIN, 36, title, 17, bold=True)
     for number, row in enumerate(rows):
-        _row(svg.group(page, MARGIN, 48 + number * pitch), row, network.input_shape[1], striped)
-    foot = svg.group(page, MARGIN, 62 + pitch * len(rows))
+        _row(group(page, MARGIN, 48 + number * pitch), row, network.input_shape[1], striped)
+    foot = group(page, MARGIN, 62 + pitch * len(rows))
     _legend(foot, network, striped)
     total = cost(network)
     costs = f"{total.params:,} parameters, {total.macs:,} MACs, {total.flops:,} FLOPs for one image"
-    svg.text(foot, 0, 44, f"Total: {costs}", 14, bold=True)
+    text(foot, 0, 44, f"Total: {costs}", 14, bold=True)
     ET.indent(page)
     return ET.tostring(page, encoding="unicode") + "\n"
 
@@ -61,17 +200,17 @@ def _rows(network: Network) -> list[list[Column]]:
 
 def _row(parent: ET.Element, row: Sequence[Column], image: int, striped: str) -> None:
     middle = TOP + TALL / 2
-    svg.path(parent, f"M0 {middle} H{sum(column.breadth for column in row)}")
+    path(parent, f"M0 {middle} H{sum(column.breadth for column in row)}")
     x = 0
     for column in row:
         name = f"slot-{column.layer.index}" if isinstance(column.layer, Slot) else None
-        group = svg.group(parent, x, 0, name)
-        ET.SubElement(group, "title").text = ", ".join(s.layer.label for s in column.steps) or "input"
+        box = group(parent, x, 0, name)
+        ET.SubElement(box, "title").text = ", ".join(s.layer.label for s in column.steps) or "input"
         breadth, height = _size(column, image)
         left, top = (column.breadth - breadth) / 2, middle - height / 2
-        _box(group, column, (left, top, breadth, height), striped)
-        _marks(group, column, (left, top, breadth), middle)
-        _below(group, column)
+        _box(box, column, (left, top, breadth, height), striped)
+        _marks(box, column, (left, top, breadth), middle)
+        _below(box, column)
         x += column.breadth
 
 
@@ -88,14 +227,14 @@ def _box(parent: ET.Element, column: Column, box: tuple[float, float, float, flo
     left, top, breadth, height = box
     if not isinstance(column.layer, Slot):
         fill = "#ffffff" if column.layer is None else LINEAR if isinstance(column.layer, Linear) else OTHER
-        svg.rect(parent, left, top, breadth, height, fill)
+        rect(parent, left, top, breadth, height, fill)
         return
     path = list(convs(column.layer.body))
     part = breadth / len(path)
     for number, conv in enumerate(path):
-        svg.rect(parent, left + number * part, top, part, height, FILLS[column.layer.kind])
+        rect(parent, left + number * part, top, part, height, FILLS[column.layer.kind])
         if conv.role in STRIPED:
-            svg.rect(parent, left + number * part, top, part, height, striped)
+            rect(parent, left + number * part, top, part, height, striped)
 
 
 def _marks(parent: ET.Element, column: Column, box: tuple[float, float, float], middle: float) -> None:
@@ -104,44 +243,44 @@ def _marks(parent: ET.Element, column: Column, box: tuple[float, float, float], 
     held = list(inside([column.layer])) if column.layer else []
     for residual in (layer for layer in held if isinstance(layer, Residual)):
         right = left + breadth
-        svg.path(parent, f"M{left - 10:g} {middle:g} V{top - 26:g} H{right + 10:g} V{middle:g}", svg.INK)
-        svg.badge(parent, right + 10, middle, "+")
+        path(parent, f"M{left - 10:g} {middle:g} V{top - 26:g} H{right + 10:g} V{middle:g}", INK)
+        badge(parent, right + 10, middle, "+")
         if residual.shortcut:
-            svg.badge(parent, left + breadth / 2, top - 26, "1x1")
+            badge(parent, left + breadth / 2, top - 26, "1x1")
     if any(isinstance(layer, Gate) for layer in held):
-        svg.badge(parent, left + breadth / 2, top - 9, "SE")
+        badge(parent, left + breadth / 2, top - 9, "SE")
 
 
 def _below(parent: ET.Element, column: Column) -> None:
     first = TOP + TALL + 16
     for number, line in enumerate(column.lines):
         if column.broad:
-            svg.text(parent, column.breadth / 2, first + number * LINE, line, 11, "middle", bold=number == 0)
+            text(parent, column.breadth / 2, first + number * LINE, line, 11, "middle", bold=number == 0)
         else:
             offset = 6 * (len(column.lines) - 1) - 4 - 12 * number
-            svg.down(parent, column.breadth / 2 + offset, first - 8, line)
+            down(parent, column.breadth / 2 + offset, first - 8, line)
 
 
 def _legend(parent: ET.Element, network: Network, striped: str) -> None:
     slots = [layer for layer in network.layers if isinstance(layer, Slot)]
     held, x = list(inside(slots)), 0.0
     for kind in sorted({slot.kind for slot in slots}, key=list(FILLS).index):
-        svg.rect(parent, x, 0, 14, 14, FILLS[kind])
+        rect(parent, x, 0, 14, 14, FILLS[kind])
         x = _entry(parent, x + 20, kind)
     if any(isinstance(layer, Conv) and layer.role in STRIPED for layer in held):
-        svg.rect(parent, x, 0, 14, 14, "#555555")
-        svg.rect(parent, x, 0, 14, 14, striped)
+        rect(parent, x, 0, 14, 14, "#555555")
+        rect(parent, x, 0, 14, 14, striped)
         x = _entry(parent, x + 20, "depthwise or grouped")
     if any(isinstance(layer, Residual) for layer in held):
-        svg.badge(parent, x + 8, 7, "+")
+        badge(parent, x + 8, 7, "+")
         x = _entry(parent, x + 22, "residual")
     if any(isinstance(layer, Gate) for layer in held):
-        svg.badge(parent, x + 12, 7, "SE")
+        badge(parent, x + 12, 7, "SE")
         x = _entry(parent, x + 28, "squeeze-and-excitation")
     _entry(parent, x, "height: size of the image; breadth: logarithm of the channels")
 
 
 def _entry(parent: ET.Element, x: float, content: str) -> float:
     """One entry of the legend from x on; where the next one begins."""
-    svg.text(parent, x, 11, content)
+    text(parent, x, 11, content)
     return x + 6.2 * len(content) + 20

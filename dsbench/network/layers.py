@@ -17,7 +17,7 @@ ACTIVATIONS = ("relu", "relu6", "leaky_relu", "gelu", "silu", "hardswish", "tanh
 
 @dataclass(frozen=True)
 class Layer:
-    """One operation. A leaf computes; a container (see dsbench.network.containers) holds other layers."""
+    """One operation. A leaf computes; a container (see dsbench.network.description) holds other layers."""
 
     @property
     def branches(self) -> tuple[tuple[Layer, ...], ...]:

@@ -1,25 +1,56 @@
-"""All pictures of a sweep."""
+"""The rooflines of a sweep's cells, from the records of their runs."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dsbench.figures import bars, confusion, curves, forest, seeds, tradeoff
-from dsbench.figures.axes import known_costs
-from dsbench.figures.histories import histories
-from dsbench.figures.matrices import confusions
-from dsbench.figures.pairs import differences, pairs
-from dsbench.figures.rows import Cell, caption, rows
+from dsbench.figures import bars, confusion, curves, forest, roofline, seeds, tradeoff
+from dsbench.figures.axes import Cell, caption, known_costs, rows
+from dsbench.figures.confusion import confusions
+from dsbench.figures.curves import histories
+from dsbench.figures.forest import differences, pairs
+from dsbench.measure.roofline_record import comparison, read
+from dsbench.measure.roofline_rows import TOGETHER, Roofline
 from dsbench.numerals import counted
-from dsbench.roofline import plot
-from dsbench.roofline.rows import Roofline
-from dsbench.verdict.judge import Verdict
+from dsbench.verdict.cells import Cell as VerdictCell
+from dsbench.verdict.timings import Records
+from dsbench.verdict.verdict import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+
+def rooflines(cells: Sequence[VerdictCell], records: Records) -> dict[str, Roofline]:
+    """By cell_id those of the session in which most were measured, all by turns, the last of such; named by labels.
+
+    None where they are more than TOGETHER; entries that cannot be read are left out.
+    """
+    found: dict[str, dict[str, Roofline]] = {}
+    for cell in cells:
+        for run in cell.done:
+            record = records.get(run.run_id, {})
+            with suppress(KeyError, TypeError):  # there is none, or one of another version
+                line = read(record["roofline"], cell.label, record["measured_on"])
+                found.setdefault(record["roofline"]["session"], {}).setdefault(cell.cell_id, line)
+    most = max(found, key=lambda session: (len(found[session]), session), default=None)
+    return found[most] if most is not None and len(found[most]) <= TOGETHER else {}
+
+
+def reasons(verdict: Verdict, lines: Mapping[str, Roofline]) -> list[str]:
+    """A paragraph on why one of a pair takes longer than the other, for each pair that has both of `lines`.
+
+    The first says that their times are not those of the verdict, which are of whole steps.
+    """
+    pairs = dict.fromkeys(
+        tuple(one.cell_id for one in cells) for judged in verdict.groups for _, cells in judged.compared
+    )
+    said = [comparison(lines[one], lines[other]) for one, other in pairs if {one, other} <= lines.keys()]
+    return [f"Layer by layer, in a measurement of its own: {said[0]}", *said[1:]] if said else []
+
 
 MOST_ROWS = 40  # cells, or pairs of cells, that a page has room for one by one
 
@@ -78,7 +109,7 @@ def _all(
     matched = pairs(verdict, cells)
     apart = whole or len(matched) <= MOST_ROWS
     yield "differences", _forest(verdict, matched, cells) if apart else None
-    yield "roofline", plot.draw(list(lines)) if lines else None
+    yield "roofline", roofline.draw(list(lines)) if lines else None
     matrices = confusions(runs, outputs)
     yield "confusion", confusion.draw(matrices, cells)
     yield "confusion_differences", confusion.draw_differences(matrices, matched, cells) if apart else None

@@ -9,11 +9,10 @@ from dsbench.numerals import interval_points, mean_percent, p_value, signed_poin
 from dsbench.report.table import Entry, Table, answer, number
 from dsbench.statistics.paired import Paired
 from dsbench.verdict.answers import Measure
-from dsbench.verdict.better import Better
-from dsbench.verdict.factorial import Factorial
-from dsbench.verdict.judge import Verdict
-from dsbench.verdict.judged import Judged, Pair
-from dsbench.verdict.matching.regimes import Regimes
+from dsbench.verdict.better import Better, Factorial
+from dsbench.verdict.groups import Regimes
+from dsbench.verdict.overall import Judged, Pair
+from dsbench.verdict.verdict import Verdict
 
 _HEADINGS = {"macs": "MACs", "acts": "activations", "params": "parameters"}
 _COSTS = (

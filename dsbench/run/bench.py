@@ -8,18 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dsbench.bench.timing import LIMIT_SECONDS
-from dsbench.deploy.files import Files
-from dsbench.deploy.installed import lacking
-from dsbench.run.by_turns import running_costs
-from dsbench.run.load import load
-from dsbench.run.lock import locked
-from dsbench.run.measured import add_to_record
+from dsbench.measure.by_turns import running_costs
+from dsbench.measure.onnx_files import Files, lacking
+from dsbench.measure.timing import LIMIT_SECONDS
+from dsbench.run.lock import Owner, locked
 from dsbench.run.mirror import mirror_anew, shown_offline
-from dsbench.run.owner import Owner
 from dsbench.run.plan import Plan
 from dsbench.run.progress import Progress
-from dsbench.run.trained import Trained
+from dsbench.run.trained import Trained, add_to_record, load
 from dsbench.training.device import Compute
 
 log = logging.getLogger("dsbench")

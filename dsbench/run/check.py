@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from math import prod
 
 from dsbench.config import schema
-from dsbench.config.dataset import dataset_of
+from dsbench.config.network import dataset_of
 from dsbench.config.schema import Config
 from dsbench.errors import InputError
 from dsbench.network.description import Network
 from dsbench.network.layers import BatchNorm
-from dsbench.run import timeout
-from dsbench.run.status import RERUN
-from dsbench.training import history, optimizers, schedules, stop
+from dsbench.run import interrupts
+from dsbench.run.record import RERUN
+from dsbench.training import history, recipe, stop
 
 CHOICES = {
     "data.split": ("standard", "study"),
@@ -55,11 +55,11 @@ def check(config: Config, overrides: Sequence[str] = ()) -> None:
             raise InputError(
                 f"{group}.name {chosen.name!r} does not name the {group} chosen; write {group}={chosen.name}"
             )
-    optimizers.check(config.optimizer)
-    schedules.check(config.schedule)
+    recipe.check_optimizer(config.optimizer)
+    recipe.check_schedule(config.schedule)
     history.check(config.train.early_stopping)
     stop.check(config.stop, overrides)
-    timeout.check(config.timeout)
+    interrupts.check(config.timeout)
     _check_train(config)
     _check_augment(config)
 

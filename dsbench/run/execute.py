@@ -1,32 +1,102 @@
-"""The course of one run: from a plan to a result on disk and in the tracker, whatever happens on the way."""
+"""The log in a run's folder."""
 
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
+from pytorch_lightning import Callback, LightningModule, Trainer
 
+from dsbench import provenance
 from dsbench.errors import first_line
-from dsbench.run import bench, facts
-from dsbench.run.folder import RunFolder, write_atomically
-from dsbench.run.guard import Guard
+from dsbench.files import write_atomically
+from dsbench.run import bench
+from dsbench.run.folder import RunFolder
 from dsbench.run.identity import test_weights
-from dsbench.run.lease import Held
-from dsbench.run.lock import locked
-from dsbench.run.log import run_log
+from dsbench.run.interrupts import (
+    Interrupted,
+    Limit,
+    TimedOut,
+    asked,
+    insist,
+    interruptible,
+    patient,
+    reason,
+    undisturbed,
+)
+from dsbench.run.lock import Held, locked
 from dsbench.run.mirror import card, mirror_anew, summary
 from dsbench.run.plan import Plan
 from dsbench.run.progress import Progress
-from dsbench.run.signals import Interrupted, asked, interruptible, patient, undisturbed
-from dsbench.run.status import FINAL, anew
-from dsbench.run.timeout import Limit, TimedOut, reason
+from dsbench.run.record import FINAL, anew
 from dsbench.tracking.tracker import Nothing, Tracker, open_tracker
-from dsbench.training.checkpoint import recorded
+from dsbench.training.checkpoint import Checkpoints, recorded
 from dsbench.training.fit import Outcome, fit
 from dsbench.training.history import Epoch, best_epoch, images_seen
 from dsbench.training.stop import TRAIN_PASSES
+
+
+@contextmanager
+def run_log(path: Path) -> Iterator[None]:
+    """All that dsbench and Lightning log, and tracebacks, in the file `path`; times in UTC."""
+    handler = _Handler(path, encoding="utf-8")
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    handler.setLevel(logging.DEBUG)
+    loggers = [logging.getLogger(name) for name in ("dsbench", "pytorch_lightning", "lightning_fabric")]
+    loggers[0].setLevel(logging.DEBUG)
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+        with suppress(OSError):
+            handler.close()
+
+
+class _Handler(logging.FileHandler):
+    """Says nothing more where it cannot be written to, on a full disk."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """What there is to say of the disk, the run itself says."""
+
+
+class Guard(Callback):
+    """Ends training where another process has taken the run over, before a checkpoint of it is overwritten.
+
+    Where the process was asked to stop, it ends at the end of a step, with a checkpoint.
+
+    Lightning calls callbacks that write checkpoints last.
+    """
+
+    def __init__(self, held: Held) -> None:
+        self.held = held
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """One look at the clock, as a rule."""
+        self.held.check()
+        if asked() is not None:
+            for callback in trainer.checkpoint_callbacks:
+                assert isinstance(callback, Checkpoints)
+                if callback.rank.ranks == 1:  # of several all would have to save at the same step
+                    callback.save_within_epoch(trainer, pl_module)
+            insist()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Before the checkpoints of the epoch."""
+        self.held.confirm()
+
 
 log = logging.getLogger("dsbench")
 
@@ -84,11 +154,11 @@ def _attempt(
         **({"requested": earlier.get("requested")} if earlier else {}),  # of several requests the first is kept
         "status": "running",
         "attempts": earlier.get("attempts", 0) + 1,
-        "versions": facts.versions(),
-        "git_sha": facts.git_sha(),
-        "source_sha256": facts.source_sha256(),
-        "n_jobs": facts.n_jobs(),
-        "started": earlier.get("started", facts.now()),
+        "versions": provenance.versions(),
+        "git_sha": provenance.git_sha(),
+        "source_sha256": provenance.source_sha256(),
+        "n_jobs": provenance.n_jobs(),
+        "started": earlier.get("started", provenance.now()),
         "finished": None,
     }
     tracker: Tracker = Nothing()
@@ -111,7 +181,7 @@ def _attempt(
             raise cause from error
         raise
     finally:
-        result["finished"] = facts.now()
+        result["finished"] = provenance.now()
         try:
             with undisturbed():
                 folder.write_result(result)

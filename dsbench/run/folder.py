@@ -14,25 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dsbench import provenance
 from dsbench.errors import InputError
-from dsbench.run import facts
+from dsbench.files import write_atomically
 from dsbench.training.history import Epoch
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Replace the file at `path` by `content` in one step; the old one stays where writing fails (a full disk)."""
-    text = isinstance(content, str)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w" if text else "wb", encoding="utf-8" if text else None) as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 @dataclass(frozen=True)
@@ -137,7 +122,7 @@ class RunFolder:
         """
         found = self.result()
         if found is not None and found["status"] == "running":
-            found |= {"status": status, "error": error, "finished": facts.now()}
+            found |= {"status": status, "error": error, "finished": provenance.now()}
             self.write_result(found)
         return found
 

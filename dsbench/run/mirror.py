@@ -7,8 +7,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from dsbench.bench.record import flat
 from dsbench.config.schema import Config, WandbConfig
+from dsbench.measure.record import flat
 from dsbench.network.cost import TOTALS
 from dsbench.run.folder import RunFolder
 from dsbench.tracking.tracker import Card, open_tracker

@@ -1,16 +1,17 @@
-"""From a composed configuration to a run that is known to make sense: network, costs, compute, identity, label."""
+"""The settings of a run that its names do not tell: what tables need to say how two cells differ."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench.budget.request import Requested, solved
-from dsbench.config.compose import Composed
-from dsbench.config.dataset import dataset_of
-from dsbench.config.network import network
+from dsbench.config.compose import Composed, choice
+from dsbench.config.network import dataset_of, network
+from dsbench.config.overrides import key
 from dsbench.config.schema import Config
 from dsbench.data import prepared
 from dsbench.network.cost import TOTALS, Cost, cost
@@ -18,14 +19,98 @@ from dsbench.network.description import Network
 from dsbench.network.layers import Conv
 from dsbench.run.check import check, check_last_batch, ranks
 from dsbench.run.folder import RunFolder
-from dsbench.run.identity import cell_id, identity, run_id, test_weights, training_length
-from dsbench.run.label import Label, label
-from dsbench.run.settings import settings
+from dsbench.run.identity import OUTSIDE, cell_id, identity, run_id, test_weights, training_length
 from dsbench.tracking import tracker
 from dsbench.training.stop import Stop, asked, stop
 
 if TYPE_CHECKING:
     from dsbench.training.device import Compute
+
+_ARCH = ("divisor", "init", "activation", "norm_eps", "norm_momentum")
+
+
+def settings(config: Config, identity: dict[str, Any], separable: bool) -> dict[str, Any]:
+    """The keys of the configuration that decide a result beside those that records name.
+
+    They are flat (`optimizer.lr`) and all have a dot. Values are those that count, as `identity` has them; what is null
+    or idle is left out, and so are the switches of the block where no slot is `separable`.
+    """
+    recipe, data, arch = identity["recipe"], identity["data"], config.arch
+    depth = arch.depth if config.depth is None else config.depth
+    network = {
+        "model": {"pattern": config.model.pattern},
+        "arch": {"depth": depth, **{name: getattr(arch, name) for name in _ARCH}},
+        "block": vars(config.block) if separable else {},
+        "slots": vars(config.slots),
+    }
+    train = {key: recipe[key] for key in ("batch_size", "label_smoothing", "grad_clip_norm", "early_stopping")}
+    images = {key: data[key] for key in ("scale", "filter", "augment")}
+    groups = {"optimizer": recipe["optimizer"], "schedule": recipe["schedule"], "train": train, "data": images}
+    return dict(_leaves(network | groups))
+
+
+def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{name}.")
+        elif value is not None:
+            yield f"{prefix}{name}", value
+
+
+@dataclass(frozen=True)
+class Label:
+    """The experiment a run follows (`mnist_7800/cnn`), and the keys in which it departs from it."""
+
+    experiment: str | None = None
+    modified: tuple[str, ...] = ()
+
+    @property
+    def study(self) -> str | None:
+        """The study that the experiment belongs to."""
+        return self.experiment.split("/")[0] if self.experiment else None
+
+    def __str__(self) -> str:
+        if self.experiment is None:
+            return ""
+        return f"{self.experiment} (modified: {', '.join(self.modified)})" if self.modified else self.experiment
+
+
+def label(composed: Composed, identity: Callable[[Composed], dict[str, Any]]) -> Label:
+    """The label of a run: modified where its identity is not that of the experiment alone, the seed aside.
+
+    `identity` is what decides the result (see dsbench.run.identity). The keys named are those overridden; where none
+    of these made the difference (a changed environment, say), those of the configuration that differ.
+    """
+    experiment = composed.choices.get("experiment")
+    if experiment in (None, "None", "null"):
+        return Label()
+    pristine = choice(f"experiment={experiment}", composed.config_dir)
+    pristine = replace(pristine, config=replace(pristine.config, seed=composed.config.seed))
+    if identity(composed) == identity(pristine):
+        return Label(experiment)
+    differing = [
+        leaf
+        for leaf in _differing(asdict(composed.config), asdict(pristine.config))
+        if not any(_within(leaf, one) for one in OUTSIDE)
+    ]
+    keys = dict.fromkeys(map(key, composed.overrides))
+    named = [one for one in keys if any(_within(leaf, one) for leaf in differing)]
+    return Label(experiment, tuple(named or differing))
+
+
+def _within(leaf: str, key: str) -> bool:
+    return leaf == key or leaf.startswith(f"{key}.")
+
+
+def _differing(one: dict[str, Any], other: dict[str, Any], prefix: str = "") -> list[str]:
+    out = []
+    for name in one.keys() | other.keys():
+        first, second = one.get(name), other.get(name)
+        if isinstance(first, dict) and isinstance(second, dict):
+            out += _differing(first, second, f"{prefix}{name}.")
+        elif first != second:
+            out.append(f"{prefix}{name}")
+    return sorted(out)
 
 
 @dataclass(frozen=True)

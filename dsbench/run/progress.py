@@ -16,13 +16,13 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
-from dsbench.run.width import width
+from dsbench.run.record import width
 from dsbench.training.history import Epoch
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback
 
-    from dsbench.run.owner import Owner
+    from dsbench.run.lock import Owner
     from dsbench.run.plan import Plan
 
 log = logging.getLogger("dsbench")

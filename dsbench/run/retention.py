@@ -9,7 +9,7 @@ from typing import Any
 from dsbench.errors import InputError
 from dsbench.run.folder import RunFolder
 from dsbench.run.lock import locked_if_free
-from dsbench.run.status import FINAL
+from dsbench.run.record import FINAL
 
 KEEP = ("tested", "best", "last", "none")
 

@@ -1,4 +1,4 @@
-"""Paired differences: their mean, its intervals, and its p."""
+"""The sign-flip permutation test of paired differences."""
 
 from __future__ import annotations
 
@@ -8,7 +8,50 @@ from typing import Any
 
 import numpy as np
 
-from dsbench.statistics.signflip import sign_flip_p
+EXACT = 16  # pairs up to which all signs are tried, 65,536 at the most
+SIGNS = 99_999  # random signs above that
+_TIE = 1e-9  # of the sum of all sizes
+_CHUNK = 10_000  # random signs at a time
+
+
+def sign_flip_p(differences: Sequence[float] | np.ndarray, seed: int = 0) -> float | None:
+    """The two-sided p of a mean of 0 among paired `differences`; None where there are none.
+
+    Where neither of a pair is better, each difference is as likely to have the other sign: p is the share of all 2^n
+    choices of signs whose mean is as far from 0 as the observed one or farther (Fisher 1935, The Design of Experiments,
+    section 21). Above EXACT pairs it is (1 + b) / (1 + SIGNS), of which b of as many choices drawn with `seed` are
+    (Phipson and Smyth 2010).
+
+    Two sums count as equal where they differ by less than 1e-9 of the sum of all sizes: accuracies are multiples of one
+    in 10,000 images, so that sums often tie, and their differences carry rounding errors of about 1e-16.
+    """
+    found = np.asarray(differences, dtype=float)
+    if not len(found):
+        return None
+    least = abs(found.sum()) - _TIE * np.abs(found).sum()
+    if len(found) <= EXACT:
+        return float(np.mean(np.abs(_all_sums(found)) >= least))
+    rng = np.random.default_rng(seed)
+    beyond = 0
+    for start in range(0, SIGNS, _CHUNK):
+        signs = rng.integers(0, 2, size=(min(_CHUNK, SIGNS - start), len(found))) * 2 - 1
+        beyond += int(np.count_nonzero(np.abs(signs @ found) >= least))
+    return (1 + beyond) / (1 + SIGNS)
+
+
+def smallest_p(n: int) -> float:
+    """The smallest p that the test can give `n` pairs: 2 / 2^n, where all differences have one sign."""
+    exact = min(1.0, 2.0 ** (1 - n))
+    return exact if n <= EXACT else max(exact, 1 / (1 + SIGNS))
+
+
+def _all_sums(values: np.ndarray) -> np.ndarray:
+    """The 2^n sums of `values` (n) under all choices of signs."""
+    sums = np.zeros(1)
+    for value in values:
+        sums = np.concatenate([sums + value, sums - value])
+    return sums
+
 
 CONFIDENCE = 0.95  # of intervals
 RESAMPLES = 9_999  # of the bootstrap
@@ -95,3 +138,36 @@ def _sd(values: np.ndarray) -> float:
 
 def _all_equal(values: np.ndarray) -> bool:
     return bool(np.ptp(values) <= _SAME * np.abs(values).max())
+
+
+def probability_of_improvement(candidate: Sequence[float], reference: Sequence[float]) -> float | None:
+    """The chance that a run of `candidate` is above one of `reference`: P(c > r) + P(c = r) / 2 over all pairs of runs.
+
+    The Mann-Whitney U over the number of pairs, as Agarwal et al. (2021, Deep Reinforcement Learning at the Edge of the
+    Statistical Precipice) have it for one task; 1/2 where neither is better, None where one has no runs.
+    """
+    if not len(candidate) or not len(reference):
+        return None
+    above = np.subtract.outer(np.asarray(candidate, dtype=float), np.asarray(reference, dtype=float))
+    return float(np.mean((above > 0) + (above == 0) / 2))
+
+
+@dataclass(frozen=True)
+class Effects:
+    """The effects in each replicate, arrays (n)."""
+
+    rows: np.ndarray
+    columns: np.ndarray
+    interaction: np.ndarray
+
+
+def effects(scores: np.ndarray) -> Effects:
+    """The effects in `scores` (n, 2, 2), that is replicate, level of the first factor, level of the second.
+
+    A main effect is the mean over the levels of the other factor of (second level - first level); the interaction is
+    how much the first factor's effect changes from the first to the second level of the other (Montgomery, Design and
+    Analysis of Experiments, chapter 6, who halves the interaction).
+    """
+    found = np.asarray(scores, dtype=float)
+    by_row, by_column = found[:, 1, :] - found[:, 0, :], found[:, :, 1] - found[:, :, 0]
+    return Effects(by_row.mean(axis=1), by_column.mean(axis=1), by_row[:, 1] - by_row[:, 0])

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 
-from dsbench.config.dataset import dataset_of
+from dsbench.config.network import dataset_of
 from dsbench.run.plan import Plan
 from dsbench.sweep.plan import Job, SweepPlan
 from dsbench.training.stop import AfterSeconds, AfterSteps
@@ -83,9 +83,9 @@ def _costs(plan: Plan) -> Sequence[int]:
 
 
 def _seconds_an_image(plan: Plan) -> float:
-    """Of a training step, timed for a moment and kept (see dsbench.bench.store) apart from what decides a budget."""
-    from dsbench.bench.latency import step_latency
-    from dsbench.bench.store import Store
+    """Of a training step, timed for a moment and kept (see dsbench.measure.store) apart from what decides a budget."""
+    from dsbench.measure.bench import step_latency
+    from dsbench.measure.store import Store
 
     config, batch = plan.config, plan.config.train.batch_size
     store = Store(Path(config.outputs).absolute() / "latency" / "probes")

@@ -1,19 +1,44 @@
-"""A sweep before it starts: its runs, what they cost, which are done, which are the same, and which cannot be."""
+"""What a sweep is called: the same sweep, asked for again or with more seeds, has the same name."""
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from dsbench.config.compose import Composed
-from dsbench.config.sweep import key
+from dsbench.config.overrides import key
+from dsbench.config.schema import SWEEPS_OWN
 from dsbench.errors import InputError
+from dsbench.run.identity import OUTSIDE
+from dsbench.run.interrupts import insist
 from dsbench.run.plan import Plan, plan, with_seed
-from dsbench.run.signals import insist
-from dsbench.run.status import FINAL, stale, stays
+from dsbench.run.record import FINAL, stale, stays
+
+_HOW = ("hydra/launcher", "hydra.launcher", "hydra.sweeper.n_trials")  # where runs are trained, how many are tried
+
+
+def sweep_name(named: str | None, changes: Sequence[str], cells: Iterable[str]) -> str:
+    """The name of a sweep: that of its file, a hash of its `cells` (cell_ids), or both.
+
+    `named` is the sweep's file, if it has one; the hash comes on top where there are `changes` to what it runs.
+    """
+    digest = hashlib.sha256(" ".join(sorted(cells)).encode()).hexdigest()[:8]
+    if named is None:
+        return digest
+    return f"{named}-{digest}" if changes else named
+
+
+def deciding(arguments: Sequence[str]) -> list[str]:
+    """Those of `arguments` that change which cells a sweep runs."""
+    return [one for one in arguments if key(one) not in {"seed", "sweep", *SWEEPS_OWN} and not _outside(key(one))]
+
+
+def _outside(name: str) -> bool:
+    return any(name == one or name.startswith(f"{one}.") for one in (*OUTSIDE, *_HOW))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dsbench.numerals import counted, duration
-from dsbench.run.width import width
+from dsbench.run.record import width
 from dsbench.sweep.plan import Job, SweepPlan, axes
 
 NAMES = ("model", "arch", "data", "kernel", "split", "precision")

@@ -1,36 +1,151 @@
-"""A search over Optuna: trials of several seeds each, in batches that are planned, launched and recorded as a sweep is.
-
-Nothing of a search is kept but its runs: asked for again it makes the same proposals, finds their runs recorded and
-goes on where it was.
-"""
+"""The space that a search is over: Hydra's syntax for sweeps, as Optuna's distributions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
+from dsbench.conclude import mirror
 from dsbench.config.messages import one_line
-from dsbench.config.sweep import key
+from dsbench.config.overrides import key
 from dsbench.errors import InputError
-from dsbench.run.folder import write_atomically
+from dsbench.files import write_atomically
+from dsbench.results import tables
 from dsbench.run.progress import terminal
-from dsbench.sweep import axes, tables
-from dsbench.sweep.finish import mirror
-from dsbench.sweep.launches import Launches
-from dsbench.sweep.name import deciding, sweep_name
-from dsbench.sweep.objective import objectives
-from dsbench.sweep.plan import Job, SweepPlan, plan_sweep
+from dsbench.sweep import axes
+from dsbench.sweep.axes import DIRECTIONS, figures, objectives
+from dsbench.sweep.conduct import Launches, check, check_slots, composing, settled, with_settled
+from dsbench.sweep.plan import Job, SweepPlan, deciding, plan_sweep, sweep_name
 from dsbench.sweep.plan_table import planned
-from dsbench.sweep.settle import check, check_slots, composing, settled, with_settled
-from dsbench.sweep.space import space
-from dsbench.sweep.trials import Search, Trials, overrides
 
 if TYPE_CHECKING:
     import pandas as pd
+    from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
+    from optuna.trial import FrozenTrial, Trial
+
+Space = dict[str, "BaseDistribution"]
+
+
+def space(overrides: Sequence[str]) -> tuple[Space, list[str]]:
+    """What each key of `overrides` is drawn from, and the overrides that all have in common; the last of a key counts.
+
+    `a,b` is a choice, `range(4,64)` has the values that Hydra gives it, `interval(0.1,1)` is of real numbers,
+    `int(interval(4,64))` of whole ones, `tag(log,interval(0.1,1))` even on a logarithmic scale. Raises InputError for
+    what is none of these.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        parsed = {one.get_key_element(): one for one in OverridesParser.create().parse_overrides(list(overrides))}
+        drawn = {key: _distribution(one) for key, one in parsed.items() if one.is_sweep_override()}
+    except (HydraException, ValueError) as error:
+        raise InputError(one_line(error)) from error
+    return drawn, [str(one.input_line) for one in parsed.values() if not one.is_sweep_override()]
+
+
+def _distribution(override: object) -> BaseDistribution:
+    from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    assert isinstance(override, Override)
+    value = override.value()
+    if isinstance(value, IntervalSweep):
+        assert value.start is not None
+        assert value.end is not None
+        log = "log" in value.tags
+        if isinstance(value.start, int) and isinstance(value.end, int):
+            return IntDistribution(value.start, value.end, log=log)
+        return FloatDistribution(value.start, value.end, log=log)
+    texts = list(override.sweep_string_iterator())
+    if isinstance(value, RangeSweep) and not value.shuffle and all(text.lstrip("-").isdigit() for text in texts):
+        numbers = sorted(map(int, texts))
+        return IntDistribution(numbers[0], numbers[-1], step=numbers[1] - numbers[0] if len(numbers) > 1 else 1)
+    return CategoricalDistribution(texts)
+
+
+SAMPLERS = {"tpe": "TPESampler", "nsga2": "NSGAIISampler", "random": "RandomSampler"}
+
+
+@dataclass(frozen=True)
+class Search:
+    """How to search: which of SAMPLERS, its seed, how many trials in all and at a time."""
+
+    sampler: str
+    seed: int
+    n_trials: int
+    batch: int
+
+    def __post_init__(self) -> None:
+        if self.sampler not in SAMPLERS:
+            raise InputError(f"unknown hydra.sweeper.sampler {self.sampler!r}; choose one of {', '.join(SAMPLERS)}")
+        for name in ("n_trials", "batch"):
+            if getattr(self, name) < 1:
+                raise InputError(f"hydra.sweeper.{name} {getattr(self, name)} is not a positive integer")
+
+    def start(self) -> BaseSampler:
+        """The sampler, at its beginning."""
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        return getattr(optuna.samplers, SAMPLERS[self.sampler])(seed=self.seed)
+
+
+class Trials:
+    """The trials that `how` draws from `space`, judged by the objectives `names`."""
+
+    def __init__(self, how: Search, space: Space, names: Sequence[str]) -> None:
+        import optuna
+
+        self.how, self.names, self._space = how, names, space
+        directions: list[Any] = [DIRECTIONS[name] for name in names]
+        self._study = optuna.create_study(directions=directions, sampler=how.start())
+
+    def ask(self) -> list[Trial]:
+        """The next batch; an empty one once there were as many as there are to be."""
+        left = self.how.n_trials - len(self._study.trials)
+        return [self._study.ask(self._space) for _ in range(min(self.how.batch, left))]
+
+    def tell(self, trial: Trial, jobs: Sequence[Job]) -> str:
+        """Take up what the runs of `trial` came to; returns it in words."""
+        import optuna
+
+        found = []
+        for job in jobs:
+            record = (job.plan.folder.result() if job.plan else None) or {}
+            values = figures(record, self.names)
+            if values is None:
+                self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                seed = next((one for one in job.overrides if key(one) == "seed"), "the run")
+                return f"counts for nothing: {job.problem or f'{seed} is ' + record.get('status', 'missing')}"
+            found.append(values)
+        means = [sum(values) / len(values) for values in zip(*found, strict=True)]
+        self._study.tell(trial, means)
+        return ", ".join(f"{name} {mean:.6g}" for name, mean in zip(self.names, means, strict=True))
+
+    def table(self) -> pd.DataFrame:
+        """A row a trial: its state, its figures, what it was drawn as, and whether it is among the best."""
+        frame = self._study.trials_dataframe(attrs=("number", "state", "values", "params"))
+        called = {f"values_{i}": name for i, name in enumerate(self.names)} | {"value": self.names[0]}
+        frame = frame.rename(columns=called)
+        frame["best"] = frame["number"].isin({trial.number for trial in self._study.best_trials})
+        return frame
+
+    def best(self) -> list[tuple[tuple[str, ...], list[float]]]:
+        """The overrides and figures of the best, in order of the first figure; what was drawn twice stands once."""
+        chosen = {tuple(overrides(trial)): trial.values for trial in self._study.best_trials}
+        return sorted(chosen.items(), key=lambda one: one[1][0])
+
+
+def overrides(trial: Trial | FrozenTrial) -> list[str]:
+    """What a trial was drawn as."""
+    return [f"{name}={value}" for name, value in trial.params.items()]
 
 
 def search(

@@ -14,11 +14,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from dsbench.config.sweep import key
+from dsbench.config.overrides import key
 from dsbench.errors import first_line
 from dsbench.numerals import counted, duration
 from dsbench.run.progress import terminal
-from dsbench.sweep.slots import Slots
+from dsbench.sweep.launch.workers import Slots
 
 
 @dataclass
@@ -61,7 +61,7 @@ class View:
         self._line(number, "started")
 
     def told(self, number: int, event: dict[str, Any]) -> None:
-        """A job has told something (see dsbench.sweep.reporter)."""
+        """A job has told something (see dsbench.sweep.launch.reporter)."""
         run = self._runs[number]
         run.waits_for = event.get("owner")
         if run.waits_for:

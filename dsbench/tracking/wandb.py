@@ -11,7 +11,7 @@ from urllib.parse import urlparse
 
 from dsbench.config.schema import WandbConfig
 from dsbench.errors import InputError
-from dsbench.tracking.offline import base_url
+from dsbench.publish.offline import base_url
 from dsbench.tracking.tracker import Card
 from dsbench.training.history import Epoch
 

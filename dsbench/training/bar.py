@@ -8,7 +8,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from rich.progress import Progress
 
-from dsbench.training.module import Classifier
+from dsbench.training.classifier import Classifier
 from dsbench.training.stop import Stop
 
 _REFRESH_SECONDS = 0.2

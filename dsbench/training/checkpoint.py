@@ -12,8 +12,8 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
+from dsbench.training.classifier import Classifier
 from dsbench.training.history import Epoch, best_epoch
-from dsbench.training.module import Classifier
 from dsbench.training.ranks import ALONE, Rank
 
 _STEPS_BETWEEN_QUESTIONS = 50  # to all ranks, whether it is time for a checkpoint: each costs a round of messages

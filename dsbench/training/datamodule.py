@@ -7,11 +7,10 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningDataModule
 
-from dsbench.config.dataset import dataset_of
+from dsbench.config.network import dataset_of
 from dsbench.config.schema import DataConfig
 from dsbench.data import prepared, split
-from dsbench.training.batches import Batches
-from dsbench.training.preprocess import Scale, unsharp
+from dsbench.training.batches import Batches, Scale, unsharp
 from dsbench.training.ranks import ALONE, Rank
 
 EVAL_BATCH_SIZE = 500

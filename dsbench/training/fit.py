@@ -17,13 +17,12 @@ from dsbench.config.schema import Config, EarlyStoppingConfig
 from dsbench.network.build import build
 from dsbench.network.description import Network
 from dsbench.training.checkpoint import Checkpoints
+from dsbench.training.classifier import Classifier, Recipe
 from dsbench.training.datamodule import ImageData
 from dsbench.training.device import LIGHTNING_PRECISION, Compute, set_up_process
 from dsbench.training.history import Epoch, collapsed, diverged, should_stop
-from dsbench.training.module import Classifier, Recipe
-from dsbench.training.optimizers import can_be_fused
-from dsbench.training.ranks import Rank, together
-from dsbench.training.shared_norm import shared
+from dsbench.training.ranks import Rank, shared, together
+from dsbench.training.recipe import can_be_fused
 from dsbench.training.stop import Stop
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dsbench.verdict.cells import TOLERANCE, Cell
+
 
 class Answer(StrEnum):
     """The answer to whether a candidate is lighter, faster or better than its reference."""
@@ -73,3 +75,19 @@ def summed_up(measures: Sequence[Measure]) -> Answer:
     if Answer.YES in found:
         return Answer.IN_PART
     return Answer.NOT_IN_PART if Answer.NO in found else Answer.CANNOT_TELL
+
+
+MEASURES = {"params": "parameters", "macs": "MACs", "acts": "activations", "bytes": "bytes"}
+
+
+def lighter(reference: Cell, candidate: Cell) -> tuple[Measure, ...]:
+    """Parameters, MACs, activations and bytes of one image; equal where they are within the tolerance of a budget."""
+    return tuple(_measure(name, unit, reference.costs[name], candidate.costs[name]) for name, unit in MEASURES.items())
+
+
+def _measure(name: str, unit: str, before: int | None, after: int | None) -> Measure:
+    if before is None or after is None:
+        return Measure(name, unit, before, after, Answer.NOT_MEASURED, reason="not recorded")
+    unequal = Answer.YES if after < before else Answer.NO
+    answer = Answer.EQUAL if abs(after - before) <= TOLERANCE * before else unequal
+    return Measure(name, unit, before, after, answer)

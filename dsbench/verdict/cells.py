@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dsbench.run.status import BROKEN, FINAL
-from dsbench.sweep.collect import NAMES, plain, settings
-from dsbench.sweep.naming import called
+from dsbench.results.naming import called
+from dsbench.results.records import NAMES, plain, settings
+from dsbench.run.record import BROKEN, FINAL
 
 if TYPE_CHECKING:
     import pandas as pd

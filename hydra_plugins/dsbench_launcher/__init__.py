@@ -24,7 +24,7 @@ class DsbenchLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; returns how each ended, in order."""
-        from dsbench.sweep.local import launch
+        from dsbench.sweep.launch.local import launch
 
         return launch(self.hydra_context, self.task_function, self.config, job_overrides, initial_job_idx)
 
@@ -42,8 +42,8 @@ class RayLauncher(DsbenchLauncher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; returns how each ended, in order."""
-        from dsbench.sweep.cluster import launch
-        from dsbench.sweep.on_ray import connected
+        from dsbench.sweep.launch.cluster import launch
+        from dsbench.sweep.launch.ray import connected
 
         with connected(*self.options) as ray:
             return launch(ray, self.hydra_context, self.task_function, self.config, job_overrides, initial_job_idx)
@@ -64,8 +64,8 @@ class SubmititLauncher(DsbenchLauncher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; returns how each ended, in order."""
-        from dsbench.sweep.cluster import launch
-        from dsbench.sweep.on_submitit import Submitit
+        from dsbench.sweep.launch.cluster import launch
+        from dsbench.sweep.launch.submitit import Submitit
 
         folder = self.folder or Path(self.config.outputs).absolute() / "jobs"
         there = Submitit(self.cluster, folder, OmegaConf.to_container(OmegaConf.create(self.parameters)))
@@ -115,8 +115,7 @@ class OptunaSweeper(DsbenchSweeper):
 
     def _conduct(self, *sweep: Any) -> Any:
         _check_installed("hydra/sweeper=optuna", "optuna", "optuna")
-        from dsbench.sweep.search import search
-        from dsbench.sweep.trials import Search
+        from dsbench.sweep.search import Search, search
 
         return search(*sweep, Search(**self.search))
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from dsbench.bench import latency
-from dsbench.bench.timing import Timing
 from dsbench.budget.request import solved
 from dsbench.config.compose import Composed, compose
 from dsbench.config.network import network
 from dsbench.errors import InputError
+from dsbench.measure import bench
+from dsbench.measure.timing import Timing
 from dsbench.network.cost import Cost, cost
 from dsbench.network.description import Network
 
@@ -39,8 +39,8 @@ def stopwatch(monkeypatch: pytest.MonkeyPatch) -> list[Network]:
         timed.append(timed_network)
         return Timing(cost(timed_network).acts / 1e4, 0.0, (1.0,), True)
 
-    monkeypatch.setattr(latency, "forward_latency", timing)
-    monkeypatch.setattr(latency, "step_latency", timing)
+    monkeypatch.setattr(bench, "forward_latency", timing)
+    monkeypatch.setattr(bench, "step_latency", timing)
     return timed
 
 

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from dsbench.budget.analytic import AnalyticCost, knob
-from dsbench.budget.solver import Knob, OutOfReachError, Solution, solve
+from dsbench.budget.solver import AnalyticCost, Knob, OutOfReachError, Solution, knob, solve
 from dsbench.errors import InputError
+from dsbench.network.architecture import Architecture, parse
 from dsbench.network.assemble import Frame, Options
 from dsbench.network.blocks import Style
 from dsbench.network.cost import cost
-from dsbench.network.skeleton import Architecture, parse
 
 CASES = 240
 LARGEST = 28  # targets are those of networks up to about this width, brute force goes to twice it

@@ -14,16 +14,13 @@ from made import timed
 from scipy import stats
 from synthetic import run as record
 
-from dsbench.claims.apart import KEYS, MEMORY
-from dsbench.claims.decide import FAILS, HOLDS, ONCE, OPEN, UNTESTED, decide
-from dsbench.claims.measured import interval
-from dsbench.claims.published import Bound, Claim, Figure, Published, Quantity, published, studies
-from dsbench.claims.runs import Run, study_runs
+from dsbench.claims.decide import FAILS, HOLDS, KEYS, MEMORY, ONCE, OPEN, UNTESTED, decide, interval
+from dsbench.claims.published import Bound, Claim, Figure, Published, Quantity, Run, published, studies, study_runs
 from dsbench.config.compose import compose
-from dsbench.config.files import options
 from dsbench.config.network import network
+from dsbench.config.schema import options
 from dsbench.network.cost import TOTALS, cost
-from dsbench.sweep.collect import plain, runs_table
+from dsbench.results.records import plain, runs_table
 
 ROW = {"status": "done", "stop.by": "epochs", "data": "mnist"}
 BY_EPOCH = {"val_acc", "train_acc", "best_val_acc", "val_loss", "train_loss", "epochs"}
@@ -209,8 +206,8 @@ def apart(tmp_path: Path) -> Callable[..., list[Run]]:
 def test_a_time_is_shorter_where_the_verdict_says_faster(
     apart: Callable[..., list[Run]], metric: str, after: float, iqr: float, verdict: str
 ) -> None:
-    from dsbench.sweep.cells import cells_table
-    from dsbench.verdict.judge import judge
+    from dsbench.results.cells import cells_table
+    from dsbench.verdict.verdict import judge
 
     runs = apart(1.0, after, iqr)
     shorter = claim(f"{SMALL}.{metric}", high=1.0, over=f"cnn.{metric}")

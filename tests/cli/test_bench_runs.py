@@ -12,15 +12,12 @@ from typing import Any
 import pytest
 import torch
 
-from dsbench.bench import measure
-from dsbench.bench.forward import Forward
-from dsbench.bench.measure import Measured, Step
-from dsbench.bench.subject import Subject
-from dsbench.bench.timing import Timing
-from dsbench.deploy import installed
-from dsbench.roofline import rates
-from dsbench.sweep.collect import CODE, OUTCOMES
-from dsbench.sweep.folder import SweepFolder
+from dsbench.measure import onnx_files, roofline
+from dsbench.measure.bench import Forward, Measured, Step
+from dsbench.measure.subject import Subject
+from dsbench.measure.timing import Timing
+from dsbench.results.folder import SweepFolder
+from dsbench.results.records import CODE, OUTCOMES
 
 Call = Callable[..., Any]
 Train = Callable[..., dict[str, Any]]
@@ -54,15 +51,15 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> list[Subject]:
         step = Step(128, TIME, TIME, TIME, TIME)
         return [Measured(Forward(latency), step, 2**20, ONNX if onnx else {}) for _ in subjects]
 
-    monkeypatch.setattr(measure, "bench", bench)
+    monkeypatch.setattr(bench, "bench", bench)
     return asked
 
 
 def test_the_figures_are_printed_and_added_to_the_record(
     call: Call, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rates, "SECONDS", 0.01)
-    monkeypatch.setitem(rates.SIZES, "cpu", rates.Sizes((64,), (rates.Conv(8, 8, 2),), 2, 1))
+    monkeypatch.setattr(roofline, "SECONDS", 0.01)
+    monkeypatch.setitem(roofline.SIZES, "cpu", roofline.Sizes((64,), (roofline.Conv(8, 8, 2),), 2, 1))
     before = json.loads((finished / "result.json").read_text())
     where = str(tmp_path / "kept" / "here")
     ended = call("dsbench", "bench", str(finished), *QUICK, "--roofline", "--json", "--keep", where)
@@ -172,8 +169,8 @@ WANDB = "logger:\n  name: wandb\n  mode: offline\n  project: dsbench\n  entity: 
 def test_without_the_extra_runs_are_measured_without_it_and_one_line_says_so(
     call: Call, finished: Path, made_up: list[Subject], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find = installed.find_spec
-    monkeypatch.setattr(installed, "find_spec", lambda name: None if name == "onnxruntime" else find(name))
+    find = onnx_files.find_spec
+    monkeypatch.setattr(onnx_files, "find_spec", lambda name: None if name == "onnxruntime" else find(name))
     ended = call("dsbench", "bench", str(finished))
     way = "no onnxruntime here, which ONNX needs: pip install 'dsbench[onnx]'"
     assert ended.err == f"without ONNX Runtime: {way}\nadded to {finished / 'result.json'}\n"
@@ -199,7 +196,7 @@ def test_a_folder_that_is_no_runs_and_a_device_that_is_not_there_are_one_line(
 
 def test_a_process_of_its_own_measures_and_adds_without_onnx_runtime(finished: Path) -> None:
     """Whatever the tests have imported before, the command imports in the right order."""
-    code = "from dsbench.cli.entry import dsbench; dsbench()"
+    code = "from dsbench.cli.hydra import dsbench; dsbench()"
     command = [sys.executable, "-c", code, "bench", str(finished), *QUICK, "--no-onnx", "--csv"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ)
     assert ended.stderr == f"added to {finished / 'result.json'}\n"

@@ -17,7 +17,7 @@ from typer.main import get_command
 
 from dsbench.cli.app import app
 from dsbench.config import schema
-from dsbench.config.files import conf_dir, options
+from dsbench.config.schema import conf_dir, options
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -29,7 +29,7 @@ def test_importing_dsbench_imports_nothing_heavy() -> None:
     ids=lambda arguments: arguments[0],
 )
 def test_help_and_mistakes_import_nothing_heavy(arguments: list[str]) -> None:
-    found = imported("from dsbench.cli.entry import train; train()", *arguments)
+    found = imported("from dsbench.cli.hydra import train; train()", *arguments)
     assert "hydra" in found
     assert not found & HEAVY
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dsbench.run.load import load
+from dsbench.run.trained import load
 
 Call = Callable[..., Any]
 

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from dsbench.sweep.folder import SweepFolder
+from dsbench.results.folder import SweepFolder
 
 Call = Callable[..., Any]
 SEEDS, WIDTHS = (0, 1, 2), (8, 4)
@@ -282,7 +282,7 @@ def test_costs_do_not_wait_for_pandas() -> None:
 def imported(*arguments: str) -> set[str]:
     """The modules in a process that has run the dsbench command."""
     code = "import atexit, sys; atexit.register(lambda: print('\\n', *sys.modules)); "
-    code += "from dsbench.cli.entry import dsbench; dsbench()"
+    code += "from dsbench.cli.hydra import dsbench; dsbench()"
     line = [sys.executable, "-c", code, *arguments]
     ended = subprocess.run(line, capture_output=True, text=True, timeout=60, check=True)
     return set(ended.stdout.splitlines()[-1].split())

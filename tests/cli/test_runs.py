@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from dsbench.run.load import load
-from dsbench.sweep.slots import cores
+from dsbench.run.trained import load
+from dsbench.sweep.launch.workers import cores
 
 ROOT = Path(__file__).parents[2]
 DSBENCH = str(Path(sys.executable).parent / "dsbench")
@@ -135,9 +135,9 @@ def test_a_sweep_matches_families_group_by_group(call: Call, overrides: Override
 def test_a_sweep_ends_with_measured_times_a_verdict_and_a_page(
     call: Call, overrides: Overrides, outputs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dsbench.sweep.measure.RATES_SECONDS", 0.5)
-    monkeypatch.setattr("dsbench.sweep.measure.ENOUGH_SECONDS", 0.5)
-    monkeypatch.setattr("dsbench.roofline.rates.SECONDS", 0.01)
+    monkeypatch.setattr("dsbench.conclude.RATES_SECONDS", 0.5)
+    monkeypatch.setattr("dsbench.conclude.ENOUGH_SECONDS", 0.5)
+    monkeypatch.setattr("dsbench.measure.roofline.SECONDS", 0.01)
     line = "arch=mnist_7800_shallow block=keras train.max_epochs=1 model=cnn,dwsep width=2 bench_minutes=0.08"
     ended = call("sweep", "-m", *overrides(line))
     assert (ended.code, ended.err) == (0, "")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from made import cell, timed
 
-from dsbench.sweep.folder import SweepFolder
+from dsbench.results.folder import SweepFolder
 
 Call = Callable[..., Any]
 BEFORE = [0.98 + 0.001 * seed for seed in range(8)]

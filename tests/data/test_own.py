@@ -8,7 +8,7 @@ import yaml
 from tiny_set import reference_sha256
 
 from dsbench.config.compose import compose
-from dsbench.config.dataset import dataset_of
+from dsbench.config.network import dataset_of
 from dsbench.data import prepared
 from dsbench.data.own import as_yaml, described, own_set
 from dsbench.errors import InputError

@@ -11,7 +11,7 @@ from synthetic import run
 
 from dsbench.figures import bars
 from dsbench.figures.style import FAMILIES
-from dsbench.sweep.cells import cells_table
+from dsbench.results.cells import cells_table
 
 Make = Callable[..., Made]
 

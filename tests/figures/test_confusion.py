@@ -12,10 +12,10 @@ from sklearn.metrics import confusion_matrix
 from synthetic import run
 
 from dsbench.figures import confusion
-from dsbench.figures.matrices import confusions, shares
-from dsbench.figures.pairs import pairs
-from dsbench.figures.rows import Cell
-from dsbench.verdict.read import verdict
+from dsbench.figures.axes import Cell
+from dsbench.figures.confusion import confusions, shares
+from dsbench.figures.forest import pairs
+from dsbench.verdict.verdict import verdict
 
 Make = Callable[..., Made]
 

@@ -12,8 +12,8 @@ from made_sweeps import Made
 from synthetic import run
 
 from dsbench.figures import curves
-from dsbench.figures.histories import course, histories
-from dsbench.figures.rows import rows
+from dsbench.figures.axes import rows
+from dsbench.figures.curves import course, histories
 
 Make = Callable[..., Made]
 

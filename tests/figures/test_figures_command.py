@@ -12,11 +12,11 @@ from made_sweeps import Made
 from synthetic import run
 from typer.testing import CliRunner
 
-from dsbench.cli.figures import figures
+from dsbench.cli.report import figures
 from dsbench.errors import InputError
 from dsbench.figures import seeds, tradeoff
 from dsbench.figures.style import rendered
-from dsbench.sweep.folder import SweepFolder
+from dsbench.results.folder import SweepFolder
 
 Make = Callable[..., Made]
 app = typer.Typer()

@@ -10,10 +10,8 @@ from scipy import stats
 from synthetic import run
 
 from dsbench.figures import forest
-from dsbench.figures.forest import Difference
-from dsbench.figures.pairs import differences, pairs
-from dsbench.verdict.judge import Verdict
-from dsbench.verdict.read import verdict
+from dsbench.figures.forest import Difference, differences, pairs
+from dsbench.verdict.verdict import Verdict, verdict
 
 Make = Callable[..., Made]
 ONE = Difference("dwsep\nminus cnn", -0.31, -0.5, -0.12, (-0.4, -0.3, -0.23), 0.008)

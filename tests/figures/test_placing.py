@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from dsbench.figures.labels import FRAME, LETTERING, Spot, covered, names
-from dsbench.figures.placing import Box, Mark, place
+from dsbench.figures.labels import FRAME, LETTERING, Box, Mark, Spot, covered, names, place
 
 points = st.tuples(st.floats(60, 540), st.floats(60, 340))
 

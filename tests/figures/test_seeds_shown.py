@@ -15,7 +15,7 @@ from made_sweeps import Made, four_cells
 from synthetic import run
 
 from dsbench.figures import seeds
-from dsbench.figures.swarm import MOST, swarm
+from dsbench.figures.axes import MOST, swarm
 
 Make = Callable[..., Made]
 

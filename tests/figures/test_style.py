@@ -11,7 +11,7 @@ import matplotlib
 import pytest
 from matplotlib.colors import to_rgb
 
-from dsbench.figures.rows import wrapped
+from dsbench.figures.axes import wrapped
 from dsbench.figures.style import DOTS_PER_INCH, FAMILIES, OTHER, canvas, layout, rendered, settle, style, styled
 
 

@@ -6,12 +6,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dsbench.network.architecture import Architecture, parse, separable_slots
 from dsbench.network.assemble import Frame, Options
 from dsbench.network.blocks import Style
 from dsbench.network.description import Network
 from dsbench.network.layers import Shape
-from dsbench.network.pattern import separable_slots
-from dsbench.network.skeleton import Architecture, parse
 
 WIDTH = 4
 LISTED = ("kernel", "stride", "padding", "residual", "se_ratio")  # what `kernel=` and `slots.` can say of each slot

@@ -15,8 +15,7 @@ from dsbench.config.network import network
 from dsbench.config.schema import ModelConfig
 from dsbench.network.blocks import Block, Place, Style
 from dsbench.network.build import build
-from dsbench.network.containers import Residual, Slot
-from dsbench.network.description import Network
+from dsbench.network.description import Network, Residual, Slot
 from dsbench.network.layers import Conv, Layer
 from dsbench.torchvision_ops import ensure
 

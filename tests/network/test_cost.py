@@ -16,8 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from dsbench.network import build as modules
 from dsbench.network.build import build
 from dsbench.network.check import Counted, count
-from dsbench.network.compare import replaced
-from dsbench.network.cost import cost
+from dsbench.network.cost import cost, replaced
 from dsbench.network.description import Network
 from dsbench.network.layers import Conv, Shape
 

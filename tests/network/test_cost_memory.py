@@ -11,11 +11,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from dsbench.network.build import Mean, Scale, build
-from dsbench.network.columns import inside
-from dsbench.network.compare import replaced
-from dsbench.network.containers import Residual
-from dsbench.network.cost import cost
-from dsbench.network.description import Network
+from dsbench.network.cost import cost, replaced
+from dsbench.network.description import Network, Residual
+from dsbench.network.draw import inside
 from dsbench.network.layers import Activation, Conv, Dropout, Flatten, GlobalAvgPool, Layer, Linear, Pool
 
 Named = Callable[[str], Network]

@@ -7,8 +7,7 @@ import pytest
 from dsbench.config.compose import compose
 from dsbench.config.network import network
 from dsbench.errors import InputError
-from dsbench.network.containers import Slot
-from dsbench.network.description import Network
+from dsbench.network.description import Network, Slot
 from dsbench.network.layers import Conv
 
 

@@ -4,10 +4,10 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from dsbench.errors import InputError
+from dsbench.network.architecture import Architecture, parse
 from dsbench.network.assemble import Frame, Options
 from dsbench.network.description import Network
 from dsbench.network.layers import Conv, Linear, Pool
-from dsbench.network.skeleton import Architecture, parse
 
 
 def mine(layers: str, depth: int | None = None, conv: str = "{}") -> Network:

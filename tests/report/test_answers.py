@@ -10,7 +10,7 @@ import scipy.stats
 from made import budget, cell, timed, verdict
 
 from dsbench.report.answers import verdict_tables
-from dsbench.report.headline import headline
+from dsbench.verdict.sentences import headline
 
 BEFORE = [0.98, 0.981, 0.982, 0.983, 0.984, 0.985, 0.986, 0.987]
 AFTER = [

@@ -11,7 +11,7 @@ import pytest
 from markdown import markdown
 from markdown_it import MarkdownIt
 
-from dsbench.report.markdown import code, escaped, fact, table
+from dsbench.report.page import code, escaped, fact, table
 from dsbench.report.table import Entry, Table
 
 Reader = Callable[[str], str]

@@ -17,17 +17,16 @@ import pytest
 from made_sweeps import Made, four_cells, make
 from synthetic import run
 
-from dsbench.figures.rows import rows
-from dsbench.report import tables
+from dsbench.figures.axes import rows
+from dsbench.report import content
 from dsbench.report.album import album
-from dsbench.report.content import report
-from dsbench.report.headline import headline
-from dsbench.report.how import how
+from dsbench.report.content import how, report
 from dsbench.report.page import write
 from dsbench.report.versus import versus, write_versus
-from dsbench.sweep.collect import plain
+from dsbench.results.records import plain
 from dsbench.verdict.cells import cells
-from dsbench.verdict.read import verdict
+from dsbench.verdict.sentences import headline
+from dsbench.verdict.verdict import verdict
 
 Make = Callable[..., Made]
 EMPTY = {"area", "br", "col", "hr", "img", "input", "link", "meta"}  # elements without an end
@@ -136,7 +135,7 @@ def test_runs_in_no_mean_are_called_the_same_in_tables_and_pictures(made: Make) 
     statuses = ("done", "collapsed", "killed", "interrupted", "missing")
     sweep = made([run(status, seed=seed) for seed, status in enumerate(statuses)])
     (cell,) = rows(sweep.cells)
-    page = tables.cells(cells(sweep.runs, sweep.cells), plain(sweep.cells), {})
+    page = content.cells(cells(sweep.runs, sweep.cells), plain(sweep.cells), {})
     (said,) = page.columns["not in the mean"]
     assert said == cell.besides == "1 collapsed, 1 killed, 2 unfinished"
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from dsbench.bench import measure
-from dsbench.deploy.installed import lacking
+from dsbench.measure import bench as measuring
+from dsbench.measure.onnx_files import lacking
 from dsbench.run import bench, execute
-from dsbench.run.signals import Interrupted
+from dsbench.run.interrupts import Interrupted
 
 Train = Callable[..., dict[str, Any]]
 Planned = Callable[[str], Any]
@@ -92,7 +92,7 @@ def test_a_recorded_run_is_measured_when_asked_for_and_not_trained_again(
     assert {key: value for key, value in completed.items() if key not in MEASURED} == json.loads(json.dumps(first))
     assert completed.keys() - first.keys() == MEASURED
     assert recorded(planned(QUICK)) == json.loads(json.dumps(completed))
-    monkeypatch.setattr(measure, "bench", failing(AssertionError("measured again")))
+    monkeypatch.setattr(measuring, "bench", failing(AssertionError("measured again")))
     for line in (BENCHED, QUICK):
         assert trained(line) == json.loads(json.dumps(completed))
 
@@ -101,7 +101,7 @@ def test_a_measurement_that_fails_is_logged_and_takes_nothing_with_it(
     trained: Train, planned: Planned, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(measure, "bench", failing(RuntimeError("out of memory")))
+        patch.setattr(measuring, "bench", failing(RuntimeError("out of memory")))
         with caplog.at_level(logging.WARNING, "dsbench"):
             record = trained(BENCHED)
         assert trained(BENCHED)["test_acc"] == record["test_acc"]
@@ -117,7 +117,7 @@ def test_a_run_interrupted_while_it_is_measured_is_done(
     trained: Train, planned: Planned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(measure, "bench", failing(Interrupted(signal.SIGTERM)))
+        patch.setattr(measuring, "bench", failing(Interrupted(signal.SIGTERM)))
         with pytest.raises(Interrupted):
             trained(BENCHED)
     first = recorded(planned(QUICK))

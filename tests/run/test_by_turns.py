@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dsbench.errors import InputError
-from dsbench.run.by_turns import running_costs
+from dsbench.measure.by_turns import running_costs
 from dsbench.training.device import Compute
 
 LINES = ("arch=mnist_7800_shallow width=2 train.batch_size=4", "arch=mnist_7800_shallow width=3 train.batch_size=4")

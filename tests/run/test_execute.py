@@ -13,8 +13,8 @@ import torch
 import yaml
 from omegaconf import OmegaConf
 
-from dsbench.run import facts
-from dsbench.run.signals import Interrupted
+from dsbench import provenance
+from dsbench.run.interrupts import Interrupted
 from dsbench.training import fit as fitting
 
 Train = Callable[..., dict[str, Any]]
@@ -124,7 +124,7 @@ def test_what_other_code_has_made_is_trained_anew_where_stale_results_are_not_wa
 ) -> None:
     first = trained(QUICK)
     assert trained(f"{QUICK} rerun=stale") == json.loads(json.dumps(first))
-    monkeypatch.setattr(facts, "source_sha256", lambda: "another")
+    monkeypatch.setattr(provenance, "source_sha256", lambda: "another")
     assert trained(QUICK)["source_sha256"] == first["source_sha256"]
     assert len(counted) == 1
     again = trained(f"{QUICK} rerun=stale")
@@ -138,7 +138,7 @@ def test_what_other_code_has_begun_is_not_gone_on_with_where_stale_results_are_n
 ) -> None:
     first = trained(QUICK)
     for code in ("second", "third"):
-        monkeypatch.setattr(facts, "source_sha256", lambda code=code: code)
+        monkeypatch.setattr(provenance, "source_sha256", lambda code=code: code)
         with pytest.raises(Interrupted):
             trained(f"{QUICK} rerun=stale", stop_at=(1,))
         assert strict(planned(QUICK).folder.result_file)["attempts"] == 1
@@ -209,7 +209,7 @@ def test_a_run_that_dies_is_recorded_as_collapsed_and_tested(trained: Train, cou
 def test_a_failure_is_recorded_and_the_next_attempt_goes_on(
     trained: Train, planned: Planned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dsbench.training.module import Classifier
+    from dsbench.training.classifier import Classifier
 
     step = Classifier.training_step
 
@@ -241,20 +241,20 @@ def test_an_interrupted_run_says_so(trained: Train, planned: Planned) -> None:
 def test_a_record_that_cannot_be_written_leaves_the_old_one_and_ends_the_run(
     trained: Train, planned: Planned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dsbench.run import folder
+    from dsbench.run import folder as run_folder
 
-    write = folder.write_atomically
+    write = run_folder.write_atomically
 
     def full(path: Path, text: str) -> None:
         if path.name == "result.json" and '"status": "done"' in text:
             raise OSError(28, "No space left on device")
         write(path, text)
 
-    monkeypatch.setattr(folder, "write_atomically", full)
+    monkeypatch.setattr(run_folder, "write_atomically", full)
     with pytest.raises(OSError, match="No space left on device"):
         trained(QUICK)
     assert strict(planned(QUICK).folder.result_file)["status"] == "running"
-    monkeypatch.setattr(folder, "write_atomically", write)
+    monkeypatch.setattr(run_folder, "write_atomically", write)
     assert trained(QUICK)["status"] == "done"
 
 

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import dsbench
-from dsbench.run.facts import source_sha256
+from dsbench.provenance import source_sha256
 
-ASK = "from dsbench.run.facts import source_sha256; print(source_sha256())"
+ASK = "from dsbench.provenance import source_sha256; print(source_sha256())"
 
 
 def asked(where: Path) -> str:
@@ -27,7 +27,7 @@ def test_the_source_is_the_code_that_computes_and_nothing_else(tmp_path: Path) -
     (package / "cli" / "another.py").write_text("shown = 1\n")
     assert asked(tmp_path) == source_sha256()
 
-    module = package / "training" / "schedules.py"
+    module = package / "training" / "recipe.py"
     module.write_text(module.read_text() + "\n")
     changed = asked(tmp_path)
     assert changed != source_sha256()

@@ -9,7 +9,8 @@ from typing import IO
 import pytest
 
 from dsbench.errors import InputError
-from dsbench.run.folder import RunFolder, write_atomically
+from dsbench.files import write_atomically
+from dsbench.run.folder import RunFolder
 
 
 @pytest.fixture

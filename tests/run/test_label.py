@@ -10,7 +10,7 @@ from dsbench.budget.request import solved
 from dsbench.config.compose import compose
 from dsbench.config.network import network
 from dsbench.run.identity import identity
-from dsbench.run.label import Label, label
+from dsbench.run.plan import Label, label
 
 CNN = "mnist_7800/cnn"
 

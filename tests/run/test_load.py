@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from dsbench.errors import InputError
-from dsbench.run.load import Trained, load
+from dsbench.run.trained import Trained, load
 
 Train = Callable[..., dict[str, Any]]
 Planned = Callable[[str], Any]
@@ -57,7 +57,7 @@ def test_weights_come_in_the_memory_format_of_training(finished: Path) -> None:
 
 
 def test_loading_needs_neither_hydra_nor_torch(finished: Path) -> None:
-    code = "import sys; from pathlib import Path; from dsbench.run.load import load; load(Path(sys.argv[1]))"
+    code = "import sys; from pathlib import Path; from dsbench.run.trained import load; load(Path(sys.argv[1]))"
     code += "; print(*sys.modules)"
     ended = subprocess.run(
         [sys.executable, "-c", code, finished], capture_output=True, text=True, check=True, timeout=60

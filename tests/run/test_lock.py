@@ -17,10 +17,18 @@ import psutil
 import pytest
 from filelock import FileLock
 
-from dsbench.run import lease
-from dsbench.run.lease import DEAD_SECONDS, LostLeaseError, claim, in_use, latest
-from dsbench.run.lock import locked, locked_if_free
-from dsbench.run.owner import Owner, this_process
+from dsbench.run import lock
+from dsbench.run.lock import (
+    DEAD_SECONDS,
+    LostLeaseError,
+    Owner,
+    claim,
+    in_use,
+    latest,
+    locked,
+    locked_if_free,
+    this_process,
+)
 
 HOLD = """
 import sys, time
@@ -175,7 +183,7 @@ def test_a_lease_that_was_not_written_whole_is_believed_for_a_minute(tmp_path: P
 
 
 def test_a_lease_is_renewed_while_it_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
+    monkeypatch.setattr(lock, "RENEW_SECONDS", 0.05)
     with locked(tmp_path, never):
         file = tmp_path / ".lease-1"
         for _ in range(2):
@@ -208,8 +216,8 @@ def test_a_process_that_stood_still_is_followed_and_notices(process: Callable[..
 RACE = """
 import os, sys
 from pathlib import Path
-from dsbench.run.lease import claim, latest
-from dsbench.run.owner import Owner
+from dsbench.run.lock import claim, latest
+from dsbench.run.lock import Owner
 folder, rounds, racers = Path(sys.argv[1]), 25, 6
 for number in range(rounds):
     stale = latest(folder)
@@ -233,7 +241,7 @@ def test_of_several_that_follow_a_dead_owner_one_alone_wins(tmp_path: Path) -> N
 
 
 def test_one_that_saw_a_lease_long_past_does_not_win(tmp_path: Path) -> None:
-    old = lease.Lease(1, None, 1.0)
+    old = lock.Lease(1, None, 1.0)
     for number in (1, 4):  # the second was removed when the third was claimed, and so on
         written(tmp_path, Owner("elsewhere", 1, 0.0), number=number)
     assert claim(tmp_path, old, this_process()) is None
@@ -254,7 +262,7 @@ def test_a_run_that_was_taken_over_does_not_write_over_the_new_owners_record(
     trained: Callable[..., dict], planned: Callable[[str], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Within the second epoch another host takes the run, as if this process had stood still, and writes its record."""
-    from dsbench.training.module import Classifier
+    from dsbench.training.classifier import Classifier
 
     line = "arch=mnist_7800_shallow width=2 train.max_epochs=3"
     folder = planned(line).folder  # type: ignore[attr-defined]

@@ -9,9 +9,7 @@ from filelock import FileLock
 
 from dsbench.errors import InputError
 from dsbench.run.bench import keep
-from dsbench.run.load import load
-from dsbench.run.measured import add_to_record
-from dsbench.run.trained import Trained
+from dsbench.run.trained import Trained, add_to_record, load
 
 HERE = {
     "device": "a CPU",

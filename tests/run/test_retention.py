@@ -103,7 +103,7 @@ def test_looking_changes_nothing(folder: Callable[[str], RunFolder]) -> None:
 def test_an_interrupted_run_still_resumes_to_what_an_uninterrupted_one_comes_to(
     trained: Callable[..., dict[str, Any]], planned: Callable[[str], Any]
 ) -> None:
-    from dsbench.run.signals import Interrupted
+    from dsbench.run.interrupts import Interrupted
 
     line = "arch=mnist_7800_shallow width=4 train.max_epochs=2"
     whole = trained(line)

@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 import torch
 
-from dsbench.run.signals import Interrupted, insist, interruptible, undisturbed
-from dsbench.run.timeout import TimedOut
-from dsbench.training.module import Classifier
+from dsbench.run.interrupts import Interrupted, TimedOut, insist, interruptible, undisturbed
+from dsbench.training.classifier import Classifier
 
 ROOT = Path(__file__).parents[2]
 # Augmented and with batch norm; about half a second an epoch, so that a signal hits the epoch it is meant for.

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dsbench.run.timeout import TimedOut
+from dsbench.run.interrupts import TimedOut
 
 LIMITED = """
 import ctypes, sys, time
@@ -53,7 +53,7 @@ with timeout.Limit(0.3, log, lambda: print("last words", flush=True)):
 @pytest.mark.parametrize(
     ("how", "code", "said", "told"),
     [
-        ("sleep", 1, "", "dsbench.run.timeout.TimedOut: ran longer than timeout=0.3 s"),
+        ("sleep", 1, "", "dsbench.run.interrupts.TimedOut: ran longer than timeout=0.3 s"),
         ("a_loop_that_holds_on", 124, "last words\n", "error: ran longer than timeout=0.3 s"),
         ("c_code", 124, "last words\n", "error: ran longer than timeout=0.3 s"),
         ("c_code_with_the_interpreters_lock", 1, "", None),
@@ -73,7 +73,7 @@ def test_whatever_holds_on_is_asked_and_then_ended(
 
 def test_time_that_is_not_over_changes_nothing(tmp_path: Path) -> None:
     script = (
-        "from pathlib import Path; import signal, sys, threading, time; from dsbench.run.timeout import Limit\n"
+        "from pathlib import Path; import signal, sys, threading, time; from dsbench.run.interrupts import Limit\n"
         "with Limit(0.5, Path(sys.argv[1]), exit): pass\n"
         "time.sleep(0.8); print(threading.active_count(), signal.getsignal(signal.SIGALRM).name)"
     )
@@ -85,7 +85,7 @@ def test_time_that_is_not_over_changes_nothing(tmp_path: Path) -> None:
 def test_a_run_that_takes_too_long_is_recorded_as_such_and_goes_on_when_it_has_more(
     trained: Callable[..., dict[str, Any]], planned: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dsbench.training.module import Classifier
+    from dsbench.training.classifier import Classifier
 
     line = "arch=mnist_7800_shallow width=2 train.max_epochs=2"
     start = Classifier.on_train_epoch_start

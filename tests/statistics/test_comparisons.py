@@ -9,11 +9,15 @@ import pytest
 import scipy.integrate
 import scipy.stats
 
-from dsbench.statistics.factorial import effects
-from dsbench.statistics.improvement import probability_of_improvement
-from dsbench.statistics.multiple import holm
-from dsbench.statistics.power import power, seeds_needed, seeds_to_settle, smallest_adjusted_p, smallest_adjusted_ps
-from dsbench.statistics.signflip import sign_flip_p
+from dsbench.statistics.paired import effects, probability_of_improvement, sign_flip_p
+from dsbench.statistics.power import (
+    holm,
+    power,
+    seeds_needed,
+    seeds_to_settle,
+    smallest_adjusted_p,
+    smallest_adjusted_ps,
+)
 
 SAMPLES = 100
 

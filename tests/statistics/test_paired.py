@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from dsbench.statistics.paired import Interval, bca_interval, paired, t_interval
-from dsbench.statistics.signflip import EXACT, SIGNS, sign_flip_p, smallest_p
+from dsbench.statistics.paired import EXACT, SIGNS, Interval, bca_interval, paired, sign_flip_p, smallest_p, t_interval
 
 SAMPLES = 100
 

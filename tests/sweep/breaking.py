@@ -32,10 +32,10 @@ class Breaking(Callback):
 
             torchvision_ops.ensure()  # before Lightning imports torchvision
             from dsbench.config import compose
-            from dsbench.run import timeout
-            from dsbench.training.module import Classifier
+            from dsbench.run import interrupts
+            from dsbench.training.classifier import Classifier
 
-            timeout.GRACE_SECONDS = 0.5
+            interrupts.GRACE_SECONDS = 0.5
             compose.compose = refuse  # the sweep has composed all that there is to compose
 
             start = Classifier.on_train_epoch_start

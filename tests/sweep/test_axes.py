@@ -10,7 +10,7 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from dsbench.config import schema
-from dsbench.config.files import conf_dir, options
+from dsbench.config.schema import conf_dir, options
 from dsbench.errors import InputError
 from dsbench.sweep.axes import jobs
 

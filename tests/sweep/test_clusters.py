@@ -118,7 +118,7 @@ def test_a_job_that_is_killed_goes_on_as_if_it_never_was_and_one_that_fails_is_n
 ORPHANS = """
 import os, sys
 from pathlib import Path
-from dsbench.sweep.on_submitit import Submitit
+from dsbench.sweep.launch.submitit import Submitit
 
 def outlive(folder=sys.argv[1]):
     import signal, subprocess, time
@@ -221,12 +221,12 @@ def test_a_cluster_that_is_not_there_costs_one_line(
 def test_what_an_extra_lacks_is_said_in_one_line(
     overrides: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from dsbench.cli import entry
+    from dsbench.cli import hydra
 
     line = [*overrides(f"{RUNS} hydra/launcher=ray")]
     monkeypatch.setattr(sys, "argv", ["sweep.py", "-m", *line])
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(SystemExit) as ended:
-        entry.sweep()
+        hydra.sweep()
     assert ended.value.code == 2
     assert capsys.readouterr().err == "error: hydra/launcher=ray: ray is not installed: pip install 'dsbench[ray]'\n"

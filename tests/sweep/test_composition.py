@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dsbench.config import schema
 from dsbench.config.compose import typed
-from dsbench.config.files import conf_dir, options
+from dsbench.config.schema import conf_dir, options
 from dsbench.sweep.axes import jobs
 from dsbench.sweep.composition import Composer
 

@@ -10,11 +10,11 @@ from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import HydraContext
 
-from dsbench.cli.entry import job
+from dsbench.cli.hydra import job
 from dsbench.config import schema
-from dsbench.config.files import conf_dir
+from dsbench.config.schema import conf_dir
 from dsbench.sweep.composition import Composer
-from dsbench.sweep.jobs import Calls
+from dsbench.sweep.launch.jobs import Calls
 
 
 def test_jobs_are_composed_when_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from hydra.test_utils.launcher_common_tests import IntegrationTestSuite, Launche
 from hydra.version import _UNSPECIFIED_, VersionBase
 from omegaconf import DictConfig
 
-from dsbench.sweep.fate import ProcessDiedError
+from dsbench.run.outcome import ProcessDiedError
 from hydra_plugins.dsbench_launcher import DsbenchLauncher
 
 
@@ -38,7 +38,7 @@ def test_a_job_that_hangs_before_its_run_begins_has_no_more_time_than_a_run(
         time.sleep(600 if config.timeout else 0)
         return 100
 
-    monkeypatch.setattr("dsbench.run.timeout.GRACE_SECONDS", 0.1)
+    monkeypatch.setattr("dsbench.run.interrupts.GRACE_SECONDS", 0.1)
     sweep = hydra_sweep_runner(
         calling_file=None,
         calling_module="hydra.test_utils.a_module",

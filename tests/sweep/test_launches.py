@@ -13,15 +13,14 @@ import pytest
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
+from dsbench.conclude import reasons
 from dsbench.config.compose import compose
 from dsbench.errors import FailureError
-from dsbench.run.timeout import TimedOut
-from dsbench.sweep.away import Away
-from dsbench.sweep.cluster import HandedIn
-from dsbench.sweep.fate import Fate, ProcessDiedError, recorded
-from dsbench.sweep.finish import reasons
-from dsbench.sweep.launches import Launches
-from dsbench.sweep.local import ended_so, failed
+from dsbench.run.interrupts import TimedOut
+from dsbench.run.outcome import Fate, ProcessDiedError, recorded
+from dsbench.sweep.conduct import Launches
+from dsbench.sweep.launch.cluster import Away, HandedIn
+from dsbench.sweep.launch.local import ended_so, failed
 from dsbench.sweep.plan import SweepPlan, plan_sweep
 
 TINY = "arch=mnist_7800_shallow width=2"

@@ -16,8 +16,7 @@ import cloudpickle
 import psutil
 import pytest
 
-from dsbench.sweep.pool import Pool
-from dsbench.sweep.task import Ended, Task
+from dsbench.sweep.launch.pool import Ended, Pool, Task
 
 
 def run(
@@ -138,7 +137,7 @@ def test_tasks_tell_what_they_do() -> None:
     heard: list[tuple[int, dict[str, Any]]] = []
 
     def talk() -> None:
-        from dsbench.sweep.worker import inside, tell
+        from dsbench.sweep.launch.worker import inside, tell
 
         assert inside()
         for epoch in range(3):
@@ -165,8 +164,8 @@ def test_an_exception_stops_the_tasks_that_run(tmp_path: Path) -> None:
 SCRIPT = """
 import os, sys, time
 import cloudpickle
-from dsbench.sweep.pool import Pool
-from dsbench.sweep.task import Task
+from dsbench.sweep.launch.pool import Pool
+from dsbench.sweep.launch.pool import Task
 
 def outlive(folder=sys.argv[1]):
     import subprocess
@@ -201,8 +200,8 @@ def test_nothing_outlives_a_pool_that_is_killed(tmp_path: Path) -> None:
 
 WEIGHED = """
 import cloudpickle, psutil
-from dsbench.sweep.pool import Pool
-from dsbench.sweep.task import Task
+from dsbench.sweep.launch.pool import Pool
+from dsbench.sweep.launch.pool import Task
 sizes = []
 def weigh(one):
     assert one.result == one.number
@@ -246,7 +245,7 @@ def test_a_server_that_still_imports_ends_with_the_process_that_began_it(tmp_pat
 
 
 def test_a_sweeps_processes_record_how_many_run_at_once() -> None:
-    code = "from dsbench.run.facts import n_jobs; from dsbench.sweep.slots import slots; import os; print(n_jobs());"
-    code += "os.environ.update(slots(9, 3, 1, 'cpu').environments[0]); print(n_jobs())"
+    code = "from dsbench.provenance import n_jobs; from dsbench.sweep.launch.workers import slots; "
+    code += "import os; print(n_jobs()); os.environ.update(slots(9, 3, 1, 'cpu').environments[0]); print(n_jobs())"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.split() == ["None", "3"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dsbench.sweep.settle import with_settled
+from dsbench.sweep.conduct import with_settled
 
 
 def test_what_a_job_decides_by_itself_is_left_to_it() -> None:

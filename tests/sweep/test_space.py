@@ -8,8 +8,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from dsbench.errors import InputError
-from dsbench.sweep.objective import figures, objectives
-from dsbench.sweep.space import space
+from dsbench.sweep.axes import figures, objectives
+from dsbench.sweep.search import space
 
 
 @pytest.mark.parametrize(

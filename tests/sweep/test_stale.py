@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from dsbench import provenance
 from dsbench.config.compose import compose
-from dsbench.run import facts
 from dsbench.sweep.plan import SweepPlan, plan_sweep
 from dsbench.sweep.plan_table import planned
 
@@ -35,7 +35,7 @@ def test_results_of_other_code_are_counted_and_trained_anew_when_told(
     trained(RUN)
     assert said(swept("")) == "2 runs in 1 cell, 1 done, 1 to train"
     assert said(swept("rerun=stale")) == "2 runs in 1 cell, 1 done, 1 to train"
-    monkeypatch.setattr(facts, "source_sha256", lambda: "another")
+    monkeypatch.setattr(provenance, "source_sha256", lambda: "another")
     told = "2 runs in 1 cell, 1 done, 1 made by other code (rerun=stale trains these anew), 1 to train"
     assert said(swept("")) == told
     assert said(swept("rerun=stale")) == "2 runs in 1 cell, 0 done, 1 made by other code, 2 to train"

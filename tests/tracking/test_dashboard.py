@@ -19,10 +19,10 @@ from pathlib import Path
 
 import pytest
 
-from dsbench.cli.dashboard import dashboard
+from dsbench.cli.wandb import dashboard
 from dsbench.errors import InputError
-from dsbench.tracking.leet import arrange
-from dsbench.tracking.offline import OfflineRun
+from dsbench.publish.leet import arrange
+from dsbench.publish.offline import OfflineRun
 
 ROWS, COLUMNS = 50, 200
 
@@ -43,7 +43,7 @@ def test_a_terminal_shows_the_run_its_name_tags_and_metrics_and_nothing_beside_t
     logged: Callable[..., None], outputs: Path
 ) -> None:
     logged("aaa")
-    seen = screen("from dsbench.cli.entry import dsbench; dsbench()", "dashboard", "--outputs", str(outputs))
+    seen = screen("from dsbench.cli.hydra import dsbench; dsbench()", "dashboard", "--outputs", str(outputs))
     for shown in ("name of aaa", "tag", "val/acc", "train/loss", "[x: epoch]", "7 of 7 filtered from 8"):
         assert shown in seen
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from wandb_server import ENTITY, Server
 
-from dsbench.cli.dashboard import dashboard
+from dsbench.cli.wandb import dashboard
 from dsbench.errors import FailureError, InputError
+from dsbench.publish import online
+from dsbench.publish.online import COLUMNS, COSTS, CURVES, workspace
+from dsbench.publish.page import page
 from dsbench.report.table import Entry, Table
 from dsbench.run.mirror import card, summary
-from dsbench.tracking import online
-from dsbench.tracking.page import page
-from dsbench.tracking.view import COLUMNS, COSTS, CURVES, workspace
 
 
 def spec(view: Any) -> Any:

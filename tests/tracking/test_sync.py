@@ -17,9 +17,9 @@ from filelock import FileLock
 from synthetic import run as record
 from wandb_server import Server
 
-from dsbench.cli.sync import sync
+from dsbench.cli.wandb import sync
 from dsbench.errors import FailureError, InputError
-from dsbench.sweep.folder import SweepFolder
+from dsbench.results.folder import SweepFolder
 
 Logged = Callable[..., None]
 
@@ -81,7 +81,7 @@ def test_what_the_server_refuses_of_a_run_is_reported_and_tried_again_and_ends_n
 def test_a_sync_that_is_ended_goes_on(logged: Logged, outputs: Path, server: Server) -> None:
     logged("aaa", "bbb")
     server.held = {"bbb"}
-    command = [sys.executable, "-c", "from dsbench.cli.entry import dsbench; dsbench()"]
+    command = [sys.executable, "-c", "from dsbench.cli.hydra import dsbench; dsbench()"]
     options = ["sync", "--outputs", str(outputs), "--at-once", "1"]
     with subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -103,7 +103,7 @@ def test_a_sweep_s_runs_go_with_its_summary_which_carries_verdict_cells_and_repo
     logged: Logged, logger: Any, outputs: Path, server: Server
 ) -> None:
     from dsbench.config.schema import Config
-    from dsbench.tracking.sweep import mirror_sweep
+    from dsbench.publish.sweep import mirror_sweep
 
     logged("aaa", "other")
     sweep(outputs, "s1", "aaa")
@@ -153,7 +153,7 @@ def test_a_server_that_is_not_there_is_one_line(logged: Logged, outputs: Path, m
     logged("aaa")
     monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:1")
-    monkeypatch.setattr("dsbench.tracking.offline.getproxies", dict)
+    monkeypatch.setattr("dsbench.publish.offline.getproxies", dict)
     with pytest.raises(FailureError, match=r"cannot reach W&B at http://127\.0\.0\.1:1: .*refused"):
         synced(outputs)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dsbench.errors import InputError
-from dsbench.run.signals import Interrupted
+from dsbench.run.interrupts import Interrupted
 
 QUICK = "arch=mnist_7800_shallow width=2 train.max_epochs=3 logger=tensorboard"
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dsbench.errors import InputError
-from dsbench.run.signals import Interrupted
+from dsbench.run.interrupts import Interrupted
 
 Train = Callable[..., dict[str, Any]]
 Planned = Callable[[str], Any]

@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from dsbench.config.schema import AugmentConfig
-from dsbench.training.batches import Batches
-from dsbench.training.preprocess import Scale
+from dsbench.training.batches import Batches, Scale
 
 RAW = Scale.of("raw", (0.0,), (1.0,))
 AUGMENT = AugmentConfig(crop_padding=2, flip=True, cutout=3)

@@ -69,7 +69,7 @@ def test_a_missing_gpu_is_named() -> None:
 def test_a_run_computes_in_the_precision_that_it_records(
     trained: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, precision: str
 ) -> None:
-    from dsbench.training.module import Classifier
+    from dsbench.training.classifier import Classifier
 
     seen = set()
     step = Classifier.training_step

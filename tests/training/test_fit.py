@@ -91,7 +91,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(trained: T
 
 
 def test_dropout_and_order_differ_by_epoch(trained: Train, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dsbench.training.module import Classifier
+    from dsbench.training.classifier import Classifier
 
     drawn: list[tuple[int, int]] = []
 

@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 
 from dsbench.config.schema import AugmentConfig
-from dsbench.training.preprocess import Draws, Scale, crop_and_mirror, cut_out, unsharp
+from dsbench.training.batches import Draws, Scale, crop_and_mirror, cut_out, unsharp
 
 KERNEL = np.array([[1, 4, 6, 4, 1], [4, 16, 24, 16, 4], [6, 24, -476, 24, 6], [4, 16, 24, 16, 4], [1, 4, 6, 4, 1]])
 

@@ -22,9 +22,8 @@ from pytorch_lightning import Callback
 from dsbench.config.compose import compose
 from dsbench.errors import FailureError, InputError
 from dsbench.run.check import ranks
-from dsbench.run.signals import Interrupted
-from dsbench.training.batches import Batches
-from dsbench.training.preprocess import Scale
+from dsbench.run.interrupts import Interrupted
+from dsbench.training.batches import Batches, Scale
 from dsbench.training.ranks import Rank
 
 ROOT = Path(__file__).parents[2]

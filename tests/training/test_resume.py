@@ -14,10 +14,10 @@ from pytorch_lightning import Callback
 
 from dsbench.config.compose import compose
 from dsbench.run.execute import execute
+from dsbench.run.interrupts import Interrupted
 from dsbench.run.plan import plan
 from dsbench.run.progress import Progress
-from dsbench.run.signals import Interrupted
-from dsbench.training import stopwatch
+from dsbench.training import classifier
 
 Train = Callable[..., dict[str, Any]]
 Planned = Callable[[str], Any]
@@ -142,7 +142,7 @@ def test_a_run_that_ends_within_an_epoch_resumes_to_the_same_bits(
 def test_a_kill_while_a_partial_last_epoch_validates_costs_no_step_too_many(
     undisturbed: Callable[[str], Ending], trained: Train, planned: Planned
 ) -> None:
-    from dsbench.training.module import Classifier
+    from dsbench.training.classifier import Classifier
 
     def killed(self: Classifier, *_: Any) -> None:
         if self.current_epoch == 1:
@@ -167,7 +167,7 @@ def test_train_seconds_are_summed_over_attempts(
         def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
             begun.append(batch_idx)
 
-    monkeypatch.setattr(stopwatch, "perf_counter", lambda: float(len(begun)))
+    monkeypatch.setattr(classifier, "perf_counter", lambda: float(len(begun)))
     line = f"{RANDOM} train.checkpoint_minutes=1e-9"
     with pytest.raises(Interrupted):
         trained(line, stop_at=(2, 20), callbacks=[Tick()])

@@ -9,7 +9,7 @@ from torch.optim import SGD, lr_scheduler
 from dsbench.config.compose import compose
 from dsbench.config.schema import ScheduleConfig
 from dsbench.errors import InputError
-from dsbench.training.schedules import check, factor
+from dsbench.training.recipe import check_schedule, factor
 
 STEPS, STEPS_AN_EPOCH = 101, 10
 PEAK = 0.3
@@ -70,7 +70,7 @@ def test_constant_stays() -> None:
 def test_progress_runs_from_0_at_the_first_step_to_1_at_the_last(
     trained: Callable[..., object], monkeypatch: pytest.MonkeyPatch, epochs: int, batches: int
 ) -> None:
-    from dsbench.training import module
+    from dsbench.training import classifier
 
     asked: list[tuple[float, int]] = []
 
@@ -78,7 +78,7 @@ def test_progress_runs_from_0_at_the_first_step_to_1_at_the_last(
         asked.append((progress, epoch))
         return factor(schedule, progress, epoch)
 
-    monkeypatch.setattr(module, "factor", spy)
+    monkeypatch.setattr(classifier, "factor", spy)
     trained(f"arch=mnist_7800_shallow width=1 train.max_epochs={epochs}")
     progress = [share for share, _ in asked]
     assert progress == pytest.approx([step / (batches - 1) for step in range(batches)])
@@ -98,5 +98,5 @@ def test_progress_runs_from_0_at_the_first_step_to_1_at_the_last(
 )
 def test_a_value_that_makes_no_sense_is_named(line: str, message: str) -> None:
     with pytest.raises(InputError) as error:
-        check(compose(line.split()).config.schedule)
+        check_schedule(compose(line.split()).config.schedule)
     assert message in str(error.value)

@@ -15,9 +15,9 @@ from torch.nn.functional import cross_entropy
 
 from dsbench.config.schema import ScheduleConfig
 from dsbench.network.build import build
-from dsbench.run.signals import Interrupted
+from dsbench.run.interrupts import Interrupted
 from dsbench.training.datamodule import ImageData
-from dsbench.training.schedules import factor
+from dsbench.training.recipe import factor
 from dsbench.training.stop import nearest_step
 
 Train = Callable[..., dict[str, Any]]
@@ -142,7 +142,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     """The clock that training goes by: steps cost what their number says, all else that is not training 1000 s."""
-    from dsbench.training import module, stopwatch
+    from dsbench.training import classifier
     from dsbench.training.checkpoint import Checkpoints
 
     clock = Clock()
@@ -157,17 +157,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
 
         monkeypatch.setattr(cls, name, spy)
 
-    def of_step(module: Any, batch: Any, batch_idx: int) -> float:
-        return Clock.COSTS[(module.current_epoch * STEPS + batch_idx) % len(Clock.COSTS)]
+    def of_step(trained_module: Any, batch: Any, batch_idx: int) -> float:
+        return Clock.COSTS[(trained_module.current_epoch * STEPS + batch_idx) % len(Clock.COSTS)]
 
     def asked(schedule: ScheduleConfig, progress: float, epoch: int) -> float:
         clock.asked.append(progress)
         return factor(schedule, progress, epoch)
 
-    monkeypatch.setattr(stopwatch, "perf_counter", lambda: clock.now)
-    monkeypatch.setattr(module, "factor", asked)
-    after(module.Classifier, "training_step", of_step)
-    after(module.Classifier, "validation_step", lambda *_: 1000.0)
+    monkeypatch.setattr(classifier, "perf_counter", lambda: clock.now)
+    monkeypatch.setattr(classifier, "factor", asked)
+    after(classifier.Classifier, "training_step", of_step)
+    after(classifier.Classifier, "validation_step", lambda *_: 1000.0)
     after(Checkpoints, "_save", lambda *_: 1000.0)
     return clock
 

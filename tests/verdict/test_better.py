@@ -7,11 +7,9 @@ import pytest
 import scipy.stats
 from made import budget, cell, group, pair, verdict
 
-from dsbench.report.headline import headline
 from dsbench.verdict.answers import Answer
-from dsbench.verdict.words.better import better_sentence
-from dsbench.verdict.words.overall import failures
-from dsbench.verdict.words.paragraphs import factorial_sentence, paragraphs
+from dsbench.verdict.pair_sentences import better_sentence
+from dsbench.verdict.sentences import factorial_sentence, failures, headline, paragraphs
 
 BASE = [0.97 + 0.001 * seed for seed in range(8)]
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from made import budget, cell, timed, verdict
 
-from dsbench.report.headline import headline
-from dsbench.verdict.words.paragraphs import paragraphs
+from dsbench.verdict.sentences import headline, paragraphs
 
 BEFORE = [0.98, 0.981, 0.982, 0.983, 0.984, 0.985, 0.986, 0.987]
 AFTER = [round(one - by, 4) for one, by in zip(BEFORE, (0.003, 0.004) * 4, strict=True)]

@@ -1,1 +1,0 @@
-"""What networks cost when they run: latency, training steps and memory, measured on a device."""

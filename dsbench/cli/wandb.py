@@ -1,0 +1,156 @@
+"""`dsbench sync`: upload offline runs to W&B."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dsbench.cli.options import OUTPUTS, Outputs
+from dsbench.errors import InputError
+
+if TYPE_CHECKING:
+    from dsbench.publish.offline import OfflineRun
+
+
+def sync(
+    sweep: Annotated[str | None, typer.Argument(help="A sweep's name; without one, all offline runs.")] = None,
+    outputs: Outputs = OUTPUTS,
+    at_once: Annotated[int, typer.Option(min=1, metavar="N", help="Upload so many runs at a time.")] = 4,
+    again: Annotated[bool, typer.Option("--again", help="Upload also what has been uploaded before.")] = False,
+) -> None:
+    """Upload offline runs of W&B, once each: the same command goes on where it was stopped.
+
+    A run keeps its id, so that a second upload is no second run. Runs that are being trained are left for later.
+    """
+    from dsbench.publish import offline
+    from dsbench.run.interrupts import interruptible
+    from dsbench.tracking.wandb import check_credentials
+
+    found = chosen(outputs, sweep)
+    check_credentials()
+    free = [run for run in found if _free(outputs, run)]
+    todo = [run for run in free if again or not run.marker.exists()]
+    if todo:
+        offline.check_reachable()
+    if again:
+        offline.forget(todo)
+    with interruptible():
+        failed = _upload(todo, at_once)
+    _report(len(todo) - len(failed), len(free) - len(todo), len(found) - len(free), failed)
+    if failed:
+        raise SystemExit(1)
+
+
+def chosen(outputs: Path, sweep: str | None) -> list[OfflineRun]:
+    """The offline runs of the sweep, its summary included, or all. Raises InputError where there is none."""
+    from dsbench.publish.offline import offline_runs, summary_id
+    from dsbench.results.query import sweep_folder
+
+    found = offline_runs(outputs)
+    if not found:
+        raise InputError(f"no offline runs of W&B in {outputs / 'wandb'}; runs with logger=wandb leave them")
+    if sweep is None:
+        return found
+    folder = sweep_folder(outputs, sweep)
+    wanted = {*folder.run_ids(), summary_id(folder.name)}
+    found = [run for run in found if run.run_id in wanted]
+    if not found:
+        raise InputError(
+            f"no offline runs of the sweep {folder.name} in {outputs / 'wandb'}; it ran without logger=wandb"
+        )
+    return found
+
+
+def _free(outputs: Path, run: OfflineRun) -> bool:
+    """Whether no process is training the run: half of it would be marked as uploaded."""
+    from dsbench.run.lock import locked_if_free
+
+    with locked_if_free(outputs / "runs" / run.run_id) as free:
+        return free
+
+
+def _upload(runs: Sequence[OfflineRun], at_once: int) -> dict[str, str]:
+    """Upload `runs` behind a progress bar; returns why some failed, by id."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from dsbench.publish.offline import uploads
+
+    columns = (TextColumn("uploading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    failed = {}
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=len(runs))
+        for run, reason in uploads(runs, at_once):
+            bar.advance(task)
+            if reason is not None:
+                failed[run.run_id] = reason
+    return failed
+
+
+def _report(uploaded: int, before: int, busy: int, failed: dict[str, str]) -> None:
+    from dsbench.cli.output import table
+    from dsbench.run.progress import terminal
+
+    console = terminal()
+    parts = [f"uploaded: {uploaded}", f"uploaded before: {before}"]
+    parts += [f"in training, left for later: {busy}"] if busy else []
+    console.print(", ".join(parts), soft_wrap=True)
+    if failed:
+        shown = table(f"{len(failed)} not uploaded", "run", "reason")
+        for run_id, reason in failed.items():
+            shown.add_row(run_id, reason)
+        console.print(shown)
+
+
+def dashboard(
+    sweep: Annotated[str | None, typer.Argument(help="A sweep's name: show its runs.")] = None,
+    outputs: Outputs = OUTPUTS,
+    online: Annotated[bool, typer.Option("--online", help="Save a view, and a sweep's report, in W&B.")] = False,
+    project: Annotated[str, typer.Option(help="With --online: as logger.project sets it.")] = "dsbench",
+    entity: Annotated[str | None, typer.Option(help="With --online: account or team; by default your login's.")] = None,
+) -> None:
+    """Browse runs in the terminal, in W&B's own `wandb leet`; with --online in W&B, where `dsbench sync` puts them.
+
+    In the terminal f filters runs, by name or tags:SWEEP, space selects them, n turns pages, h helps, q quits.
+    """
+    if online:
+        _online(sweep, outputs, project, entity)
+        return
+    from dsbench.publish import leet
+    from dsbench.publish.offline import offline_runs
+
+    shown = {run.run_id for run in chosen(outputs, sweep)} if sweep is not None else None
+    runs = offline_runs(outputs)
+    if not any((outputs / "wandb").glob("*run-*/run-*.wandb")):  # online runs are here, too
+        raise InputError(f"no runs of W&B in {outputs / 'wandb'}; runs with logger=wandb leave them")
+    if not (sys.stdout.isatty() and sys.stdin.isatty()):
+        raise InputError("dsbench dashboard needs a terminal; without one: dsbench results, or --csv, --json of it")
+    leet.arrange(outputs / "wandb", runs, shown)
+    leet.launch(outputs / "wandb")
+
+
+def _online(sweep: str | None, outputs: Path, project: str, entity: str | None) -> None:
+    from dsbench.publish.online import check_installed, default_entity, save_report, save_view, saving
+    from dsbench.tracking.wandb import check_credentials
+
+    check_installed()
+    check_credentials()
+    from dsbench.publish.online import workspace
+    from dsbench.publish.page import page
+    from dsbench.report.content import report
+    from dsbench.results.query import sweep_folder
+
+    folder = sweep_folder(outputs, sweep) if sweep is not None else None
+    name, run_ids = (folder.name, folder.run_ids()) if folder is not None else (None, None)
+    content = report(folder) if folder is not None else None
+    memory = outputs / "wandb" / "online.json"
+    with saving():
+        owner = entity or default_entity()
+        typer.echo(f"view: {save_view(workspace(owner, project, name, run_ids), memory)}")
+        if content is not None and run_ids is not None:
+            typer.echo(f"report: {save_report(page(owner, project, content, run_ids), memory)}")

@@ -1,0 +1,185 @@
+"""The forward pass of several networks by several backends, measured by turns."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+
+from dsbench import provenance
+from dsbench.config.schema import OptimizerConfig
+from dsbench.measure.memory import peak_memory_bytes
+from dsbench.measure.onnx_files import Files
+from dsbench.measure.probes import Backend, Inference, StepProbe, compile_seconds, compiled, compiler, forward_probe
+from dsbench.measure.store import Store, conditions
+from dsbench.measure.subject import StepRecipe, Subject, random_batch
+from dsbench.measure.timing import BATCHES, LIMIT_SECONDS, Probe, Timing, interleaved
+from dsbench.network.build import build
+from dsbench.network.description import Network
+from dsbench.training.device import Compute, set_up_process
+
+
+@dataclass(frozen=True)
+class Forward:
+    """Latency by batch size and backend, and the seconds that compiling took by batch size, where it was compiled.
+
+    The backends torch and compiled have the device and the precision of the subject's Compute, torch_fp32, onnx and
+    onnx_int8 the CPU (see dsbench.measure.onnx).
+    """
+
+    latency: dict[int, dict[str, Timing]] = field(default_factory=dict)
+    compile_seconds: dict[int, float] = field(default_factory=dict)
+
+
+def forwards(
+    subjects: Sequence[Subject],
+    others: Sequence[Mapping[str, Backend]],
+    batches: Sequence[int],
+    limit_seconds: float,
+    compile_too: bool,
+    say: Callable[[str], None],
+) -> list[Forward]:
+    """Measure each subject by torch, with `compile_too` compiled, and by its `others`, at one batch size after another.
+
+    At each all backends of all subjects take turns.
+    """
+    eager = [Inference(subject.module(), subject.compute) for subject in subjects]
+    out = [Forward() for _ in subjects]
+    with compiler(len(subjects) * len(batches)) if compile_too else nullcontext():
+        quick = [compiled(one) for one in eager] if compile_too else []
+        backends: list[dict[str, Backend]] = [{"torch": one} for one in eager]
+        for own, one in zip(backends, quick, strict=False):
+            own["compiled"] = one
+        for own, more in zip(backends, others, strict=True):
+            own |= more
+        for batch in batches:
+            images = [random_batch(subject.network, torch.device("cpu"), batch)[0] for subject in subjects]
+            if compile_too:
+                say(f"compiling for batch {batch}")
+                for found, one, x in zip(out, quick, images, strict=True):
+                    found.compile_seconds[batch] = compile_seconds(one, x)
+            say(f"latency at batch {batch}")
+            pairs = [(backend, x) for own, x in zip(backends, images, strict=True) for backend in own.values()]
+            timings = iter(interleaved([forward_probe(*pair, limit_seconds) for pair in pairs], limit_seconds))
+            for found, own in zip(out, backends, strict=True):
+                found.latency[batch] = {name: next(timings)[0] for name in own}
+    return out
+
+
+@dataclass(frozen=True)
+class Step:
+    """A training step of `batch_size` images: whole, and its parts between synchronised clocks.
+
+    `forward` includes the loss, `optimizer` the clipping of gradients. On a GPU the parts add up to more than `total`,
+    in which nothing waits for the device between them.
+    """
+
+    batch_size: int
+    total: Timing
+    forward: Timing
+    backward: Timing
+    optimizer: Timing
+
+
+def new_session() -> str:
+    """A name for what is measured by turns, that nothing else has; it begins with the time, and so sorts by it."""
+    return f"{provenance.now()} {secrets.token_hex(4)}"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of one network; `onnx` is empty where it was not deployed.
+
+    `peak_memory_bytes` is that of a training step (see dsbench.measure.memory), `onnx` a section of its record (see
+    dsbench.measure.onnx). Networks that took turns share their `session`.
+    """
+
+    forward: Forward
+    step: Step
+    peak_memory_bytes: int | None
+    onnx: dict[str, Any] = field(default_factory=dict)
+    session: str = field(default_factory=new_session)
+
+
+def bench(
+    subjects: Sequence[Subject],
+    batches: Sequence[int] = BATCHES,
+    limit_seconds: float = LIMIT_SECONDS,
+    compile_too: bool = False,
+    onnx: Sequence[Files] = (),
+    say: Callable[[str], None] = lambda message: None,
+) -> list[Measured]:
+    """Measure `subjects` by turns; each measurement takes `limit_seconds` a subject at the most, its warm-up aside.
+
+    With `onnx`, where the files of each go, ONNX Runtime takes turns with torch. `say` is told what comes next. Raises
+    InputError where a run's data or weights are not there.
+    """
+    set_up_process()
+    if onnx:
+        say("ONNX files and their accuracy")
+    backends, sections = _deployed(subjects, onnx)
+    forward = forwards(subjects, backends, list(dict.fromkeys(batches)), limit_seconds, compile_too, say)
+    say("training step")
+    steps = _steps(subjects, limit_seconds)
+    say("peak memory")  # last, when libraries hold the memory that they keep, and the profiler can slow down nothing
+    memory = [peak_memory_bytes(subject) for subject in subjects]
+    session = new_session()
+    return [Measured(*parts, session) for parts in zip(forward, steps, memory, sections, strict=True)]
+
+
+def _deployed(
+    subjects: Sequence[Subject], onnx: Sequence[Files]
+) -> tuple[list[dict[str, Backend]], list[dict[str, Any]]]:
+    """For each subject the backends beside torch, and its section of the record."""
+    if not onnx:
+        return [{} for _ in subjects], [{} for _ in subjects]
+    from dsbench.measure.onnx import deploy  # the extra may not be installed
+
+    deployed = [deploy(subject, files) for subject, files in zip(subjects, onnx, strict=True)]
+    return [one.backends for one in deployed], [one.section for one in deployed]
+
+
+def _steps(subjects: Sequence[Subject], limit_seconds: float) -> list[Step]:
+    probes = [StepProbe(subject, limit_seconds) for subject in subjects]
+    timings = interleaved(probes, limit_seconds)
+    return [Step(subject.recipe.batch_size, *parts) for subject, parts in zip(subjects, timings, strict=True)]
+
+
+def forward_latency(
+    network: Network, compute: Compute, batch: int, limit_seconds: float = LIMIT_SECONDS, store: Store | None = None
+) -> Timing:
+    """The forward pass of `batch` images in evaluation mode; taken from `store` where that has it."""
+
+    def probe() -> Probe:
+        images, _ = random_batch(network, compute.device, batch)
+        return forward_probe(Inference(build(network, seed=0), compute), images, limit_seconds)
+
+    return _timing(probe, conditions(network, "forward", batch, compute), limit_seconds, store)
+
+
+def step_latency(
+    network: Network,
+    optimizer: OptimizerConfig,
+    compute: Compute,
+    batch: int,
+    limit_seconds: float = LIMIT_SECONDS,
+    store: Store | None = None,
+) -> Timing:
+    """A whole training step of `batch` images; taken from `store` where that has it."""
+
+    def probe() -> Probe:
+        return StepProbe(Subject(network, compute, StepRecipe(optimizer, batch)), limit_seconds).whole
+
+    return _timing(probe, conditions(network, {"step": asdict(optimizer)}, batch, compute), limit_seconds, store)
+
+
+def _timing(probe: Callable[[], Probe], under: dict[str, Any], limit_seconds: float, store: Store | None) -> Timing:
+    def measure() -> Timing:
+        set_up_process()
+        return interleaved([probe()], limit_seconds)[0][0]
+
+    return measure() if store is None else store.timing(under, limit_seconds, measure)

@@ -1,0 +1,166 @@
+"""What can compute a network's logits: torch here, ONNX Runtime in dsbench.measure.onnx."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from statistics import fmean
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.utils.benchmark import Timer, timer
+
+from dsbench.measure.subject import Subject, Training, autocast, random_batch
+from dsbench.measure.timing import MIN_ROUNDS
+from dsbench.training.batches import Batches
+from dsbench.training.device import Compute
+
+
+class Backend(Protocol):
+    """`prepared` brings images (B, C, H, W) into the form that `forward` computes logits (B, classes) from fastest."""
+
+    @property
+    def threads(self) -> int:
+        """CPU threads."""
+
+    def prepared(self, images: Tensor) -> Any:
+        """What `forward` takes."""
+
+    def forward(self, images: Any) -> Any:
+        """Logits (B, classes), a tensor or an array."""
+
+
+class Inference:
+    """A module by torch in evaluation mode, without gradients, on a device and in its precision."""
+
+    def __init__(self, module: nn.Module, compute: Compute) -> None:
+        self.compute = compute
+        self.module: Callable[[Tensor], Tensor] = module.to(compute.device).eval()
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of the process."""
+        return self.compute.threads
+
+    def prepared(self, images: Tensor) -> Tensor:
+        """Images (B, C, H, W) on the device, in the memory format that networks are trained in."""
+        return images.to(self.compute.device).contiguous(memory_format=torch.channels_last)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Prepared images (B, C, H, W) to logits (B, classes)."""
+        with torch.inference_mode(), autocast(self.compute):
+            return self.module(images)
+
+
+def accuracy(backend: Backend, batches: Batches) -> float:
+    """The share of images predicted right."""
+    right = total = 0
+    for images, labels in batches:
+        predicted = torch.as_tensor(backend.forward(backend.prepared(images))).argmax(1)
+        right += int((predicted == labels).sum())
+        total += len(labels)
+    return right / total
+
+
+def compiled(inference: Inference, backend: str = "inductor") -> Inference:
+    """The same network through torch.compile, compiled anew at the first call with each shape."""
+    other = copy.copy(inference)
+    other.module = torch.compile(inference.module, backend=backend, dynamic=False, fullgraph=True)
+    return other
+
+
+def compile_seconds(inference: Inference, images: Tensor) -> float:
+    """The seconds of the first call of a compiled network with images of a shape; the pass itself is in them."""
+    torch.set_num_threads(inference.threads)  # the code that is made has their number in it
+    prepared = inference.prepared(images)
+    start = timer()
+    inference.forward(prepared)
+    return timer() - start
+
+
+@contextmanager
+def compiler(variants: int, backend: str = "inductor") -> Iterator[None]:
+    """Within, networks can be compiled: `variants` of them, one a network and shape, each without a cache on disk.
+
+    The networks share the code that torch.compile starts from, and beyond eight variants of one code it would refuse.
+    The compiler's own start, ten seconds on a slow machine, comes first, so that it is nobody's compile time.
+    """
+    import torch._dynamo
+    import torch._inductor.config
+
+    with (
+        warnings.catch_warnings(),
+        torch._dynamo.config.patch(recompile_limit=variants + 8),
+        torch._inductor.config.patch(force_disable_caches=True),
+    ):
+        warnings.filterwarnings("ignore", "dynamo_pgo force disabled", UserWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch's compiler uses what torch calls deprecated
+        torch.compiler.reset()  # what this process compiled before counts against the limit too
+        with torch.inference_mode():
+            torch.compile(_small(), backend=backend)(torch.zeros(1, 1, 4, 4))
+        yield
+
+
+def _small() -> nn.Module:
+    """Something of all that networks consist of."""
+    return nn.Sequential(
+        nn.Conv2d(1, 1, 3), nn.BatchNorm2d(1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(1, 2)
+    ).eval()
+
+
+_ROUND_SECONDS = 0.05  # of one block: long beside the clock, short beside what disturbs it
+_WARM_UP_SECONDS = 0.2
+
+
+class Block:
+    """A probe of `call` on `threads` CPU threads: a block of calls, warmed up, between synchronised clocks.
+
+    The number of calls in a block is set once, by a warm-up that `limit_seconds` shortens.
+    """
+
+    def __init__(self, call: Callable[[], object], threads: int, limit_seconds: float) -> None:
+        self._timer = Timer("call()", globals={"call": call}, num_threads=threads)
+        warm = self._timer.blocked_autorange(min_run_time=min(_WARM_UP_SECONDS, limit_seconds / 10))
+        self.calls = max(1, round(min(_ROUND_SECONDS, limit_seconds / MIN_ROUNDS) / warm.median))
+
+    def __call__(self) -> tuple[float]:
+        return (fmean(self._timer.timeit(self.calls).times),)
+
+
+def forward_probe(backend: Backend, images: Tensor, limit_seconds: float) -> Block:
+    """A probe of the forward pass of `images` (B, C, H, W), which are prepared for it beforehand."""
+    prepared = backend.prepared(images)
+    return Block(lambda: backend.forward(prepared), backend.threads, limit_seconds)
+
+
+class StepProbe:
+    """A probe of the training step: whole, then its forward, backward and optimiser parts.
+
+    The parts are of steps of their own, with a synchronised clock between them.
+    """
+
+    def __init__(self, subject: Subject, limit_seconds: float) -> None:
+        self.training = Training(subject.network, subject.compute, subject.recipe)
+        self.training.hold_still()
+        self.batch = random_batch(subject.network, subject.compute.device, subject.recipe.batch_size)
+        # A round has two such blocks.
+        self.whole = Block(lambda: self.training.step(*self.batch), subject.compute.threads, limit_seconds / 2)
+
+    def __call__(self) -> tuple[float, ...]:
+        (total,) = self.whole()
+        torch.set_num_threads(self.training.compute.threads)
+        parts = [self._parts() for _ in range(self.whole.calls)]
+        return total, *map(fmean, zip(*parts, strict=True))
+
+    def _parts(self) -> tuple[float, float, float]:
+        """Seconds of the forward pass and the loss, of the backward pass, and of the optimiser."""
+        start = timer()
+        loss = self.training.loss(*self.batch)
+        forward = timer()
+        self.training.backward(loss)
+        backward = timer()
+        self.training.update()
+        return forward - start, backward - forward, timer() - backward

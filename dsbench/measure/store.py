@@ -1,0 +1,79 @@
+"""Measurements kept on disk, so that no network is measured twice on one machine in one way."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from dsbench import provenance
+from dsbench.errors import InputError
+from dsbench.files import write_atomically
+from dsbench.measure.timing import Timing
+from dsbench.network.description import Network
+from dsbench.training.device import Compute
+
+_PACKAGES = ("dsbench", "torch")
+
+
+def conditions(network: Network, what: object, batch: int, compute: Compute) -> dict[str, Any]:
+    """All that a timing depends on, as plain data; `what` says what is timed."""
+    return {
+        "network": network.identity(),
+        "what": what,
+        "batch": batch,
+        "precision": compute.precision,
+        "device": [compute.device.type, compute.name],
+        "threads": compute.threads,
+        "versions": {package: version(package) for package in _PACKAGES},
+    }
+
+
+@dataclass(frozen=True)
+class Store:
+    """Timings in `folder` (`<outputs>/latency`), a JSON file each, named by the hash of their conditions."""
+
+    folder: Path
+
+    def timing(self, under: dict[str, Any], limit_seconds: float, measure: Callable[[], Timing]) -> Timing:
+        """The timing recorded under these conditions, else that of `measure`, which is recorded.
+
+        One that did not settle is measured anew where there is more time than it had, and so is one whose file is
+        damaged. Raises InputError where the folder cannot be written to.
+        """
+        path = self.path(under)
+        found = _read(path, limit_seconds)
+        if found is None:
+            found = measure()
+            self._write(path, under, limit_seconds, found)
+        return found
+
+    def path(self, under: dict[str, Any]) -> Path:
+        """The file for these conditions."""
+        text = json.dumps(under, sort_keys=True, separators=(",", ":"))
+        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+
+    def _write(self, path: Path, under: dict[str, Any], limit_seconds: float, timing: Timing) -> None:
+        entry = under | {"measured": provenance.now(), "limit_seconds": limit_seconds, "timing": asdict(timing)}
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, json.dumps(entry) + "\n")
+        except OSError as error:
+            reason = f"{error.strerror}; set outputs= to another folder"
+            raise InputError(f"cannot write to {self.folder}: {reason}") from None
+
+
+def _read(path: Path, limit_seconds: float) -> Timing | None:
+    """The timing in the file at `path`; None where there is none that will do."""
+    try:
+        entry = json.loads(path.read_text(encoding="utf-8"))
+        found = entry["timing"]
+        timing = Timing(**found | {"rounds_ms": tuple(found["rounds_ms"])})
+        good = timing.median_ms > 0 and (timing.settled or entry["limit_seconds"] >= limit_seconds)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return timing if good else None

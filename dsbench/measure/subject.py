@@ -1,0 +1,114 @@
+"""One network on one device in one precision, as it answers and as it is trained."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from dsbench.config.schema import OptimizerConfig, TrainConfig
+from dsbench.network.build import build
+from dsbench.network.description import Network
+from dsbench.training.device import Compute
+from dsbench.training.recipe import can_be_fused, optimizer
+
+if TYPE_CHECKING:
+    from dsbench.run.trained import Trained
+
+DTYPES = {"32": torch.float32, "bf16": torch.bfloat16, "16": torch.float16}
+
+
+@dataclass(frozen=True)
+class StepRecipe:
+    """All that a training step depends on besides the network and the batch; `batch_size` in images."""
+
+    optimizer: OptimizerConfig
+    batch_size: int
+    label_smoothing: float = 0.0
+    grad_clip_norm: float | None = None
+
+    @classmethod
+    def of(cls, optimizer: OptimizerConfig, train: TrainConfig) -> StepRecipe:
+        """The recipe of a run."""
+        return cls(optimizer, train.batch_size, train.label_smoothing, train.grad_clip_norm)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured: a network, where it computes, how it is trained, and the run that has trained it, if any."""
+
+    network: Network
+    compute: Compute
+    recipe: StepRecipe
+    run: Trained | None = None
+
+    def module(self) -> nn.Module:
+        """The network on the CPU in evaluation mode, with the weights that its run was tested with or initial ones."""
+        return build(self.network, seed=0).eval() if self.run is None else self.run.module()
+
+
+def random_batch(network: Network, device: torch.device, size: int) -> tuple[Tensor, Tensor]:
+    """Random images (size, C, H, W), in channels_last as dsbench.training.batches has them, and labels (size,)."""
+    generator = torch.Generator().manual_seed(0)
+    channels, height, width = network.input_shape
+    images = torch.randn(size, height, width, channels, generator=generator).to(device).permute(0, 3, 1, 2)
+    return images, torch.randint(network.classes, (size,), generator=generator).to(device)
+
+
+class Training:
+    """A network and its optimiser; a step does what Lightning does with dsbench.training.classifier.Classifier.
+
+    That is: forward pass and loss under autocast, the last step's gradients dropped, backward pass, and in `update` the
+    clipping of gradients and the optimiser; under fp16 the loss is scaled.
+    """
+
+    def __init__(self, network: Network, compute: Compute, recipe: StepRecipe, seed: int = 0) -> None:
+        self.compute, self.recipe = compute, recipe
+        self.module = build(network, seed).to(compute.device).train()
+        fused = can_be_fused(recipe.grad_clip_norm, compute.precision)
+        self.optimizer = optimizer(self.module, recipe.optimizer, fused)
+        self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.precision == "16")
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        """The mean loss of images (B, C, H, W) with labels (B,)."""
+        with autocast(self.compute):
+            logits = self.module(images).float()
+            return cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+
+    def backward(self, loss: Tensor) -> None:
+        """The gradients of `loss` in place of those of the step before."""
+        self.optimizer.zero_grad()
+        self.scaler.scale(loss).backward()
+
+    def update(self) -> None:
+        """Move the weights."""
+        if self.recipe.grad_clip_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self._parameters, self.recipe.grad_clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+
+    def step(self, images: Tensor, labels: Tensor) -> None:
+        """One training step."""
+        self.backward(self.loss(images, labels))
+        self.update()
+
+    def hold_still(self) -> None:
+        """Set the learning rate to zero: the same arithmetic, but thousands of steps on one batch do not diverge.
+
+        A step whose gradients are no numbers would be another one: under fp16 the optimiser skips it.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = 0.0
+
+
+def autocast(compute: Compute) -> AbstractContextManager[object]:
+    """The precision of `compute`. Entered anew for each call, as Lightning does: weights are cast in each."""
+    if compute.precision == "32":
+        return nullcontext()
+    return torch.autocast(compute.device.type, DTYPES[compute.precision])

@@ -1,0 +1,1 @@
+"""Results shown elsewhere: offline runs uploaded, W&B's dashboards, the summary of a sweep."""

@@ -1,0 +1,191 @@
+"""The saved view of a project in W&B: its panels, its table of runs. Nothing here asks the network."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dsbench.errors import FailureError, InputError
+from dsbench.files import write_atomically
+
+if TYPE_CHECKING:
+    import wandb_workspaces.reports.v2 as reports
+    from wandb_workspaces.expr import And
+    from wandb_workspaces.workspaces import Workspace
+
+CELL = "cell"  # the key of a run's configuration that names its cell (see dsbench.run.mirror.card)
+ACCURACY = "test_acc"
+# What accuracy is held against, keys of a run's summary; the last two are there once the run is measured.
+COSTS = {
+    "params": "parameters",
+    "macs": "MACs",
+    "acts": "activations",
+    "bytes": "bytes",
+    "train_macs": "MACs spent in training",
+    "train_seconds": "seconds of training",
+    "latency_ms/batch_1/torch": "latency of one image, ms",
+    "train_step_ms/total": "training step, ms",
+}
+CURVES = {
+    "val/acc": "validation accuracy",
+    "val/loss": "validation loss",
+    "train/acc": "training accuracy",
+    "train/loss": "training loss",
+}
+FACTS = ("model", "block", "width", "kernel", "data", "seed")  # of a run, in its configuration under `run`
+COORDINATES = ("model", "width", "kernel")
+COLUMNS = (
+    "run:displayName",
+    "run:state",
+    *(f"config:run.value.{name}" for name in FACTS),
+    *("summary:status", f"summary:{ACCURACY}", "summary:val_acc"),
+    *(f"summary:{name}" for name in COSTS),
+)
+_RUNS = 100  # a panel leaves out what is beyond
+
+
+def workspace(entity: str, project: str, sweep: str | None, run_ids: Sequence[str] | None) -> Workspace:
+    """The view of the sweep's runs, `run_ids`, or of all of the project.
+
+    Accuracy against each cost, learning curves by cell, parallel coordinates, and the table of runs, best first.
+    """
+    from wandb_workspaces import expr
+    from wandb_workspaces import workspaces as ws
+
+    sections = [ws.Section(name=name, panels=panels, is_open=True) for name, panels in sections_of_panels().items()]
+    return ws.Workspace(
+        entity=entity,
+        project=project,
+        name=f"dsbench: {sweep}" if sweep else "dsbench",
+        sections=sections,
+        settings=ws.WorkspaceSettings(x_axis="epoch", max_runs=_RUNS),
+        runset_settings=ws.RunsetSettings(
+            filters=filters(run_ids),
+            order=[expr.Ordering(expr.Summary(ACCURACY), ascending=False)],
+            pinned_columns=list(COLUMNS),
+        ),
+    )
+
+
+def filters(run_ids: Sequence[str] | None) -> And:
+    """What keeps the runs that are trained, of these if any are given: not the sweeps' summaries."""
+    from wandb_workspaces import expr
+
+    kept = [expr.Metric("JobType") == "train"]
+    return expr.And(*kept, *([expr.Metric("ID").isin(list(run_ids))] if run_ids is not None else []))
+
+
+def sections_of_panels() -> dict[str, list[Any]]:
+    """The panels by the sections they stand in."""
+    return {
+        "Accuracy against cost": [_against(cost, title) for cost, title in COSTS.items()],
+        "Learning curves": [_curve(metric, title) for metric, title in CURVES.items()],
+        "All at once": [_coordinates()],
+    }
+
+
+def _against(cost: str, title: str) -> Any:
+    import wandb_workspaces.reports.v2 as wr
+
+    x, y = wr.SummaryMetric(cost), wr.SummaryMetric(ACCURACY)
+    return wr.ScatterPlot(title=f"test accuracy against {title}", x=x, y=y, log_x=True)
+
+
+def _curve(metric: str, title: str) -> Any:
+    """The mean over the runs of a cell, which differ in their seeds, within the least and the greatest.
+
+    A panel cannot leave out runs that the table beside it shows, so that its title says which are in the mean.
+    """
+    import wandb_workspaces.reports.v2 as wr
+
+    return wr.LinePlot(
+        title=f"{title}, mean of all runs, those that collapsed or diverged too",
+        x="epoch",
+        y=[metric],
+        groupby=wr.Config(CELL),
+        groupby_aggfunc="mean",
+        groupby_rangefunc="minmax",
+        max_runs_to_show=_RUNS,
+    )
+
+
+def _coordinates() -> Any:
+    import wandb_workspaces.reports.v2 as wr
+
+    facts = [wr.ParallelCoordinatesPlotColumn(wr.Config(f"run.{name}"), display_name=name) for name in COORDINATES]
+    costs = [
+        wr.ParallelCoordinatesPlotColumn(wr.SummaryMetric(name), display_name=COSTS[name], log=True)
+        for name in ("params", "macs", "train_seconds")
+    ]
+    accuracy = wr.ParallelCoordinatesPlotColumn(wr.SummaryMetric(ACCURACY), display_name="test accuracy")
+    return wr.ParallelCoordinatesPlot(title="model, width, kernel, costs, accuracy", columns=[*facts, *costs, accuracy])
+
+
+def check_installed() -> None:
+    """Raise InputError where the package that saves views is not installed."""
+    if find_spec("wandb_workspaces") is None:
+        raise InputError("dsbench dashboard --online needs a package: pip install 'dsbench[dashboards]'")
+
+
+@contextmanager
+def saving() -> Iterator[None]:
+    """Within, W&B says nothing of its own, and whatever it raises becomes FailureError, one line."""
+    try:
+        with redirect_stderr(io.StringIO()):
+            yield
+    except (InputError, FailureError):
+        raise
+    except Exception as error:
+        raise FailureError(f"W&B: {error}") from error
+
+
+def default_entity() -> str:
+    """Whose the login is. Raises FailureError where W&B does not say."""
+    import wandb
+
+    found = wandb.Api().default_entity
+    if not found:
+        raise FailureError("W&B does not say whose the login is; give --entity")
+    return str(found)
+
+
+def save_view(view: Workspace, memory: Path) -> str:
+    """Save the view in place of the one that `memory`, a file, says was saved; returns its address."""
+
+    def save(known: dict[str, str]) -> dict[str, str]:
+        view._internal_name, view._internal_id = known.get("name", ""), known.get("id", "")
+        view.save()
+        return {"name": view._internal_name, "id": view._internal_id}
+
+    _replacing(memory, f"view {view.entity}/{view.project}/{view.name}", save)
+    return str(view.url)
+
+
+def save_report(report: reports.Report, memory: Path) -> str:
+    """Save the report in place of the one that `memory`, a file, says was saved; returns its address."""
+
+    def save(known: dict[str, str]) -> dict[str, str]:
+        report.id = known.get("id", "")
+        report.save()
+        return {"id": report.id}
+
+    _replacing(memory, f"report {report.entity}/{report.project}/{report.title}", save)
+    return str(report.url)
+
+
+def _replacing(memory: Path, key: str, save: Callable[[dict[str, str]], dict[str, str]]) -> None:
+    """Save in place of what `memory` knows by `key`; as new where there is none, or none any more."""
+    saved = json.loads(memory.read_text(encoding="utf-8")) if memory.exists() else {}
+    try:
+        found = save(saved.get(key, {}))
+    except Exception:
+        if key not in saved:
+            raise
+        found = save({})
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(memory, json.dumps(saved | {key: found}, indent=1) + "\n")

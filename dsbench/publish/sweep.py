@@ -1,0 +1,69 @@
+"""A sweep in W&B: one run beside those of its group, which holds the table of cells."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dsbench.config.schema import WandbConfig
+from dsbench.publish.offline import summary_id
+from dsbench.tracking.tracker import Card
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dsbench.config.schema import Config
+
+log = logging.getLogger("dsbench")
+
+
+def mirror_sweep(
+    config: Config,
+    outputs: Path,
+    name: str,
+    facts: Mapping[str, Any],
+    summary: Mapping[str, Any],
+    cells: pd.DataFrame,
+    files: Sequence[Path] = (),
+) -> None:
+    """Show the sweep `name` in W&B where that is the logger: `cells` as a Table, `facts` as its configuration.
+
+    `files`, such as report.html, stand in one artifact. What an earlier call for the same sweep showed is replaced. A
+    failure is logged and harms nothing.
+    """
+    logger = config.logger
+    if not isinstance(logger, WandbConfig) or logger.mode == "disabled":
+        return
+    card = Card(summary_id(name), f"{name}: cells", name, ("sweep", name), dict(facts))
+    try:
+        _mirror(logger, outputs, card, summary, cells, files)
+    except Exception as error:  # whatever a tracker does wrong, the sweep's tables are on disk
+        log.warning("the tracker shows nothing of the sweep: %s", error)
+
+
+def _mirror(
+    logger: WandbConfig,
+    outputs: Path,
+    card: Card,
+    summary: Mapping[str, Any],
+    cells: pd.DataFrame,
+    files: Sequence[Path],
+) -> None:
+    import wandb
+
+    from dsbench.tracking.wandb import begin
+
+    run = begin(logger, outputs, card, "sweep")
+    try:
+        run.log({"cells": wandb.Table(dataframe=cells.astype(object).where(cells.notna(), None))})
+        run.summary.update(dict(summary))
+        if files:
+            artifact = wandb.Artifact(re.sub(r"[^\w.-]", "-", f"report-{card.group}", flags=re.ASCII), type="report")
+            for file in files:
+                artifact.add_file(str(file))
+            run.log_artifact(artifact)
+    finally:
+        run.finish()

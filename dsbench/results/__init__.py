@@ -1,0 +1,1 @@
+"""Results on disk, read again: records, and the tables of runs and cells made of them."""

@@ -1,0 +1,84 @@
+"""Runs that differ only in their seed, as one: the mean over seeds, its interval, and what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from dsbench.results.records import ACCURACIES, CODE, COSTS, NAMES, REQUESTED, settings, timings
+from dsbench.statistics.paired import half_width
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MEANS = ("train_acc", "epochs", "train_seconds", "train_macs", "images_per_second")
+# How many runs of a cell came to what; `other` is interrupted, running, missing or unreadable.
+_COUNTED = ("done", "collapsed", "diverged", "failed", "killed", "timeout")
+COUNTS = ("n_runs", *(f"n_{name}" for name in _COUNTED), "n_other")
+
+
+def cells_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row a cell of `runs` (see runs_table), in the order of their first runs.
+
+    Of accuracies there are the mean, the standard deviation (n - 1) and the 95 % interval of the mean by Student's t,
+    from `low` to `high`, which two runs or more have (and which may reach beyond 0 and 1); of times and timings the
+    mean. All of these are over the runs that are done, and n_done is their number. Runs that came to anything else, and
+    those that have not ended, are counted beside them and are in no mean: n_runs is the sum of the counts. A family
+    that collapses is worse than the mean says, so the counts belong beside it. Devices, threads, commits and sources
+    are listed where the runs' are not one.
+    """
+    import pandas as pd
+
+    key = runs["cell_id"]
+    grouped = runs.groupby(key, sort=False)
+    same = ["precision", "test_weights", *COSTS, *REQUESTED, *settings(runs)]
+    done = runs[runs["status"] == "done"].groupby(key, sort=False)
+    parts = [
+        grouped[list(NAMES)].first(),
+        _counts(runs["status"], key),
+        *(_spread(done[name], name) for name in reversed(ACCURACIES)),
+        done[list(MEANS)].mean().astype("float64").add_suffix("_mean"),
+        done[timings(runs)].mean().astype("float64"),
+        grouped[same].first(),
+        *(_listed(runs[name], key) for name in ("device", "threads", *CODE)),
+    ]
+    return pd.concat([part.reindex(parts[0].index) for part in parts], axis=1).reset_index()
+
+
+def besides(row: Mapping[str, Any]) -> str:
+    """The runs of a row of that table that are in no mean, such as `1 collapsed, 2 unfinished`, or an empty text."""
+    counts = {name.removeprefix("n_"): row[name] for name in COUNTS[2:]}
+    said = [f"{number} {'unfinished' if name == 'other' else name}" for name, number in counts.items() if number]
+    return ", ".join(said)
+
+
+def _counts(status: pd.Series, key: pd.Series) -> pd.DataFrame:
+    import pandas as pd
+
+    known = {f"n_{name}": status == name for name in _COUNTED}
+    flags = pd.DataFrame({"n_runs": status.notna(), **known}).astype("int64")
+    flags["n_other"] = flags["n_runs"] - flags[list(known)].sum(axis=1)
+    return flags.groupby(key, sort=False).sum()[list(COUNTS)]
+
+
+def _spread(values: Any, name: str) -> pd.DataFrame:
+    """Mean, standard deviation and interval of the mean of each group."""
+    import pandas as pd
+
+    n, mean, sd = values.count(), values.mean(), values.std(ddof=1)
+    half = half_width(sd, n.clip(lower=2))  # one value has no sd
+    return pd.DataFrame(
+        {f"{name}_mean": mean, f"{name}_sd": sd, f"{name}_low": mean - half, f"{name}_high": mean + half}
+    )
+
+
+def _listed(values: pd.Series, key: pd.Series) -> pd.Series:
+    """What the runs of each cell have, each value once, as text."""
+    import pandas as pd
+
+    pairs = pd.DataFrame({"cell": key, "value": values.astype("string")}).dropna().drop_duplicates()
+    found: dict[str, list[str]] = {}
+    for cell, value in zip(pairs["cell"], pairs["value"], strict=True):
+        found.setdefault(cell, []).append(value)
+    texts = [", ".join(one) for one in found.values()]
+    return pd.Series(texts, index=list(found), dtype="string", name=values.name)

@@ -1,0 +1,227 @@
+"""The file of what a sweep planned, plan.csv: a row a run, and the way back from rows to records."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from dsbench import provenance
+from dsbench.errors import InputError, first_line
+from dsbench.files import write_atomically
+from dsbench.results.cells import cells_table
+from dsbench.results.records import CODE, COLUMNS, MISSING, OUTCOMES, TEXT, record, runs_table
+from dsbench.run.record import BROKEN, FINAL
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dsbench.run.outcome import Fate
+
+_WORDS = {"": None, "True": True, "False": False}
+
+
+def table(planned: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """A row a run, of what is known before it begins."""
+    return runs_table(planned).drop(columns=[*OUTCOMES, *CODE])
+
+
+def read(path: Path) -> dict[str, dict[str, Any]]:
+    """The rows of the file at `path` by run_id, as records hold them; none where there is no file."""
+    if not path.exists():
+        return {}
+    value = cache(_value)  # most stand in many rows
+    out = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            said = {name: (text or None) if COLUMNS.get(name) == TEXT else value(text) for name, text in row.items()}
+            settings = {name: said.pop(name) for name in row if name not in COLUMNS}
+            out[row["run_id"]] = {**said, "settings": settings}
+    return out
+
+
+def _value(text: str) -> Any:
+    """What a cell says: nothing, a truth value, a number, a list or a text."""
+    if text in _WORDS:
+        return _WORDS[text]
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+_HEAD = "# A sweep as it was asked for. What came of it, runs.csv and cells.csv, is made anew from the runs' records.\n"
+_CALLED = ("cell_id", "model", "arch", "block", "study", "settings")  # what another sweep may call otherwise
+_ENDED = (*FINAL, *BROKEN)
+_READ = {"arguments": list, "started": object, "finished": object, "versions": dict, "budgets": dict, "runs": list}
+_PATIENCE_SECONDS = 30.0  # with whoever writes the same tables, which takes a second or so
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """The folder of one sweep, `outputs/sweeps/<name>`."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The sweep's name."""
+        return self.path.name
+
+    @property
+    def outputs(self) -> Path:
+        """The folder of results that the sweep and its runs lie in."""
+        return self.path.parent.parent
+
+    @property
+    def sweep_file(self) -> Path:
+        """The arguments, the runs in order, each cell's budget, versions, commit, start and finish."""
+        return self.path / "sweep.yaml"
+
+    @property
+    def plan_file(self) -> Path:
+        """A row a run, as planned: what it is and costs, without results."""
+        return self.path / "plan.csv"
+
+    @property
+    def runs_file(self) -> Path:
+        """A row a run (see dsbench.results.records.runs_table)."""
+        return self.path / "runs.csv"
+
+    @property
+    def cells_file(self) -> Path:
+        """A row a cell (see dsbench.results.cells.cells_table)."""
+        return self.path / "cells.csv"
+
+    def write_plan(self, planned: Sequence[Mapping[str, Any]], arguments: Sequence[str]) -> None:
+        """Record what was asked: `planned` has Plan.facts() of each run, in order, `arguments` the command line.
+
+        Of runs with one run_id the first counts. Other seeds of the same cells, planned by an earlier call, stay, and
+        so do runs that somebody trains now, whose precision=auto may be another one. A sweep that goes on, with the
+        same arguments, keeps its start. Raises InputError where the folder cannot be written to.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with self._alone():
+                self._write_plan(planned, arguments)
+        except OSError as error:
+            raise InputError(f"cannot write to {self.path}: {error.strerror}; set outputs= to another folder") from None
+
+    def _write_plan(self, planned: Sequence[Mapping[str, Any]], arguments: Sequence[str]) -> None:
+        runs = {one["run_id"]: one for one in reversed(planned)}
+        runs = {one["run_id"]: runs[one["run_id"]] for one in planned}
+        cells = {one["cell_id"] for one in planned}
+        runs |= {
+            name: one
+            for name, one in read(self.plan_file).items()
+            if name not in runs and (one["cell_id"] in cells or record(self.outputs, name)["status"] == "running")
+        }
+        earlier = self.asked() if self.sweep_file.exists() else {}
+        goes_on = earlier.get("arguments") == list(arguments)
+        asked = {
+            "arguments": list(arguments),
+            "started": earlier["started"] if goes_on else provenance.now(),
+            "finished": None,
+            "git_sha": provenance.git_sha(),
+            "versions": provenance.versions(),
+            "budgets": {one["cell_id"]: one["requested"] for one in reversed(runs.values()) if one.get("requested")},
+            "runs": list(runs),
+        }
+        _write_csv(self.plan_file, table(runs.values()))
+        self._write(asked)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One process at a time: what another one adds between reading a file and writing it would be lost.
+
+        Raises TimeoutError where another one does not come to its end.
+        """
+        lock = FileLock(self.path / ".lock", timeout=_PATIENCE_SECONDS)
+        try:
+            lock.acquire()
+        except Timeout:
+            said = f"another process has had {lock.lock_file} for {_PATIENCE_SECONDS:g} s"
+            raise TimeoutError(errno.ETIMEDOUT, said) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def run_ids(self) -> list[str]:
+        """The runs, in order. Raises InputError where there is no sweep."""
+        return [str(run_id) for run_id in self.asked()["runs"]]
+
+    def read(self, reasons: Mapping[str, Fate] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The tables of runs and of cells, from the runs' records as they are now.
+
+        A run without a record has the status `missing` and what is planned of it. Names and budgets are those of this
+        sweep, whatever the run was called when it was made. `reasons`, by run_id, are those of runs that have failed
+        and could not write it down.
+        """
+        return self._tables(self.asked(), reasons or {})
+
+    def collect(self, reasons: Mapping[str, Fate] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """As read; writes runs.csv, cells.csv and, once every run has ended, when the last one did."""
+        self.asked()  # where there is no sweep there is no folder for a lock
+        with self._alone():
+            asked = self.asked()
+            runs, cells = self._tables(asked, reasons or {})
+            _write_csv(self.runs_file, runs)
+            _write_csv(self.cells_file, cells)
+            finished = max(runs["finished"].dropna(), default=None) if runs["status"].isin(_ENDED).all() else None
+            if asked["finished"] != finished:
+                self._write(asked | {"finished": finished})
+            return runs, cells
+
+    def _tables(self, asked: dict[str, Any], reasons: Mapping[str, Fate]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        budgets, planned = asked["budgets"], read(self.plan_file)
+        found = []
+        for run_id in map(str, asked["runs"]):
+            one, plan = record(self.outputs, run_id), planned.get(run_id, {})
+            if one["status"] == MISSING:
+                one = plan | one
+            if run_id in reasons and one["status"] not in FINAL:
+                one |= {"status": reasons[run_id].status, "error": reasons[run_id].reason}
+            one |= {name: plan[name] for name in _CALLED if name in plan}
+            found.append(one | {"requested": budgets.get(one.get("cell_id"))})
+        runs = runs_table(found)
+        return runs, cells_table(runs)
+
+    def asked(self) -> dict[str, Any]:
+        """What sweep.yaml holds. Raises InputError where there is no sweep, and where the file is damaged."""
+        import yaml
+
+        try:
+            text = self.sweep_file.read_text(encoding="utf-8")
+            found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        except (FileNotFoundError, NotADirectoryError):
+            raise InputError(f"no sweep in {self.path}: there is no {self.sweep_file.name}") from None
+        except (UnicodeDecodeError, yaml.YAMLError) as error:
+            raise self._damaged(first_line(error)) from None
+        if not isinstance(found, dict):
+            raise self._damaged("it holds no keys")
+        for key, kind in _READ.items():
+            if not (key in found and isinstance(found[key], kind)):
+                raise self._damaged(f"{key} is not what was written, or not there")
+        return found
+
+    def _damaged(self, how: str) -> InputError:
+        return InputError(f"{self.sweep_file} is damaged: {how}; delete it, and the same sweep makes it anew")
+
+    def _write(self, asked: dict[str, Any]) -> None:
+        import yaml
+
+        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+        write_atomically(self.sweep_file, _HEAD + yaml.dump(asked, Dumper=dumper, sort_keys=False, allow_unicode=True))
+
+
+def _write_csv(path: Path, frame: pd.DataFrame) -> None:
+    write_atomically(path, frame.to_csv(index=False, lineterminator="\n"))

@@ -1,0 +1,124 @@
+"""What cells are called side by side: what they share in one line, and the fewest columns that tell them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from dsbench.results.records import settings
+from dsbench.run.record import width
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# A column for each of these in which cells differ; of the settings, only those that are needed beside them.
+_NAMES = ("study", "model", "arch", "block", "data", "split", "width", "kernel", "budget")
+_COMPUTE = ("precision", "device", "threads")
+_SPEAKING = ("study", "model", "arch", "block", "data", "budget", "device")  # said without the name of the column
+
+
+@dataclass(frozen=True)
+class Naming:
+    """`shared` is what all rows have in common, `columns` the texts of each row by what they are called."""
+
+    shared: str
+    columns: dict[str, list[str]]
+
+
+def naming(frame: pd.DataFrame) -> Naming:
+    """The names of the rows of a table of cells or of runs; runs of one cell have the same."""
+    names = {name: _texts(frame, name) for name in (*_NAMES, *_COMPUTE)}
+    shown = {name: texts for name, texts in names.items() if len(set(texts)) > 1}
+    cells = frame["cell_id"].tolist()
+    for name in ("test_weights", *settings(frame)):
+        if not _alike(shown, cells):
+            break
+        wider = shown | {name: _texts(frame, name)}
+        if len(_groups(wider, cells)) > len(_groups(shown, cells)):
+            shown = wider
+    if _alike(shown, cells):
+        shown["cell"] = [str(cell) for cell in cells]
+    shared = ", ".join(f"{name} {texts[0]}" for name, texts in names.items() if name not in shown and any(texts))
+    return Naming(shared, shown)
+
+
+def called(frame: pd.DataFrame) -> list[str]:
+    """One short name for each row of a table of cells, such as `dwsep, width 8`: no more than tells them apart.
+
+    The model is in it wherever models differ and no study's name tells all of them apart. Where nothing differs it is
+    the model, or `cell` where that is unknown.
+    """
+    columns = naming(frame).columns
+    if "study" in columns:
+        columns["study"] = brief(columns["study"])
+    if not columns:
+        return [text or "cell" for text in _texts(frame, "model")]
+    chosen = {name: columns[name] for name in _fewest(columns)}
+    rows = [[_word(name, texts[row]) for name, texts in chosen.items() if texts[row]] for row in range(len(frame))]
+    return [", ".join(words) or "cell" for words in rows]
+
+
+def _fewest(columns: dict[str, list[str]]) -> tuple[str, ...]:
+    """The fewest columns whose texts tell apart what all of them do, the model first, then in order."""
+    whole = len(set(zip(*columns.values(), strict=True)))
+    for chosen in _choices(columns):
+        if len(set(zip(*(columns[name] for name in chosen), strict=True))) == whole:
+            return chosen
+    return tuple(columns)
+
+
+def _choices(columns: dict[str, list[str]]) -> Iterator[tuple[str, ...]]:
+    always = ("model",) if "model" in columns else ()
+    others = [name for name in columns if name not in (*always, "study")]
+    if always:
+        yield always
+    if all(columns.get("study", [""])):
+        yield ("study",)
+    for size in range(1, len(others) + 1):
+        for more in combinations(others, size):
+            yield (*always, *more)
+
+
+def brief(texts: list[str]) -> list[str]:
+    """Names of studies without the study, and the remark that they were modified, where all have the same."""
+    parts = [(*text.partition(" (")[0].rpartition("/")[::2], text.partition(" (")[2]) for text in texts]
+    heads, names, remarks = (list(one) for one in zip(*parts, strict=True))
+    if len(set(heads)) > 1 or len(set(remarks)) > 1 or len(set(names)) < len(set(texts)):
+        return texts
+    return names
+
+
+def _word(name: str, text: str) -> str:
+    return text if name in _SPEAKING else f"{name} {text}"
+
+
+def _groups(columns: dict[str, list[str]], cells: Sequence[Any]) -> dict[tuple[str, ...], set[Any]]:
+    """The cells that have the same texts in `columns`, by these."""
+    out: dict[tuple[str, ...], set[Any]] = {}
+    for row, cell in enumerate(cells):
+        out.setdefault(tuple(texts[row] for texts in columns.values()), set()).add(cell)
+    return out
+
+
+def _alike(columns: dict[str, list[str]], cells: Sequence[Any]) -> bool:
+    return any(len(group) > 1 for group in _groups(columns, cells).values())
+
+
+def _texts(frame: pd.DataFrame, name: str) -> list[str]:
+    if name == "width":
+        values = frame[["width", "fine_width"]].astype(object).where(frame[["width", "fine_width"]].notna(), None)
+        return ["" if row["width"] is None else width(row) for row in values.to_dict("records")]
+    if name == "budget":
+        kinds, targets, scopes = (frame[f"requested_{key}"] for key in ("kind", "target", "scope"))
+        return [_budget(*one) for one in zip(kinds, targets, scopes, strict=True)]
+    return [
+        "" if value is None else str(value) for value in frame[name].astype(object).where(frame[name].notna(), None)
+    ]
+
+
+def _budget(kind: Any, target: float, scope: Any) -> str:
+    if not isinstance(kind, str):
+        return ""
+    return f"{target:,.10g} {kind}{' (slots)' if scope == 'conv' else ''}"

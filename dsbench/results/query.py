@@ -1,0 +1,173 @@
+"""Which rows of a table are wanted: conditions such as model=dwsep or macs<1e6, and an order."""
+
+from __future__ import annotations
+
+import difflib
+import operator
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dsbench.errors import InputError
+from dsbench.results.folder import SweepFolder
+from dsbench.results.records import records, runs_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ORDERS: dict[str, Callable[[Any, Any], Any]] = {
+    "<": operator.lt,
+    ">": operator.gt,
+    "<=": operator.le,
+    ">=": operator.ge,
+}
+_SOME = 12  # names in a message
+_CONDITION = re.compile(r"\s*([^<>=!\s]+)\s*(<=|>=|!=|==|=|<|>)\s*(.*?)\s*")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A column, how it is compared (=, !=, <, >, <=, >=), and with what."""
+
+    column: str
+    comparison: str
+    value: str
+
+    def of(self, column: str) -> Condition:
+        """The same of another column."""
+        return replace(self, column=column)
+
+    def __str__(self) -> str:
+        return f"{self.column}{self.comparison}{self.value}"
+
+
+def condition(text: str) -> Condition:
+    """Read a condition. Raises InputError."""
+    match = _CONDITION.fullmatch(text)
+    if match is None:
+        raise InputError(f"--where {text!r} is no condition; write it as model=dwsep, width!=8 or macs<=1e6")
+    return Condition(match[1], "=" if match[2] == "==" else match[2], match[3])
+
+
+def selected(frame: pd.DataFrame, conditions: Sequence[Condition]) -> pd.DataFrame:
+    """The rows that meet all `conditions`.
+
+    Numbers are compared as numbers and other values as text; `=` and `!=` take several values (`model=cnn,dwsep`) and
+    `null` for what is missing, which meets no other condition but `!=`. Raises InputError for a column that is not
+    there and for an order that makes no sense.
+    """
+    for one in conditions:
+        frame = frame[_met(frame[known(one.column, frame.columns)], one)]
+    return frame
+
+
+def arranged(frame: pd.DataFrame, key: str | None) -> pd.DataFrame:
+    """The rows in order of a column, with `-` before its name the largest first; missing values come last."""
+    if key is None:
+        return frame
+    column = known(key.removeprefix("-"), frame.columns)
+    keys = _numbers(frame[column])
+    keys = frame[column].astype("string") if keys is None else keys
+    order = keys.sort_values(ascending=not key.startswith("-"), kind="stable", na_position="last").index
+    return frame.loc[order]
+
+
+def known(name: str, names: Sequence[str], what: str = "column") -> str:
+    """`name`, if it is one of `names`. Raises InputError with the nearest of them."""
+    if name in names:
+        return name
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+    some = ", ".join(list(names)[:_SOME]) + (", ..." if len(names) > _SOME else "")
+    raise InputError(f"unknown {what} {name!r}; " + (f"did you mean {close[0]!r}?" if close else f"there are {some}"))
+
+
+def _met(column: pd.Series, wanted: Condition) -> pd.Series:
+    numbers = _numbers(column)
+    if wanted.comparison in _ORDERS:
+        if numbers is None:
+            met = _ORDERS[wanted.comparison](column.astype("string"), wanted.value)
+        else:
+            met = _ORDERS[wanted.comparison](numbers, _number(wanted))
+        return met.fillna(False).astype(bool)
+    values = [wanted.value.replace(" ", "")] if wanted.value.startswith("[") else wanted.value.split(",")
+    equal = column.isna() & ("null" in values)
+    equal |= column.astype("string").str.lower().isin([value.lower() for value in values])
+    if numbers is not None and column.dtype != "string":
+        equal |= numbers.isin([float(value) for value in values if _is_number(value)])
+    return equal if wanted.comparison == "=" else ~equal
+
+
+def _numbers(column: pd.Series) -> pd.Series | None:
+    """The column as numbers, None where a value is none."""
+    import pandas as pd
+
+    if column.dtype == "boolean":
+        return None
+    numbers = pd.to_numeric(column, errors="coerce").astype("Float64")
+    return None if (numbers.isna() & column.notna()).any() else numbers
+
+
+def _number(wanted: Condition) -> float:
+    if not _is_number(wanted.value):
+        raise InputError(f"--where {wanted}: {wanted.value!r} is not a number, and {wanted.column} is one")
+    return float(wanted.value)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def sweeps(outputs: Path) -> list[str]:
+    """The names of the sweeps under `outputs`, in order."""
+    return sorted(path.parent.name for path in (outputs / "sweeps").glob("*/sweep.yaml"))
+
+
+def sweep_folder(outputs: Path, sweep: str | None) -> SweepFolder:
+    """The folder of a sweep by its name, or by the folder's path; without either that of the sweep last written to.
+
+    Raises InputError where there is none.
+    """
+    if sweep is not None and (Path(sweep) / "sweep.yaml").is_file():
+        return _placed(Path(sweep))
+    names = sweeps(outputs)
+    if not names:
+        raise InputError(f"no sweeps in {outputs / 'sweeps'}; --outputs takes the folder that outputs= sets")
+    if sweep is not None:
+        return SweepFolder(outputs / "sweeps" / known(sweep, names, "sweep"))
+    folders = [SweepFolder(outputs / "sweeps" / name) for name in names]
+    return max(folders, key=lambda one: one.sweep_file.stat().st_mtime)
+
+
+def runs_of(outputs: Path, sweep: str | None) -> tuple[pd.DataFrame, Path]:
+    """The table of the sweep's runs, or of all under `outputs`, and the folder of results that they lie in.
+
+    Raises InputError where there are none of either.
+    """
+    if sweep is None:
+        found = records(outputs)
+        if not found:
+            raise InputError(f"no runs in {outputs / 'runs'}; --outputs takes the folder that outputs= sets")
+        return runs_table(found), outputs
+    if "=" in sweep:
+        raise InputError(f"{sweep!r} is no sweep; a condition is written --where {sweep}, one --where each")
+    folder = sweep_folder(outputs, sweep)
+    return (folder.collect() if os.access(folder.path, os.W_OK) else folder.read())[0], folder.outputs
+
+
+def _placed(path: Path) -> SweepFolder:
+    """The sweep in the folder `path`, in its place: from that follow its name and where its runs lie, not from `.`.
+
+    Raises InputError where the folder stands elsewhere, without its runs, all of which would be called missing.
+    """
+    absolute = Path(os.path.abspath(path))
+    for place in (absolute, absolute.resolve()):  # a link may stand for the sweep, or lie where sweeps do
+        if place.parent.name == "sweeps":
+            return SweepFolder(place)
+    raise InputError(f"the sweep in {absolute} is not in its place, OUTPUTS/sweeps/NAME, with its runs in OUTPUTS/runs")

@@ -1,1 +1,0 @@
-"""Why a network is slow: each layer's measured time against what this device's arithmetic and memory allow."""

@@ -1,0 +1,196 @@
+"""Turning a request to stop into an exception, so that a run closes its files and its tracker before it goes."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType, TracebackType
+
+from dsbench.errors import InputError
+
+PATIENCE_SECONDS = 2.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+
+
+class Interrupted(BaseException):
+    """The process was asked to stop by a signal; not an Exception, so that nothing takes it for a failure."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"interrupted by {signal.Signals(number).name}")
+        self.number = number
+
+
+_asked: BaseException | None = None  # what was last asked for within interruptible()
+_held_back: BaseException | None = None  # what was asked for within undisturbed()
+_undisturbed = _patient = False
+_reminder: threading.Timer | None = None  # the end of patience, once something is asked for
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Within, SIGINT, SIGTERM and SIGHUP raise Interrupted; outside the main thread this does nothing.
+
+    A signal that somebody else handles, as submitit does, stays theirs.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    global _asked
+    ours = [number for number in _SIGNALS if signal.getsignal(number) in _REPLACED]
+    before = {number: signal.signal(number, _interrupt) for number in ours}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if _interrupt not in before.values():
+            _asked = None
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Within, for what must not be left half-done, what is asked for waits for the end. In the main thread alone."""
+    global _undisturbed, _held_back
+    _undisturbed, _held_back = True, None
+    try:
+        yield
+    finally:
+        _undisturbed = False
+        if _held_back is not None:
+            raise _held_back
+
+
+@contextmanager
+def patient() -> Iterator[None]:
+    """Within, what is asked for waits for the next `insist`, PATIENCE_SECONDS at the longest."""
+    global _patient, _reminder
+    _patient = True
+    try:
+        yield
+    finally:
+        _patient = False
+        if _reminder is not None:
+            _reminder.cancel()
+            _reminder = None
+
+
+def asked() -> BaseException | None:
+    """What is to be raised since this process was asked to stop, None where it was not."""
+    return _asked
+
+
+def insist() -> None:
+    """Raise what was asked for, whether it waits or was raised before and all goes on.
+
+    What is raised while Python clears up an object, or in a function that C code calls, can be printed and forgotten,
+    and some libraries catch everything while they are imported. Long loops ask from time to time.
+    """
+    if _asked is not None:
+        raise _asked
+
+
+def forget(kind: type[BaseException]) -> None:
+    """Ask no more for what is of this kind."""
+    global _asked
+    if isinstance(_asked, kind):
+        _asked = None
+
+
+def ask(request: BaseException, number: int) -> None:
+    """Raise `request`, at the next good moment, in the handler of the signal `number`, which is sent again by then."""
+    global _asked, _held_back, _reminder
+    _asked = request
+    if _undisturbed:
+        _held_back = request
+    elif _patient and _reminder is None:
+        _reminder = threading.Timer(PATIENCE_SECONDS, os.kill, (os.getpid(), number))
+        _reminder.daemon = True
+        _reminder.start()
+    else:
+        raise request
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    ask(Interrupted(number), number)
+
+
+_REPLACED = (signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler, _interrupt, None)
+GRACE_SECONDS = 5.0  # between asking a run, or a process, to end and ending it
+EXIT_CODE = 124  # as of timeout(1)
+
+
+class TimedOut(BaseException):
+    """The run's time is over; not an Exception, so that nothing takes it for a failure of its own."""
+
+
+def reason(seconds: float) -> str:
+    """What the record of a run says that took longer than `seconds`."""
+    return f"ran longer than timeout={seconds:g} s"
+
+
+def check(seconds: float | None) -> None:
+    """Raise InputError for a time that is none."""
+    if seconds is not None and not 0 < seconds < threading.TIMEOUT_MAX:
+        raise InputError(f"timeout {seconds:g} is not a positive number of seconds; null means no limit")
+
+
+class Limit:
+    """Within, the run has `seconds`, without end where that is None.
+
+    Then the stacks of all threads go into the file `log` and TimedOut is asked for in the main thread, as by a signal.
+    A process that is still within after GRACE_SECONDS more calls `last_words` and exits with 124. Where not even a
+    thread of Python can run, since C code holds the interpreter's lock, it ends after as long again without more words.
+    """
+
+    def __init__(self, seconds: float | None, log: Path, last_words: Callable[[], object]) -> None:
+        self.seconds, self.log, self.last_words = seconds, log, last_words
+        self._over = threading.Event()
+        self._training = True
+
+    def __enter__(self) -> Limit:
+        if self.seconds is not None:
+            self._stacks = self.log.open("a", encoding="utf-8")
+            if threading.current_thread() is threading.main_thread():
+                self._before = signal.signal(signal.SIGALRM, self._raise)
+            faulthandler.dump_traceback_later(self.seconds + 2 * GRACE_SECONDS, exit=True, file=self._stacks)
+            self._thread = threading.Thread(target=self._watch, name="dsbench-timeout", daemon=True)
+            self._thread.start()
+        return self
+
+    def trained(self) -> None:
+        """Raise TimedOut no more: what comes now is to be written whole."""
+        self._training = False
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        if self.seconds is not None:
+            self._over.set()
+            self._thread.join()
+            faulthandler.cancel_dump_traceback_later()
+            forget(TimedOut)  # a run that was done just then
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGALRM, self._before)
+            self._stacks.close()
+
+    def _raise(self, number: int, frame: FrameType | None) -> None:
+        if self._training:
+            assert self.seconds is not None
+            ask(TimedOut(reason(self.seconds)), number)
+
+    def _watch(self) -> None:
+        assert self.seconds is not None
+        if self._over.wait(self.seconds):
+            return
+        faulthandler.dump_traceback(self._stacks, all_threads=True)
+        os.kill(os.getpid(), signal.SIGALRM)
+        if self._over.wait(GRACE_SECONDS):
+            return
+        try:
+            self.last_words()
+            os.write(2, f"error: {reason(self.seconds)}\n".encode())
+        finally:
+            os._exit(EXIT_CODE)

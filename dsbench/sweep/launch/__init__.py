@@ -1,0 +1,1 @@
+"""Jobs on workers: processes of this machine, Ray, SLURM."""

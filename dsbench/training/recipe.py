@@ -1,0 +1,112 @@
+"""Optimisers over a network's parameters, in the fastest implementation that the device has."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from dsbench.config.schema import (
+    AdamConfig,
+    CosineConfig,
+    ExponentialConfig,
+    MultistepConfig,
+    OneCycleConfig,
+    OptimizerConfig,
+    RmspropConfig,
+    ScheduleConfig,
+    SgdConfig,
+)
+from dsbench.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import nn, optim
+
+NAMES = ("sgd", "adam", "adamw", "rmsprop")
+
+
+def optimizer(network: nn.Module, config: OptimizerConfig, fused: bool = True) -> optim.Optimizer:
+    """The optimiser that `config` names, decaying weights but not norms and biases unless asked to.
+
+    The fused implementations take a third of the default's time on a CPU; RMSprop has none.
+    """
+    from torch import optim
+
+    parts, c = groups(network, config), config
+    if isinstance(c, SgdConfig):
+        return optim.SGD(parts, c.lr, c.momentum, nesterov=c.nesterov, fused=fused)
+    if isinstance(c, RmspropConfig):
+        return optim.RMSprop(parts, c.lr, c.alpha, c.eps, momentum=c.momentum, foreach=True)
+    assert isinstance(c, AdamConfig)
+    kind = optim.AdamW if c.name == "adamw" else optim.Adam
+    return kind(parts, c.lr, (c.betas[0], c.betas[1]), c.eps, fused=fused)
+
+
+def can_be_fused(grad_clip_norm: float | None, precision: str) -> bool:
+    """Whether the fused implementation will do: Lightning clips no gradients under mixed precision for one."""
+    return grad_clip_norm is None or precision == "32"
+
+
+def groups(network: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
+    """Parameter groups: vectors (norm scales and shifts, biases) apart from weights where only the latter decay."""
+    params = list(network.parameters())
+    if config.decay_norm_and_bias or not config.weight_decay:
+        return [{"params": params, "weight_decay": config.weight_decay}]
+    weights, vectors = [p for p in params if p.ndim > 1], [p for p in params if p.ndim <= 1]
+    out = [{"params": weights, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return [group for group in out if group["params"]]
+
+
+def check_optimizer(config: OptimizerConfig) -> None:
+    """Raise InputError where a value of `config` makes no sense."""
+    if config.name not in NAMES:
+        raise InputError(f"unknown optimizer.name {config.name!r}; choose one of {', '.join(NAMES)}")
+    if not 0 < config.lr < math.inf:
+        raise InputError(f"optimizer.lr {config.lr} is not a positive number")
+    if isinstance(config, (AdamConfig, RmspropConfig)) and not 0 < config.eps < math.inf:
+        raise InputError(f"optimizer.eps {config.eps} is not a positive number")
+    if isinstance(config, RmspropConfig) and not 0 <= config.alpha < 1:
+        raise InputError(f"optimizer.alpha {config.alpha} is not from 0 up to, not including, 1")
+    if not 0 <= config.weight_decay < math.inf:
+        raise InputError(f"optimizer.weight_decay {config.weight_decay} is not 0 or a positive number")
+    if isinstance(config, AdamConfig) and (len(config.betas) != 2 or not all(0 <= b < 1 for b in config.betas)):
+        raise InputError(f"optimizer.betas {config.betas} are not two numbers from 0 up to, not including, 1")
+    if isinstance(config, (SgdConfig, RmspropConfig)) and not 0 <= config.momentum < 1:
+        raise InputError(f"optimizer.momentum {config.momentum} is not from 0 up to, not including, 1")
+    if isinstance(config, SgdConfig) and config.nesterov and not config.momentum:
+        raise InputError("optimizer.nesterov needs a momentum above 0")
+
+
+def factor(schedule: ScheduleConfig, progress: float, epoch: int) -> float:
+    """The factor on the peak learning rate at `progress` (0 at the first step, 1 at the last) in `epoch` (from 0).
+
+    Cosine annealing is Loshchilov and Hutter's (2017), one-cycle Smith and Topin's (2018) with half-cosine ramps.
+    """
+    if isinstance(schedule, CosineConfig):
+        return _ramp(1.0, schedule.end_factor, progress)
+    if isinstance(schedule, OneCycleConfig):
+        if progress < schedule.warmup:
+            return _ramp(schedule.start_factor, 1.0, progress / schedule.warmup)
+        return _ramp(1.0, schedule.end_factor, (progress - schedule.warmup) / (1 - schedule.warmup))
+    if isinstance(schedule, MultistepConfig):
+        return schedule.gamma ** sum(progress >= milestone for milestone in schedule.milestones)
+    if isinstance(schedule, ExponentialConfig):
+        return schedule.gamma**epoch
+    return 1.0
+
+
+def check_schedule(schedule: ScheduleConfig) -> None:
+    """Raise InputError where a value of `schedule` makes no sense."""
+    given = vars(schedule)
+    for name in ("start_factor", "end_factor"):
+        if not 0 <= given.get(name, 0) <= 1:
+            raise InputError(f"schedule.{name} {given[name]} is not between 0 and 1")
+    if not 0 <= given.get("warmup", 0) < 1:
+        raise InputError(f"schedule.warmup {given['warmup']} is not a share from 0 up to, not including, 1")
+    if not 0 < given.get("gamma", 1) < math.inf:
+        raise InputError(f"schedule.gamma {given['gamma']} is not a positive number")
+    if not all(0 < milestone < 1 for milestone in given.get("milestones", [])):
+        raise InputError(f"schedule.milestones {given['milestones']} are not shares between 0 and 1")
+
+
+def _ramp(start: float, end: float, progress: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * min(progress, 1.0))) / 2

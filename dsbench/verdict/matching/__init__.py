@@ -1,1 +1,0 @@
-"""Which cells may be compared, and what such groups are called."""

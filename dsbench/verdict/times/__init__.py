@@ -1,1 +1,0 @@
-"""Which network is faster: times measured by turns, and the seconds of training beside them."""

@@ -1,0 +1,233 @@
+"""What `dsbench bench` measured of a cell: times under the same conditions, those of several runs as one."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from dsbench.measure.record import PLACE
+from dsbench.numerals import counted
+from dsbench.statistics.paired import EXACT, sign_flip_p, t_interval
+from dsbench.statistics.power import ALPHA, smallest_adjusted_p
+from dsbench.verdict.answers import Answer, Measure
+from dsbench.verdict.cells import Cell
+
+Records = Mapping[str, Mapping[str, Any]]  # records of runs, or what of them was measured, by run_id
+Key = tuple[str, ...]  # of a time: the keys that lead to it in a record
+STEP: Key = ("train_step_ms",)
+EPOCH: Key = ("epoch",)  # computed from the step
+
+
+@dataclass(frozen=True)
+class Time:
+    """Milliseconds: the median and the interquartile range of the `rounds`, in their order; `settled` as in a record.
+
+    Times of one session have equally many rounds, taken by turns; there are none where the record does not keep them.
+    """
+
+    median: float
+    iqr: float
+    rounds: tuple[float, ...]
+    settled: bool
+
+
+@dataclass(frozen=True)
+class Timings:
+    """The times of a cell in one place and session by what is timed; `batch_size` is that of a training step.
+
+    `load_average` is how busy the machine was just before, at the most; None where its system does not say.
+    """
+
+    place: dict[str, Any]
+    session: str
+    load_average: float | None
+    batch_size: int | None
+    times: dict[Key, Time]
+
+
+def timings(cell: Cell, records: Records) -> list[Timings]:
+    """What was measured of the runs of `cell` that are done: one for each place and session, the last one first.
+
+    A place is a device with its threads, precision, memory format and versions; a session is one call of
+    `dsbench bench`, in which networks take turns ("" of records that name none). All runs of a cell are the same
+    network, so that of several in one session one counts, of those that settled where there are any.
+    """
+    found: dict[tuple[str, str], list[tuple[Mapping[str, Any], dict[Key, Time]]]] = {}
+    for run in cell.done:
+        record = records.get(run.run_id, {})
+        if record.get("measured_on"):
+            place = json.dumps(_place(record), sort_keys=True)
+            for session, times in _by_session(record).items():
+                found.setdefault((session, place), []).append((record, times))
+    return [_joined(session, found[session, place]) for session, place in sorted(found, reverse=True)]
+
+
+def _place(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: record["measured_on"].get(name) for name in PLACE}
+
+
+def _joined(session: str, found: Sequence[tuple[Mapping[str, Any], dict[Key, Time]]]) -> Timings:
+    together: dict[Key, list[Time]] = {}
+    for _, times in found:
+        for key, time in times.items():
+            together.setdefault(key, []).append(time)
+    records = [record for record, _ in found]
+    sizes = {record.get("train_step_ms", {}).get("batch_size") for record in records}
+    loads = [load for record in records if (load := record["measured_on"].get("load_average")) is not None]
+    return Timings(
+        place=_place(records[0]),
+        session=session,
+        load_average=max(loads, default=None),
+        batch_size=sizes.pop() if len(sizes) == 1 else None,
+        times={key: next((time for time in some if time.settled), some[0]) for key, some in together.items()},
+    )
+
+
+def _by_session(record: Mapping[str, Any]) -> dict[str, dict[Key, Time]]:
+    out: dict[str, dict[Key, Time]] = {}
+    for key, found in _found(record):
+        if found["median"]:
+            out.setdefault(found.get("session", ""), {})[key] = _time(found)
+    steps = _epoch_steps(record)
+    for times in out.values():
+        if steps and (step := times.get(STEP)):
+            rounds = tuple(steps * one for one in step.rounds)
+            times[EPOCH] = Time(steps * step.median, steps * step.iqr, rounds, step.settled)
+    return out
+
+
+def _found(record: Mapping[str, Any]) -> Iterator[tuple[Key, Mapping[str, Any]]]:
+    """A training step as a whole, and latencies by batch and backend."""
+    step = record.get("train_step_ms", {}).get("total")
+    if step:
+        yield STEP, step
+    for batch, backends in record.get("latency_ms", {}).items():
+        for backend, found in backends.items():
+            yield ("latency_ms", batch, backend), found
+
+
+def _epoch_steps(record: Mapping[str, Any]) -> int | None:
+    """The steps of an epoch, from the images that were trained on; None where the record does not tell them."""
+    batch_size, epochs = record.get("train_step_ms", {}).get("batch_size"), record.get("epochs")
+    rate, seconds = record.get("images_per_second"), record.get("train_seconds")
+    whole = (record.get("stop") or {}).get("by") == "epochs"  # else the last epoch may be cut short
+    if not (whole and batch_size and epochs and rate and seconds):
+        return None
+    return math.ceil(round(rate * seconds / epochs) / batch_size)
+
+
+def _time(found: Mapping[str, Any]) -> Time:
+    rounds = tuple(found.get("rounds_ms") or ())
+    return Time(found["median"], found["iqr"], rounds if all(rounds) else (), found.get("settled", False))
+
+
+DECIDING = "torch"  # the backend that trains; the others are shown
+SAME = 0.05  # of the reference: what two measurements of one network differ by
+NAMES: dict[Key, str] = {STEP: "training step", EPOCH: "epoch of such steps"}  # of what is no latency
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is timed under `key`, of both."""
+
+    key: Key
+    before: Timings
+    after: Timings
+
+    @cached_property
+    def refused(self) -> str:
+        """Why the two times do not compare; empty where they do."""
+        if self.key == STEP and self.before.batch_size != self.after.batch_size:
+            sizes = f"steps of {self.before.batch_size} and of {self.after.batch_size} images"
+            return apart(self.before, self.after) or sizes
+        return apart(self.before, self.after)
+
+    @cached_property
+    def log_ratios(self) -> list[float]:
+        """Of each block of rounds, the median logarithm of how many times as long the candidate takes."""
+        one, other = (timings.times[self.key].rounds for timings in (self.before, self.after))
+        if not one or len(one) != len(other):  # of records that do not keep them
+            return []
+        ratios = np.log(other) - np.log(one)
+        return [float(np.median(block)) for block in np.array_split(ratios, min(EXACT, len(ratios)))]
+
+    @cached_property
+    def p(self) -> float | None:
+        """That of the sign-flip test, not adjusted; None where the two do not compare."""
+        return None if self.refused else sign_flip_p(self.log_ratios)
+
+    def measure(self, adjusted_p: float | None, comparisons: int) -> Measure:
+        """Both times with the answer, of `comparisons` that were made."""
+        before, after = (timings.times[self.key] for timings in (self.before, self.after))
+        unit, in_ms = ("s", 1000) if self.key == EPOCH else ("ms", 1)
+        answer, reason = Answer.REFUSED, self.refused
+        if not reason:
+            ratios = after.median / before.median, math.exp(np.mean(self.log_ratios)) if self.log_ratios else 1.0
+            answer, reason = _answer(ratios, adjusted_p, len(self.log_ratios), comparisons)
+        interval = None if self.refused else t_interval(self.log_ratios)
+        return Measure(
+            name=_name(self.key),
+            unit=unit,
+            reference=before.median / in_ms,
+            candidate=after.median / in_ms,
+            answer=answer,
+            reference_spread=before.iqr / in_ms,
+            candidate_spread=after.iqr / in_ms,
+            ratio_interval=None if interval is None else (math.exp(interval.low), math.exp(interval.high)),
+            p=adjusted_p,
+            n=min(len(before.rounds), len(after.rounds)),
+            reason=reason,
+            note=_where(self.before, self.after),
+            decides=self.key == STEP or self.key[-1] == DECIDING,
+        )
+
+
+def apart(before: Timings, after: Timings) -> str:
+    """Why times of two places, or of no common session, do not compare; empty where they do."""
+    one, other = _flat(before.place), _flat(after.place)
+    names = [name for name in {**one, **other} if one.get(name) != other.get(name)]
+    if names:
+        said = [f"{name} ({one.get(name)} and {other.get(name)})" for name in names]
+        return f"measured with different {', '.join(said)}"
+    return "" if before.session and before.session == after.session else "not measured by turns"
+
+
+def _answer(ratios: Sequence[float], adjusted_p: float | None, blocks: int, comparisons: int) -> tuple[Answer, str]:
+    """Whether the candidate takes less time, by all `ratios` of the two; and why that cannot be settled."""
+    if adjusted_p is None:
+        return Answer.UNSETTLED, "its rounds were not kept"
+    if adjusted_p < ALPHA:
+        if all(ratio < 1 - SAME for ratio in ratios):
+            return Answer.YES, ""
+        return (Answer.NO if all(ratio > 1 + SAME for ratio in ratios) else Answer.CANNOT_TELL), ""
+    if smallest_adjusted_p(blocks, comparisons) < ALPHA or smallest_adjusted_p(EXACT, comparisons) >= ALPHA:
+        return Answer.CANNOT_TELL, ""  # so many comparisons no number of rounds can settle
+    return (
+        Answer.UNSETTLED,
+        f"{blocks} rounds cannot settle {'it' if comparisons == 1 else f'{comparisons} comparisons'}",
+    )
+
+
+def _name(key: Key) -> str:
+    if key in NAMES:
+        return NAMES[key]
+    backend = "" if key[-1] == DECIDING else f", {key[-1]}"
+    return f"latency at {key[1].replace('_', ' ')}{backend}"
+
+
+def _where(before: Timings, after: Timings) -> str:
+    place = before.place
+    said = f"{place['device']}, precision {place['precision']}, {counted(place['threads'], 'thread')}"
+    loads = [load for load in (before.load_average, after.load_average) if load is not None]
+    return f"{said}, load average {max(loads):.1f} before" if loads else said
+
+
+def _flat(place: dict[str, Any]) -> dict[str, Any]:
+    versions = place.get("versions") or {}
+    return {name: value for name, value in place.items() if name != "versions"} | versions

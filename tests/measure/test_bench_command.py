@@ -1,0 +1,224 @@
+"""`dsbench bench`, called as from a shell."""
+
+import csv
+import json
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+from typer.testing import CliRunner
+
+from dsbench import provenance
+from dsbench.cli.bench import bench
+from dsbench.errors import InputError
+from dsbench.measure import bench as measuring
+from dsbench.measure import onnx_files
+from dsbench.measure.bench import Forward, Measured, Step
+from dsbench.measure.probes import compiled, compiler
+from dsbench.measure.timing import Timing
+
+app = typer.Typer()
+app.command()(bench)
+
+TINY = ("arch=mnist_7800_shallow", "data=mnist5k", "precision=32", "threads=1", "train.batch_size=4")
+QUICK = ("--seconds", "0.01", "--large", "2")
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(app, arguments)
+    if isinstance(result.exception, InputError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def timing(median: float, iqr: float = 0.0, settled: bool = True) -> Timing:
+    return Timing(median, iqr, (median,) * 10, settled)
+
+
+MADE_UP = [
+    Measured(
+        Forward({1: {"torch": timing(0.5)}, 128: {"torch": timing(20.0, 0.25)}}),
+        Step(64, timing(8.0), timing(2.0), timing(5.0), timing(1.0)),
+        3 * 2**20,
+    ),
+    Measured(
+        Forward({1: {"torch": timing(1.0)}, 128: {"torch": timing(30.0, 4.0, settled=False)}}),
+        Step(64, timing(12.0), timing(4.0), timing(7.5), timing(0.5)),
+        6 * 2**20,
+    ),
+]
+
+
+@pytest.fixture
+def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "bench", lambda subjects, *_: MADE_UP[: len(subjects)])
+
+
+def test_json_holds_what_was_measured_of_each_network_in_the_order_of_the_list() -> None:
+    found = json.loads(run(*TINY, "model=cnn,dwsep", "width=2", *QUICK, "--json"))
+    assert [(one["model"], one["block"]) for one in found] == [("cnn", None), ("dwsep", "mobilenet")]
+    for one in found:
+        assert list(one["latency_ms"]) == ["batch_1", "batch_2"]
+        for backends in one["latency_ms"].values():
+            assert list(backends) == ["torch"]
+            assert backends["torch"]["median"] > 0 <= backends["torch"]["iqr"]
+            assert len(backends["torch"]["rounds_ms"]) >= 3
+        step = one["train_step_ms"]
+        assert step["batch_size"] == 4
+        assert all(step[part]["median"] > 0 for part in ("total", "forward", "backward", "optimizer"))
+        assert (one["precision"], one["threads"]) == ("32", 1)
+        where = one["measured_on"]
+        assert (where["device"], where["threads"], where["precision"]) == (one["device"], 1, "32")
+        assert where["versions"]["torch"] == torch.__version__
+    sessions = {timing["session"] for one in found for timing in one["latency_ms"]["batch_1"].values()}
+    sessions |= {one["train_step_ms"][part]["session"] for one in found for part in ("total", "forward")}
+    assert len(sessions) == 1  # they took turns
+    assert found[0]["peak_memory_bytes"] < found[1]["peak_memory_bytes"]  # as saved_bytes says, and not by a little
+
+
+def test_one_network_is_one_json_object() -> None:
+    found = json.loads(run(*TINY, "width=1", "precision=bf16", *QUICK, "--json"))
+    assert (found["width"], found["precision"]) == (1, "bf16")
+    again = json.loads(run(*TINY, "width=1", "precision=bf16", *QUICK, "--json"))
+    assert found["train_step_ms"]["total"]["session"] != again["train_step_ms"]["total"]["session"]
+
+
+def test_compiled_passes_come_beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "compiled", partial(compiled, backend="aot_eager"))
+    monkeypatch.setattr(measuring, "compiler", partial(compiler, backend="aot_eager"))
+    output = run(*TINY, "width=1,2", *QUICK, "--compile")
+    rows = [line.split()[:3] for line in output.splitlines() if line.split()[1:2] in (["torch"], ["compiled"])]
+    assert [" ".join(row) for row in rows] == [
+        f"{width} {backend} fp32" for width in "12" for backend in ("torch", "compiled")
+    ]
+    found = json.loads(run(*TINY, "width=1", *QUICK, "--compile", "--json"))
+    assert list(found["latency_ms"]["batch_2"]) == ["torch", "compiled"]
+    assert found["compile_seconds"].keys() == {"batch_1", "batch_2"}
+    assert min(found["compile_seconds"].values()) > 0
+
+
+def test_onnx_runtime_takes_turns_with_torch_where_it_is_asked_for(tmp_path: Path) -> None:
+    line = ("precision=bf16", *TINY[:2], *TINY[3:], "width=1", *QUICK)
+    found = json.loads(run(*line, "--keep", str(tmp_path), "--json"))
+    for backends in found["latency_ms"].values():
+        assert list(backends) == ["torch", "torch_fp32", "onnx", "onnx_int8"]
+        keys = {"median", "iqr", "rounds_ms", "settled", "session"}
+        assert all(timing.keys() == keys for timing in backends.values())
+        assert len({len(timing["rounds_ms"]) for timing in backends.values()}) == 1
+    sizes = [found["onnx"][name]["bytes"] for name in ("fp32", "int8")]
+    name = "cnn-arch-mnist_7800_shallow-width-1-image-1x28x28"
+    assert [(tmp_path / f"{name}.{end}").stat().st_size for end in ("onnx", "int8.onnx")] == sizes
+
+
+def test_without_the_extra_the_way_to_get_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = onnx_files.find_spec
+    monkeypatch.setattr(onnx_files, "find_spec", lambda name: None if name == "onnxruntime" else find(name))
+    with pytest.raises(InputError, match="no onnxruntime here, which ONNX needs: pip install 'dsbench"):
+        run(*TINY, "--onnx")
+
+
+@pytest.mark.usefixtures("made_up")
+def test_csv_has_a_row_a_network_and_a_column_a_number() -> None:
+    rows = list(csv.DictReader(run(*TINY, "model=cnn,dwsep", "--csv").splitlines()))
+    assert [row["model"] for row in rows] == ["cnn", "dwsep"]
+    second = rows[1]
+    assert (second["latency_ms/batch_1/torch"], second["latency_ms/batch_128/torch/iqr"]) == ("1.0", "4.0")
+    assert second["latency_ms/batch_128/torch/settled"] == "False"
+    assert (second["train_step_ms/batch_size"], second["train_step_ms/backward"]) == ("64", "7.5")
+    assert second["peak_memory_bytes"] == str(6 * 2**20)
+
+
+@pytest.mark.usefixtures("made_up")
+def test_tables_hold_times_throughput_memory_and_ratios_to_the_first() -> None:
+    output = run(*TINY, "model=cnn,dwsep")
+    rows = [line.split() for line in output.splitlines() if line.strip().startswith(("cnn", "dwsep"))]
+    latency, step, ratios = rows[1], rows[3], rows[5]
+    assert " ".join(latency) == "dwsep mobilenet torch fp32 1.000 ± 0.000 1,000 30.00 ± 4.00* 4,267"
+    parts = "12.00 ± 0.00 4.000 ± 0.000 7.500 ± 0.000 0.500 ± 0.000"
+    assert step == f"dwsep mobilenet 64 {parts} 5,333 6.0".split()
+    assert ratios == ["dwsep", "mobilenet", "2.000", "1.500", "1.500", "2.000", "1.500", "0.500", "2.000"]
+    assert "times cnn" in output
+
+
+@pytest.mark.usefixtures("made_up")
+def test_what_did_not_settle_is_marked_and_explained() -> None:
+    assert "4.00*" in run(*TINY, "model=cnn,dwsep")
+    assert "* did not settle: a range above 5 % of the median, or fewer than 16 rounds, within 7 s" in run(
+        *TINY, "model=cnn,dwsep", "--seconds", "7"
+    )
+    assert "*" not in run(*TINY, "model=cnn")
+
+
+def test_steps_of_unequal_batches_are_compared_by_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = MADE_UP[0]
+    twice = Step(128, timing(16.0), timing(4.0), timing(9.0), timing(1.0))
+    monkeypatch.setattr(measuring, "bench", lambda *_: [first, Measured(first.forward, twice, first.peak_memory_bytes)])
+    output = run(*TINY, "train.batch_size=64,128")
+    row = next(line.split() for line in output.splitlines() if "0.900" in line)
+    assert row == ["128", "1.000", "1.000", "1.000", "1.000", "0.900", "0.500", "1.000"]
+
+
+@pytest.mark.parametrize(("load", "said"), [(3.0, True), (0.1, False), (None, False)])
+@pytest.mark.usefixtures("made_up")
+def test_a_busy_machine_is_mentioned(monkeypatch: pytest.MonkeyPatch, load: float | None, said: bool) -> None:
+    monkeypatch.setattr(provenance, "load_average", lambda: load)
+    assert ("load average 3.0 before the start: other processes are busy" in run(*TINY)) is said
+
+
+@pytest.mark.usefixtures("made_up")
+def test_the_header_says_where_it_was_measured_and_columns_what_differs() -> None:
+    header = run(*TINY, "model=cnn,dwsep").splitlines()[0]
+    for part in ("arch mnist_7800_shallow", "precision 32", "threads 1", f"torch {torch.__version__}", "device "):
+        assert part in header
+    output = run(*TINY, "precision=32,bf16")
+    assert "precision" not in output.splitlines()[0]
+    assert "times precision 32" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["device=tpu"], "unknown device 'tpu'; choose one of auto, cpu, cuda, mps"),
+        (["precision=64"], "unknown precision '64'"),
+        (["threads=0"], "threads 0 is not a positive integer"),
+        (["width=4,0"], "width 0 is not a positive integer"),
+        (["width=range(0,0)"], "these overrides name no network: a range or list in them is empty"),
+        (["train.batch_size=0"], "train.batch_size 0 is not a positive integer"),
+        (["widht=4"], "unknown key 'widht'; did you mean 'width'?"),
+        (["--large", "0"], "--large 0 is not a positive integer"),
+        (["--seconds", "0"], "--seconds 0.0 is not a positive number"),
+        (["--seconds", "nan"], "--seconds nan is not a positive number"),
+        (["--config-dir", "nowhere"], "--config-dir nowhere is not a folder"),
+        (["--plot", "nowhere/roofline.svg"], "--plot nowhere/roofline.svg: there is no folder "),
+        (["--roofline", "--csv"], "--csv has no place for a roofline; take --json"),
+        (["--keep", "here", "--no-onnx"], "--keep here keeps ONNX files, and --no-onnx makes none"),
+        (["--keep", "/dev/null/here"], "--keep /dev/null/here: Not a directory"),
+        (["device=mps"], "device=mps: there is none on this machine"),
+        (
+            ["arch=cifar100_series", "data=cifar100", "train.batch_size=1"],
+            "train.batch_size 1 leaves a last batch",
+        ),
+        (["plain"], "plain is neither an override such as width=8 nor the folder of a run, outputs/runs/<run_id>, or"),
+        (["width=4", "."], "width=4 is an override and . the folder of a run; give one kind of both"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments: list[str], message: str) -> None:
+    with pytest.raises(InputError) as error:
+        run(*arguments)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_mistakes_and_the_cost_of_networks_wait_for_no_torch(tmp_path: Path) -> None:
+    code = "import atexit, sys; atexit.register(lambda: print('torch' in sys.modules));"
+    code += "from dsbench.cli.hydra import dsbench; dsbench()"
+    for arguments in (["bench", "width=0"], ["bench", "."], ["cost", "width=1", "--json"], ["bench", "--help"]):
+        ended = subprocess.run(
+            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60, cwd=tmp_path
+        )
+        assert ended.stdout.splitlines()[-1] == "False"

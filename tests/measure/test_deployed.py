@@ -1,0 +1,85 @@
+"""A network in ONNX Runtime: what it answers, and what its record says of its files."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+import torch
+from onnx.reference import ReferenceEvaluator
+
+from dsbench.measure import onnx as deployed
+from dsbench.measure.onnx import Session, calibration_images, deploy
+from dsbench.measure.onnx_files import Files
+from dsbench.run.trained import load
+from dsbench.training.device import Compute
+
+Subjects = Callable[..., Any]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files.named(tmp_path, "net")
+
+
+def test_fp32_reaches_the_accuracy_that_training_recorded_and_int8_that_of_the_files_arithmetic(
+    finished: Path, files: Files, compute: Compute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Calibrated on dim images, int8 answers worse, and cannot be mistaken for fp32.
+    monkeypatch.setattr(deployed, "calibration_images", lambda data: 0.1 * calibration_images(data))
+    run = load(finished)
+    section = deploy(run.subject(compute), files).section
+    recorded = run.record["test_acc"]
+    assert 0.2 < recorded < 1
+    assert section["torch_fp32"]["test_acc"] == pytest.approx(recorded, abs=0.0001)
+    assert section["fp32"]["test_acc"] == pytest.approx(recorded, abs=0.0001)
+    images, labels = next(iter(run.data().test))
+    logits = ReferenceEvaluator(onnx.load(files.int8)).run(None, {"images": images.contiguous().numpy()})[0]
+    reference = (logits.argmax(1) == labels.numpy()).mean()
+    assert reference < recorded - 0.01
+    assert section["int8"]["test_acc"] == pytest.approx(reference, abs=0.004)  # two images whose sums round otherwise
+    assert section["calibrated_on"] == "512 training images"
+
+
+def test_a_network_that_nothing_has_trained_has_sizes_and_no_accuracy_and_needs_no_data(
+    subject: Subjects, files: Files
+) -> None:
+    one = subject("model=dwsep arch=mnist_7800_shallow width=6 data.root=/nowhere")
+    found = deploy(one, files)
+    section = found.section
+    assert list(found.backends) == ["onnx", "onnx_int8"]
+    assert section["fp32"] == {"bytes": files.fp32.stat().st_size}
+    assert section["int8"] == {"bytes": files.int8.stat().st_size}
+    assert section["calibrated_on"] == "512 random images"
+    assert "torch_fp32" not in section
+
+
+def test_the_reference_in_fp32_is_apart_where_torch_is_asked_for_as_anything_else(
+    subject: Subjects, files: Files, compute: Compute
+) -> None:
+    one = subject("arch=mnist_7800_shallow width=2", replace(compute, precision="bf16"))
+    backends = deploy(one, files).backends
+    assert list(backends) == ["torch_fp32", "onnx", "onnx_int8"]
+    images = torch.randn(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    logits = [torch.as_tensor(backend.forward(backend.prepared(images))) for backend in backends.values()]
+    assert all(found.dtype == torch.float32 for found in logits)
+    torch.testing.assert_close(logits[0], logits[1], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(logits[0], one.module()(images), rtol=0, atol=0)
+
+
+def test_the_session_has_the_threads_asked_for(exported: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    seen = []
+    opened = onnxruntime.InferenceSession
+
+    def spy(path: Path, options: Any, **rest: Any) -> Any:
+        seen.append((options.intra_op_num_threads, options.inter_op_num_threads, rest["providers"]))
+        return opened(path, options, **rest)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", spy)
+    session = Session(exported.path, 2)
+    assert session.forward(session.prepared(torch.zeros(3, 1, 28, 28))).shape == (3, 10)
+    assert (session.threads, seen) == (2, [(2, 1, ["CPUExecutionProvider"])])

@@ -1,0 +1,113 @@
+"""int8 files: what calibrates them, and what is in them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+
+from dsbench.measure.onnx import calibration_images, quantize
+from dsbench.training.batches import Batches
+from dsbench.training.datamodule import ImageData
+
+Opened = Callable[..., ImageData]
+Logits = Callable[[Path, torch.Tensor], torch.Tensor]
+
+
+def labelled(given: Batches) -> dict[bytes, int]:
+    """The label of each image of a split, by what the network sees."""
+    pairs = [pair for images, labels in given for pair in zip(images, labels.tolist(), strict=True)]
+    return {image.contiguous().numpy().tobytes(): label for image, label in pairs}
+
+
+@pytest.mark.parametrize("line", ["", "data.scale=unit data.filter=unsharp", "data.split=study"])
+def test_calibration_images_are_unaugmented_training_images_in_equal_shares(opened: Opened, line: str) -> None:
+    plain, augmented = opened(line), opened(f"{line} data.augment.crop_padding=4 data.augment.cutout=8", seed=1)
+    images = calibration_images(augmented, 200)
+    plain.train.seed = None
+    known = labelled(plain.train)
+    labels = [known[image.contiguous().numpy().tobytes()] for image in images]
+    assert len(labels) == 200
+    assert np.bincount(labels).tolist() == [20] * 10
+    others = labelled(plain.test).keys() | (labelled(plain.val).keys() if plain.val is not plain.test else set())
+    assert not {image.contiguous().numpy().tobytes() for image in images} & others
+
+
+def initializers(path: Path) -> dict[str, np.ndarray]:
+    return {one.name: numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
+
+
+def weights(path: Path) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+    """Name, int8 values, scales and zero points of every weight in an int8 file."""
+    stored, found = initializers(path), []
+    for node in onnx.load(path).graph.node:
+        if node.op_type == "DequantizeLinear" and stored.get(node.input[0], np.empty(0)).dtype == np.int8:
+            name, scale, zero = (stored[one] for one in node.input)
+            found.append((node.input[0].removesuffix("_quantized"), name, scale, zero))
+    return found
+
+
+@pytest.fixture(scope="session")
+def images() -> torch.Tensor:
+    return torch.randn(64, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+
+
+def test_weights_are_int8_within_half_a_step_with_one_scale_an_output_channel(
+    exported: Any, images: torch.Tensor, tmp_path: Path
+) -> None:
+    quantize(exported.path, images, tmp_path / "int8.onnx")
+    full = initializers(exported.path)
+    found = weights(tmp_path / "int8.onnx")
+    assert len(found) == 7
+    for name, values, scale, zero in found:
+        assert scale.shape == (len(full[name]),)
+        assert not zero.any()
+        step = scale.reshape(-1, *[1] * (values.ndim - 1))
+        assert np.abs(values * step - full[name]).max() <= 0.501 * step.max()
+
+
+def test_the_int8_file_is_under_a_third_of_the_fp32_file(exported: Any, images: torch.Tensor, tmp_path: Path) -> None:
+    quantize(exported.path, images, tmp_path / "int8.onnx")
+    assert (tmp_path / "int8.onnx").stat().st_size < exported.path.stat().st_size / 3
+    assert [path.name for path in tmp_path.iterdir()] == ["int8.onnx"]
+
+
+def test_int8_logits_follow_the_fp32_ones_from_image_to_image(
+    exported: Any, images: torch.Tensor, logits: Logits, tmp_path: Path
+) -> None:
+    quantize(exported.path, images, tmp_path / "int8.onnx")
+    full, found = (logits(path, images).numpy() for path in (exported.path, tmp_path / "int8.onnx"))
+    full, found = full - full.mean(0), found - found.mean(0)
+    assert np.corrcoef(full.ravel(), found.ravel())[0, 1] > 0.95
+    assert np.abs(full - found).max() > 1e-5  # it is another file
+
+
+def test_weights_use_seven_bits_where_an_x86_processor_has_no_vnni(
+    exported: Any, images: torch.Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    largest = {}
+    for vnni in (True, False):
+        monkeypatch.setattr("torch.cpu._is_vnni_supported", lambda vnni=vnni: vnni)
+        quantize(exported.path, images, tmp_path / "int8.onnx")
+        largest[vnni] = max(np.abs(values.astype(int)).max() for _, values, _, _ in weights(tmp_path / "int8.onnx"))
+    assert largest == {True: 127, False: 64}
+
+
+def test_validation_and_test_images_decide_nothing(exported: Any, opened: Opened, tmp_path: Path) -> None:
+    files = {}
+    for spoilt in ("nothing", "validation and test", "training"):
+        data = opened()
+        if spoilt == "validation and test":
+            data.test.images.fill_(255)
+            data.val.images[data.val.rows] = 255
+        elif spoilt == "training":
+            data.train.images[data.train.rows] = 255
+        quantize(exported.path, calibration_images(data), tmp_path / "int8.onnx")
+        files[spoilt] = (tmp_path / "int8.onnx").read_bytes()
+    assert files["nothing"] == files["validation and test"]
+    assert files["nothing"] != files["training"]

@@ -1,0 +1,84 @@
+"""Rooflines in the records of runs, and the pictures of a sweep that follow from them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import made_up
+import pytest
+from made import cell, verdict
+
+from dsbench.conclude import Share
+from dsbench.measure.roofline_record import read, section
+from dsbench.report.album import reasons, rooflines
+
+PLACE = {"device": "a processor", "precision": "32", "threads": 1}
+ONE = made_up.roofline("cnn", dense_conv=(4.0, 1e8, 1.0, 2.0), loss=(1.0, 0, 0.1, 0.2))
+OTHER = made_up.roofline("dwsep", depthwise=(6.0, 1e7, 0.5, 2.0), pointwise=(2.0, 3e7, 1.0, 0.3), busy=None)
+
+
+def test_what_is_recorded_is_read_as_it_was() -> None:
+    for one in (ONE, OTHER):
+        kept = json.loads(json.dumps(section(one, "a")))["roofline"]
+        assert read(kept, one.name, PLACE) == one
+    assert section(None, "a") == {}
+
+
+def lined(records: list[dict[str, Any]], line: Any, session: str) -> list[dict[str, Any]]:
+    return [one | section(line, session) | {"measured_on": PLACE} for one in records]
+
+
+def test_those_of_the_last_session_are_drawn_and_say_why() -> None:
+    cells = [
+        lined(cell([0.9]), ONE, "2026 a"),
+        lined(cell([0.9], "dwsep"), OTHER, "2026 a"),
+        cell([0.9], "hybrid"),
+    ]
+    found = verdict(*cells)
+    records = {one["run_id"]: one for some in cells for one in some}
+    lines = rooflines(found.cells, records)
+    assert [one.name for one in lines.values()] == ["cnn", "dwsep"]
+    (why,) = reasons(found, lines)
+    assert why.startswith(
+        "Layer by layer, in a measurement of its own: dwsep has 0.40 times the MACs of cnn and takes 1.60 times its "
+        "time: fewer MACs, yet slower;"
+    )
+    records[cells[1][0]["run_id"]] |= section(OTHER, "2027 b")  # measured anew, by itself
+    later = rooflines(found.cells, records)
+    assert len(later) == 1
+    assert reasons(found, later) == []
+    for damaged in ({}, None, {"session": "2028 c", "layers": 3}):
+        records[cells[1][0]["run_id"]]["roofline"] = damaged
+        assert [one.name for one in rooflines(found.cells, records).values()] == ["cnn"]
+
+
+def test_the_session_in_which_most_were_measured_is_drawn_and_not_too_many() -> None:
+    cells = [lined(cell([0.9], width=width), ONE, "2026 a") for width in range(1, 7)]
+    records = {one["run_id"]: one for some in cells for one in some}
+    more = lined(cell([0.9], width=7), ONE, "2027 b")
+    found = verdict(*cells, more)
+    assert len(rooflines(found.cells, records | {more[0]["run_id"]: more[0]})) == 6
+    many = lined(more, ONE, "2026 a")
+    assert rooflines(found.cells, records | {many[0]["run_id"]: many[0]}) == {}
+
+
+@pytest.mark.parametrize(
+    ("cells", "minutes", "share"),
+    [
+        (2, 1.0, Share(50 / 8, True)),
+        (2, 60.0, Share(10.0, True)),
+        (2, 0.3, Share(3.0, False)),  # the rates would take most of it
+        (6, 1.0, Share(60 / 18, False)),
+        (6, 2.0, Share(110 / 24, True)),
+        (7, 2.1, Share(6.0, False)),  # too many panels
+        (2, 0.04, None),
+        (0, 1.0, None),
+    ],
+)
+def test_the_minutes_are_shared_by_all_measurements(cells: int, minutes: float, share: Share | None) -> None:
+    found = Share.of(cells, minutes)
+    assert (found is None) == (share is None)
+    if share is not None:
+        assert found is not None
+        assert (found.seconds, found.roofline) == (pytest.approx(share.seconds), share.roofline)

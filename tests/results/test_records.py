@@ -1,0 +1,116 @@
+"""Records become rows, whatever state their files are in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from synthetic import hexadecimal, run
+
+from dsbench.network.cost import TOTALS
+from dsbench.results.records import COLUMNS, TIMED, plain, record, records, runs_table
+from dsbench.run.lock import locked
+
+Train = Callable[..., dict[str, Any]]
+NESTED = {"requested", "settings", "stop", "versions", "test_class_acc", "test_confusion", *TIMED}
+
+
+def write(outputs: Path, result: dict[str, Any], indent: int | None = 2) -> Path:
+    folder = outputs / "runs" / result["run_id"]
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text(json.dumps(result, indent=indent) + "\n")
+    return folder
+
+
+def test_every_fact_of_a_trained_run_is_in_its_row(trained: Train, outputs: Path) -> None:
+    asked = trained("model=dwsep block=keras arch=mnist_7800_shallow train.max_epochs=1 budget.params=700")
+    written = json.loads((outputs / "runs" / asked["run_id"] / "result.json").read_text())
+    (row,) = plain(runs_table(records(outputs)))
+    for key, value in written.items():
+        if key not in NESTED and key != "memory_format":
+            assert row[key] == (str(value) if key == "kernel" else value), key
+    assert {name: row[name] for name in written["settings"]} == written["settings"]
+    assert {name: row[f"requested_{name}"] for name in written["requested"]} == written["requested"]
+    assert {name: row[f"stop.{name}"] for name in written["stop"]} == {"by": "epochs", "target": 1}
+    assert set(row) == {*COLUMNS, *written["settings"], "stop.by", "stop.target"}
+    assert (row["block"], row["optimizer.name"], row["block.norm_between"]) == ("keras", "sgd", False)
+
+
+def test_a_cnn_has_no_block_and_no_switches_of_one(planned: Callable[[str], Any]) -> None:
+    facts = planned("model=cnn block=keras optimizer.weight_decay=0 depth=1").facts()
+    assert facts["block"] is None
+    assert not [name for name in facts["settings"] if name.startswith("block.")]
+    assert facts["settings"]["arch.depth"] == 1
+    assert "optimizer.decay_norm_and_bias" not in facts["settings"]
+    assert "train.early_stopping.monitor" not in facts["settings"]
+    assert all("." in name for name in facts["settings"])
+
+
+@pytest.mark.parametrize("classes", [10, 100])
+@pytest.mark.parametrize("indent", [None, 1, 2], ids=["one line", "other hands", "as written"])
+def test_all_but_the_confusion_matrix_is_read(tmp_path: Path, classes: int, indent: int | None) -> None:
+    confusion = [[row * column for column in range(classes)] for row in range(classes)]
+    result = run(error='"test_confusion": [\n  ]', test_class_acc=[0.5] * classes, test_confusion=confusion)
+    result |= {"latency_ms": {"batch_1": {"torch": {"median": 1.5}}}, "after": [[1], [2]]}
+    write(tmp_path, result, indent)
+    found = record(tmp_path, result["run_id"])
+    assert found.pop("test_confusion") in (None, confusion)
+    del result["test_confusion"]
+    assert found == result
+
+
+def test_a_run_without_a_record_is_missing_and_half_a_record_is_unreadable(tmp_path: Path) -> None:
+    whole = run()
+    folder = write(tmp_path, whole)
+    assert record(tmp_path, hexadecimal("never"))["status"] == "missing"
+    for text in ('{"run_id": "abc", "sta', "[]", '{"status": "done"}', ""):
+        (folder / "result.json").write_text(text)
+        (row,) = plain(runs_table(records(tmp_path)))
+        assert (row["run_id"], row["status"]) == (whole["run_id"], "unreadable")
+        assert row["error"].startswith("result.json: ")
+
+
+def test_a_run_that_no_process_has_any_more_is_killed_and_its_record_left_as_it_is(tmp_path: Path) -> None:
+    folder = write(tmp_path, run("running"))
+    before = (folder / "result.json").read_bytes()
+    with locked(folder, lambda *_: None):
+        assert runs_table(records(tmp_path))["status"].tolist() == ["running"]
+    (row,) = plain(runs_table(records(tmp_path)))
+    assert (row["status"], row["error"]) == ("killed", "its process is gone")
+    assert (folder / "result.json").read_bytes() == before
+
+
+def test_only_folders_named_by_a_runs_id_are_runs(tmp_path: Path) -> None:
+    kept = run()
+    copy = write(tmp_path, run(seed=1))
+    write(tmp_path, kept)
+    copy.rename(copy.with_name(f"{copy.name}_backup"))
+    (tmp_path / "runs" / hexadecimal("begun, nothing written")).mkdir()
+    (tmp_path / "runs" / "notes.txt").touch()
+    assert [one["run_id"] for one in records(tmp_path)] == [kept["run_id"]]
+    assert records(tmp_path / "elsewhere") == []
+
+
+def test_runs_stand_in_the_order_in_which_they_were_begun(tmp_path: Path) -> None:
+    for day in (3, 1, 2):
+        write(tmp_path, run(seed=day, started=f"2026-01-0{day}T00:00:00+00:00"))
+    assert runs_table(records(tmp_path))["seed"].tolist() == [1, 2, 3]
+
+
+def test_columns_keep_their_kind_where_values_are_missing() -> None:
+    table = runs_table([run(fine_width=3), run("failed", settings={"optimizer.betas": [0.9, 0.999]}), {"run_id": "a"}])
+    assert table["fine_width"].dtype == "Int64"
+    assert plain(table[["fine_width", "test_acc", "optimizer.nesterov"]]) == [
+        {"fine_width": 3, "test_acc": 0.75, "optimizer.nesterov": True},
+        {"fine_width": None, "test_acc": None, "optimizer.nesterov": True},
+        {"fine_width": None, "test_acc": None, "optimizer.nesterov": None},
+    ]
+    assert table["optimizer.betas"].tolist()[1] == "[0.9,0.999]"
+    assert table[list(TOTALS)].isna().sum().sum() == len(TOTALS)
+
+
+def test_a_kernel_of_several_sizes_is_text() -> None:
+    assert runs_table([run(kernel=[3, 5]), run(kernel=3)])["kernel"].tolist() == ["[3,5]", "3"]

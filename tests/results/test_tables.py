@@ -1,0 +1,163 @@
+"""Tables that show everything that matters, however narrow the terminal."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import pytest
+from rich.console import Console
+from synthetic import run
+
+from dsbench.numerals import rounded
+from dsbench.results import tables
+from dsbench.results.cells import cells_table
+from dsbench.results.records import runs_table
+
+WIDTHS = (80, 120, 200)
+BUDGET = {"kind": "params", "scope": "total", "match": "cnn", "target": 18435210.0, "residual": -0.0012}
+
+
+def shown(what: Any, width: int = 200) -> str:
+    file = io.StringIO()
+    Console(file=file, width=width, highlight=False, color_system=None).print(what)
+    return file.getvalue()
+
+
+def words(text: str) -> set[str]:
+    return set(re.split(r"[\s,;:()]+", text))
+
+
+def cells(*records: dict[str, Any], width: int = 200) -> str:
+    return shown(tables.cells(cells_table(runs_table(records))), width)
+
+
+WIDE = [
+    run(status, seed=seed, test_acc=0.97 + seed / 100, train_seconds=4321.0, requested=BUDGET, **cell)
+    for cell in (
+        {"model": "cnn", "width": 64, "params": 18_435_210, "macs": 490_050_560, "acts": 1_087_498},
+        {"model": "dwsep", "block": "inverted_residual", "width": 128, "fine_width": 166, "macs": 2_911_937_152},
+    )
+    for seed, status in enumerate(["done", "done", "collapsed", "failed"])
+]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_is_lost_at_any_width(width: int) -> None:
+    """Both cells: mean 97.5 %; seeds .97 and .98 have sd .00707 and the half-width tan(pi .475) * .005, 6.35 points."""
+    text = cells(*WIDE, width=width)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= width
+    found = words(text)
+    assert {"cnn", "dwsep", "inverted_residual", "64", "128", "fine", "166"} <= found
+    assert {"97.50", "6.35", "0.71", "-0.12", "collapsed", "failed", "2"} <= found
+    assert "4,321 s" in text
+    for number in (18_435_210, 490_050_560, 1_087_498, 2_911_937_152):
+        assert {f"{number:,}".split(",")[0], rounded(number)} & found or f"{number:,}" in text
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_reasons_and_logs_are_whole_at_any_width(width: int) -> None:
+    error = "CUDA out of memory. Tried to allocate 20.00 MiB (GPU 0; 7.93 GiB total capacity)"
+    records = [
+        run("failed", seed=1, error=error, model="dwsep", study="mnist_7800/dwsep (modified: train.max_epochs)"),
+        run("diverged", model="hybrid", block="inverted_residual"),
+        run(model="cnn"),
+    ]
+    text = shown(tables.failures(runs_table(records), "some/outputs"), width)
+    assert "…" not in text
+    assert words(error) | {"failed", "dwsep", "diverged", "hybrid", "mnist_7800/dwsep"} <= words(text)
+    assert all(f"some/outputs/runs/{one['run_id']}/run.log" in text for one in records[:2])
+    assert records[2]["run_id"] not in text
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_runs_are_whole_at_any_width(width: int) -> None:
+    records = [run(seed=7, study="a_long_name_of_a_study/cnn"), run("failed", model="dwsep", arch="cifar10_three_way")]
+    text = shown(tables.runs(runs_table(records)), width)
+    assert "…" not in text
+    assert {"7", "75.00", "80.00", "dwsep", "cifar10_three_way", "failed"} <= words(text)
+    assert all(one["run_id"] in text for one in records)
+
+
+def test_exact_counts_are_shown_where_there_is_room() -> None:
+    assert "2,911,937,152" in cells(*WIDE)
+    assert "2.91G" in cells(*WIDE, width=100)
+
+
+def test_what_all_cells_share_stands_above_and_not_in_a_column() -> None:
+    first, second, *_ = cells(run(width=8), run(width=16)).splitlines()
+    assert first.startswith("model cnn, arch plain, data mnist, split standard, kernel 3")
+    assert second.split()[:2] == ["width", "n"]
+    assert "model" not in second
+
+
+def test_a_setting_is_shown_only_where_names_leave_two_cells_alike() -> None:
+    rates = [run(settings={"optimizer.lr": lr}) for lr in (0.1, 0.2)]
+    assert "optimizer.lr" in cells(*rates)
+    assert "optimizer.lr" not in cells(rates[0], run(model="dwsep", settings={"optimizer.lr": 0.2}))
+    several = [run(settings={"optimizer.name": name, "optimizer.lr": lr}) for name, lr in (("sgd", 0.1), ("adam", 0.2))]
+    assert "optimizer.name" in cells(*several)
+    assert "optimizer.lr" not in cells(*several)
+
+
+def test_cells_that_nothing_else_tells_apart_have_their_ids() -> None:
+    one, other = run(), run() | {"run_id": "0" * 12, "cell_id": "1" * 12}
+    text = cells(one, other)
+    assert {one["cell_id"], "1" * 12} <= words(text)
+
+
+def test_brackets_are_text_not_markup() -> None:
+    patterns = ["[plain,separable]", "[bold]"]
+    text = cells(*(run(model="hybrid", settings={"model.pattern": pattern}) for pattern in patterns))
+    assert all(pattern in text for pattern in patterns)
+
+
+def test_one_cell_without_a_done_run_is_shown() -> None:
+    text = cells(run("diverged", seed=0), run("failed", seed=1))
+    assert "1 diverged, 1 failed" in text
+    assert "%" not in text.splitlines()[2]
+
+
+def test_a_single_seed_has_no_interval() -> None:
+    (line,) = [line for line in cells(run(test_acc=0.9)).splitlines() if "90.00 %" in line]
+    assert "±" not in line
+
+
+def test_latency_is_shown_where_it_is_recorded() -> None:
+    timed = {"batch_1": {"torch": {"median": 1.2345}}}
+    assert "1.23 ms" in cells(run(latency_ms=timed))
+    assert "latency" not in cells(run())
+
+
+def test_of_many_failures_the_rest_is_counted() -> None:
+    text = shown(tables.failures(runs_table([run("failed", seed=seed) for seed in range(25)]), most=20))
+    assert text.count("run.log") == 20
+    assert "and 5 more" in text
+
+
+def test_runs_of_several_commits_are_told() -> None:
+    records = [run(seed=seed, git_sha=sha) for seed, sha in enumerate(["a" * 40, "a" * 40, "b" * 40 + "+", None])]
+    line = tables.versions(runs_table(records))
+    assert line == "made by 3 versions of the code: aaaaaaa (2 runs), bbbbbbb+ (1 run), unknown (1 run)"
+    assert tables.versions(runs_table([*records[:2], {"run_id": "x", "status": "missing"}])) == ""
+
+
+def test_commits_between_which_the_code_that_computes_stayed_are_one_version() -> None:
+    """It is the code that counts, not the commit, and a changed working tree may hold two of one commit."""
+    made = [("a" * 40, "1" * 64), ("b" * 40, "1" * 64), ("c" * 40 + "+", "2" * 64), ("c" * 40 + "+", "3" * 64)]
+    records = [run(seed=seed, git_sha=sha, source_sha256=source) for seed, (sha, source) in enumerate(made)]
+    assert tables.versions(runs_table(records[:2])) == ""
+    assert tables.versions(runs_table(records)) == (
+        "made by 3 versions of the code: aaaaaaa and bbbbbbb (source 1111111, 2 runs), "
+        "ccccccc+ (source 2222222, 1 run), ccccccc+ (source 3333333, 1 run)"
+    )
+
+
+def test_a_cell_whose_seeds_were_made_by_several_versions_is_marked() -> None:
+    mixed = [run(seed=seed, width=8, source_sha256=source) for seed, source in enumerate(("1" * 64, "2" * 64))]
+    pure = [run(seed=seed, width=9, source_sha256="2" * 64) for seed in (0, 1)]
+    (line,) = [line for line in cells(*mixed, *pure).splitlines() if line.endswith("mixed code")]
+    assert line.split()[0] == "8"
+    assert "mixed code" not in cells(*pure)
