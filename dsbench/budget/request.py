@@ -13,7 +13,7 @@ from dsbench.config.compose import Composed, choice
 from dsbench.config.network import dataset_of, frame
 from dsbench.config.overrides import key
 from dsbench.config.schema import BudgetConfig, Config
-from dsbench.errors import InputError
+from dsbench.errors import InputError, choose
 from dsbench.network.assemble import Frame
 from dsbench.network.description import Network
 from dsbench.process import wait_briefly
@@ -146,8 +146,7 @@ def _kind(budget: BudgetConfig) -> str | None:
             + (f", not {budget.by!r}" if budget.by is not None else "")
         )
     kind = budget.by if budget.match is not None else next(iter(given), None)
-    if budget.scope not in SCOPES:
-        raise InputError(f"unknown budget.scope {budget.scope!r}; choose one of {', '.join(SCOPES)}")
+    choose("budget.scope", budget.scope, SCOPES)
     if kind in MEASURED and budget.scope != "total":
         raise InputError(f"budget.scope={budget.scope}: {kind} is measured of the whole network; take total")
     if not 0 <= budget.tolerance < 1:

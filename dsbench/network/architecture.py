@@ -9,7 +9,7 @@ from functools import cache
 from types import UnionType
 from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
-from dsbench.errors import InputError
+from dsbench.errors import InputError, choose
 from dsbench.network.blocks import SlotOptions, Style
 from dsbench.network.layers import Activation, Dropout, Flatten, GlobalAvgPool, Layer, Linear, Pool, Shape
 
@@ -307,8 +307,7 @@ def separable_slots(architecture: Architecture, family: str, pattern: Any = None
     last_K. Raises InputError for anything else.
     """
     slots = architecture.slots
-    if family not in FAMILIES:
-        raise InputError(f"unknown model family {family!r}; choose one of {', '.join(FAMILIES)}")
+    choose("model family", family, FAMILIES)
     if family != "hybrid" and pattern is not None:
         raise InputError(f"model.pattern is for model=hybrid; model={family} has none")
     if family != "hybrid":

@@ -1,14 +1,14 @@
-"""What can fill a slot: a plain convolution, or one of the separable blocks."""
+"""What can fill a slot: a plain convolution, or a block of one of KINDS."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from dsbench.errors import InputError
+from dsbench.errors import InputError, choose
 from dsbench.network.description import Gate, Residual, Slot, shape_after
 from dsbench.network.layers import Activation, BatchNorm, Conv, GlobalAvgPool, Layer, Linear, Shape
 
-KINDS = ("separable", "inverted_residual")
 ORDERS = ("depthwise_first", "pointwise_first")
 RESIDUALS = ("none", "identity", "project")
 PADDINGS = ("same", "valid")
@@ -56,8 +56,8 @@ class Place(SlotOptions):
     def __post_init__(self) -> None:
         if self.kernel < 1 or self.kernel % 2 == 0:
             raise InputError(f"kernel {self.kernel} is not an odd positive number")
-        _choose("padding", self.padding, PADDINGS)
-        _choose("residual", self.residual, RESIDUALS)
+        choose("padding", self.padding, PADDINGS)
+        choose("residual", self.residual, RESIDUALS)
         if not 0 <= self.se_ratio <= 1:
             raise InputError(f"se_ratio {self.se_ratio} is not between 0 (none) and 1")
 
@@ -86,68 +86,64 @@ class Block:
     expansion: float = 6.0
 
     def __post_init__(self) -> None:
-        _choose("kind", self.kind, KINDS)
-        _choose("order", self.order, ORDERS)
+        choose("kind", self.kind, KINDS)
+        choose("order", self.order, ORDERS)
         for name in ("depth_multiplier", "group_size", "expansion"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} {getattr(self, name)} is below 1")
-        if self.kind == "inverted_residual" and self.order != "depthwise_first":
-            raise InputError("order pointwise_first is for separable blocks; an inverted residual has its own")
+        if self.kind != "separable" and self.order != "depthwise_first":
+            raise InputError(f"order {self.order} is for separable blocks; kind {self.kind} has its own")
 
 
 def fill(place: Place, block: Block | None, style: Style, shape: Shape) -> Slot:
-    """The slot at `place` for an input of `shape`, filled with `block`, or with a plain convolution when it is None.
+    """The slot at `place` for an input of `shape`: a plain convolution, or `block` where there is one.
 
     Norm, squeeze-and-excitation, residual and activation belong to the place, so they are the same for every family;
     only an inverted residual brings its own norms and shortcut and ends without an activation.
     """
-    if block is not None and block.kind == "inverted_residual":
-        if place.residual == "project":
-            raise InputError("residual=project does not go with block=inverted_residual, whose shortcut is its own")
-        return Slot(place.index, "inverted residual", _inverted_residual(place, block, style, shape))
-    body = _plain(place) if block is None else _separable(place, block, style)
-    if place.norm:
-        body += (style.norm(place.out_channels),)
-    body += _squeeze_excitation(place)
-    body = _with_shortcut(body, place, style, shape)
-    if place.activation:
-        body += (style.act(),)
-    return Slot(place.index, "plain" if block is None else "separable", body)
+    if block is None:
+        conv = Conv(place.in_channels, place.out_channels, place.kernel, place.stride, place.margin, bias=place.bias)
+        return Slot(place.index, SLOT_KINDS["plain"], _complete((conv,), place, style, shape))
+    return Slot(place.index, SLOT_KINDS[block.kind], KINDS[block.kind](place, block, style, shape))
 
 
-def _plain(place: Place) -> tuple[Layer, ...]:
-    return (Conv(place.in_channels, place.out_channels, place.kernel, place.stride, place.margin, bias=place.bias),)
-
-
-def _separable(place: Place, block: Block, style: Style) -> tuple[Layer, ...]:
+def _separable(place: Place, block: Block, style: Style, shape: Shape) -> tuple[Layer, ...]:
     """Depthwise then pointwise (Howard et al. 2017), or pointwise first (BSConv, Haase and Amthor 2020)."""
+    i, o, multiplier = place.in_channels, place.out_channels, block.depth_multiplier
     if block.order == "depthwise_first":
-        middle = place.in_channels * block.depth_multiplier
-        spatial = _depthwise(place, block, place.in_channels, middle)
-        channel = _pointwise(block, middle, place.out_channels)
-        return (spatial, *_between(block, style, middle), channel)
-    if place.out_channels % block.depth_multiplier:
-        raise InputError(
-            f"block.depth_multiplier {block.depth_multiplier} does not divide the {place.out_channels} output "
-            "channels, as pointwise_first needs"
-        )
-    middle = place.out_channels // block.depth_multiplier
-    channel = _pointwise(block, place.in_channels, middle)
-    spatial = _depthwise(place, block, middle, place.out_channels)
-    return (channel, *_between(block, style, middle), spatial)
+        middle = i * multiplier
+        first, last = _depthwise(place, block, i, middle), _pointwise(block, middle, o)
+    else:
+        if o % multiplier:
+            raise InputError(
+                f"block.depth_multiplier {multiplier} does not divide the {o} output channels, as pointwise_first needs"
+            )
+        middle = o // multiplier
+        first, last = _pointwise(block, i, middle), _depthwise(place, block, middle, o)
+    return _complete((first, *_between(block, style, middle), last), place, style, shape)
 
 
 def _inverted_residual(place: Place, block: Block, style: Style, shape: Shape) -> tuple[Layer, ...]:
     """Expand, depthwise, project, with an identity shortcut where the shapes agree (Sandler et al. 2018)."""
+    if place.residual == "project":
+        raise InputError("residual=project does not go with block=inverted_residual, whose shortcut is its own")
     wide = round(place.in_channels * block.expansion)
+    deep = wide * block.depth_multiplier
     body: tuple[Layer, ...] = ()
     if wide != place.in_channels:
         body += (_pointwise(block, place.in_channels, wide, "expand"), *_between(block, style, wide))
-    deep = wide * block.depth_multiplier
     body += (_depthwise(place, block, wide, deep), *_between(block, style, deep))
     body += (_pointwise(block, deep, place.out_channels, "project"), style.norm(place.out_channels))
     body += _squeeze_excitation(place)
     return (Residual(body),) if shape_after(body, shape) == shape else body
+
+
+# A kind of block by its name in YAML: from what is asked of a slot to its layers. One more kind is one more entry.
+KINDS: dict[str, Callable[[Place, Block, Style, Shape], tuple[Layer, ...]]] = {
+    "separable": _separable,
+    "inverted_residual": _inverted_residual,
+}
+SLOT_KINDS = {kind: kind.replace("_", " ") for kind in ("plain", *KINDS)}  # in the words of tables and pictures
 
 
 def _depthwise(place: Place, block: Block, i: int, o: int) -> Conv:
@@ -165,6 +161,13 @@ def _pointwise(block: Block, i: int, o: int, role: str = "pointwise") -> Conv:
 def _between(block: Block, style: Style, channels: int) -> tuple[Layer, ...]:
     norm = (style.norm(channels),) if block.norm_between else ()
     return norm + ((style.act(),) if block.activation_between else ())
+
+
+def _complete(convs: tuple[Layer, ...], place: Place, style: Style, shape: Shape) -> tuple[Layer, ...]:
+    """`convs` with the norm, squeeze-and-excitation, shortcut and activation of their place."""
+    norm = (style.norm(place.out_channels),) if place.norm else ()
+    body = _with_shortcut((*convs, *norm, *_squeeze_excitation(place)), place, style, shape)
+    return (*body, style.act()) if place.activation else body
 
 
 def _squeeze_excitation(place: Place) -> tuple[Layer, ...]:
@@ -189,8 +192,3 @@ def _with_shortcut(body: tuple[Layer, ...], place: Place, style: Style, shape: S
     projection = Conv(place.in_channels, place.out_channels, 1, place.stride, role="shortcut")
     norm = (style.norm(place.out_channels),) if place.norm else ()
     return (Residual(body, (projection, *norm)),)
-
-
-def _choose(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise InputError(f"unknown {name} {value!r}; choose one of {', '.join(choices)}")

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from dsbench.errors import InputError
+from dsbench.errors import InputError, choose
 from dsbench.network.layers import Activation, Layer, Pool, Shape
 
 
@@ -128,8 +128,7 @@ class Network:
     init: str = "pytorch"
 
     def __post_init__(self) -> None:
-        if self.init not in INITS:
-            raise InputError(f"unknown init {self.init!r}; choose one of {', '.join(INITS)}")
+        choose("init", self.init, INITS)
         shape = self.input_shape
         for number, layer in enumerate(self.layers, 1):
             name = f"slot {layer.index}" if isinstance(layer, Slot) else f"layer {number}, {layer.label}"

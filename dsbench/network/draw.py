@@ -6,7 +6,9 @@ import math
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
+from dsbench.network.blocks import SLOT_KINDS
 from dsbench.network.cost import cost
 from dsbench.network.description import Gate, Network, Residual, Slot, Step, walk
 from dsbench.network.layers import Conv, Layer, Linear, Shape
@@ -157,8 +159,9 @@ def _times(shape: Shape) -> str:
     return "x".join(map(str, shape))
 
 
-# Okabe and Ito's blue, orange and yellow: apart for colour-blind readers, and in lightness when printed in grey.
-FILLS = {"plain": "#0072b2", "separable": "#e69f00", "inverted residual": "#f0e442"}
+# Okabe and Ito's colours: apart for colour-blind readers, the first three also in lightness when printed in grey.
+COLOURS = ("#0072b2", "#e69f00", "#f0e442", "#56b4e9", "#009e73", "#cc79a7", "#d55e00")
+FILLS = dict(zip(SLOT_KINDS.values(), cycle(COLOURS), strict=False))
 LINEAR, OTHER = "#8c8c8c", "#e6e6e6"
 STRIPED = ("depthwise", "grouped")
 # Pixels.

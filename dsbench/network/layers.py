@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dsbench.errors import InputError
+from dsbench.errors import InputError, choose
 
 Shape = tuple[int, ...]
 
@@ -153,8 +153,7 @@ class Activation(Layer):
     kind: str = "relu"
 
     def __post_init__(self) -> None:
-        if self.kind not in ACTIVATIONS:
-            raise InputError(f"unknown activation {self.kind!r}; choose one of {', '.join(ACTIVATIONS)}")
+        choose("activation", self.kind, ACTIVATIONS)
 
     @property
     def label(self) -> str:
