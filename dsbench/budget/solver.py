@@ -14,7 +14,7 @@ from math import ceil, floor
 
 from dsbench.errors import InputError
 from dsbench.network.assemble import Frame
-from dsbench.network.cost import counts
+from dsbench.network.cost import FORMULAS
 from dsbench.network.description import walk
 from dsbench.network.layers import Shape
 
@@ -175,7 +175,7 @@ class AnalyticCost:
     """
 
     def __init__(self, frame: Frame, name: str) -> None:
-        self.frame, self.name = frame, name
+        self.frame, self.formula = frame, FORMULAS[name]
         self._known: dict[tuple[int, Shape, int], tuple[Shape, int]] = {}
 
     def __call__(self, width: int, fine_width: int | None = None) -> int | None:
@@ -195,7 +195,7 @@ class AnalyticCost:
 
     def _layer(self, number: int, shape: Shape, channels: int) -> tuple[Shape, int]:
         layer = self.frame.layer(number, shape, channels)
-        return layer.output_shape(shape), sum(counts(step)[self.name] for step in walk((layer,), shape))
+        return layer.output_shape(shape), sum(self.formula(step, 4) for step in walk((layer,), shape))
 
 
 @lru_cache(maxsize=64)  # a sweep over widths asks one frame again and again

@@ -1,14 +1,167 @@
-"""How much of the image one element of each layer sees."""
+"""What a network costs for one image, by the formulas of its layers: operations, activations, bytes, receptive field.
+
+A further cost is one more field of Counts, with what one leaf adds to it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from math import prod
 from typing import Any
 
-from dsbench.network.description import Gate, Network, Residual, Slot, Step, execution_order
+from dsbench.network.description import Gate, Network, Residual, Slot, Step, execution_order, inside
 from dsbench.network.layers import Activation, BatchNorm, Conv, Dropout, Flatten, Layer, Linear, Pool, Shape
+
+DTYPE_BYTES = {"32": 4, "bf16": 2, "16": 2}
+
+
+def _added(formula: Callable[[Step, int], int]) -> int:
+    """A cost that adds up over leaves; `formula` gives what one leaf adds, at some bytes an element."""
+    return field(default=0, metadata={"formula": formula})
+
+
+def _in_slot(step: Step) -> bool:
+    return isinstance(step.layer, Conv) and step.slot is not None
+
+
+def _acts(step: Step) -> int:
+    return prod(step.out_shape) if isinstance(step.layer, (Conv, Linear)) else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What adds up over layers, for one image, and what derives from these sums alone; in the order of the tables.
+
+    `macs` are multiply-accumulates of convolutions and linear layers. `acts` are the elements that these write, the
+    activations of Radosavovic et al. (2020). `norm_ops` and `activation_ops` are element operations, two an element for
+    a batch norm and one for an activation, which no budget counts. `bytes_read` are each layer's input and weights,
+    `bytes_written` its output, each moved once. The figures that end in `_conv` are those of the convolutions in slots
+    alone: all that a model family changes.
+    """
+
+    params: int = _added(lambda step, size: step.layer.params)
+    params_conv: int = _added(lambda step, size: step.layer.params if _in_slot(step) else 0)
+    buffers: int = _added(lambda step, size: step.layer.buffers)
+    macs: int = _added(lambda step, size: step.layer.macs(step.in_shape))
+    macs_conv: int = _added(lambda step, size: step.layer.macs(step.in_shape) if _in_slot(step) else 0)
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of convolutions and linear layers, two a MAC."""
+        return 2 * self.macs
+
+    acts: int = _added(lambda step, size: _acts(step))
+    acts_conv: int = _added(lambda step, size: _acts(step) if _in_slot(step) else 0)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that must move to and from memory at the least."""
+        return self.bytes_read + self.bytes_written
+
+    @property
+    def intensity(self) -> float:
+        """Arithmetic intensity in FLOP per byte (Williams et al. 2009)."""
+        return self.flops / self.bytes if self.bytes else 0.0
+
+    norm_ops: int = _added(lambda step, size: 2 * prod(step.out_shape) if isinstance(step.layer, BatchNorm) else 0)
+    activation_ops: int = _added(lambda step, size: prod(step.out_shape) if isinstance(step.layer, Activation) else 0)
+    bytes_read: int = _added(lambda step, size: size * (prod(step.in_shape) + step.layer.params + step.layer.buffers))
+    bytes_written: int = _added(lambda step, size: size * prod(step.out_shape))
+
+
+# What one leaf adds to each field of Counts, at some bytes an element.
+FORMULAS: dict[str, Callable[[Step, int], int]] = {f.name: f.metadata["formula"] for f in fields(Counts)}
+# What a record, a table and a file of costs hold of a network: Counts in its order, with bytes in one figure, and the
+# rest of Cost.
+_COUNTS = (name for name in vars(Counts) if not name.startswith("_") and name not in ("bytes_read", "bytes_written"))
+TOTALS = (*_COUNTS, "training_bytes", "receptive_field")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerCost(Counts):
+    """One layer; `slot` is the slot it belongs to (from 1), or None; `receptive_field` is in pixels of the image."""
+
+    label: str
+    slot: int | None
+    output_shape: Shape
+    receptive_field: int
+
+    def facts(self) -> dict[str, Any]:
+        """Every figure, those that derive from others included, as files hold it."""
+        return asdict(self) | {"flops": self.flops, "bytes": self.bytes, "intensity": self.intensity}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost(Counts):
+    """The cost of a network: the sums over its layers, in order of computation, and what does not add up.
+
+    `training_bytes` are the activations that one image keeps in memory for the backward pass, at its peak.
+    """
+
+    layers: tuple[LayerCost, ...]
+    training_bytes: int
+
+    @property
+    def receptive_field(self) -> int:
+        """Pixels of the image, in height and width, that one element sees before the image is pooled or flattened."""
+        return max(layer.receptive_field for layer in self.layers)
+
+
+def cost(network: Network, precision: str = "32") -> Cost:
+    """The cost of `network`, formulas as each layer states them; bytes are those of `precision` (32, bf16, 16)."""
+    size = DTYPE_BYTES[precision]
+    layers = tuple(
+        LayerCost(
+            label=step.layer.label,
+            slot=step.slot.index if step.slot else None,
+            output_shape=step.out_shape,
+            receptive_field=field,
+            **{name: formula(step, size) for name, formula in FORMULAS.items()},
+        )
+        for step, field in zip(network.steps, receptive_fields(network), strict=True)
+    )
+    sums = {name: sum(getattr(layer, name) for layer in layers) for name in FORMULAS}
+    return Cost(layers=layers, training_bytes=saved_bytes(network, size), **sums)
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """What became of the slots that differ in kind between a network and another of the same architecture.
+
+    `macs` and `params` are other / first over the convolutions of these slots; `closed_form` is what 1/o + 1/k^2
+    (Howard et al. 2017) says of their MACs, each slot weighted with the MACs it had.
+    """
+
+    slots: tuple[int, ...]
+    macs: float
+    params: float
+    closed_form: float
+
+
+def replaced(first: Network, cost_first: Cost, other: Network, cost_other: Cost) -> Replaced | None:
+    """How the slots of `other` that are not filled as in `first` compare; None where there are none to compare."""
+    if len(first.slots) != len(other.slots):
+        return None
+    slots = tuple(one.index for one, two in zip(first.slots, other.slots, strict=True) if one.kind != two.kind)
+    if not slots:
+        return None
+    macs = {slot: _sum(cost_first, (slot,), "macs_conv") for slot in slots}
+    promised = sum(macs[slot] * _closed_form(first, slot) for slot in slots) / sum(macs.values())
+    ratios = [_sum(cost_other, slots, name) / _sum(cost_first, slots, name) for name in ("macs_conv", "params_conv")]
+    return Replaced(slots, ratios[0], ratios[1], promised)
+
+
+def _closed_form(network: Network, slot: int) -> float:
+    """1/o + 1/k^2 for the convolutions of slot number `slot`."""
+    convs = [
+        s.layer for s in network.steps if isinstance(s.layer, Conv) and s.slot is not None and s.slot.index == slot
+    ]
+    return 1 / convs[-1].out_channels + 1 / max(conv.kernel for conv in convs) ** 2
+
+
+def _sum(cost: Cost, slots: tuple[int, ...], name: str) -> int:
+    return sum(getattr(layer, name) for layer in cost.layers if layer.slot in slots)
 
 
 def receptive_fields(network: Network) -> tuple[int, ...]:
@@ -37,19 +190,10 @@ def _window_after(layers: Sequence[Layer], field: int, spacing: int) -> tuple[li
                 ends.append(end)
             field, spacing = max(end[0] for end in ends), ends[0][1]
         elif layer.branches:
-            out += [field for branch in layer.branches for _ in _leaves(branch)]
+            out += [field for part in inside([layer]) if not part.branches]
         else:
             out.append(field)
     return out, field, spacing
-
-
-def _leaves(layers: Sequence[Layer]) -> Iterator[Layer]:
-    for layer in layers:
-        if layer.branches:
-            for branch in layer.branches:
-                yield from _leaves(branch)
-        else:
-            yield layer
 
 
 _INDEX_BYTES = 8  # of a max-pool: where each maximum was, int64
@@ -113,169 +257,3 @@ def _new(kept: dict[int, int]) -> int:
     number = len(kept) + 1
     kept[number] = 0
     return number
-
-
-DTYPE_BYTES = {"32": 4, "bf16": 2, "16": 2}
-# What a record, a table and a file of costs hold of a network.
-TOTALS = (
-    "params",
-    "params_conv",
-    "buffers",
-    "macs",
-    "macs_conv",
-    "flops",
-    "acts",
-    "acts_conv",
-    "bytes",
-    "intensity",
-    "norm_ops",
-    "activation_ops",
-    "training_bytes",
-    "receptive_field",
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counts:
-    """What adds up over layers, for one image.
-
-    `macs` are multiply-accumulates of convolutions and linear layers. `acts` are the elements that these write, the
-    activations of Radosavovic et al. (2020). `norm_ops` and `activation_ops` are element operations, two an element for
-    a batch norm and one for an activation, which no budget counts. `bytes_read` are each layer's input and weights,
-    `bytes_written` its output, each moved once. The figures that end in `_conv` are those of the convolutions in slots
-    alone: all that a model family changes.
-    """
-
-    params: int = 0
-    params_conv: int = 0
-    buffers: int = 0
-    macs: int = 0
-    macs_conv: int = 0
-    acts: int = 0
-    acts_conv: int = 0
-    norm_ops: int = 0
-    activation_ops: int = 0
-    bytes_read: int = 0
-    bytes_written: int = 0
-
-    @property
-    def flops(self) -> int:
-        """Floating-point operations of convolutions and linear layers, two a MAC."""
-        return 2 * self.macs
-
-    @property
-    def bytes(self) -> int:
-        """Bytes that must move to and from memory at the least."""
-        return self.bytes_read + self.bytes_written
-
-    @property
-    def intensity(self) -> float:
-        """Arithmetic intensity in FLOP per byte (Williams et al. 2009)."""
-        return self.flops / self.bytes if self.bytes else 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class LayerCost(Counts):
-    """One layer; `slot` is the slot it belongs to (from 1), or None; `receptive_field` is in pixels of the image."""
-
-    label: str
-    slot: int | None
-    output_shape: Shape
-    receptive_field: int
-
-    def facts(self) -> dict[str, Any]:
-        """Every figure, those that derive from others included, as files hold it."""
-        return asdict(self) | {"flops": self.flops, "bytes": self.bytes, "intensity": self.intensity}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost(Counts):
-    """The cost of a network: the sums over its layers, in order of computation, and what does not add up.
-
-    `training_bytes` are the activations that one image keeps in memory for the backward pass, at its peak.
-    """
-
-    layers: tuple[LayerCost, ...]
-    training_bytes: int
-
-    @property
-    def receptive_field(self) -> int:
-        """Pixels of the image, in height and width, that one element sees before the image is pooled or flattened."""
-        return max(layer.receptive_field for layer in self.layers)
-
-
-def cost(network: Network, precision: str = "32") -> Cost:
-    """The cost of `network`, formulas as each layer states them; bytes are those of `precision` (32, bf16, 16)."""
-    size = DTYPE_BYTES[precision]
-    layers = tuple(
-        LayerCost(
-            label=step.layer.label,
-            slot=step.slot.index if step.slot else None,
-            output_shape=step.out_shape,
-            receptive_field=field,
-            **counts(step, size),
-        )
-        for step, field in zip(network.steps, receptive_fields(network), strict=True)
-    )
-    sums = {f.name: sum(getattr(layer, f.name) for layer in layers) for f in fields(Counts)}
-    return Cost(layers=layers, training_bytes=saved_bytes(network, size), **sums)
-
-
-def counts(step: Step, size: int = 4) -> dict[str, int]:
-    """What one leaf adds to each field of Counts, at `size` bytes an element."""
-    layer, out = step.layer, prod(step.out_shape)
-    params, macs = layer.params, layer.macs(step.in_shape)
-    acts = out if isinstance(layer, (Conv, Linear)) else 0
-    family = isinstance(layer, Conv) and step.slot is not None
-    return {
-        "params": params,
-        "params_conv": params if family else 0,
-        "buffers": layer.buffers,
-        "macs": macs,
-        "macs_conv": macs if family else 0,
-        "acts": acts,
-        "acts_conv": acts if family else 0,
-        "norm_ops": 2 * out if isinstance(layer, BatchNorm) else 0,
-        "activation_ops": out if isinstance(layer, Activation) else 0,
-        "bytes_read": size * (prod(step.in_shape) + params + layer.buffers),
-        "bytes_written": size * out,
-    }
-
-
-@dataclass(frozen=True)
-class Replaced:
-    """What became of the slots that differ in kind between a network and another of the same architecture.
-
-    `macs` and `params` are other / first over the convolutions of these slots; `closed_form` is what 1/o + 1/k^2
-    (Howard et al. 2017) says of their MACs, each slot weighted with the MACs it had.
-    """
-
-    slots: tuple[int, ...]
-    macs: float
-    params: float
-    closed_form: float
-
-
-def replaced(first: Network, cost_first: Cost, other: Network, cost_other: Cost) -> Replaced | None:
-    """How the slots of `other` that are not filled as in `first` compare; None where there are none to compare."""
-    if len(first.slots) != len(other.slots):
-        return None
-    slots = tuple(one.index for one, two in zip(first.slots, other.slots, strict=True) if one.kind != two.kind)
-    if not slots:
-        return None
-    macs = {slot: _sum(cost_first, (slot,), "macs_conv") for slot in slots}
-    promised = sum(macs[slot] * _closed_form(first, slot) for slot in slots) / sum(macs.values())
-    ratios = [_sum(cost_other, slots, name) / _sum(cost_first, slots, name) for name in ("macs_conv", "params_conv")]
-    return Replaced(slots, ratios[0], ratios[1], promised)
-
-
-def _closed_form(network: Network, slot: int) -> float:
-    """1/o + 1/k^2 for the convolutions of slot number `slot`."""
-    convs = [
-        s.layer for s in network.steps if isinstance(s.layer, Conv) and s.slot is not None and s.slot.index == slot
-    ]
-    return 1 / convs[-1].out_channels + 1 / max(conv.kernel for conv in convs) ** 2
-
-
-def _sum(cost: Cost, slots: tuple[int, ...], name: str) -> int:
-    return sum(getattr(layer, name) for layer in cost.layers if layer.slot in slots)

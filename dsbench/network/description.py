@@ -95,6 +95,14 @@ def walk(layers: Sequence[Layer], shape: Shape, slot: Slot | None = None) -> Ite
         shape = out
 
 
+def inside(layers: Sequence[Layer]) -> Iterator[Layer]:
+    """All layers, containers and what they hold."""
+    for layer in layers:
+        yield layer
+        for branch in layer.branches:
+            yield from inside(branch)
+
+
 def execution_order(layers: Sequence[Layer]) -> list[tuple[tuple[int, int], Layer]]:
     """`layers` as they are computed: slots dissolved, each with its key (place in `layers`, place in its slot).
 

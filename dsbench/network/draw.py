@@ -10,7 +10,7 @@ from itertools import cycle
 
 from dsbench.network.blocks import SLOT_KINDS
 from dsbench.network.cost import cost
-from dsbench.network.description import Gate, Network, Residual, Slot, Step, walk
+from dsbench.network.description import Gate, Network, Residual, Slot, Step, inside, walk
 from dsbench.network.layers import Conv, Layer, Linear, Shape
 
 FONT = "Helvetica, Arial, sans-serif"
@@ -135,14 +135,6 @@ def convs(layers: Sequence[Layer]) -> Iterator[Conv]:
             yield layer
         elif isinstance(layer, Residual):
             yield from convs(layer.body)
-
-
-def inside(layers: Sequence[Layer]) -> Iterator[Layer]:
-    """All layers, containers and what they hold."""
-    for layer in layers:
-        yield layer
-        for branch in layer.branches:
-            yield from inside(branch)
 
 
 def _reach(slot: Slot) -> tuple[str, str]:

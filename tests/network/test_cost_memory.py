@@ -12,8 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dsbench.network.build import Mean, Scale, build
 from dsbench.network.cost import cost, replaced
-from dsbench.network.description import Network, Residual
-from dsbench.network.draw import inside
+from dsbench.network.description import Network, Residual, inside
 from dsbench.network.layers import Activation, Conv, Dropout, Flatten, GlobalAvgPool, Layer, Linear, Pool
 
 Named = Callable[[str], Network]
