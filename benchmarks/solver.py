@@ -17,7 +17,7 @@ from machine import facts, load_average
 from rich.console import Console
 from rich.table import Table
 
-from dsbench.budget.solver import AnalyticCost, OutOfReachError, knob, solve
+from dsbench.budget.solver import AnalyticCost, OutOfReachError, counted_knob, solve
 from dsbench.config.compose import Composed, compose
 from dsbench.config.network import frame
 from dsbench.config.schema import options
@@ -56,7 +56,7 @@ def measure(solves: int) -> dict[str, list[tuple[float, bool]]]:
         target = (cost or 10**6) * rng.uniform(0.9, 1.1)
         start = time.perf_counter()
         try:
-            solve(knob(one, name), target, 0.01)
+            solve(counted_knob(one, name), target, 0.01)
             met = True
         except OutOfReachError:
             met = False
@@ -88,7 +88,7 @@ def main() -> None:
     console.print(table)
     longest = max(time for rows in measured.values() for time, _ in rows)
     tracemalloc.start()
-    solve(knob(known["imagenet"][1], "params"), 5e7, 0.01)
+    solve(counted_knob(known["imagenet"][1], "params"), 5e7, 0.01)
     peak = tracemalloc.get_traced_memory()[1]
     console.print(
         f"longest {longest:.1f} ms (limit {LIMIT_MS:.0f}); memory at the peak of one solve {peak / 1e6:.2f} MB"

@@ -1,61 +1,21 @@
-"""The cost of a network as a function of its width, by measurement on this device."""
+"""From the budget of a configuration to the width and fine width at which its network meets it."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dsbench.budget import solver
-from dsbench.budget.solver import Knob, OutOfReachError, Solution, solve
+from dsbench.budget.solver import Knob, OutOfReachError, Solution, counted_knob, solve
 from dsbench.config.compose import Composed, choice
 from dsbench.config.network import dataset_of, frame
 from dsbench.config.overrides import key
-from dsbench.config.schema import BudgetConfig, Config
+from dsbench.config.schema import BudgetConfig
 from dsbench.errors import InputError, choose
-from dsbench.network.assemble import Frame
 from dsbench.network.description import Network
 from dsbench.process import wait_briefly
-
-
-def knob(frame: Frame, kind: str, config: Config) -> Knob:
-    """The knob that sets `kind`, latency_ms of one image or train_seconds_per_epoch, of `frame`.
-
-    The fine width stays nominal: what it changes is less than what measurements differ by. Each network is measured
-    once on a machine, see dsbench.measure.store. Raises InputError for a device that is not there.
-    """
-    wait_briefly()  # before torch is imported
-    from dsbench.measure import bench
-    from dsbench.measure.store import Store
-    from dsbench.training.device import resolve
-
-    compute = resolve(config.device, config.precision, config.threads)
-    store = Store(Path(config.outputs).absolute() / "latency")
-    dataset, batch = dataset_of(config.data), config.train.batch_size
-    steps = math.ceil((dataset.train_size - dataset.held_out(config.data.split)) / batch)
-
-    def measured(network: Network) -> float:
-        if kind == "latency_ms":
-            return bench.forward_latency(network, compute, 1, store=store).median_ms
-        return bench.step_latency(network, config.optimizer, compute, batch, store=store).median_ms * steps / 1000
-
-    known: dict[int, float | None] = {}
-
-    def cost(width: int, fine_width: int | None) -> float | None:
-        if width not in known:
-            known[width] = measured(network) if (network := _network(frame, width)) is not None else None
-        return known[width]
-
-    return Knob(cost, window=1)
-
-
-def _network(frame: Frame, width: int) -> Network | None:
-    try:
-        return frame.network(width)
-    except InputError:
-        return None
-
 
 NAMES = {
     "params": "parameters",
@@ -67,6 +27,7 @@ NAMES = {
 KINDS = tuple(NAMES)
 MEASURED = KINDS[3:]
 SCOPES = ("total", "conv")
+NOTHING_SCALES = "none of its convolutions scales with width, give one a width in place of channels"
 
 
 @dataclass(frozen=True)
@@ -106,21 +67,24 @@ def solved(composed: Composed) -> tuple[Composed, Requested | None]:
     kind = _kind(budget)
     if kind is None:
         return composed, None
+    reference = None
     if budget.match is None:
         _refuse_width(composed, kind)
-        target = float(getattr(budget, kind))
     else:
         reference = _reference(composed, budget.match)
-        target = _cost(reference, kind)
         if reference.config.model == composed.config.model:
+            target = _cost(reference, kind)
             return _without_budget(composed), _requested(budget, kind, target, target)
+    if kind in MEASURED and not frame(composed).scales:
+        raise InputError(f"{_name(budget, kind)}: {_network(composed)} can be fitted to it: {NOTHING_SCALES}")
+    target = float(getattr(budget, kind)) if reference is None else _cost(reference, kind)
     if target <= 0:
         raise InputError(f"{_name(budget, kind)}: that is {_number(target)}, and a budget is a positive number")
-    turned = _knob(composed, kind)
+    knob = _knob(composed, kind)
     try:
-        solution = solve(turned, target, budget.tolerance)
+        solution = solve(knob, target, budget.tolerance)
     except OutOfReachError as error:
-        raise InputError(_out_of_reach(composed, kind, target, error, turned)) from None
+        raise InputError(_out_of_reach(composed, kind, target, error, knob)) from None
     arch = replace(composed.config.arch, fine_width=solution.fine_width)
     config = replace(composed.config, width=solution.width, arch=arch)
     return _without_budget(replace(composed, config=config)), _requested(budget, kind, target, solution.cost)
@@ -185,8 +149,41 @@ def _cost(composed: Composed, kind: str) -> float:
 def _knob(composed: Composed, kind: str) -> Knob:
     budget = composed.config.budget
     if kind in MEASURED:
-        return knob(frame(composed), kind, composed.config)
-    return solver.knob(frame(composed), f"{kind}_conv" if budget.scope == "conv" else kind, budget.fine)
+        return _measured_knob(composed, kind)
+    return counted_knob(frame(composed), f"{kind}_conv" if budget.scope == "conv" else kind, budget.fine)
+
+
+def _measured_knob(composed: Composed, kind: str) -> Knob:
+    """The knob that sets `kind`, latency_ms of one image or train_seconds_per_epoch, by measurement on this device.
+
+    The fine width stays nominal: what it changes is less than what measurements differ by. Each network is measured
+    once on a machine, see dsbench.measure.store. Raises InputError for a device that is not there.
+    """
+    wait_briefly()  # before torch is imported
+    from dsbench.measure import bench
+    from dsbench.measure.store import Store
+    from dsbench.training.device import resolve
+
+    config, skeleton = composed.config, frame(composed)
+    compute = resolve(config.device, config.precision, config.threads)
+    store = Store(Path(config.outputs).absolute() / "latency")
+    dataset, batch = dataset_of(config.data), config.train.batch_size
+    steps = math.ceil((dataset.train_size - dataset.held_out(config.data.split)) / batch)
+
+    def measured(network: Network) -> float:
+        if kind == "latency_ms":
+            return bench.forward_latency(network, compute, 1, store=store).median_ms
+        return bench.step_latency(network, config.optimizer, compute, batch, store=store).median_ms * steps / 1000
+
+    @cache
+    def cost(width: int, fine_width: int | None) -> float | None:
+        try:
+            network = skeleton.network(width)
+        except InputError:
+            return None
+        return measured(network)
+
+    return Knob(cost, window=1)
 
 
 def _requested(budget: BudgetConfig, kind: str, target: float, actual: float) -> Requested:
@@ -198,23 +195,27 @@ def _name(budget: BudgetConfig, kind: str) -> str:
     return (f"budget.{kind}" if budget.match is None else by) + (" budget.scope=conv" if budget.scope == "conv" else "")
 
 
-def _out_of_reach(composed: Composed, kind: str, target: float, error: OutOfReachError, turned: Knob) -> str:
+def _out_of_reach(composed: Composed, kind: str, target: float, error: OutOfReachError, knob: Knob) -> str:
     """The line that says which networks come nearest."""
-    budget, choices = composed.config.budget, composed.choices
-    head = f"{_name(budget, kind)}: no {choices['model']} network of arch {choices['arch']} has {_number(target)}"
+    budget = composed.config.budget
+    head = f"{_name(budget, kind)}: {_network(composed)} has {_number(target)}"
     if not error.nearest:
         frame(composed).network(1)  # raises what is wrong with it, where something is
         return head
-    if turned.largest == 1:
-        return f"{head}: none of its convolutions scales with width; it has {_said(error.nearest[0])}"
+    nearest = " and ".join(_solution(solution) for solution in error.nearest)
+    if knob.largest == 1 and knob.nominal is None:
+        return f"{head}; it has {nearest}: {NOTHING_SCALES}"
     if len(error.nearest) == 1:
         end = "smallest" if error.nearest[0].cost > target else "largest"
-        return f"{head}; the {end} has {_said(error.nearest[0])}"
-    nearest = " and ".join(_said(one) for one in error.nearest)
+        return f"{head}; the {end} has {nearest}"
     return f"{head} within {budget.tolerance:.3g}; the nearest have {nearest}; take one of these or another tolerance"
 
 
-def _said(solution: Solution) -> str:
+def _network(composed: Composed) -> str:
+    return f"no {composed.choices['model']} network of arch {composed.choices['arch']}"
+
+
+def _solution(solution: Solution) -> str:
     fine = "" if solution.fine_width is None else f" arch.fine_width={solution.fine_width}"
     return f"{_number(solution.cost)} (width={solution.width}{fine})"
 

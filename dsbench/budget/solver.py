@@ -1,7 +1,7 @@
-"""The integers at which a cost comes closest to a target. Nothing here knows what a network is.
+"""The width, and fine width, at which a cost comes closest to a target; counted costs as functions of the two.
 
-A cost is a function of a width and, where there is a fine knob, of a fine width: a number, or None where no network has
-these. It may fall here and there as they grow (a shortcut that shapes make needless, channels rounded to groups).
+A cost is a number, or None where no network has these widths. It may fall here and there as they grow (a shortcut that
+shapes make needless, channels rounded to groups). Only AnalyticCost knows what a network is.
 """
 
 from __future__ import annotations
@@ -70,14 +70,14 @@ def solve(knob: Knob, target: float, tolerance: float) -> Solution:
     OutOfReachError where none is within it.
     """
     widths = range(1, min(knob.largest, _bound(knob, target)) + 1)
-    found = [*_enclosing(_crossing(knob, widths, lambda width: (width, None), target, knob.window), target)]
-    if knob.nominal is not None and not any(one.cost == target for one in found):
-        found += [fine for one in list(found) for fine in _fine(knob, one.width, target)]
-        if found and abs(_closest(found, target).residual(target)) > tolerance:
-            found += [fine for width in _farther(knob, found, target) for fine in _fine(knob, width, target)]
-    best = _closest(found, target) if found else None
+    tried = [*_enclosing(_crossing(knob, widths, lambda width: (width, None), target, knob.window), target)]
+    if knob.nominal is not None and not any(solution.cost == target for solution in tried):
+        tried += [fine for solution in list(tried) for fine in _fine(knob, solution.width, target)]
+        if tried and abs(_closest(tried, target).residual(target)) > tolerance:
+            tried += [fine for width in _farther(knob, tried, target) for fine in _fine(knob, width, target)]
+    best = _closest(tried, target) if tried else None
     if best is None or abs(best.residual(target)) > tolerance:
-        raise OutOfReachError(_enclosing(found, target))
+        raise OutOfReachError(_enclosing(tried, target))
     return best
 
 
@@ -85,10 +85,10 @@ def _bound(knob: Knob, target: float) -> int:
     """A width well beyond the crossing, found from below: what a far larger network costs may be dear to know."""
     width = _FIRST
     while width < knob.largest:
-        near = ((knob.cost(one, None), one) for one in range(width, width + _GAP))
-        cost, where = next(((cost, one) for cost, one in near if cost is not None), (None, width))
+        costs = ((knob.cost(near, None), near) for near in range(width, width + _GAP))
+        cost, first = next(((cost, near) for cost, near in costs if cost is not None), (None, width))
         if cost is None or cost > target:
-            return max(2 * width, where)
+            return max(2 * width, first)
         width *= 2
     return 2 * width
 
@@ -98,9 +98,9 @@ def _crossing(
 ) -> list[Solution]:
     """`count` networks on each side of where the cost crosses `target`, over ascending `values` that name `widths`."""
 
-    def networks(places: range) -> Iterator[Solution]:
-        for place in places[:_GAP]:
-            width, fine_width = widths(values[place])
+    def networks(indices: range) -> Iterator[Solution]:
+        for index in indices[:_GAP]:
+            width, fine_width = widths(values[index])
             cost = knob.cost(width, fine_width)
             if cost is not None:
                 yield Solution(width, fine_width, cost)
@@ -108,13 +108,13 @@ def _crossing(
     low, high = -1, len(values)  # the cost is below the target at low, at or above it at high
     while high - low > 1:
         middle = (low + high) // 2
-        one = next(networks(range(middle, high)), None)
-        if one is not None and one.cost < target:
+        network = next(networks(range(middle, high)), None)
+        if network is not None and network.cost < target:
             low = middle
         else:
             high = middle
     sides = networks(range(low, -1, -1)), networks(range(high, len(values)))
-    return [one for side in sides for one in islice(side, count)]
+    return [network for side in sides for network in islice(side, count)]
 
 
 def _fine(knob: Knob, width: int, target: float) -> list[Solution]:
@@ -125,7 +125,7 @@ def _fine(knob: Knob, width: int, target: float) -> list[Solution]:
     assert knob.nominal is not None
     values, nominal = _fine_widths(knob, width), knob.nominal(width)
     halves = [value for value in values if value < nominal], [value for value in values if value > nominal]
-    return [one for half in halves for one in _crossing(knob, half, lambda fine: (width, fine), target, 1)]
+    return [near for half in halves for near in _crossing(knob, half, lambda fine: (width, fine), target, 1)]
 
 
 def _fine_widths(knob: Knob, width: int) -> range:
@@ -136,8 +136,8 @@ def _fine_widths(knob: Knob, width: int) -> range:
 
 
 def _farther(knob: Knob, tried: Sequence[Solution], target: float) -> Iterator[int]:
-    """Widths besides those `tried`: between them, and beyond until their fine widths no longer enclose `target`."""
-    known = {one.width for one in tried}
+    """Widths other than those `tried`: between them, and beyond until their fine widths no longer enclose `target`."""
+    known = {solution.width for solution in tried}
     yield from (width for width in range(min(known), max(known)) if width not in known)
     for start, direction in ((min(known) - 1, -1), (max(known) + 1, 1)):
         width, misses = start, 0
@@ -150,26 +150,26 @@ def _farther(knob: Knob, tried: Sequence[Solution], target: float) -> Iterator[i
 def _encloses(knob: Knob, width: int, target: float) -> bool:
     """Whether the least and the greatest fine width that a network of `width` has cost no more and no less."""
     values = _fine_widths(knob, width)
-    ends = [
-        next((c for v in order if (c := knob.cost(width, v)) is not None), None) for order in (values, values[::-1])
-    ]
-    low, high = ends
+    low, high = (
+        next((cost for value in order if (cost := knob.cost(width, value)) is not None), None)
+        for order in (values, values[::-1])
+    )
     return low is not None and high is not None and low <= target <= high
 
 
-def _closest(found: Sequence[Solution], target: float) -> Solution:
+def _closest(solutions: Sequence[Solution], target: float) -> Solution:
     """The least distance; then below the target rather than above, the nominal shape, and the smaller width."""
-    return min(found, key=lambda s: (abs(s.cost - target), s.cost, s.fine_width is not None, s.width))
+    return min(solutions, key=lambda s: (abs(s.cost - target), s.cost, s.fine_width is not None, s.width))
 
 
-def _enclosing(found: Sequence[Solution], target: float) -> tuple[Solution, ...]:
+def _enclosing(solutions: Sequence[Solution], target: float) -> tuple[Solution, ...]:
     """The closest at or below the target and the closest above it, where there are such."""
-    sides = [s for s in found if s.cost <= target], [s for s in found if s.cost > target]
+    sides = [s for s in solutions if s.cost <= target], [s for s in solutions if s.cost > target]
     return tuple(_closest(side, target) for side in sides if side)
 
 
 class AnalyticCost:
-    """One of the sums of dsbench.network.cost.Counts (params, macs_conv, ...) over a frame's layers at some widths.
+    """A field of dsbench.network.cost.Counts (params, macs_conv, ...) summed over a frame's layers at some widths.
 
     What a layer costs is worked out once for each shape and channel count that it occurs with.
     """
@@ -186,20 +186,18 @@ class AnalyticCost:
             key = (frame.kinds[number], shape, frame.channels(element, width, fine_width))
             if key not in known:
                 try:
-                    known[key] = self._layer(number, shape, key[2])
+                    layer = frame.layer(number, *key[1:])
+                    cost = sum(self.formula(step, 4) for step in walk((layer,), shape))
+                    known[key] = layer.output_shape(shape), cost
                 except InputError:
                     return None
             shape, cost = known[key]
             total += cost
         return total
 
-    def _layer(self, number: int, shape: Shape, channels: int) -> tuple[Shape, int]:
-        layer = self.frame.layer(number, shape, channels)
-        return layer.output_shape(shape), sum(self.formula(step, 4) for step in walk((layer,), shape))
-
 
 @lru_cache(maxsize=64)  # a sweep over widths asks one frame again and again
-def knob(frame: Frame, name: str, fine: bool = True) -> Knob:
+def counted_knob(frame: Frame, name: str, fine: bool = True) -> Knob:
     """The knob that sets cost `name` (a field of Counts) of `frame`; `fine`: whether the fine width may be turned."""
     element, divisor = frame.fine, frame.architecture.divisor
     window = max(4, 2 * divisor, 2 * frame.largest_group)

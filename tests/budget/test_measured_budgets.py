@@ -26,8 +26,8 @@ def composed(model: str) -> Composed:
 
 @cache
 def priced(width: int, model: str = "dwsep") -> Cost:
-    one = composed(model)
-    return cost(network(replace(one, config=replace(one.config, width=width))))
+    configured = composed(model)
+    return cost(network(replace(configured, config=replace(configured.config, width=width))))
 
 
 @pytest.fixture
@@ -47,15 +47,15 @@ def stopwatch(monkeypatch: pytest.MonkeyPatch) -> list[Network]:
 def test_a_latency_is_met_by_the_nearest_width_and_no_network_is_timed_twice_or_far_beyond_it(
     stopwatch: list[Network],
 ) -> None:
-    found, requested = solved(compose(["model=dwsep", "budget.latency_ms=20", "budget.tolerance=0.05"]))
+    met, requested = solved(compose(["model=dwsep", "budget.latency_ms=20", "budget.tolerance=0.05"]))
     assert requested is not None
     brute = [(abs(priced(width).acts / 1e4 - 20), width) for width in range(1, 60)]
-    assert found.config.width == min(brute)[1] < 50
-    assert found.config.arch.fine_width is None
-    assert requested.actual == priced(found.config.width).acts / 1e4
-    params = [cost(one).params for one in stopwatch]
+    assert met.config.width == min(brute)[1] < 50
+    assert met.config.arch.fine_width is None
+    assert requested.actual == priced(met.config.width).acts / 1e4
+    params = [cost(timed).params for timed in stopwatch]
     assert len(params) == len(set(params)) <= 12
-    assert max(params) <= priced(2 * found.config.width).params
+    assert max(params) <= priced(2 * met.config.width).params
 
 
 def test_seconds_an_epoch_count_its_steps(stopwatch: list[Network]) -> None:
@@ -72,6 +72,27 @@ def test_a_matched_latency_is_that_of_the_reference(stopwatch: list[Network]) ->
     _, requested = solved(compose(line.split()))
     assert requested is not None
     assert requested.target == priced(16, "cnn").acts / 1e4
+
+
+@pytest.mark.parametrize(
+    "budget",
+    [
+        "budget.latency_ms=20",
+        "budget.train_seconds_per_epoch=10",
+        "model=dwsep budget.match=cnn budget.by=latency_ms",
+        "model=dwsep budget.match=cnn budget.by=train_seconds_per_epoch",
+    ],
+)
+def test_a_network_that_no_width_changes_is_refused_before_any_is_timed(
+    budget: str, stopwatch: list[Network], tmp_path: Path
+) -> None:
+    (tmp_path / "arch").mkdir()
+    layers = "layers: [{conv: {channels: 8, fine: true}}, global_avg_pool, {linear: classes}]\n"
+    (tmp_path / "arch" / "fixed.yaml").write_text(layers)
+    with pytest.raises(InputError, match="scales with width, give one a width in place of channels") as error:
+        solved(compose(["arch=fixed", *budget.split()], str(tmp_path)))
+    assert "\n" not in str(error.value)
+    assert stopwatch == []
 
 
 def test_a_device_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dsbench.budget.solver import AnalyticCost, Knob, OutOfReachError, Solution, knob, solve
+from dsbench.budget.solver import AnalyticCost, Knob, OutOfReachError, Solution, counted_knob, solve
 from dsbench.errors import InputError
 from dsbench.network.architecture import Architecture, parse
 from dsbench.network.assemble import Frame, Options
@@ -89,7 +89,7 @@ def test_the_width_alone_is_solved_as_by_brute_force() -> None:
         if case is None:
             continue
         frame, name, target, _ = case
-        found = solve(knob(frame, name, fine=False), target, tolerance=1e9)
+        found = solve(counted_knob(frame, name, fine=False), target, tolerance=1e9)
         best = min(every_width(frame, name), key=partial(distance, target))
         assert distance(target, found) == distance(target, best), f"case {number}"
         compared += 1
@@ -108,7 +108,7 @@ def test_both_knobs_are_solved_as_by_brute_force() -> None:
         everything = widths + every_fine_width(frame, name, [one.width for one in widths], divisor)
         closest = min(everything, key=partial(distance, target))
         try:
-            found = solve(knob(frame, name), target, tolerance=TOLERANCE)
+            found = solve(counted_knob(frame, name), target, tolerance=TOLERANCE)
         except OutOfReachError as refused:
             assert abs(closest.residual(target)) > TOLERANCE, f"case {number} is within the tolerance: {closest}"
             for above in (False, True):
