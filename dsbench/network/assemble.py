@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from dsbench.errors import InputError
-from dsbench.network.architecture import Architecture, Context, ConvElement, build
+from dsbench.network.architecture import Architecture
 from dsbench.network.blocks import Block, Place, SlotOptions, fill
 from dsbench.network.description import Network
+from dsbench.network.elements import Context, ConvElement, from_options
 from dsbench.network.layers import Layer, Shape
 
 
@@ -39,17 +40,17 @@ class Frame:
         self.elements = [placed.element for placed in architecture.elements]
         convs = [number for number, element in enumerate(self.elements) if isinstance(element, ConvElement)]
         places = _per_slot("slots.", options.place, len(convs))
-        blocks = [build("block", Block, one) for one in _per_slot("block.", options.block, len(convs))]
+        blocks = [from_options("block", Block, given) for given in _per_slot("block.", options.block, len(convs))]
         self._slots: dict[int, tuple[Place, Block | None]] = {}
         for slot, number in enumerate(convs):
             settings = {f.name: getattr(self.elements[number], f.name) for f in fields(SlotOptions)} | places[slot]
             try:
-                place = build("", Place, {"index": slot + 1, "in_channels": 1, "out_channels": 1, **settings})
+                place = from_options("", Place, {"index": slot + 1, "in_channels": 1, "out_channels": 1, **settings})
             except InputError as error:
                 raise InputError(f"arch {architecture.name}, slot {slot + 1}: {error}") from None
             self._slots[number] = (place, blocks[slot] if options.separable[slot] else None)
         numbers: dict[str, int] = {}
-        self.kinds = [numbers.setdefault(self._said(number), number) for number in range(len(self.elements))]
+        self.kinds = [numbers.setdefault(self._key(number), number) for number in range(len(self.elements))]
 
     @property
     def fine(self) -> ConvElement | None:
@@ -81,6 +82,8 @@ class Frame:
     def layer(self, number: int, shape: Shape, channels: int) -> Layer:
         """Element `number` (from 0) as a layer for an input of `shape`, with `channels` at the output of a conv."""
         element = self.elements[number]
+        if isinstance(element, Layer):
+            return element
         if number not in self._slots:
             return element.layer(Context(shape, self.classes, self.architecture.style))
         if len(shape) != 3:
@@ -110,8 +113,8 @@ class Frame:
             out.append(layer)
         return Network(self.input_shape, self.classes, tuple(out), self.architecture.init)
 
-    def _said(self, number: int) -> str:
-        """All that is said of an element, a slot's index aside."""
+    def _key(self, number: int) -> str:
+        """All that makes an element's layer, whatever the index of its slot."""
         if number not in self._slots:
             return repr(self.elements[number])
         place, block = self._slots[number]
@@ -126,7 +129,7 @@ def _per_slot(path: str, options: Mapping[str, Any], count: int) -> list[dict[st
         if len(values) != count:
             key = name if name == "kernel" else f"{path}{name}"
             raise InputError(f"{key} lists {len(values)} values, but the architecture has {count} slots")
-        for slot, one in zip(out, values, strict=True):
-            if one is not None:
-                slot[name] = one
+        for slot, option in zip(out, values, strict=True):
+            if option is not None:
+                slot[name] = option
     return out
