@@ -8,7 +8,7 @@ from math import prod
 from dsbench.config import schema
 from dsbench.config.network import dataset_of
 from dsbench.config.schema import Config
-from dsbench.errors import InputError
+from dsbench.errors import InputError, choose
 from dsbench.network.description import Network
 from dsbench.network.layers import BatchNorm
 from dsbench.run import interrupts
@@ -47,8 +47,7 @@ def check(config: Config, overrides: Sequence[str] = ()) -> None:
         value = config
         for part in key.split("."):
             value = getattr(value, part)
-        if value not in choices:
-            raise InputError(f"unknown {key} {value!r}; choose one of {', '.join(str(c or 'null') for c in choices)}")
+        choose(key, value, choices)
     for group, kinds in NAMED.items():
         chosen = getattr(config, group)
         if type(chosen) is not kinds.get(chosen.name):

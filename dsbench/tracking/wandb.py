@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 from dsbench.config.schema import WandbConfig
-from dsbench.errors import InputError
+from dsbench.errors import InputError, choose
 from dsbench.publish.offline import base_url
 from dsbench.tracking.tracker import Card
 from dsbench.training.history import Epoch
@@ -32,8 +32,7 @@ _METRICS = {
 
 def check_settings(config: WandbConfig) -> None:
     """Raise InputError for an unknown mode, and for online without credentials; asks nobody, not even the network."""
-    if config.mode not in MODES:
-        raise InputError(f"unknown logger.mode {config.mode!r}; choose one of {', '.join(MODES)}")
+    choose("logger.mode", config.mode, MODES)
     wrong = sorted(set(config.project) & set("/\\#?%:"))
     if not config.project or wrong:
         raise InputError(f"logger.project {config.project!r} must be a name without any of / \\ # ? % :")

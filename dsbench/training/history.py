@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TypedDict
 
 from dsbench.config.schema import EarlyStoppingConfig
-from dsbench.errors import InputError
+from dsbench.errors import InputError, choose
 
 MONITORS = ("train_acc", "train_loss", "val_acc", "val_loss")
 RULES = ("no_improvement", "worsening")
@@ -83,7 +83,6 @@ def check(rule: EarlyStoppingConfig) -> None:
     if rule.monitor is not None and rule.monitor not in MONITORS:
         choices = ", ".join(MONITORS)
         raise InputError(f"unknown train.early_stopping.monitor {rule.monitor!r}; choose null or one of {choices}")
-    if rule.rule not in RULES:
-        raise InputError(f"unknown train.early_stopping.rule {rule.rule!r}; choose one of {', '.join(RULES)}")
+    choose("train.early_stopping.rule", rule.rule, RULES)
     if rule.patience < 1:
         raise InputError(f"train.early_stopping.patience {rule.patience} is not a positive number of epochs")

@@ -16,7 +16,7 @@ from dsbench.config.schema import (
     ScheduleConfig,
     SgdConfig,
 )
-from dsbench.errors import InputError
+from dsbench.errors import InputError, choose
 
 if TYPE_CHECKING:
     from torch import nn, optim
@@ -58,8 +58,7 @@ def groups(network: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
 
 def check_optimizer(config: OptimizerConfig) -> None:
     """Raise InputError where a value of `config` makes no sense."""
-    if config.name not in NAMES:
-        raise InputError(f"unknown optimizer.name {config.name!r}; choose one of {', '.join(NAMES)}")
+    choose("optimizer.name", config.name, NAMES)
     if not 0 < config.lr < math.inf:
         raise InputError(f"optimizer.lr {config.lr} is not a positive number")
     if isinstance(config, (AdamConfig, RmspropConfig)) and not 0 < config.eps < math.inf:

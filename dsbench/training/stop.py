@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from dsbench.config.schema import Config, StopConfig
-from dsbench.errors import InputError
+from dsbench.errors import InputError, choose
 
 KINDS = ("epochs", "train_macs", "seconds")
 TRAIN_PASSES = 3  # in forward passes: one forward, and a backward one that costs about two
@@ -110,8 +110,7 @@ def asked(config: Config) -> dict[str, Any]:
 
 def check(stop: StopConfig, overrides: Sequence[str] = ()) -> None:
     """Raise InputError where the end makes no sense; `overrides` are what was typed, to find what would not be read."""
-    if stop.by not in KINDS:
-        raise InputError(f"unknown stop.by {stop.by!r}; choose one of {', '.join(KINDS)}")
+    choose("stop.by", stop.by, KINDS)
     if stop.target is None:
         if stop.by != "epochs":
             raise InputError(f"stop.by={stop.by} needs stop.target, a number of {_UNITS[stop.by]}")
