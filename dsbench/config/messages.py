@@ -58,7 +58,7 @@ def _keys(cls: type, prefix: str = "") -> list[str]:
     out = []
     for f in fields(cls):
         out.append(prefix + f.name)
-        for node in (f.default_factory, *schema.SCHEMAS.get(f"schema/{f.name}", {}).values()):
+        for node in (f.default_factory, *schema.TYPES.get(f.name, {}).values()):
             if isinstance(node, type) and is_dataclass(node):
                 out += _keys(node, f"{prefix}{f.name}.")
     return out
