@@ -381,16 +381,27 @@ TYPES: dict[str, dict[str, type]] = {  # of the groups whose choices have keys o
 
 
 def register() -> None:
-    """Put the schemas where the YAML files under conf/ name them, which is quick where they are there."""
+    """Put what the YAML files under conf/ name beside values where Hydra finds it; quick where it is there."""
     from hydra.core.config_store import ConfigStore
+    from omegaconf import OmegaConf
 
     if os.environ.get("DSBENCH_DATA") == "":  # empty is as if unset; OmegaConf would make it the current folder
         del os.environ["DSBENCH_DATA"]
     store = ConfigStore.instance()
     if "schema" in store.repo:
         return
+    OmegaConf.register_new_resolver("choosable_groups", _choosable_groups, replace=True)
     store.store(group="schema", name="root", node=Config, provider="dsbench")
     store.store(group="schema", name="sweep", node=SweepConfig, provider="dsbench")
     for group, types in TYPES.items():
         for name, node in types.items():
             store.store(group=f"schema/{group}", name=name, node=node, provider="dsbench")
+
+
+def _choosable_groups(*, _root_: Any) -> str:
+    """A line each for the groups that GROUP=CHOICE chooses from, with their choices; of Hydra's own none."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    hydra, chosen = GlobalHydra.instance().hydra, _root_.hydra.runtime.choices
+    assert hydra is not None
+    return hydra.format_config_groups(lambda group: group.split("/")[0] in chosen)
