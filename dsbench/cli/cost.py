@@ -10,7 +10,7 @@ import typer
 
 from dsbench.cli.networks import ARGUMENTS, NamedNetwork, networks
 from dsbench.cli.output import print_json, remark, write
-from dsbench.errors import InputError
+from dsbench.errors import InputError, choose
 from dsbench.network.cost import DTYPE_BYTES, TOTALS, Cost
 from dsbench.network.cost import cost as cost_of
 
@@ -45,8 +45,7 @@ def cost(
     """
     from dsbench.cli import cost_tables
 
-    if precision not in DTYPE_BYTES:
-        raise InputError(f"unknown --precision {precision!r}; choose one of {', '.join(DTYPE_BYTES)}")
+    choose("--precision", precision, DTYPE_BYTES)
     named = networks(arguments or [], config_dir)
     costed = [Costed(**vars(one), cost=cost_of(one.network, precision)) for one in named]
     if plot is not None and len(costed) > 1:

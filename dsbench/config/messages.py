@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass
 
 from dsbench.config import schema
 from dsbench.config.schema import options
+from dsbench.errors import unknown
 
 
 def one_line(error: BaseException) -> str:
@@ -33,7 +34,7 @@ def _choice(match: re.Match[str]) -> str:
     choices = match[3].split() if match[3] else options(group)
     if group.split("/")[0] == "experiment":  # Hydra lists one folder, but experiments lie in one a study
         group, value, choices = "experiment", match[1].removeprefix("experiment/"), options("experiment")
-    return f"unknown {group} {value!r}; choose one of {', '.join(choices)}"
+    return str(unknown(group, value, choices))
 
 
 def _unknown(match: re.Match[str]) -> str:
@@ -57,7 +58,7 @@ def _keys(cls: type, prefix: str = "") -> list[str]:
     out = []
     for f in fields(cls):
         out.append(prefix + f.name)
-        for node in (f.default_factory, *schema.SCHEMAS.get(f"schema/{f.name}", {}).values()):
+        for node in (f.default_factory, *schema.TYPES.get(f.name, {}).values()):
             if isinstance(node, type) and is_dataclass(node):
                 out += _keys(node, f"{prefix}{f.name}.")
     return out

@@ -35,11 +35,7 @@ def architecture(composed: Composed) -> Architecture:
     depth = composed.config.depth
     if depth is not None and arch.depth is None:
         raise InputError(f"depth={depth}: arch {name} has no depth to set")
-    if arch.divisor < 1:
-        raise InputError(f"arch.divisor {arch.divisor} is not a positive integer")
-    if not arch.norm_eps > 0 or not 0 < arch.norm_momentum <= 1:
-        eps, momentum = arch.norm_eps, arch.norm_momentum
-        raise InputError(f"arch.norm_eps {eps} must be positive, arch.norm_momentum {momentum} above 0 and at most 1")
+    arch.check("arch.")
     elements = parse(name, arch.layers, arch.conv, arch.depth if depth is None else depth)
     style = Style(arch.activation, arch.norm_eps, arch.norm_momentum)
     return Architecture(name, elements, style, arch.init, arch.divisor)

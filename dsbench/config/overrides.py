@@ -1,11 +1,24 @@
-"""Overrides: what they set, and the comma lists in them as a Hydra multirun reads them."""
+"""Overrides: what they set, and the lists of values in them, as Hydra reads both."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from dsbench.config.messages import one_line
 from dsbench.errors import InputError
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+
+
+class Glob(NamedTuple):
+    """`axis=glob(...)`: options of a group by patterns. `axis` is the key as typed, `+` and package included."""
+
+    axis: str
+    group: str
+    include: list[str]
+    exclude: list[str]
 
 
 def key(override: str) -> str:
@@ -19,11 +32,38 @@ def combinations(overrides: Sequence[str]) -> list[list[str]]:
     Raises InputError where Hydra cannot read them.
     """
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.errors import HydraException
+
+    parsed = _parsed(overrides)
+    try:
+        return [list(job) for job in BasicSweeper.split_arguments(parsed, None)[0]]
+    except HydraException as error:
+        raise InputError(one_line(error)) from error
+
+
+def globbing(override: str) -> Glob | None:
+    """The glob in `override`; None where it has another value. Raises InputError where Hydra cannot read it."""
+    if "glob" not in override:
+        return None
+    from hydra.core.override_parser.types import Glob as HydraGlob
+
+    (parsed,) = _parsed([override])
+    value = parsed.value()
+    if not isinstance(value, HydraGlob):
+        return None
+    return Glob(parsed.get_key_element(), parsed.key_or_group, _texts(value.include), _texts(value.exclude))
+
+
+def _parsed(overrides: Sequence[str]) -> list[Override]:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
     try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-        return [list(one) for one in BasicSweeper.split_arguments(parsed, None)[0]]
+        return OverridesParser.create().parse_overrides(list(overrides))
     except HydraException as error:
         raise InputError(one_line(error)) from error
+
+
+def _texts(patterns: Sequence[object]) -> list[str]:
+    """Patterns without the quotes that Hydra leaves on those in a list."""
+    return [str(getattr(pattern, "text", pattern)) for pattern in patterns]

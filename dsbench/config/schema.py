@@ -1,13 +1,17 @@
-"""Where the YAML files are."""
+"""The types of the configuration, each key with its check, and where the YAML files that give the values are."""
 
 from __future__ import annotations
 
+import math
 import os
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import dsbench
+from dsbench.errors import InputError, choose
 
 
 def conf_dir() -> Path:
@@ -24,6 +28,56 @@ def options(group: str) -> list[str]:
 
 MISSING: Any = "???"  # OmegaConf's word for a value that the YAML files must give
 
+
+def _one_of(*choices: str | None, default: Any = MISSING) -> Any:
+    return field(default=default, metadata={"choices": choices})
+
+
+def _where(holds: Callable[[Any], bool], otherwise: str, default: Any = MISSING) -> Any:
+    """A key whose value meets `holds` or is null; `otherwise` is what an error says of a value that does neither."""
+    return field(default=default, metadata={"holds": holds, "otherwise": otherwise})
+
+
+def _count(what: str = "integer", default: Any = MISSING) -> Any:
+    return _where(lambda x: x >= 1, f"{{}} is not a positive {what}", default)
+
+
+def _positive(otherwise: str = "{} is not a positive number") -> Any:
+    return _where(lambda x: 0 < x < math.inf, otherwise)
+
+
+def _share(otherwise: str = "{} is not from 0 up to, not including, 1") -> Any:
+    return _where(lambda x: 0 <= x < 1, otherwise)
+
+
+def _factor() -> Any:
+    return _where(lambda x: 0 <= x <= 1, "{} is not between 0 and 1")
+
+
+def check_values(kind: type, values: Mapping[str, Any], prefix: str = "") -> None:
+    """Raise InputError for the first of `values`, fields of `kind` by name, that does not meet its check.
+
+    `prefix` stands before each name in the message: `optimizer.`.
+    """
+    checks = {f.name: f.metadata for f in fields(kind)}
+    for name, value in values.items():
+        check = checks[name]
+        if "choices" in check:
+            choose(prefix + name, value, check["choices"])
+        elif "holds" in check and value is not None and not check["holds"](value):
+            raise InputError(f"{prefix}{name} {check['otherwise'].format(value)}")
+        elif isinstance(value, Checked):
+            value.check(f"{prefix}{name}.")
+
+
+class Checked:
+    """A part of the configuration. Its fields are checked one by one; what several of them make together, after."""
+
+    def check(self, prefix: str = "") -> None:
+        """Raise InputError for the first value that makes no sense; its key is named with `prefix` before it."""
+        check_values(type(self), vars(self), prefix)
+
+
 # OmegaConf reads these annotations at run time and knows Optional[X], not X | None.
 
 
@@ -34,18 +88,25 @@ class ModelConfig:
 
 
 @dataclass
-class ArchConfig:
+class ArchConfig(Checked):
     """Defaults stand here, unlike the rest, so that an architecture of one's own needs to name only its layers."""
 
     layers: list[Any] = MISSING
     conv: dict[str, Any] = field(default_factory=dict)
     depth: int | None = None
     fine_width: int | None = None
-    divisor: int = 1
+    divisor: int = _count(default=1)
     init: str = "pytorch"
     activation: str = "relu"
     norm_eps: float = 1e-5
     norm_momentum: float = 0.1
+
+    def check(self, prefix: str = "") -> None:
+        """Norms have a positive eps, and a momentum above 0 and at most 1."""
+        super().check(prefix)
+        if not self.norm_eps > 0 or not 0 < self.norm_momentum <= 1:
+            eps, momentum = f"{prefix}norm_eps {self.norm_eps}", f"{prefix}norm_momentum {self.norm_momentum}"
+            raise InputError(f"{eps} must be positive, {momentum} above 0 and at most 1")
 
 
 @dataclass
@@ -85,88 +146,107 @@ class OwnSetConfig:
 
 
 @dataclass
-class DataConfig:
+class DataConfig(Checked):
     name: str = MISSING
     root: str = MISSING
-    split: str = MISSING
-    scale: str = MISSING
-    filter: str = MISSING
+    split: str = _one_of("standard", "study")
+    scale: str = _one_of("standardize", "unit", "symmetric", "raw")
+    filter: str = _one_of("none", "unsharp")
     verify: bool = MISSING
     epochs: int = MISSING
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     own: OwnSetConfig | None = None  # not missing: runs recorded before there was a choice can be taken up
 
+    def check(self, prefix: str = "") -> None:
+        """The mean and deviation that scale=standardize takes are of unfiltered images."""
+        super().check(prefix)
+        if self.filter == "unsharp" and self.scale == "standardize":
+            raise InputError(
+                f"{prefix}scale=standardize knows the unfiltered images only; take another with {prefix}filter=unsharp"
+            )
+
 
 @dataclass
-class OptimizerConfig:
-    name: str = MISSING
-    lr: float = MISSING
-    weight_decay: float = MISSING
+class OptimizerConfig(Checked):
+    name: str = _one_of("sgd", "adam", "adamw", "rmsprop")
+    lr: float = _positive()
+    weight_decay: float = _where(lambda x: 0 <= x < math.inf, "{} is not 0 or a positive number")
     decay_norm_and_bias: bool = MISSING
 
 
 @dataclass
 class SgdConfig(OptimizerConfig):
-    momentum: float = MISSING
+    momentum: float = _share()
     nesterov: bool = MISSING
+
+    def check(self, prefix: str = "") -> None:
+        """Nesterov's step looks ahead along the momentum."""
+        super().check(prefix)
+        if self.nesterov and not self.momentum:
+            raise InputError(f"{prefix}nesterov needs a momentum above 0")
 
 
 @dataclass
 class AdamConfig(OptimizerConfig):
-    betas: list[float] = MISSING
-    eps: float = MISSING
+    betas: list[float] = _where(  # noqa: RUF009 - it is a field
+        lambda betas: len(betas) == 2 and all(0 <= beta < 1 for beta in betas),
+        "{} are not two numbers from 0 up to, not including, 1",
+    )
+    eps: float = _positive()
 
 
 @dataclass
 class RmspropConfig(OptimizerConfig):
-    alpha: float = MISSING
-    momentum: float = MISSING
-    eps: float = MISSING
+    alpha: float = _share()
+    momentum: float = _share()
+    eps: float = _positive()
 
 
 @dataclass
-class ScheduleConfig:
+class ScheduleConfig(Checked):
     name: str = MISSING
 
 
 @dataclass
 class CosineConfig(ScheduleConfig):
-    end_factor: float = MISSING
+    end_factor: float = _factor()
 
 
 @dataclass
 class OneCycleConfig(ScheduleConfig):
-    warmup: float = MISSING
-    start_factor: float = MISSING
-    end_factor: float = MISSING
+    warmup: float = _share("{} is not a share from 0 up to, not including, 1")
+    start_factor: float = _factor()
+    end_factor: float = _factor()
 
 
 @dataclass
 class MultistepConfig(ScheduleConfig):
-    milestones: list[float] = MISSING
-    gamma: float = MISSING
+    milestones: list[float] = _where(  # noqa: RUF009 - it is a field
+        lambda shares: all(0 < share < 1 for share in shares), "{} are not shares between 0 and 1"
+    )
+    gamma: float = _positive()
 
 
 @dataclass
 class ExponentialConfig(ScheduleConfig):
-    gamma: float = MISSING
+    gamma: float = _positive()
 
 
 @dataclass
-class EarlyStoppingConfig:
-    monitor: str | None = MISSING
-    rule: str = MISSING
-    patience: int = MISSING
+class EarlyStoppingConfig(Checked):
+    monitor: str | None = _one_of(None, "train_acc", "train_loss", "val_acc", "val_loss")
+    rule: str = _one_of("no_improvement", "worsening")
+    patience: int = _count("number of epochs")
 
 
 @dataclass
-class TrainConfig:
-    max_epochs: int = MISSING
-    batch_size: int = MISSING
-    label_smoothing: float = MISSING
-    grad_clip_norm: float | None = MISSING
-    test_weights: str | None = MISSING
-    checkpoint_minutes: float = MISSING
+class TrainConfig(Checked):
+    max_epochs: int = _count()
+    batch_size: int = _count()
+    label_smoothing: float = _share()
+    grad_clip_norm: float | None = _where(lambda x: x > 0, "{} is not positive; null means no clipping")
+    test_weights: str | None = _one_of(None, "best", "last")
+    checkpoint_minutes: float = _where(lambda x: x > 0, "{} is not positive")
     bench: bool = MISSING
     early_stopping: EarlyStoppingConfig = field(default_factory=EarlyStoppingConfig)
 
@@ -185,36 +265,55 @@ class BudgetConfig:
     fine: bool = MISSING
 
 
+STOP_UNITS = {"epochs": "epochs", "train_macs": "multiply-accumulates", "seconds": "seconds"}
+
+
 @dataclass
-class StopConfig:
-    by: str = MISSING
+class StopConfig(Checked):
+    by: str = _one_of(*STOP_UNITS)
     target: float | None = MISSING
 
+    def check(self, prefix: str = "") -> None:
+        """Only training by epochs may have no target: train.max_epochs is one."""
+        super().check(prefix)
+        unit = STOP_UNITS[self.by]
+        if self.target is None:
+            if self.by != "epochs":
+                raise InputError(f"{prefix}by={self.by} needs {prefix}target, a number of {unit}")
+        elif not 0 < self.target < math.inf:
+            raise InputError(f"{prefix}target {self.target} is not a positive number of {unit}")
+        elif self.by == "epochs" and self.target % 1:
+            raise InputError(
+                f"{prefix}target {self.target} is not a whole number of epochs; {prefix}by=train_macs ends within one"
+            )
+
 
 @dataclass
-class LoggerConfig:
+class LoggerConfig(Checked):
     name: str = MISSING
 
 
 @dataclass
 class WandbConfig(LoggerConfig):
-    mode: str = MISSING
-    project: str = MISSING
+    mode: str = _one_of("offline", "online", "disabled")
+    project: str = _where(
+        lambda name: name and not set(name) & set("/\\#?%:"), "{!r} must be a name without any of / \\ # ? % :"
+    )
     entity: str | None = MISSING
     group: str | None = MISSING
     tags: list[str] = MISSING
 
 
 @dataclass
-class TrainerConfig:
+class TrainerConfig(Checked):
     """Defaults stand here, so that a run recorded before there was a choice can be taken up."""
 
-    name: str = "single"
+    name: str = _one_of("single", "ddp", default="single")
     devices: int | None = 1
 
 
 @dataclass
-class Config:
+class Config(Checked):
     model: ModelConfig = field(default_factory=ModelConfig)
     arch: ArchConfig = field(default_factory=ArchConfig)
     block: BlockConfig = field(default_factory=BlockConfig)
@@ -230,15 +329,27 @@ class Config:
     width: int = MISSING
     kernel: Any = MISSING
     depth: int | None = MISSING
-    seed: int = MISSING
+    seed: int = _where(lambda x: x >= 0, "{} is negative")
     precision: str = MISSING
     device: str = MISSING
     threads: int | None = MISSING
-    progress: str = MISSING
+    progress: str = _one_of("auto", "bar", "lines", "none")
     outputs: str = MISSING
     force: bool = MISSING
-    rerun: str = MISSING
-    timeout: float | None = MISSING
+    rerun: str = _one_of("never", "stale")
+    timeout: float | None = _where(
+        lambda x: 0 < x < threading.TIMEOUT_MAX, "{:g} is not a positive number of seconds; null means no limit"
+    )
+
+    def check(self, prefix: str = "") -> None:
+        """The name in each of TYPES is that of the choice that was made."""
+        for group, types in TYPES.items():
+            chosen = getattr(self, group)
+            if type(chosen) is not types.get(chosen.name):
+                raise InputError(
+                    f"{group}.name {chosen.name!r} does not name the {group} chosen; write {group}={chosen.name}"
+                )
+        super().check(prefix)
 
 
 @dataclass
@@ -248,37 +359,49 @@ class SweepConfig(Config):
     plan: bool = MISSING
     seeds: int | None = MISSING
     n_jobs: int | None = MISSING
-    retries: int = MISSING
-    on_error: str = MISSING
-    bench_minutes: float = MISSING
+    retries: int = _where(lambda x: x >= 0, "{} is negative; 0 tries a killed run no more")
+    on_error: str = _one_of("stop", "skip")
+    bench_minutes: float = _where(lambda x: 0 <= x < math.inf, "{:g} is not a number of minutes, 0 or more")
     report: bool = MISSING
     objective: Any = MISSING
 
 
 SWEEPS_OWN = frozenset(f.name for f in fields(SweepConfig)) - {f.name for f in fields(Config)}  # no run reads them
-SCHEMAS: dict[str, dict[str, type]] = {
-    "schema": {"root": Config, "sweep": SweepConfig},
-    "schema/optimizer": {"sgd": SgdConfig, "adam": AdamConfig, "rmsprop": RmspropConfig},
-    "schema/schedule": {
+TYPES: dict[str, dict[str, type]] = {  # of the groups whose choices have keys of their own, by the name chosen
+    "optimizer": {"sgd": SgdConfig, "adam": AdamConfig, "adamw": AdamConfig, "rmsprop": RmspropConfig},
+    "schedule": {
         "constant": ScheduleConfig,
         "cosine": CosineConfig,
         "one_cycle": OneCycleConfig,
         "multistep": MultistepConfig,
         "exponential": ExponentialConfig,
     },
-    "schema/logger": {"plain": LoggerConfig, "wandb": WandbConfig},
+    "logger": {"wandb": WandbConfig, "csv": LoggerConfig, "tensorboard": LoggerConfig},
 }
 
 
 def register() -> None:
-    """Put the schemas where the YAML files under conf/ name them, which is quick where they are there."""
+    """Put what the YAML files under conf/ name beside values where Hydra finds it; quick where it is there."""
     from hydra.core.config_store import ConfigStore
+    from omegaconf import OmegaConf
 
     if os.environ.get("DSBENCH_DATA") == "":  # empty is as if unset; OmegaConf would make it the current folder
         del os.environ["DSBENCH_DATA"]
     store = ConfigStore.instance()
     if "schema" in store.repo:
         return
-    for group, nodes in SCHEMAS.items():
-        for name, node in nodes.items():
-            store.store(group=group, name=name, node=node, provider="dsbench")
+    OmegaConf.register_new_resolver("choosable_groups", _choosable_groups, replace=True)
+    store.store(group="schema", name="root", node=Config, provider="dsbench")
+    store.store(group="schema", name="sweep", node=SweepConfig, provider="dsbench")
+    for group, types in TYPES.items():
+        for name, node in types.items():
+            store.store(group=f"schema/{group}", name=name, node=node, provider="dsbench")
+
+
+def _choosable_groups(*, _root_: Any) -> str:
+    """A line each for the groups that GROUP=CHOICE chooses from, with their choices; of Hydra's own none."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    hydra, chosen = GlobalHydra.instance().hydra, _root_.hydra.runtime.choices
+    assert hydra is not None
+    return hydra.format_config_groups(lambda group: group.split("/")[0] in chosen)

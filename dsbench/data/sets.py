@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from dsbench.errors import InputError
+from dsbench.errors import choose
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,4 @@ SETS = {
 
 def get(name: str) -> DataSet:
     """The set called ``name``. Raises InputError, with the choices, when there is none."""
-    if name not in SETS:
-        raise InputError(f"unknown data set '{name}': choose one of {', '.join(SETS)}")
-    return SETS[name]
+    return SETS[choose("data set", name, SETS)]

@@ -1,41 +1,16 @@
-"""Everything about a configuration that can be wrong, found before anything is written."""
+"""What of a configuration makes no sense together with its image set, its network or this machine."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
 
-from dsbench.config import schema
 from dsbench.config.network import dataset_of
+from dsbench.config.overrides import key
 from dsbench.config.schema import Config
 from dsbench.errors import InputError
 from dsbench.network.description import Network
 from dsbench.network.layers import BatchNorm
-from dsbench.run import interrupts
-from dsbench.run.record import RERUN
-from dsbench.training import history, recipe, stop
-
-CHOICES = {
-    "data.split": ("standard", "study"),
-    "data.scale": ("standardize", "unit", "symmetric", "raw"),
-    "data.filter": ("none", "unsharp"),
-    "train.test_weights": (None, "best", "last"),
-    "trainer.name": ("single", "ddp"),
-    "progress": ("auto", "bar", "lines", "none"),
-    "rerun": RERUN,
-}
-
-# The types that go with the names; a group's choice sets both.
-NAMED: dict[str, dict[str, type]] = {
-    "optimizer": {
-        "sgd": schema.SgdConfig,
-        "adam": schema.AdamConfig,
-        "adamw": schema.AdamConfig,
-        "rmsprop": schema.RmspropConfig,
-    },
-    "schedule": schema.SCHEMAS["schema/schedule"],
-    "logger": {"wandb": schema.WandbConfig, "csv": schema.LoggerConfig, "tensorboard": schema.LoggerConfig},
-}
 
 
 def check(config: Config, overrides: Sequence[str] = ()) -> None:
@@ -43,23 +18,8 @@ def check(config: Config, overrides: Sequence[str] = ()) -> None:
 
     `overrides` are those typed, where some may contradict others.
     """
-    for key, choices in CHOICES.items():
-        value = config
-        for part in key.split("."):
-            value = getattr(value, part)
-        if value not in choices:
-            raise InputError(f"unknown {key} {value!r}; choose one of {', '.join(str(c or 'null') for c in choices)}")
-    for group, kinds in NAMED.items():
-        chosen = getattr(config, group)
-        if type(chosen) is not kinds.get(chosen.name):
-            raise InputError(
-                f"{group}.name {chosen.name!r} does not name the {group} chosen; write {group}={chosen.name}"
-            )
-    recipe.check_optimizer(config.optimizer)
-    recipe.check_schedule(config.schedule)
-    history.check(config.train.early_stopping)
-    stop.check(config.stop, overrides)
-    interrupts.check(config.timeout)
+    config.check()
+    _check_stop(config, overrides)
     _check_train(config)
     _check_augment(config)
 
@@ -109,31 +69,22 @@ def _train_size(config: Config) -> int:
     return dataset.train_size - dataset.held_out(config.data.split)
 
 
+def _check_stop(config: Config, overrides: Sequence[str]) -> None:
+    stop = config.stop
+    if stop.target is not None and "train.max_epochs" in map(key, overrides):
+        raise InputError(f"train.max_epochs is not read beside stop.by={stop.by} stop.target={stop.target:g}; drop it")
+
+
 def _check_train(config: Config) -> None:
     train = config.train
-    if config.seed < 0:
-        raise InputError(f"seed {config.seed} is negative")
-    for name in ("max_epochs", "batch_size"):
-        if getattr(train, name) < 1:
-            raise InputError(f"train.{name} {getattr(train, name)} is not a positive integer")
     size = _train_size(config)
     if train.batch_size > size:
         raise InputError(f"train.batch_size {train.batch_size} is larger than the {size} images to train on")
-    if not 0 <= train.label_smoothing < 1:
-        raise InputError(f"train.label_smoothing {train.label_smoothing} is not from 0 up to, not including, 1")
-    if train.grad_clip_norm is not None and not train.grad_clip_norm > 0:
-        raise InputError(f"train.grad_clip_norm {train.grad_clip_norm} is not positive; null means no clipping")
-    if not train.checkpoint_minutes > 0:
-        raise InputError(f"train.checkpoint_minutes {train.checkpoint_minutes} is not positive")
     if train.test_weights == "best" and config.data.split == "study":
         raise InputError("train.test_weights=best would choose on the test images under data.split=study; take last")
 
 
 def _check_augment(config: Config) -> None:
-    if config.data.filter == "unsharp" and config.data.scale == "standardize":
-        raise InputError(
-            "data.scale=standardize knows the unfiltered images only; take another with data.filter=unsharp"
-        )
     augment, dataset = config.data.augment, dataset_of(config.data)
     side = min(dataset.image_shape[1:])
     if augment.flip and dataset.digits:

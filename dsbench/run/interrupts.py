@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
 
-from dsbench.errors import InputError
-
 PATIENCE_SECONDS = 2.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
@@ -131,12 +129,6 @@ class TimedOut(BaseException):
 def reason(seconds: float) -> str:
     """What the record of a run says that took longer than `seconds`."""
     return f"ran longer than timeout={seconds:g} s"
-
-
-def check(seconds: float | None) -> None:
-    """Raise InputError for a time that is none."""
-    if seconds is not None and not 0 < seconds < threading.TIMEOUT_MAX:
-        raise InputError(f"timeout {seconds:g} is not a positive number of seconds; null means no limit")
 
 
 class Limit:

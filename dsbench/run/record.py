@@ -9,7 +9,6 @@ from dsbench import provenance
 
 FINAL = ("done", "diverged", "collapsed")  # results
 BROKEN = ("failed", "killed", "timeout")  # ended without one, and trained again when asked for
-RERUN = ("never", "stale")
 
 
 def stale(record: Mapping[str, Any]) -> bool:

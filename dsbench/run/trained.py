@@ -14,12 +14,11 @@ from omegaconf.errors import OmegaConfBaseException
 from dsbench.config.compose import Composed, typed
 from dsbench.config.messages import one_line
 from dsbench.config.network import network
-from dsbench.config.schema import SWEEPS_OWN, Config
+from dsbench.config.schema import SWEEPS_OWN, TYPES, Config
 from dsbench.errors import InputError
 from dsbench.measure.record import KEYS, PLACE
 from dsbench.network.cost import cost
 from dsbench.network.description import Network
-from dsbench.run.check import NAMED
 from dsbench.run.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -156,7 +155,7 @@ def _composed(folder: RunFolder, record: dict[str, Any]) -> Composed:
         if not isinstance(given, DictConfig):
             raise InputError("it is not a mapping")
         base = OmegaConf.structured(Config)
-        for group, kinds in NAMED.items():  # of optimiser, schedule and logger Config knows only what all have
+        for group, kinds in TYPES.items():  # of optimiser, schedule and logger Config knows only what all have
             base[group] = OmegaConf.structured(kinds[given[group].name])
         known = OmegaConf.masked_copy(given, [str(key) for key in given if key not in SWEEPS_OWN])
         merged = OmegaConf.merge(base, known)

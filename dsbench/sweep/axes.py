@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from dsbench.config.overrides import combinations, key
+from dsbench.config.overrides import combinations, globbing, key
 from dsbench.config.schema import SWEEPS_OWN
 from dsbench.errors import InputError
 
@@ -102,25 +102,17 @@ def _seeds(override: str) -> str:
 
 def _globbed(override: str, loader: Any) -> str:
     """`group=glob(...)` as the list of options that it matches, those in subfolders included."""
-    match = re.fullmatch(r"([\w/@.]+)=glob\((.*)\)", override)
-    if not match:
+    parsed = globbing(override)
+    if parsed is None:
         return override
-    group = match[1]
-    include, exclude = _patterns(match[2])
+    axis, group, include, exclude = parsed
     known = _options(loader, group)
     if not known:
         raise InputError(f"{override}: {group} is no group of options; glob chooses among those")
     chosen = [one for one in known if _matches(one, include) and not _matches(one, exclude)]
     if not chosen:
         raise InputError(f"{override} matches none of {', '.join(known)}")
-    return f"{group}={','.join(chosen)}"
-
-
-def _patterns(text: str) -> tuple[list[str], list[str]]:
-    """The patterns of `glob(a)`, `glob([a,b])` and `glob(a,exclude=[b])`."""
-    parts = text.split("exclude=")
-    lists = [re.findall(r"[^\s,\[\]'\"=]+", part.removeprefix("include=")) for part in parts]
-    return lists[0], lists[1] if len(lists) > 1 else []
+    return f"{axis}={','.join(chosen)}"
 
 
 def _matches(option: str, patterns: Sequence[str]) -> bool:

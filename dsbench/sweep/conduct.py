@@ -17,7 +17,7 @@ from dsbench.conclude import conclude, reasons, show
 from dsbench.config.compose import Composed, typed
 from dsbench.config.messages import one_line
 from dsbench.config.overrides import key
-from dsbench.config.schema import WandbConfig
+from dsbench.config.schema import SWEEPS_OWN, SweepConfig, WandbConfig, check_values
 from dsbench.errors import FailureError, InputError
 from dsbench.results.folder import SweepFolder
 from dsbench.results.records import record
@@ -39,17 +39,10 @@ if TYPE_CHECKING:
 
     from dsbench.config.schema import Config
 
-ON_ERROR = ("stop", "skip")
-
 
 def check(config: DictConfig) -> None:
     """Raise InputError for what only sweeps read and what makes no sense."""
-    if config.retries < 0:
-        raise InputError(f"retries {config.retries} is negative; 0 tries a killed run no more")
-    if config.on_error not in ON_ERROR:
-        raise InputError(f"unknown on_error {config.on_error!r}; choose one of {', '.join(ON_ERROR)}")
-    if not 0 <= config.bench_minutes < float("inf"):
-        raise InputError(f"bench_minutes {config.bench_minutes:g} is not a number of minutes, 0 or more")
+    check_values(SweepConfig, {name: config[name] for name in SWEEPS_OWN})
     objectives(config.objective)  # what the task function returns, to whatever searches by it
 
 

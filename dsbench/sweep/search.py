@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from dsbench.conclude import mirror
 from dsbench.config.messages import one_line
 from dsbench.config.overrides import key
-from dsbench.errors import InputError
+from dsbench.errors import InputError, choose
 from dsbench.files import write_atomically
 from dsbench.results import tables
 from dsbench.run.progress import terminal
@@ -83,8 +83,7 @@ class Search:
     batch: int
 
     def __post_init__(self) -> None:
-        if self.sampler not in SAMPLERS:
-            raise InputError(f"unknown hydra.sweeper.sampler {self.sampler!r}; choose one of {', '.join(SAMPLERS)}")
+        choose("hydra.sweeper.sampler", self.sampler, SAMPLERS)
         for name in ("n_trials", "batch"):
             if getattr(self, name) < 1:
                 raise InputError(f"hydra.sweeper.{name} {getattr(self, name)} is not a positive integer")

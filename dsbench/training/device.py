@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from dsbench.errors import InputError
+from dsbench.errors import InputError, choose
 from dsbench.process import keep_freed_memory
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -32,10 +32,8 @@ def resolve(device: str, precision: str, threads: int | None) -> Compute:
 
     Raises InputError for an unknown name and for a device or precision that is not there.
     """
-    if device not in DEVICES:
-        raise InputError(f"unknown device {device!r}; choose one of {', '.join(DEVICES)}")
-    if precision not in PRECISIONS:
-        raise InputError(f"unknown precision {precision!r}; choose one of {', '.join(PRECISIONS)}")
+    choose("device", device, DEVICES)
+    choose("precision", precision, PRECISIONS)
     if threads is not None and threads < 1:
         raise InputError(f"threads {threads} is not a positive integer")
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}

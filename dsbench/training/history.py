@@ -8,10 +8,7 @@ from itertools import pairwise
 from typing import TypedDict
 
 from dsbench.config.schema import EarlyStoppingConfig
-from dsbench.errors import InputError
 
-MONITORS = ("train_acc", "train_loss", "val_acc", "val_loss")
-RULES = ("no_improvement", "worsening")
 _COLLAPSE_EPOCHS = 3
 _COLLAPSE_MARGIN = 1.2
 _COLLAPSE_SHARE = 0.99
@@ -76,14 +73,3 @@ def collapsed(history: Sequence[Epoch], majority_share: float) -> bool:
     last = history[-_COLLAPSE_EPOCHS:]
     low = len(history) == 1 or all(row["train_acc"] <= _COLLAPSE_MARGIN * majority_share for row in last)
     return bool(last) and low and last[-1]["val_top_share"] >= _COLLAPSE_SHARE
-
-
-def check(rule: EarlyStoppingConfig) -> None:
-    """Raise InputError where the rule makes no sense."""
-    if rule.monitor is not None and rule.monitor not in MONITORS:
-        choices = ", ".join(MONITORS)
-        raise InputError(f"unknown train.early_stopping.monitor {rule.monitor!r}; choose null or one of {choices}")
-    if rule.rule not in RULES:
-        raise InputError(f"unknown train.early_stopping.rule {rule.rule!r}; choose one of {', '.join(RULES)}")
-    if rule.patience < 1:
-        raise InputError(f"train.early_stopping.patience {rule.patience} is not a positive number of epochs")

@@ -16,12 +16,9 @@ from dsbench.config.schema import (
     ScheduleConfig,
     SgdConfig,
 )
-from dsbench.errors import InputError
 
 if TYPE_CHECKING:
     from torch import nn, optim
-
-NAMES = ("sgd", "adam", "adamw", "rmsprop")
 
 
 def optimizer(network: nn.Module, config: OptimizerConfig, fused: bool = True) -> optim.Optimizer:
@@ -56,26 +53,6 @@ def groups(network: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
     return [group for group in out if group["params"]]
 
 
-def check_optimizer(config: OptimizerConfig) -> None:
-    """Raise InputError where a value of `config` makes no sense."""
-    if config.name not in NAMES:
-        raise InputError(f"unknown optimizer.name {config.name!r}; choose one of {', '.join(NAMES)}")
-    if not 0 < config.lr < math.inf:
-        raise InputError(f"optimizer.lr {config.lr} is not a positive number")
-    if isinstance(config, (AdamConfig, RmspropConfig)) and not 0 < config.eps < math.inf:
-        raise InputError(f"optimizer.eps {config.eps} is not a positive number")
-    if isinstance(config, RmspropConfig) and not 0 <= config.alpha < 1:
-        raise InputError(f"optimizer.alpha {config.alpha} is not from 0 up to, not including, 1")
-    if not 0 <= config.weight_decay < math.inf:
-        raise InputError(f"optimizer.weight_decay {config.weight_decay} is not 0 or a positive number")
-    if isinstance(config, AdamConfig) and (len(config.betas) != 2 or not all(0 <= b < 1 for b in config.betas)):
-        raise InputError(f"optimizer.betas {config.betas} are not two numbers from 0 up to, not including, 1")
-    if isinstance(config, (SgdConfig, RmspropConfig)) and not 0 <= config.momentum < 1:
-        raise InputError(f"optimizer.momentum {config.momentum} is not from 0 up to, not including, 1")
-    if isinstance(config, SgdConfig) and config.nesterov and not config.momentum:
-        raise InputError("optimizer.nesterov needs a momentum above 0")
-
-
 def factor(schedule: ScheduleConfig, progress: float, epoch: int) -> float:
     """The factor on the peak learning rate at `progress` (0 at the first step, 1 at the last) in `epoch` (from 0).
 
@@ -92,20 +69,6 @@ def factor(schedule: ScheduleConfig, progress: float, epoch: int) -> float:
     if isinstance(schedule, ExponentialConfig):
         return schedule.gamma**epoch
     return 1.0
-
-
-def check_schedule(schedule: ScheduleConfig) -> None:
-    """Raise InputError where a value of `schedule` makes no sense."""
-    given = vars(schedule)
-    for name in ("start_factor", "end_factor"):
-        if not 0 <= given.get(name, 0) <= 1:
-            raise InputError(f"schedule.{name} {given[name]} is not between 0 and 1")
-    if not 0 <= given.get("warmup", 0) < 1:
-        raise InputError(f"schedule.warmup {given['warmup']} is not a share from 0 up to, not including, 1")
-    if not 0 < given.get("gamma", 1) < math.inf:
-        raise InputError(f"schedule.gamma {given['gamma']} is not a positive number")
-    if not all(0 < milestone < 1 for milestone in given.get("milestones", [])):
-        raise InputError(f"schedule.milestones {given['milestones']} are not shares between 0 and 1")
 
 
 def _ramp(start: float, end: float, progress: float) -> float:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from dsbench.config.schema import Config, StopConfig
-from dsbench.errors import InputError
+from dsbench.config.schema import Config
 
-KINDS = ("epochs", "train_macs", "seconds")
 TRAIN_PASSES = 3  # in forward passes: one forward, and a backward one that costs about two
 
 
@@ -81,7 +77,7 @@ def stop(config: Config, macs: int, images: int) -> AfterSteps | AfterSeconds:
     if config.stop.by == "epochs":
         return AfterSteps(epochs(config) * epoch_steps, epoch_steps)
     target = config.stop.target
-    assert target is not None  # see check
+    assert target is not None  # see StopConfig.check
     if config.stop.by == "train_macs":
         return AfterSteps(nearest_step(target / (TRAIN_PASSES * macs), images, batch_size), epoch_steps)
     return AfterSeconds(target)
@@ -106,24 +102,3 @@ def nearest_step(wanted: float, images: int, batch_size: int) -> int:
 def asked(config: Config) -> dict[str, Any]:
     """What was asked for, as a record holds it: by what, and how much of it."""
     return {"by": config.stop.by, "target": epochs(config) if config.stop.by == "epochs" else config.stop.target}
-
-
-def check(stop: StopConfig, overrides: Sequence[str] = ()) -> None:
-    """Raise InputError where the end makes no sense; `overrides` are what was typed, to find what would not be read."""
-    if stop.by not in KINDS:
-        raise InputError(f"unknown stop.by {stop.by!r}; choose one of {', '.join(KINDS)}")
-    if stop.target is None:
-        if stop.by != "epochs":
-            raise InputError(f"stop.by={stop.by} needs stop.target, a number of {_UNITS[stop.by]}")
-        return
-    if not 0 < stop.target < math.inf:
-        raise InputError(f"stop.target {stop.target} is not a positive number of {_UNITS[stop.by]}")
-    if stop.by == "epochs" and stop.target % 1:
-        raise InputError(
-            f"stop.target {stop.target} is not a whole number of epochs; stop.by=train_macs ends within one"
-        )
-    if any(override.lstrip("+").split("=")[0] == "train.max_epochs" for override in overrides):
-        raise InputError(f"train.max_epochs is not read beside stop.by={stop.by} stop.target={stop.target:g}; drop it")
-
-
-_UNITS = {"epochs": "epochs", "train_macs": "multiply-accumulates", "seconds": "seconds"}

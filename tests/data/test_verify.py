@@ -72,7 +72,7 @@ def test_wrong_form_is_an_error_that_names_source_and_array(tiny, arrays, key, c
 
 
 def test_unknown_set_is_an_error_with_the_choices():
-    with pytest.raises(InputError, match="unknown data set 'svhn': choose one of mnist, cifar10, cifar100, mnist5k"):
+    with pytest.raises(InputError, match="unknown data set 'svhn'; choose one of mnist, cifar10, cifar100, mnist5k"):
         sets.get("svhn")
 
 

@@ -41,7 +41,10 @@ from dsbench.run.check import check
         ("stop.by=seconds stop.target=inf", "stop.target inf is not a positive number of seconds"),
         ("stop.target=-1", "stop.target -1.0 is not a positive number of epochs"),
         ("stop.target=0.5", "stop.target 0.5 is not a whole number of epochs; stop.by=train_macs ends within one"),
-        ("train.early_stopping.monitor=loss", "unknown train.early_stopping.monitor 'loss'; choose null or one of"),
+        (
+            "train.early_stopping.monitor=loss",
+            "unknown train.early_stopping.monitor 'loss'; choose one of null, t",
+        ),
     ],
 )
 def test_a_value_that_makes_no_sense_is_named(line: str, message: str) -> None:

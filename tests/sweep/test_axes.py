@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from dsbench.config import schema
 from dsbench.config.schema import conf_dir, options
@@ -50,6 +51,30 @@ def test_an_axis_has_the_values_it_names(line: str, key: str, expected: list[str
     assert values(line, loader, key) == expected
 
 
+@pytest.mark.parametrize(
+    "glob",
+    [
+        "glob(*)",
+        "glob(include=[c*,d*])",
+        "glob(*,cnn)",
+        "glob(*,exclude=[c*,hybrid])",
+        "glob(include=*,exclude=cnn)",
+        "glob(exclude=cnn,include=*)",
+        "glob( exclude = [cnn, hybrid] , include = '*' )",
+    ],
+)
+def test_a_glob_has_the_values_that_hydra_gives_it_whatever_form_its_arguments_have(glob: str, loader: Any) -> None:
+    (parsed,) = OverridesParser.create(loader).parse_overrides([f"model={glob}"])
+    found = [job[0] for job in jobs([f"model={glob}"], [], loader)]
+    assert found
+    assert found == [f"model={option}" for option in parsed.sweep_string_iterator()]
+
+
+@pytest.mark.parametrize("glob", ["glob(exclude=*/cnn,include=cifar10_vgg/*)", "glob(['cifar10_vgg/*'],'*/cnn')"])
+def test_a_glob_excludes_in_subfolders_whatever_form_its_arguments_have(glob: str, loader: Any) -> None:
+    assert jobs([f"experiment={glob}"], [], loader) == [["experiment=cifar10_vgg/dwsep"]]
+
+
 def test_an_axis_typed_replaces_that_of_the_named_sweep(loader: Any) -> None:
     params = "width=8,16 seed=range(0,8)"
     assert values("width=4", loader, "width", params) == ["4"] * 8
@@ -68,6 +93,7 @@ def test_an_axis_typed_replaces_that_of_the_named_sweep(loader: Any) -> None:
         ("seed=range(0,0)", "these overrides name no run"),
         ("experiment=glob(nothing/*)", "experiment=glob(nothing/*) matches none of cifar100_series/cnn"),
         ("width=glob(*)", "width is no group of options"),
+        ("model=glob(exclude=cnn)", "missing a required argument: 'include'"),
     ],
 )
 def test_axes_that_make_no_sense_are_one_line(line: str, says: str, loader: Any) -> None:

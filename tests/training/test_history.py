@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dsbench.config.schema import EarlyStoppingConfig
 from dsbench.errors import InputError
-from dsbench.training.history import Epoch, best_epoch, check, collapsed, diverged, should_stop
+from dsbench.training.history import Epoch, best_epoch, collapsed, diverged, should_stop
 
 MNIST_MAJORITY = 6742 / 60_000  # the ones
 
@@ -99,7 +99,7 @@ def test_without_a_monitor_nothing_stops() -> None:
 )
 def test_a_rule_that_makes_no_sense_is_named(rule: EarlyStoppingConfig, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        check(rule)
+        rule.check("train.early_stopping.")
 
 
 def test_best_epoch_is_the_first_of_equals() -> None:

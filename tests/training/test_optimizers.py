@@ -10,7 +10,7 @@ from torch import nn, optim
 from dsbench.config.compose import compose
 from dsbench.config.schema import OptimizerConfig
 from dsbench.errors import InputError
-from dsbench.training.recipe import check_optimizer, groups, optimizer
+from dsbench.training.recipe import groups, optimizer
 
 Reference = Callable[[list[nn.Parameter]], optim.Optimizer]
 
@@ -95,5 +95,5 @@ def test_every_parameter_is_in_one_group() -> None:
 )
 def test_a_value_that_makes_no_sense_is_named(line: str, message: str) -> None:
     with pytest.raises(InputError) as error:
-        check_optimizer(config(line))
+        config(line).check("optimizer.")
     assert message in str(error.value)

@@ -9,7 +9,7 @@ from torch.optim import SGD, lr_scheduler
 from dsbench.config.compose import compose
 from dsbench.config.schema import ScheduleConfig
 from dsbench.errors import InputError
-from dsbench.training.recipe import check_schedule, factor
+from dsbench.training.recipe import factor
 
 STEPS, STEPS_AN_EPOCH = 101, 10
 PEAK = 0.3
@@ -98,5 +98,5 @@ def test_progress_runs_from_0_at_the_first_step_to_1_at_the_last(
 )
 def test_a_value_that_makes_no_sense_is_named(line: str, message: str) -> None:
     with pytest.raises(InputError) as error:
-        check_schedule(compose(line.split()).config.schedule)
+        compose(line.split()).config.schedule.check("schedule.")
     assert message in str(error.value)
