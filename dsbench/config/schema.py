@@ -206,14 +206,6 @@ class WandbConfig(LoggerConfig):
 
 
 @dataclass
-class TrainerConfig:
-    """Defaults stand here, so that a run recorded before there was a choice can be taken up."""
-
-    name: str = "single"
-    devices: int | None = 1
-
-
-@dataclass
 class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     arch: ArchConfig = field(default_factory=ArchConfig)
@@ -225,7 +217,6 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     stop: StopConfig = field(default_factory=StopConfig)
-    trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     width: int = MISSING
     kernel: Any = MISSING
@@ -256,6 +247,7 @@ class SweepConfig(Config):
 
 
 SWEEPS_OWN = frozenset(f.name for f in fields(SweepConfig)) - {f.name for f in fields(Config)}  # no run reads them
+FORMER = frozenset({"trainer"})  # keys of older configurations that changed no result, read past in a run's config.yaml
 SCHEMAS: dict[str, dict[str, type]] = {
     "schema": {"root": Config, "sweep": SweepConfig},
     "schema/optimizer": {"sgd": SgdConfig, "adam": AdamConfig, "rmsprop": RmspropConfig},
