@@ -146,6 +146,7 @@ def run_hydra(config_name: str) -> None:
     from dsbench.config import schema
     from dsbench.config.compose import forget_choices
     from dsbench.config.messages import one_line
+    from dsbench.config.overrides import without_trainer
     from dsbench.config.schema import conf_dir
     from dsbench.sweep.axes import spelled_out
 
@@ -164,7 +165,7 @@ def run_hydra(config_name: str) -> None:
     task = job if config_name == "sweep" else one_job
     if config_name == "sweep":
         sys.argv[1:] = spelled_out(sys.argv[1:])
-    sys.argv[1:] = sorted(sys.argv[1:], key=_is_override)  # Hydra wants its flags first
+    sys.argv[1:] = sorted(without_trainer(sys.argv[1:]), key=_is_override)  # Hydra wants its flags first
     _check_flags()
     with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
         os.environ["DSBENCH_HYDRA_DIR"] = scratch  # where conf/train.yaml has Hydra put its own files

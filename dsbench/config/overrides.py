@@ -26,6 +26,23 @@ def key(override: str) -> str:
     return override.split("=")[0].lstrip("+~")
 
 
+def without_trainer(overrides: Sequence[str]) -> list[str]:
+    """`overrides` without trainer=single, which older commands have and which is what every run is.
+
+    Raises InputError for any other trainer.
+    """
+    for override in overrides:
+        if key(override).split(".")[0] == "trainer" and override.lstrip("+") not in _SINGLE:
+            raise InputError(
+                f"{override}: trainer= is gone, one run trains on one device; leave it out, and spread runs "
+                "over devices and machines with sweep.py (hydra/launcher=ray, submitit_slurm)"
+            )
+    return [override for override in overrides if override.lstrip("+") not in _SINGLE]
+
+
+_SINGLE = ("trainer=single", "trainer.name=single", "trainer.devices=1")
+
+
 def combinations(overrides: Sequence[str]) -> list[list[str]]:
     """Every combination of the values that `overrides` list (`model=cnn,dwsep`, `width=range(1,4)`), in order.
 

@@ -305,14 +305,6 @@ class WandbConfig(LoggerConfig):
 
 
 @dataclass
-class TrainerConfig(Checked):
-    """Defaults stand here, so that a run recorded before there was a choice can be taken up."""
-
-    name: str = _one_of("single", "ddp", default="single")
-    devices: int | None = 1
-
-
-@dataclass
 class Config(Checked):
     model: ModelConfig = field(default_factory=ModelConfig)
     arch: ArchConfig = field(default_factory=ArchConfig)
@@ -324,7 +316,6 @@ class Config(Checked):
     train: TrainConfig = field(default_factory=TrainConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     stop: StopConfig = field(default_factory=StopConfig)
-    trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     width: int = MISSING
     kernel: Any = MISSING
@@ -367,6 +358,7 @@ class SweepConfig(Config):
 
 
 SWEEPS_OWN = frozenset(f.name for f in fields(SweepConfig)) - {f.name for f in fields(Config)}  # no run reads them
+FORMER = frozenset({"trainer"})  # keys of older configurations that changed no result, read past in a run's config.yaml
 TYPES: dict[str, dict[str, type]] = {  # of the groups whose choices have keys of their own, by the name chosen
     "optimizer": {"sgd": SgdConfig, "adam": AdamConfig, "adamw": AdamConfig, "rmsprop": RmspropConfig},
     "schedule": {

@@ -34,36 +34,6 @@ def check_last_batch(config: Config, network: Network) -> None:
         )
 
 
-def ranks(config: Config, device: str, gpus: int) -> int:
-    """How many processes train together on `device` (cpu, cuda, mps), on a machine with `gpus`.
-
-    Raises InputError where that cannot be.
-    """
-    trainer = config.trainer
-    if trainer.name == "single":
-        if trainer.devices != 1:
-            raise InputError(f"trainer.devices={trainer.devices} needs trainer=ddp; a single process has one device")
-        return 1
-    if device == "mps":
-        raise InputError("trainer=ddp trains on CUDA devices or CPUs, and this run is on mps; take device=cpu")
-    if trainer.devices is None and device == "cpu":
-        raise InputError("trainer=ddp on CPUs needs trainer.devices, a number of processes")
-    count = gpus if trainer.devices is None else trainer.devices
-    if count < 1:
-        raise InputError(f"trainer.devices {count} is not a positive integer")
-    if device == "cuda" and count > gpus:
-        raise InputError(f"trainer.devices={count}: this process may use {gpus} GPU{'' if gpus == 1 else 's'}")
-    if count > 1 and config.stop.by == "seconds":
-        raise InputError("stop.by=seconds needs trainer=single: each process of trainer=ddp has a clock of its own")
-    last = _train_size(config) % config.train.batch_size or config.train.batch_size
-    if last < count:
-        raise InputError(
-            f"train.batch_size {config.train.batch_size} leaves a last batch of {last}, which {count} processes cannot "
-            "share; take another batch size"
-        )
-    return count
-
-
 def _train_size(config: Config) -> int:
     dataset = dataset_of(config.data)
     return dataset.train_size - dataset.held_out(config.data.split)

@@ -89,8 +89,7 @@ class Guard(Callback):
         if asked() is not None:
             for callback in trainer.checkpoint_callbacks:
                 assert isinstance(callback, Checkpoints)
-                if callback.rank.ranks == 1:  # of several all would have to save at the same step
-                    callback.save_within_epoch(trainer, pl_module)
+                callback.save_within_epoch(trainer, pl_module)
             insist()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -208,7 +207,6 @@ def _fit(plan: Plan, folder: RunFolder, progress: Progress, tracker: Tracker, he
             test_weights(plan.config),
             folder.last,
             folder.best,
-            folder.log_file,
             on_epoch,
             [Guard(held), *callbacks],
         )

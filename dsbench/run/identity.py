@@ -9,15 +9,13 @@ from typing import Any
 
 from dsbench.config.schema import Config
 from dsbench.network.description import Network
-from dsbench.network.layers import Dropout
 from dsbench.training.stop import AfterSeconds, AfterSteps, Stop, epochs
 
 # Keys of the configuration that decide nothing about the result, but for rounding; device and threads do under
-# stop.by=seconds, trainer.devices does where there is dropout, whose masks each process draws for itself.
+# stop.by=seconds.
 OUTSIDE = (
     "device",
     "threads",
-    "trainer",
     "outputs",
     "progress",
     "force",
@@ -38,12 +36,11 @@ def identity(
     data_sha256: str,
     precision: str,
     length: dict[str, Any] | None = None,
-    ranks: int = 1,
 ) -> dict[str, Any]:
     """All that decides the result of a run, and nothing else, as plain data.
 
     Names (model, architecture, study), device, threads, paths, loggers and progress are outside. `precision` is the
-    resolved one, `length` what training_length says, which stop.by=epochs can do without; `ranks` processes train.
+    resolved one, `length` what training_length says, which stop.by=epochs can do without.
     """
     train = config.train
     if length is None:
@@ -71,12 +68,7 @@ def identity(
         },
         "seed": config.seed,
         "precision": precision,
-        **({"ranks": ranks} if ranks > 1 and _drops(network) else {}),
     }
-
-
-def _drops(network: Network) -> bool:
-    return any(isinstance(step.layer, Dropout) and step.layer.p > 0 for step in network.steps)
 
 
 def training_length(stop: Stop, device: str, threads: int) -> dict[str, Any]:

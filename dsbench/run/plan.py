@@ -17,7 +17,7 @@ from dsbench.data import prepared
 from dsbench.network.cost import TOTALS, Cost, cost
 from dsbench.network.description import Network
 from dsbench.network.layers import Conv
-from dsbench.run.check import check, check_last_batch, ranks
+from dsbench.run.check import check, check_last_batch
 from dsbench.run.folder import RunFolder
 from dsbench.run.identity import OUTSIDE, cell_id, identity, run_id, test_weights, training_length
 from dsbench.tracking import tracker
@@ -181,7 +181,6 @@ class Plan:
             "memory_format": "channels_last",
             "device": self.compute.name,
             "threads": self.compute.threads,
-            "ranks": self.compute.ranks,
             "requested": self.requested.facts() if self.requested else None,
             "stop": asked(config),
             "settings": settings(config, self.identity, separable=block is not None),
@@ -204,10 +203,9 @@ def plan(wanted: Composed) -> Plan:
     config = composed.config
     net = network(composed)
     check_last_batch(config, net)
-    from dsbench.training.device import gpus, resolve, resolve_precision  # torch takes a second, an error should not
+    from dsbench.training.device import resolve, resolve_precision  # torch takes a second, an error should not
 
     compute = resolve(config.device, config.precision, config.threads)
-    compute = replace(compute, ranks=ranks(config, compute.device.type, gpus()))
     tracker.check(config)
     dataset = dataset_of(config.data)
     arrays = prepared.prepare(dataset, config.data.root, config.data.verify)
@@ -221,7 +219,7 @@ def plan(wanted: Composed) -> Plan:
         sha256 = arrays.sha256 if same else dataset_of(config.data).sha256
         precision = resolve_precision(config.precision, compute.device.type)
         length = training_length(end(config, macs), compute.name, compute.threads)
-        return identity(config, net, sha256, precision, length, compute.ranks)
+        return identity(config, net, sha256, precision, length)
 
     def identify_unsolved(other: Composed) -> dict[str, Any]:
         met, _ = solved(other)

@@ -59,8 +59,7 @@ class Progress:
             "data": f"{known['data']}, split {known['split']}, from {plan.source}",
             "recipe": f"{config.optimizer.name}, {config.schedule.name}, batch {config.train.batch_size}, "
             f"at most {plan.stop}, seed {known['seed']}",
-            "compute": f"{known['device']}, precision {known['precision']}, threads {known['threads']}"
-            + (f", {known['ranks']} processes" if known["ranks"] > 1 else ""),
+            "compute": f"{known['device']}, precision {known['precision']}, threads {known['threads']}",
         }
         if history:
             rows["resumed"] = f"after epoch {len(history)}"

@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from dsbench.config.compose import Composed, typed
 from dsbench.config.messages import one_line
 from dsbench.config.network import network
-from dsbench.config.schema import SWEEPS_OWN, TYPES, Config
+from dsbench.config.schema import FORMER, SWEEPS_OWN, TYPES, Config
 from dsbench.errors import InputError
 from dsbench.measure.record import KEYS, PLACE
 from dsbench.network.cost import cost
@@ -157,7 +157,7 @@ def _composed(folder: RunFolder, record: dict[str, Any]) -> Composed:
         base = OmegaConf.structured(Config)
         for group, kinds in TYPES.items():  # of optimiser, schedule and logger Config knows only what all have
             base[group] = OmegaConf.structured(kinds[given[group].name])
-        known = OmegaConf.masked_copy(given, [str(key) for key in given if key not in SWEEPS_OWN])
+        known = OmegaConf.masked_copy(given, [str(key) for key in given if key not in SWEEPS_OWN | FORMER])
         merged = OmegaConf.merge(base, known)
         assert isinstance(merged, DictConfig)
         choices = {"arch": record["arch"], "model": record["model"], "block": record.get("block") or given.block.kind}

@@ -46,16 +46,6 @@ def check(config: DictConfig) -> None:
     objectives(config.objective)  # what the task function returns, to whatever searches by it
 
 
-def check_slots(config: DictConfig, plan: SweepPlan) -> None:
-    """Raise InputError where a run has several processes and the launcher gives each run the device of one."""
-    several = max((job.plan.compute.ranks for job in plan.runs.values() if job.plan), default=1)
-    if several > 1 and is_local(config):
-        raise InputError(
-            f"trainer=ddp has {several} processes, and a run of a sweep on this machine has a slot for one; train one "
-            "after the other with hydra/launcher=basic, or on a cluster"
-        )
-
-
 def is_local(config: DictConfig) -> bool:
     """Whether the runs are trained on this machine, by dsbench's own launcher."""
     return config.hydra.launcher._target_.endswith(".DsbenchLauncher")
@@ -190,7 +180,6 @@ def conduct(
         console.print(planned(plan))
         first = plan.problems[0]
         raise InputError(f"{' '.join(first.overrides)}: {first.problem}")
-    check_slots(config, plan)
     if plan.missing and is_local(config) and not config.plan:
         warm_up()
     console.print(planned(plan, seconds_left(plan, at_once) if plan.missing and at_once else None))

@@ -19,7 +19,7 @@ from dsbench.results import tables
 from dsbench.run.progress import terminal
 from dsbench.sweep import axes
 from dsbench.sweep.axes import DIRECTIONS, figures, objectives
-from dsbench.sweep.conduct import Launches, check, check_slots, composing, settled, with_settled
+from dsbench.sweep.conduct import Launches, check, composing, settled, with_settled
 from dsbench.sweep.plan import Job, SweepPlan, deciding, plan_sweep, sweep_name
 from dsbench.sweep.plan_table import planned
 
@@ -184,7 +184,6 @@ def search(
             if plan.problems and config.on_error != "skip":
                 raise _impossible(plan.problems)
             _check_split(plan, names)
-            check_slots(config, plan)
             if config.plan:
                 console.print(planned(plan), f"the first {len(batch)} of {how.n_trials} trials", sep="\n")
                 return []

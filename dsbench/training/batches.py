@@ -11,7 +11,6 @@ from torch.nn import functional
 
 from dsbench.config.schema import AugmentConfig
 from dsbench.seeds import derived
-from dsbench.training.ranks import ALONE, Rank
 
 # cifar100_series's unsharp mask: twice the image less its 5x5 binomial blur.
 UNSHARP = torch.tensor(
@@ -115,7 +114,6 @@ def cut_out(batch: Tensor, centre: Tensor, side: int) -> Tensor:
 class Batches:
     """Batches (images (B, C, H, W) float32 in channels_last format, labels (B,) int64) on one device.
 
-    A rank of several has its share of each batch, whose order and augmentation do not depend on how many there are.
     Without `seed` the rows come in order and unaugmented. With it, `epoch` and the seed decide order and
     augmentation. `state_dict` says how far an epoch has come, so that training resumes within it.
     """
@@ -129,12 +127,11 @@ class Batches:
         scale: Scale,
         seed: int | None = None,
         augment: AugmentConfig | None = None,
-        rank: Rank = ALONE,
     ) -> None:
         """`images` (N, H, W, C) uint8 and `labels` (N,) int64 lie on the device; `rows` are those of this split."""
         self.images, self.labels, self.rows = images, labels, rows
         self.batch_size, self.seed, self.augment = batch_size, seed, augment
-        self.scale, self.rank = scale.to(images.device), rank
+        self.scale = scale.to(images.device)
         self.epoch = 0
         self._done = 0
 
@@ -144,14 +141,9 @@ class Batches:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         rows, draws = self._order()
         for batch in range(self._done % len(self), len(self)):
-            first = batch * self.batch_size
-            start, stop = self.rank.share(first, first + self.images_in(batch))
+            start, stop = batch * self.batch_size, (batch + 1) * self.batch_size
             self._done = batch + 1
             yield self._batch(rows[start:stop], draws.rows(start, stop))
-
-    def images_in(self, batch: int) -> int:
-        """How many images a batch has, the shares of all ranks together."""
-        return min(self.batch_size, len(self.rows) - batch * self.batch_size)
 
     def state_dict(self) -> dict[str, int]:
         """How many batches of the current epoch have been given out."""

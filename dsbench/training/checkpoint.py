@@ -14,9 +14,6 @@ from pytorch_lightning.callbacks import Checkpoint
 
 from dsbench.training.classifier import Classifier
 from dsbench.training.history import Epoch, best_epoch
-from dsbench.training.ranks import ALONE, Rank
-
-_STEPS_BETWEEN_QUESTIONS = 50  # to all ranks, whether it is time for a checkpoint: each costs a round of messages
 
 
 class Checkpoints(Checkpoint):
@@ -24,20 +21,18 @@ class Checkpoints(Checkpoint):
 
     Lightning's ModelCheckpoint cannot keep both by epoch and by time in one file, and moves its temporary file across
     file systems, which is not atomic. Best is written before last, so a kill between the two repeats the epoch.
-    `on_epoch` is given the history once an epoch is safe. Of several ranks the first writes, and all decide together.
+    `on_epoch` is given the history once an epoch is safe.
     """
 
-    def __init__(
-        self, last: Path, best: Path, minutes: float, on_epoch: Callable[[list[Epoch]], None], rank: Rank = ALONE
-    ) -> None:
-        self.last, self.best, self.seconds, self.on_epoch, self.rank = last, best, 60 * minutes, on_epoch, rank
+    def __init__(self, last: Path, best: Path, minutes: float, on_epoch: Callable[[list[Epoch]], None]) -> None:
+        self.last, self.best, self.seconds, self.on_epoch = last, best, 60 * minutes, on_epoch
         self._saved = time.monotonic()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save when `minutes` have passed since the last checkpoint."""
-        if self._due(batch_idx):
+        if time.monotonic() - self._saved > self.seconds:
             self.save_within_epoch(trainer, pl_module)
 
     def save_within_epoch(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -55,17 +50,7 @@ class Checkpoints(Checkpoint):
         self._save(trainer, self.last)
         self.on_epoch(pl_module.history)
 
-    def _due(self, batch: int) -> bool:
-        due = time.monotonic() - self._saved > self.seconds
-        if self.rank.ranks == 1:
-            return due
-        return batch % _STEPS_BETWEEN_QUESTIONS == 0 and self.rank.any(due)
-
     def _save(self, trainer: Trainer, path: Path, weights_only: bool = False) -> None:
-        if self.rank.number:
-            trainer.lightning_module.on_save_checkpoint({})  # the first rank's asks all for what they have
-            self._saved = time.monotonic()
-            return
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             trainer.save_checkpoint(temporary, weights_only)

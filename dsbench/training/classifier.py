@@ -12,18 +12,14 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.nn.parallel import DistributedDataParallel
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from dsbench.config.schema import OptimizerConfig, ScheduleConfig
 from dsbench.seeds import derived
 from dsbench.training.batches import Batches
 from dsbench.training.history import Epoch
-from dsbench.training.ranks import ALONE, Rank
 from dsbench.training.recipe import factor, optimizer
 from dsbench.training.stop import Stop
-
-_COUNTED = ("losses", "predictions", "labels")
 
 
 class Tally:
@@ -40,16 +36,6 @@ class Tally:
         self.losses.append(loss.detach())
         self.predictions.append(logits.detach().argmax(1))
         self.labels.append(labels)
-
-    def gathered(self, rank: Rank) -> Tally:
-        """What all ranks have counted, on the CPU; of a rank that is alone, this."""
-        if rank.ranks == 1:
-            return self
-        out = Tally(self.classes)
-        for one in rank.gathered({name: [tensor.cpu() for tensor in getattr(self, name)] for name in _COUNTED}):
-            for name, tensors in one.items():
-                getattr(out, name).extend(tensors)
-        return out
 
     def images(self) -> int:
         """The number of images counted."""
@@ -126,14 +112,12 @@ class Recipe:
 class Classifier(LightningModule):
     """Trains `network` on images (B, C, H, W) with `recipe`; `history` grows by one row an epoch.
 
-    `seed` and the epoch decide dropout. Several ranks, one process each, train one network: gradients and figures are
-    those of the whole batch, and the clock is the first rank's.
+    `seed` and the epoch decide dropout.
     """
 
-    def __init__(self, network: nn.Module, classes: int, recipe: Recipe, seed: int, rank: Rank = ALONE) -> None:
+    def __init__(self, network: nn.Module, classes: int, recipe: Recipe, seed: int) -> None:
         super().__init__()
-        self.network, self.classes, self.recipe, self.seed, self.rank = network, classes, recipe, seed, rank
-        self._trained: list[nn.Module] = [network]  # in a list, so that it is no part of this module's own
+        self.network, self.classes, self.recipe, self.seed = network, classes, recipe, seed
         self.history: list[Epoch] = []
         self._resumed: dict[str, Any] | None = None
         self._watch, self._earlier_seconds = Stopwatch(), 0.0  # of this epoch, of those before it
@@ -146,12 +130,6 @@ class Classifier(LightningModule):
         """Images (B, C, H, W) to logits (B, classes)."""
         return self.network(images)
 
-    def on_fit_start(self) -> None:
-        """Have the ranks' gradients averaged; the network is on its device now."""
-        if self.rank.ranks > 1:
-            devices = [self.device] if self.device.type == "cuda" else None
-            self._trained = [DistributedDataParallel(self.network, devices)]
-
     def on_train_start(self) -> None:
         """Go on within an epoch that was interrupted; Lightning does not call on_train_epoch_start for it."""
         if self._resumed is not None:
@@ -162,8 +140,7 @@ class Classifier(LightningModule):
     def on_train_epoch_start(self) -> None:
         """Make dropout, and the order of images, functions of seed and epoch, so that a resumed epoch repeats them."""
         self._batches.epoch = self.current_epoch
-        others = [self.rank.number] if self.rank.number else []
-        torch.manual_seed(derived(self.seed, "dropout", self.current_epoch, *others))
+        torch.manual_seed(derived(self.seed, "dropout", self.current_epoch))
         self._train, self._watch = Tally(self.classes), Stopwatch()
         self._watch.start()
 
@@ -174,13 +151,10 @@ class Classifier(LightningModule):
         self._lr = self.recipe.optimizer.lr * factor(self.recipe.schedule, progress, self.current_epoch)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = self._lr
-        logits = self._trained[0](images).float()
+        logits = self.network(images).float()
         loss = cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
         self._train.add(loss, logits, labels)
-        if self.rank.ranks == 1:
-            return loss
-        # The mean over ranks of this is the mean over the batch, whatever share each has of it.
-        return loss * (len(labels) * self.rank.ranks / self._batches.images_in(batch_idx))
+        return loss
 
     def on_validation_start(self) -> None:
         """Stop the clock of the epoch's training, once the device has done it all."""
@@ -195,7 +169,7 @@ class Classifier(LightningModule):
     def on_validation_end(self) -> None:
         """Add the epoch to the history, before the callbacks that decide by it see the epoch end."""
         seconds = self._watch.seconds()
-        train, val = self._train.gathered(self.rank), self._val.gathered(self.rank)
+        train, val = self._train, self._val
         row = Epoch(
             epoch=self.current_epoch + 1,
             train_loss=train.loss(),
@@ -207,7 +181,7 @@ class Classifier(LightningModule):
             images_per_second=train.images() / seconds,
             epoch_seconds=seconds,
         )
-        self._record([*self.history, self.rank.first(row)])
+        self._record([*self.history, row])
 
     def on_test_start(self) -> None:
         """Begin the test's count."""
@@ -240,10 +214,10 @@ class Classifier(LightningModule):
         if self.history and self.history[-1]["epoch"] == self.current_epoch + 1:
             return
         checkpoint["within_epoch"] = {
-            "rng": self.rank.gathered(torch.get_rng_state()),
-            "cuda_rng": self.rank.gathered(torch.cuda.get_rng_state() if self.device.type == "cuda" else None),
+            "rng": [torch.get_rng_state()],
+            "cuda_rng": [torch.cuda.get_rng_state() if self.device.type == "cuda" else None],
             "seconds": self._watch.seconds(),
-            "train": self._train.gathered(self.rank).state(),
+            "train": self._train.state(),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -256,14 +230,12 @@ class Classifier(LightningModule):
         return self.trainer.datamodule.train  # type: ignore[attr-defined]
 
     def _continue(self, state: dict[str, Any]) -> None:
-        if len(state["rng"]) == self.rank.ranks:  # else there is no dropout, or this were another run
-            torch.set_rng_state(state["rng"][self.rank.number])
-            if (cuda_rng := state["cuda_rng"][self.rank.number]) is not None:
-                torch.cuda.set_rng_state(cuda_rng)
+        torch.set_rng_state(state["rng"][0])
+        if (cuda_rng := state["cuda_rng"][0]) is not None:
+            torch.cuda.set_rng_state(cuda_rng)
         self._watch = Stopwatch(state["seconds"])
         self._watch.start()
-        if self.rank.number == 0:  # what all had counted
-            self._train.load(state["train"], self.device)
+        self._train.load(state["train"], self.device)
 
     def _record(self, history: list[Epoch]) -> None:
         self.history, self._watch = history, Stopwatch()
@@ -271,7 +243,5 @@ class Classifier(LightningModule):
 
     def _count(self, tally: Tally, batch: tuple[Tensor, Tensor]) -> None:
         images, labels = batch
-        if not len(labels):  # fewer images than ranks
-            return
         logits = self.network(images).float()
         tally.add(cross_entropy(logits, labels), logits, labels)

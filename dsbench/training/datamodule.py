@@ -11,7 +11,6 @@ from dsbench.config.network import dataset_of
 from dsbench.config.schema import DataConfig
 from dsbench.data import prepared, split
 from dsbench.training.batches import Batches, Scale, unsharp
-from dsbench.training.ranks import ALONE, Rank
 
 EVAL_BATCH_SIZE = 500
 
@@ -23,11 +22,9 @@ class ImageData(LightningDataModule):
     train and validates on test, as the five studies did.
     """
 
-    def __init__(
-        self, config: DataConfig, batch_size: int, seed: int, device: torch.device, rank: Rank = ALONE
-    ) -> None:
+    def __init__(self, config: DataConfig, batch_size: int, seed: int, device: torch.device) -> None:
         super().__init__()
-        self.config, self.batch_size, self.seed, self.device, self.rank = config, batch_size, seed, device, rank
+        self.config, self.batch_size, self.seed, self.device = config, batch_size, seed, device
 
     def prepare_data(self) -> None:
         """Fetch and check the set where it is not there yet."""
@@ -43,15 +40,15 @@ class ImageData(LightningDataModule):
         x_train, x_test = (self._images(torch.from_numpy(x)) for x in (arrays.x_train, arrays.x_test))
         y_train, y_test = (torch.from_numpy(y).long().to(self.device) for y in (arrays.y_train, arrays.y_test))
         all_test = torch.arange(len(y_test), device=self.device)
-        self.test = Batches(x_test, y_test, all_test, EVAL_BATCH_SIZE, scale, rank=self.rank)
+        self.test = Batches(x_test, y_test, all_test, EVAL_BATCH_SIZE, scale)
         if config.split == "study":
             train_rows, self.val = torch.arange(len(y_train), device=self.device), self.test
         else:
             train, val = split.stratified(arrays.y_train, dataset.validation_size)
             train_rows, val_rows = (torch.from_numpy(rows).to(self.device) for rows in (train, val))
-            self.val = Batches(x_train, y_train, val_rows, EVAL_BATCH_SIZE, scale, rank=self.rank)
+            self.val = Batches(x_train, y_train, val_rows, EVAL_BATCH_SIZE, scale)
         augment = config.augment if any(vars(config.augment).values()) else None
-        self.train = Batches(x_train, y_train, train_rows, self.batch_size, scale, self.seed, augment, self.rank)
+        self.train = Batches(x_train, y_train, train_rows, self.batch_size, scale, self.seed, augment)
 
     def _images(self, images: torch.Tensor) -> torch.Tensor:
         return (unsharp(images) if self.config.filter == "unsharp" else images).to(self.device)

@@ -18,13 +18,12 @@ LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 @dataclass(frozen=True)
 class Compute:
-    """A resolved device and precision; `name` is the device's, `threads` the CPU threads, `ranks` the processes."""
+    """A resolved device and precision; `name` is the device's, `threads` the CPU threads."""
 
     device: torch.device
     name: str
     precision: str
     threads: int
-    ranks: int = 1
 
 
 def resolve(device: str, precision: str, threads: int | None) -> Compute:
@@ -46,11 +45,6 @@ def resolve(device: str, precision: str, threads: int | None) -> Compute:
         raise InputError(f"precision=16 needs a CUDA device, this run is on {device}; choose 32 or bf16")
     torch.set_num_threads(threads or _ALL_THREADS)
     return Compute(torch.device(device), _name(device), precision, torch.get_num_threads())
-
-
-def gpus() -> int:
-    """The CUDA devices that this process may use."""
-    return torch.cuda.device_count()
 
 
 def resolve_precision(precision: str, device: str) -> str:

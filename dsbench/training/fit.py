@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.plugins.environments import LightningEnvironment
-from torch import nn
 
 from dsbench.config.schema import Config, EarlyStoppingConfig
 from dsbench.network.build import build
@@ -21,7 +19,6 @@ from dsbench.training.classifier import Classifier, Recipe
 from dsbench.training.datamodule import ImageData
 from dsbench.training.device import LIGHTNING_PRECISION, Compute, set_up_process
 from dsbench.training.history import Epoch, collapsed, diverged, should_stop
-from dsbench.training.ranks import Rank, shared, together
 from dsbench.training.recipe import can_be_fused
 from dsbench.training.stop import Stop
 
@@ -80,50 +77,30 @@ def fit(
     test_weights: str,
     last: Path,
     best: Path,
-    log: Path,
     on_epoch: Callable[[list[Epoch]], None],
     callbacks: list[Callback],
 ) -> Outcome:
     """Train `network` as `config` says until `stop`, from the checkpoint `last` where there is one, and test it once.
 
-    `on_epoch` is given the history after each epoch. `last` and `best` are where checkpoints are kept. With several
-    ranks this process is the first, which alone writes; the others have their say in `log`.
+    `on_epoch` is given the history after each epoch. `last` and `best` are where checkpoints are kept.
     """
-    task = partial(_fit, config, network, stop, test_weights, last, best)
-    with together(compute, task, log) as (rank, own):
-        return task(rank, own, on_epoch, callbacks)
-
-
-def _fit(
-    config: Config,
-    network: Network,
-    stop: Stop,
-    test_weights: str,
-    last: Path,
-    best: Path,
-    rank: Rank,
-    compute: Compute,
-    on_epoch: Callable[[list[Epoch]], None] = lambda history: None,
-    callbacks: Sequence[Callback] = (),
-) -> Outcome:
     set_up_process()
-    data = ImageData(config.data, config.train.batch_size, config.seed, compute.device, rank)
+    data = ImageData(config.data, config.train.batch_size, config.seed, compute.device)
     data.setup()
     train = config.train
     fused = can_be_fused(train.grad_clip_norm, compute.precision)
     recipe = Recipe(config.optimizer, config.schedule, stop, train.label_smoothing, fused)
-    built: nn.Module = build(network, config.seed)
-    module = Classifier(shared(built) if rank.ranks > 1 else built, network.classes, recipe, config.seed, rank)
-    checkpoints = Checkpoints(last, best, config.train.checkpoint_minutes, on_epoch, rank)
+    module = Classifier(build(network, config.seed), network.classes, recipe, config.seed)
+    checkpoints = Checkpoints(last, best, config.train.checkpoint_minutes, on_epoch)
     trainer = _trainer(config, compute, [Stopping(stop, config.train.early_stopping), checkpoints, *callbacks])
     trainer.fit(module, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
-    history = rank.first(module.history)  # by then the first rank has written its checkpoints
+    history = module.history
     if diverged(history):
         return Outcome("diverged", history)
     if test_weights == "best":
         module.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
     trainer.test(module, datamodule=data, verbose=False)
-    tally = module.test_tally.gathered(rank)
+    tally = module.test_tally
     status = "collapsed" if collapsed(history, data.majority_share) else "done"
     return Outcome(status, history, tally.accuracy(), tally.loss(), tally.confusion().tolist())
 
@@ -133,7 +110,7 @@ def _trainer(config: Config, compute: Compute, callbacks: list[Callback]) -> Tra
     return Trainer(
         accelerator="gpu" if compute.device.type == "cuda" else compute.device.type,
         devices=1 if compute.device.index is None else [compute.device.index],
-        plugins=[LightningEnvironment()],  # a rank is a run of its own to Lightning, and so is one that SLURM started
+        plugins=[LightningEnvironment()],  # a run of its own to Lightning, also one that SLURM started
         precision=LIGHTNING_PRECISION[compute.precision],  # type: ignore[arg-type]
         max_epochs=-1,  # Stopping ends it, within an epoch too
         gradient_clip_val=config.train.grad_clip_norm,

@@ -220,10 +220,12 @@ def test_a_sweep_that_makes_no_sense_costs_one_line(call: Call, overrides: Overr
     assert ended.err.count("\n") == 1
 
 
-def test_a_run_of_several_processes_finds_no_slot_in_a_sweep_on_this_machine(
-    call: Call, overrides: Overrides, outputs: Path
+@pytest.mark.parametrize("name", ["train", "sweep -m", "dsbench cost", "dsbench train"])
+@pytest.mark.parametrize("override", ["trainer=ddp", "trainer.devices=2"])
+def test_a_run_in_several_processes_is_refused_with_what_to_do_instead(
+    call: Call, outputs: Path, name: str, override: str
 ) -> None:
-    ended = call("sweep", "-m", *overrides("width=2,3 trainer=ddp trainer.devices=2 device=cpu"))
+    ended = call(*name.split(), "width=2", override)
     assert (ended.code, ended.err.count("\n")) == (2, 1)
-    assert "error: trainer=ddp has 2 processes, and a run of a sweep on this machine has a slot for one" in ended.err
+    assert ended.err.startswith(f"error: {override}: trainer= is gone, one run trains on one device; leave it out")
     assert not outputs.exists()

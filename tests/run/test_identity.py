@@ -34,6 +34,7 @@ STUDY = (
         pytest.param("", "train.max_epochs=15 train.test_weights=best", id="null and what it stands for"),
         pytest.param("data.split=study", "data.split=study train.test_weights=last", id="null under the study split"),
         pytest.param("", "block=keras block.kind=inverted_residual", id="block settings that a cnn does not use"),
+        pytest.param("", "trainer=single trainer.devices=1", id="the one trainer, as older commands name it"),
         pytest.param("train.max_epochs=3", "stop.target=3", id="epochs as the limit and as the target"),
         pytest.param("", "train.early_stopping.patience=9", id="patience of no rule"),
         pytest.param("optimizer.lr=1", "optimizer.lr=1.0", id="an integer and the same float"),

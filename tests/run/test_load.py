@@ -132,6 +132,12 @@ def test_a_configuration_that_this_version_cannot_read_is_named(
     assert named in said
 
 
+def test_a_configuration_from_when_several_processes_could_train_one_network_is_read(finished: Path) -> None:
+    config = load(finished).config
+    change(finished / "config.yaml", trainer={"name": "single", "devices": 1})
+    assert load(finished).config == config
+
+
 @pytest.mark.parametrize("text", ["- 1", "a: [", "\x00"])
 def test_a_configuration_that_is_none_is_named(finished: Path, text: str) -> None:
     (finished / "config.yaml").write_text(text)
