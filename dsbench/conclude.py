@@ -101,7 +101,7 @@ def reasons(jobs: Sequence[Job], returned: Sequence[JobReturn], since: str) -> d
     for job, found in zip(jobs, returned, strict=False):
         if found.status == JobStatus.FAILED and job.plan:
             said = record(job.plan.folder.outputs, job.plan.run_id)
-            if (said.get("finished") or "") < since:
+            if (said.finished or "") < since:
                 out[job.plan.run_id] = _fate(found._return_value)
     return out
 

@@ -121,7 +121,7 @@ def planned(overrides: Callable[[str], list[str]]) -> Callable[[str], Any]:
 
 @pytest.fixture
 def trained(planned: Callable[[str], Any]) -> Callable[..., dict[str, Any]]:
-    """Trains a quick run and returns its record.
+    """Trains a quick run and returns its record, as result.json has it.
 
     `stop_at=(epoch, batch)`, both from 1, interrupts it as a signal would once that batch is done; (epoch,) once that
     epoch is. `callbacks` are Lightning's.
@@ -131,7 +131,7 @@ def trained(planned: Callable[[str], Any]) -> Callable[..., dict[str, Any]]:
     def train(
         line: str = "", stop_at: tuple[int, int] | tuple[int] | None = None, callbacks: Sequence[Any] = ()
     ) -> dict[str, Any]:
-        return execute(planned(line), _view(stop_at, callbacks))
+        return execute(planned(line), _view(stop_at, callbacks)).plain()
 
     return train
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from synthetic import run
+from synthetic import read, run
 
 from dsbench.results.cells import cells_table
 from dsbench.results.records import runs_table
@@ -69,8 +69,9 @@ def budget(target: float, kind: str = "params") -> dict[str, Any]:
 def verdict(*cells: list[dict[str, Any]], compare: str | None = None) -> Verdict:
     """The verdict on these cells."""
     records = [one for some in cells for one in some]
-    runs = runs_table(records)
-    measured: Mapping[str, Any] = {one["run_id"]: one for one in records}
+    known = read(records)
+    runs = runs_table(known)
+    measured = {one.run_id: one for one in known}
     return judge(runs, cells_table(runs), measured, compare)
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from synthetic import run
+from synthetic import read, run
 
 from dsbench.results.folder import SweepFolder
-from dsbench.results.records import CODE, OUTCOMES
+from dsbench.run.folder import RunFolder
+from dsbench.run.record import Record
 
 COLUMNS = ("epoch", "train_loss", "train_acc", "val_loss", "val_acc")
 CELLS = (
@@ -57,12 +57,11 @@ def make(
             continue
         folder = outputs / "runs" / one["run_id"]
         folder.mkdir(parents=True)
-        known = one | ({"test_confusion": [[8, 2], [number, 5]]} if one["status"] == "done" else {})
-        (folder / "result.json").write_text(json.dumps(known, indent=2))
+        confusion = [[8, 2], [number, 5]] if one["status"] == "done" else None
+        RunFolder(folder).write_result(Record.of(one), confusion)
         top = one.get("test_acc") or 0.1
         rows = [(epoch, 2 / epoch, top * (1 - 0.5**epoch), 3 / epoch, top) for epoch in range(1, epochs(one) + 1)]
         pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(folder / "metrics.csv", index=False)
     folder = SweepFolder(outputs / "sweeps" / "made")
-    known = (*OUTCOMES, *CODE)
-    folder.write_plan([{key: one[key] for key in one if key not in known} for one in records], ["made"])
+    folder.write_plan(read(records), ["made"])
     return Made(folder, *folder.read(), outputs)

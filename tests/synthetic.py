@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
+import pandas as pd
+
 from dsbench.network.cost import TOTALS
+from dsbench.results.records import runs_table
+from dsbench.run.record import Record
 
 SETTINGS = {"arch.init": "pytorch", "optimizer.name": "sgd", "optimizer.lr": 0.1, "optimizer.nesterov": True}
 MEASURED = {
@@ -24,7 +29,7 @@ def hexadecimal(*parts: object) -> str:
 
 
 def run(status: str = "done", settings: dict[str, Any] | None = None, **facts: Any) -> dict[str, Any]:
-    """The record of a run of `status`; its cell is what `facts` and `settings` say, the seed aside."""
+    """A run of `status` as result.json has it; its cell is what `facts` and `settings` say, the seed aside."""
     known = {
         "model": "cnn",
         "arch": "plain",
@@ -64,4 +69,15 @@ def run(status: str = "done", settings: dict[str, Any] | None = None, **facts: A
     if status == "diverged":
         measured = measured | {"best_val_acc": None, "test_acc": None, "test_loss": None}
     course = {"git_sha": "a" * 40, "started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:01:00+00:00"}
-    return {**ids, **known, "settings": settings, "status": status, "attempts": 1, **course, **measured, **facts}
+    plain = {**ids, **known, "settings": settings, "status": status, "attempts": 1, **course, **measured, **facts}
+    return Record.of(plain).plain()
+
+
+def read(records: Iterable[dict[str, Any]]) -> list[Record]:
+    """The records that these are in result.json."""
+    return [Record.of(one) for one in records]
+
+
+def table(records: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """The table of the runs that have these records."""
+    return runs_table(read(records))

@@ -67,18 +67,18 @@ def _compared(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Meas
 def _memory(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Ratio:
     """That of the peaks of a training step, which are the same each time."""
     one, other = (_measured(figure, runs) for figure in (reference, candidate))
-    places = [{name: run.record["measured_on"].get(name) for name in PLACE} for run in (one, other)]
+    places = [{name: run.record.measured["measured_on"].get(name) for name in PLACE} for run in (one, other)]
     different = [name for name in PLACE if places[0][name] != places[1][name]]
     if different:
         raise NotTestedError(f"measured with different {', '.join(different)}")
-    value = other.record[MEMORY] / one.record[MEMORY]
+    value = other.record.measured[MEMORY] / one.record.measured[MEMORY]
     return value, value, value, str(places[0]["device"])
 
 
 def _measured(figure: Figure, runs: Sequence[Run]) -> Run:
     """A run of the figure's model whose memory was measured."""
     for run in of_model(figure.model, runs, ["done"]):
-        if run.record.get(MEMORY) is not None:
+        if run.record.measured.get(MEMORY) is not None:
             return run
     raise NotTestedError(f"no {figure.metric} of {figure.model} was measured")
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dsbench.results.query import known
-from dsbench.run.folder import RunFolder
+from dsbench.results.records import labels, plain, record
+from dsbench.run.record import Label, Record
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FOLDER = Path(__file__).parent / "published"
 BOUNDS = ("exactly", "at_least", "at_most", "above", "below", "between")
@@ -135,15 +139,16 @@ class NotTestedError(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """One run: its row in a table of runs, and its folder's metrics.csv, read when it is asked for."""
+    """One run: its row in a table of runs, its label, and its folder's metrics.csv, read when it is asked for."""
 
     row: Mapping[str, Any]
+    label: Label
     metrics_file: Path
 
     @property
-    def model(self) -> str:
-        """The study's model, `cnn` of `mnist_7800/cnn (modified: ...)`."""
-        return str(self.row["study"]).split(" ")[0].split("/")[1]
+    def model(self) -> str | None:
+        """What the study calls the network."""
+        return self.label.model
 
     @property
     def most_epochs(self) -> float:
@@ -162,9 +167,10 @@ class Run:
         return rows
 
     @cached_property
-    def record(self) -> Mapping[str, Any]:
+    def record(self) -> Record:
         """Its result.json, with the cell that its row is of."""
-        return {**(RunFolder(self.metrics_file.parent).result() or {}), "cell_id": self.row["cell_id"]}
+        folder = self.metrics_file.parent
+        return replace(record(folder.parent.parent, folder.name), cell_id=self.row["cell_id"])
 
     def at_epoch(self, figure: Figure) -> float:
         """The figure's metric at its epoch. Where training stopped early before it, the last epoch counts.
@@ -182,18 +188,18 @@ class Run:
         return until[-1][figure.metric]
 
 
-def study_runs(study: str, rows: Iterable[Mapping[str, Any]], outputs: Path) -> list[Run]:
-    """The runs of `study` among the rows of a table of runs."""
+def study_runs(study: str, table: pd.DataFrame, outputs: Path) -> list[Run]:
+    """The runs of `study` in a table of runs, whose folders lie under `outputs`."""
     return [
-        Run(row, outputs / "runs" / row["run_id"] / "metrics.csv")
-        for row in rows
-        if str(row["study"]).startswith(f"{study}/")
+        Run(row, label, outputs / "runs" / row["run_id"] / "metrics.csv")
+        for row, label in zip(plain(table), labels(table), strict=True)
+        if label.study == study and label.model
     ]
 
 
-def changed(studies: Iterable[str]) -> list[str]:
-    """Those of the `study` of runs that say that their recipe is not the study's own, each once."""
-    return sorted({str(study) for study in studies if "(modified" in str(study)})
+def changed(labels: Iterable[Label]) -> list[str]:
+    """Those labels, in words, of which the recipe is not the study's own, each once."""
+    return sorted({str(label) for label in labels if label.modified})
 
 
 def of_model(model: str, runs: Sequence[Run], statuses: Sequence[str]) -> list[Run]:

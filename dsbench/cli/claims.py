@@ -36,11 +36,10 @@ def claims(
     """
     from dsbench.claims.decide import decide
     from dsbench.claims.published import changed, published, study_runs
-    from dsbench.results.records import plain
 
     known = published(study)
     table, outputs = _table(study, sweep, outputs)
-    runs = study_runs(study, plain(table), outputs)
+    runs = study_runs(study, table, outputs)
     outcomes = decide(known, runs)
     if as_json:
         typer.echo(json.dumps([one.plain() for one in outcomes]))
@@ -54,7 +53,7 @@ def claims(
     console.print(_shown(outcomes))
     counts = Counter(one.verdict for one in outcomes)
     console.print(", ".join(f"{number} {verdict}" for verdict, number in counts.most_common()))
-    for recipe in changed(run.row["study"] for run in runs):
+    for recipe in changed(run.label for run in runs):
         console.print(f"changed recipe: {recipe}", soft_wrap=True)
 
 
@@ -77,7 +76,7 @@ def _latest(study: str, outputs: Path) -> str | None:
 
     folders = [SweepFolder(outputs / "sweeps" / name) for name in sweeps(outputs)]
     for sweep in sorted(folders, key=lambda one: one.sweep_file.stat().st_mtime, reverse=True):
-        if any(str(run["study"]).startswith(f"{study}/") for run in folder.read(sweep.plan_file).values()):
+        if any(run.label.study == study for run in folder.read(sweep.plan_file).values()):
             return sweep.name
     return None
 

@@ -25,13 +25,14 @@ def clean(
     Runs that would be trained on when asked for again keep all of theirs, and so do those that a process trains now.
     """
     from dsbench.results.query import condition, known, selected
-    from dsbench.results.records import STATUSES, records, runs_table
+    from dsbench.results.records import records, runs_table
     from dsbench.run.folder import RunFolder
+    from dsbench.run.record import Status
     from dsbench.run.retention import KEEP, spare
 
     known(keep, KEEP, "--keep")
     for one in status.split(",") if status is not None else []:
-        known(one, STATUSES, "status")
+        known(one, [*Status], "status")
     conditions = [*(where or []), *([f"status={status}"] if status is not None else [])]
     runs = runs_table(records(outputs))
     if runs.empty:

@@ -18,10 +18,11 @@ from dsbench.run.interrupts import EXIT_CODE, Interrupted, TimedOut, interruptib
 
 if TYPE_CHECKING:
     from dsbench.run.progress import Progress
+    from dsbench.run.record import Record
 
 
-def run(composed: Composed) -> dict[str, Any]:
-    """Train and test what `composed` says; returns the record as in result.json.
+def run(composed: Composed) -> Record:
+    """Train and test what `composed` says; returns the record.
 
     Raises InputError before anything is written where the configuration or the data are wrong.
     """

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dsbench.errors import InputError
 from dsbench.figures.axes import Cell, caption, rows, wrapped
 from dsbench.figures.style import BLUE, INK, ORANGE, canvas, layout, panels, settle, styled
 from dsbench.run.folder import RunFolder
@@ -27,12 +28,11 @@ def confusions(runs: pd.DataFrame, outputs: Path) -> dict[str, np.ndarray]:
     out: dict[str, np.ndarray] = {}
     done = runs[runs["status"] == "done"]
     for run_id, cell_id in zip(done["run_id"], done["cell_id"], strict=True):
-        try:
-            found = RunFolder(outputs / "runs" / run_id).result() or {}
-        except json.JSONDecodeError:  # trained anew and damaged since the table was read
-            continue
-        if found.get("test_confusion"):
-            counts = np.array(found["test_confusion"], dtype=np.int64)
+        matrix = None
+        with suppress(InputError):  # damaged
+            matrix = RunFolder(outputs / "runs" / run_id).confusion()
+        if matrix:
+            counts = np.array(matrix, dtype=np.int64)
             out[cell_id] = out[cell_id] + counts if cell_id in out else counts
     return out
 

@@ -32,10 +32,10 @@ def rooflines(cells: Sequence[VerdictCell], records: Records) -> dict[str, Roofl
     found: dict[str, dict[str, Roofline]] = {}
     for cell in cells:
         for run in cell.done:
-            record = records.get(run.run_id, {})
+            measured = records[run.run_id].measured if run.run_id in records else {}
             with suppress(KeyError, TypeError):  # there is none, or one of another version
-                line = read(record["roofline"], cell.label, record["measured_on"])
-                found.setdefault(record["roofline"]["session"], {}).setdefault(cell.cell_id, line)
+                line = read(measured["roofline"], cell.label, measured["measured_on"])
+                found.setdefault(measured["roofline"]["session"], {}).setdefault(cell.cell_id, line)
     most = max(found, key=lambda session: (len(found[session]), session), default=None)
     return found[most] if most is not None and len(found[most]) <= TOGETHER else {}
 

@@ -17,7 +17,7 @@ from dsbench.report.answers import verdict_tables
 from dsbench.report.table import Entry, Table, answer, number
 from dsbench.results.cells import besides
 from dsbench.results.folder import SweepFolder
-from dsbench.results.records import plain, settings
+from dsbench.results.records import labels, plain, settings
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.sentences import group_paragraphs, headline, missing
 from dsbench.verdict.verdict import measured_records, verdict
@@ -215,18 +215,18 @@ def report(folder: SweepFolder) -> Report:
     ]
     pictures = [Picture(name, str(figure.get_label()), rendered(figure, "svg")) for name, figure in drawn]
     why = reasons(found, lines)
-    labels = {cell.cell_id: cell.label for cell in found.cells}
+    called = {cell.cell_id: cell.label for cell in found.cells}
     return Report(
         name=folder.name,
         headline=three,
         said=said,
         cells=cells(found.cells, plain(cells), found.unranked),
         answers=verdict_tables(found),
-        claims=claims(outcomes, changed(runs["study"])) if outcomes else None,
+        claims=claims(outcomes, changed(labels(runs))) if outcomes else None,
         pictures=pictures,
         why=why,
         how=measured_how,
-        runs=runs(plain(runs), labels),
+        runs=runs(plain(runs), called),
         data={
             "sweep": folder.name,
             "headline": three,
@@ -245,8 +245,6 @@ def report(folder: SweepFolder) -> Report:
 
 def _claims(runs: pd.DataFrame, outputs: Path) -> list[Outcome]:
     """The claims of the study that all runs are of, where they are of one."""
-    heads = {str(study).partition("/")[0] for study in runs["study"]}
-    if len(heads) != 1 or not heads <= set(studies()):
-        return []
-    (study,) = heads
-    return decide(published(study), study_runs(study, plain(runs), outputs))
+    of = {label.study for label in labels(runs)}
+    study = of.pop() if len(of) == 1 else None
+    return decide(published(study), study_runs(study, runs, outputs)) if study in studies() else []

@@ -42,7 +42,9 @@ def cells_table(runs: pd.DataFrame) -> pd.DataFrame:
         grouped[same].first(),
         *(_listed(runs[name], key) for name in ("device", "threads", *CODE)),
     ]
-    return pd.concat([part.reindex(parts[0].index) for part in parts], axis=1).reset_index()
+    table = pd.concat([part.reindex(parts[0].index) for part in parts], axis=1).reset_index()
+    table.attrs = runs.attrs
+    return table
 
 
 def besides(row: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import errno
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +18,8 @@ from dsbench import provenance
 from dsbench.errors import InputError, first_line
 from dsbench.files import write_atomically
 from dsbench.results.cells import cells_table
-from dsbench.results.records import CODE, COLUMNS, MISSING, OUTCOMES, TEXT, record, runs_table
-from dsbench.run.record import BROKEN, FINAL
+from dsbench.results.records import CODE, COLUMNS, OUTCOMES, TEXT, record, runs_table
+from dsbench.run.record import BROKEN, FINAL, Record, Requested, Status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,27 +29,42 @@ if TYPE_CHECKING:
 _WORDS = {"": None, "True": True, "False": False}
 
 
-def table(planned: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """A row a run, of what is known before it begins."""
+def table(planned: Iterable[Record]) -> pd.DataFrame:
+    """A row a run, of what is known before it starts."""
     return runs_table(planned).drop(columns=[*OUTCOMES, *CODE])
 
 
-def read(path: Path) -> dict[str, dict[str, Any]]:
-    """The rows of the file at `path` by run_id, as records hold them; none where there is no file."""
+def read(path: Path) -> dict[str, Record]:
+    """The rows of the file at `path` as records of status `missing`, by run_id; none where there is no file."""
     if not path.exists():
         return {}
     value = cache(_value)  # most stand in many rows
     out = {}
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            said = {name: (text or None) if COLUMNS.get(name) == TEXT else value(text) for name, text in row.items()}
-            settings = {name: said.pop(name) for name in row if name not in COLUMNS}
-            out[row["run_id"]] = {**said, "settings": settings}
+            cells = {name: (text or None) if COLUMNS.get(name) == TEXT else value(text) for name, text in row.items()}
+            out[row["run_id"]] = _planned(cells)
     return out
 
 
+def _planned(cells: Mapping[str, Any]) -> Record:
+    """The record that a row of the file was made of."""
+    requested = {name.removeprefix("requested_"): cells[name] for name in cells if name.startswith("requested_")}
+    others = [name for name in cells if name not in COLUMNS]
+    stop = {name.removeprefix("stop."): cells[name] for name in others if name.startswith("stop.")}
+    return Record.of(
+        {
+            **{name: cells[name] for name in cells if name in COLUMNS and not name.startswith("requested_")},
+            "status": Status.MISSING,
+            "requested": requested if requested.get("kind") else None,
+            "stop": stop if stop.get("by") else None,
+            "settings": {name: cells[name] for name in others if not name.startswith("stop.")},
+        }
+    )
+
+
 def _value(text: str) -> Any:
-    """What a cell says: nothing, a truth value, a number, a list or a text."""
+    """The value of a field: nothing, a truth value, a number, a list or a text."""
     if text in _WORDS:
         return _WORDS[text]
     try:
@@ -59,8 +74,9 @@ def _value(text: str) -> Any:
 
 
 _HEAD = "# A sweep as it was asked for. What came of it, runs.csv and cells.csv, is made anew from the runs' records.\n"
-_CALLED = ("cell_id", "model", "arch", "block", "study", "settings")  # what another sweep may call otherwise
-_ENDED = (*FINAL, *BROKEN)
+# Under what another sweep, or a run of its own, may have asked for the same run
+_NAMES = ("cell_id", "model", "arch", "block", "label", "stop", "settings")
+_ENDED = FINAL | BROKEN
 _READ = {"arguments": list, "started": object, "finished": object, "versions": dict, "budgets": dict, "runs": list}
 _PATIENCE_SECONDS = 30.0  # with whoever writes the same tables, which takes a second or so
 
@@ -101,8 +117,8 @@ class SweepFolder:
         """A row a cell (see dsbench.results.cells.cells_table)."""
         return self.path / "cells.csv"
 
-    def write_plan(self, planned: Sequence[Mapping[str, Any]], arguments: Sequence[str]) -> None:
-        """Record what was asked: `planned` has Plan.facts() of each run, in order, `arguments` the command line.
+    def write_plan(self, planned: Sequence[Record], arguments: Sequence[str]) -> None:
+        """Write what was asked for: `planned` has Plan.facts() of each run, in order, `arguments` the command line.
 
         Of runs with one run_id the first counts. Other seeds of the same cells, planned by an earlier call, stay, and
         so do runs that somebody trains now, whose precision=auto may be another one. A sweep that goes on, with the
@@ -115,14 +131,15 @@ class SweepFolder:
         except OSError as error:
             raise InputError(f"cannot write to {self.path}: {error.strerror}; set outputs= to another folder") from None
 
-    def _write_plan(self, planned: Sequence[Mapping[str, Any]], arguments: Sequence[str]) -> None:
-        runs = {one["run_id"]: one for one in reversed(planned)}
-        runs = {one["run_id"]: runs[one["run_id"]] for one in planned}
-        cells = {one["cell_id"] for one in planned}
+    def _write_plan(self, planned: Sequence[Record], arguments: Sequence[str]) -> None:
+        runs: dict[str, Record] = {}
+        for run in planned:
+            runs.setdefault(run.run_id, run)
+        cells = {run.cell_id for run in planned}
         runs |= {
-            name: one
-            for name, one in read(self.plan_file).items()
-            if name not in runs and (one["cell_id"] in cells or record(self.outputs, name)["status"] == "running")
+            run_id: run
+            for run_id, run in read(self.plan_file).items()
+            if run_id not in runs and (run.cell_id in cells or record(self.outputs, run_id).status == Status.RUNNING)
         }
         earlier = self.asked() if self.sweep_file.exists() else {}
         goes_on = earlier.get("arguments") == list(arguments)
@@ -132,7 +149,7 @@ class SweepFolder:
             "finished": None,
             "git_sha": provenance.git_sha(),
             "versions": provenance.versions(),
-            "budgets": {one["cell_id"]: one["requested"] for one in reversed(runs.values()) if one.get("requested")},
+            "budgets": {run.cell_id: asdict(run.requested) for run in reversed(runs.values()) if run.requested},
             "runs": list(runs),
         }
         _write_csv(self.plan_file, table(runs.values()))
@@ -185,13 +202,15 @@ class SweepFolder:
         budgets, planned = asked["budgets"], read(self.plan_file)
         found = []
         for run_id in map(str, asked["runs"]):
-            one, plan = record(self.outputs, run_id), planned.get(run_id, {})
-            if one["status"] == MISSING:
-                one = plan | one
-            if run_id in reasons and one["status"] not in FINAL:
-                one |= {"status": reasons[run_id].status, "error": reasons[run_id].reason}
-            one |= {name: plan[name] for name in _CALLED if name in plan}
-            found.append(one | {"requested": budgets.get(one.get("cell_id"))})
+            run, plan = record(self.outputs, run_id), planned.get(run_id)
+            if plan is not None:
+                missing = run.status == Status.MISSING
+                names = {name: value for name in _NAMES if (value := getattr(plan, name)) is not None}
+                run = plan if missing else replace(run, **names)
+            if run_id in reasons and run.status not in FINAL:
+                run = replace(run, status=Status(reasons[run_id].status), error=reasons[run_id].reason)
+            budget = budgets.get(run.cell_id)
+            found.append(replace(run, requested=Requested(**budget) if budget else None))
         runs = runs_table(found)
         return runs, cells_table(runs)
 

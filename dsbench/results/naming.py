@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from dsbench.results.records import settings
-from dsbench.run.record import width
+from dsbench.results.records import labels, plain, settings
+from dsbench.run.record import Label, width
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,7 @@ def called(frame: pd.DataFrame) -> list[str]:
     """
     columns = naming(frame).columns
     if "study" in columns:
-        columns["study"] = brief(columns["study"])
+        columns["study"] = _brief(labels(frame))
     if not columns:
         return [text or "cell" for text in _texts(frame, "model")]
     chosen = {name: columns[name] for name in _fewest(columns)}
@@ -81,13 +81,12 @@ def _choices(columns: dict[str, list[str]]) -> Iterator[tuple[str, ...]]:
             yield (*always, *more)
 
 
-def brief(texts: list[str]) -> list[str]:
-    """Names of studies without the study, and the remark that they were modified, where all have the same."""
-    parts = [(*text.partition(" (")[0].rpartition("/")[::2], text.partition(" (")[2]) for text in texts]
-    heads, names, remarks = (list(one) for one in zip(*parts, strict=True))
-    if len(set(heads)) > 1 or len(set(remarks)) > 1 or len(set(names)) < len(set(texts)):
-        return texts
-    return names
+def _brief(labels: Sequence[Label]) -> list[str]:
+    """The labels without the study, and without what was modified, where these are the same in all."""
+    texts = [str(label) for label in labels]
+    studies, _, names = zip(*((label.experiment or "").rpartition("/") for label in labels), strict=True)
+    same = len(set(studies)) == 1 and len({label.modified for label in labels}) == 1
+    return list(names) if same and len(set(names)) == len(set(texts)) else texts
 
 
 def _word(name: str, text: str) -> str:
@@ -108,8 +107,8 @@ def _alike(columns: dict[str, list[str]], cells: Sequence[Any]) -> bool:
 
 def _texts(frame: pd.DataFrame, name: str) -> list[str]:
     if name == "width":
-        values = frame[["width", "fine_width"]].astype(object).where(frame[["width", "fine_width"]].notna(), None)
-        return ["" if row["width"] is None else width(row) for row in values.to_dict("records")]
+        rows = plain(frame[["width", "fine_width"]])
+        return ["" if row["width"] is None else width(**row) for row in rows]
     if name == "budget":
         kinds, targets, scopes = (frame[f"requested_{key}"] for key in ("kind", "target", "scope"))
         return [_budget(*one) for one in zip(kinds, targets, scopes, strict=True)]

@@ -6,67 +6,46 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench.network.cost import TOTALS
 from dsbench.run.lock import in_use
+from dsbench.run.record import Label, Record, Status
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Statuses that no record has but a table may: planned and not begun, and a file that is no record.
-MISSING, UNREADABLE = "missing", "unreadable"
-STATUSES = (
-    *("done", "collapsed", "diverged", "failed", "killed", "timeout", "interrupted", "running"),
-    *(MISSING, UNREADABLE),
-)
 GONE = "its process is gone"  # the error of a killed run whose end nobody has seen
 _RUN_ID = re.compile("[0-9a-f]{12}")
-_MATRIX = b'"test_confusion": ['
 
 
-def records(outputs: Path) -> list[dict[str, Any]]:
-    """The record of every run under `outputs`, in the order in which they were begun."""
+def records(outputs: Path) -> list[Record]:
+    """The record of every run under `outputs`, in the order in which they were started."""
     folder = outputs / "runs"
     ids = [entry.name for entry in os.scandir(folder) if _RUN_ID.fullmatch(entry.name)] if folder.is_dir() else []
-    found = [one for one in (record(outputs, run_id) for run_id in ids) if one["status"] != MISSING]
-    return sorted(found, key=lambda one: (str(one.get("started") or "~"), one["run_id"]))
+    there = [one for one in (record(outputs, run_id) for run_id in ids) if one.status != Status.MISSING]
+    return sorted(there, key=lambda one: (one.started or "~", one.run_id))
 
 
-def record(outputs: Path, run_id: str) -> dict[str, Any]:
-    """The record of a run, without its confusion matrix; where there is none, its id and the status `missing`.
+def record(outputs: Path, run_id: str) -> Record:
+    """The record of a run; where there is none, one of status `missing` that has its id alone.
 
-    A file that is no record, which no run leaves, is one of status `unreadable`. A run that its record has running, but
-    that no process has, is one of status `killed`; its file stays as it is.
+    A file that is damaged is a record of status `unreadable`. A run that its record has running, but that no process
+    has, is one of status `killed`; its file stays as it is.
     """
     path = f"{outputs}/runs/{run_id}/result.json"
     try:
         with open(path, "rb") as file:
-            text = file.read()
+            found = Record.from_json(file.read())
     except (FileNotFoundError, NotADirectoryError):
-        return {"run_id": run_id, "status": MISSING}
-    try:
-        found = _parsed(text)
+        return Record(run_id=run_id, status=Status.MISSING)
     except ValueError as error:
-        return {"run_id": run_id, "status": UNREADABLE, "error": f"result.json: {error}"}
-    if not isinstance(found, dict) or not {"run_id", "status"} <= found.keys():
-        return {"run_id": run_id, "status": UNREADABLE, "error": "result.json: not the record of a run"}
-    if found["status"] == "running" and not in_use(Path(path).parent):
-        return found | {"status": "killed", "error": GONE}
+        return Record(run_id=run_id, status=Status.UNREADABLE, error=f"result.json: {error}")
+    if found.status == Status.RUNNING and not in_use(Path(path).parent):
+        return replace(found, status=Status.KILLED, error=GONE)
     return found
-
-
-def _parsed(text: bytes) -> Any:
-    """The content of result.json but for the confusion matrix, nine tenths of it, which no table shows."""
-    start = text.find(_MATRIX)
-    end = text.find(b"\n  ]", start)
-    if start >= 0 and end >= 0:
-        try:
-            return json.loads(text[:start] + b'"test_confusion": null' + text[end + len(b"\n  ]") :])
-        except ValueError:
-            pass  # written by other hands; as it is, then
-    return json.loads(text)
 
 
 TEXT, WHOLE, REAL = "string", "Int64", "float64"
@@ -120,35 +99,50 @@ COLUMNS = {
     **CODE,
     **COURSE,
 }
-OUTCOMES = ("status", *ACCURACIES, *MEASURED, *COURSE)  # what is known of a run only once it has begun
+_FIELDS = tuple(field.name for field in fields(Record) if field.name in COLUMNS)
+OUTCOMES = ("status", *ACCURACIES, *MEASURED, *COURSE)  # what is known of a run only once it has started
 TIMED = ("latency_ms", "train_step_ms", "peak_memory_bytes")  # what a measured network's record holds, by conditions
 
 
-def runs_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+def runs_table(records: Iterable[Record]) -> pd.DataFrame:
     """One row a run, in the order given: COLUMNS, then the settings and timings that any of the records holds.
 
-    A record is as in result.json; what it lacks is missing in its row. Accuracies are shares of 1. A kernel of several
-    sizes, and any other list, is text such as `[3,5]`. `git_sha` is the commit of the code that made the run. A run
-    that is recorded without a cell_id, since its record is old or unreadable, is a cell of its own.
+    What a record lacks is missing in its row. Accuracies are shares of 1. A kernel of several sizes, and any other
+    list, is text such as `[3,5]`. `git_sha` is the commit of the code that made the run. A run that is recorded without
+    a cell_id, since its record is old or unreadable, is a cell of its own. Which columns are settings and timings, and
+    what the labels in `study` consist of, are attributes of the table.
     """
     import pandas as pd
 
-    rows = [_flat(one) for one in records]
-    others = dict.fromkeys(key for row in rows for key in row if key not in COLUMNS)
-    kinds = {**COLUMNS, **{name: _kind([row[name] for row in rows if name in row]) for name in others}}
-    return pd.DataFrame(
+    known = list(records)
+    given = [_settings(one) for one in known]
+    timed = [{key: median for name in TIMED for key, median in _medians(name, one.measured.get(name))} for one in known]
+    rows = [_flat(one) | some | times for one, some, times in zip(known, given, timed, strict=True)]
+    others = [name for name in _keys(rows) if name not in COLUMNS]
+    kinds = COLUMNS | {name: _kind([row[name] for row in rows if name in row]) for name in others}
+    frame = pd.DataFrame(
         {name: pd.array(_values([row.get(name) for row in rows], kind), dtype=kind) for name, kind in kinds.items()}
     )
+    labels = {str(one.label): [one.label.experiment, list(one.label.modified)] for one in known}
+    # Plain data, since a Parquet file keeps them too
+    frame.attrs = {"settings": list(_keys(given)), "timings": list(_keys(timed)), "labels": labels}
+    return frame
 
 
 def settings(frame: pd.DataFrame) -> list[str]:
-    """The columns of a table that hold settings: keys of the configuration, which have a dot."""
-    return [name for name in frame.columns if "." in name]
+    """The columns of a table that hold settings, keys of the configuration such as `optimizer.lr`."""
+    return _named(frame, "settings")
 
 
 def timings(frame: pd.DataFrame) -> list[str]:
-    """The columns of a table that hold timings and the like, by their conditions."""
-    return [name for name in frame.columns if name.split("/")[0] in TIMED]
+    """The columns of a table that hold timings and the like, by their conditions (latency_ms/batch_1/torch)."""
+    return _named(frame, "timings")
+
+
+def labels(frame: pd.DataFrame) -> list[Label]:
+    """The experiment of each row of a table, and in what it was modified."""
+    known = {text: Label(experiment, tuple(keys)) for text, (experiment, keys) in frame.attrs["labels"].items()}
+    return [known[text] for text in frame["study"].fillna("")]
 
 
 def plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -156,16 +150,31 @@ def plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
-def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record without its nesting: requested_kind, optimizer.lr, latency_ms/batch_1/torch (a median)."""
-    out = {name: record[name] for name in COLUMNS if name in record}
-    out["cell_id"] = record.get("cell_id") or record["run_id"]
-    out |= {f"requested_{name}": value for name, value in (record.get("requested") or {}).items()}
-    out |= {f"stop.{name}": value for name, value in (record.get("stop") or {}).items()}
-    out |= record.get("settings") or {}
-    for name in TIMED:
-        out |= dict(_medians(name, record.get(name)))
+def _named(frame: pd.DataFrame, attribute: str) -> list[str]:
+    names = set(frame.attrs[attribute])
+    return [name for name in frame.columns if name in names]
+
+
+def _keys(rows: Iterable[Mapping[str, Any]]) -> dict[str, None]:
+    return dict.fromkeys(key for row in rows for key in row)
+
+
+def _flat(record: Record) -> dict[str, Any]:
+    """What a record has in COLUMNS; of a budget requested_kind and so on."""
+    out = {**{name: getattr(record, name) for name in _FIELDS}, **record.costs}
+    out["cell_id"] = record.cell_id or record.run_id
+    out |= {"status": str(record.status), "study": str(record.label) or None}
+    if record.requested is not None:
+        out |= {f"requested_{name}": value for name, value in vars(record.requested).items()}
+    if record.result is not None:
+        out |= {name: getattr(record.result, name) for name in (*ACCURACIES, *MEASURED)}
     return out
+
+
+def _settings(record: Record) -> dict[str, Any]:
+    """The settings of a record by key, with stop.by and stop.target."""
+    stop = {} if record.stop is None else {f"stop.{name}": value for name, value in vars(record.stop).items()}
+    return {**stop, **record.settings}
 
 
 def _medians(name: str, value: Any) -> Iterator[tuple[str, Any]]:

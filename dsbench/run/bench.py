@@ -15,19 +15,20 @@ from dsbench.run.lock import Owner, locked
 from dsbench.run.mirror import mirror_anew, shown_offline
 from dsbench.run.plan import Plan
 from dsbench.run.progress import Progress
+from dsbench.run.record import Record, Status
 from dsbench.run.trained import Trained, add_to_record, load
 from dsbench.training.device import Compute
 
 log = logging.getLogger("dsbench")
 
 
-def wanted(plan: Plan, result: dict[str, Any]) -> bool:
+def wanted(plan: Plan, record: Record) -> bool:
     """Whether train.bench asks for measurements that the record of a run that is done does not hold."""
-    return plan.config.train.bench and result["status"] == "done" and "measured_on" not in result
+    return plan.config.train.bench and record.status == Status.DONE and "measured_on" not in record.measured
 
 
-def complete(plan: Plan, progress: Progress, result: dict[str, Any]) -> dict[str, Any]:
-    """`result`, which is recorded, with the measurements, recorded as well; as it was, and logged, where that fails.
+def complete(plan: Plan, progress: Progress, record: Record) -> Record:
+    """`record`, which is recorded, with the measurements, recorded as well; as it was, and logged, where that fails.
 
     Whoever calls it holds the run's lock.
     """
@@ -38,7 +39,7 @@ def complete(plan: Plan, progress: Progress, result: dict[str, Any]) -> dict[str
     except Exception as error:  # whatever goes wrong here, the run is done
         log.warning("the network could not be measured, its record stays without: %s", error)
         log.debug("measuring ended with an error", exc_info=True)
-        return result
+        return record
 
 
 def _measured(run: Trained, compute: Compute) -> dict[str, Any]:

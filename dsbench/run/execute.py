@@ -34,7 +34,7 @@ from dsbench.run.lock import Held, locked
 from dsbench.run.mirror import card, mirror_anew, summary
 from dsbench.run.plan import Plan
 from dsbench.run.progress import Progress
-from dsbench.run.record import FINAL, anew
+from dsbench.run.record import FINAL, Record, Result, Status
 from dsbench.tracking.tracker import Nothing, Tracker, open_tracker
 from dsbench.training.checkpoint import Checkpoints, recorded
 from dsbench.training.fit import Outcome, fit
@@ -100,7 +100,7 @@ class Guard(Callback):
 log = logging.getLogger("dsbench")
 
 
-def execute(plan: Plan, progress: Progress) -> dict[str, Any]:
+def execute(plan: Plan, progress: Progress) -> Record:
     """Train and test the planned run, or take up its record; returns the record as in result.json.
 
     A run that is recorded as done, diverged or collapsed is not trained again unless force=true, or rerun=stale where
@@ -110,86 +110,87 @@ def execute(plan: Plan, progress: Progress) -> dict[str, Any]:
     plan.folder.create()
     with locked(plan.folder.path, progress.waiting) as held:
         folder = replace(plan.folder, permit=held.confirm)
-        result = folder.result()
-        if result is not None and anew(result, plan.config.force, plan.config.rerun):
-            folder.set_aside() if result["status"] in FINAL else folder.discard()
-            result = None
-        if result is not None and result["status"] in FINAL:
-            return _take_up(plan, folder, progress, result)
+        record = folder.result()
+        if record is not None and record.anew(plan.config.force, plan.config.rerun):
+            folder.set_aside() if record.status in FINAL else folder.discard()
+            record = None
+        if record is not None and record.status in FINAL:
+            return _take_up(plan, folder, progress, record)
         with run_log(folder.log_file), interruptible():
-            result = _train(plan, folder, progress, held, result or {})
+            record = _train(plan, folder, progress, held, record)
         folder.drop_previous()
-        return result
+        return record
 
 
-def _take_up(plan: Plan, folder: RunFolder, progress: Progress, result: dict[str, Any]) -> dict[str, Any]:
+def _take_up(plan: Plan, folder: RunFolder, progress: Progress, record: Record) -> Record:
     """A recorded result under the names by which it is asked for now; a study's name, once known, stays."""
-    names = {key: plan.facts()[key] for key in ("model", "arch", "block", "study", "stop")}
-    if result["study"] is None and names["study"] is not None:
-        folder.write_result(result | names)
-    if bench.wanted(plan, result):
+    facts = plan.facts()
+    names = {name: getattr(facts, name) for name in ("model", "arch", "block", "label", "stop")}
+    if record.label.experiment is None and facts.label.experiment is not None:
+        folder.write_result(replace(record, **names))
+    if bench.wanted(plan, record):
         with run_log(folder.log_file), interruptible():
-            result = bench.complete(plan, progress, result)
-            if not bench.wanted(plan, result):
-                mirror_anew(plan.config, folder, result | names)
-    named = result | names
+            record = bench.complete(plan, progress, record)
+            if not bench.wanted(plan, record):
+                mirror_anew(plan.config, folder, replace(record, **names))
+    named = replace(record, **names)
     progress.recorded(plan, named)
     return named
 
 
-def _train(plan: Plan, folder: RunFolder, progress: Progress, held: Held, earlier: dict[str, Any]) -> dict[str, Any]:
-    """Train and test; `earlier` is the record of the attempt that this one continues, empty for a first one."""
+def _train(plan: Plan, folder: RunFolder, progress: Progress, held: Held, earlier: Record | None) -> Record:
+    """Train and test; `earlier` is the record of the attempt that this one continues, None for a first one."""
     seconds = plan.config.timeout
-    with Limit(seconds, folder.log_file, lambda: folder.end_record("timeout", reason(seconds or 0))) as limit:
+    with Limit(seconds, folder.log_file, lambda: folder.end_record(Status.TIMEOUT, reason(seconds or 0))) as limit:
         return _attempt(plan, folder, progress, held, limit, earlier)
 
 
 def _attempt(
-    plan: Plan, folder: RunFolder, progress: Progress, held: Held, limit: Limit, earlier: dict[str, Any]
-) -> dict[str, Any]:
+    plan: Plan, folder: RunFolder, progress: Progress, held: Held, limit: Limit, earlier: Record | None
+) -> Record:
     history = recorded(folder.last)
-    result = {
-        **plan.facts(),
-        **({"requested": earlier.get("requested")} if earlier else {}),  # of several requests the first is kept
-        "status": "running",
-        "attempts": earlier.get("attempts", 0) + 1,
-        "versions": provenance.versions(),
-        "git_sha": provenance.git_sha(),
-        "source_sha256": provenance.source_sha256(),
-        "n_jobs": provenance.n_jobs(),
-        "started": earlier.get("started", provenance.now()),
-        "finished": None,
-    }
+    facts = plan.facts()
+    record = replace(
+        facts,
+        requested=earlier.requested if earlier else facts.requested,  # of several requests the first is kept
+        status=Status.RUNNING,
+        attempts=((earlier.attempts or 0) if earlier else 0) + 1,
+        versions=provenance.versions(),
+        git_sha=provenance.git_sha(),
+        source_sha256=provenance.source_sha256(),
+        n_jobs=provenance.n_jobs(),
+        started=(earlier.started if earlier else None) or provenance.now(),
+    )
     tracker: Tracker = Nothing()
     outcome: Outcome | None = None
     try:
         write_atomically(folder.config_file, OmegaConf.to_yaml(OmegaConf.structured(plan.config)))
-        folder.write_result(result)
+        folder.write_result(record)
         folder.write_history(history)
         progress.started(plan, history)
-        tracker = open_tracker(plan.config, folder.outputs, card(plan.config, result), history)
+        tracker = open_tracker(plan.config, folder.outputs, card(plan.config, record), history)
         outcome = _fit(plan, folder, progress, tracker, held)
         limit.trained()
-        result |= _measured(outcome, plan.cost.macs) | {"status": outcome.status}
+        record = replace(record, status=Status(outcome.status), result=_result(outcome, plan.cost.macs))
     except BaseException as error:
         limit.trained()
         cause = asked() or error  # in C code, torch.save for one, a request to stop can come out as another error
-        result |= {"status": _status(cause), "error": first_line(cause)}
+        record = replace(record, status=_status(cause), error=first_line(cause))
         log.debug("the run ended with an error", exc_info=True)
         if cause is not error:
             raise cause from error
         raise
     finally:
-        result["finished"] = provenance.now()
+        record = replace(record, finished=provenance.now())
         try:
             with undisturbed():
-                folder.write_result(result)
-            if bench.wanted(plan, result):
-                result = bench.complete(plan, progress, result)
+                folder.write_result(record, outcome.confusion if outcome else None)
+            if bench.wanted(plan, record):
+                record = bench.complete(plan, progress, record)
         finally:
-            tracker.finish(summary(result), outcome.confusion if outcome else None, failed=outcome is None)
-    progress.finished(plan, result)
-    return result
+            tracker.finish(summary(record), outcome.confusion if outcome else None, failed=outcome is None)
+    progress.finished(plan, record)
+    return record
 
 
 def _fit(plan: Plan, folder: RunFolder, progress: Progress, tracker: Tracker, held: Held) -> Outcome:
@@ -212,35 +213,32 @@ def _fit(plan: Plan, folder: RunFolder, progress: Progress, tracker: Tracker, he
         )
 
 
-def _measured(outcome: Outcome, macs: int) -> dict[str, Any]:
-    """The figures of result.json. train_acc and val_acc are the last epoch's, best_val_acc the best epoch's.
-
-    `macs` are those of a forward pass for one image.
-    """
+def _result(outcome: Outcome, macs: int) -> Result:
+    """What training came to; `macs` are those of a forward pass for one image."""
     history, best = outcome.history, best_epoch(outcome.history)
     seconds = sum(row["epoch_seconds"] for row in history)
     images = images_seen(history)
     confusion = outcome.confusion
-    return {
-        "train_acc": history[-1]["train_acc"],
-        "train_loss": history[-1]["train_loss"],
-        "val_acc": history[-1]["val_acc"],
-        "val_loss": history[-1]["val_loss"],
-        "best_val_acc": history[best - 1]["val_acc"] if best else None,
-        "best_epoch": best or None,
-        "test_acc": outcome.test_acc,
-        "test_loss": outcome.test_loss,
-        "test_class_acc": [row[i] / max(1, sum(row)) for i, row in enumerate(confusion)] if confusion else None,
-        "test_confusion": confusion,
-        "epochs": len(history),
-        "train_seconds": seconds,
-        "train_macs": TRAIN_PASSES * macs * images,
-        "images_per_second": images / seconds,
-    }
+    return Result(
+        train_acc=history[-1]["train_acc"],
+        train_loss=history[-1]["train_loss"],
+        val_acc=history[-1]["val_acc"],
+        val_loss=history[-1]["val_loss"],
+        best_val_acc=history[best - 1]["val_acc"] if best else None,
+        best_epoch=best or None,
+        test_acc=outcome.test_acc,
+        test_loss=outcome.test_loss,
+        test_class_acc=[row[i] / max(1, sum(row)) for i, row in enumerate(confusion)] if confusion else None,
+        epochs=len(history),
+        train_seconds=seconds,
+        train_macs=TRAIN_PASSES * macs * images,
+        images_per_second=images / seconds,
+    )
 
 
-def _status(error: BaseException) -> str:
+def _status(error: BaseException) -> Status:
     if isinstance(error, TimedOut):
-        return "timeout"
+        return Status.TIMEOUT
     # submitit's handlers of a scheduler's signals end a process with SystemExit
-    return "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit)) else "failed"
+    interrupted = isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit))
+    return Status.INTERRUPTED if interrupted else Status.FAILED

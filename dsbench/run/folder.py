@@ -5,18 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from dsbench import provenance
 from dsbench.errors import InputError
 from dsbench.files import write_atomically
+from dsbench.run.record import Record, Status
 from dsbench.training.history import Epoch
 
 
@@ -39,6 +37,11 @@ class RunFolder:
     def result_file(self) -> Path:
         """The record: what the run is, its status and, once it has ended, its result."""
         return self.path / "result.json"
+
+    @property
+    def confusion_file(self) -> Path:
+        """Test images by true (rows) and predicted class (columns), of a run that has a result."""
+        return self.path / "confusion.json"
 
     @property
     def metrics_file(self) -> Path:
@@ -84,47 +87,65 @@ class RunFolder:
         """Where a finished run's files lie while it is trained anew."""
         return self.path / "previous"
 
+    @property
+    def _of_a_training(self) -> tuple[Path, ...]:
+        """What a training leaves, but for its log, in the order in which it goes: the record last."""
+        return (self.last, self.best, self.metrics_file, self.confusion_file, self.result_file)
+
     def set_aside(self) -> None:
         """Move what an earlier training left, but for its log, to `previous`; the record goes last."""
         self.drop_previous()
         self.previous.mkdir()
-        for file in (self.last, self.best, self.metrics_file, self.result_file):
+        for file in self._of_a_training:
             if file.exists():
                 os.replace(file, self.previous / file.name)
 
     def discard(self) -> None:
-        """Forget an attempt that came to nothing, but for its log; the record goes last."""
-        for file in (self.last, self.best, self.metrics_file, self.result_file):
+        """Delete what an attempt without a result left, but for its log; the record goes last."""
+        for file in self._of_a_training:
             file.unlink(missing_ok=True)
 
     def drop_previous(self) -> None:
-        """Forget the earlier training, now that there is a newer result."""
+        """Delete the earlier training, now that there is a newer result."""
         shutil.rmtree(self.previous, ignore_errors=True)
 
-    def result(self) -> dict[str, Any] | None:
+    def result(self) -> Record | None:
         """The record, or None where there is none. Raises InputError for one that is damaged."""
         try:
-            return json.loads(self.result_file.read_text(encoding="utf-8"))
+            return Record.from_json(self.result_file.read_bytes())
         except FileNotFoundError:
             return None
         except ValueError as error:
             raise InputError(f"the record {self.result_file} is damaged: {error}; delete it to train anew") from None
 
-    def write_result(self, result: dict[str, Any]) -> None:
-        """Record `result`; numbers that JSON does not have (nan, inf) become null."""
-        self.permit()
-        write_atomically(self.result_file, json.dumps(_jsonable(result), indent=2) + "\n")
+    def confusion(self) -> list[list[int]] | None:
+        """The confusion matrix of the run's result, None where there is none. Raises InputError for a damaged file."""
+        try:
+            return json.loads(self.confusion_file.read_bytes())
+        except FileNotFoundError:
+            record = self.result()
+            return None if record is None else record.more.get("test_confusion")  # where older records have it
+        except ValueError as error:
+            raise InputError(f"the confusion matrix {self.confusion_file} is damaged: {error}") from None
 
-    def end_record(self, status: str, error: str) -> dict[str, Any] | None:
+    def write_result(self, record: Record, confusion: Sequence[Sequence[int]] | None = None) -> None:
+        """Write `record`, and before it the `confusion` matrix of its result: what stands in the record is there."""
+        self.permit()
+        if confusion is not None:
+            rows = ",\n ".join(json.dumps(list(row)) for row in confusion)
+            write_atomically(self.confusion_file, f"[{rows}]\n")
+        write_atomically(self.result_file, record.to_json())
+
+    def end_record(self, status: Status, error: str) -> Record | None:
         """Have a record that says `running` say how the run ended; returns the record as it is then, None without one.
 
         Whoever calls it holds the run's lock.
         """
-        found = self.result()
-        if found is not None and found["status"] == "running":
-            found |= {"status": status, "error": error, "finished": provenance.now()}
-            self.write_result(found)
-        return found
+        record = self.result()
+        if record is not None and record.status == Status.RUNNING:
+            record = record.ended(status, error)
+            self.write_result(record)
+        return record
 
     def write_history(self, history: Sequence[Epoch]) -> None:
         """Write metrics.csv: a row an epoch, those of an interrupted attempt replaced."""
@@ -134,13 +155,3 @@ class RunFolder:
         writer.writeheader()
         writer.writerows(history)
         write_atomically(self.metrics_file, text.getvalue())
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _jsonable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_jsonable(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -11,6 +12,7 @@ from dsbench.config.schema import Config, WandbConfig
 from dsbench.measure.record import flat
 from dsbench.network.cost import TOTALS
 from dsbench.run.folder import RunFolder
+from dsbench.run.record import Record
 from dsbench.tracking.tracker import Card, open_tracker
 from dsbench.training.checkpoint import recorded
 
@@ -28,24 +30,24 @@ _SUMMARY = (
 )
 
 
-def card(config: Config, record: dict[str, Any]) -> Card:
-    """The names of a run and everything that is known of it; `record` is what result.json holds when it begins."""
-    study = record["study"]  # mnist_7800/cnn, or mnist_7800/cnn (modified: width), or None
-    cell = f"{record['model']}-{record['arch']}-w{record['width']}-{record['data']}"
-    title = study if study and " (modified: " not in study else cell
-    tags = (record["model"], record["data"], record["arch"], *([study.split("/")[0]] if study else []))
+def card(config: Config, record: Record) -> Card:
+    """The names of a run and everything that is known of it; `record` is what result.json holds when it starts."""
+    label = record.label
+    cell = f"{record.model}-{record.arch}-w{record.width}-{record.data}"
+    title = label.experiment if label.experiment and not label.modified else cell
+    tags = (record.model, record.data, record.arch, label.study)
     everything = OmegaConf.to_container(OmegaConf.structured(config))
     assert isinstance(everything, dict)
-    known = {key: value for key, value in record.items() if key != "settings"}  # these are in `everything` anyway
+    known = record.plain()
+    del known["settings"]  # these are in `everything` anyway
     facts = {str(key): value for key, value in everything.items()} | {"run": known}
-    cell_id = record.get("cell_id") or record["run_id"]
-    facts["cell"] = f"{title} {cell_id}"  # by which curves are grouped: names alone are not unique
-    chosen = {name: record.get(name) for name in _NAMES} | (record.get("settings") or {})
+    facts["cell"] = f"{title} {record.cell_id or record.run_id}"  # groups curves: names alone are not unique
+    chosen = {**{name: known[name] for name in _NAMES}, **record.settings}
     return Card(
-        run_id=record["run_id"],
-        name=f"{title} s{record['seed']}",
-        group=study or cell,
-        tags=tuple(dict.fromkeys(tags)),
+        run_id=record.run_id,
+        name=f"{title} s{record.seed}",
+        group=str(label) or cell,
+        tags=tuple(dict.fromkeys(tag for tag in tags if tag)),
         facts=facts,
         hparams={name: _plain(value) for name, value in chosen.items() if value is not None},
     )
@@ -56,20 +58,20 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (int, float, str)) else json.dumps(value)
 
 
-def summary(record: dict[str, Any]) -> dict[str, Any]:
+def summary(record: Record) -> dict[str, Any]:
     """What a table of runs shows; val_acc is the best epoch's there, and measurements have flat keys."""
-    shown = {key: record[key] for key in _SUMMARY if key in record}
-    return shown | ({"val_acc": record["best_val_acc"]} if "best_val_acc" in record else {}) | flat(record)
+    known = record.plain()
+    shown = {key: known[key] for key in _SUMMARY if key in known}
+    return shown | ({"val_acc": record.result.best_val_acc} if record.result else {}) | flat(record.measured)
 
 
-def mirror_anew(config: Config, folder: RunFolder, record: dict[str, Any]) -> None:
+def mirror_anew(config: Config, folder: RunFolder, record: Record) -> None:
     """Show a completed record in the tracker, which cannot add to a finished run, in place of what it showed before."""
     history = recorded(folder.last)
-    if len(history) == record["epochs"]:  # else the checkpoint is gone, and the curves would be lost
-        keys = list(record)
-        begun = {key: record[key] for key in keys[: keys.index("finished") + 1]}  # results stand behind it
-        tracker = open_tracker(config, folder.outputs, card(config, begun), history)
-        tracker.finish(summary(record), record["test_confusion"], failed=False)
+    if record.result and len(history) == record.result.epochs:  # else the checkpoint is gone, and the curves are lost
+        started = replace(record, result=None, measured={}, more={})
+        tracker = open_tracker(config, folder.outputs, card(config, started), history)
+        tracker.finish(summary(record), folder.confusion(), failed=False)
 
 
 def shown_offline(config: Config, folder: RunFolder, run_id: str) -> bool:

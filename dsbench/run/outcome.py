@@ -12,6 +12,7 @@ from dsbench.errors import InputError
 from dsbench.run import interrupts
 from dsbench.run.folder import RunFolder
 from dsbench.run.lock import locked_if_free
+from dsbench.run.record import Status
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,9 @@ def recorded(folder: Path, found: Fate, since: str = "") -> Fate:
     read, stays.
     """
     with suppress(OSError, ValueError, InputError), locked_if_free(folder) as free:
-        record = RunFolder(folder).end_record(found.status, found.reason) if free else None
-        if record is not None and (record["finished"] or "") >= since:
-            return Fate(record["status"], record.get("error", found.reason))
+        record = RunFolder(folder).end_record(Status(found.status), found.reason) if free else None
+        if record is not None and (record.finished or "") >= since:
+            return Fate(record.status, record.error or found.reason)
     return found
 
 

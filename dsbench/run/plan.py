@@ -17,9 +17,11 @@ from dsbench.data import prepared
 from dsbench.network.cost import TOTALS, Cost, cost
 from dsbench.network.description import Network
 from dsbench.network.layers import Conv
+from dsbench.run import record
 from dsbench.run.check import check, check_last_batch
 from dsbench.run.folder import RunFolder
 from dsbench.run.identity import OUTSIDE, cell_id, identity, run_id, test_weights, training_length
+from dsbench.run.record import Label, Record, Status
 from dsbench.tracking import tracker
 from dsbench.training.stop import Stop, asked, stop
 
@@ -55,24 +57,6 @@ def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield from _leaves(value, f"{prefix}{name}.")
         elif value is not None:
             yield f"{prefix}{name}", value
-
-
-@dataclass(frozen=True)
-class Label:
-    """The experiment a run follows (`mnist_7800/cnn`), and the keys in which it departs from it."""
-
-    experiment: str | None = None
-    modified: tuple[str, ...] = ()
-
-    @property
-    def study(self) -> str | None:
-        """The study that the experiment belongs to."""
-        return self.experiment.split("/")[0] if self.experiment else None
-
-    def __str__(self) -> str:
-        if self.experiment is None:
-            return ""
-        return f"{self.experiment} (modified: {', '.join(self.modified)})" if self.modified else self.experiment
 
 
 def label(composed: Composed, identity: Callable[[Composed], dict[str, Any]]) -> Label:
@@ -157,34 +141,35 @@ class Plan:
         sizes = list(kernels.values())
         return sizes[0] if len(set(sizes)) == 1 else sizes
 
-    def facts(self) -> dict[str, Any]:
-        """What is known of the run before it starts, as result.json and trackers hold it."""
+    def facts(self) -> Record:
+        """What is known of the run before it starts, as a record of status `missing`."""
         config, choices = self.config, self.composed.choices
         block = choices["block"] if any(slot.kind != "plain" for slot in self.network.slots) else None
-        return {
-            "run_id": self.run_id,
-            "cell_id": self.cell_id,
-            "model": config.model.family,
-            "arch": choices["arch"],
-            "block": block,
-            "data": config.data.name,
-            "classes": self.network.classes,
-            "study": str(self.label) or None,
-            "width": config.width,
-            "fine_width": config.arch.fine_width,
-            "kernel": self.kernel,
-            "seed": config.seed,
-            **{name: getattr(self.cost, name) for name in TOTALS},
-            "split": config.data.split,
-            "test_weights": test_weights(config),
-            "precision": self.compute.precision,
-            "memory_format": "channels_last",
-            "device": self.compute.name,
-            "threads": self.compute.threads,
-            "requested": self.requested.facts() if self.requested else None,
-            "stop": asked(config),
-            "settings": settings(config, self.identity, separable=block is not None),
-        }
+        return Record(
+            status=Status.MISSING,
+            run_id=self.run_id,
+            cell_id=self.cell_id,
+            model=config.model.family,
+            arch=choices["arch"],
+            block=block,
+            data=config.data.name,
+            classes=self.network.classes,
+            label=self.label,
+            width=config.width,
+            fine_width=config.arch.fine_width,
+            kernel=self.kernel,
+            seed=config.seed,
+            costs={name: getattr(self.cost, name) for name in TOTALS},
+            split=config.data.split,
+            test_weights=test_weights(config),
+            precision=self.compute.precision,
+            memory_format="channels_last",
+            device=self.compute.name,
+            threads=self.compute.threads,
+            requested=record.Requested(**self.requested.facts()) if self.requested else None,
+            stop=record.Stop(**asked(config)),
+            settings=settings(config, self.identity, separable=block is not None),
+        )
 
 
 def with_seed(planned: Plan, seed: int) -> Plan:

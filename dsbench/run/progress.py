@@ -16,7 +16,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
-from dsbench.run.record import width
+from dsbench.run.record import Record, width
 from dsbench.training.history import Epoch
 
 if TYPE_CHECKING:
@@ -52,14 +52,15 @@ class Progress:
         table = Table.grid(padding=(0, 2))
         rows = {
             "run": f"{plan.run_id}{f'  {plan.label}' if plan.label.experiment else ''}",
-            "model": f"{known['model']}, arch {known['arch']}, width {width(known)}, kernel {known['kernel']}",
+            "model": f"{known.model}, arch {known.arch}, width {width(known.width, known.fine_width)}, "
+            f"kernel {known.kernel}",
             **({"budget": str(plan.requested)} if plan.requested else {}),
-            "parameters": f"{known['params']:,}",
-            "MACs": f"{known['macs']:,} an image",
-            "data": f"{known['data']}, split {known['split']}, from {plan.source}",
+            "parameters": f"{known.costs['params']:,}",
+            "MACs": f"{known.costs['macs']:,} an image",
+            "data": f"{known.data}, split {known.split}, from {plan.source}",
             "recipe": f"{config.optimizer.name}, {config.schedule.name}, batch {config.train.batch_size}, "
-            f"at most {plan.stop}, seed {known['seed']}",
-            "compute": f"{known['device']}, precision {known['precision']}, threads {known['threads']}",
+            f"at most {plan.stop}, seed {known.seed}",
+            "compute": f"{known.device}, precision {known.precision}, threads {known.threads}",
         }
         if history:
             rows["resumed"] = f"after epoch {len(history)}"
@@ -100,24 +101,26 @@ class Progress:
         if self.mode != "none":
             self._print("measuring latency, training step and peak memory")
 
-    def recorded(self, plan: Plan, result: dict[str, Any]) -> None:
+    def recorded(self, plan: Plan, record: Record) -> None:
         """The result of a run that is trained already."""
-        self._print(f"run {plan.run_id} is recorded already (finished {result['finished']}); force=true trains anew")
-        self.finished(plan, result)
+        self._print(f"run {plan.run_id} is recorded already (finished {record.finished}); force=true trains anew")
+        self.finished(plan, record)
 
-    def finished(self, plan: Plan, result: dict[str, Any]) -> None:
+    def finished(self, plan: Plan, record: Record) -> None:
         """The result, where it is, and how to look at it."""
-        table = Table.grid(padding=(0, 2))
-        macs = f", {result['train_macs']:.3g} MACs" if "train_macs" in result else ""  # an older record has none
+        table, result = Table.grid(padding=(0, 2)), record.result
+        assert result is not None
+        macs = f", {result.train_macs:.3g} MACs" if result.train_macs is not None else ""  # an older record has none
+        latency = record.measured.get("latency_ms")
         rows = {
-            "status": result["status"],
-            "test accuracy": _percent(result["test_acc"], f" ({result['test_weights']} weights)"),
-            f"validation{' (on test images)' if result['split'] == 'study' else ''}": _percent(
-                result["best_val_acc"], f" at epoch {result['best_epoch']} of {result['epochs']}"
+            "status": str(record.status),
+            "test accuracy": _percent(result.test_acc, f" ({record.test_weights} weights)"),
+            f"validation{' (on test images)' if record.split == 'study' else ''}": _percent(
+                result.best_val_acc, f" at epoch {result.best_epoch} of {result.epochs}"
             ),
-            "train accuracy": _percent(result["train_acc"]),
-            "train time": f"{result['train_seconds']:.1f} s, {result['images_per_second']:,.0f} images/s{macs}",
-            **({"latency": _latency(result["latency_ms"])} if "latency_ms" in result else {}),
+            "train accuracy": _percent(result.train_acc),
+            "train time": f"{result.train_seconds:.1f} s, {result.images_per_second:,.0f} images/s{macs}",
+            **({"latency": _latency(latency)} if latency else {}),
             "result": _relative(plan.folder.result_file),
         }
         if plan.config.logger.name == "wandb":

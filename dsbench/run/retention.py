@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dsbench.errors import InputError
 from dsbench.run.folder import RunFolder
 from dsbench.run.lock import locked_if_free
-from dsbench.run.record import FINAL
+from dsbench.run.record import FINAL, Record
 
 KEEP = ("tested", "best", "last", "none")
 
@@ -43,19 +42,19 @@ def _spare(folder: RunFolder, keep: str) -> Spare:
     record = _final(folder)
     if record is None:
         return Spare(left="not final")
-    wanted = str(record.get("test_weights")) if keep == "tested" else keep
+    wanted = str(record.test_weights) if keep == "tested" else keep
     kept = {"best": (folder.best,), "last": (folder.last,), "none": ()}.get(wanted, (folder.best, folder.last))
     files = tuple(path for path in sorted(folder.last.parent.glob("*")) if _checkpoint(path) and path not in kept)
     return Spare(files, sum(path.stat().st_size for path in files))
 
 
-def _final(folder: RunFolder) -> dict[str, Any] | None:
+def _final(folder: RunFolder) -> Record | None:
     """The record of a run that is never trained on, None for any other."""
     try:
         record = folder.result()
     except InputError:
         return None
-    return record if record is not None and record.get("status") in FINAL else None
+    return record if record is not None and record.status in FINAL else None
 
 
 def _checkpoint(path: Path) -> bool:

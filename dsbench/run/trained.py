@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,11 @@ from dsbench.config.messages import one_line
 from dsbench.config.network import network
 from dsbench.config.schema import FORMER, SWEEPS_OWN, TYPES, Config
 from dsbench.errors import InputError
-from dsbench.measure.record import KEYS, PLACE
+from dsbench.measure.record import PLACE
 from dsbench.network.cost import cost
 from dsbench.network.description import Network
 from dsbench.run.folder import RunFolder
+from dsbench.run.record import Record, Status
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,14 +37,14 @@ class Trained:
     """A run that is done. `record` is what result.json held when it was loaded."""
 
     folder: RunFolder
-    record: dict[str, Any]
+    record: Record
     composed: Composed
     network: Network
 
     @property
     def run_id(self) -> str:
         """The run's id."""
-        return self.record["run_id"]
+        return self.record.run_id
 
     @property
     def config(self) -> Config:
@@ -53,7 +54,7 @@ class Trained:
     @property
     def weights(self) -> Path:
         """The checkpoint with the weights that were tested: the best, or the last."""
-        return self.folder.best if self.record["test_weights"] == "best" else self.folder.last
+        return self.folder.best if self.record.test_weights == "best" else self.folder.last
 
     def module(self) -> nn.Sequential:
         """The network with the weights that were tested, on the CPU, in evaluation mode.
@@ -95,16 +96,17 @@ class Trained:
         from dsbench.measure.subject import StepRecipe, Subject
         from dsbench.training.device import resolve
 
-        config = self.config
+        config, precision = self.config, self.record.precision
+        assert precision is not None
         try:
-            found = compute or resolve(config.device, self.record["precision"], self.record["threads"])
+            found = compute or resolve(config.device, precision, self.record.threads)
         except InputError as error:
             raise InputError(f"run {self.run_id} cannot be measured here: {error}") from None
         return Subject(self.network, found, StepRecipe.of(config.optimizer, config.train), self)
 
 
 COUNTS = ("params", "buffers", "macs", "acts")  # of the record: what tells one network from another
-_NEEDED = {"run_id", "status", "arch", "model", "finished", "precision", "threads", "test_weights", *COUNTS}
+_NEEDED = ("arch", "model", "finished", "precision", "threads", "test_weights")
 
 
 def load(path: Path) -> Trained:
@@ -119,36 +121,37 @@ def load(path: Path) -> Trained:
     trained = Trained(folder, record, composed, _network(folder, composed))
     now = cost(trained.network)
     for name in COUNTS:
-        if getattr(now, name) != record[name]:
+        recorded, counted = record.costs[name], getattr(now, name)
+        if counted != recorded:
             raise InputError(
-                f"the record of run {trained.run_id} says {name} {record[name]:,}, but the network of its config.yaml "
-                f"has {getattr(now, name):,} in this version of dsbench; {ANEW}"
+                f"the record of run {trained.run_id} says {name} {recorded:,}, but the network of its config.yaml "
+                f"has {counted:,} in this version of dsbench; {ANEW}"
             )
     if not trained.weights.is_file():
         raise InputError(f"the weights of run {trained.run_id} are gone: no {trained.weights}; {ANEW}")
     return trained
 
 
-def _record(folder: RunFolder) -> dict[str, Any]:
+def _record(folder: RunFolder) -> Record:
     """The record of a run that is done."""
     if not folder.path.is_dir():
         raise InputError(f"there is no folder {folder.path}; a run's is outputs/runs/<run_id>")
     try:
         record = folder.result()
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise InputError(f"the record {folder.result_file} is damaged: {one_line(error)}") from None
     if record is None or not folder.config_file.is_file():
         missing = folder.result_file if record is None else folder.config_file
         raise InputError(f"{folder.path} is not a run's folder: it holds no {missing.name}")
-    lacking = _NEEDED - record.keys() if isinstance(record, dict) else {"every key"}
+    lacking = {name for name in _NEEDED if getattr(record, name) is None} | (set(COUNTS) - record.costs.keys())
     if lacking:
         raise InputError(f"{folder.result_file} is not the record of a run: it lacks {', '.join(sorted(lacking))}")
-    if record["status"] != "done":
-        raise InputError(f"run {record['run_id']} is {record['status']}, not done; only a finished run can be measured")
+    if record.status != Status.DONE:
+        raise InputError(f"run {record.run_id} is {record.status}, not done; only a finished run can be measured")
     return record
 
 
-def _composed(folder: RunFolder, record: dict[str, Any]) -> Composed:
+def _composed(folder: RunFolder, record: Record) -> Composed:
     """The typed configuration in config.yaml, with the choices that the record knows by name."""
     try:
         given = OmegaConf.load(folder.config_file)
@@ -160,7 +163,7 @@ def _composed(folder: RunFolder, record: dict[str, Any]) -> Composed:
         known = OmegaConf.masked_copy(given, [str(key) for key in given if key not in SWEEPS_OWN | FORMER])
         merged = OmegaConf.merge(base, known)
         assert isinstance(merged, DictConfig)
-        choices = {"arch": record["arch"], "model": record["model"], "block": record.get("block") or given.block.kind}
+        choices = {"arch": record.arch, "model": record.model, "block": record.block or given.block.kind}
         return typed(merged, choices, ())
     except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException, InputError, KeyError) as error:
         raise InputError(f"{folder.config_file} cannot be read by this version of dsbench: {one_line(error)}") from None
@@ -173,7 +176,7 @@ def _network(folder: RunFolder, composed: Composed) -> Network:
         raise InputError(f"{folder.config_file} names no network for this version of dsbench: {error}") from None
 
 
-def add_to_record(run: Trained, measured: Mapping[str, Any]) -> dict[str, Any]:
+def add_to_record(run: Trained, measured: Mapping[str, Any]) -> Record:
     """Write `measured` (see dsbench.measure.record) into the record of `run`, in one step; returns the new record.
 
     What was measured before in the same place stays, its entries joined with the new ones (another batch size, another
@@ -182,17 +185,16 @@ def add_to_record(run: Trained, measured: Mapping[str, Any]) -> dict[str, Any]:
     stand beside another training's result.
     """
     now = run.folder.result()
-    if now is None or any(now.get(key) != run.record[key] for key in ("status", "finished")):
+    if now is None or (now.status, now.finished) != (run.record.status, run.record.finished):
         raise InputError(f"the run in {run.folder.path} has been trained anew since it was measured; measure it again")
-    if _place(now) != _place(measured):
-        now = {key: value for key, value in now.items() if key not in KEYS}
-    joined = _joined(now, measured)
-    run.folder.write_result(joined)
-    return joined
+    before = now.measured if _place(now.measured) == _place(measured) else {}
+    record = replace(now, measured=_joined(before, measured))
+    run.folder.write_result(record)
+    return record
 
 
-def _place(record: Mapping[str, Any]) -> list[Any]:
-    return [record.get("measured_on", {}).get(key) for key in PLACE]
+def _place(measured: Mapping[str, Any]) -> list[Any]:
+    return [measured.get("measured_on", {}).get(key) for key in PLACE]
 
 
 def _joined(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

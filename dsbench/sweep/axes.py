@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
 from dsbench.config.overrides import combinations, globbing, key
 from dsbench.config.schema import SWEEPS_OWN
 from dsbench.errors import InputError
+from dsbench.run.record import Record
 
 DIRECTIONS = {
     "val_acc": "maximize",
@@ -33,12 +34,13 @@ def objectives(asked: Any) -> tuple[str, ...]:
     return names
 
 
-def figures(record: Mapping[str, Any], names: Sequence[str]) -> list[float] | None:
+def figures(record: Record, names: Sequence[str]) -> list[float] | None:
     """A run's figures for the objectives `names`; None where it has no result, or had test images for validation."""
-    chosen_on_test = record.get("split") == "study" and "val_acc" in names
-    if record.get("status") not in RESULTS or chosen_on_test:
+    chosen_on_test = record.split == "study" and "val_acc" in names
+    if record.status not in RESULTS or record.result is None or chosen_on_test:
         return None
-    return [float(record["best_val_acc" if name == "val_acc" else name]) for name in names]
+    known = {**vars(record.result), **record.costs, "val_acc": record.result.best_val_acc}
+    return [float(known[name]) for name in names]
 
 
 def jobs(arguments: Sequence[str], params: Sequence[str], loader: Any) -> list[list[str]]:

@@ -153,7 +153,7 @@ class Launches:
         """Whether every run that was asked for has a result; `runs`, the table, may be of another command's by now."""
         there = set(runs.loc[runs["status"].isin(FINAL), "run_id"])
         asked = (job.plan.run_id for job in self.jobs if job.plan)
-        return all(one in there or record(self.folder.outputs, one)["status"] in FINAL for one in asked)
+        return all(one in there or record(self.folder.outputs, one).status in FINAL for one in asked)
 
     def _group(self, job: Job) -> list[str]:
         """The sweep's name as the run's group in W&B, where that has no other."""

@@ -46,7 +46,7 @@ def seconds_left(plan: SweepPlan, slots: int) -> float:
 
 
 def _recorded(job: Job) -> float | None:
-    return job.record.get("train_seconds") if job.record and job.done else None
+    return job.record.result.train_seconds if job.record and job.record.result and job.done else None
 
 
 def _probed(plans: dict[str, Plan]) -> dict[str, float]:

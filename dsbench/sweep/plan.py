@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 from dsbench.config.compose import Composed
 from dsbench.config.overrides import key
@@ -16,7 +15,7 @@ from dsbench.errors import InputError
 from dsbench.run.identity import OUTSIDE
 from dsbench.run.interrupts import insist
 from dsbench.run.plan import Plan, plan, with_seed
-from dsbench.run.record import FINAL, stale, stays
+from dsbench.run.record import FINAL, Record
 
 _HOW = ("hydra/launcher", "hydra.launcher", "hydra.sweeper.n_trials")  # where runs are trained, how many are tried
 
@@ -50,19 +49,20 @@ class Job:
     problem: str | None = None
 
     @cached_property
-    def record(self) -> dict[str, Any] | None:
+    def record(self) -> Record | None:
         """The run's record, None where there is none."""
         return self.plan.folder.result() if self.plan else None
 
     @property
     def done(self) -> bool:
         """Whether its result is there and stays."""
-        return self.plan is not None and stays(self.record, self.plan.config.force, self.plan.config.rerun)
+        config = self.plan.config if self.plan else None
+        return config is not None and self.record is not None and self.record.stays(config.force, config.rerun)
 
     @property
     def stale(self) -> bool:
         """Whether its result is there, made by other code than this."""
-        return self.record is not None and self.record["status"] in FINAL and stale(self.record)
+        return self.record is not None and self.record.status in FINAL and self.record.stale
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from dsbench.run.record import width
 from dsbench.sweep.plan import Job, SweepPlan, axes
 
 NAMES = ("model", "arch", "data", "kernel", "split", "precision")
-_SIZES = ("width", "fine_width", "params", "macs", "acts")
 
 
 def _rows(plan: SweepPlan) -> list[dict[str, Any]]:
@@ -27,8 +26,9 @@ def _rows(plan: SweepPlan) -> list[dict[str, Any]]:
         facts = first.facts()
         out.append(
             {
-                **{name: facts[name] for name in (*NAMES, *_SIZES)},
-                "residual": (facts["requested"] or {}).get("residual"),
+                **{name: getattr(facts, name) for name in (*NAMES, "width", "fine_width")},
+                **{name: facts.costs[name] for name in ("params", "macs", "acts")},
+                "residual": facts.requested.residual if facts.requested else None,
                 "runs": len(jobs),
                 "done": sum(job.done for job in jobs),
             }
@@ -57,7 +57,7 @@ def planned(plan: SweepPlan, seconds: float | None = None) -> Group:
         table.add_row(
             *(str(cell[name]) for name in names),
             *(said.get(name, "") for name in given),
-            width(cell),
+            width(cell["width"], cell["fine_width"]),
             *(f"{cell[name]:,}" for name in ("params", "macs", "acts")),
             *(["" if cell["residual"] is None else f"{100 * cell['residual']:+.2f} %"] if budget else []),
             f"{cell['done']}/{cell['runs']}",

@@ -17,6 +17,7 @@ from dsbench.errors import InputError, choose
 from dsbench.files import write_atomically
 from dsbench.results import tables
 from dsbench.run.progress import terminal
+from dsbench.run.record import Status
 from dsbench.sweep import axes
 from dsbench.sweep.axes import DIRECTIONS, figures, objectives
 from dsbench.sweep.conduct import Launches, check, composing, settled, with_settled
@@ -117,12 +118,13 @@ class Trials:
 
         found = []
         for job in jobs:
-            record = (job.plan.folder.result() if job.plan else None) or {}
-            values = figures(record, self.names)
+            record = job.plan.folder.result() if job.plan else None
+            values = figures(record, self.names) if record else None
             if values is None:
                 self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 seed = next((one for one in job.overrides if key(one) == "seed"), "the run")
-                return f"counts for nothing: {job.problem or f'{seed} is ' + record.get('status', 'missing')}"
+                status = record.status if record else Status.MISSING
+                return f"counts for nothing: {job.problem or f'{seed} is {status}'}"
             found.append(values)
         means = [sum(values) / len(values) for values in zip(*found, strict=True)]
         self._study.tell(trial, means)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dsbench.results.naming import called
-from dsbench.results.records import NAMES, plain, settings
-from dsbench.run.record import BROKEN, FINAL
+from dsbench.results.records import NAMES, labels, plain, settings
+from dsbench.run.record import BROKEN, FINAL, RECIPE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,6 @@ FALLEN = ("collapsed", "diverged")  # trainings that ended without a network tha
 COSTS = ("params", "macs", "acts", "bytes", "params_conv", "macs_conv", "acts_conv")
 TOLERANCE = 0.01  # share of a budget within which costs count as matched, as budget.tolerance has it
 DATA = ("data", "split")  # of a recipe: what accuracies must share to be compared at all
-_RECIPE = ("optimizer", "schedule", "train", "stop", "data")  # the sections of the configuration that train
 _ALSO = ("data", "split", "precision", "test_weights")  # columns that belong to the recipe too
 
 
@@ -80,6 +79,7 @@ class Cell:
     counts: dict[str, int]
     accuracy: Accuracy
     train_macs: float | None
+    experiment: str | None = field(metadata={"plain": False})  # as names["study"] has it, changed or not
 
     @property
     def scores(self) -> dict[int, float]:
@@ -117,14 +117,18 @@ def cells(runs: pd.DataFrame, table: pd.DataFrame) -> list[Cell]:
     for row in plain(runs):
         of.setdefault(row["cell_id"], []).append(Run(*(row[name] for name in Run.__annotations__)))
     rows, named = plain(table), called(table) if len(table) else []
+    experiments = [label.experiment for label in labels(table)]
     return [
-        _cell(row, label, settings(table), tuple(of[row["cell_id"]])) for row, label in zip(rows, named, strict=True)
+        _cell(row, label, experiment, settings(table), tuple(of[row["cell_id"]]))
+        for row, label, experiment in zip(rows, named, experiments, strict=True)
     ]
 
 
-def _cell(row: Mapping[str, Any], label: str, known: Sequence[str], runs: tuple[Run, ...]) -> Cell:
+def _cell(
+    row: Mapping[str, Any], label: str, experiment: str | None, known: Sequence[str], runs: tuple[Run, ...]
+) -> Cell:
     given = {name: row[name] for name in known if row[name] is not None}
-    trains = {name: value for name, value in given.items() if name.split(".")[0] in _RECIPE}
+    trains = {name: value for name, value in given.items() if name.split(".")[0] in RECIPE}
     recipe = {name: row[name] for name in _ALSO if row[name] is not None} | trains
     if recipe.get("stop.by") == "seconds":  # how much is trained in them is up to the machine
         recipe |= {name: row[name] for name in ("device", "threads") if row[name] is not None}
@@ -141,6 +145,7 @@ def _cell(row: Mapping[str, Any], label: str, known: Sequence[str], runs: tuple[
         counts=dict(Counter(run.status for run in runs)),
         accuracy=Accuracy(row["n_done"], *(row[f"test_acc_{name}"] for name in ("mean", "sd", "low", "high"))),
         train_macs=row["train_macs_mean"],
+        experiment=experiment,
     )
 
 

@@ -332,12 +332,7 @@ def _one(cells: Sequence[Cell], name: str) -> Cell:
 def _named(cells: Sequence[Cell], name: str) -> list[Cell]:
     """The cells with this label; where there is none, with this study's name, family or id."""
     exact = [cell for cell in cells if cell.label == name]
-    return exact or [cell for cell in cells if name in (_study(cell), cell.names["model"], cell.cell_id)]
-
-
-def _study(cell: Cell) -> str:
-    """What its study calls it, changed or not."""
-    return str(cell.names["study"]).partition(" (")[0]
+    return exact or [cell for cell in cells if name in (cell.experiment, cell.names["model"], cell.cell_id)]
 
 
 def _labels(cells: Sequence[Cell]) -> str:

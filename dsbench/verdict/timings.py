@@ -13,12 +13,13 @@ import numpy as np
 
 from dsbench.measure.record import PLACE
 from dsbench.numerals import counted
+from dsbench.run.record import Record
 from dsbench.statistics.paired import EXACT, sign_flip_p, t_interval
 from dsbench.statistics.power import ALPHA, smallest_adjusted_p
 from dsbench.verdict.answers import Answer, Measure
 from dsbench.verdict.cells import Cell
 
-Records = Mapping[str, Mapping[str, Any]]  # records of runs, or what of them was measured, by run_id
+Records = Mapping[str, Record]  # of runs, by run_id
 Key = tuple[str, ...]  # of a time: the keys that lead to it in a record
 STEP: Key = ("train_step_ms",)
 EPOCH: Key = ("epoch",)  # computed from the step
@@ -58,28 +59,28 @@ def timings(cell: Cell, records: Records) -> list[Timings]:
     `dsbench bench`, in which networks take turns ("" of records that name none). All runs of a cell are the same
     network, so that of several in one session one counts, of those that settled where there are any.
     """
-    found: dict[tuple[str, str], list[tuple[Mapping[str, Any], dict[Key, Time]]]] = {}
+    found: dict[tuple[str, str], list[tuple[Record, dict[Key, Time]]]] = {}
     for run in cell.done:
-        record = records.get(run.run_id, {})
-        if record.get("measured_on"):
+        record = records.get(run.run_id)
+        if record is not None and record.measured.get("measured_on"):
             place = json.dumps(_place(record), sort_keys=True)
             for session, times in _by_session(record).items():
                 found.setdefault((session, place), []).append((record, times))
     return [_joined(session, found[session, place]) for session, place in sorted(found, reverse=True)]
 
 
-def _place(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: record["measured_on"].get(name) for name in PLACE}
+def _place(record: Record) -> dict[str, Any]:
+    return {name: record.measured["measured_on"].get(name) for name in PLACE}
 
 
-def _joined(session: str, found: Sequence[tuple[Mapping[str, Any], dict[Key, Time]]]) -> Timings:
+def _joined(session: str, found: Sequence[tuple[Record, dict[Key, Time]]]) -> Timings:
     together: dict[Key, list[Time]] = {}
     for _, times in found:
         for key, time in times.items():
             together.setdefault(key, []).append(time)
     records = [record for record, _ in found]
-    sizes = {record.get("train_step_ms", {}).get("batch_size") for record in records}
-    loads = [load for record in records if (load := record["measured_on"].get("load_average")) is not None]
+    sizes = {record.measured.get("train_step_ms", {}).get("batch_size") for record in records}
+    loads = [load for record in records if (load := record.measured["measured_on"].get("load_average")) is not None]
     return Timings(
         place=_place(records[0]),
         session=session,
@@ -89,9 +90,9 @@ def _joined(session: str, found: Sequence[tuple[Mapping[str, Any], dict[Key, Tim
     )
 
 
-def _by_session(record: Mapping[str, Any]) -> dict[str, dict[Key, Time]]:
+def _by_session(record: Record) -> dict[str, dict[Key, Time]]:
     out: dict[str, dict[Key, Time]] = {}
-    for key, found in _found(record):
+    for key, found in _found(record.measured):
         if found["median"]:
             out.setdefault(found.get("session", ""), {})[key] = _time(found)
     steps = _epoch_steps(record)
@@ -102,24 +103,23 @@ def _by_session(record: Mapping[str, Any]) -> dict[str, dict[Key, Time]]:
     return out
 
 
-def _found(record: Mapping[str, Any]) -> Iterator[tuple[Key, Mapping[str, Any]]]:
+def _found(measured: Mapping[str, Any]) -> Iterator[tuple[Key, Mapping[str, Any]]]:
     """A training step as a whole, and latencies by batch and backend."""
-    step = record.get("train_step_ms", {}).get("total")
+    step = measured.get("train_step_ms", {}).get("total")
     if step:
         yield STEP, step
-    for batch, backends in record.get("latency_ms", {}).items():
+    for batch, backends in measured.get("latency_ms", {}).items():
         for backend, found in backends.items():
             yield ("latency_ms", batch, backend), found
 
 
-def _epoch_steps(record: Mapping[str, Any]) -> int | None:
+def _epoch_steps(record: Record) -> int | None:
     """The steps of an epoch, from the images that were trained on; None where the record does not tell them."""
-    batch_size, epochs = record.get("train_step_ms", {}).get("batch_size"), record.get("epochs")
-    rate, seconds = record.get("images_per_second"), record.get("train_seconds")
-    whole = (record.get("stop") or {}).get("by") == "epochs"  # else the last epoch may be cut short
-    if not (whole and batch_size and epochs and rate and seconds):
+    batch_size, result = record.measured.get("train_step_ms", {}).get("batch_size"), record.result
+    whole = record.stop is not None and record.stop.by == "epochs"  # else the last epoch may be cut short
+    if not (whole and batch_size and result and result.epochs and result.images_per_second and result.train_seconds):
         return None
-    return math.ceil(round(rate * seconds / epochs) / batch_size)
+    return math.ceil(round(result.images_per_second * result.train_seconds / result.epochs) / batch_size)
 
 
 def _time(found: Mapping[str, Any]) -> Time:

@@ -140,7 +140,8 @@ def plain(value: Any) -> Any:
     Cells stand once, in the verdict's `cells`, and groups once, in its `groups`; others name them.
     """
     if is_dataclass(value) and not isinstance(value, type):
-        names = [*(field.name for field in fields(value)), *_DERIVED.get(type(value), ())]
+        shown = (field.name for field in fields(value) if field.metadata.get("plain", True))
+        names = [*shown, *_DERIVED.get(type(value), ())]
         named = _named(value)
         return {name: plain(named[name] if name in named else getattr(value, name)) for name in names}
     if isinstance(value, Enum):

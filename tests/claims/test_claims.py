@@ -13,14 +13,27 @@ import pytest
 from made import timed
 from scipy import stats
 from synthetic import run as record
+from synthetic import table
 
 from dsbench.claims.decide import FAILS, HOLDS, KEYS, MEMORY, ONCE, OPEN, UNTESTED, decide, interval
-from dsbench.claims.published import Bound, Claim, Figure, Published, Quantity, Run, published, studies, study_runs
+from dsbench.claims.published import (
+    Bound,
+    Claim,
+    Figure,
+    Published,
+    Quantity,
+    Run,
+    changed,
+    published,
+    studies,
+    study_runs,
+)
 from dsbench.config.compose import compose
 from dsbench.config.network import network
 from dsbench.config.schema import options
 from dsbench.network.cost import TOTALS, cost
-from dsbench.results.records import plain, runs_table
+from dsbench.results.records import runs_table
+from dsbench.run.record import Label
 
 ROW = {"status": "done", "stop.by": "epochs", "data": "mnist"}
 BY_EPOCH = {"val_acc", "train_acc", "best_val_acc", "val_loss", "train_loss", "epochs"}
@@ -38,7 +51,7 @@ def run(tmp_path: Path) -> Callable[..., Run]:
             writer.writerow(["epoch", "val_acc", "train_acc"])
             writer.writerows([number, acc, acc + gap] for number, acc in enumerate(accuracies, 1))
         known = ROW | {"study": f"mnist_7800/{model}", "cell_id": model, "seed": seed, "stop.target": len(accuracies)}
-        return Run(known | row, file)
+        return Run(known | row, Label(f"mnist_7800/{model}"), file)
 
     return make
 
@@ -194,7 +207,7 @@ def apart(tmp_path: Path) -> Callable[..., list[Run]]:
             folder = tmp_path / "runs" / each["run_id"]
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "result.json").write_text(json.dumps(each))
-        return study_runs("mnist_7800", plain(runs_table(measured)), tmp_path)
+        return study_runs("mnist_7800", table(measured), tmp_path)
 
     return make
 
@@ -213,8 +226,8 @@ def test_a_time_is_shorter_where_the_verdict_says_faster(
     shorter = claim(f"{SMALL}.{metric}", high=1.0, over=f"cnn.{metric}")
     (outcome,) = decide(shorter, runs)
     assert outcome.verdict == verdict
-    table = runs_table([run.record for run in runs])
-    said = judge(table, cells_table(table), {run.row["run_id"]: run.record for run in runs})
+    rows = runs_table([run.record for run in runs])
+    said = judge(rows, cells_table(rows), {run.row["run_id"]: run.record for run in runs})
     answers = {str(one.answer) for one in said.groups[0].pairs[0].by_turns if one.decides}
     assert answers == {{HOLDS: "yes", OPEN: "cannot tell", FAILS: "no"}[verdict]}
 
@@ -295,9 +308,8 @@ def test_what_is_counted_needs_no_run_that_has_ended_and_what_is_measured_does(r
 
 
 def test_runs_of_a_study_are_known_by_their_label_changed_or_not() -> None:
-    rows = [
-        ROW | {"run_id": "a", "study": "mnist_7800/cnn (modified: train.max_epochs)"},
-        ROW | {"run_id": "c", "study": "cifar10_vgg/cnn"},
-        ROW | {"run_id": "d", "study": None},
-    ]
-    assert [(one.row["run_id"], one.model) for one in study_runs("mnist_7800", rows, Path())] == [("a", "cnn")]
+    studies = ("mnist_7800/cnn (modified: train.max_epochs)", "cifar10_vgg/cnn", None, "mnist_7800/dwsep")
+    rows = table(record(seed=seed, study=study) for seed, study in enumerate(studies))
+    runs = study_runs("mnist_7800", rows, Path())
+    assert [(one.row["seed"], one.model) for one in runs] == [(0, "cnn"), (3, "dwsep")]
+    assert changed(one.label for one in runs) == [studies[0]]

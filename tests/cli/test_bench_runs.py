@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 import torch
+from synthetic import read
 
 from dsbench.measure import onnx_files, roofline
 from dsbench.measure.bench import Forward, Measured, Step
 from dsbench.measure.subject import Subject
 from dsbench.measure.timing import Timing
 from dsbench.results.folder import SweepFolder
-from dsbench.results.records import CODE, OUTCOMES
 
 Call = Callable[..., Any]
 Train = Callable[..., dict[str, Any]]
@@ -132,8 +132,7 @@ def test_of_a_sweep_one_run_of_each_cell_is_measured(call: Call, finished: Path,
         folder = shutil.copytree(finished, finished.parent / one["run_id"])
         (folder / "result.json").write_text(json.dumps(one))
     sweep = SweepFolder(finished.parents[1] / "sweeps" / "mine")
-    known = (*OUTCOMES, *CODE)
-    sweep.write_plan([{key: one[key] for key in one if key not in known} for one in records], [])
+    sweep.write_plan(read(records), [])
     ended = call("dsbench", "bench", str(sweep.path), "--no-onnx")
     assert ended.err == f"added to {finished / 'result.json'}\n"
     for one in records:

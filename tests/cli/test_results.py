@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from filelock import FileLock
+from synthetic import read
 
 from dsbench.results.folder import SweepFolder
 
@@ -145,7 +146,7 @@ def test_a_condition_on_the_seed_chooses_runs(results: Call) -> None:
 def test_a_mistake_is_one_line(
     recorded: list[dict[str, Any]], results: Call, outputs: Path, arguments: list[str], said: str
 ) -> None:
-    SweepFolder(outputs / "sweeps" / "first").write_plan(recorded, [])
+    SweepFolder(outputs / "sweeps" / "first").write_plan(read(recorded), [])
     ended = results(*arguments)
     assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
     assert ended.err.startswith(said)
@@ -163,7 +164,7 @@ def test_of_a_sweep_only_its_own_runs_are_shown_and_its_files_made_anew(
 ) -> None:
     never = result(4, 9)
     folder = SweepFolder(outputs / "sweeps" / "first")
-    folder.write_plan([*recorded[3:], never], ["width=4"])
+    folder.write_plan(read([*recorded[3:], never]), ["width=4"])
     (row,) = rows(results("first", "--csv"))
     assert [row[f"n_{name}"] for name in ("runs", "done", "failed", "other")] == ["4", "2", "1", "1"]
     assert pd.read_csv(folder.runs_file)["status"].tolist() == ["done", "done", "failed", "missing"]

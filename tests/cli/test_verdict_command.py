@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from made import cell, timed
+from synthetic import read
 
 from dsbench.results.folder import SweepFolder
 
@@ -20,7 +21,7 @@ AFTER = [one - 0.003 - 0.0001 * seed for seed, one in enumerate(BEFORE)]
 def write(outputs: Path, *cells: list[dict[str, Any]], name: str = "first") -> None:
     """A sweep with the records of those runs that are not missing."""
     records = [one for some in cells for one in some]
-    SweepFolder(outputs / "sweeps" / name).write_plan(records, [])
+    SweepFolder(outputs / "sweeps" / name).write_plan(read(records), [])
     for one in records:
         if one["status"] != "missing":
             folder = outputs / "runs" / one["run_id"]

@@ -31,7 +31,7 @@ def test_fp32_reaches_the_accuracy_that_training_recorded_and_int8_that_of_the_f
     monkeypatch.setattr(deployed, "calibration_images", lambda data: 0.1 * calibration_images(data))
     run = load(finished)
     section = deploy(run.subject(compute), files).section
-    recorded = run.record["test_acc"]
+    recorded = run.record.result.test_acc
     assert 0.2 < recorded < 1
     assert section["torch_fp32"]["test_acc"] == pytest.approx(recorded, abs=0.0001)
     assert section["fp32"]["test_acc"] == pytest.approx(recorded, abs=0.0001)

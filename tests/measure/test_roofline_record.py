@@ -12,6 +12,7 @@ from made import cell, verdict
 from dsbench.conclude import Share
 from dsbench.measure.roofline_record import read, section
 from dsbench.report.album import reasons, rooflines
+from dsbench.run.record import Record
 
 PLACE = {"device": "a processor", "precision": "32", "threads": 1}
 ONE = made_up.roofline("cnn", dense_conv=(4.0, 1e8, 1.0, 2.0), loss=(1.0, 0, 0.1, 0.2))
@@ -23,6 +24,10 @@ def test_what_is_recorded_is_read_as_it_was() -> None:
         kept = json.loads(json.dumps(section(one, "a")))["roofline"]
         assert read(kept, one.name, PLACE) == one
     assert section(None, "a") == {}
+
+
+def known(records: dict[str, Any]) -> dict[str, Record]:
+    return {run_id: Record.of(one) for run_id, one in records.items()}
 
 
 def lined(records: list[dict[str, Any]], line: Any, session: str) -> list[dict[str, Any]]:
@@ -37,7 +42,7 @@ def test_those_of_the_last_session_are_drawn_and_say_why() -> None:
     ]
     found = verdict(*cells)
     records = {one["run_id"]: one for some in cells for one in some}
-    lines = rooflines(found.cells, records)
+    lines = rooflines(found.cells, known(records))
     assert [one.name for one in lines.values()] == ["cnn", "dwsep"]
     (why,) = reasons(found, lines)
     assert why.startswith(
@@ -45,12 +50,12 @@ def test_those_of_the_last_session_are_drawn_and_say_why() -> None:
         "time: fewer MACs, yet slower;"
     )
     records[cells[1][0]["run_id"]] |= section(OTHER, "2027 b")  # measured anew, by itself
-    later = rooflines(found.cells, records)
+    later = rooflines(found.cells, known(records))
     assert len(later) == 1
     assert reasons(found, later) == []
     for damaged in ({}, None, {"session": "2028 c", "layers": 3}):
         records[cells[1][0]["run_id"]]["roofline"] = damaged
-        assert [one.name for one in rooflines(found.cells, records).values()] == ["cnn"]
+        assert [one.name for one in rooflines(found.cells, known(records)).values()] == ["cnn"]
 
 
 def test_the_session_in_which_most_were_measured_is_drawn_and_not_too_many() -> None:
@@ -58,9 +63,9 @@ def test_the_session_in_which_most_were_measured_is_drawn_and_not_too_many() -> 
     records = {one["run_id"]: one for some in cells for one in some}
     more = lined(cell([0.9], width=7), ONE, "2027 b")
     found = verdict(*cells, more)
-    assert len(rooflines(found.cells, records | {more[0]["run_id"]: more[0]})) == 6
+    assert len(rooflines(found.cells, known(records | {more[0]["run_id"]: more[0]}))) == 6
     many = lined(more, ONE, "2026 a")
-    assert rooflines(found.cells, records | {many[0]["run_id"]: many[0]}) == {}
+    assert rooflines(found.cells, known(records | {many[0]["run_id"]: many[0]})) == {}
 
 
 @pytest.mark.parametrize(

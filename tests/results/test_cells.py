@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.stats
-from synthetic import run
+from synthetic import run, table
 
 from dsbench.results.cells import COUNTS, cells_table
-from dsbench.results.records import STATUSES, plain, runs_table
+from dsbench.results.records import plain
+from dsbench.run.record import Status
 
 Train = Callable[..., dict[str, Any]]
 
 
 def cells(*records: dict[str, Any]) -> list[dict[str, Any]]:
-    return plain(cells_table(runs_table(records)))
+    return plain(cells_table(table(records)))
 
 
 def seeds(accuracies: list[float], **facts: Any) -> list[dict[str, Any]]:
@@ -49,7 +50,7 @@ def test_one_seed_has_a_mean_and_no_interval() -> None:
     assert [cell[f"test_acc_{name}"] for name in ("sd", "low", "high")] == [None] * 3
 
 
-@pytest.mark.parametrize("status", [status for status in STATUSES if status != "done"])
+@pytest.mark.parametrize("status", [status for status in Status if status != Status.DONE])
 def test_a_run_that_is_not_done_is_counted_and_in_no_mean(status: str) -> None:
     done = seeds([0.9, 0.91, 0.92])
     (without,), (beside,) = cells(*done), cells(*done, run(status, seed=3, best_val_acc=0.1, test_acc=0.1))
@@ -68,7 +69,7 @@ def test_a_cell_of_which_no_run_is_done_still_has_its_costs() -> None:
 def test_cells_are_what_grouping_the_records_by_hand_gives() -> None:
     chance = random.Random(0)
     records = [
-        run(chance.choice(STATUSES[:5]), width=width, seed=seed, settings={"optimizer.lr": lr})
+        run(chance.choice([*Status][:5]), width=width, seed=seed, settings={"optimizer.lr": lr})
         for width in (3, 1, 2)
         for lr in (0.1, 0.2)
         for seed in range(chance.randint(1, 12))
@@ -80,12 +81,12 @@ def test_cells_are_what_grouping_the_records_by_hand_gives() -> None:
     groups: dict[tuple[int, float], list[dict[str, Any]]] = {}
     for one in records:
         groups.setdefault((one["width"], one["settings"]["optimizer.lr"]), []).append(one)
-    table = cells(*records)
-    assert [(cell["width"], cell["optimizer.lr"]) for cell in table] == list(groups)
-    for cell, group in zip(table, groups.values(), strict=True):
+    found = cells(*records)
+    assert [(cell["width"], cell["optimizer.lr"]) for cell in found] == list(groups)
+    for cell, group in zip(found, groups.values(), strict=True):
         done = [one for one in group if one["status"] == "done"]
         assert (cell["n_runs"], cell["n_done"]) == (len(group), len(done))
-        assert cell["n_other"] == sum(one["status"] == "interrupted" for one in group)
+        assert cell["n_other"] == 0
         for name in ("test_acc", "best_val_acc", "train_seconds"):
             values = [one[name] for one in done]
             assert cell[f"{name}_mean"] == (pytest.approx(statistics.mean(values)) if values else None)
@@ -113,20 +114,20 @@ def test_a_run_recorded_without_a_cell_is_one_of_its_own() -> None:
     for one in records:
         del one["cell_id"]
     assert [cell["n_runs"] for cell in cells(*records)] == [1, 1]
-    assert runs_table(records)["cell_id"].tolist() == [one["run_id"] for one in records]
+    assert table(records)["cell_id"].tolist() == [one["run_id"] for one in records]
     assert [cell["cell_id"] for cell in cells(*records)] == [one["run_id"] for one in records]
 
 
 def test_no_runs_make_no_cells() -> None:
-    table = cells_table(runs_table([]))
-    assert table.empty
-    assert {"cell_id", "test_acc_mean", "params"} <= set(table.columns)
+    none = cells_table(table([]))
+    assert none.empty
+    assert {"cell_id", "test_acc_mean", "params"} <= set(none.columns)
 
 
 def test_seeds_share_a_cell_and_nothing_else_does(planned: Callable[[str], Any]) -> None:
     one = planned("")
     assert planned("seed=7").cell_id == one.cell_id != one.run_id
-    assert planned("seed=7").facts()["cell_id"] == one.cell_id
+    assert planned("seed=7").facts().cell_id == one.cell_id
     others = ("width=17", "optimizer.lr=0.2", "data.split=study", "train.max_epochs=2", "precision=bf16", "model=dwsep")
     assert len({planned(line).cell_id for line in others} | {one.cell_id}) == len(others) + 1
 

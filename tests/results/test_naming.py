@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from synthetic import run
+from synthetic import run, table
 
 from dsbench.results.cells import cells_table
 from dsbench.results.naming import called
-from dsbench.results.records import runs_table
 
 STUDY = "mnist_7800/"
 
@@ -59,4 +58,4 @@ STUDY = "mnist_7800/"
 def test_cells_are_called_by_the_fewest_words_that_tell_them_apart(
     records: list[dict[str, Any]], names: list[str]
 ) -> None:
-    assert called(cells_table(runs_table(records))) == names
+    assert called(cells_table(table(records))) == names

@@ -6,11 +6,10 @@ import operator
 from typing import Any
 
 import pytest
-from synthetic import run
+from synthetic import run, table
 
 from dsbench.errors import InputError
 from dsbench.results.query import arranged, condition, selected
-from dsbench.results.records import runs_table
 
 RECORDS = [
     run(model=model, width=width, fine_width=fine, seed=seed, kernel=kernel, test_acc=accuracy, macs=10**seed)
@@ -26,7 +25,7 @@ RECORDS = [
 
 
 def seeds(*conditions: str) -> list[int]:
-    return selected(runs_table(RECORDS), [condition(one) for one in conditions])["seed"].tolist()
+    return selected(table(RECORDS), [condition(one) for one in conditions])["seed"].tolist()
 
 
 def of(keep: Any) -> list[int]:
@@ -112,9 +111,9 @@ def test_a_condition_that_makes_no_sense_is_one_line(line: str, said: str) -> No
     ],
 )
 def test_rows_are_put_in_order_with_missing_values_last(key: str | None, order: list[int]) -> None:
-    assert arranged(runs_table(RECORDS), key)["seed"].tolist() == order
+    assert arranged(table(RECORDS), key)["seed"].tolist() == order
 
 
 def test_an_order_by_no_column_is_one_line() -> None:
     with pytest.raises(InputError, match="unknown column 'mcas'; did you mean 'macs'"):
-        arranged(runs_table(RECORDS), "-mcas")
+        arranged(table(RECORDS), "-mcas")

@@ -7,15 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-from synthetic import hexadecimal, run
+from synthetic import hexadecimal, run, table
 
 from dsbench.network.cost import TOTALS
-from dsbench.results.records import COLUMNS, TIMED, plain, record, records, runs_table
+from dsbench.results.cells import cells_table
+from dsbench.results.records import COLUMNS, labels, plain, record, records, runs_table, settings, timings
 from dsbench.run.lock import locked
+from dsbench.run.record import Label, Record, Status
 
 Train = Callable[..., dict[str, Any]]
-NESTED = {"requested", "settings", "stop", "versions", "test_class_acc", "test_confusion", *TIMED}
+APART = {"experiment", "modified", "requested", "settings", "stop", "versions", "test_class_acc", "memory_format"}
+
+BARE = {"run_id": "a", "status": "failed"}
 
 
 def write(outputs: Path, result: dict[str, Any], indent: int | None = 2) -> Path:
@@ -30,7 +33,7 @@ def test_every_fact_of_a_trained_run_is_in_its_row(trained: Train, outputs: Path
     written = json.loads((outputs / "runs" / asked["run_id"] / "result.json").read_text())
     (row,) = plain(runs_table(records(outputs)))
     for key, value in written.items():
-        if key not in NESTED and key != "memory_format":
+        if key not in APART:
             assert row[key] == (str(value) if key == "kernel" else value), key
     assert {name: row[name] for name in written["settings"]} == written["settings"]
     assert {name: row[f"requested_{name}"] for name in written["requested"]} == written["requested"]
@@ -41,32 +44,31 @@ def test_every_fact_of_a_trained_run_is_in_its_row(trained: Train, outputs: Path
 
 def test_a_cnn_has_no_block_and_no_switches_of_one(planned: Callable[[str], Any]) -> None:
     facts = planned("model=cnn block=keras optimizer.weight_decay=0 depth=1").facts()
-    assert facts["block"] is None
-    assert not [name for name in facts["settings"] if name.startswith("block.")]
-    assert facts["settings"]["arch.depth"] == 1
-    assert "optimizer.decay_norm_and_bias" not in facts["settings"]
-    assert "train.early_stopping.monitor" not in facts["settings"]
-    assert all("." in name for name in facts["settings"])
+    assert facts.block is None
+    assert not [name for name in facts.settings if name.startswith("block.")]
+    assert facts.settings["arch.depth"] == 1
+    assert "optimizer.decay_norm_and_bias" not in facts.settings
+    assert "train.early_stopping.monitor" not in facts.settings
+    assert all("." in name for name in facts.settings)
 
 
-@pytest.mark.parametrize("classes", [10, 100])
-@pytest.mark.parametrize("indent", [None, 1, 2], ids=["one line", "other hands", "as written"])
-def test_all_but_the_confusion_matrix_is_read(tmp_path: Path, classes: int, indent: int | None) -> None:
-    confusion = [[row * column for column in range(classes)] for row in range(classes)]
-    result = run(error='"test_confusion": [\n  ]', test_class_acc=[0.5] * classes, test_confusion=confusion)
-    result |= {"latency_ms": {"batch_1": {"torch": {"median": 1.5}}}, "after": [[1], [2]]}
-    write(tmp_path, result, indent)
-    found = record(tmp_path, result["run_id"])
-    assert found.pop("test_confusion") in (None, confusion)
-    del result["test_confusion"]
-    assert found == result
+def test_the_columns_of_settings_and_timings_and_the_labels_are_known_of_any_part_of_a_table() -> None:
+    timed = {"latency_ms": {"batch_1": {"torch": {"median": 1.5}}}, "peak_memory_bytes": 7}
+    other = {"study": "b/c (modified: width, train.max_epochs)", "stop": {"by": "epochs", "target": 3}}
+    found = table([run(settings={"mine": 1}, **timed), run(seed=1, study="a/b"), run(seed=2, **other)])
+    for part in (found, found[found["seed"] > 0], cells_table(found)):
+        assert {"mine", "optimizer.lr", "stop.by", "stop.target"} < {*settings(part)} < {*part.columns}
+        assert timings(part) == ["latency_ms/batch_1/torch", "peak_memory_bytes"]
+    expected = [Label(), Label("a/b"), Label("b/c", ("width", "train.max_epochs"))]
+    assert labels(found) == expected
+    assert labels(found[found["seed"] > 0].iloc[::-1]) == expected[:0:-1]
 
 
 def test_a_run_without_a_record_is_missing_and_half_a_record_is_unreadable(tmp_path: Path) -> None:
     whole = run()
     folder = write(tmp_path, whole)
-    assert record(tmp_path, hexadecimal("never"))["status"] == "missing"
-    for text in ('{"run_id": "abc", "sta', "[]", '{"status": "done"}', ""):
+    assert record(tmp_path, hexadecimal("never")) == Record(run_id=hexadecimal("never"), status=Status.MISSING)
+    for text in ('{"run_id": "abc", "sta', "[]", '{"status": "done"}', '{"run_id": "abc", "status": "over"}', ""):
         (folder / "result.json").write_text(text)
         (row,) = plain(runs_table(records(tmp_path)))
         assert (row["run_id"], row["status"]) == (whole["run_id"], "unreadable")
@@ -90,7 +92,7 @@ def test_only_folders_named_by_a_runs_id_are_runs(tmp_path: Path) -> None:
     copy.rename(copy.with_name(f"{copy.name}_backup"))
     (tmp_path / "runs" / hexadecimal("begun, nothing written")).mkdir()
     (tmp_path / "runs" / "notes.txt").touch()
-    assert [one["run_id"] for one in records(tmp_path)] == [kept["run_id"]]
+    assert [one.run_id for one in records(tmp_path)] == [kept["run_id"]]
     assert records(tmp_path / "elsewhere") == []
 
 
@@ -101,16 +103,16 @@ def test_runs_stand_in_the_order_in_which_they_were_begun(tmp_path: Path) -> Non
 
 
 def test_columns_keep_their_kind_where_values_are_missing() -> None:
-    table = runs_table([run(fine_width=3), run("failed", settings={"optimizer.betas": [0.9, 0.999]}), {"run_id": "a"}])
-    assert table["fine_width"].dtype == "Int64"
-    assert plain(table[["fine_width", "test_acc", "optimizer.nesterov"]]) == [
+    found = table([run(fine_width=3), run("failed", settings={"optimizer.betas": [0.9, 0.999]}), BARE])
+    assert found["fine_width"].dtype == "Int64"
+    assert plain(found[["fine_width", "test_acc", "optimizer.nesterov"]]) == [
         {"fine_width": 3, "test_acc": 0.75, "optimizer.nesterov": True},
         {"fine_width": None, "test_acc": None, "optimizer.nesterov": True},
         {"fine_width": None, "test_acc": None, "optimizer.nesterov": None},
     ]
-    assert table["optimizer.betas"].tolist()[1] == "[0.9,0.999]"
-    assert table[list(TOTALS)].isna().sum().sum() == len(TOTALS)
+    assert found["optimizer.betas"].tolist()[1] == "[0.9,0.999]"
+    assert found[list(TOTALS)].isna().sum().sum() == len(TOTALS)
 
 
 def test_a_kernel_of_several_sizes_is_text() -> None:
-    assert runs_table([run(kernel=[3, 5]), run(kernel=3)])["kernel"].tolist() == ["[3,5]", "3"]
+    assert table([run(kernel=[3, 5]), run(kernel=3)])["kernel"].tolist() == ["[3,5]", "3"]

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 from filelock import FileLock
-from synthetic import hexadecimal, run
+from synthetic import hexadecimal, read, run
 
 from dsbench import provenance
 from dsbench.errors import InputError
@@ -26,11 +26,6 @@ from dsbench.run.outcome import Fate
 Record = Callable[..., None]
 Planned = Callable[[str], Any]
 Train = Callable[..., dict[str, Any]]
-
-
-def planned_facts(record: dict[str, Any]) -> dict[str, Any]:
-    """What was known of a run before it began."""
-    return {key: value for key, value in record.items() if key not in (*OUTCOMES, *CODE)}
 
 
 @pytest.fixture
@@ -54,7 +49,7 @@ def test_a_plan_says_what_was_asked(folder: SweepFolder) -> None:
     runs = [
         run(width=width, seed=seed, requested=budget if width == 2 else None) for width in (2, 1) for seed in (0, 1)
     ]
-    folder.write_plan([planned_facts(one) for one in runs], ["-m", "width=2,1"])
+    folder.write_plan(read(runs), ["-m", "width=2,1"])
     assert folder.run_ids() == [one["run_id"] for one in runs]
     asked = yaml.safe_load(folder.sweep_file.read_text())
     assert asked["arguments"] == ["-m", "width=2,1"]
@@ -75,7 +70,7 @@ def test_ids_that_look_like_numbers_stay_as_they_are(folder: SweepFolder, record
     ids = ["012345678901", "12e456789012", "0" * 12, "123456789012"]
     runs = [run(seed=seed) | {"run_id": run_id, "cell_id": run_id} for seed, run_id in enumerate(ids)]
     record(runs[0])
-    folder.write_plan([planned_facts(one) for one in runs], [])
+    folder.write_plan(read(runs), [])
     assert folder.run_ids() == ids
     table, cells = folder.collect()
     assert table["run_id"].tolist() == cells["cell_id"].tolist() == ids
@@ -85,7 +80,7 @@ def test_ids_that_look_like_numbers_stay_as_they_are(folder: SweepFolder, record
 def test_of_two_requests_for_one_run_the_first_counts(folder: SweepFolder, record: Record) -> None:
     one, other = run(seed=0), run(seed=1)
     targets = [{"kind": "params", "target": float(target)} for target in (1, 2)]
-    folder.write_plan([one | {"requested": targets[0]}, other, one | {"requested": targets[1]}], [])
+    folder.write_plan(read([one | {"requested": targets[0]}, other, one | {"requested": targets[1]}]), [])
     record(one, other)
     assert folder.run_ids() == [one["run_id"], other["run_id"]]
     runs, cells = folder.collect()
@@ -96,7 +91,7 @@ def test_of_two_requests_for_one_run_the_first_counts(folder: SweepFolder, recor
 def test_a_run_without_a_record_is_missing_and_says_what_was_planned(folder: SweepFolder, record: Record) -> None:
     settings = {"optimizer.lr": 0.1 + 0.2, "optimizer.betas": [0.9, 0.999], "arch.init": "0123"}
     runs = [run(seed=seed, params=77, intensity=1 / 3, kernel=[3, 5], settings=settings) for seed in range(3)]
-    folder.write_plan([planned_facts(one) for one in runs], [])
+    folder.write_plan(read(runs), [])
     record(runs[1])
     table, cells = folder.collect()
     assert table["status"].tolist() == ["missing", "done", "missing"]
@@ -112,31 +107,31 @@ def test_names_and_budget_are_those_of_the_sweep(folder: SweepFolder, record: Re
     """One run may be made under one name, for one budget, and be asked for again under another."""
     made = run(arch="mine", study=None, requested={"kind": "macs", "target": 5.0})
     budget = {"kind": "params", "scope": "total", "match": None, "target": 10.0, "actual": 11.0, "residual": 0.1}
-    folder.write_plan([planned_facts(made) | {"arch": "plain", "study": "a/b", "requested": budget}], [])
+    folder.write_plan(read([made | {"arch": "plain", "study": "a/b", "experiment": "a/b", "requested": budget}]), [])
     record(made)
     (row,) = plain(folder.collect()[0])
     assert (row["arch"], row["study"], row["test_acc"]) == ("plain", "a/b", made["test_acc"])
     assert (row["requested_kind"], row["requested_target"], row["requested_residual"]) == ("params", 10, 0.1)
-    folder.write_plan([planned_facts(made) | {"requested": None}], [])
+    folder.write_plan(read([made | {"requested": None}]), [])
     assert plain(folder.collect()[0])[0]["requested_kind"] is None
 
 
 def test_the_files_hold_the_tables(folder: SweepFolder, record: Record) -> None:
     runs = [run(width=width, seed=seed, test_acc=0.1 * width + seed / 30) for width in (1, 2) for seed in range(3)]
-    folder.write_plan([planned_facts(one) for one in runs], [])
+    folder.write_plan(read(runs), [])
     record(*runs[:5])
     for table, file in zip(folder.collect(), (folder.runs_file, folder.cells_file), strict=True):
         ids = dict.fromkeys(("run_id", "cell_id"), str)
-        read = pd.read_csv(file, dtype=ids)
-        assert list(read.columns) == list(table.columns)
+        kept = pd.read_csv(file, dtype=ids)
+        assert list(kept.columns) == list(table.columns)
         for name in ("width", "cell_id", *(name for name in table.columns if name.startswith("test_acc"))):
-            assert read[name].dropna().tolist() == table[name].dropna().tolist(), name
+            assert kept[name].dropna().tolist() == table[name].dropna().tolist(), name
     assert {path.name for path in folder.path.glob("[!.]*")} == {"sweep.yaml", "plan.csv", "runs.csv", "cells.csv"}
 
 
 def test_reading_writes_nothing_and_collecting_follows_the_records(folder: SweepFolder, record: Record) -> None:
     one = run(test_acc=0.1)
-    folder.write_plan([planned_facts(one)], [])
+    folder.write_plan(read([one]), [])
     assert folder.read()[0]["status"].tolist() == ["missing"]
     assert not folder.runs_file.exists()
     for accuracy in (0.1, 0.2):
@@ -147,7 +142,7 @@ def test_reading_writes_nothing_and_collecting_follows_the_records(folder: Sweep
 
 def test_tables_are_made_without_the_plan_too(folder: SweepFolder, record: Record) -> None:
     runs = [run(seed=0), run(seed=1)]
-    folder.write_plan([planned_facts(one) for one in runs], [])
+    folder.write_plan(read(runs), [])
     record(runs[0])
     folder.plan_file.unlink()
     table, cells = folder.collect()
@@ -157,7 +152,7 @@ def test_tables_are_made_without_the_plan_too(folder: SweepFolder, record: Recor
 
 def test_a_sweep_has_finished_when_its_last_run_has_ended(folder: SweepFolder, record: Record) -> None:
     runs = [run(seed=seed, finished=f"2026-01-0{seed + 1}T00:00:00+00:00") for seed in range(3)]
-    folder.write_plan([planned_facts(one) for one in runs], [])
+    folder.write_plan(read(runs), [])
     course = []
     ended = [runs[2] | {"status": status} for status in ("failed", "killed", "timeout", "done")]
     for last in (None, runs[2] | {"status": "interrupted", "finished": None}, *ended):
@@ -171,7 +166,7 @@ def test_a_reason_that_no_record_could_take_is_in_the_tables_but_for_a_result(
     folder: SweepFolder, record: Record
 ) -> None:
     runs = [run(seed=seed) for seed in range(4)]
-    folder.write_plan([planned_facts(one) for one in runs], [])
+    folder.write_plan(read(runs), [])
     earlier = {"status": "killed", "error": "killed by SIGSEGV"}
     record(runs[0] | earlier, runs[1] | {"status": "running"}, runs[3])  # somebody else was quicker with the last one
     fates = [Fate("failed", "No space left on device")] * 2 + [Fate("timeout", "ran longer than timeout=8 s")] * 2
@@ -184,11 +179,11 @@ def test_a_reason_that_no_record_could_take_is_in_the_tables_but_for_a_result(
 def test_sweeps_of_one_name_with_other_seeds_share_their_tables_even_at_once(folder: SweepFolder) -> None:
     runs = [run(width=2, seed=seed) for seed in range(12)]
     other = run(width=3)
-    folder.write_plan([planned_facts(runs[0]), planned_facts(other)], ["width=2,3"])
+    folder.write_plan(read([runs[0], other]), ["width=2,3"])
 
     def sweep(seeds: list[dict[str, Any]]) -> None:
         mine = SweepFolder(folder.path)
-        mine.write_plan([planned_facts(one) for one in seeds], ["width=2"])
+        mine.write_plan(read(seeds), ["width=2"])
         mine.collect()
 
     with ThreadPoolExecutor(6) as pool:
@@ -201,26 +196,26 @@ def test_sweeps_of_one_name_with_other_seeds_share_their_tables_even_at_once(fol
 
 def test_a_run_in_training_stays_among_those_of_a_sweep_of_its_name(folder: SweepFolder, record: Record) -> None:
     runs = [run(width=width) for width in (2, 3, 4)]
-    folder.write_plan([planned_facts(one) for one in runs[:2]], ["width=2,3"])
+    folder.write_plan(read(runs[:2]), ["width=2,3"])
     record(*(one | {"status": "running"} for one in runs[:2]))  # the process of one of them is gone
     with locked(folder.outputs / "runs" / runs[0]["run_id"], lambda *_: None):
-        folder.write_plan([planned_facts(runs[2])], ["width=4"])
+        folder.write_plan(read(runs[2:]), ["width=4"])
     assert folder.read()[0]["width"].tolist() == [4, 2]
 
 
 def test_a_lock_that_is_never_given_back_is_named(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder.write_plan([planned_facts(run())], [])
+    folder.write_plan(read([run()]), [])
     monkeypatch.setattr("dsbench.results.folder._PATIENCE_SECONDS", 0.05)
     lock = folder.path / ".lock"
     with FileLock(lock), pytest.raises(InputError, match=f"another process has had {lock} for 0.05 s"):
-        folder.write_plan([planned_facts(run())], [])
+        folder.write_plan(read([run()]), [])
 
 
 def test_a_sweep_that_goes_on_keeps_its_start(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     starts = []
     for moment, arguments in ((1, ["a"]), (2, ["a"]), (3, ["b"])):
         monkeypatch.setattr(provenance, "now", lambda moment=moment: f"moment {moment}")
-        folder.write_plan([planned_facts(run())], arguments)
+        folder.write_plan(read([run()]), arguments)
         starts.append(yaml.safe_load(folder.sweep_file.read_text())["started"])
     assert starts == ["moment 1", "moment 1", "moment 3"]
 
@@ -228,7 +223,7 @@ def test_a_sweep_that_goes_on_keeps_its_start(folder: SweepFolder, monkeypatch: 
 def test_a_failed_write_leaves_the_old_files(
     folder: SweepFolder, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder.write_plan([planned_facts(run())], [])
+    folder.write_plan(read([run()]), [])
     record(run())
     folder.collect()
     before = {path: path.read_bytes() for path in folder.path.iterdir()}
@@ -246,7 +241,7 @@ def test_a_failed_write_leaves_the_old_files(
 def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "sweeps").touch()
     with pytest.raises(InputError, match=r"cannot write to .*first: Not a directory; set outputs="):
-        SweepFolder(tmp_path / "sweeps" / "first").write_plan([run()], [])
+        SweepFolder(tmp_path / "sweeps" / "first").write_plan(read([run()]), [])
     for ask in (SweepFolder.run_ids, SweepFolder.read, SweepFolder.collect):
         with pytest.raises(InputError, match="no sweep in "):
             ask(SweepFolder(tmp_path / "sweeps" / "second"))
@@ -256,7 +251,7 @@ def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
 def test_a_damaged_sweep_file_is_named_and_the_same_sweep_mends_it(
     folder: SweepFolder, record: Record, how: str
 ) -> None:
-    folder.write_plan([planned_facts(run())], [])
+    folder.write_plan(read([run()]), [])
     record(run())
     whole = yaml.safe_load(folder.sweep_file.read_text())
     if how in whole:
@@ -264,12 +259,12 @@ def test_a_damaged_sweep_file_is_named_and_the_same_sweep_mends_it(
     elif how.startswith("versions"):
         how = yaml.safe_dump(whole | yaml.safe_load(how))
     folder.sweep_file.write_text(how, encoding="latin-1")
-    for ask in (folder.read, folder.collect, lambda: folder.write_plan([planned_facts(run())], [])):
+    for ask in (folder.read, folder.collect, lambda: folder.write_plan(read([run()]), [])):
         with pytest.raises(InputError, match=f"{folder.sweep_file} is damaged: .*; delete it") as said:
             ask()
         assert "\n" not in str(said.value)
     folder.sweep_file.unlink()
-    folder.write_plan([planned_facts(run())], [])
+    folder.write_plan(read([run()]), [])
     assert folder.read()[0]["status"].tolist() == ["done"]
 
 
@@ -280,7 +275,7 @@ def test_a_damaged_sweep_file_is_named_and_the_same_sweep_mends_it(
 def test_a_sweep_is_itself_by_any_path_to_its_folder(
     folder: SweepFolder, record: Record, monkeypatch: pytest.MonkeyPatch, where: str, path: str
 ) -> None:
-    folder.write_plan([planned_facts(run())], [])
+    folder.write_plan(read([run()]), [])
     record(run())
     (folder.path / "figures").mkdir()
     (folder.outputs / "link").symlink_to(folder.path)
@@ -293,7 +288,7 @@ def test_a_sweep_is_itself_by_any_path_to_its_folder(
 def test_a_sweep_kept_on_another_disk_has_its_runs_where_its_link_stands(
     folder: SweepFolder, record: Record, tmp_path: Path
 ) -> None:
-    folder.write_plan([planned_facts(run())], [])
+    folder.write_plan(read([run()]), [])
     record(run())
     (tmp_path / "disk").mkdir()
     folder.path.rename(tmp_path / "disk" / "moved")
@@ -306,7 +301,7 @@ def test_a_sweep_kept_on_another_disk_has_its_runs_where_its_link_stands(
 def test_sweeps_are_the_folders_with_a_sweep_in_them(tmp_path: Path) -> None:
     assert sweeps(tmp_path) == []
     for name in ("b", "a"):
-        SweepFolder(tmp_path / "sweeps" / name).write_plan([planned_facts(run())], [])
+        SweepFolder(tmp_path / "sweeps" / name).write_plan(read([run()]), [])
     (tmp_path / "sweeps" / "c").mkdir()
     assert sweeps(tmp_path) == ["a", "b"]
 

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from synthetic import run
+from synthetic import run, table
 
 from dsbench.numerals import rounded
 from dsbench.results import tables
 from dsbench.results.cells import cells_table
-from dsbench.results.records import runs_table
 
 WIDTHS = (80, 120, 200)
 BUDGET = {"kind": "params", "scope": "total", "match": "cnn", "target": 18435210.0, "residual": -0.0012}
@@ -30,7 +29,7 @@ def words(text: str) -> set[str]:
 
 
 def cells(*records: dict[str, Any], width: int = 200) -> str:
-    return shown(tables.cells(cells_table(runs_table(records))), width)
+    return shown(tables.cells(cells_table(table(records))), width)
 
 
 WIDE = [
@@ -65,7 +64,7 @@ def test_reasons_and_logs_are_whole_at_any_width(width: int) -> None:
         run("diverged", model="hybrid", block="inverted_residual"),
         run(model="cnn"),
     ]
-    text = shown(tables.failures(runs_table(records), "some/outputs"), width)
+    text = shown(tables.failures(table(records), "some/outputs"), width)
     assert "…" not in text
     assert words(error) | {"failed", "dwsep", "diverged", "hybrid", "mnist_7800/dwsep"} <= words(text)
     assert all(f"some/outputs/runs/{one['run_id']}/run.log" in text for one in records[:2])
@@ -75,7 +74,7 @@ def test_reasons_and_logs_are_whole_at_any_width(width: int) -> None:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_runs_are_whole_at_any_width(width: int) -> None:
     records = [run(seed=7, study="a_long_name_of_a_study/cnn"), run("failed", model="dwsep", arch="cifar10_three_way")]
-    text = shown(tables.runs(runs_table(records)), width)
+    text = shown(tables.runs(table(records)), width)
     assert "…" not in text
     assert {"7", "75.00", "80.00", "dwsep", "cifar10_three_way", "failed"} <= words(text)
     assert all(one["run_id"] in text for one in records)
@@ -132,24 +131,24 @@ def test_latency_is_shown_where_it_is_recorded() -> None:
 
 
 def test_of_many_failures_the_rest_is_counted() -> None:
-    text = shown(tables.failures(runs_table([run("failed", seed=seed) for seed in range(25)]), most=20))
+    text = shown(tables.failures(table([run("failed", seed=seed) for seed in range(25)]), most=20))
     assert text.count("run.log") == 20
     assert "and 5 more" in text
 
 
 def test_runs_of_several_commits_are_told() -> None:
     records = [run(seed=seed, git_sha=sha) for seed, sha in enumerate(["a" * 40, "a" * 40, "b" * 40 + "+", None])]
-    line = tables.versions(runs_table(records))
+    line = tables.versions(table(records))
     assert line == "made by 3 versions of the code: aaaaaaa (2 runs), bbbbbbb+ (1 run), unknown (1 run)"
-    assert tables.versions(runs_table([*records[:2], {"run_id": "x", "status": "missing"}])) == ""
+    assert tables.versions(table([*records[:2], {"run_id": "x", "status": "missing"}])) == ""
 
 
 def test_commits_between_which_the_code_that_computes_stayed_are_one_version() -> None:
     """It is the code that counts, not the commit, and a changed working tree may hold two of one commit."""
     made = [("a" * 40, "1" * 64), ("b" * 40, "1" * 64), ("c" * 40 + "+", "2" * 64), ("c" * 40 + "+", "3" * 64)]
     records = [run(seed=seed, git_sha=sha, source_sha256=source) for seed, (sha, source) in enumerate(made)]
-    assert tables.versions(runs_table(records[:2])) == ""
-    assert tables.versions(runs_table(records)) == (
+    assert tables.versions(table(records[:2])) == ""
+    assert tables.versions(table(records)) == (
         "made by 3 versions of the code: aaaaaaa and bbbbbbb (source 1111111, 2 runs), "
         "ccccccc+ (source 2222222, 1 run), ccccccc+ (source 3333333, 1 run)"
     )

@@ -62,7 +62,8 @@ def test_a_run_leaves_its_files_and_no_others(trained: Train, planned: Planned, 
     trained(QUICK)
     run = outputs / "runs" / planned(QUICK).run_id
     files = {str(path.relative_to(outputs)) for path in outputs.rglob("*") if path.is_file()}
-    names = ("config.yaml", "result.json", "metrics.csv", "checkpoints/last.ckpt", "checkpoints/best.ckpt", "run.log")
+    names = ("config.yaml", "result.json", "confusion.json", "metrics.csv", "run.log")
+    names = (*names, "checkpoints/last.ckpt", "checkpoints/best.ckpt")
     assert files == {str((run / name).relative_to(outputs)) for name in (*names, ".lock", ".lease-1")}
 
 
@@ -196,12 +197,14 @@ def test_a_run_that_blows_up_is_recorded_as_diverged_and_not_tested(trained: Tra
     assert (written["test_acc"], written["test_loss"], written["train_loss"]) == (None, None, None)
 
 
-def test_a_run_that_dies_is_recorded_as_collapsed_and_tested(trained: Train, counted: list[int]) -> None:
+def test_a_run_that_dies_is_recorded_as_collapsed_and_tested(
+    trained: Train, planned: Planned, counted: list[int]
+) -> None:
     # so large a step kills every ReLU: nothing but the last layer's bias is left to answer with
     line = "arch=mnist_7800_shallow width=2 train.max_epochs=3 schedule=constant optimizer.lr=10 train.grad_clip_norm=1"
     record = trained(line)
     assert (record["status"], record["test_acc"]) == ("collapsed", 0.1)
-    assert sorted(sum(column) for column in zip(*record["test_confusion"], strict=True)) == [0] * 9 + [500]
+    assert sorted(sum(column) for column in zip(*planned(line).folder.confusion(), strict=True)) == [0] * 9 + [500]
     assert trained(line)["status"] == "collapsed"
     assert len(counted) == 1  # it is an outcome, not a failure to be tried again
 

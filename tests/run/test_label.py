@@ -10,7 +10,8 @@ from dsbench.budget.request import solved
 from dsbench.config.compose import compose
 from dsbench.config.network import network
 from dsbench.run.identity import identity
-from dsbench.run.plan import Label, label
+from dsbench.run.plan import label
+from dsbench.run.record import Label
 
 CNN = "mnist_7800/cnn"
 
@@ -81,17 +82,17 @@ def test_an_experiment_of_ones_own_is_labelled_too(tmp_path: Path) -> None:
 
 def test_label_and_split_stand_in_the_record(planned: Callable[[str], Any]) -> None:
     facts = planned(f"experiment={CNN} train.max_epochs=1").facts()
-    assert facts["study"] == f"{CNN} (modified: data, train.max_epochs)"
-    assert facts["split"] == "study"
-    assert planned("width=8").facts()["study"] is None
+    assert facts.label == Label(CNN, ("data", "train.max_epochs"))
+    assert facts.split == "study"
+    assert planned("width=8").facts().label == Label()
 
 
 @pytest.mark.parametrize("by", ["train_macs", "seconds"])
 def test_a_study_that_ends_otherwise_is_a_departure_from_it(planned: Callable[[str], Any], by: str) -> None:
     facts = planned(f"experiment={CNN} stop.by={by} stop.target=1e9").facts()
-    assert facts["study"] == f"{CNN} (modified: data, stop.by, stop.target)"
+    assert facts.label == Label(CNN, ("data", "stop.by", "stop.target"))
 
 
 def test_another_data_set_modifies_a_study(planned: Callable[[str], Any]) -> None:
     """The network is the same on both sets of digits, and so is all else."""
-    assert planned(f"experiment={CNN}").facts()["study"] == f"{CNN} (modified: data)"
+    assert planned(f"experiment={CNN}").facts().label == Label(CNN, ("data",))

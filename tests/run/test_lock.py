@@ -29,6 +29,7 @@ from dsbench.run.lock import (
     locked_if_free,
     this_process,
 )
+from dsbench.run.record import Record, Status
 
 HOLD = """
 import sys, time
@@ -267,7 +268,7 @@ def test_a_run_that_was_taken_over_does_not_write_over_the_new_owners_record(
     line = "arch=mnist_7800_shallow width=2 train.max_epochs=3"
     folder = planned(line).folder  # type: ignore[attr-defined]
     start = Classifier.on_train_epoch_start
-    theirs = {"run_id": folder.path.name, "status": "running", "by": "the other"}
+    theirs = Record(run_id=folder.path.name, status=Status.RUNNING, git_sha="the other")
 
     def taken(self: Classifier) -> None:
         start(self)

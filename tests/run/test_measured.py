@@ -1,6 +1,7 @@
 """Measurements added to a record that others may write at the same time."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from filelock import FileLock
 
 from dsbench.errors import InputError
 from dsbench.run.bench import keep
+from dsbench.run.record import Status
 from dsbench.run.trained import Trained, add_to_record, load
 
 HERE = {
@@ -35,8 +37,8 @@ def test_everything_else_in_the_record_stays_and_what_was_measured_before_in_the
     add_to_record(done, section({"batch_1": {"torch": {"median": 1.0}}, "batch_8": {}}))
     joined = add_to_record(done, section({"batch_1": {"onnx": {"median": 2.0}}}, time="later") | {"onnx": {"bytes": 3}})
     latency = {"batch_1": {"torch": {"median": 1.0}, "onnx": {"median": 2.0}}, "batch_8": {}}
-    assert done.folder.result() == joined == done.record | section(latency, time="later") | {"onnx": {"bytes": 3}}
-    assert list(joined)[: len(done.record)] == list(done.record)
+    measured = section(latency, time="later") | {"onnx": {"bytes": 3}}
+    assert done.folder.result() == joined == replace(done.record, measured=measured)
     after = {path: path.read_bytes() for path in done.folder.path.rglob("*") if path.is_file()}
     assert {path for path in after if after[path] != files.get(path)} == {done.folder.result_file}
 
@@ -44,7 +46,7 @@ def test_everything_else_in_the_record_stays_and_what_was_measured_before_in_the
 def test_measuring_again_replaces_the_figures(done: Trained) -> None:
     for median in (1.0, 2.0):
         add_to_record(done, section({"batch_1": {"onnx": {"median": median}}}))
-    assert (done.folder.result() or {})["latency_ms"] == {"batch_1": {"onnx": {"median": 2.0}}}
+    assert done.folder.result().measured["latency_ms"] == {"batch_1": {"onnx": {"median": 2.0}}}
 
 
 @pytest.mark.parametrize("where", [{"device": "a GPU"}, {"threads": 2}, {"versions": {"torch": "3"}}])
@@ -53,15 +55,15 @@ def test_what_was_measured_elsewhere_goes_so_that_measured_on_is_true_of_all(
 ) -> None:
     add_to_record(done, section({"batch_1": {"torch": {"median": 1.0}}}) | {"onnx": {"bytes": 3}})
     other = section({"batch_8": {"torch": {"median": 2.0}}}, **where)
-    assert add_to_record(done, other) == done.record | other
+    assert add_to_record(done, other) == replace(done.record, measured=other)
 
 
-@pytest.mark.parametrize("entries", [{"finished": "2031-01-01T00:00:00+00:00"}, {"status": "running"}])
-def test_a_run_trained_anew_meanwhile_keeps_its_new_record(done: Trained, entries: dict[str, str]) -> None:
-    done.folder.write_result(done.record | entries)
+@pytest.mark.parametrize("entries", [{"finished": "2031-01-01T00:00:00+00:00"}, {"status": Status.RUNNING}])
+def test_a_run_trained_anew_meanwhile_keeps_its_new_record(done: Trained, entries: dict[str, Any]) -> None:
+    done.folder.write_result(replace(done.record, **entries))
     with pytest.raises(InputError, match="has been trained anew since it was measured; measure it again"):
         add_to_record(done, section({}))
-    assert done.folder.result() == done.record | entries
+    assert done.folder.result() == replace(done.record, **entries)
 
 
 def test_whoever_has_the_run_is_waited_for(done: Trained) -> None:
@@ -71,7 +73,7 @@ def test_whoever_has_the_run_is_waited_for(done: Trained) -> None:
         with FileLock(done.folder.path / ".lock"):
             held.set()
             asked.wait(10)
-            done.folder.write_result(done.record | {"more": 1})
+            done.folder.write_result(replace(done.record, more={"more": 1}))
 
     other = threading.Thread(target=hold)
     other.start()
@@ -85,4 +87,4 @@ def test_whoever_has_the_run_is_waited_for(done: Trained) -> None:
     keep(done, section({}), waiting)
     other.join()
     assert waited == [done.folder.path]
-    assert done.folder.result() == done.record | {"more": 1} | section({})
+    assert done.folder.result() == replace(done.record, more={"more": 1}, measured=section({}))

@@ -10,6 +10,7 @@ import pytest
 from filelock import FileLock
 
 from dsbench.run.folder import RunFolder
+from dsbench.run.record import Record, Status
 from dsbench.run.retention import spare
 
 STATUSES = ("done", "diverged", "collapsed", "failed", "interrupted", "running")
@@ -21,7 +22,7 @@ def folder(tmp_path: Path) -> Callable[[str], RunFolder]:
     def make(status: str) -> RunFolder:
         folder = RunFolder(tmp_path / "runs" / status)
         folder.create()
-        folder.write_result({"status": status, "test_weights": "best"})
+        folder.write_result(Record(run_id="a", status=Status(status), test_weights="best"))
         folder.write_history([])
         folder.config_file.touch()
         folder.log_file.touch()
@@ -55,14 +56,14 @@ def test_a_final_run_keeps_what_is_asked_for_and_its_records(
 @pytest.mark.parametrize("weights", ["best", "last"])
 def test_tested_weights_stay_whichever_they_were(folder: Callable[[str], RunFolder], weights: str) -> None:
     run = folder("done")
-    run.write_result({"status": "done", "test_weights": weights})
+    run.write_result(Record(run_id="a", status=Status.DONE, test_weights=weights))
     spare(run, "tested", remove=True)
     assert left(run) == {f"{weights}.ckpt", "mine.ckpt"}
 
 
 def test_a_record_that_does_not_say_what_was_tested_keeps_both(folder: Callable[[str], RunFolder]) -> None:
     run = folder("done")
-    run.write_result({"status": "done"})
+    run.write_result(Record(run_id="a", status=Status.DONE))
     spare(run, "tested", remove=True)
     assert left(run) == {"best.ckpt", "last.ckpt", "mine.ckpt"}
 

@@ -196,4 +196,4 @@ def test_what_a_request_to_stop_breaks_in_c_code_is_no_failure(
     with pytest.raises(Interrupted, match="SIGTERM"):
         trained(line)
     record = planned(line).folder.result()
-    assert (record["status"], record["error"]) == ("interrupted", "interrupted by SIGTERM")
+    assert (record.status, record.error) == ("interrupted", "interrupted by SIGTERM")

@@ -102,8 +102,8 @@ def test_a_run_that_takes_too_long_is_recorded_as_such_and_goes_on_when_it_has_m
         trained(f"{line} timeout=3")
     folder = planned(line).folder
     record = folder.result()
-    assert (record["status"], record["error"]) == ("timeout", "ran longer than timeout=3 s")
-    assert record["finished"] is not None
+    assert (record.status, record.error) == ("timeout", "ran longer than timeout=3 s")
+    assert record.finished is not None
     assert "in dawdle" in folder.log_file.read_text()
     assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
     monkeypatch.setattr(Classifier, "on_train_epoch_start", start)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def record(plan: SweepPlan, **said: Any) -> Path:
     planned = plan.jobs[0].plan
     assert planned is not None
     planned.folder.create()
-    planned.folder.write_result({**planned.facts(), **said})
+    planned.folder.write_result(replace(planned.facts(), **said))
     return planned.folder.path
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from dsbench.errors import InputError
+from dsbench.run.record import Record, Status
 from dsbench.sweep.axes import figures, objectives
 from dsbench.sweep.search import space
 
@@ -40,8 +42,8 @@ def test_an_objective_is_one_of_a_few_and_never_a_test_figure(asked: Any) -> Non
 
 
 def test_validation_on_test_images_is_no_objective() -> None:
-    record = {"status": "done", "best_val_acc": 0.9, "macs": 10, "split": "study"}
+    record = Record.of({"run_id": "a", "status": "done", "best_val_acc": 0.9, "macs": 10, "split": "study"})
     assert figures(record, ["val_acc", "macs"]) is None
     assert figures(record, ["macs"]) == [10.0]
-    assert figures(record | {"split": "standard"}, ["val_acc", "macs"]) == [0.9, 10.0]
-    assert figures(record | {"split": "standard", "status": "diverged"}, ["val_acc"]) is None
+    assert figures(replace(record, split="standard"), ["val_acc", "macs"]) == [0.9, 10.0]
+    assert figures(replace(record, split="standard", status=Status.DIVERGED), ["val_acc"]) is None

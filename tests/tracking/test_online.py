@@ -18,6 +18,7 @@ from dsbench.publish.online import COLUMNS, COSTS, CURVES, workspace
 from dsbench.publish.page import page
 from dsbench.report.table import Entry, Table
 from dsbench.run.mirror import card, summary
+from dsbench.run.record import Record
 
 
 def spec(view: Any) -> Any:
@@ -75,7 +76,7 @@ def test_every_column_and_axis_is_a_key_that_runs_have(
 ) -> None:
     timing = {"median": 1.0, "iqr": 0.1, "rounds_ms": [1.0, 1.1, 0.9], "settled": True}
     timed = {"latency_ms": {"batch_1": {"torch": timing}}, "train_step_ms": {"total": timing}}
-    record = json.loads((finished / "result.json").read_text()) | timed
+    record = Record.of(json.loads((finished / "result.json").read_text()) | timed)
     facts, shown = card(planned("width=2 arch=mnist_7800_shallow").config, record).facts, summary(record)
     for column in COLUMNS:
         kind, _, name = column.partition(":")

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from filelock import FileLock
+from synthetic import read
 from synthetic import run as record
 from wandb_server import Server
 
@@ -25,7 +26,7 @@ Logged = Callable[..., None]
 
 
 def sweep(outputs: Path, name: str, *run_ids: str) -> None:
-    SweepFolder(outputs / "sweeps" / name).write_plan([record() | {"run_id": run_id} for run_id in run_ids], [])
+    SweepFolder(outputs / "sweeps" / name).write_plan(read([record() | {"run_id": run_id} for run_id in run_ids]), [])
 
 
 def synced(outputs: Path, name: str | None = None, **options: Any) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dsbench.errors import InputError
+from dsbench.run.folder import RunFolder
 from dsbench.run.interrupts import Interrupted
 
 Train = Callable[..., dict[str, Any]]
@@ -74,12 +75,12 @@ def test_the_group_that_a_sweep_gives_is_a_tag_too(
 def test_confusion_matrix_is_a_plot_of_all_test_images(trained: Train, inspected: Inspected, outputs: Path) -> None:
     import json
 
-    record = trained(QUICK)
+    confusion = RunFolder(outputs / "runs" / trained(QUICK)["run_id"]).confusion()
     table = inspected()["summary"]["test/confusion_table"]
     (folder,) = (outputs / "wandb").glob("offline-run-*")
     shown = json.loads((folder / "files" / table["path"]).read_text())
     counts = {(int(true), int(predicted)): count for true, predicted, count in shown["data"]}
-    assert counts == {(t, p): n for t, row in enumerate(record["test_confusion"]) for p, n in enumerate(row)}
+    assert counts == {(t, p): n for t, row in enumerate(confusion or []) for p, n in enumerate(row)}
 
 
 def test_resumed_run_is_one_complete_run_with_every_epoch_once(

@@ -125,7 +125,7 @@ def test_test_figures_are_those_of_the_weights_asked_for(trained: Train, planned
     assert record["test_loss"] == pytest.approx(float(cross_entropy(logits, labels)), rel=1e-5)
     confusion = np.zeros((10, 10), int)
     np.add.at(confusion, (labels.numpy(), predicted.numpy()), 1)
-    assert record["test_confusion"] == confusion.tolist()
+    assert plan.folder.confusion() == confusion.tolist()
     assert record["test_class_acc"] == pytest.approx((confusion.diagonal() / confusion.sum(1)).tolist())
 
 

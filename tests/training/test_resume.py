@@ -75,7 +75,7 @@ def interrupted(trained: Train, planned: Planned) -> Callable[..., Ending]:
         for place in places:
             with pytest.raises(Interrupted):
                 trained(line, stop_at=place)
-            assert planned(line).folder.result()["status"] == "interrupted"
+            assert planned(line).folder.result().status == "interrupted"
         return Ending(planned(line), trained(line))
 
     return run
@@ -89,7 +89,7 @@ def undisturbed(quick: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
     @cache
     def run(line: str) -> Ending:
         one = plan(compose([*quick, f"outputs={outputs}", *line.split()]))
-        return Ending(one, execute(one, Progress("none")))
+        return Ending(one, execute(one, Progress("none")).plain())
 
     return run
 
@@ -213,8 +213,8 @@ def test_a_disk_that_fills_up_keeps_the_last_good_checkpoint(
         trained(line)
     folder = planned(line).folder
     failed = folder.result()
-    assert failed["status"] == "failed"
-    assert "No space left on device" in failed["error"]
+    assert failed.status == "failed"
+    assert "No space left on device" in failed.error
     assert len(torch.load(folder.last, weights_only=True)["history"]) == 1
     assert {path.name for path in folder.last.parent.iterdir()} == {"last.ckpt", "best.ckpt"}
 

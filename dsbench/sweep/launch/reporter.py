@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from dsbench.run.lock import Owner
     from dsbench.run.plan import Plan
+    from dsbench.run.record import Record
 
 
 class Reporter(Progress):
@@ -50,13 +51,14 @@ class Reporter(Progress):
         super().epoch(row)
         tell({"kind": "epoch", "epoch": row["epoch"], "val_acc": row["val_acc"]})
 
-    def recorded(self, plan: Plan, result: dict[str, Any]) -> None:
+    def recorded(self, plan: Plan, record: Record) -> None:
         """Another sweep has trained this run."""
-        self.finished(plan, result)
+        self.finished(plan, record)
 
-    def finished(self, plan: Plan, result: dict[str, Any]) -> None:
+    def finished(self, plan: Plan, record: Record) -> None:
         """The result."""
-        tell({"kind": "finished", "status": result["status"], "test_acc": result["test_acc"]})
+        assert record.result is not None
+        tell({"kind": "finished", "status": str(record.status), "test_acc": record.result.test_acc})
 
     def _print(self, what: Any) -> None:
         """Nothing: the sweep shows it."""
