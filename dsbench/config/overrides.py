@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dsbench.config import hydra_internals
 from dsbench.config.messages import one_line
 from dsbench.errors import InputError
 
@@ -18,12 +19,10 @@ def combinations(overrides: Sequence[str]) -> list[list[str]]:
 
     Raises InputError where Hydra cannot read them.
     """
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
     try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-        return [list(one) for one in BasicSweeper.split_arguments(parsed, None)[0]]
+        return hydra_internals.combinations(OverridesParser.create().parse_overrides(list(overrides)))
     except HydraException as error:
         raise InputError(one_line(error)) from error

@@ -225,5 +225,5 @@ def test_a_run_of_several_processes_finds_no_slot_in_a_sweep_on_this_machine(
 ) -> None:
     ended = call("sweep", "-m", *overrides("width=2,3 trainer=ddp trainer.devices=2 device=cpu"))
     assert (ended.code, ended.err.count("\n")) == (2, 1)
-    assert "error: trainer=ddp has 2 processes, and a run of a sweep on this machine has a slot for one" in ended.err
+    assert "error: trainer=ddp has 2 processes, and a run of a sweep on this machine has one worker" in ended.err
     assert not outputs.exists()

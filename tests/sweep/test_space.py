@@ -8,7 +8,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from dsbench.errors import InputError
-from dsbench.sweep.axes import figures, objectives
+from dsbench.sweep.objective import figures, objectives
 from dsbench.sweep.search import space
 
 

@@ -1,0 +1,36 @@
+"""What a search goes by: figures of a run's record, with which direction is better. Never a figure of test images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dsbench.errors import InputError
+
+DIRECTIONS = {
+    "val_acc": "maximize",
+    "macs": "minimize",
+    "params": "minimize",
+    "acts": "minimize",
+    "train_seconds": "minimize",
+}
+RESULTS = ("done", "collapsed")  # a collapsed network has an accuracy, a diverged one has none that means anything
+
+
+def objectives(names: Any) -> tuple[str, ...]:
+    """The names in `objective`, a text or a list of several. Raises InputError for one that is not known."""
+    names = (names,) if isinstance(names, str) else tuple(names or ())
+    for name in names:
+        if name not in DIRECTIONS:
+            raise InputError(f"unknown objective {name!r}; choose of {', '.join(DIRECTIONS)}")
+    if not names or len(set(names)) < len(names):
+        raise InputError(f"objective {list(names)} must list one or more of {', '.join(DIRECTIONS)}, each once")
+    return names
+
+
+def figures(record: Mapping[str, Any], names: Sequence[str]) -> list[float] | None:
+    """A run's figures for the objectives `names`; None where it has no result, or had test images for validation."""
+    chosen_on_test = record.get("split") == "study" and "val_acc" in names
+    if record.get("status") not in RESULTS or chosen_on_test:
+        return None
+    return [float(record["best_val_acc" if name == "val_acc" else name]) for name in names]
