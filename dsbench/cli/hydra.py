@@ -43,11 +43,7 @@ def _progress(mode: str) -> Progress:
     from dsbench.run.progress import Progress
     from dsbench.sweep.launch import worker
 
-    if worker.inside():
-        from dsbench.sweep.launch.reporter import Reporter
-
-        return Reporter()
-    return Progress(mode)
+    return worker.Reporter() if worker.inside() else Progress(mode)
 
 
 def _log_to_terminal() -> None:
@@ -184,9 +180,9 @@ def run_hydra(config_name: str) -> None:
 
 def _check_flags() -> None:
     """Raise InputError for a flag that Hydra does not know."""
-    from hydra._internal.utils import get_args_parser
+    from dsbench.config.hydra_internals import unknown_flags
 
-    _, unknown = get_args_parser().parse_known_args(sys.argv[1:])
+    unknown = unknown_flags(sys.argv[1:])
     if unknown:
         raise InputError(f"unknown option {unknown[0]!r}; see python train.py --hydra-help")
 
@@ -200,7 +196,7 @@ def job(config: Any) -> float | list[float] | None:
     from hydra.core.hydra_config import HydraConfig
 
     from dsbench.config.compose import typed
-    from dsbench.sweep.axes import figures, objectives
+    from dsbench.sweep.objective import figures, objectives
 
     hydra = HydraConfig.get()
     found = figures(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from dsbench.config import hydra_internals
 from dsbench.config.messages import one_line
 from dsbench.errors import InputError
 
@@ -48,12 +49,11 @@ def combinations(overrides: Sequence[str]) -> list[list[str]]:
 
     Raises InputError where Hydra cannot read them.
     """
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.errors import HydraException
 
     parsed = _parsed(overrides)
     try:
-        return [list(job) for job in BasicSweeper.split_arguments(parsed, None)[0]]
+        return hydra_internals.combinations(parsed)
     except HydraException as error:
         raise InputError(one_line(error)) from error
 

@@ -24,7 +24,7 @@ from dsbench.run.record import BROKEN, FINAL, Record, Requested, Status
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dsbench.run.outcome import Fate
+    from dsbench.run.outcome import Ended
 
 _WORDS = {"": None, "True": True, "False": False}
 
@@ -176,7 +176,7 @@ class SweepFolder:
         """The runs, in order. Raises InputError where there is no sweep."""
         return [str(run_id) for run_id in self.asked()["runs"]]
 
-    def read(self, reasons: Mapping[str, Fate] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def read(self, reasons: Mapping[str, Ended] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The tables of runs and of cells, from the runs' records as they are now.
 
         A run without a record has the status `missing` and what is planned of it. Names and budgets are those of this
@@ -185,7 +185,7 @@ class SweepFolder:
         """
         return self._tables(self.asked(), reasons or {})
 
-    def collect(self, reasons: Mapping[str, Fate] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def collect(self, reasons: Mapping[str, Ended] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """As read; writes runs.csv, cells.csv and, once every run has ended, when the last one did."""
         self.asked()  # where there is no sweep there is no folder for a lock
         with self._alone():
@@ -198,7 +198,7 @@ class SweepFolder:
                 self._write(asked | {"finished": finished})
             return runs, cells
 
-    def _tables(self, asked: dict[str, Any], reasons: Mapping[str, Fate]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def _tables(self, asked: dict[str, Any], reasons: Mapping[str, Ended]) -> tuple[pd.DataFrame, pd.DataFrame]:
         budgets, planned = asked["budgets"], read(self.plan_file)
         found = []
         for run_id in map(str, asked["runs"]):

@@ -1,4 +1,4 @@
-"""What a search goes by: figures of a run's record, with which direction is better. Never a figure of test images."""
+"""The axes of a sweep, from its command line and its file: Hydra's syntax, seeds, and globs over subfolders."""
 
 from __future__ import annotations
 
@@ -11,36 +11,6 @@ from typing import Any
 from dsbench.config.overrides import combinations, globbing, key
 from dsbench.config.schema import SWEEPS_OWN
 from dsbench.errors import InputError
-from dsbench.run.record import Record
-
-DIRECTIONS = {
-    "val_acc": "maximize",
-    "macs": "minimize",
-    "params": "minimize",
-    "acts": "minimize",
-    "train_seconds": "minimize",
-}
-RESULTS = ("done", "collapsed")  # a collapsed network has an accuracy, a diverged one has none that means anything
-
-
-def objectives(asked: Any) -> tuple[str, ...]:
-    """The names in `objective`, one or a list of several. Raises InputError for one that is not known."""
-    names = (asked,) if isinstance(asked, str) else tuple(asked or ())
-    for name in names:
-        if name not in DIRECTIONS:
-            raise InputError(f"unknown objective {name!r}; choose of {', '.join(DIRECTIONS)}")
-    if not names or len(set(names)) < len(names):
-        raise InputError(f"objective {list(names)} must list one or more of {', '.join(DIRECTIONS)}, each once")
-    return names
-
-
-def figures(record: Record, names: Sequence[str]) -> list[float] | None:
-    """A run's figures for the objectives `names`; None where it has no result, or had test images for validation."""
-    chosen_on_test = record.split == "study" and "val_acc" in names
-    if record.status not in RESULTS or record.result is None or chosen_on_test:
-        return None
-    known = {**vars(record.result), **record.costs, "val_acc": record.result.best_val_acc}
-    return [float(known[name]) for name in names]
 
 
 def jobs(arguments: Sequence[str], params: Sequence[str], loader: Any) -> list[list[str]]:
@@ -67,18 +37,18 @@ def given(arguments: Sequence[str], params: Sequence[str], loader: Any) -> list[
     and for a list of values of what is the sweep's own.
     """
     _refuse_twice(arguments)
-    both = [*spelled_out(params), *spelled_out(arguments)]
-    seeds = [one for one in both if key(one) == "seed"]
-    others = [one for one in both if one not in seeds]
+    overrides = [*spelled_out(params), *spelled_out(arguments)]
+    seeds = [override for override in overrides if key(override) == "seed"]
+    others = [override for override in overrides if override not in seeds]
     _refuse_lists(others)
-    return [_globbed(one, loader) for one in [*others, *seeds[-1:]]]
+    return [_globbed(override, loader) for override in [*others, *seeds[-1:]]]
 
 
 def spelled_out(arguments: Sequence[str]) -> list[str]:
     """A command line with `seeds=N` as Hydra has it, for whatever sweeper: `seed=range(0,N)`. Raises InputError."""
     if {"seed", "seeds"} <= set(map(key, arguments)):
         raise InputError("seed and seeds are both given; seeds=8 is short for seed=range(0,8)")
-    return [_seeds(one) for one in arguments]
+    return [_seeds(argument) for argument in arguments]
 
 
 def _refuse_twice(arguments: Sequence[str]) -> None:
@@ -88,9 +58,9 @@ def _refuse_twice(arguments: Sequence[str]) -> None:
 
 
 def _refuse_lists(overrides: Sequence[str]) -> None:
-    for one in overrides:
-        if key(one) in SWEEPS_OWN and len(combinations([one])) != 1:
-            raise InputError(f"{one}: {key(one)} is the sweep's own and has one value")
+    for override in overrides:
+        if key(override) in SWEEPS_OWN and len(combinations([override])) != 1:
+            raise InputError(f"{override}: {key(override)} is the sweep's own and has one value")
 
 
 def _seeds(override: str) -> str:
@@ -111,7 +81,7 @@ def _globbed(override: str, loader: Any) -> str:
     known = _options(loader, group)
     if not known:
         raise InputError(f"{override}: {group} is no group of options; glob chooses among those")
-    chosen = [one for one in known if _matches(one, include) and not _matches(one, exclude)]
+    chosen = [option for option in known if _matches(option, include) and not _matches(option, exclude)]
     if not chosen:
         raise InputError(f"{override} matches none of {', '.join(known)}")
     return f"{axis}={','.join(chosen)}"

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from dsbench.config.hydra_internals import apply_overrides, branches, override_dirname
+
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
@@ -31,16 +33,11 @@ class Composer:
 
     def __call__(self, overrides: Sequence[str]) -> DictConfig:
         """What Hydra composes for `overrides`, the `hydra` node included. Raises what Hydra raises."""
-        from hydra._internal.config_loader_impl import get_overrides_dirname
-
         with self.composed(overrides) as (composed, _):
             config = copy.deepcopy(composed)
-        given = [one for one in map(self._parse, overrides) if not one.is_hydra_override()]
-        config.hydra.overrides.task = [one.input_line for one in given]
-        how = config.hydra.job.config.override_dirname
-        config.hydra.job.override_dirname = get_overrides_dirname(
-            given, kv_sep=how.kv_sep, item_sep=how.item_sep, exclude_keys=how.exclude_keys
-        )
+        given = [override for override in map(self._parse, overrides) if not override.is_hydra_override()]
+        config.hydra.overrides.task = [override.input_line for override in given]
+        config.hydra.job.override_dirname = override_dirname(given, config)
         return config
 
     @contextmanager
@@ -50,24 +47,21 @@ class Composer:
         Its `hydra` node does not tell of the overrides of values. With it, by name, the plain form of the branches that
         stand by themselves and that no override of a value touches; these are shared.
         """
-        from hydra._internal.config_loader_impl import ConfigLoaderImpl
-
-        parsed = [self._parse(one) for one in overrides]
-        values = [one for one in parsed if self._is_value(one)]
-        others = tuple(str(one.input_line) for one in parsed if one not in values)
+        parsed = [self._parse(override) for override in overrides]
+        values = [override for override in parsed if self._is_value(override)]
+        others = tuple(str(override.input_line) for override in parsed if override not in values)
         if others not in self._bases:
             composed = self._compose(list(others))
             self._bases[others] = composed, _plain(composed)
         base, plain = self._bases[others]
-        content = base._content
-        assert isinstance(content, dict)
-        touched = {one.key_or_group.split(".")[0] for one in values}
-        before = {key: copy.deepcopy(content[key]) for key in touched if key in content}
+        nodes = branches(base)
+        touched = {override.key_or_group.split(".")[0] for override in values}
+        before = {name: copy.deepcopy(nodes[name]) for name in touched if name in nodes}
         try:
-            ConfigLoaderImpl._apply_overrides_to_config(values, base)
+            apply_overrides(values, base)
             yield base, {name: value for name, value in plain.items() if name not in touched}
         finally:
-            content.update(before)
+            nodes.update(before)
 
     def _parse(self, override: str) -> Override:
         if override not in self._parsed:
@@ -85,16 +79,17 @@ class Composer:
         from hydra.core.object_type import ObjectType
 
         if key not in self._groups:
-            found = [self._loader.get_group_options(key, kind) for kind in (ObjectType.CONFIG, ObjectType.GROUP)]
-            self._groups[key] = any(found)
+            kinds = (ObjectType.CONFIG, ObjectType.GROUP)
+            self._groups[key] = any(self._loader.get_group_options(key, kind) for kind in kinds)
         return self._groups[key]
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:
     """By name, the plain form of the branches that refer to nothing outside themselves and lack nothing."""
-    branches = {str(name): value for name, value in config.items_ex(resolve=False) if name != "hydra"}
     return {
-        name: OmegaConf.to_object(value)
-        for name, value in branches.items()
-        if OmegaConf.is_config(value) and not any(mark in OmegaConf.to_yaml(value) for mark in ("${", "???"))
+        str(name): OmegaConf.to_object(value)
+        for name, value in config.items_ex(resolve=False)
+        if name != "hydra"
+        and OmegaConf.is_config(value)
+        and not any(mark in OmegaConf.to_yaml(value) for mark in ("${", "???"))
     }

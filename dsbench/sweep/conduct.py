@@ -1,4 +1,4 @@
-"""What a sweep decides once for all of its runs, and what it refuses before any of them is planned."""
+"""A sweep from its command line to its tables: every run is planned before any is launched."""
 
 from __future__ import annotations
 
@@ -8,30 +8,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.utils import JobReturn
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from dsbench import provenance
-from dsbench.conclude import conclude, reasons, show
 from dsbench.config.compose import Composed, typed
+from dsbench.config.hydra_internals import returned_value
 from dsbench.config.messages import one_line
 from dsbench.config.overrides import key
 from dsbench.config.schema import SWEEPS_OWN, SweepConfig, WandbConfig, check_values
 from dsbench.errors import FailureError, InputError
+from dsbench.results import tables
 from dsbench.results.folder import SweepFolder
 from dsbench.results.records import record
 from dsbench.run.interrupts import insist
-from dsbench.run.outcome import Fate
+from dsbench.run.outcome import Ended, ProcessDiedError
 from dsbench.run.progress import terminal
 from dsbench.run.record import FINAL
 from dsbench.sweep import axes
-from dsbench.sweep.axes import objectives
 from dsbench.sweep.composition import Composer
 from dsbench.sweep.estimate import seconds_left
-from dsbench.sweep.launch.local import warm_up
-from dsbench.sweep.launch.workers import slots
-from dsbench.sweep.plan import Job, SweepPlan, deciding, plan_sweep, sweep_name
+from dsbench.sweep.launch.local import begin_server
+from dsbench.sweep.launch.workers import workers
+from dsbench.sweep.objective import objectives
+from dsbench.sweep.plan import PlannedJob, SweepPlan, deciding, plan_sweep, sweep_name
 from dsbench.sweep.plan_table import planned
 
 if TYPE_CHECKING:
@@ -39,72 +40,55 @@ if TYPE_CHECKING:
 
     from dsbench.config.schema import Config
 
-
-def check(config: DictConfig) -> None:
-    """Raise InputError for what only sweeps read and what makes no sense."""
-    check_values(SweepConfig, {name: config[name] for name in SWEEPS_OWN})
-    objectives(config.objective)  # what the task function returns, to whatever searches by it
-
-
-def is_local(config: DictConfig) -> bool:
-    """Whether the runs are trained on this machine, by dsbench's own launcher."""
-    return config.hydra.launcher._target_.endswith(".DsbenchLauncher")
-
-
-def settled(config: DictConfig, jobs: int) -> tuple[list[str], int | None]:
-    """What is decided once for all runs, however many are left of them: threads; and runs at once, if that is known."""
-    launcher = config.hydra.launcher
-    if "cpus_per_task" in launcher:  # on machines that are not this one
-        threads, at_once = launcher.cpus_per_task, None
-    elif is_local(config):
-        places = slots(jobs, config.n_jobs, config.threads, config.device)
-        threads, at_once = places.threads, len(places)
-    else:
-        return [], 1
-    return ([f"threads={threads}"] if config.threads is None else []), at_once
-
-
-def with_settled(job: Sequence[str], same: Sequence[str]) -> list[str]:
-    """A job's overrides, and those of `same` that it does not decide by itself."""
-    own = {key(one) for one in job}
-    return [*job, *(one for one in same if key(one) not in own)]
-
-
-def precision(job: Job) -> list[str]:
-    """`auto` is what this machine makes of it, for all runs, wherever they are trained: ids depend on it."""
-    assert job.plan is not None
-    return [f"precision={job.plan.compute.precision}"] if job.plan.config.precision == "auto" else []
-
-
-def composing(config: DictConfig, loader: Any) -> Callable[[Sequence[str]], Composed]:
-    """What turns the overrides of a run into its configuration. Raises InputError."""
-    composer = Composer(lambda overrides: loader.load_sweep_config(config, overrides), loader)
-
-    def compose(overrides: Sequence[str]) -> Composed:
-        try:
-            with composer.composed(overrides) as (composed, plain):
-                return typed(composed, composed.hydra.runtime.choices, overrides, plain=plain)
-        except InputError:
-            raise
-        except Exception as error:
-            raise InputError(one_line(error)) from error
-
-    return compose
-
-
 log = logging.getLogger("dsbench")
 
 
-class Launches:
-    """The runs of the sweep `name`, launched at once or plan by plan; `returned` is what came of each launch."""
+def conduct(
+    config: DictConfig, arguments: Sequence[str], params: Sequence[str], loader: Any, launcher: Launcher
+) -> Sweep | None:
+    """Run the sweep that `arguments`, on top of a named sweep's `params`, ask for; None where it was only planned.
+
+    `config` is the sweep's own configuration, `loader` Hydra's config loader. Raises InputError before anything is
+    launched where a run cannot be (but for on_error=skip). The tables of what is there are written and printed however
+    the sweep ends.
+    """
+    check(config)
+    jobs = axes.jobs(arguments, params, loader)
+    shared, at_once = shared_overrides(config, len(jobs))
+    plan = plan_sweep([with_shared(job, shared) for job in jobs], composing(config, loader))
+    insist()
+    console = terminal()
+    if plan.problems and (config.on_error != "skip" or not plan.runs):
+        console.print(planned(plan))
+        raise impossible(plan)
+    if plan.missing and is_local(config) and not config.plan:
+        begin_server()  # which takes seconds to import what runs need
+    console.print(planned(plan, seconds_left(plan, at_once) if plan.missing and at_once else None))
+    if config.plan:
+        return None
+    name = sweep_name(config.hydra.runtime.choices.get("sweep"), deciding(arguments), plan.cells)
+    sweep = Sweep(config, name, arguments, launcher)
+    sweep.write(plan)
+    with sweep.shown_anyway(sweep.show):
+        sweep.launch(plan)
+    sweep.show()
+    return sweep
+
+
+class Sweep:
+    """The runs of the sweep `name`, launched at once or plan by plan; `returned` is what came of each launch.
+
+    `reasons` has, by run_id, how runs ended where their records do not say so.
+    """
 
     def __init__(self, config: DictConfig, name: str, arguments: Sequence[str], launcher: Launcher) -> None:
         """`config` is the sweep's own configuration, `arguments` are its command line."""
-        self.folder = SweepFolder(Path(config.outputs).absolute() / "sweeps" / name)
-        self.jobs: list[Job] = []
+        self.config, self.folder = config, SweepFolder(Path(config.outputs).absolute() / "sweeps" / name)
+        self.jobs: list[PlannedJob] = []
         self.returned: list[Sequence[JobReturn]] = []
+        self.reasons: dict[str, Ended] = {}
         self._arguments, self._launcher = arguments, launcher
-        self.reasons: dict[str, Fate] = {}
+        self._final: set[str] = set()  # run_ids with a result, by the table shown last
         launcher.folder = self.folder.path / "jobs"  # type: ignore[attr-defined]  # where one that has files keeps them
 
     @property
@@ -113,8 +97,8 @@ class Launches:
         assert self.jobs[0].plan is not None
         return self.jobs[0].plan.config
 
-    def ask(self, plan: SweepPlan) -> None:
-        """Write down the runs of `plan`, beside those asked for before. Raises InputError where that cannot be."""
+    def write(self, plan: SweepPlan) -> None:
+        """Write down the runs of `plan`, beside those of earlier plans. Raises InputError where that cannot be."""
         self.jobs += plan.runs.values()
         if self.jobs:
             self.folder.write_plan([job.plan.facts() for job in self.jobs if job.plan], self._arguments)
@@ -123,14 +107,31 @@ class Launches:
         """Have those runs of `plan` trained that are not done yet."""
         missing = plan.missing
         if missing:
-            overrides = [[*job.overrides, *precision(job), *self._group(job)] for job in missing]
-            began = provenance.now()
+            overrides = [[*job.overrides, *_precision(job), *self._group(job)] for job in missing]
+            started = provenance.now()
             self.returned.append(self._launcher.launch(overrides, 0))
-            self.reasons |= reasons(missing, self.returned[-1], began)
+            self.reasons |= unrecorded(missing, self.returned[-1], started)
 
     def show(self) -> pd.DataFrame:
         """Write and print the tables of what there is; returns that of runs."""
-        return show(self.folder, self.reasons)
+        console = terminal()
+        (runs, cells), where = self.collect()
+        self._final = set(runs.loc[runs["status"].isin(FINAL), "run_id"])
+        console.print(tables.cells(cells))
+        if not runs["status"].isin(FINAL).all():
+            console.print(tables.failures(runs, self.folder.outputs))
+        mixed = tables.versions(runs)
+        if mixed:
+            console.print(mixed, soft_wrap=True)
+        console.print(where, soft_wrap=True)
+        return runs
+
+    def collect(self) -> tuple[tuple[pd.DataFrame, pd.DataFrame], str]:
+        """The tables of runs and of cells, written if that can be; and where they are, in words."""
+        try:
+            return self.folder.collect(self.reasons), f"tables: {self.folder.path}"
+        except OSError as error:
+            return self.folder.read(self.reasons), f"tables could not be written: {one_line(error)}"
 
     @contextmanager
     def shown_anyway(self, show: Callable[[], object]) -> Iterator[None]:
@@ -149,50 +150,83 @@ class Launches:
                     log.warning("the tables so far could not be made: %s", one_line(other))
             raise
 
-    def have_results(self, runs: pd.DataFrame) -> bool:
-        """Whether every run that was asked for has a result; `runs`, the table, may be of another command's by now."""
-        there = set(runs.loc[runs["status"].isin(FINAL), "run_id"])
-        asked = (job.plan.run_id for job in self.jobs if job.plan)
-        return all(one in there or record(self.folder.outputs, one).status in FINAL for one in asked)
+    def complete(self) -> bool:
+        """Whether every run that was planned has a result; the table shown last may be of another command's runs."""
+        run_ids = {job.plan.run_id for job in self.jobs if job.plan} - self._final
+        return all(record(self.folder.outputs, run_id).status in FINAL for run_id in run_ids)
 
-    def _group(self, job: Job) -> list[str]:
+    def _group(self, job: PlannedJob) -> list[str]:
         """The sweep's name as the run's group in W&B, where that has no other."""
         logger = job.plan.config.logger if job.plan else None
         return [f"logger.group={self.folder.name}"] if isinstance(logger, WandbConfig) and logger.group is None else []
 
 
-def conduct(
-    config: DictConfig, arguments: Sequence[str], params: Sequence[str], loader: Any, launcher: Launcher
-) -> list[Sequence[JobReturn]]:
-    """Run the sweep that `arguments`, on top of a named sweep's `params`, ask for; returns what was launched.
+def _precision(job: PlannedJob) -> list[str]:
+    """`auto` is what this machine makes of it, for all runs, wherever they are trained: ids depend on it."""
+    assert job.plan is not None
+    return [f"precision={job.plan.compute.precision}"] if job.plan.config.precision == "auto" else []
 
-    `config` is the sweep's own configuration, `loader` Hydra's config loader. Raises InputError before anything is
-    launched where a run cannot be (but for on_error=skip), and SystemExit(1) where runs have failed. The tables of what
-    is there are written and printed however the sweep ends; what follows from them once it has come to its end.
-    """
-    check(config)
-    asked = axes.jobs(arguments, params, loader)
-    same, at_once = settled(config, len(asked))
-    plan = plan_sweep([with_settled(job, same) for job in asked], composing(config, loader))
-    insist()
-    console = terminal()
-    if plan.problems and (config.on_error != "skip" or not plan.runs):
-        console.print(planned(plan))
-        first = plan.problems[0]
-        raise InputError(f"{' '.join(first.overrides)}: {first.problem}")
-    if plan.missing and is_local(config) and not config.plan:
-        warm_up()
-    console.print(planned(plan, seconds_left(plan, at_once) if plan.missing and at_once else None))
-    if config.plan:
-        return []
-    name = sweep_name(config.hydra.runtime.choices.get("sweep"), deciding(arguments), plan.cells)
-    sweep = Launches(config, name, arguments, launcher)
-    sweep.ask(plan)
-    with sweep.shown_anyway(sweep.show):
-        sweep.launch(plan)
-    runs = sweep.show()
-    bench_minutes = config.bench_minutes if is_local(config) else 0.0
-    conclude(sweep.folder, sweep.reasons, sweep.example, bench_minutes, config.report)
-    if not sweep.have_results(runs):
-        raise SystemExit(1)
-    return sweep.returned
+
+def unrecorded(jobs: Sequence[PlannedJob], returned: Sequence[JobReturn], since: str) -> dict[str, Ended]:
+    """By run_id, how runs have failed whose records name no end since `since`; `returned` is what came of the jobs."""
+    out = {}
+    for job, end in zip(jobs, returned, strict=False):
+        if end.status != JobStatus.FAILED or job.plan is None:
+            continue
+        if (record(job.plan.folder.outputs, job.plan.run_id).finished or "") < since:
+            error = returned_value(end)
+            died = isinstance(error, ProcessDiedError)
+            out[job.plan.run_id] = error.ended if died else Ended("failed", one_line(error))
+    return out
+
+
+def check(config: DictConfig) -> None:
+    """Raise InputError for what only sweeps read and what makes no sense."""
+    check_values(SweepConfig, {name: config[name] for name in SWEEPS_OWN})
+    objectives(config.objective)  # what the task function returns, to whatever searches by it
+
+
+def impossible(plan: SweepPlan) -> InputError:
+    """Says what is wrong with the first of the jobs that cannot be."""
+    first = plan.problems[0]
+    return InputError(f"{' '.join(first.overrides)}: {first.problem}")
+
+
+def is_local(config: DictConfig) -> bool:
+    """Whether the runs are trained on this machine, by dsbench's own launcher."""
+    return config.hydra.runtime.choices["hydra/launcher"] == "dsbench"
+
+
+def shared_overrides(config: DictConfig, jobs: int) -> tuple[list[str], int | None]:
+    """What is decided once for all runs, however many are left of them: threads; and runs at once, if that is known."""
+    launcher = config.hydra.launcher
+    if "cpus_per_task" in launcher:  # on machines that are not this one
+        threads, at_once = launcher.cpus_per_task, None
+    elif is_local(config):
+        places = workers(jobs, config.n_jobs, config.threads, config.device)
+        threads, at_once = places.threads, len(places)
+    else:
+        return [], 1
+    return ([f"threads={threads}"] if config.threads is None else []), at_once
+
+
+def with_shared(job: Sequence[str], shared: Sequence[str]) -> list[str]:
+    """A job's overrides, and those of `shared` that it does not decide by itself."""
+    own = {key(override) for override in job}
+    return [*job, *(override for override in shared if key(override) not in own)]
+
+
+def composing(config: DictConfig, loader: Any) -> Callable[[Sequence[str]], Composed]:
+    """What turns the overrides of a run into its configuration. Raises InputError."""
+    composer = Composer(lambda overrides: loader.load_sweep_config(config, overrides), loader)
+
+    def compose(overrides: Sequence[str]) -> Composed:
+        try:
+            with composer.composed(overrides) as (composed, plain):
+                return typed(composed, composed.hydra.runtime.choices, overrides, plain=plain)
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(one_line(error)) from error
+
+    return compose

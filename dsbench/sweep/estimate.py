@@ -9,19 +9,19 @@ from pathlib import Path
 
 from dsbench.config.network import dataset_of
 from dsbench.run.plan import Plan
-from dsbench.sweep.plan import Job, SweepPlan
+from dsbench.sweep.plan import SweepPlan
 from dsbench.training.stop import AfterSeconds, AfterSteps
 
 PROBES = 5  # networks at the most, spread over the sweep's range of MACs
 PROBE_SECONDS = 0.4
 LARGEST_SECONDS = 2.0  # that a probe may take where it must: networks whose few steps would take longer are not timed
-RUN_SECONDS = 0.5  # of a run besides its steps
+RUN_SECONDS = 0.5  # of a run, apart from its steps
 _STEPS = 5  # of a probe at the least, its warm-up included
 _EVALUATION = 1 / 3  # of an image's training: its forward pass alone
 
 
-def seconds_left(plan: SweepPlan, slots: int) -> float:
-    """Seconds that the missing runs take in `slots` at once, at their greatest number of epochs.
+def seconds_left(plan: SweepPlan, at_once: int) -> float:
+    """Seconds that the missing runs take, so many at once, at their greatest number of epochs.
 
     A cell with a finished run takes as long as that took. Of the others some are timed, a few training steps each, and
     for the rest seconds an image are taken to go with MACs and activations, fitted to those that were timed.
@@ -29,9 +29,10 @@ def seconds_left(plan: SweepPlan, slots: int) -> float:
     timed: dict[str, float] = {}
     unknown: dict[str, Plan] = {}
     for cell_id, jobs in plan.cells.items():
-        found = [seconds for job in jobs if (seconds := _recorded(job)) is not None]
-        if found:
-            timed[cell_id] = sum(found) / len(found)
+        results = [job.record.result for job in jobs if job.record and job.record.result and job.done]
+        known = [result.train_seconds for result in results if result.train_seconds is not None]
+        if known:
+            timed[cell_id] = sum(known) / len(known)
         elif not all(job.done for job in jobs):
             assert jobs[0].plan is not None
             unknown[cell_id] = jobs[0].plan
@@ -42,11 +43,7 @@ def seconds_left(plan: SweepPlan, slots: int) -> float:
         for job in jobs
         if cell_id in timed and not job.done
     ]
-    return max(max(left, default=0.0), sum(left) / slots)
-
-
-def _recorded(job: Job) -> float | None:
-    return job.record.result.train_seconds if job.record and job.record.result and job.done else None
+    return max(max(left, default=0.0), sum(left) / at_once)
 
 
 def _probed(plans: dict[str, Plan]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What a sweep is called: the same sweep, asked for again or with more seeds, has the same name."""
+"""What a sweep runs, job by job, and what it is called: asked for again or with more seeds, it has the same name."""
 
 from __future__ import annotations
 
@@ -33,15 +33,16 @@ def sweep_name(named: str | None, changes: Sequence[str], cells: Iterable[str]) 
 
 def deciding(arguments: Sequence[str]) -> list[str]:
     """Those of `arguments` that change which cells a sweep runs."""
-    return [one for one in arguments if key(one) not in {"seed", "sweep", *SWEEPS_OWN} and not _outside(key(one))]
+    outside = ("seed", "sweep", *SWEEPS_OWN, *OUTSIDE, *_HOW)
 
+    def decides(name: str) -> bool:
+        return not any(name == other or name.startswith(f"{other}.") for other in outside)
 
-def _outside(name: str) -> bool:
-    return any(name == one or name.startswith(f"{one}.") for one in (*OUTSIDE, *_HOW))
+    return [argument for argument in arguments if decides(key(argument))]
 
 
 @dataclass(frozen=True)
-class Job:
+class PlannedJob:
     """One combination of a sweep's axes: its overrides, and its plan or the reason why there is none."""
 
     overrides: tuple[str, ...]
@@ -69,21 +70,21 @@ class Job:
 class SweepPlan:
     """All jobs of a sweep, in order."""
 
-    jobs: tuple[Job, ...]
+    jobs: tuple[PlannedJob, ...]
 
     @cached_property
-    def runs(self) -> dict[str, Job]:
+    def runs(self) -> dict[str, PlannedJob]:
         """The runs by run_id; jobs that come to the same run are one."""
-        out: dict[str, Job] = {}
+        out: dict[str, PlannedJob] = {}
         for job in self.jobs:
             if job.plan is not None:
                 out.setdefault(job.plan.run_id, job)
         return out
 
     @cached_property
-    def cells(self) -> dict[str, list[Job]]:
+    def cells(self) -> dict[str, list[PlannedJob]]:
         """The runs by cell_id: those of one cell differ in their seed alone."""
-        out: dict[str, list[Job]] = {}
+        out: dict[str, list[PlannedJob]] = {}
         for job in self.runs.values():
             assert job.plan is not None
             out.setdefault(job.plan.cell_id, []).append(job)
@@ -95,17 +96,17 @@ class SweepPlan:
         return sum(job.plan is not None for job in self.jobs) - len(self.runs)
 
     @property
-    def missing(self) -> list[Job]:
+    def missing(self) -> list[PlannedJob]:
         """The runs that are still to be trained."""
         return [job for job in self.runs.values() if not job.done]
 
     @property
-    def stale(self) -> list[Job]:
+    def stale(self) -> list[PlannedJob]:
         """The runs with a result that other code than this has made."""
         return [job for job in self.runs.values() if job.stale]
 
     @property
-    def problems(self) -> list[Job]:
+    def problems(self) -> list[PlannedJob]:
         """The jobs that cannot be."""
         return [job for job in self.jobs if job.problem is not None]
 
@@ -128,29 +129,22 @@ def plan_sweep(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]],
     out = []
     for overrides in map(tuple, jobs):
         insist()
-        seeds = [one for one in overrides if re.fullmatch(r"seed=[0-9]+", one)]
-        planned = cell(tuple(one for one in overrides if one not in seeds))
+        seeds = [override for override in overrides if re.fullmatch(r"seed=[0-9]+", override)]
+        planned = cell(tuple(override for override in overrides if override not in seeds))
         if isinstance(planned, InputError):
-            out.append(Job(overrides, problem=str(planned)))
+            out.append(PlannedJob(overrides, problem=str(planned)))
             continue
         planned = replace(planned, composed=replace(planned.composed, overrides=overrides))
-        out.append(_readable(Job(overrides, with_seed(planned, int(seeds[0].split("=")[1])) if seeds else planned)))
+        for seed in seeds:
+            planned = with_seed(planned, int(seed.split("=")[1]))
+        out.append(_readable(PlannedJob(overrides, planned)))
     return SweepPlan(tuple(out))
 
 
-def _readable(job: Job) -> Job:
+def _readable(job: PlannedJob) -> PlannedJob:
     """The job, whose record is read now; one that is damaged is a problem."""
     try:
         _ = job.record
     except InputError as error:
-        return Job(job.overrides, problem=str(error))
+        return PlannedJob(job.overrides, problem=str(error))
     return job
-
-
-def axes(jobs: Sequence[Job]) -> list[str]:
-    """The keys in whose values the overrides of `jobs` differ."""
-    values: dict[str, set[str]] = {}
-    for job in jobs:
-        for override in job.overrides:
-            values.setdefault(key(override), set()).add(override)
-    return [name for name, found in values.items() if len(found) > 1]

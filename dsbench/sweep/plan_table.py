@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -10,9 +10,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from dsbench.config.overrides import key
 from dsbench.numerals import counted, duration
 from dsbench.run.record import width
-from dsbench.sweep.plan import Job, SweepPlan, axes
+from dsbench.sweep.plan import PlannedJob, SweepPlan
 
 NAMES = ("model", "arch", "data", "kernel", "split", "precision")
 
@@ -40,7 +41,7 @@ def planned(plan: SweepPlan, seconds: float | None = None) -> Group:
     """The plan for a terminal; `seconds` is the estimate of the time that it takes."""
     cells = _rows(plan)
     names = [name for name in NAMES if len({str(cell[name]) for cell in cells}) > 1]
-    given = [name for name in axes(plan.jobs) if name not in {*NAMES, "seed", "width", "experiment"}]
+    given = [name for name in _varied(plan.jobs) if name not in {*NAMES, "seed", "width", "experiment"}]
     given = [name for name in given if name not in ("model.pattern",) or "model" not in names]
     shared = ", ".join(f"{name} {cells[0][name]}" for name in NAMES if name not in names) if cells else ""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
@@ -53,10 +54,10 @@ def planned(plan: SweepPlan, seconds: float | None = None) -> Group:
         table.add_column("off budget", justify="right")
     table.add_column("done", justify="right")
     for cell, jobs in zip(cells, plan.cells.values(), strict=True):
-        said = dict(one.split("=", 1) for one in jobs[0].overrides if "=" in one)
+        values = dict(override.split("=", 1) for override in jobs[0].overrides if "=" in override)
         table.add_row(
             *(str(cell[name]) for name in names),
-            *(said.get(name, "") for name in given),
+            *(values.get(name, "") for name in given),
             width(cell["width"], cell["fine_width"]),
             *(f"{cell[name]:,}" for name in ("params", "macs", "acts")),
             *(["" if cell["residual"] is None else f"{100 * cell['residual']:+.2f} %"] if budget else []),
@@ -64,6 +65,15 @@ def planned(plan: SweepPlan, seconds: float | None = None) -> Group:
         )
     parts: list[RenderableType] = [Text(shared), table] if cells else []
     return Group(*parts, *map(Text, _problems(plan)), Text(_summary(plan, seconds)))
+
+
+def _varied(jobs: Sequence[PlannedJob]) -> list[str]:
+    """The keys in whose values the overrides of `jobs` differ."""
+    values: dict[str, set[str]] = {}
+    for job in jobs:
+        for override in job.overrides:
+            values.setdefault(key(override), set()).add(override)
+    return [name for name, listed in values.items() if len(listed) > 1]
 
 
 def _summary(plan: SweepPlan, seconds: float | None) -> str:
@@ -84,7 +94,7 @@ def _summary(plan: SweepPlan, seconds: float | None) -> str:
 
 def _problems(plan: SweepPlan) -> Iterator[str]:
     """One line a reason, with the first job that has it and how many more do."""
-    reasons: dict[str, list[Job]] = {}
+    reasons: dict[str, list[PlannedJob]] = {}
     for job in plan.problems:
         assert job.problem is not None
         reasons.setdefault(job.problem, []).append(job)

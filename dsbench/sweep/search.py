@@ -1,4 +1,4 @@
-"""The space that a search is over: Hydra's syntax for sweeps, as Optuna's distributions."""
+"""A search: a space in Hydra's syntax for sweeps, drawn from by Optuna, trial by trial, and judged by objectives."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
-from dsbench.conclude import mirror
 from dsbench.config.messages import one_line
 from dsbench.config.overrides import key
 from dsbench.errors import InputError, choose
@@ -19,9 +17,16 @@ from dsbench.results import tables
 from dsbench.run.progress import terminal
 from dsbench.run.record import Status
 from dsbench.sweep import axes
-from dsbench.sweep.axes import DIRECTIONS, figures, objectives
-from dsbench.sweep.conduct import Launches, check, composing, settled, with_settled
-from dsbench.sweep.plan import Job, SweepPlan, deciding, plan_sweep, sweep_name
+from dsbench.sweep.conduct import (
+    Sweep,
+    check,
+    composing,
+    impossible,
+    shared_overrides,
+    with_shared,
+)
+from dsbench.sweep.objective import DIRECTIONS, figures, objectives
+from dsbench.sweep.plan import PlannedJob, SweepPlan, deciding, plan_sweep, sweep_name
 from dsbench.sweep.plan_table import planned
 
 if TYPE_CHECKING:
@@ -44,11 +49,12 @@ def space(overrides: Sequence[str]) -> tuple[Space, list[str]]:
     from hydra.errors import HydraException
 
     try:
-        parsed = {one.get_key_element(): one for one in OverridesParser.create().parse_overrides(list(overrides))}
-        drawn = {key: _distribution(one) for key, one in parsed.items() if one.is_sweep_override()}
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        last = {override.get_key_element(): override for override in parsed}
+        drawn = {name: _distribution(override) for name, override in last.items() if override.is_sweep_override()}
     except (HydraException, ValueError) as error:
         raise InputError(one_line(error)) from error
-    return drawn, [str(one.input_line) for one in parsed.values() if not one.is_sweep_override()]
+    return drawn, [str(override.input_line) for override in last.values() if not override.is_sweep_override()]
 
 
 def _distribution(override: object) -> BaseDistribution:
@@ -112,21 +118,22 @@ class Trials:
         left = self.how.n_trials - len(self._study.trials)
         return [self._study.ask(self._space) for _ in range(min(self.how.batch, left))]
 
-    def tell(self, trial: Trial, jobs: Sequence[Job]) -> str:
+    def tell(self, trial: Trial, jobs: Sequence[PlannedJob]) -> str:
         """Take up what the runs of `trial` came to; returns it in words."""
         import optuna
 
-        found = []
+        by_seed = []
         for job in jobs:
             record = job.plan.folder.result() if job.plan else None
             values = figures(record, self.names) if record else None
             if values is None:
                 self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
-                seed = next((one for one in job.overrides if key(one) == "seed"), "the run")
-                status = record.status if record else Status.MISSING
-                return f"counts for nothing: {job.problem or f'{seed} is {status}'}"
-            found.append(values)
-        means = [sum(values) / len(values) for values in zip(*found, strict=True)]
+                seed = next((override for override in job.overrides if key(override) == "seed"), "the run")
+                return (
+                    f"counts for nothing: {job.problem or f'{seed} is {record.status if record else Status.MISSING}'}"
+                )
+            by_seed.append(values)
+        means = [sum(values) / len(values) for values in zip(*by_seed, strict=True)]
         self._study.tell(trial, means)
         return ", ".join(f"{name} {mean:.6g}" for name, mean in zip(self.names, means, strict=True))
 
@@ -141,7 +148,7 @@ class Trials:
     def best(self) -> list[tuple[tuple[str, ...], list[float]]]:
         """The overrides and figures of the best, in order of the first figure; what was drawn twice stands once."""
         chosen = {tuple(overrides(trial)): trial.values for trial in self._study.best_trials}
-        return sorted(chosen.items(), key=lambda one: one[1][0])
+        return sorted(chosen.items(), key=lambda item: item[1][0])
 
 
 def overrides(trial: Trial | FrozenTrial) -> list[str]:
@@ -156,56 +163,53 @@ def search(
     loader: Any,
     launcher: Launcher,
     how: Search,
-) -> list[Sequence[JobReturn]]:
-    """Search the space that `arguments`, on top of a named sweep's `params`, list; returns what was launched.
+) -> Sweep | None:
+    """Search the space that `arguments`, on top of a named sweep's `params`, list; None where it was only planned.
 
     What a trial is worth is the mean over its seeds. One with a run that failed, diverged or cannot be counts for
-    nothing, and the search goes on. Raises InputError for a run that cannot be, unless on_error=skip. Raises
-    SystemExit(1) where runs have failed. The tables are written and printed however the search ends.
+    nothing, and the search goes on. Raises InputError for a run that cannot be, unless on_error=skip. The tables are
+    written and printed however the search ends.
     """
     check(config)
     names = objectives(config.objective)
     given = axes.given(arguments, params, loader)
-    seeds = axes.combined([one for one in given if key(one) == "seed"])  # one empty list where none is named
-    drawn, fixed = space([one for one in given if key(one) != "seed"])
+    seeds = axes.combined([override for override in given if key(override) == "seed"])  # [[]] where none is named
+    drawn, fixed = space([override for override in given if key(override) != "seed"])
     if not drawn:
         raise InputError(
             "nothing to search: list what to choose from, as model=cnn,dwsep or width=int(interval(4,64)) does"
         )
-    same, _ = settled(config, how.batch * len(seeds))
+    shared, _ = shared_overrides(config, how.batch * len(seeds))
     compose, console = composing(config, loader), terminal()
-    deciders = [*deciding(given), *names, f"{how.sampler} {how.seed} {how.batch}"]
-    changes = [*deciding(arguments), *(one for one in arguments if key(one) == "objective")]
-    name = sweep_name(config.hydra.runtime.choices.get("sweep"), changes, deciders)
-    sweep = Launches(config, name, arguments, launcher)
+    sweep = Sweep(config, _name(config, arguments, given, names, how), arguments, launcher)
     trials, plan = Trials(how, drawn, names), SweepPlan(())
     with sweep.shown_anyway(lambda: _show(sweep, trials)):
         while batch := trials.ask():
-            asked = [with_settled([*fixed, *overrides(trial), *seed], same) for trial in batch for seed in seeds]
-            plan = plan_sweep(asked, compose)
+            jobs = [with_shared([*fixed, *overrides(trial), *seed], shared) for trial in batch for seed in seeds]
+            plan = plan_sweep(jobs, compose)
             if plan.problems and config.on_error != "skip":
-                raise _impossible(plan.problems)
+                raise impossible(plan)
             _check_split(plan, names)
             if config.plan:
                 console.print(planned(plan), f"the first {len(batch)} of {how.n_trials} trials", sep="\n")
-                return []
-            sweep.ask(plan)
+                return None
+            sweep.write(plan)
             sweep.launch(plan)
             for i, trial in enumerate(batch):
-                said = trials.tell(trial, plan.jobs[i * len(seeds) : (i + 1) * len(seeds)])
-                line = f"trial {trial.number + 1}/{how.n_trials} {' '.join(overrides(trial))}: {said}"
+                result = trials.tell(trial, plan.jobs[i * len(seeds) : (i + 1) * len(seeds)])
+                line = f"trial {trial.number + 1}/{how.n_trials} {' '.join(overrides(trial))}: {result}"
                 console.print(line, soft_wrap=True)
     if not sweep.jobs:
-        raise _impossible(plan.problems)
-    runs = _show(sweep, trials)
-    mirror(sweep.folder, sweep.example)
-    if not sweep.have_results(runs):
-        raise SystemExit(1)
-    return sweep.returned
+        raise impossible(plan)
+    _show(sweep, trials)
+    return sweep
 
 
-def _impossible(problems: Sequence[Job]) -> InputError:
-    return InputError(f"{' '.join(problems[0].overrides)}: {problems[0].problem}")
+def _name(config: DictConfig, arguments: Sequence[str], given: Sequence[str], names: Sequence[str], how: Search) -> str:
+    """The name of a search: its space, its objectives and how it draws take the place of a sweep's cells."""
+    decides = [*deciding(given), *names, f"{how.sampler} {how.seed} {how.batch}"]
+    changes = [*deciding(arguments), *(argument for argument in arguments if key(argument) == "objective")]
+    return sweep_name(config.hydra.runtime.choices.get("sweep"), changes, decides)
 
 
 def _check_split(plan: SweepPlan, names: Sequence[str]) -> None:
@@ -213,12 +217,11 @@ def _check_split(plan: SweepPlan, names: Sequence[str]) -> None:
         raise InputError("objective=val_acc would choose on the test images under data.split=study; take standard")
 
 
-def _show(sweep: Launches, trials: Trials) -> pd.DataFrame:
-    """Write and print what was found; returns the table of runs."""
-    runs = sweep.show()
+def _show(sweep: Sweep, trials: Trials) -> None:
+    """Write and print the tables of runs, and that of trials."""
+    sweep.show()
     try:
         write_atomically(sweep.folder.path / "trials.csv", trials.table().to_csv(index=False, lineterminator="\n"))
     except OSError as error:
         terminal().print(f"trials.csv could not be written: {one_line(error)}", soft_wrap=True)
     terminal().print(tables.best(trials.names, trials.best()))
-    return runs

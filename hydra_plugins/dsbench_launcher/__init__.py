@@ -1,4 +1,4 @@
-"""Hydra finds plugins here and nowhere else: dsbench's launcher and its sweeper, a few lines over dsbench.sweep."""
+"""Hydra finds plugins here and nowhere else: dsbench's launchers and sweepers, a few lines over dsbench.sweep."""
 
 # No `from __future__ import annotations`: Hydra executes this module outside of sys.modules, where dataclasses look.
 from collections.abc import Sequence
@@ -7,10 +7,10 @@ from importlib import util
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
@@ -18,58 +18,60 @@ from omegaconf import DictConfig, OmegaConf
 class DsbenchLauncher(Launcher):
     """Runs jobs side by side on this machine, each in a process of its own."""
 
+    needs: tuple[str, str] | None = None  # a package, and the extra of dsbench's that has it
+
+    def __init__(self, **options: Any) -> None:
+        """`options` are those of its file in conf/hydra/launcher."""
+        self.options = OmegaConf.to_container(OmegaConf.create(options))
+        self.folder: Path | None = None  # where one that has files keeps them
+
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what jobs need."""
+        """Keep what jobs need. Raises InputError where what runs them is not installed."""
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+        if self.needs:
+            _check_installed(f"hydra/launcher={config.hydra.runtime.choices['hydra/launcher']}", *self.needs)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; returns how each ended, in order."""
-        from dsbench.sweep.launch.local import launch
+        from dsbench.sweep.launch.driver import launch
 
-        return launch(self.hydra_context, self.task_function, self.config, job_overrides, initial_job_idx)
+        backend = self.backend(len(job_overrides))
+        return launch(backend, self.hydra_context, self.task_function, self.config, job_overrides, initial_job_idx)
+
+    def backend(self, jobs: int) -> Any:
+        """What runs so many jobs (see dsbench.sweep.launch.driver.Backend)."""
+        from dsbench.process import wait_briefly
+        from dsbench.sweep.launch.job import is_ours
+        from dsbench.sweep.launch.local import PRELOAD, Local
+        from dsbench.sweep.launch.workers import workers
+
+        wait_briefly()  # which the processes inherit
+        asked = {name: self.config[name] for name in ("n_jobs", "threads", "device") if name in self.config}
+        return Local(workers(jobs, **asked), PRELOAD if is_ours(self.task_function) else ())
 
 
 class RayLauncher(DsbenchLauncher):
     """Runs jobs as tasks of Ray (extra `ray`)."""
 
-    def __init__(self, address: str | None, cpus_per_task: int, gpus_per_task: float) -> None:
-        self.options = (address, cpus_per_task, gpus_per_task)
+    needs = ("ray", "ray")
 
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what jobs need. Raises InputError where Ray is not installed."""
-        _check_installed("hydra/launcher=ray", "ray", "ray")
-        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+    def backend(self, jobs: int) -> Any:
+        """Ray, on this machine or at an address."""
+        from dsbench.sweep.launch.ray import Ray
 
-    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run the jobs; returns how each ended, in order."""
-        from dsbench.sweep.launch.cluster import launch
-        from dsbench.sweep.launch.ray import connected
-
-        with connected(*self.options) as ray:
-            return launch(ray, self.hydra_context, self.task_function, self.config, job_overrides, initial_job_idx)
+        return Ray(**self.options)
 
 
 class SubmititLauncher(DsbenchLauncher):
-    """Runs jobs over submitit (extra `slurm`); `parameters` are submitit's, `folder` is where it has its files."""
+    """Runs jobs over submitit (extra `slurm`)."""
 
-    folder: Path | None = None
+    needs = ("submitit", "slurm")
 
-    def __init__(self, cluster: str, **parameters: Any) -> None:
-        self.cluster, self.parameters = cluster, parameters
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what jobs need. Raises InputError where submitit is not installed."""
-        _check_installed(f"hydra/launcher=submitit_{self.cluster}", "submitit", "slurm")
-        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
-
-    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run the jobs; returns how each ended, in order."""
-        from dsbench.sweep.launch.cluster import launch
+    def backend(self, jobs: int) -> Any:
+        """submitit's executor."""
         from dsbench.sweep.launch.submitit import Submitit
 
-        folder = self.folder or Path(self.config.outputs).absolute() / "jobs"
-        there = Submitit(self.cluster, folder, OmegaConf.to_container(OmegaConf.create(self.parameters)))
-        return launch(there, self.hydra_context, self.task_function, self.config, job_overrides, initial_job_idx)
+        return Submitit(self.folder or Path(self.config.outputs).absolute() / "jobs", **self.options)
 
 
 def _check_installed(choice: str, package: str, extra: str) -> None:
@@ -79,31 +81,51 @@ def _check_installed(choice: str, package: str, extra: str) -> None:
         raise InputError(f"{choice}: {package} is not installed: pip install 'dsbench[{extra}]'")
 
 
-class DsbenchSweeper(BasicSweeper):
-    """Plans every run before it launches any, and collects them all when they have ended."""
+class DsbenchSweeper(Sweeper):
+    """Plans every run before it launches any, collects them all when they have ended, and says what follows."""
 
     def __init__(self, params: dict[str, str] | None = None) -> None:
-        super().__init__(None, params)
+        """`params` are the axes of a named sweep."""
+        self.params = [f"{name}={value}" for name, value in (params or {}).items()]
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what sweeps need, the launcher among it."""
+        from hydra.core.plugins import Plugins
+
+        self.hydra_context, self.config = hydra_context, config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Plan, launch what is not done yet, collect."""
+        """Launch the runs that are not done yet, and conclude. Raises SystemExit(1) where runs have no result."""
         from dsbench.errors import FailureError, InputError
 
-        assert self.config is not None
-        assert self.launcher is not None
-        assert self.hydra_context is not None
-        loader = self.hydra_context.config_loader
         try:
-            return self._conduct(self.config, arguments, self._parse_config(), loader, self.launcher)
+            sweep = self.conduct(self.config, arguments, self.params, self.hydra_context.config_loader, self.launcher)
+            if sweep is None:
+                return []
+            self.conclude(sweep)
+            complete = sweep.complete()
         except (InputError, FailureError):
             raise
         except Exception as error:  # what else Hydra raises is about the configuration
             raise FailureError(f"{type(error).__name__}: {error}") from error
+        if not complete:
+            raise SystemExit(1)
+        return sweep.returned
 
-    def _conduct(self, *sweep: Any) -> Any:
+    def conduct(self, *sweep: Any) -> Any:
+        """Run all combinations."""
         from dsbench.sweep.conduct import conduct
 
         return conduct(*sweep)
+
+    def conclude(self, sweep: Any) -> None:
+        """Measure, print the verdict, write the page."""
+        from dsbench.conclude import conclude
+
+        conclude(sweep)
 
 
 class OptunaSweeper(DsbenchSweeper):
@@ -113,11 +135,18 @@ class OptunaSweeper(DsbenchSweeper):
         super().__init__(params)
         self.search = search
 
-    def _conduct(self, *sweep: Any) -> Any:
+    def conduct(self, *sweep: Any) -> Any:
+        """Run trial by trial."""
         _check_installed("hydra/sweeper=optuna", "optuna", "optuna")
         from dsbench.sweep.search import Search, search
 
         return search(*sweep, Search(**self.search))
+
+    def conclude(self, sweep: Any) -> None:
+        """Nothing but what W&B shows: a search decides nothing about its cells."""
+        from dsbench.conclude import mirror
+
+        mirror(sweep)
 
 
 @dataclass

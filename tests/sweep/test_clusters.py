@@ -129,9 +129,9 @@ def outlive(folder=sys.argv[1]):
     while True:
         time.sleep(1)
 
-submitit = Submitit("local", Path(sys.argv[1]) / "jobs", {"cpus_per_task": 1, "timeout_min": 10})
-jobs = submitit.submit([outlive])
-while not submitit.ended(jobs):
+submitit = Submitit(Path(sys.argv[1]) / "jobs", "local", cpus_per_task=1, timeout_min=10)
+jobs = submitit.start([outlive])
+while not submitit.poll(jobs):
     pass
 """
 

@@ -23,7 +23,7 @@ def test_networks_too_large_to_be_timed_in_a_moment_are_not(tmp_path: Path, monk
     plan = plan_sweep([(*common, f"width={width}", "train.max_epochs=1") for width in (2, 4, 400)], compose)
     macs = {jobs[0].plan.config.width: jobs[0].plan.cost.macs for jobs in plan.cells.values() if jobs[0].plan}
     assert 5e-6 * macs[4] < estimate.LARGEST_SECONDS < 5e-6 * macs[400]  # what this test is about
-    seconds = estimate.seconds_left(plan, slots=1)
+    seconds = estimate.seconds_left(plan, at_once=1)
     assert set(timed) == {2, 4}
     images = 4000 + (500 + 500) / 3  # of mnist5k: trained on, validated and tested, a forward pass being a third
     assert seconds == pytest.approx(images * 1e-6 * sum(macs.values()) + 3 * estimate.RUN_SECONDS, rel=0.05)

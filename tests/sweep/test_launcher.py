@@ -50,7 +50,7 @@ def test_a_job_that_hangs_before_its_run_begins_has_no_more_time_than_a_run(
     )
     with pytest.raises(ProcessDiedError, match=r"ran longer than timeout=0\.5 s") as died, sweep:
         pass
-    assert died.value.fate.status == "timeout"
+    assert died.value.ended.status == "timeout"
     assert "timeout=null: done" in capsys.readouterr().out
 
 

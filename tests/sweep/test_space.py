@@ -10,7 +10,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from dsbench.errors import InputError
 from dsbench.run.record import Record, Status
-from dsbench.sweep.axes import figures, objectives
+from dsbench.sweep.objective import figures, objectives
 from dsbench.sweep.search import space
 
 

@@ -1,135 +1,180 @@
-"""Hydra jobs in processes of this machine: as many at once as fit, each with threads and a GPU of its own."""
+"""Jobs in processes of this machine: as many at once as fit, each with threads and a GPU of its own.
+
+They are forked from a server that has all imported, which is begun and ended so that it is in nobody's way.
+"""
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import cloudpickle
-from hydra.core.utils import JobReturn, JobStatus
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+import psutil
+from hydra.core.utils import JobReturn
 
-from dsbench.process import wait_briefly
-from dsbench.run.outcome import Begun, Fate, ProcessDiedError, fate
-from dsbench.run.record import FINAL
-from dsbench.sweep.axes import key
-from dsbench.sweep.launch import pool
-from dsbench.sweep.launch.jobs import Calls, is_ours
-from dsbench.sweep.launch.pool import Ended, Pool, Task
-from dsbench.sweep.launch.workers import slots
-from dsbench.sweep.view import View
+from dsbench.errors import first_line
+from dsbench.run.outcome import Ended
+from dsbench.sweep.launch.worker import work
+from dsbench.sweep.launch.workers import Workers
 
-PRELOAD = ["dsbench.sweep.launch.preload"]  # by the server that the processes of dsbench's own runs are forked from
+PRELOAD = ("dsbench.sweep.launch.preload",)  # by the server that the processes of dsbench's own runs are forked from
+_CONTEXT = multiprocessing.get_context("forkserver")
 
 
-def launch(
-    hydra_context: HydraContext,
-    task_function: TaskFunction,
-    config: DictConfig,
-    job_overrides: Sequence[Sequence[str]],
-    initial_job_idx: int,
-) -> list[JobReturn]:
-    """Run the jobs, each through Hydra's run_job in a process of its own; returns how each ended, in order.
+def begin_server(preload: Sequence[str] = PRELOAD) -> None:
+    """Have it import the worker and `preload` while this process does something else; once is enough."""
+    _CONTEXT.set_forkserver_preload(["dsbench.sweep.launch.worker", *preload])
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
+    try:
+        forkserver.ensure_running()  # it inherits that the terminal's Ctrl-C is not for it
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, before)
+    atexit.unregister(_end_server)
+    atexit.register(_end_server)
 
-    `n_jobs`, `threads` and `retries` are read from `config` where it has them, `timeout` from a job's.
+
+def _wait_for_server(preload: Sequence[str]) -> None:
+    """Wait until it has imported all; this takes seconds, which an exception may cut short, as no job's start may."""
+    begin_server(preload)
+    process = _CONTEXT.Process(target=os.getpid)
+    process.start()
+    process.join()
+
+
+def _end_server() -> None:
+    """Kill it: while it still imports it would outlive this process by seconds, its standard output open."""
+    server = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    for child in psutil.Process().children():
+        if child.pid == server:
+            with suppress(psutil.Error):
+                child.kill()
+
+
+@dataclass(eq=False)
+class _Process:
+    """The process of a job, which writes to `channel` and has the environment of the worker of that number."""
+
+    process: Any
+    channel: Connection
+    worker: int
+    returned: tuple[Any, ...] = ()
+
+    def received(self) -> Iterator[dict[str, Any]]:
+        """What it has told since; what the job has returned is kept."""
+        with suppress(EOFError, OSError):
+            while self.channel.poll():
+                kind, content = self.channel.recv()
+                if kind == "event":
+                    yield content
+                else:
+                    self.returned = (_unpickled(content),)
+
+    def kill(self) -> None:
+        """Kill it and all that it has started."""
+        for kill in (os.killpg, os.kill):
+            with suppress(ProcessLookupError, PermissionError):
+                kill(self.process.pid, signal.SIGKILL)
+
+    def ended(self) -> Any:
+        """What the job has returned, or what has become of its process, which is gone."""
+        self.channel.close()
+        if not self.returned:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)  # what it has started
+            return Ended("killed", _death(self.process.exitcode))
+        return self.returned[0]
+
+
+def _unpickled(content: bytes) -> Any:
+    """What a job returned; where that cannot be made here, it has failed."""
+    try:
+        return cloudpickle.loads(content)
+    except Exception as error:
+        return Ended("failed", first_line(error))
+
+
+def _death(exitcode: int) -> str:
+    """What ended a process that returned nothing; `exitcode` is negative for the number of a signal."""
+    if exitcode == -signal.SIGKILL:
+        return "killed by SIGKILL, as the system does for want of memory"
+    if exitcode < 0:
+        return f"killed by {signal.Signals(-exitcode).name}"
+    return f"its process ended with exit code {exitcode}"
+
+
+class Local:
+    """Runs jobs, each in a process of its own with the environment of one of `workers`.
+
+    The server that they are forked from imports the modules `preload`.
     """
-    wait_briefly()
-    n_jobs, threads, device = (_given(config, name) for name in ("n_jobs", "threads", "device"))
-    places = slots(len(job_overrides), n_jobs, threads, device or "auto")
-    calls = Calls(hydra_context, task_function, config, job_overrides, initial_job_idx, places.threads)
-    share_wandb_service([calls[number].config for number in _one_a_logger(job_overrides)])
-    view = View(job_overrides, places)
-    tries = [1 + (_given(config, "retries") or 0)] * len(calls)
-    returned: list[JobReturn | None] = [None] * len(calls)
-    begun: dict[int, Begun] = {}
 
-    def task(index: int) -> Task:
-        return Task(index, cloudpickle.dumps(calls[index]))
+    watched = True
 
-    def limit(number: int, run: Begun) -> None:
-        begun[number] = run
-        workers.limit(number, run.backstop_seconds)
+    def __init__(self, workers: Workers, preload: Sequence[str] = ()) -> None:
+        self.threads, self.at_once = workers.threads, len(workers)
+        self._environments, self._preload = workers.environments, preload
+        self._free = list(range(len(workers)))
 
-    def started(number: int) -> None:
-        limit(number, Begun(None, _given(calls[number].config, "timeout")))
-        view.started(number)
+    def __enter__(self) -> Local:
+        self._lifeline, self._end_of_life = _CONTEXT.Pipe(duplex=False)
+        try:
+            _wait_for_server(self._preload)
+        except BaseException as error:
+            self.__exit__(type(error))
+            raise
+        return self
 
-    def told(number: int, event: dict[str, Any]) -> None:
-        if event["kind"] == "started":
-            limit(number, Begun(Path(event["folder"]), _given(calls[number].config, "timeout")))
-        elif event["kind"] == "waiting":  # as long as the other one takes
-            limit(number, Begun(None, None))
-        view.told(number, event)
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            _end_server()
+        self._end_of_life.close()
+        self._lifeline.close()
 
-    def ended(one: Ended) -> Task | None:
-        tries[one.number] -= 1
-        run, job, again = begun.pop(one.number), one.result, False
-        if isinstance(job, Exception):  # what was returned cannot be made here
-            job = failed(calls[one.number].config, job)
-        if not one.returned:
-            found = fate(one.exitcode, run)
-            job = ended_so(found, calls[one.number].config)
-            again = found.status == "killed" and tries[one.number] > 0
-        returned[one.number] = job
-        view.ended(one.number, job, again)
-        return task(one.number) if again else None
+    def start(self, jobs: Sequence[Callable[[], Any]]) -> list[_Process]:
+        """Start a process for each of `jobs`, no more than are free."""
+        return [self._start(job) for job in jobs]
 
-    with view:
-        preload = PRELOAD if is_ours(task_function) else []
-        environments = [{**os.environ, **own} for own in places.environments]  # the server's may be an older one
-        workers = Pool(environments, preload, started, told, ended, view.refresh)
-        workers.run(task(index) for index in range(len(calls)))
-    return [one for one in returned if one is not None]
+    def _start(self, job: Callable[[], Any]) -> _Process:
+        worker = self._free.pop(0)
+        receiver, sender = _CONTEXT.Pipe(duplex=False)
+        environment = {**os.environ, **self._environments[worker]}  # the server's may be an older one
+        process = _CONTEXT.Process(target=work, args=(sender, self._lifeline, cloudpickle.dumps(job), environment))
+        process.start()
+        sender.close()
+        return _Process(process, receiver, worker)
 
+    def poll(self, running: Sequence[_Process]) -> list[tuple[_Process, Mapping[str, Any] | JobReturn | Ended]]:
+        """Wait a moment for news: what processes tell, and what has come of those that are gone."""
+        channels = {one.channel: one for one in running}
+        ready = wait([*channels, *(one.process.sentinel for one in running)], timeout=0.2)
+        out: list[tuple[_Process, Mapping[str, Any] | JobReturn | Ended]]
+        out = [(channels[one], event) for one in ready if one in channels for event in channels[one].received()]
+        for gone in [one for one in running if not one.process.is_alive()]:
+            out += [(gone, event) for event in gone.received()]
+            out.append((gone, gone.ended()))
+            self._free.append(gone.worker)
+        return out
 
-def warm_up() -> None:
-    """Begin what `launch` needs and takes seconds to import, beside whatever this process does before."""
-    pool.begin(multiprocessing.get_context("forkserver"), PRELOAD)
-
-
-def _one_a_logger(job_overrides: Sequence[Sequence[str]]) -> Iterable[int]:
-    """The number of a job for each choice of logger."""
-    chosen = (tuple(one for one in job if key(one).split(".")[0] == "logger") for job in job_overrides)
-    return {logger: number for number, logger in enumerate(chosen)}.values()
-
-
-def failed(config: DictConfig, error: Exception) -> JobReturn:
-    """What is known of a job that did not come to its end."""
-    return _job(config, JobStatus.FAILED, error)
-
-
-def ended_so(found: Fate, config: DictConfig) -> JobReturn:
-    """What Hydra is told of a job whose process died."""
-    return _job(config, JobStatus.COMPLETED, None) if found.status in FINAL else failed(config, ProcessDiedError(found))
-
-
-def _job(config: DictConfig, status: JobStatus, value: Any) -> JobReturn:
-    overrides = OmegaConf.to_container(config.hydra.overrides.task)
-    job = JobReturn(overrides=overrides, cfg=config, status=status)  # type: ignore[arg-type]
-    job.return_value = value
-    return job
-
-
-def share_wandb_service(configs: Sequence[DictConfig]) -> None:
-    """Start W&B's service once, here, for the processes of the jobs that use it: it is in their environment.
-
-    Each would start its own else, which takes half of what an offline run costs.
-    """
-    loggers = [config.logger for config in configs if OmegaConf.select(config, "logger.name") == "wandb"]
-    modes = [logger.mode for logger in loggers if logger.mode != "disabled"]
-    if modes:
-        import wandb
-
-        from dsbench.tracking.wandb import say_mode
-
-        os.environ.setdefault("WANDB_SILENT", "true")
-        say_mode(modes[0])
-        wandb.setup()
-
-
-def _given(config: DictConfig, key: str) -> Any:
-    return OmegaConf.select(config, key) if key in config else None
+    def end(self, running: Sequence[_Process], grace_seconds: float) -> None:
+        """Ask processes to stop, and kill those that have not after `grace_seconds`."""
+        for one in running if grace_seconds else ():
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(one.process.pid, signal.SIGTERM)
+        deadline = time.monotonic() + grace_seconds
+        for one in running:
+            one.process.join(max(0.0, deadline - time.monotonic()))
+            if one.process.is_alive():
+                one.kill()
+                one.process.join()

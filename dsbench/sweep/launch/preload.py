@@ -9,9 +9,8 @@ torchvision_ops.ensure()
 import pandas  # noqa: E402, F401  # which W&B imports for every table
 import wandb.sdk.launch  # noqa: E402, F401
 
-import dsbench.cli.hydra  # noqa: E402
 import dsbench.run.execute  # noqa: E402
-import dsbench.sweep.launch.local  # noqa: E402, F401
+import dsbench.sweep.launch.job  # noqa: E402, F401
 
 gc.collect()
 gc.freeze()  # a collection in a forked process would else touch, and so copy, every object of these modules: 0.4 s

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from hydra.core.utils import JobReturn
 from dsbench.errors import FailureError, InputError, first_line
 from dsbench.run.interrupts import GRACE_SECONDS
 from dsbench.run.lock import Owner, this_process
-from dsbench.sweep.launch.cluster import Away
+from dsbench.run.outcome import Ended
+from dsbench.sweep.launch.job import Job, run_elsewhere
 from dsbench.sweep.launch.workers import cores
 
 _WAIT_SECONDS = {"local": 0.2, "slurm": 2.0}
@@ -26,22 +27,21 @@ _OF_SLURM = (
 )
 
 
-class Job:
+class _Task:
     """A job as submitit has it; one on this machine ends, at the latest, a few seconds after what has handed it in."""
 
-    def __init__(self, call: Away, owner: Owner | None) -> None:
+    def __init__(self, job: Job, owner: Owner | None) -> None:
         """`owner` is the process that it ends with, if any."""
-        self.call, self.owner = call, owner
+        self.job, self.owner = job, owner
 
     def __call__(self) -> JobReturn:
-        """Run the job."""
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # submitit would ignore it; a run makes a checkpoint and ends
         if self.owner is not None:
             threading.Thread(target=self._end_with, args=(self.owner,), daemon=True).start()
-        return self.call()
+        return run_elsewhere(self.job)
 
     def checkpoint(self) -> Any:
-        """As that of the job."""
+        """What submitit hands in where SLURM preempts the job or its time is over: the same, which goes on."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
@@ -55,17 +55,19 @@ class Job:
 
 
 class Submitit:
-    """submitit's executor for `cluster` (local or slurm); `folder` keeps what jobs say and what goes to them."""
+    """submitit's executor for `cluster` (local or slurm); `folder` keeps what jobs print and what goes to them."""
 
-    def __init__(self, cluster: str, folder: Path, parameters: Mapping[str, Any]) -> None:
+    watched = False
+
+    def __init__(self, folder: Path, cluster: str, **parameters: Any) -> None:
         """`parameters` are submitit's, those of SLURM without their prefix; None stands for the cluster's default.
 
         Raises InputError where there is no such cluster, or it takes no such parameter.
         """
         import submitit
 
-        self.cluster, self.folder, self.cpus_per_task = cluster, folder, parameters["cpus_per_task"]
-        self.at_once = max(1, cores() // self.cpus_per_task) if cluster == "local" else None
+        self.cluster, self.folder, self.threads = cluster, folder, parameters["cpus_per_task"]
+        self.at_once = max(1, cores() // self.threads) if cluster == "local" else None
         given = {key: value for key, value in parameters.items() if value not in (None, {}, [])}
         timeouts = {"slurm_max_num_timeout": given.pop("max_num_timeout")} if "max_num_timeout" in given else {}
         named = {f"slurm_{key}" if key in _OF_SLURM else key: value for key, value in given.items()}
@@ -79,7 +81,13 @@ class Submitit:
         where = "SLURM" if self.cluster == "slurm" else f"{self.at_once} processes of this machine at once"
         return f"{where}; what they say: {self.folder}"
 
-    def submit(self, calls: Sequence[Away]) -> list[Any]:
+    def __enter__(self) -> Submitit:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Nothing: jobs are those of the cluster."""
+
+    def start(self, jobs: Sequence[Job]) -> list[Any]:
         """Hand in jobs, to SLURM as one array. Raises FailureError where that fails."""
         import submitit
 
@@ -87,40 +95,42 @@ class Submitit:
         owner = this_process() if here else None
         try:
             with _deaf_to_ctrl_c() if here else nullcontext(), self._executor.batch():
-                return [self._executor.submit(Job(call, owner)) for call in calls]
+                return [self._executor.submit(_Task(job, owner)) for job in jobs]
         except submitit.core.utils.FailedJobError as error:
             raise FailureError(f"sbatch took no jobs: {' '.join(str(error).split())}") from error
 
-    def ended(self, jobs: Sequence[Any]) -> list[Any]:
-        """Wait a moment; returns those of `jobs` that have ended."""
-        out = [job for job in jobs if job.done()]
-        if not out:
+    def poll(self, running: Sequence[Any]) -> list[tuple[Any, JobReturn | Ended]]:
+        """Wait a moment; returns the jobs that have ended, and how."""
+        ended = [job for job in running if job.done()]
+        if not ended:
             time.sleep(_WAIT_SECONDS[self.cluster])
-        return out
+        return [(job, self._end_of(job)) for job in ended]
 
-    def outcome(self, job: Any) -> JobReturn:
-        """How a job that has ended did, whose files go. Raises FailureError where its process died."""
+    def _end_of(self, job: Any) -> JobReturn | Ended:
+        """How a job that has ended did; where it has returned something its files go."""
         import submitit
 
         try:
             returned = job.result()
-        except submitit.core.utils.UncompletedJobError as error:
-            raise FailureError(f"its process ended without a result ({job.state}); log: {job.paths.stdout}") from error
+        except submitit.core.utils.UncompletedJobError:
+            return Ended("killed", f"its process ended without a result ({job.state}); log: {job.paths.stdout}")
+        except Exception as error:  # what the job has raised, or of the machine
+            return Ended("killed", first_line(error))
         for path in self.folder.glob(f"{job.job_id}_*"):
             path.unlink(missing_ok=True)
         with suppress(OSError):  # others have files there
             self.folder.rmdir()
         return returned
 
-    def cancel(self, jobs: Sequence[Any]) -> None:
-        """Interrupt jobs, and give them a few seconds to say so in their records."""
-        for job in jobs:
+    def end(self, running: Sequence[Any], grace_seconds: float) -> None:
+        """Interrupt jobs, and give them some seconds to say so in their records."""
+        for job in running:
             self._interrupt(job)
-        deadline = time.monotonic() + GRACE_SECONDS
-        while time.monotonic() < deadline and not all(job.done() for job in jobs):
+        deadline = time.monotonic() + grace_seconds
+        while time.monotonic() < deadline and not all(job.done() for job in running):
             time.sleep(_WAIT_SECONDS["local"])
         if self.cluster == "local":  # SLURM itself kills what is left
-            for job in jobs:
+            for job in running:
                 _kill(int(job.job_id))
 
     def _interrupt(self, job: Any) -> None:
@@ -147,6 +157,6 @@ def _kill(process_id: int) -> None:
 
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(process_id)
-        for one in (*process.children(recursive=True), process):
+        for member in (*process.children(recursive=True), process):
             with suppress(psutil.NoSuchProcess):
-                one.kill()
+                member.kill()

@@ -1,26 +1,40 @@
-"""The life of one run's process: forked from a server that has all imported, ended with the sweep at the latest."""
+"""The process of one job on this machine: forked from a server that has all imported, ended with the sweep.
+
+A run that trains in it tells the sweep what it does, and keeps what its process prints in its own log.
+"""
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
-from dsbench.run.interrupts import EXIT_CODE, GRACE_SECONDS, Interrupted, TimedOut
+from dsbench.run.interrupts import GRACE_SECONDS
+from dsbench.run.progress import Progress
+from dsbench.training.history import Epoch
+
+if TYPE_CHECKING:
+    from pytorch_lightning import Callback
+
+    from dsbench.run.lock import Owner
+    from dsbench.run.plan import Plan
+    from dsbench.run.record import Record
 
 _channel: Connection | None = None
 _sending = threading.Lock()
 
 
-def work(channel: Connection, lifeline: Connection, task: bytes, environment: Mapping[str, str]) -> None:
-    """Call the pickled function `task` and send what it returns; `environment` is this process's own.
+def work(channel: Connection, lifeline: Connection, job: bytes, environment: Mapping[str, str]) -> None:
+    """Call the pickled function `job` and send what it returns; `environment` is this process's own.
 
     `lifeline` closes when the sweep's process ends, however it ends, and this one ends with it.
     """
@@ -30,14 +44,7 @@ def work(channel: Connection, lifeline: Connection, task: bytes, environment: Ma
     os.environ.update(environment)
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     _channel = channel
-    try:
-        result = cloudpickle.loads(task)()
-    except Interrupted as error:
-        raise SystemExit(128 + error.number) from None  # without a traceback on the sweep's standard error
-    except TimedOut:
-        raise SystemExit(EXIT_CODE) from None
-    with _sending:
-        channel.send(("result", cloudpickle.dumps(result)))
+    _send("returned", cloudpickle.dumps(cloudpickle.loads(job)()))
 
 
 def inside() -> bool:
@@ -48,8 +55,13 @@ def inside() -> bool:
 def tell(event: dict[str, Any]) -> None:
     """Send plain data about the run to the sweep, where this is a process of one."""
     if _channel is not None:
-        with _sending:
-            _channel.send(("event", event))
+        _send("event", event)
+
+
+def _send(kind: str, content: Any) -> None:
+    assert _channel is not None
+    with _sending, suppress(BrokenPipeError):  # the sweep has ended, and this process does in a moment
+        _channel.send((kind, content))
 
 
 def _end_with(lifeline: Connection) -> None:
@@ -59,3 +71,46 @@ def _end_with(lifeline: Connection) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(GRACE_SECONDS)
     os.killpg(os.getpid(), signal.SIGKILL)
+
+
+class Reporter(Progress):
+    """A run's view in such a process: it tells the sweep what a Progress would show."""
+
+    def __init__(self) -> None:
+        super().__init__("none")
+
+    def started(self, plan: Plan, history: list[Epoch]) -> None:
+        """From here on what the process prints, a crash's stack included, goes to the run's log."""
+        log = os.open(plan.folder.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.close(log)
+        faulthandler.enable()
+        epochs = plan.config.train.max_epochs
+        tell({"kind": "started", "folder": str(plan.folder.path), "log": str(plan.folder.log_file), "epochs": epochs})
+
+    def waiting(self, folder: Path, owner: Owner | None) -> None:
+        """Another sweep trains this run."""
+        tell({"kind": "waiting", "owner": str(owner or "another process")})
+
+    @contextmanager
+    def training(self, plan: Plan) -> Iterator[list[Callback]]:
+        """No bar."""
+        yield []
+
+    def epoch(self, row: Epoch) -> None:
+        """One epoch."""
+        super().epoch(row)
+        tell({"kind": "epoch", "epoch": row["epoch"], "val_acc": row["val_acc"]})
+
+    def recorded(self, plan: Plan, record: Record) -> None:
+        """Another sweep has trained this run."""
+        self.finished(plan, record)
+
+    def finished(self, plan: Plan, record: Record) -> None:
+        """The result."""
+        assert record.result is not None
+        tell({"kind": "finished", "status": str(record.status), "test_acc": record.result.test_acc})
+
+    def _print(self, what: Any) -> None:
+        """Nothing: the sweep shows it."""

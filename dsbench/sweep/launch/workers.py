@@ -11,8 +11,8 @@ from dsbench.provenance import N_JOBS
 
 
 @dataclass(frozen=True)
-class Slots:
-    """`environments` has one mapping a slot: the environment variables of its runs. `threads` are those of one run."""
+class Workers:
+    """Places for a process each: its environment variables, and the `threads` of a run in it."""
 
     environments: tuple[dict[str, str], ...]
     threads: int
@@ -26,8 +26,8 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def slots(jobs: int, n_jobs: int | None = None, threads: int | None = None, device: str = "auto") -> Slots:
-    """The slots for `jobs` runs; what is None becomes what gives most runs an hour.
+def workers(jobs: int, n_jobs: int | None = None, threads: int | None = None, device: str = "auto") -> Workers:
+    """The workers for `jobs` runs; what is None becomes what gives most runs an hour.
 
     On CPUs that is a run a core with one thread each: small networks gain little from a second thread, and two
     processes of one thread beat one of two. Fewer runs than cores share them all. On GPUs it is one run a GPU.
@@ -41,14 +41,14 @@ def slots(jobs: int, n_jobs: int | None = None, threads: int | None = None, devi
     threads = threads or max(1, cores() // count)
     shared = {N_JOBS: str(count)}
     environments = tuple(shared | ({"CUDA_VISIBLE_DEVICES": _visible(i % gpus)} if gpus else {}) for i in range(count))
-    return Slots(environments, threads)
+    return Workers(environments, threads)
 
 
 def _gpus() -> int:
     """CUDA devices, counted without touching them: a process that forks must not have a CUDA context."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
-        return len([one for one in visible.split(",") if one.strip() not in ("", "-1")])
+        return len([device for device in visible.split(",") if device.strip() not in ("", "-1")])
     if shutil.which("nvidia-smi") is None:
         return 0  # and no need for torch, which takes seconds to import
     import torch

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +14,43 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from dsbench.config.hydra_internals import returned_value
 from dsbench.config.overrides import key
 from dsbench.errors import first_line
 from dsbench.numerals import counted, duration
 from dsbench.run.progress import terminal
-from dsbench.sweep.launch.workers import Slots
+
+
+class Lines(AbstractContextManager["Lines"]):
+    """Shows jobs of which all that is seen is their end: a line for each."""
+
+    def __init__(self, labels: Sequence[str], console: Console | None = None) -> None:
+        """`labels` are the jobs', in order."""
+        self.console, self._labels, self._done = console or terminal(), labels, 0
+
+    def __exit__(self, *error: object) -> None:
+        """Nothing is open."""
+
+    def opened(self, where: str) -> None:
+        """Jobs are about to be handed to `where`."""
+        self.console.print(f"{len(self._labels)} jobs handed to {where}", soft_wrap=True)
+
+    def started(self, number: int) -> None:
+        """A job has been handed in."""
+
+    def heard(self, number: int, event: Mapping[str, Any]) -> None:
+        """A job has told something."""
+
+    def ended(self, number: int, job: JobReturn, again: bool) -> None:
+        """A job has ended; `again` when it is handed in anew."""
+        self._done += not again
+        how = "ended"
+        if job.status != JobStatus.COMPLETED:
+            how = f"{'handed in again' if again else 'failed'}: {first_line(returned_value(job))}"
+        self.console.print(f"[{self._done}/{len(self._labels)}] {self._labels[number]}: {how}", soft_wrap=True)
+
+    def refresh(self) -> None:
+        """Some time has passed."""
 
 
 @dataclass
@@ -28,20 +60,24 @@ class _Run:
     epochs: int | None = None
     epoch: int = 0
     val_acc: float | None = None
-    outcome: dict[str, Any] = field(default_factory=dict)
+    finished: Mapping[str, Any] = field(default_factory=dict)
     log: str | None = None
     waits_for: str | None = None
 
 
-class View:
-    """The jobs of one launch; `overrides` are theirs, in order."""
+class View(Lines):
+    """Shows jobs that tell what they do."""
 
-    def __init__(self, overrides: Sequence[Sequence[str]], slots: Slots, console: Console | None = None) -> None:
-        self.console, self.slots = console or terminal(), slots
-        self._runs = [_Run(label) for label in labels(overrides)]
+    def __init__(
+        self, labels: Sequence[str], at_once: int | None, threads: int, console: Console | None = None
+    ) -> None:
+        """So many run `at_once`, on so many `threads` each."""
+        super().__init__(labels, console)
+        self._at_once, self._threads = at_once, threads
+        self._runs = [_Run(label) for label in labels]
         self._running: list[int] = []
-        self._done = self._failed = 0
-        self._begun = time.monotonic()
+        self._failed = 0
+        self._opened = time.monotonic()
         self._live: Live | None = None
         self._open = ExitStack()
 
@@ -54,14 +90,17 @@ class View:
     def __exit__(self, *error: object) -> None:
         self._open.close()
 
+    def opened(self, where: str) -> None:
+        """Nothing: they are seen to start."""
+
     def started(self, number: int) -> None:
-        """A job's process has begun."""
+        """A job's process has started."""
         self._running.append(number)
         self._runs[number].started = time.monotonic()
         self._line(number, "started")
 
-    def told(self, number: int, event: dict[str, Any]) -> None:
-        """A job has told something (see dsbench.sweep.launch.reporter)."""
+    def heard(self, number: int, event: Mapping[str, Any]) -> None:
+        """A job has told something (see dsbench.sweep.launch.worker)."""
         run = self._runs[number]
         run.waits_for = event.get("owner")
         if run.waits_for:
@@ -71,7 +110,7 @@ class View:
         elif event["kind"] == "epoch":
             run.epoch, run.val_acc = event["epoch"], event["val_acc"]
         elif event["kind"] == "finished":
-            run.outcome = event
+            run.finished = event
 
     def ended(self, number: int, job: JobReturn, again: bool) -> None:
         """A job's process has ended; `again` when it is started anew."""
@@ -79,13 +118,13 @@ class View:
         run = self._runs[number]
         if job.status != JobStatus.COMPLETED:
             where = f"; log: {run.log}" if run.log else ""
-            self._say(number, f"{'tried again' if again else 'failed'}: {first_line(job._return_value)}{where}")
+            self._say(number, f"{'tried again' if again else 'failed'}: {first_line(returned_value(job))}{where}")
             self._failed += not again
             return
         self._done += 1
-        accuracy = run.outcome.get("test_acc")
+        accuracy = run.finished.get("test_acc")
         tested = "" if accuracy is None else f"test {100 * accuracy:.2f} %, "
-        self._line(number, f"{run.outcome.get('status', 'done')}, {tested}{duration(time.monotonic() - run.started)}")
+        self._line(number, f"{run.finished.get('status', 'done')}, {tested}{duration(time.monotonic() - run.started)}")
 
     def refresh(self) -> None:
         """Draw the screen anew, where there is one."""
@@ -120,10 +159,10 @@ class View:
         parts = [f"{self._done} of {total} done"]
         if self._failed:
             parts.append(f"{self._failed} failed")
-        parts.append(f"{len(self.slots)} at once, {counted(self.slots.threads, 'thread')} each")
+        parts.append(f"{self._at_once} at once, {counted(self._threads, 'thread')} each")
         trained = ended + self._partly()
         if trained and ended < total:
-            left = (time.monotonic() - self._begun) / trained * (total - trained)
+            left = (time.monotonic() - self._opened) / trained * (total - trained)
             parts.append(f"about {duration(left)} left")
         return Text(", ".join(parts), style="dim")
 
@@ -136,6 +175,6 @@ class View:
 def labels(overrides: Sequence[Sequence[str]]) -> list[str]:
     """What tells each job from the others, in its own overrides."""
     first = set(overrides[0]) if overrides else set()
-    differing = {key(one) for other in overrides for one in set(other) ^ first}
-    told = [" ".join(one for one in given if key(one) in differing) for given in overrides]
-    return [label or f"job {number}" for number, label in enumerate(told, 1)]
+    varied = {key(override) for job in overrides for override in set(job) ^ first}
+    own = [" ".join(override for override in job if key(override) in varied) for job in overrides]
+    return [label or f"job {number}" for number, label in enumerate(own, 1)]

@@ -1,0 +1,57 @@
+"""Hydra's private names, all that dsbench uses: where an upgrade moves one, this module alone is to be changed.
+
+What each has to do is tested in tests/config/test_hydra_internals.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+    from hydra.core.utils import JobReturn
+    from omegaconf import DictConfig
+
+
+def combinations(overrides: Sequence[Override]) -> list[list[str]]:
+    """Every combination of the values that `overrides` list. Raises HydraException for a sweep that lists none."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+    return [list(combination) for combination in BasicSweeper.split_arguments(list(overrides), None)[0]]
+
+
+def apply_overrides(overrides: Sequence[Override], config: DictConfig) -> None:
+    """Set the values that `overrides` name, in place. Raises what composing with them raises."""
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
+    ConfigLoaderImpl._apply_overrides_to_config(list(overrides), config)
+
+
+def override_dirname(overrides: Sequence[Override], config: DictConfig) -> str:
+    """What hydra.job.override_dirname is for `overrides`, by the settings that `config` has for it."""
+    from hydra._internal.config_loader_impl import get_overrides_dirname
+
+    how = config.hydra.job.config.override_dirname
+    return get_overrides_dirname(
+        list(overrides), kv_sep=how.kv_sep, item_sep=how.item_sep, exclude_keys=how.exclude_keys
+    )
+
+
+def unknown_flags(arguments: Sequence[str]) -> list[str]:
+    """Those of a command line's arguments that are no overrides and no flags of Hydra's."""
+    from hydra._internal.utils import get_args_parser
+
+    return get_args_parser().parse_known_args(list(arguments))[1]
+
+
+def returned_value(job: JobReturn) -> Any:
+    """What a job has returned or, where it has failed, its exception; the public way raises that, and prints to it."""
+    return job._return_value
+
+
+def branches(config: DictConfig) -> dict[Any, Any]:
+    """The nodes of `config` by name, as OmegaConf holds them: what is put there is put into `config`."""
+    content = config._content
+    assert isinstance(content, dict)
+    return content

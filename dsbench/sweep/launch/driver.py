@@ -1,0 +1,212 @@
+"""A launch from its first job to its last, on whatever runs them: retries, time limits, what is shown, what came of it.
+
+Each backend, a module beside this one, says how to start jobs, how to hear of them and how to end them.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from hydra.core.utils import JobReturn
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from dsbench import provenance
+from dsbench.config.hydra_internals import returned_value
+from dsbench.config.overrides import key
+from dsbench.errors import FailureError
+from dsbench.run import interrupts
+from dsbench.run.interrupts import insist, undisturbed
+from dsbench.run.outcome import Ended, ProcessDiedError, recorded_end
+from dsbench.sweep.launch.job import Job, Jobs
+from dsbench.sweep.launch.view import Lines, View, labels
+
+
+class Backend(AbstractContextManager[Any], Protocol):
+    """What runs jobs, within its context. A job that it has started is known by what `start` returns for it."""
+
+    threads: int
+    """Of a run that names none."""
+    at_once: int | None
+    """How many jobs it takes at a time; None is any number."""
+    watched: bool
+    """Whether jobs are processes of this one, which begin at once, tell what they do and have its current folder.
+
+    Others are somewhere else, with files that every machine finds under the same path, and all that is seen is an end.
+    """
+
+    def start(self, jobs: Sequence[Job]) -> Sequence[Hashable]:
+        """Start jobs. Raises FailureError where it takes none."""
+
+    def poll(self, running: Sequence[Any]) -> Sequence[tuple[Any, Mapping[str, Any] | JobReturn | Ended]]:
+        """Wait a moment for news of jobs: what one tells of its run (see dsbench.sweep.launch.worker), or its end.
+
+        An end is what the job returned or, where its process returned nothing, what has become of that.
+        """
+
+    def end(self, running: Sequence[Any], grace_seconds: float) -> None:
+        """Ask jobs to stop, those that wait for their turn too, and kill what is left of them after `grace_seconds`."""
+
+
+@dataclass
+class RunningJob:
+    """A job that a backend has started: where its run is recorded, if that is known, and how long it may still take."""
+
+    job: Job
+    folder: Path | None = None
+    timeout_seconds: float | None = None
+    _since: float = field(default_factory=time.monotonic)
+
+    def limit(self, folder: Path | None, timeout_seconds: float | None) -> None:
+        """Give the run in `folder` so many seconds from now on."""
+        self.folder, self.timeout_seconds, self._since = folder, timeout_seconds, time.monotonic()
+
+    def late(self, grace_seconds: float = 0.0) -> bool:
+        """Whether its time, and `grace_seconds` more, are over."""
+        seconds = self.timeout_seconds
+        return seconds is not None and time.monotonic() - self._since > seconds + grace_seconds
+
+
+def launch(
+    backend: Backend,
+    hydra_context: HydraContext,
+    task_function: TaskFunction,
+    config: DictConfig,
+    job_overrides: Sequence[Sequence[str]],
+    initial_job_idx: int,
+) -> list[JobReturn]:
+    """Run the jobs on `backend`, each through Hydra's run_job; returns how each ended, in order.
+
+    `retries` is read from the sweep's `config` where it has it, `timeout` from a job's.
+    """
+    jobs = Jobs(
+        hydra_context, task_function, config, job_overrides, initial_job_idx, backend.threads, not backend.watched
+    )
+    if backend.watched:  # the service listens on this machine
+        of_each_logger = {
+            tuple(override for override in overrides if key(override).split(".")[0] == "logger"): number
+            for number, overrides in enumerate(job_overrides)
+        }
+        share_wandb_service([jobs[number].config for number in of_each_logger.values()])
+    return Launch(backend, jobs, labels(job_overrides), _selected(config, "retries") or 0).run()
+
+
+class Launch:
+    """The jobs of one launch, by their numbers: those that wait, those that run, and what came of the others.
+
+    One whose process dies is tried again, `retries` times; so is one that a backend elsewhere has interrupted, which
+    the sweep has not asked for.
+    """
+
+    def __init__(self, backend: Backend, jobs: Jobs, labels: Sequence[str], retries: int) -> None:
+        self.backend, self.jobs = backend, jobs
+        self._view = View(labels, backend.at_once, backend.threads) if backend.watched else Lines(labels)
+        self._retried = ("killed",) if backend.watched else ("killed", "interrupted")
+        self._tries_left = [1 + retries] * len(jobs)
+        self._waiting, self._running = deque(range(len(jobs))), dict[Any, RunningJob]()
+        self._returned: dict[int, JobReturn] = {}
+        self._started = provenance.now()
+
+    def run(self) -> list[JobReturn]:
+        """Have all of them run; returns how each ended, in order. What runs is ended where an exception ends this."""
+        with self._view, self.backend:
+            self._view.opened(str(self.backend))
+            try:
+                while self._waiting or self._running:
+                    insist()
+                    self._start()
+                    for handle, news in self.backend.poll(list(self._running)):
+                        if isinstance(news, Mapping):
+                            self._heard(self._running[handle], news)
+                        else:
+                            self._ended(self._running.pop(handle), news)
+                    self._end_late()
+                    self._view.refresh()
+            except BaseException:
+                self.backend.end(list(self._running), interrupts.GRACE_SECONDS)
+                raise
+        return [self._returned[number] for number in range(len(self.jobs))]
+
+    def _start(self) -> None:
+        at_once = self.backend.at_once
+        count = len(self._waiting) if at_once is None else at_once - len(self._running)
+        jobs = [self.jobs[self._waiting.popleft()] for _ in range(min(count, len(self._waiting)))]
+        if not jobs:
+            return
+        first = not (self._running or self._returned)
+        try:
+            with undisturbed():  # a job that is not among those that run would not be ended
+                started = self.backend.start(jobs)
+                self._running |= {handle: RunningJob(job) for handle, job in zip(started, jobs, strict=True)}
+        except FailureError as error:
+            if first:
+                raise
+            for job in jobs:  # the others go on
+                self._keep(job, job.failed(error), again=False)
+            return
+        for handle, job in zip(started, jobs, strict=True):
+            if self.backend.watched:
+                self._running[handle].limit(None, _selected(job.config, "timeout"))
+            self._view.started(job.number)
+
+    def _heard(self, running: RunningJob, event: Mapping[str, Any]) -> None:
+        if event["kind"] == "started":
+            running.limit(Path(event["folder"]), _selected(running.job.config, "timeout"))
+        elif event["kind"] == "waiting":  # as long as the other process takes
+            running.limit(None, None)
+        self._view.heard(running.job.number, event)
+
+    def _ended(self, running: RunningJob, end: JobReturn | Ended) -> None:
+        job = running.job
+        self._tries_left[job.number] -= 1
+        returned = job.ended(self._made_sure(running, end)) if isinstance(end, Ended) else end
+        error = returned_value(returned)
+        retried = isinstance(error, ProcessDiedError) and error.ended.status in self._retried
+        self._keep(job, returned, retried and self._tries_left[job.number] > 0)
+
+    def _made_sure(self, running: RunningJob, end: Ended) -> Ended:
+        """How a job has ended whose process is gone: what its record says, which says `end` from now on, else `end`."""
+        if running.late():
+            end = Ended("timeout", interrupts.reason(running.timeout_seconds or 0))
+        folder = running.folder or self.jobs.folder(running.job.number)
+        return end if folder is None else recorded_end(folder, end, self._started)
+
+    def _keep(self, job: Job, returned: JobReturn, again: bool) -> None:
+        self._returned[job.number] = returned
+        if again:
+            self._waiting.append(job.number)
+        self._view.ended(job.number, returned, again)
+
+    def _end_late(self) -> None:
+        """End what has had every chance to end by itself."""
+        late = [handle for handle, job in self._running.items() if job.late(3 * interrupts.GRACE_SECONDS)]
+        if late:
+            self.backend.end(late, 0.0)
+
+
+def share_wandb_service(configs: Sequence[DictConfig]) -> None:
+    """Start W&B's service once, here, for the processes of the jobs that use it: it is in their environment.
+
+    Each would start its own else, which takes half of what an offline run costs.
+    """
+    loggers = [config.logger for config in configs if OmegaConf.select(config, "logger.name") == "wandb"]
+    modes = [logger.mode for logger in loggers if logger.mode != "disabled"]
+    if modes:
+        import wandb
+
+        from dsbench.tracking.wandb import say_mode
+
+        os.environ.setdefault("WANDB_SILENT", "true")
+        say_mode(modes[0])
+        wandb.setup()
+
+
+def _selected(config: DictConfig, key: str) -> Any:
+    return OmegaConf.select(config, key) if key in config else None

@@ -1,0 +1,143 @@
+"""The jobs of one launch: Hydra jobs, each with its configuration, as they go to the processes that run them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import cloudpickle
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from dsbench.config.compose import known_choices, take_over, typed
+from dsbench.errors import InputError
+from dsbench.process import wait_briefly
+from dsbench.run.interrupts import Interrupted, TimedOut
+from dsbench.run.outcome import Ended, ProcessDiedError
+from dsbench.run.plan import plan
+from dsbench.run.record import FINAL
+from dsbench.sweep.composition import Composer
+
+_KEPT = 256  # composed jobs, more than run at once
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What to run: a configuration, and pickled in `shared` what all jobs of the launch have in common."""
+
+    number: int
+    """Its place in the launch, from 0."""
+    config: DictConfig
+    shared: bytes
+
+    def __call__(self) -> JobReturn:
+        """Run it in this process; returns how it did, also where a signal or its time limit has ended it."""
+        hydra_context, task_function, state, choices = cloudpickle.loads(self.shared)
+        Singleton.set_state(state)
+        take_over(choices)
+        setup_globals()
+        try:
+            returned = run_job(
+                hydra_context=hydra_context,
+                task_function=task_function,
+                config=self.config,
+                job_dir_key="hydra.sweep.dir",
+                job_subdir_key="hydra.sweep.subdir",
+            )
+        except (Interrupted, TimedOut) as error:
+            returned = self.ended(Ended("timeout" if isinstance(error, TimedOut) else "interrupted", str(error)))
+        if is_ours(task_function):
+            returned.cfg = returned.hydra_cfg = None  # a third of a megabyte, which nothing of dsbench's reads
+        return returned
+
+    def ended(self, ended: Ended) -> JobReturn:
+        """What Hydra is told of the job where only how its run has ended is known."""
+        if ended.status in FINAL:
+            return self._return(JobStatus.COMPLETED, None)
+        return self.failed(ProcessDiedError(ended))
+
+    def failed(self, error: Exception) -> JobReturn:
+        """What Hydra is told of the job where it did not come to its end because of `error`."""
+        return self._return(JobStatus.FAILED, error)
+
+    def _return(self, status: JobStatus, value: Exception | None) -> JobReturn:
+        overrides = OmegaConf.to_container(self.config.hydra.overrides.task)
+        returned = JobReturn(overrides=overrides, cfg=self.config, status=status)  # type: ignore[arg-type]
+        returned.return_value = value
+        return returned
+
+
+def run_elsewhere(job: Job) -> JobReturn:
+    """Run the job in a process that the sweep has not started, perhaps on another machine, with files of its own."""
+    wait_briefly()
+    with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
+        os.environ["DSBENCH_HYDRA_DIR"] = scratch
+        return job()
+
+
+class Jobs(Sequence[Job]):
+    """The jobs that `overrides` list, each composed when it is asked for: of thousands few are needed at a time.
+
+    Each has `threads` where it names none and, with `absolute`, the folders of results and data as seen from this
+    machine's current folder. Hydra is set up in this process for them.
+    """
+
+    def __init__(
+        self,
+        hydra_context: HydraContext,
+        task_function: TaskFunction,
+        config: DictConfig,
+        overrides: Sequence[Sequence[str]],
+        first: int,
+        threads: int,
+        absolute: bool = False,
+    ) -> None:
+        """`config` is the sweep's own configuration, `first` the number that Hydra gives the first job."""
+        setup_globals()
+        configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+        self.overrides, self._ours = overrides, is_ours(task_function)
+        self._first, self._threads, self._absolute = first, threads, absolute
+        self._shared = cloudpickle.dumps((hydra_context, task_function, Singleton.get_state(), known_choices()))
+        loader = hydra_context.config_loader
+        self._compose = Composer(lambda overrides: loader.load_sweep_config(config, overrides), loader)
+        self._job = lru_cache(_KEPT)(self._composed)
+
+    def __len__(self) -> int:
+        return len(self.overrides)
+
+    def __getitem__(self, number: int) -> Job:  # type: ignore[override]  # no slices
+        return self._job(number)
+
+    def __iter__(self) -> Iterator[Job]:
+        return map(self._job, range(len(self)))
+
+    def folder(self, number: int) -> Path | None:
+        """Where the run of a job is recorded; None where the job is no run of dsbench's."""
+        config = self[number].config
+        try:
+            composed = typed(config, config.hydra.runtime.choices, config.hydra.overrides.task) if self._ours else None
+            return plan(composed).folder.path if composed else None
+        except InputError:
+            return None
+
+    def _composed(self, number: int) -> Job:
+        config = self._compose(self.overrides[number])
+        with open_dict(config):
+            config.hydra.job.id = config.hydra.job.num = self._first + number
+            if "threads" in config and config.threads is None:
+                config.threads = self._threads
+            for key in ("outputs", "data.root") if self._absolute else ():
+                if OmegaConf.select(config, key) is not None:
+                    OmegaConf.update(config, key, str(Path(OmegaConf.select(config, key)).absolute()))
+        return Job(number, config, self._shared)
+
+
+def is_ours(task_function: TaskFunction) -> bool:
+    """Whether the jobs are dsbench's runs and not those of another Hydra application."""
+    return task_function.__module__.startswith("dsbench.")

@@ -1,0 +1,38 @@
+"""What a search goes by: figures of a run's record, with which direction is better. Never a figure of test images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dsbench.errors import InputError
+from dsbench.run.record import Record
+
+DIRECTIONS = {
+    "val_acc": "maximize",
+    "macs": "minimize",
+    "params": "minimize",
+    "acts": "minimize",
+    "train_seconds": "minimize",
+}
+RESULTS = ("done", "collapsed")  # a collapsed network has an accuracy, a diverged one has none that means anything
+
+
+def objectives(names: Any) -> tuple[str, ...]:
+    """The names in `objective`, a text or a list of several. Raises InputError for one that is not known."""
+    names = (names,) if isinstance(names, str) else tuple(names or ())
+    for name in names:
+        if name not in DIRECTIONS:
+            raise InputError(f"unknown objective {name!r}; choose of {', '.join(DIRECTIONS)}")
+    if not names or len(set(names)) < len(names):
+        raise InputError(f"objective {list(names)} must list one or more of {', '.join(DIRECTIONS)}, each once")
+    return names
+
+
+def figures(record: Record, names: Sequence[str]) -> list[float] | None:
+    """A run's figures for the objectives `names`; None where it has no result, or had test images for validation."""
+    chosen_on_test = record.split == "study" and "val_acc" in names
+    if record.status not in RESULTS or record.result is None or chosen_on_test:
+        return None
+    known = {**vars(record.result), **record.costs, "val_acc": record.result.best_val_acc}
+    return [float(known[name]) for name in names]

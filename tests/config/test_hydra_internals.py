@@ -1,0 +1,71 @@
+"""Hydra's private names that dsbench uses do what it uses them for; an upgrade that moves one fails here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import OmegaConf
+
+from dsbench.config import hydra_internals
+
+ROOT = Path(__file__).parents[2]
+
+
+def parsed(*overrides: str) -> list[Override]:
+    return OverridesParser.create().parse_overrides(list(overrides))
+
+
+def test_no_other_module_knows_of_them() -> None:
+    modules = [*(ROOT / "dsbench").rglob("*.py"), *(ROOT / "hydra_plugins").rglob("*.py")]
+    private = re.compile(r"hydra\._internal|\._return_value|\._content\b|\._apply_overrides|_parse_config")
+    users = [path.name for path in modules if private.search(path.read_text(encoding="utf-8"))]
+    assert users == ["hydra_internals.py"]
+
+
+def test_lists_of_values_are_combined_in_order() -> None:
+    assert hydra_internals.combinations(parsed("a=1,2", "b=range(3,5)", "c=x")) == [
+        ["a=1", "b=3", "c=x"],
+        ["a=1", "b=4", "c=x"],
+        ["a=2", "b=3", "c=x"],
+        ["a=2", "b=4", "c=x"],
+    ]
+
+
+def test_values_are_set_in_place() -> None:
+    config = OmegaConf.create({"a": {"b": 1}, "c": 2})
+    hydra_internals.apply_overrides(parsed("a.b=7"), config)
+    assert config == {"a": {"b": 7}, "c": 2}
+
+
+def test_overrides_are_a_folders_name_but_for_those_that_are_left_out() -> None:
+    settings = {"kv_sep": "-", "item_sep": ";", "exclude_keys": ["c"]}
+    config = OmegaConf.create({"hydra": {"job": {"config": {"override_dirname": settings}}}})
+    assert hydra_internals.override_dirname(parsed("b=2", "a=1", "c=3"), config) == "a-1;b-2"
+
+
+def test_flags_of_hydras_are_known_and_others_are_not() -> None:
+    assert hydra_internals.unknown_flags(["-m", "--cfg", "job", "width=4", "~seed", "--foo"]) == ["--foo"]
+
+
+def test_what_a_job_returned_is_there_even_where_it_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    error = RuntimeError("no")
+    for status, value in ((JobStatus.COMPLETED, 3), (JobStatus.FAILED, error)):
+        job = JobReturn(status=status)
+        job.return_value = value
+        assert hydra_internals.returned_value(job) is value
+    assert capsys.readouterr().err == ""
+
+
+def test_a_branch_can_be_replaced_by_an_earlier_one() -> None:
+    config = OmegaConf.create({"a": {"b": 1}, "c": "${a.b}"})
+    nodes = hydra_internals.branches(config)
+    before = nodes["a"]
+    nodes["a"] = OmegaConf.create({"b": 5})
+    assert config.c == 5
+    nodes["a"] = before
+    assert config.c == 1

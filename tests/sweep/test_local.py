@@ -1,0 +1,246 @@
+"""Processes of this machine: whatever becomes of one job, the others are not touched, and none outlives the sweep."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing import forkserver
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from dsbench.run.outcome import Ended
+from dsbench.sweep.launch.local import Local
+from dsbench.sweep.launch.workers import Workers
+
+TOLD: list[tuple[int, Any]] = []
+
+
+def run(
+    functions: Sequence[Callable[[], Any]],
+    environments: Sequence[dict[str, str]] = ({}, {}),
+    on_wait: Callable[[Local, list[Any]], object] = lambda local, running: None,
+) -> list[Any]:
+    """What came of each function's process, in order; what they tell goes to TOLD."""
+    TOLD.clear()
+    waiting, running = list(enumerate(functions)), dict[Any, int]()
+    out: dict[int, Any] = {}
+    with Local(Workers(tuple(environments), 1)) as local:
+        try:
+            while waiting or running:
+                chosen, waiting = _split(waiting, local.at_once - len(running))
+                started = local.start([function for _, function in chosen])
+                running |= zip(started, (number for number, _ in chosen), strict=True)
+                for process, news in local.poll(list(running)):
+                    if isinstance(news, dict):
+                        TOLD.append((running[process], news))
+                    else:
+                        out[running.pop(process)] = news
+                on_wait(local, list(running))
+        except BaseException:
+            local.end(list(running), 5.0)
+            raise
+    return [out[number] for number in range(len(functions))]
+
+
+def _split(jobs: list[Any], count: int) -> tuple[list[Any], list[Any]]:
+    return jobs[:count], jobs[count:]
+
+
+def gone(pid: int) -> bool:
+    """Whether the process has ended, whoever is to take note of it."""
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def square(number: int) -> Callable[[], int]:
+    return lambda: number * number
+
+
+def test_every_job_returns_its_result() -> None:
+    assert run([*(square(i) for i in range(7)), lambda: None]) == [*(i * i for i in range(7)), None]
+
+
+def test_a_job_that_dies_takes_no_other_with_it_but_what_it_has_started(tmp_path: Path) -> None:
+    def segfault(mark: Path = tmp_path / "child") -> None:
+        mark.write_text(str(subprocess.Popen(["sleep", "600"]).pid))
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    def leave() -> None:
+        os._exit(7)
+
+    def fail() -> None:
+        raise ValueError("no")
+
+    class Unreadable:
+        def __reduce__(self) -> Any:
+            return int, ("x",)
+
+    assert run([square(1), segfault, square(2), leave, fail, square(3), Unreadable]) == [
+        1,
+        Ended("killed", "killed by SIGSEGV"),
+        4,
+        Ended("killed", "its process ended with exit code 7"),
+        Ended("killed", "its process ended with exit code 1"),
+        9,
+        Ended("failed", "invalid literal for int() with base 10: 'x'"),
+    ]
+    assert gone(int((tmp_path / "child").read_text()))
+
+
+def test_a_job_that_is_asked_to_end_is_killed_after_a_while_and_at_once_where_it_has_none() -> None:
+    def hang() -> None:
+        from dsbench.sweep.launch.worker import tell
+
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        tell({"kind": "deaf"})
+        time.sleep(600)
+
+    took = {}
+
+    def end(local: Local, running: list[Any]) -> None:
+        if TOLD and running and not took:
+            for grace_seconds, process in ((0.5, running[0]), (0.0, running[-1])):
+                before = time.monotonic()
+                local.end([process], grace_seconds)
+                took[grace_seconds] = time.monotonic() - before
+
+    killed = Ended("killed", "killed by SIGKILL, as the system does for want of memory")
+    assert run([hang, square(2)], on_wait=end) == [killed, 4]
+    assert took[0.5] >= 0.5
+
+
+def test_a_job_that_takes_all_memory_is_killed_alone() -> None:
+    """This test is the kernel's out-of-memory killer."""
+
+    def grow() -> None:
+        hoard = []
+        while True:
+            hoard.append(bytearray(os.urandom(1 << 20) * 16))
+            time.sleep(0.01)
+
+    def kill_the_large(*_: object) -> None:
+        server = psutil.Process(forkserver._forkserver._forkserver_pid)  # type: ignore[attr-defined]
+        most = server.memory_info().rss + (300 << 20)  # what it has imported for other tests is theirs too
+        for process in server.children():
+            try:
+                if process.memory_info().rss > most:
+                    process.kill()
+            except psutil.NoSuchProcess:
+                pass
+
+    ended = run([grow, square(3), square(4)], on_wait=kill_the_large)
+    assert ended == [Ended("killed", "killed by SIGKILL, as the system does for want of memory"), 9, 16]
+
+
+def test_a_worker_is_the_environment_of_its_jobs() -> None:
+    def where() -> str:
+        time.sleep(0.2)
+        return os.environ["DSBENCH_WORKER"]
+
+    ended = run([where] * 6, [{"DSBENCH_WORKER": "a"}, {"DSBENCH_WORKER": "b"}])
+    assert set(ended) == {"a", "b"}
+    assert "DSBENCH_WORKER" not in os.environ
+
+
+def test_jobs_tell_what_they_do() -> None:
+    def talk() -> None:
+        from dsbench.sweep.launch.worker import inside, tell
+
+        assert inside()
+        for epoch in range(3):
+            tell({"epoch": epoch})
+
+    run([talk])
+    assert TOLD == [(0, {"epoch": 0}), (0, {"epoch": 1}), (0, {"epoch": 2})]
+
+
+def test_an_exception_stops_the_jobs_that_run(tmp_path: Path) -> None:
+    def wait(mark: Path = tmp_path / "pid") -> None:
+        mark.write_text(str(os.getpid()))
+        time.sleep(600)
+
+    def interrupt(*_: object) -> None:
+        if (tmp_path / "pid").exists() and (tmp_path / "pid").read_text():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run([wait, square(1)], on_wait=interrupt)
+    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
+
+
+SCRIPT = """
+import os, sys, time
+from dsbench.sweep.launch.local import Local
+from dsbench.sweep.launch.workers import Workers
+
+def outlive(folder=sys.argv[1]):
+    import subprocess
+    child = subprocess.Popen(["sleep", "600"])
+    with open(f"{folder}/{os.getpid()}", "w") as file:
+        file.write(str(child.pid))
+    while True:
+        time.sleep(1)
+
+if __name__ == "__main__":
+    with Local(Workers(({}, {}), 1)) as local:
+        running = local.start([outlive, outlive])
+        while True:
+            local.poll(running)
+"""
+
+
+def test_nothing_outlives_a_sweep_that_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "pids").mkdir()
+    sweep = subprocess.Popen([sys.executable, tmp_path / "script.py", tmp_path / "pids"])
+    pids: list[int] = []
+    deadline = time.monotonic() + 120
+    while len(pids) < 4 and time.monotonic() < deadline:
+        written = [path for path in (tmp_path / "pids").iterdir() if path.read_text()]
+        pids = [pid for path in written for pid in (int(path.name), int(path.read_text()))]
+        time.sleep(0.1)
+    assert len(pids) == 4
+    sweep.kill()
+    sweep.wait()
+    psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=60)
+    assert [pid for pid in pids if psutil.pid_exists(pid)] == []
+
+
+IMPORTING = """
+import os, signal, time
+from multiprocessing import forkserver
+from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # where a background job has it ignored
+from dsbench.sweep.launch.local import begin_server
+begin_server(["slow"])
+while not Path("importing").exists():
+    time.sleep(0.01)
+print(forkserver._forkserver._forkserver_pid, flush=True)
+os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+def test_a_server_that_still_imports_ends_with_the_process_that_began_it(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import pathlib, time\npathlib.Path('importing').touch()\ntime.sleep(600)\n")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    ended = subprocess.run(
+        [sys.executable, "-c", IMPORTING], capture_output=True, text=True, timeout=60, cwd=tmp_path, env=environment
+    )
+    assert ended.returncode == -signal.SIGINT
+    assert gone(int(ended.stdout))
+
+
+def test_a_sweeps_processes_record_how_many_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dsbench.provenance import n_jobs
+    from dsbench.sweep.launch.workers import workers
+
+    assert n_jobs() is None
+    for name, value in workers(9, 3, 1, "cpu").environments[0].items():
+        monkeypatch.setenv(name, value)
+    assert n_jobs() == 3
