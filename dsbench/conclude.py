@@ -12,7 +12,7 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from dsbench import torchvision_ops
 from dsbench.config.messages import one_line
-from dsbench.measure.roofline_rows import TOGETHER
+from dsbench.measure.roofline_record import TOGETHER
 from dsbench.measure.timing import LIMIT_SECONDS, MEASUREMENTS
 from dsbench.publish.sweep import mirror_sweep
 from dsbench.results import tables
