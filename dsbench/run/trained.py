@@ -1,4 +1,4 @@
-"""A run that is done, with all that it can still be used for: its network, its weights, its data."""
+"""A finished run taken up from its folder: its network, weights and data, and what is measured of it later."""
 
 from __future__ import annotations
 
@@ -136,8 +136,8 @@ def _record(folder: RunFolder) -> dict[str, Any]:
         raise InputError(f"there is no folder {folder.path}; a run's is outputs/runs/<run_id>")
     try:
         record = folder.result()
-    except (OSError, ValueError) as error:
-        raise InputError(f"the record {folder.result_file} is damaged: {one_line(error)}") from None
+    except OSError as error:
+        raise InputError(f"the record {folder.result_file} cannot be read: {error.strerror}") from None
     if record is None or not folder.config_file.is_file():
         missing = folder.result_file if record is None else folder.config_file
         raise InputError(f"{folder.path} is not a run's folder: it holds no {missing.name}")
@@ -156,14 +156,17 @@ def _composed(folder: RunFolder, record: dict[str, Any]) -> Composed:
         if not isinstance(given, DictConfig):
             raise InputError("it is not a mapping")
         base = OmegaConf.structured(Config)
-        for group, kinds in NAMED.items():  # of optimiser, schedule and logger Config knows only what all have
-            base[group] = OmegaConf.structured(kinds[given[group].name])
+        for group, kinds in NAMED.items():  # of optimizer, schedule and logger Config knows only what all have
+            name = OmegaConf.select(given, f"{group}.name")
+            if name not in kinds:
+                raise InputError(f"unknown {group} {name!r}; choose one of {', '.join(kinds)}")
+            base[group] = OmegaConf.structured(kinds[name])
         known = OmegaConf.masked_copy(given, [str(key) for key in given if key not in SWEEPS_OWN])
         merged = OmegaConf.merge(base, known)
         assert isinstance(merged, DictConfig)
         choices = {"arch": record["arch"], "model": record["model"], "block": record.get("block") or given.block.kind}
         return typed(merged, choices, ())
-    except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException, InputError, KeyError) as error:
+    except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException, InputError) as error:
         raise InputError(f"{folder.config_file} cannot be read by this version of dsbench: {one_line(error)}") from None
 
 
