@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dsbench import torchvision_ops
 from dsbench.config.messages import one_line
-from dsbench.measure.roofline_rows import TOGETHER
+from dsbench.measure.roofline_record import TOGETHER
 from dsbench.measure.timing import LIMIT_SECONDS, MEASUREMENTS
 from dsbench.publish.sweep import mirror_sweep
 from dsbench.results.cells import COUNTS

@@ -12,8 +12,8 @@ from dsbench.cli.benched import onnx
 from dsbench.cli.networks import called, differing, names, shared, told_apart
 from dsbench.cli.output import table
 from dsbench.measure.memory import WHAT
-from dsbench.measure.roofline_record import comparison, verdict
-from dsbench.measure.roofline_rows import OVERHEAD, LayerRow, Measured, Roofline
+from dsbench.measure.roofline_record import OVERHEAD, LayerRow, Measured, Roofline
+from dsbench.measure.roofline_words import comparison, verdict
 from dsbench.measure.timing import MIN_ROUNDS, SETTLED_IQR, Timing
 from dsbench.numerals import engineering
 from dsbench.run.progress import terminal
@@ -21,7 +21,7 @@ from dsbench.run.progress import terminal
 if TYPE_CHECKING:
     from dsbench.cli.benched import Benched
 
-STEP = {"step": "total", "forward": "forward", "backward": "backward", "optimiser": "optimizer"}  # heads of columns
+STEP = {"step": "total", "forward": "forward", "backward": "backward", "optimizer": "optimizer"}  # heads of columns
 BACKENDS = {"torch_fp32": "torch fp32", "onnx": "onnx fp32", "onnx_int8": "onnx int8"}  # whatever the run's precision
 PRECISIONS = {"32": "fp32", "bf16": "bf16", "16": "fp16"}
 BUSY = 0.5  # load average above which other processes are worth a word

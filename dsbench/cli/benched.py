@@ -20,7 +20,7 @@ from dsbench.measure.onnx_files import Files, check_installed, lacking
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from dsbench.measure.roofline_rows import Roofline
+    from dsbench.measure.roofline_record import Roofline
     from dsbench.run.lock import Owner
 
 
@@ -139,14 +139,15 @@ def rooflines(benched: Sequence[Benched]) -> list[Roofline]:
 
 
 def objects(benched: Sequence[Benched]) -> list[dict[str, Any]]:
-    """All of each network for JSON; with rooflines also what makes each later one slower or faster than the first."""
+    """All of each network for JSON; with rooflines their words, and why each later one is slower than the first."""
     out = [one.name | one.record for one in benched]
     lines = rooflines(benched)
     if lines:
-        from dsbench.measure.roofline_record import comparison
+        from dsbench.measure.roofline_words import comparison, verdict
 
-        for found, line in zip(out[1:], lines[1:], strict=True):
-            found["roofline"] = found["roofline"] | {"comparison": comparison(lines[0], line)}
+        for number, (network, line) in enumerate(zip(out, lines, strict=True)):
+            words = {"verdict": verdict(line)} | ({"comparison": comparison(lines[0], line)} if number else {})
+            network["roofline"] = network["roofline"] | words
     return out
 
 

@@ -25,8 +25,8 @@ from dsbench.figures.style import (
     settle,
     styled,
 )
-from dsbench.measure.roofline_record import ms, percent
-from dsbench.measure.roofline_rows import LayerRow, Roofline
+from dsbench.measure.roofline_record import LayerRow, Roofline
+from dsbench.measure.roofline_words import ms, percent
 from dsbench.numerals import counted, engineering, short
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ STYLES = {
     "sum": ("#ffffff", "o"),
     "gate": ("#ffffff", "D"),
     "loss": (INK, "*"),
-    "optimiser": (INK, "d"),
+    "optimizer": (INK, "d"),
 }
 LEAST = 0.002  # share of the time below which a layer is not drawn
 NAMED, NAMES = 0.04, 6  # share of the time from which a layer is named, at most so many a panel

@@ -13,7 +13,7 @@ from dsbench.process import wait_briefly
 
 if TYPE_CHECKING:
     from dsbench.measure.bench import Measured
-    from dsbench.measure.roofline_rows import Roofline
+    from dsbench.measure.roofline_record import Roofline
     from dsbench.measure.subject import Subject
     from dsbench.training.device import Compute
 

@@ -30,7 +30,7 @@ class MarkedTraining:
     """A network in training, with a mark after each layer's forward pass and before each layer's backward pass.
 
     Operations are numbered from 0 in order of execution, the loss comes after them. A stretch between two marks has the
-    number of what was computed, plus `count` in the backward pass; that of the optimiser is 2 * `count`.
+    number of what was computed, plus `count` in the backward pass; that of the optimizer is 2 * `count`.
     """
 
     def __init__(self, subject: Subject) -> None:

@@ -11,13 +11,13 @@ import torch
 
 from dsbench.measure.subject import Subject, Training, random_batch
 
-WHAT = "the most that torch's allocator holds in a training step: weights, gradients, optimiser state, activations"
+WHAT = "the most that torch's allocator holds in a training step: weights, gradients, optimizer state, activations"
 
 
 def peak_memory_bytes(subject: Subject) -> int | None:
     """The most bytes that torch's allocator holds for `subject` in a training step, beyond what it held before.
 
-    Weights, gradients, optimiser state, one batch, activations and the workspaces of operators count; code, caches of
+    Weights, gradients, optimizer state, one batch, activations and the workspaces of operators count; code, caches of
     libraries and memory that the allocator keeps unused do not, so a process takes more. CUDA's allocator knows its
     peak; on a CPU the allocations that the profiler records are added up, which is exact, the same each time, and blind
     to the other networks of the process, unlike its resident size. None on MPS, which knows no peak.
@@ -36,7 +36,7 @@ def peak_memory_bytes(subject: Subject) -> int | None:
 
 
 def _steps(subject: Subject) -> None:
-    """Two steps: from the second on, the last gradients and the optimiser's state are there in the forward pass."""
+    """Two steps: from the second on, the last gradients and the optimizer's state are there in the forward pass."""
     training = Training(subject.network, subject.compute, subject.recipe)
     images, labels = random_batch(subject.network, subject.compute.device, subject.recipe.batch_size)
     for _ in range(2):

@@ -137,7 +137,7 @@ def forward_probe(backend: Backend, images: Tensor, limit_seconds: float) -> Blo
 
 
 class StepProbe:
-    """A probe of the training step: whole, then its forward, backward and optimiser parts.
+    """A probe of the training step: whole, then its forward, backward and optimizer parts.
 
     The parts are of steps of their own, with a synchronised clock between them.
     """
@@ -156,7 +156,7 @@ class StepProbe:
         return total, *map(fmean, zip(*parts, strict=True))
 
     def _parts(self) -> tuple[float, float, float]:
-        """Seconds of the forward pass and the loss, of the backward pass, and of the optimiser."""
+        """Seconds of the forward pass and the loss, of the backward pass, and of the optimizer."""
         start = timer()
         loss = self.training.loss(*self.batch)
         forward = timer()

@@ -13,7 +13,7 @@ from torch.nn.functional import conv2d
 
 from dsbench.errors import InputError
 from dsbench.measure.layer_times import MarkedTraining, layer_times, wait
-from dsbench.measure.roofline_rows import KindRow, LayerRow, Measured, Rates, Roofline
+from dsbench.measure.roofline_record import KindRow, LayerRow, Measured, Rates, Roofline
 from dsbench.measure.subject import DTYPES, Subject
 from dsbench.measure.traffic import KINDS, Work, loss_work, operations, optimizer_work, work
 from dsbench.network.cost import DTYPE_BYTES
@@ -170,7 +170,7 @@ def _parts(subject: Subject, times: LayerTimes) -> list[_Part]:
     return [
         *parts,
         _Part("cross-entropy", "loss", None, (), 0, there + back, *loss_ms),
-        _Part(recipe.optimizer.name, "optimiser", None, (), 0, update, times.optimizer_ms, 0.0),
+        _Part(recipe.optimizer.name, "optimizer", None, (), 0, update, times.optimizer_ms, 0.0),
     ]
 
 

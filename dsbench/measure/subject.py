@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from dsbench.training.device import Compute
 from dsbench.training.recipe import can_be_fused, optimizer
 
 if TYPE_CHECKING:
-    from dsbench.run.trained import Trained
+    from dsbench.training.datamodule import ImageData
 
 DTYPES = {"32": torch.float32, "bf16": torch.bfloat16, "16": torch.float16}
 
@@ -37,6 +37,16 @@ class StepRecipe:
         return cls(optimizer, train.batch_size, train.label_smoothing, train.grad_clip_norm)
 
 
+class TrainedNetwork(Protocol):
+    """What a run leaves: `module()` is its network in evaluation mode with the weights tested, `data()` its images."""
+
+    def module(self) -> nn.Module:
+        """On the CPU. Raises InputError where the weights cannot be read."""
+
+    def data(self) -> ImageData:
+        """On the CPU, split and scaled as for the training. Raises InputError where they are not there."""
+
+
 @dataclass(frozen=True)
 class Subject:
     """What is measured: a network, where it computes, how it is trained, and the run that has trained it, if any."""
@@ -44,7 +54,7 @@ class Subject:
     network: Network
     compute: Compute
     recipe: StepRecipe
-    run: Trained | None = None
+    run: TrainedNetwork | None = None
 
     def module(self) -> nn.Module:
         """The network on the CPU in evaluation mode, with the weights that its run was tested with or initial ones."""
@@ -60,10 +70,10 @@ def random_batch(network: Network, device: torch.device, size: int) -> tuple[Ten
 
 
 class Training:
-    """A network and its optimiser; a step does what Lightning does with dsbench.training.classifier.Classifier.
+    """A network and its optimizer; a step does what Lightning does with dsbench.training.classifier.Classifier.
 
     That is: forward pass and loss under autocast, the last step's gradients dropped, backward pass, and in `update` the
-    clipping of gradients and the optimiser; under fp16 the loss is scaled.
+    clipping of gradients and the optimizer; under fp16 the loss is scaled.
     """
 
     def __init__(self, network: Network, compute: Compute, recipe: StepRecipe, seed: int = 0) -> None:
@@ -101,7 +111,7 @@ class Training:
     def hold_still(self) -> None:
         """Set the learning rate to zero: the same arithmetic, but thousands of steps on one batch do not diverge.
 
-        A step whose gradients are no numbers would be another one: under fp16 the optimiser skips it.
+        A step whose gradients are no numbers would be another one: under fp16 the optimizer skips it.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = 0.0

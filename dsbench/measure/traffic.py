@@ -37,7 +37,7 @@ KINDS = (
     "gate",
     "flatten",
     "loss",
-    "optimiser",
+    "optimizer",
 )
 FULL = 4  # bytes of a float32: of weights, their gradients and the image, whatever the precision
 

@@ -12,8 +12,8 @@ from dsbench.figures.axes import Cell, caption, known_costs, rows
 from dsbench.figures.confusion import confusions
 from dsbench.figures.curves import histories
 from dsbench.figures.forest import differences, pairs
-from dsbench.measure.roofline_record import comparison, read
-from dsbench.measure.roofline_rows import TOGETHER, Roofline
+from dsbench.measure.roofline_record import TOGETHER, Roofline, read
+from dsbench.measure.roofline_words import comparison
 from dsbench.numerals import counted
 from dsbench.verdict.cells import Cell as VerdictCell
 from dsbench.verdict.timings import Records

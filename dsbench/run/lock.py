@@ -1,4 +1,16 @@
-"""A process by what tells it from every other one, on its machine and elsewhere, now and later."""
+"""Who may write to a run's folder: one process at a time, on one machine or on several that share a file system.
+
+Two things say who. A lock of the operating system, which ends with its process however that ends, is the truth on one
+machine; whether other machines see it is up to the file system. A lease is what all machines see, and what names the
+owner: numbered files, of which the highest counts. A lease is taken by creating the file after the highest, which of
+several processes one alone can do, on network file systems too. It is alive while its owner's process is there (seen
+from the same host), or while its file is renewed (from another). Numbers only rise, so that whoever was taken over can
+tell.
+
+filelock's SoftFileLease takes a zombie for its living owner, needs to watch another host's lease for its whole
+duration before it can say that it is dead, and tells a process that stood still of its loss only at a later heartbeat.
+Here a look is enough to know whether a run is in use, and a process asks before it writes.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +29,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+RENEW_SECONDS = 10.0
+DEAD_SECONDS = 60.0  # without renewal, seen from another host
+_POLL_SECONDS = 0.1
+_NAME = re.compile(r"\.lease-([0-9]+)")
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # the first goes on while the machine sleeps
 _START_TOLERANCE_SECONDS = 2.0  # a process's start is known to the second or so: the system's clock is adjusted
 
 
@@ -53,12 +70,6 @@ def _started(pid: int) -> float:
     import psutil
 
     return psutil.Process(pid).create_time()
-
-
-RENEW_SECONDS = 10.0
-DEAD_SECONDS = 60.0  # without renewal, seen from another host
-_NAME = re.compile(r"\.lease-([0-9]+)")
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # the first goes on while the machine sleeps
 
 
 class LostLeaseError(Exception):
@@ -188,9 +199,6 @@ def _highest(folder: Path) -> int | None:
 
 def _path(folder: Path, number: int) -> Path:
     return folder / f".lease-{number}"
-
-
-_POLL_SECONDS = 0.1
 
 
 @contextmanager

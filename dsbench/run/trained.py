@@ -1,4 +1,4 @@
-"""A run that is done, with all that it can still be used for: its network, its weights, its data."""
+"""A finished run taken up from its folder: its network, weights and data, and what is measured of it later."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dsbench.config.compose import Composed, typed
 from dsbench.config.messages import one_line
 from dsbench.config.network import network
 from dsbench.config.schema import FORMER, SWEEPS_OWN, TYPES, Config
-from dsbench.errors import InputError
+from dsbench.errors import InputError, choose
 from dsbench.measure.record import PLACE
 from dsbench.network.cost import cost
 from dsbench.network.description import Network
@@ -139,7 +139,7 @@ def _record(folder: RunFolder) -> Record:
     try:
         record = folder.result()
     except OSError as error:
-        raise InputError(f"the record {folder.result_file} is damaged: {one_line(error)}") from None
+        raise InputError(f"the record {folder.result_file} cannot be read: {error.strerror}") from None
     if record is None or not folder.config_file.is_file():
         missing = folder.result_file if record is None else folder.config_file
         raise InputError(f"{folder.path} is not a run's folder: it holds no {missing.name}")
@@ -158,14 +158,15 @@ def _composed(folder: RunFolder, record: Record) -> Composed:
         if not isinstance(given, DictConfig):
             raise InputError("it is not a mapping")
         base = OmegaConf.structured(Config)
-        for group, kinds in TYPES.items():  # of optimiser, schedule and logger Config knows only what all have
-            base[group] = OmegaConf.structured(kinds[given[group].name])
+        for group, kinds in TYPES.items():  # of optimizer, schedule and logger Config knows only what all have
+            name = OmegaConf.select(given, f"{group}.name")
+            base[group] = OmegaConf.structured(kinds[choose(group, name, kinds)])
         known = OmegaConf.masked_copy(given, [str(key) for key in given if key not in SWEEPS_OWN | FORMER])
         merged = OmegaConf.merge(base, known)
         assert isinstance(merged, DictConfig)
         choices = {"arch": record.arch, "model": record.model, "block": record.block or given.block.kind}
         return typed(merged, choices, ())
-    except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException, InputError, KeyError) as error:
+    except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException, InputError) as error:
         raise InputError(f"{folder.config_file} cannot be read by this version of dsbench: {one_line(error)}") from None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsbench.measure.roofline_rows import KindRow, LayerRow, Measured, Rates, Roofline
+from dsbench.measure.roofline_record import KindRow, LayerRow, Measured, Rates, Roofline
 
 RATES = Rates(mm_flops=1e11, conv_flops=2e11, bandwidth=4e10)  # they meet at 5 FLOP per byte
 

@@ -26,7 +26,7 @@ def test_the_peak_is_the_most_that_is_held_at_once(capfd: pytest.CaptureFixture[
     assert capfd.readouterr().err == ""
 
 
-STATES = {"sgd": 1, "adam": 2}  # tensors of the weights' size that the optimiser keeps
+STATES = {"sgd": 1, "adam": 2}  # tensors of the weights' size that the optimizer keeps
 
 
 @pytest.mark.parametrize("optimizer", STATES)

@@ -24,7 +24,7 @@ def test_a_block_runs_its_calls_on_the_threads_asked_for() -> None:
     assert torch.get_num_threads() == before
 
 
-def test_parts_of_a_step_are_forward_backward_and_optimiser(subject: Subjects, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_of_a_step_are_forward_backward_and_optimizer(subject: Subjects, monkeypatch: pytest.MonkeyPatch) -> None:
     probe = StepProbe(subject("arch=mnist_7800_shallow width=1 train.batch_size=2"), 0.01)
     real, now = probe.training, 0.0
     done: list[str] = []

@@ -10,7 +10,7 @@ from made_up import RATES, roofline
 
 from dsbench.measure.layer_times import LayerTimes
 from dsbench.measure.roofline import analyse
-from dsbench.measure.roofline_rows import OVERHEAD, Rates, Roofline
+from dsbench.measure.roofline_record import OVERHEAD, Rates, Roofline
 from dsbench.measure.traffic import operations
 from dsbench.network.cost import cost
 
@@ -19,14 +19,14 @@ BATCH = 64
 
 @pytest.fixture
 def cnn(subject: Callable[..., Any]) -> Roofline:
-    """mnist_7800/cnn, every layer 1 ms forward and 2 ms backward, the optimiser 0.5 ms."""
+    """mnist_7800/cnn, every layer 1 ms forward and 2 ms backward, the optimizer 0.5 ms."""
     one = subject(f"experiment=mnist_7800/cnn train.batch_size={BATCH}")
     layers = len(operations(one.network)) + 1
     times = LayerTimes((1.0,) * layers, (2.0,) * layers, 0.5, (36.0, 36.5, 37.0), 9, 1.0)
     return analyse("cnn", one, RATES, times)
 
 
-def test_rows_are_the_layers_then_loss_and_optimiser(cnn: Roofline, named: Callable[[str], Any]) -> None:
+def test_rows_are_the_layers_then_loss_and_optimizer(cnn: Roofline, named: Callable[[str], Any]) -> None:
     net = named("experiment=mnist_7800/cnn")
     labels = [row.label for row in cnn.layers]
     assert labels == [operation.label for operation in operations(net)] + ["cross-entropy", "rmsprop"]

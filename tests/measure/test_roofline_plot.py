@@ -9,12 +9,12 @@ from made_up import roofline
 
 from dsbench.figures.roofline import STYLES, draw
 from dsbench.figures.style import FAMILIES, rendered
-from dsbench.measure.roofline_rows import Roofline
+from dsbench.measure.roofline_record import Roofline
 from dsbench.measure.traffic import KINDS
 
 SVG = "{http://www.w3.org/2000/svg}"
 ONE = roofline("first <net>", dense_conv=(50, 90, 40, 1), depthwise=(30, 10, 1, 9), norm=(20, 0, 1, 9))
-TWO = roofline("second", pointwise=(50, 90, 40, 1), optimiser=(30, 0, 1, 9), flatten=(1, 0, 0, 3))
+TWO = roofline("second", pointwise=(50, 90, 40, 1), optimizer=(30, 0, 1, 9), flatten=(1, 0, 0, 3))
 
 
 def svg(*rooflines: Roofline) -> bytes:
@@ -38,7 +38,7 @@ def test_picture_names_device_roofs_networks_kinds_and_layers() -> None:
         "operations per byte read or written (FLOP per byte)",
         "operations per second (FLOP/s)",
         "one depthwise, 30 %",
-        "one optimiser, 37 %",
+        "one optimizer, 37 %",
         "dense conv",
         "pointwise",
         "norm",

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from made_up import roofline
 
-from dsbench.measure.roofline_record import SUBJECTS, comparison, verdict
+from dsbench.measure.roofline_words import SUBJECTS, comparison, verdict
 from dsbench.measure.traffic import KINDS
 
 
@@ -49,8 +49,8 @@ def test_a_kind_bound_by_neither_is_said_to_be_with_how_many_times() -> None:
     assert "with nothing to compute or to move" in named(flatten=(9, 0, 0, 0), linear=(10, 1, 9, 1))
 
 
-def test_loss_and_optimiser_are_single() -> None:
-    assert "The optimiser takes 50 % of the time" in named(optimiser=(5, 0, 1, 4), linear=(5, 1, 4, 1))
+def test_loss_and_optimizer_are_single() -> None:
+    assert "The optimizer takes 50 % of the time" in named(optimizer=(5, 0, 1, 4), linear=(5, 1, 4, 1))
 
 
 def test_a_tenth_of_the_time_is_spoken_of_and_less_is_not() -> None:

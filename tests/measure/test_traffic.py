@@ -128,7 +128,7 @@ def test_loss_by_hand() -> None:
     assert loss_work(10, BATCH, 2)[0].bytes == 4 * 80 + 6 * 40
 
 
-def test_optimiser_moves_weight_gradient_and_state() -> None:
+def test_optimizer_moves_weight_gradient_and_state() -> None:
     common = {"name": "", "lr": 0.1, "weight_decay": 0.0, "decay_norm_and_bias": False}
     sgd, momentum = (SgdConfig(**common, momentum=m, nesterov=False) for m in (0.0, 0.9))
     adam, rmsprop = (

@@ -1,4 +1,4 @@
-"""A finished run taken up from its folder, and what is said where that cannot be."""
+"""A finished run taken up from its folder, and the one line of an error where that cannot be."""
 
 import json
 import subprocess
@@ -89,7 +89,12 @@ def test_no_such_folder_and_one_that_is_no_runs_are_named(tmp_path: Path) -> Non
     (tmp_path / "config.yaml").touch()
     assert refused(tmp_path).startswith(f"{tmp_path / 'result.json'} is not the record of a run: it lacks acts, arch,")
     (tmp_path / "result.json").write_text('{"run_id":')
-    assert f"the record {tmp_path / 'result.json'} is damaged: " in refused(tmp_path)
+    assert refused(tmp_path).startswith(f"the record {tmp_path / 'result.json'} is damaged: ")
+    (tmp_path / "result.json").write_bytes(b"\xff")
+    assert refused(tmp_path).startswith(f"the record {tmp_path / 'result.json'} is damaged: ")
+    (tmp_path / "result.json").unlink()
+    (tmp_path / "result.json").mkdir()
+    assert refused(tmp_path) == f"the record {tmp_path / 'result.json'} cannot be read: Is a directory"
 
 
 @pytest.mark.parametrize("status", ["running", "diverged", "collapsed", "failed", "interrupted"])
@@ -119,11 +124,14 @@ def test_another_network_than_the_recorded_one_is_refused(finished: Path) -> Non
     ("entries", "named"),
     [
         ({"widht": 3}, "unknown key 'widht'"),
-        ({"optimizer": {"name": "lion"}}, "lion"),
+        ({"optimizer": {"name": "lion"}}, "unknown optimizer 'lion'; choose one of sgd, adam, adamw, rmsprop"),
+        ({"schedule": None}, "unknown schedule None; choose one of constant, cosine"),
+        ({"logger": "csv"}, "logger"),
+        ({"block": None}, "block"),
         ({"width": "wide"}, "width"),
         ({"arch": {"layers": ["fold"]}}, "fold"),
     ],
-    ids=["unknown key", "unknown type", "wrong type", "no network"],
+    ids=["unknown key", "unknown type", "no type", "no mapping", "no block", "wrong type", "no network"],
 )
 def test_a_configuration_that_this_version_cannot_read_is_named(
     finished: Path, entries: dict[str, Any], named: str
@@ -140,7 +148,7 @@ def test_a_configuration_from_when_several_processes_could_train_one_network_is_
     assert load(finished).config == config
 
 
-@pytest.mark.parametrize("text", ["- 1", "a: [", "\x00"])
+@pytest.mark.parametrize("text", ["", "1", "- 1", "a: [", "\x00"])
 def test_a_configuration_that_is_none_is_named(finished: Path, text: str) -> None:
     (finished / "config.yaml").write_text(text)
     assert refused(finished).startswith(f"{finished / 'config.yaml'} cannot be read by this version of dsbench: ")

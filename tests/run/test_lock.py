@@ -34,13 +34,13 @@ from dsbench.run.record import Record, Status
 HOLD = """
 import sys, time
 from pathlib import Path
-from dsbench.run import lease
+from dsbench.run import lock
 from dsbench.run.lock import locked
 folder, host = Path(sys.argv[1]), sys.argv[2] or None
 with locked(folder, lambda *_: print("waiting", flush=True), host) as held:
     print("held", flush=True)
     for line in sys.stdin:
-        lease.DEAD_SECONDS = float(line)  # of this process's own view of when to look
+        lock.DEAD_SECONDS = float(line)  # of this process's own view of when to look
         held.check()
         print("mine", flush=True)
 """
