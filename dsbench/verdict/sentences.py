@@ -249,7 +249,7 @@ def _fewer(judged: Judged) -> Iterator[str]:
 def _effect(one: Effect) -> str:
     assert one.paired is not None
     said = f"{one.name} {signed_points(one.paired.mean)} pp"
-    spread = [f"95 % interval {interval_points(one.paired.t)} pp"] if one.paired.t else []
+    spread = [f"95 % interval {interval_points(one.paired.t.low, one.paired.t.high)} pp"] if one.paired.t else []
     p = [f"adjusted {p_equals(one.adjusted_p)}"] if one.adjusted_p is not None else []
     return f"{said} ({', '.join([one.what, *spread, *p])})"
 
