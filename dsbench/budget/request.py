@@ -17,6 +17,7 @@ from dsbench.errors import InputError
 from dsbench.network.assemble import Frame
 from dsbench.network.description import Network
 from dsbench.process import wait_briefly
+from dsbench.quantities import BUDGETS, MEASURED_BUDGETS, QUANTITIES
 
 
 def knob(frame: Frame, kind: str, config: Config) -> Knob:
@@ -57,15 +58,8 @@ def _network(frame: Frame, width: int) -> Network | None:
         return None
 
 
-NAMES = {
-    "params": "parameters",
-    "macs": "MACs",
-    "acts": "activations",
-    "latency_ms": "ms of latency",
-    "train_seconds_per_epoch": "s of training an epoch",
-}
-KINDS = tuple(NAMES)
-MEASURED = KINDS[3:]
+KINDS = tuple(quantity.name for quantity in BUDGETS)
+MEASURED = tuple(quantity.name for quantity in MEASURED_BUDGETS)
 SCOPES = ("total", "conv")
 
 
@@ -87,7 +81,8 @@ class Requested:
     def target_line(self) -> str:
         """The target in words."""
         scope = " in the slots' convolutions" if self.scope == "conv" else ""
-        return f"{_number(self.target)} {NAMES[self.kind]}{scope}{f', as {self.match} has' if self.match else ''}"
+        match = f", as {self.match} has" if self.match else ""
+        return f"{_number(self.target)} {QUANTITIES[self.kind].amount}{scope}{match}"
 
     def __str__(self) -> str:
         return f"{self.target_line}; met by {_number(self.actual)}, {100 * self.residual:+.2f} %"
