@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from dsbench.config.schema import Config, WandbConfig
 from dsbench.measure.record import flat
-from dsbench.network.cost import TOTALS
+from dsbench.quantities import COUNTED
 from dsbench.run.folder import RunFolder
 from dsbench.tracking.tracker import Card, open_tracker
 from dsbench.training.checkpoint import recorded
@@ -24,7 +24,7 @@ _SUMMARY = (
     "train_seconds",
     "train_macs",
     "images_per_second",
-    *TOTALS,
+    *(cost.name for cost in COUNTED),
 )
 
 
