@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from dsbench.statistics.paired import Interval
-
 
 def percent(share: float | None, sign: str = "") -> str:
     """A share of 1 in percent, with `sign`="+" always signed."""
@@ -35,9 +33,9 @@ def signed_points(share: float) -> str:
     return f"{'-' if share < 0 else '+'}{points(share)}"
 
 
-def interval_points(found: Interval) -> str:
+def interval_points(low: float, high: float) -> str:
     """An interval of a difference of shares, in percentage points."""
-    return f"{signed_points(found.low)} to {signed_points(found.high)}"
+    return f"{signed_points(low)} to {signed_points(high)}"
 
 
 def p_value(p: float) -> str:
@@ -79,6 +77,16 @@ def quantity(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:,}" if isinstance(value, int) else _three_digits(value)
+
+
+def two_places(value: float | None) -> str:
+    """A figure with two digits behind the point."""
+    return "" if value is None else f"{value:,.2f}"
+
+
+def mebibytes(value: int | None) -> str:
+    """A number of bytes in MiB, without the unit."""
+    return "" if value is None else f"{value / 2**20:,.1f}"
 
 
 def _three_digits(value: float) -> str:

@@ -16,16 +16,10 @@ from dsbench.config.schema import BudgetConfig
 from dsbench.errors import InputError, choose
 from dsbench.network.description import Network
 from dsbench.process import wait_briefly
+from dsbench.quantities import BUDGETS, MEASURED_BUDGETS, QUANTITIES
 
-NAMES = {
-    "params": "parameters",
-    "macs": "MACs",
-    "acts": "activations",
-    "latency_ms": "ms of latency",
-    "train_seconds_per_epoch": "s of training an epoch",
-}
-KINDS = tuple(NAMES)
-MEASURED = KINDS[3:]
+KINDS = tuple(quantity.name for quantity in BUDGETS)
+MEASURED = tuple(quantity.name for quantity in MEASURED_BUDGETS)
 SCOPES = ("total", "conv")
 NOTHING_SCALES = "none of its convolutions scales with width, give one a width in place of channels"
 
@@ -48,7 +42,8 @@ class Requested:
     def target_line(self) -> str:
         """The target in words."""
         scope = " in the slots' convolutions" if self.scope == "conv" else ""
-        return f"{_number(self.target)} {NAMES[self.kind]}{scope}{f', as {self.match} has' if self.match else ''}"
+        match = f", as {self.match} has" if self.match else ""
+        return f"{_number(self.target)} {QUANTITIES[self.kind].amount}{scope}{match}"
 
     def __str__(self) -> str:
         return f"{self.target_line}; met by {_number(self.actual)}, {100 * self.residual:+.2f} %"

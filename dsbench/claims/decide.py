@@ -13,6 +13,7 @@ from dsbench.claims.published import Bound, Claim, Figure, NotTestedError, Publi
 from dsbench.measure.record import PLACE
 from dsbench.network.cost import TOTALS
 from dsbench.numerals import listed, p_equals
+from dsbench.quantities import QUANTITIES
 from dsbench.results.cells import cells_table
 from dsbench.results.records import runs_table
 from dsbench.run.record import BROKEN, FINAL
@@ -24,7 +25,7 @@ from dsbench.verdict.faster import measured_times
 from dsbench.verdict.timings import SAME
 
 MEMORY = "peak_memory_bytes"
-TIMES = {"train_step_ms/total": "training step", "latency_ms/batch_1/torch": "latency at batch 1"}  # by the verdict
+TIMES = {QUANTITIES[name].path: QUANTITIES[name].wording for name in ("train_step_ms", "latency_ms")}  # by the verdict
 KEYS = (*TIMES, MEMORY)
 Ratio = tuple[float, float, float, str]  # its value, the least and the most that it may be, where it was measured
 

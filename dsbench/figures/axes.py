@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsbench.figures.style import Style, style
 from dsbench.numerals import short
+from dsbench.quantities import QUANTITIES
 from dsbench.results.cells import besides
 from dsbench.results.naming import called, naming
 from dsbench.results.records import plain
@@ -89,28 +90,17 @@ def families(cells: list[Cell]) -> list[str | None]:
 LOG_FROM = 4  # times the least value that the greatest is, from which an axis is logarithmic
 
 
-@dataclass(frozen=True)
-class Cost:
-    """A column of the table of cells, what it is called in a title, and what an axis says."""
-
-    column: str
-    title: str
-    axis: str
-
-
+# What accuracy is drawn against, by the names of pictures (tradeoff_latency) and of what does not compare.
 COSTS = {
-    "params": Cost("params", "parameters", "parameters"),
-    "macs": Cost("macs", "multiply-accumulates", "multiply-accumulates for one image (MACs)"),
-    "acts": Cost("acts", "activations", "activations for one image (elements that layers write)"),
-    "train_seconds": Cost("train_seconds_mean", "training time", "training time (seconds of training steps)"),
-    "latency": Cost("latency_ms/batch_1/torch", "latency", "latency of one image (milliseconds)"),
+    name.removesuffix("_ms"): QUANTITIES[name] for name in ("params", "macs", "acts", "train_seconds", "latency_ms")
 }
-FLOPS = Cost("flops", "floating-point operations", "floating-point operations for one image (FLOPs, two a MAC)")
 
 
 def known_costs(cells: Sequence[Cell]) -> list[str]:
     """Those of COSTS that at least one of the cells has."""
-    return [name for name, cost in COSTS.items() if any(cell.facts.get(cost.column) is not None for cell in cells)]
+    return [
+        name for name, cost in COSTS.items() if any(cell.facts.get(cost.cells_column) is not None for cell in cells)
+    ]
 
 
 def log_where_wide(panel: Axes, values: Sequence[float]) -> None:

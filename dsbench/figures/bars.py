@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dsbench.figures.axes import COSTS, FLOPS, Cost, caption, rows, swarm
+from dsbench.figures.axes import caption, rows, swarm
 from dsbench.figures.style import INK, canvas, row_height, settle, styled
 from dsbench.numerals import seconds, short
+from dsbench.quantities import QUANTITIES
 from dsbench.results.records import plain
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-BARS: dict[str, Cost] = {"parameters": COSTS["params"], "train_time": COSTS["train_seconds"], "flops": FLOPS}
+BARS = {"parameters": QUANTITIES["params"], "train_time": QUANTITIES["train_seconds"], "flops": QUANTITIES["flops"]}
 WIDTH, ROW = 7.6, 0.5  # inches
 NEAR = 0.015  # of a bar: runs nearer than that stand above one another
 
@@ -25,10 +26,10 @@ def draw(runs: pd.DataFrame, cells: pd.DataFrame, what: str) -> Figure | None:
     Training time is the mean over the runs that are done, with a point a run. None where no cell has that figure.
     """
     cost = BARS[what]
-    known = [cell for cell in rows(cells) if cell.facts[cost.column] is not None]
+    known = [cell for cell in rows(cells) if cell.facts[cost.cells_column] is not None]
     if not known:
         return None
-    timed = cost is COSTS["train_seconds"]
+    timed = what == "train_time"
     alone = bool(runs.loc[runs["status"] == "done", "n_jobs"].fillna(0).eq(1).all())
     said = (
         "Bar: mean over the runs that are done (n), point: each of them" if timed else "",
@@ -38,7 +39,7 @@ def draw(runs: pd.DataFrame, cells: pd.DataFrame, what: str) -> Figure | None:
     title = f"{cost.title.capitalize()} of each cell"
     figure = canvas(WIDTH, 0.9 + row_height(ROW, names) * len(known), title, caption(cells, *said))
     panel = figure.subplots()
-    values = [float(cell.facts[cost.column]) for cell in known]
+    values = [float(cell.facts[cost.cells_column]) for cell in known]
     most = max(values)
     for row, (cell, value) in enumerate(zip(known, values, strict=True)):
         look = cell.style

@@ -86,7 +86,7 @@ def front(points: Sequence[Point]) -> list[int]:
 
 def _panel(panel: Axes, cost: str, why: str, scored: Sequence[Cell]) -> list[tuple[Cell, Point]]:
     """Draw the cells whose cost is known, with their front unless `why` says why there is none; cells and points."""
-    column = COSTS[cost].column
+    column = COSTS[cost].cells_column
     placed = [
         (cell, (float(cell.facts[column]), 100 * cell.facts["test_acc_mean"]))
         for cell in scored

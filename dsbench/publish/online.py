@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsbench.errors import FailureError, InputError
 from dsbench.files import write_atomically
+from dsbench.quantities import LIGHTER, QUANTITIES
 
 if TYPE_CHECKING:
     import wandb_workspaces.reports.v2 as reports
@@ -21,22 +22,9 @@ if TYPE_CHECKING:
 CELL = "cell"  # the key of a run's configuration that names its cell (see dsbench.run.mirror.card)
 ACCURACY = "test_acc"
 # What accuracy is held against, keys of a run's summary; the last two are there once the run is measured.
-COSTS = {
-    "params": "parameters",
-    "macs": "MACs",
-    "acts": "activations",
-    "bytes": "bytes",
-    "train_macs": "MACs spent in training",
-    "train_seconds": "seconds of training",
-    "latency_ms/batch_1/torch": "latency of one image, ms",
-    "train_step_ms/total": "training step, ms",
-}
-CURVES = {
-    "val/acc": "validation accuracy",
-    "val/loss": "validation loss",
-    "train/acc": "training accuracy",
-    "train/loss": "training loss",
-}
+_AGAINST = (*LIGHTER, *(QUANTITIES[name] for name in ("train_macs", "train_seconds", "latency_ms", "train_step_ms")))
+COSTS = {cost.path: ", ".join(filter(None, (cost.wording, cost.unit))) for cost in _AGAINST}
+CURVES = {f"{part}/{of}": QUANTITIES[f"{part}_{of}"].wording for part in ("val", "train") for of in ("acc", "loss")}
 FACTS = ("model", "block", "width", "kernel", "data", "seed")  # of a run, in its configuration under `run`
 COORDINATES = ("model", "width", "kernel")
 COLUMNS = (

@@ -120,8 +120,10 @@ def _test(rows: Sequence[tuple[Paired | None, float | None]]) -> dict[str, list[
     tests = [test for test, _ in rows]
     return {
         "pp": [number(test.mean if test else None, signed_points) for test in tests],
-        "95 % (t)": [Entry(interval_points(test.t) if test and test.t else "") for test in tests],
-        "95 % (BCa)": [Entry(interval_points(test.bca) if test and test.bca else "") for test in tests],
+        "95 % (t)": [Entry(interval_points(test.t.low, test.t.high) if test and test.t else "") for test in tests],
+        "95 % (BCa)": [
+            Entry(interval_points(test.bca.low, test.bca.high) if test and test.bca else "") for test in tests
+        ],
         "p": [number(test.p if test else None, p_value) for test in tests],
         "adjusted p": [number(p, p_value) for _, p in rows],
         "n": [number(test.n if test else 0, str) for test in tests],

@@ -135,7 +135,7 @@ def _table(both: Sequence[Both], adjusted: Sequence[float | None]) -> Table:
         "accuracy, first": [_accuracy(one.first) for one in both],
         "accuracy, second": [_accuracy(one.second) for one in both],
         "pp": [number(test.mean if test else None, signed_points) for test in tests],
-        "95 % (t)": [Entry(interval_points(test.t) if test and test.t else "") for test in tests],
+        "95 % (t)": [Entry(interval_points(test.t.low, test.t.high) if test and test.t else "") for test in tests],
         "adjusted p": [number(p, p_value) for p in adjusted],
         "second is better": [answer_entry(_answer(one, p)) for one, p in zip(both, adjusted, strict=True)],
         "failed to train, first": [_fallen(one.first) for one in both],

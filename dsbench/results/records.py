@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dsbench.network.cost import TOTALS
+from dsbench.quantities import COUNTED, QUANTITIES
 from dsbench.run.lock import in_use
 from dsbench.run.record import Label, Record, Status
 
@@ -62,19 +62,15 @@ NAMES = {
     "fine_width": WHOLE,
     "kernel": TEXT,
 }
-COSTS = {name: REAL if name == "intensity" else WHOLE for name in TOTALS}
-ACCURACIES = {"best_val_acc": REAL, "test_acc": REAL}
+_KINDS = {quantity.name: WHOLE if quantity.whole else REAL for quantity in QUANTITIES.values()}
+COSTS = {cost.name: _KINDS[cost.name] for cost in COUNTED}
+ACCURACIES = {name: _KINDS[name] for name in ("best_val_acc", "test_acc")}
 MEASURED = {
-    "test_loss": REAL,
-    "val_acc": REAL,
-    "val_loss": REAL,
-    "train_acc": REAL,
-    "train_loss": REAL,
-    "epochs": WHOLE,
-    "best_epoch": WHOLE,
-    "train_seconds": REAL,
-    "train_macs": WHOLE,
-    "images_per_second": REAL,
+    name: _KINDS[name]
+    for name in (
+        *("test_loss", "val_acc", "val_loss", "train_acc", "train_loss"),
+        *("epochs", "best_epoch", "train_seconds", "train_macs", "images_per_second"),
+    )
 }
 COMPUTE = {"precision": TEXT, "device": TEXT, "threads": WHOLE, "ranks": WHOLE, "test_weights": TEXT}
 REQUESTED = {

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from dsbench.config.schema import Config, WandbConfig
 from dsbench.measure.record import flat
-from dsbench.network.cost import TOTALS
+from dsbench.quantities import COUNTED
 from dsbench.run.folder import RunFolder
 from dsbench.run.record import Record
 from dsbench.tracking.tracker import Card, open_tracker
@@ -26,7 +26,7 @@ _SUMMARY = (
     "train_seconds",
     "train_macs",
     "images_per_second",
-    *TOTALS,
+    *(cost.name for cost in COUNTED),
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dsbench.quantities import LIGHTER, Quantity
 from dsbench.verdict.cells import TOLERANCE, Cell
 
 
@@ -77,15 +78,13 @@ def summed_up(measures: Sequence[Measure]) -> Answer:
     return Answer.NOT_IN_PART if Answer.NO in found else Answer.CANNOT_TELL
 
 
-MEASURES = {"params": "parameters", "macs": "MACs", "acts": "activations", "bytes": "bytes"}
-
-
 def lighter(reference: Cell, candidate: Cell) -> tuple[Measure, ...]:
     """Parameters, MACs, activations and bytes of one image; equal where they are within the tolerance of a budget."""
-    return tuple(_measure(name, unit, reference.costs[name], candidate.costs[name]) for name, unit in MEASURES.items())
+    return tuple(_measure(cost, reference.costs[cost.name], candidate.costs[cost.name]) for cost in LIGHTER)
 
 
-def _measure(name: str, unit: str, before: int | None, after: int | None) -> Measure:
+def _measure(cost: Quantity, before: int | None, after: int | None) -> Measure:
+    name, unit = cost.name, cost.wording
     if before is None or after is None:
         return Measure(name, unit, before, after, Answer.NOT_MEASURED, reason="not recorded")
     unequal = Answer.YES if after < before else Answer.NO

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from dsbench.quantities import COUNTED_BUDGETS, LIGHTER
 from dsbench.results.naming import called
 from dsbench.results.records import NAMES, labels, plain, settings
 from dsbench.run.record import BROKEN, FINAL, RECIPE
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FALLEN = ("collapsed", "diverged")  # trainings that ended without a network that has learnt
-COSTS = ("params", "macs", "acts", "bytes", "params_conv", "macs_conv", "acts_conv")
+COSTS = (*(cost.name for cost in LIGHTER), *(f"{cost.name}_conv" for cost in COUNTED_BUDGETS))
 TOLERANCE = 0.01  # share of a budget within which costs count as matched, as budget.tolerance has it
 DATA = ("data", "split")  # of a recipe: what accuracies must share to be compared at all
 _ALSO = ("data", "split", "precision", "test_weights")  # columns that belong to the recipe too

@@ -10,9 +10,10 @@ from itertools import combinations
 from typing import Any
 
 from dsbench.errors import InputError
+from dsbench.quantities import COUNTED_BUDGETS, QUANTITIES
 from dsbench.verdict.cells import DATA, TOLERANCE, Accuracy, Cell, differing
 
-STOP_UNITS = {"epochs": "epochs", "train_macs": "training MACs", "seconds": "seconds"}
+STOP_UNITS = {"epochs": "epochs", "train_macs": QUANTITIES["train_macs"].wording, "seconds": "seconds"}
 _STOP = ("stop.by", "stop.target", "device", "threads")  # of a recipe; the last two stand under stop.by=seconds alone
 
 
@@ -120,7 +121,9 @@ def _names(cells: Sequence[Cell]) -> list[str]:
     ]
 
 
-COUNTED = ("params", "macs", "acts")  # what cells without a budget are matched by: the first of these that matches
+COUNTED = tuple(
+    cost.name for cost in COUNTED_BUDGETS
+)  # what cells without a budget are matched by: the first of these that matches
 BUDGET, WIDTH, ASKED = "budget", "width", "asked"
 FAMILIES = ("cnn", "hybrid", "dwsep")  # from none to all of it separable
 
@@ -254,15 +257,6 @@ def _told_apart(found: Sequence[Group]) -> list[Group]:
     return [replace(one, recipe={name: one.recipe.get(name) for name in names}) for one in found]
 
 
-UNITS = {
-    "params": "parameters",
-    "macs": "MACs",
-    "acts": "activations",
-    "latency_ms": "ms a forward pass",
-    "train_seconds_per_epoch": "seconds an epoch",
-}
-
-
 def group_names(groups: Sequence[Group]) -> list[str]:
     """A name for each, such as "7,800 parameters" or "equal width 16"; no two are the same."""
     wide = [group for group in groups if group.by == WIDTH]
@@ -275,7 +269,7 @@ def group_names(groups: Sequence[Group]) -> list[str]:
 def _name(group: Group, told: Sequence[str]) -> str:
     first = group.cells[0]
     if group.by == BUDGET:
-        unit = f"{UNITS[str(group.measure)]}{' in the slots' if group.scope == 'conv' else ''}"
+        unit = f"{QUANTITIES[str(group.measure)].amount}{' in the slots' if group.scope == 'conv' else ''}"
         said = [f"{group.target:,.10g} {unit}"]
     elif group.by == WIDTH:
         said = [f"equal width {first.names['width']}", *_listed({name: shape(first).get(name) for name in told})]

@@ -97,7 +97,7 @@ def _level(found: Paired) -> str:
 
 def evidence(found: Paired, p: float | None, comparisons: int = 1, asked: int | None = None) -> str:
     """What a mean difference rests on; `asked` is the number of seeds that there were to be."""
-    spread = [f"95 % interval {interval_points(found.t)} pp"] if found.t else []
+    spread = [f"95 % interval {interval_points(found.t.low, found.t.high)} pp"] if found.t else []
     adjusted, over = ("adjusted ", f" over {comparisons} comparisons") if comparisons > 1 else ("", "")
     tested = [f"{adjusted}{p_equals(p)}{over}"] if p is not None else []
     return ", ".join([*spread, *tested, seeds_of(found.n, asked)])

@@ -8,11 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from dsbench.numerals import counted, interval_points, listed, p_equals, signed_points, times
+from dsbench.quantities import QUANTITIES
 from dsbench.run.record import FINAL
 from dsbench.verdict.answers import Answer
 from dsbench.verdict.better import Effect, Factorial
 from dsbench.verdict.cells import Cell
-from dsbench.verdict.groups import ASKED, BUDGET, UNITS, WIDTH
+from dsbench.verdict.groups import ASKED, BUDGET, WIDTH
 from dsbench.verdict.overall import InGroup, Judged, Overall, Pair, Trainings
 from dsbench.verdict.pair_sentences import (
     better_sentence,
@@ -154,7 +155,7 @@ def _word(question: str, answer: Answer) -> str:
 
 def _kind(of: InGroup) -> str:
     group = of.group.group
-    return f"equal widths{_differ(of)}" if group.by == WIDTH else f"equal {UNITS[str(group.measure)]}"
+    return f"equal widths{_differ(of)}" if group.by == WIDTH else f"equal {QUANTITIES[str(group.measure)].wording}"
 
 
 def _differ(of: InGroup) -> str:
@@ -249,7 +250,7 @@ def _fewer(judged: Judged) -> Iterator[str]:
 def _effect(one: Effect) -> str:
     assert one.paired is not None
     said = f"{one.name} {signed_points(one.paired.mean)} pp"
-    spread = [f"95 % interval {interval_points(one.paired.t)} pp"] if one.paired.t else []
+    spread = [f"95 % interval {interval_points(one.paired.t.low, one.paired.t.high)} pp"] if one.paired.t else []
     p = [f"adjusted {p_equals(one.adjusted_p)}"] if one.adjusted_p is not None else []
     return f"{said} ({', '.join([one.what, *spread, *p])})"
 

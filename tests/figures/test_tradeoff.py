@@ -39,7 +39,7 @@ def test_front_is_every_point_that_none_betters(points: list[tuple[float, float]
 @pytest.mark.parametrize("cost", COSTS)
 def test_points_are_the_costs_and_mean_accuracies_of_the_table(four: Made, cost: str) -> None:
     (panel,) = tradeoff.draw(four.cells, [cost]).axes
-    expected = list(zip(four.cells[COSTS[cost].column], 100 * four.cells["test_acc_mean"], strict=True))
+    expected = list(zip(four.cells[COSTS[cost].cells_column], 100 * four.cells["test_acc_mean"], strict=True))
     assert points(panel) == [pytest.approx(one) for one in expected]
 
 

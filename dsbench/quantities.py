@@ -1,0 +1,170 @@
+"""Every cost, score, time and memory that a record holds: what it is called and how it is written, in one table.
+
+A new cost is counted in dsbench.network.cost and has a line here: tables, pictures, verdicts, W&B and files follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+from dsbench.numerals import mebibytes, milliseconds, percent, quantity, rounded, seconds, two_places
+
+
+class Group(StrEnum):
+    """Where a quantity comes from."""
+
+    COUNTED = "counted"  # from the description of a network, for one image
+    ACCURACY = "accuracy"  # a share of 1
+    LOSS = "loss"
+    TRAINING = "training"  # what a training took
+    MEASURED = "measured"  # apart from training, by turns with other networks
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What a quantity is called, each text for its place, and how its values are written.
+
+    `name` is its key in a record, `path` where its figure stands in a table of runs. `wording` is the noun in sentences
+    and on pages, `amount` what follows a number ("7,800 parameters"), `heading` that of a column of a terminal, `brief`
+    the same where there is little room, `title` what pictures call it, `axis` the title with what is counted and how.
+    `write` writes a value in full, `write_brief` in three digits; both write None as an empty text.
+    """
+
+    name: str
+    group: Group
+    wording: str
+    unit: str
+    whole: bool
+    path: str
+    amount: str
+    heading: str
+    brief: str
+    title: str
+    axis: str
+    write: Callable[[Any], str]
+    write_brief: Callable[[Any], str]
+
+    @property
+    def cells_column(self) -> str:
+        """Where its figure stands in a table of cells, which holds the mean of what differs between runs of a cell."""
+        return f"{self.name}_mean" if self.group in (Group.ACCURACY, Group.TRAINING) else self.path
+
+
+def _quantity(
+    group: Group,
+    name: str,
+    wording: str,
+    *,
+    unit: str = "",
+    whole: bool = False,
+    path: str = "",
+    amount: str = "",
+    heading: str = "",
+    brief: str = "",
+    title: str = "",
+    axis: str = "",
+    write: Callable[[Any], str] = quantity,
+    write_brief: Callable[[Any], str] | None = None,
+) -> Quantity:
+    """A quantity whose texts are its wording where no other is given."""
+    heading, title = heading or wording, title or wording
+    return Quantity(
+        name=name,
+        group=group,
+        wording=wording,
+        unit=unit,
+        whole=whole,
+        path=path or name,
+        amount=amount or wording,
+        heading=heading,
+        brief=brief or heading,
+        title=title,
+        axis=axis or title,
+        write=write,
+        write_brief=write_brief or write,
+    )
+
+
+_count = partial(_quantity, Group.COUNTED, whole=True, write_brief=rounded)
+_accuracy = partial(_quantity, Group.ACCURACY, unit="share of 1", write=percent)
+_loss = partial(_quantity, Group.LOSS, unit="nats")
+_training = partial(_quantity, Group.TRAINING)
+_measured = partial(_quantity, Group.MEASURED)
+
+_ALL = (
+    _count("params", "parameters", heading="params"),
+    _count("params_conv", "parameters in the slots"),
+    _count("buffers", "buffers"),
+    _count("macs", "MACs", title="multiply-accumulates", axis="multiply-accumulates for one image (MACs)"),
+    _count("macs_conv", "MACs in the slots"),
+    _count(
+        "flops",
+        "FLOPs",
+        title="floating-point operations",
+        axis="floating-point operations for one image (FLOPs, two a MAC)",
+    ),
+    _count("acts", "activations", brief="acts", axis="activations for one image (elements that layers write)"),
+    _count("acts_conv", "activations in the slots"),
+    _count("bytes", "bytes"),
+    _quantity(
+        Group.COUNTED, "intensity", "arithmetic intensity", unit="FLOP/byte", heading="FLOP/byte", write=two_places
+    ),
+    _count("norm_ops", "norm operations"),
+    _count("activation_ops", "activation operations"),
+    _count("training_bytes", "training bytes", unit="bytes"),
+    _count("receptive_field", "receptive field", unit="pixels", heading="sees"),
+    _accuracy("best_val_acc", "best validation accuracy", heading="validation, best", brief="validation"),
+    _accuracy("test_acc", "test accuracy", brief="test"),
+    _loss("test_loss", "test loss"),
+    _accuracy("val_acc", "validation accuracy", brief="validation"),
+    _loss("val_loss", "validation loss"),
+    _accuracy("train_acc", "training accuracy", brief="train"),
+    _loss("train_loss", "training loss"),
+    _training("epochs", "epochs", whole=True),
+    _training("best_epoch", "best epoch", whole=True),
+    _training(
+        "train_seconds",
+        "training time",
+        unit="s",
+        amount="seconds of training",
+        heading="train time",
+        brief="time",
+        axis="training time (seconds of training steps)",
+        write=seconds,
+    ),
+    _training("train_macs", "training MACs", whole=True),
+    _training("images_per_second", "images per second", heading="images/s"),
+    _measured(
+        "latency_ms",
+        "latency at batch 1",
+        unit="ms",
+        path="latency_ms/batch_1/torch",
+        amount="ms of latency",
+        heading="latency",
+        title="latency",
+        axis="latency of one image (milliseconds)",
+        write=milliseconds,
+    ),
+    _measured("train_step_ms", "training step", unit="ms", path="train_step_ms/total", write=milliseconds),
+    _measured("train_seconds_per_epoch", "training time of an epoch", unit="s", amount="s of training an epoch"),
+    _measured(
+        "peak_memory_bytes",
+        "peak memory",
+        unit="bytes",
+        whole=True,
+        heading="peak MiB",
+        brief="peak",
+        write=mebibytes,
+    ),
+)
+QUANTITIES = {one.name: one for one in _ALL}  # in the order of the columns of a table of runs
+COUNTED = tuple(one for one in _ALL if one.group is Group.COUNTED)
+LIGHTER = tuple(QUANTITIES[name] for name in ("params", "macs", "acts", "bytes"))  # what makes a network lighter
+# What a budget may set: what is counted, of the slots' convolutions alone too (_conv), and what is measured.
+COUNTED_BUDGETS = tuple(QUANTITIES[name] for name in ("params", "macs", "acts"))
+MEASURED_BUDGETS = tuple(QUANTITIES[name] for name in ("latency_ms", "train_seconds_per_epoch"))
+BUDGETS = (*COUNTED_BUDGETS, *MEASURED_BUDGETS)
