@@ -49,7 +49,7 @@ class Cell:
         return style(self.model)
 
     @property
-    def besides(self) -> str:
+    def excluded(self) -> str:
         """The runs that are in no mean, such as `1 collapsed, 2 unfinished`, or an empty text."""
         return besides(self.facts)
 

@@ -129,7 +129,7 @@ def _names(panel: Axes, placed: Sequence[tuple[Cell, Point]], fronts: bool) -> N
     named = _named(points, fronts)
     for number in sorted(range(len(placed)), key=lambda one: -points[one][1]):  # from the top: lines cross less
         cell, (x, y) = placed[number]
-        name = "\n".join(filter(None, (cell.name, f"({cell.besides})" if cell.besides else "")))
+        name = "\n".join(filter(None, (cell.name, f"({cell.excluded})" if cell.excluded else "")))
         spots.append(Spot(x, y, SIZE / 2 + 1, name if number in named else ""))
     panel.autoscale(False)
     names(panel, spots, taken)

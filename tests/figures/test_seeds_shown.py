@@ -1,4 +1,4 @@
-"""Every run is a point, none covers another, and runs in no mean are aside."""
+"""Every run is a point, none covers another, and runs in no mean have a panel of their own."""
 
 from __future__ import annotations
 
@@ -47,22 +47,42 @@ def test_equal_runs_are_all_seen(made: Make) -> None:
     assert len(set(drawn(panel, "runs"))) == 8
 
 
-def test_runs_in_no_mean_are_each_a_mark_aside_and_counted(made: Make) -> None:
+@pytest.mark.parametrize(
+    ("mark", "statuses"),
+    [
+        (seeds.COLLAPSED, ["collapsed"]),
+        (seeds.DIVERGED, ["diverged"]),
+        (seeds.BROKEN_OFF, ["failed", "killed", "timeout"]),
+        (seeds.UNFINISHED, ["interrupted", "running", "missing", "unreadable"]),
+    ],
+)
+def test_each_status_has_the_mark_of_its_kind(mark: seeds.Mark, statuses: list[str]) -> None:
+    assert [seeds.mark(status) for status in statuses] == [mark] * len(statuses)
+
+
+def test_the_marks_of_kinds_differ_without_their_colours() -> None:
+    assert len({mark.marker for mark in seeds.MARKS}) == len(seeds.MARKS)
+
+
+def test_runs_in_no_mean_are_each_a_mark_in_a_panel_of_their_own_and_counted(made: Make) -> None:
     records = four_cells()
-    for record, status in zip(records, ("collapsed", "diverged", "missing", "collapsed", "failed"), strict=False):
+    for record, status in zip(records, ("collapsed", "diverged", "missing", "collapsed", "killed"), strict=False):
         record |= {"status": status}
     sweep = made(records)
-    panel, aside = seeds.draw(sweep.runs, sweep.cells).axes
-    marks = [line for line in aside.get_lines() if line.get_label() == "other"]
-    assert Counter((round(line.get_ydata()[0]), line.get_marker()) for line in marks) == {
-        (0, seeds.OTHERS["collapsed"]): 1,
-        (0, seeds.OTHERS["diverged"]): 1,
-        (0, seeds.UNFINISHED): 1,
-        (1, seeds.OTHERS["collapsed"]): 1,
-        (1, seeds.OTHERS["failed"]): 1,
+    figure = seeds.draw(sweep.runs, sweep.cells)
+    panel, excluded = figure.axes
+    marks = [(line.get_marker(), line) for line in excluded.get_lines() if line.get_marker() != "None"]
+    assert Counter((round(line.get_ydata()[0]), marker) for marker, line in marks) == {
+        (0, seeds.COLLAPSED.marker): 1,
+        (0, seeds.DIVERGED.marker): 1,
+        (0, seeds.UNFINISHED.marker): 1,
+        (1, seeds.COLLAPSED.marker): 1,
+        (1, seeds.BROKEN_OFF.marker): 1,
     }
-    said = [" ".join(text.get_text().split()) for text in aside.texts]
-    assert said[:2] == ["1 collapsed, 1 diverged, 1 unfinished", "1 collapsed, 1 failed"]
+    assert {marker for marker, line in marks if line.get_color() == "none"} == {seeds.UNFINISHED.marker}
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [mark.name for mark in seeds.MARKS]
+    counts = [" ".join(text.get_text().split()) for text in excluded.texts]
+    assert counts[:2] == ["1 collapsed, 1 diverged, 1 unfinished", "1 collapsed, 1 killed"]
     assert len(drawn(panel, "runs")) == 12 - 5
     assert [label.get_text().splitlines()[-1] for label in panel.get_yticklabels()] == [
         "n = 0",
@@ -77,3 +97,10 @@ def test_one_run_and_none_that_is_done_are_drawn(made: Make, records: list[dict[
     sweep = made(records)
     assert seeds.draw(sweep.runs, sweep.cells) is not None
     assert seeds.draw(sweep.runs[:0], sweep.cells[:0]) is None
+
+
+def test_a_legend_names_the_kinds_that_are_there_alone(made: Make, four: Made) -> None:
+    assert not seeds.draw(four.runs, four.cells).legends
+    sweep = made([run("timeout", seed=3)])
+    (legend,) = seeds.draw(sweep.runs, sweep.cells).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["ended without a result"]
