@@ -1,0 +1,68 @@
+"""Folders stand on each other: what a module imports, at once, later or for its types, lies on its floor or below."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import dsbench
+
+PACKAGE = Path(dsbench.__file__).parent
+# From the ground up. Modules of the ground floor stand beside the folders.
+FLOORS = (
+    ("__init__", "errors", "files", "numerals", "process", "provenance", "quantities", "seeds", "torchvision_ops"),
+    ("tables", "console"),
+    ("network",),
+    ("data",),
+    ("config",),
+    ("statistics",),
+    ("training",),
+    ("tracking",),
+    ("measure",),
+    ("budget",),
+    ("run",),
+    ("results",),
+    ("verdict",),
+    ("sweep",),
+    ("claims",),
+    ("figures",),
+    ("report",),
+    ("publish",),
+    ("conclude",),
+    ("cli",),
+)
+FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
+
+
+def modules() -> list[Path]:
+    """Every module of the package, relative to it."""
+    return sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+
+
+def imported(path: Path) -> Iterator[str]:
+    """What of dsbench the module names in an import anywhere in it: the first name below dsbench."""
+    for node in ast.walk(ast.parse((PACKAGE / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "dsbench":
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("dsbench."):
+            yield node.module.split(".")[1]
+        elif isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[1] for alias in node.names if alias.name.startswith("dsbench."))
+
+
+def place(path: Path) -> str:
+    """The folder or the module of the ground floor that a module is of."""
+    return path.parts[0].removesuffix(".py")
+
+
+def test_every_folder_has_a_floor() -> None:
+    assert {place(path) for path in modules()} == set(FLOOR)
+
+
+@pytest.mark.parametrize("path", modules(), ids=str)
+def test_a_module_imports_nothing_from_above(path: Path) -> None:
+    above = {name for name in imported(path) if FLOOR[name] > FLOOR[place(path)]}
+    assert not above, f"{path} imports {', '.join(sorted(above))}"
