@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from dsbench.network import build as modules
 from dsbench.network.build import build
 from dsbench.network.check import Counted, count
-from dsbench.network.cost import cost, replaced
+from dsbench.network.cost import FORMULAS, TOTALS, cost, replaced
 from dsbench.network.description import Network
 from dsbench.network.layers import Conv, Shape
 
@@ -86,6 +86,13 @@ def test_bytes_and_operations_are_those_of_the_tensors_that_a_forward_moves(netw
 def test_a_mac_is_two_flops(named: Callable[[str], Network]) -> None:
     total = cost(named("model=dwsep"))
     assert total.flops == 2 * total.macs > 0
+
+
+def test_every_cost_that_adds_up_is_a_total_in_the_order_of_the_tables() -> None:
+    sums = ("params", "params_conv", "buffers", "macs", "macs_conv", "acts", "acts_conv", "norm_ops", "activation_ops")
+    assert tuple(name for name in TOTALS if name in FORMULAS) == sums
+    assert {*FORMULAS} - {*TOTALS} == {"bytes_read", "bytes_written"}  # bytes is both
+    assert {*TOTALS} - {*sums} == {"flops", "bytes", "intensity", "training_bytes", "receptive_field"}
 
 
 @given(networks())
