@@ -82,7 +82,7 @@ def solve(knob: Knob, target: float, tolerance: float) -> Solution:
 
 
 def _bound(knob: Knob, target: float) -> int:
-    """A width well beyond the crossing, found from below: what a far larger network costs may be dear to know."""
+    """A width well beyond the crossing, sought from below: it may take long to measure a far larger network."""
     width = _FIRST
     while width < knob.largest:
         costs = ((knob.cost(near, None), near) for near in range(width, width + _GAP))

@@ -11,12 +11,12 @@ from dsbench.network.architecture import Architecture
 from dsbench.network.blocks import Block, Place, SlotOptions, fill
 from dsbench.network.description import Network
 from dsbench.network.elements import Context, ConvElement, from_options
-from dsbench.network.layers import Layer, Shape
+from dsbench.network.layers import Layer, Shape, require_image
 
 
 @dataclass(frozen=True)
 class Options:
-    """What fills the slots. Each value of `place` and `block` is one for all slots or a list of one a slot.
+    """What fills the slots. A value of `place` and `block` holds for all slots, or is a list of one value a slot.
 
     `separable` has one entry a slot (see dsbench.network.architecture); `place` overrides what the architecture says
     of a slot (kernel, stride, padding, residual, se_ratio), where not None; `block` holds the fields of Block.
@@ -38,16 +38,14 @@ class Frame:
         self.architecture, self.options = architecture, options
         self.input_shape, self.classes = input_shape, classes
         self.elements = [placed.element for placed in architecture.elements]
-        convs = [number for number, element in enumerate(self.elements) if isinstance(element, ConvElement)]
-        places = _per_slot("slots.", options.place, len(convs))
-        blocks = [from_options("block", Block, given) for given in _per_slot("block.", options.block, len(convs))]
+        self._convs = {n: element for n, element in enumerate(self.elements) if isinstance(element, ConvElement)}
+        places = _per_slot("slots.", options.place, len(self._convs))
+        blocks = [from_options("block", Block, given) for given in _per_slot("block.", options.block, len(self._convs))]
         self._slots: dict[int, tuple[Place, Block | None]] = {}
-        for slot, number in enumerate(convs):
-            settings = {f.name: getattr(self.elements[number], f.name) for f in fields(SlotOptions)} | places[slot]
-            try:
-                place = from_options("", Place, {"index": slot + 1, "in_channels": 1, "out_channels": 1, **settings})
-            except InputError as error:
-                raise InputError(f"arch {architecture.name}, slot {slot + 1}: {error}") from None
+        for slot, (number, conv) in enumerate(self._convs.items()):
+            given = {f.name: getattr(conv, f.name) for f in fields(SlotOptions)} | places[slot]
+            given |= {"index": slot + 1, "in_channels": 1, "out_channels": 1}  # `layer` sets the channels
+            place = from_options(f"arch {architecture.name}, slot {slot + 1}", Place, given)
             self._slots[number] = (place, blocks[slot] if options.separable[slot] else None)
         numbers: dict[str, int] = {}
         self.kinds = [numbers.setdefault(self._key(number), number) for number in range(len(self.elements))]
@@ -55,12 +53,12 @@ class Frame:
     @property
     def fine(self) -> ConvElement | None:
         """The first conv that `arch.fine_width` sets, if there is one."""
-        return next((element for element in self.elements if isinstance(element, ConvElement) and element.fine), None)
+        return next((conv for conv in self._convs.values() if conv.fine), None)
 
     @property
     def scales(self) -> bool:
         """Whether any conv has a width that is a multiple of the network's."""
-        return any(isinstance(element, ConvElement) and element.width is not None for element in self.elements)
+        return any(conv.width is not None for conv in self._convs.values())
 
     @property
     def largest_group(self) -> int:
@@ -86,8 +84,7 @@ class Frame:
             return element
         if number not in self._slots:
             return element.layer(Context(shape, self.classes, self.architecture.style))
-        if len(shape) != 3:
-            raise InputError(f"a convolution cannot follow an output of shape {shape}")
+        require_image(shape, "a convolution")
         place, block = self._slots[number]
         if place.kernel > min(self.input_shape[1:]):
             _, height, width = self.input_shape
@@ -122,7 +119,7 @@ class Frame:
 
 
 def _per_slot(path: str, options: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
-    """One mapping a slot from values that each stand for all slots or list one a slot; None says nothing."""
+    """A mapping for each slot from values that hold for all slots or are listed slot by slot; None leaves one out."""
     out: list[dict[str, Any]] = [{} for _ in range(count)]
     for name, value in options.items():
         values = list(value) if isinstance(value, (list, tuple)) else [value] * count

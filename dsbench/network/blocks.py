@@ -33,7 +33,7 @@ class Style:
 
 @dataclass(frozen=True, kw_only=True)
 class SlotOptions:
-    """What can be said of a slot whatever fills it."""
+    """The options of a slot, whatever fills it."""
 
     kernel: int = 3
     stride: int = 1

@@ -116,10 +116,10 @@ def cost(network: Network, precision: str = "32") -> Cost:
             label=step.layer.label,
             slot=step.slot.index if step.slot else None,
             output_shape=step.out_shape,
-            receptive_field=field,
+            receptive_field=pixels,
             **{name: formula(step, size) for name, formula in FORMULAS.items()},
         )
-        for step, field in zip(network.steps, receptive_fields(network), strict=True)
+        for step, pixels in zip(network.steps, receptive_fields(network), strict=True)
     )
     sums = {name: sum(getattr(layer, name) for layer in layers) for name in FORMULAS}
     return Cost(layers=layers, training_bytes=saved_bytes(network, size), **sums)
@@ -143,20 +143,18 @@ def replaced(first: Network, cost_first: Cost, other: Network, cost_other: Cost)
     """How the slots of `other` that are not filled as in `first` compare; None where there are none to compare."""
     if len(first.slots) != len(other.slots):
         return None
-    slots = tuple(one.index for one, two in zip(first.slots, other.slots, strict=True) if one.kind != two.kind)
+    slots = tuple(a.index for a, b in zip(first.slots, other.slots, strict=True) if a.kind != b.kind)
     if not slots:
         return None
     macs = {slot: _sum(cost_first, (slot,), "macs_conv") for slot in slots}
-    promised = sum(macs[slot] * _closed_form(first, slot) for slot in slots) / sum(macs.values())
+    closed_form = sum(macs[slot] * _closed_form(first, slot) for slot in slots) / sum(macs.values())
     ratios = [_sum(cost_other, slots, name) / _sum(cost_first, slots, name) for name in ("macs_conv", "params_conv")]
-    return Replaced(slots, ratios[0], ratios[1], promised)
+    return Replaced(slots, ratios[0], ratios[1], closed_form)
 
 
 def _closed_form(network: Network, slot: int) -> float:
     """1/o + 1/k^2 for the convolutions of slot number `slot`."""
-    convs = [
-        s.layer for s in network.steps if isinstance(s.layer, Conv) and s.slot is not None and s.slot.index == slot
-    ]
+    convs = [layer for layer in inside([network.slots[slot - 1]]) if isinstance(layer, Conv)]
     return 1 / convs[-1].out_channels + 1 / max(conv.kernel for conv in convs) ** 2
 
 
@@ -171,29 +169,28 @@ def receptive_fields(network: Network) -> tuple[int, ...]:
     (Araujo et al. 2019). A sum sees what its widest path sees. Layers that have no window (pooling over everything,
     linear) repeat what came before, and a gate's factor is not counted: it sees everything, in a single number.
     """
-    fields, _, _ = _window_after(network.layers, 1, 1)
-    return tuple(fields)
+    return tuple(_window_after(network.layers, 1, 1)[0])
 
 
-def _window_after(layers: Sequence[Layer], field: int, spacing: int) -> tuple[list[int], int, int]:
-    """The fields of the leaves of `layers`, and field and spacing after them."""
+def _window_after(layers: Sequence[Layer], pixels: int, spacing: int) -> tuple[list[int], int, int]:
+    """The receptive fields of the leaves of `layers`, and the last one and the spacing after them."""
     out: list[int] = []
     for layer in layers:
         if isinstance(layer, (Conv, Pool)):
             size = layer.kernel if isinstance(layer, Conv) else layer.size
-            field, spacing = field + (size - 1) * spacing, spacing * layer.stride
+            pixels, spacing = pixels + (size - 1) * spacing, spacing * layer.stride
         if isinstance(layer, (Slot, Residual)):
             ends = []
             for branch in layer.branches:
-                inner, *end = _window_after(branch, field, spacing)
+                inner, *end = _window_after(branch, pixels, spacing)
                 out += inner
                 ends.append(end)
-            field, spacing = max(end[0] for end in ends), ends[0][1]
+            pixels, spacing = max(end[0] for end in ends), ends[0][1]
         elif layer.branches:
-            out += [field for part in inside([layer]) if not part.branches]
+            out += [pixels for part in inside([layer]) if not part.branches]
         else:
-            out.append(field)
-    return out, field, spacing
+            out.append(pixels)
+    return out, pixels, spacing
 
 
 _INDEX_BYTES = 8  # of a max-pool: where each maximum was, int64
@@ -205,41 +202,40 @@ def saved_bytes(network: Network, size: int) -> int:
 
     As torch's formulas have it: convolutions, linear layers, norms and pooling keep their input, some activations
     their output and others their input, max-pooling its indices too, dropout its mask; a tensor that two of them
-    need is kept once, and what comes before the first weights is not. This is the peak of the step but for what
-    passes: gradients, workspaces, optimiser state.
+    need is kept once, and what comes before the first weights is not. Gradients, workspaces and the optimizer's state
+    come on top.
     """
     kept: dict[int, int] = {}
-    _through(network.layers, network.input_shape, 0, kept, size)
+    _keep(network.layers, network.input_shape, 0, kept, size)
     return sum(kept.values())
 
 
-def _through(layers: Sequence[Layer], shape: Shape, tensor: int, kept: dict[int, int], size: int) -> int:
+def _keep(layers: Sequence[Layer], shape: Shape, tensor: int, kept: dict[int, int], size: int) -> int:
     """Add what `layers` keep of an input `tensor` of `shape` to `kept`; returns the number of their output tensor.
 
     Number 0 is the image, and what is made of it without weights, which needs no gradient.
     """
     for _, layer in execution_order(layers):
         out_shape = layer.output_shape(shape)
-        here, there = prod(shape), prod(out_shape)
+        elements, out_elements = prod(shape), prod(out_shape)
         if isinstance(layer, Residual):
             for branch in layer.branches:
-                _through(branch, shape, tensor, kept, size)
+                _keep(branch, shape, tensor, kept, size)
             tensor = _new(kept)
         elif isinstance(layer, Gate):
-            factor = _through(layer.body, shape, tensor, kept, size)
-            kept[tensor], kept[factor] = size * here, size * shape[0]
+            factor = _keep(layer.body, shape, tensor, kept, size)
+            kept[tensor], kept[factor] = size * elements, size * shape[0]
             tensor = _new(kept)
         elif (tensor or layer.params) and not _is_view(layer, shape):
             output = _new(kept)
             if isinstance(layer, (Conv, Linear, BatchNorm, Pool)):
-                kept[tensor] = size * here
+                kept[tensor] = size * elements
             if isinstance(layer, Pool) and layer.kind == "max":
-                kept[_new(kept)] = _INDEX_BYTES * there
+                kept[_new(kept)] = _INDEX_BYTES * out_elements
             if isinstance(layer, Activation):
-                of_output = layer.kind in _OF_OUTPUT
-                kept[output if of_output else tensor] = size * (there if of_output else here)
+                kept[output if layer.kind in _OF_OUTPUT else tensor] = size * elements
             if isinstance(layer, Dropout):
-                kept[_new(kept)] = size * (shape[0] if layer.channelwise else here)
+                kept[_new(kept)] = size * (shape[0] if layer.channelwise else elements)
             tensor = output
         shape = out_shape
     return tensor

@@ -7,6 +7,7 @@ multiply-accumulates of convolutions and linear layers only; everything else cos
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
 
 from dsbench.errors import InputError, choose
 
@@ -15,9 +16,15 @@ Shape = tuple[int, ...]
 ACTIVATIONS = ("relu", "relu6", "leaky_relu", "gelu", "silu", "hardswish", "tanh", "sigmoid")
 
 
+def require_image(shape: Shape, layer: str) -> None:
+    """Raise InputError where `shape`, which arrives at `layer`, is not that of an image."""
+    if len(shape) != 3:
+        raise InputError(f"{layer} cannot follow an output of shape {shape}")
+
+
 @dataclass(frozen=True)
 class Layer:
-    """One operation. A leaf computes; a container (see dsbench.network.description) holds other layers."""
+    """One operation: a leaf computes, a container (see dsbench.network.description) holds other layers."""
 
     @property
     def branches(self) -> tuple[tuple[Layer, ...], ...]:
@@ -86,7 +93,9 @@ class Conv(Layer):
         return f"{self.role} {self.kernel}x{self.kernel}{stride}"
 
     def output_shape(self, shape: Shape) -> Shape:
-        _, height, width = self._image(shape)
+        if len(shape) != 3 or shape[0] != self.in_channels:
+            raise InputError(f"a convolution of {self.in_channels} channels cannot follow an output of shape {shape}")
+        _, height, width = shape
         if self.kernel > min(height, width) + 2 * self.padding:
             raise InputError(f"kernel {self.kernel} is larger than its {height}x{width} input")
         return (self.out_channels, self._length(height), self._length(width))
@@ -97,11 +106,6 @@ class Conv(Layer):
 
     def _length(self, length: int) -> int:
         return (length + 2 * self.padding - self.kernel) // self.stride + 1
-
-    def _image(self, shape: Shape) -> Shape:
-        if len(shape) != 3 or shape[0] != self.in_channels:
-            raise InputError(f"a convolution of {self.in_channels} channels cannot follow an output of shape {shape}")
-        return shape
 
 
 @dataclass(frozen=True)
@@ -179,8 +183,7 @@ class Pool(Layer):
         return f"{self.kind} pool {self.size}x{self.size}"
 
     def output_shape(self, shape: Shape) -> Shape:
-        if len(shape) != 3:
-            raise InputError(f"pooling cannot follow an output of shape {shape}")
+        require_image(shape, "pooling")
         channels, height, width = shape
         if self.size > min(height, width):
             raise InputError(f"{self.label} would pool its {height}x{width} input away")
@@ -196,8 +199,7 @@ class GlobalAvgPool(Layer):
         return "global avg pool"
 
     def output_shape(self, shape: Shape) -> Shape:
-        if len(shape) != 3:
-            raise InputError(f"pooling cannot follow an output of shape {shape}")
+        require_image(shape, "pooling")
         return (shape[0],)
 
 
@@ -206,10 +208,7 @@ class Flatten(Layer):
     """(channels, height, width) to (channels * height * width,), channels first."""
 
     def output_shape(self, shape: Shape) -> Shape:
-        size = 1
-        for length in shape:
-            size *= length
-        return (size,)
+        return (prod(shape),)
 
 
 @dataclass(frozen=True)
@@ -228,6 +227,6 @@ class Dropout(Layer):
         return f"dropout{' of channels' if self.channelwise else ''} {self.p:g}"
 
     def output_shape(self, shape: Shape) -> Shape:
-        if self.channelwise and len(shape) != 3:
-            raise InputError(f"dropout of channels cannot follow an output of shape {shape}")
+        if self.channelwise:
+            require_image(shape, "dropout of channels")
         return shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -84,15 +85,20 @@ def test_a_matched_latency_is_that_of_the_reference(stopwatch: list[Network]) ->
     ],
 )
 def test_a_network_that_no_width_changes_is_refused_before_any_is_timed(
-    budget: str, stopwatch: list[Network], tmp_path: Path
+    budget: str, stopwatch: list[Network], fixed: Callable[..., Composed]
 ) -> None:
-    (tmp_path / "arch").mkdir()
-    layers = "layers: [{conv: {channels: 8, fine: true}}, global_avg_pool, {linear: classes}]\n"
-    (tmp_path / "arch" / "fixed.yaml").write_text(layers)
     with pytest.raises(InputError, match="scales with width, give one a width in place of channels") as error:
-        solved(compose(["arch=fixed", *budget.split()], str(tmp_path)))
+        solved(fixed("channels: 8, fine: true", budget))
     assert "\n" not in str(error.value)
     assert stopwatch == []
+
+
+def test_a_reference_that_no_width_changes_is_its_own_budget(
+    stopwatch: list[Network], fixed: Callable[..., Composed]
+) -> None:
+    composed, requested = solved(fixed("channels: 8", "model=cnn budget.match=cnn budget.by=latency_ms"))
+    assert requested is not None
+    assert (requested.actual, requested.residual) == (cost(network(composed)).acts / 1e4, 0)
 
 
 def test_a_device_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -130,24 +130,20 @@ def test_a_family_is_matched_by_what_it_is_not_by_what_it_is_called() -> None:
     assert composed.config.width > 16
 
 
-@pytest.mark.parametrize("budget", ["budget.params=7800", "budget.macs=10", "budget.acts=10"])
-def test_a_network_that_no_width_changes_is_said_to_be_the_only_one(budget: str, tmp_path: Path) -> None:
-    (tmp_path / "arch").mkdir()
-    layers = "layers: [{conv: {channels: 8}}, global_avg_pool, {linear: classes}]\n"
-    (tmp_path / "arch" / "fixed.yaml").write_text(layers)
-    only = compose(["arch=fixed"], str(tmp_path))
-    kind = budget.removeprefix("budget.").split("=")[0]
-    has = f"it has {getattr(count(network(only)), kind):,} (width=1): none of its convolutions scales with width"
+@pytest.mark.parametrize(("kind", "target"), [("params", 7800), ("macs", 10), ("acts", 10)])
+def test_a_network_that_no_width_changes_is_said_to_be_the_only_one(
+    kind: str, target: int, fixed: Callable[..., Composed]
+) -> None:
+    cost_of_it = getattr(count(network(fixed("channels: 8"))), kind)
+    has = f"it has {cost_of_it:,} (width=1): none of its convolutions scales with width"
     with pytest.raises(InputError, match=re.escape(has)):
-        solved(compose(["arch=fixed", budget], str(tmp_path)))
+        solved(fixed("channels: 8", f"budget.{kind}={target}"))
 
 
-def test_a_fine_width_meets_a_budget_where_no_width_is_to_be_solved(tmp_path: Path) -> None:
-    (tmp_path / "arch").mkdir()
-    layers = "layers: [{conv: {channels: 20, fine: true}}, global_avg_pool, {linear: classes}]\n"
-    (tmp_path / "arch" / "fixed.yaml").write_text(layers)
-    params = count(network(compose(["arch=fixed", "arch.fine_width=23"], str(tmp_path)))).params
-    composed, _ = solved(compose(["arch=fixed", f"budget.params={params}"], str(tmp_path)))
+def test_a_fine_width_meets_a_budget_where_no_width_is_to_be_solved(fixed: Callable[..., Composed]) -> None:
+    conv = "channels: 20, fine: true"
+    params = count(network(fixed(conv, "arch.fine_width=23"))).params
+    composed, _ = solved(fixed(conv, f"budget.params={params}"))
     assert composed.config.arch.fine_width == 23
 
 

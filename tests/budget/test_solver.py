@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from functools import partial
+from functools import cache, partial
 from math import ceil, floor
 from typing import Any
 
@@ -46,26 +46,29 @@ def random_frame(rng: random.Random) -> tuple[Frame, int]:
     return Frame(architecture, Options(separable, place, block), (3, 16, 16), 10), divisor
 
 
+analytic = cache(AnalyticCost)  # a layer that two widths share is counted once
+
+
+@cache
 def random_case(number: int) -> tuple[Frame, str, float, int] | None:
     rng = random.Random(number)
     frame, divisor = random_frame(rng)
     name = rng.choice(("params", "params_conv", "macs", "macs_conv", "acts", "acts_conv"))
-    value = AnalyticCost(frame, name)
-    costs = [value(width) for width in range(1, LARGEST)]
-    feasible = [one for one in costs if one]
+    costs = [analytic(frame, name)(width) for width in range(1, LARGEST)]
+    feasible = [cost for cost in costs if cost]
     if not feasible:
         return None
     return frame, name, rng.choice(feasible) * rng.uniform(0.8, 1.2), divisor
 
 
+@cache
 def every_width(frame: Frame, name: str) -> list[Solution]:
-    value = AnalyticCost(frame, name)
-    costs = ((width, value(width)) for width in range(1, 2 * LARGEST))
-    return [Solution(width, None, one) for width, one in costs if one is not None]
+    costs = ((width, analytic(frame, name)(width)) for width in range(1, 2 * LARGEST))
+    return [Solution(width, None, cost) for width, cost in costs if cost is not None]
 
 
 def every_fine_width(frame: Frame, name: str, widths: list[int], divisor: int) -> list[Solution]:
-    value, element = AnalyticCost(frame, name), frame.fine
+    value, element = analytic(frame, name), frame.fine
     if element is None:
         return []
     out = []
@@ -89,9 +92,9 @@ def test_the_width_alone_is_solved_as_by_brute_force() -> None:
         if case is None:
             continue
         frame, name, target, _ = case
-        found = solve(counted_knob(frame, name, fine=False), target, tolerance=1e9)
+        solution = solve(counted_knob(frame, name, fine=False), target, tolerance=1e9)
         best = min(every_width(frame, name), key=partial(distance, target))
-        assert distance(target, found) == distance(target, best), f"case {number}"
+        assert distance(target, solution) == distance(target, best), f"case {number}"
         compared += 1
     assert compared >= 200
 
@@ -105,25 +108,25 @@ def test_both_knobs_are_solved_as_by_brute_force() -> None:
             continue
         frame, name, target, divisor = case
         widths = every_width(frame, name)
-        everything = widths + every_fine_width(frame, name, [one.width for one in widths], divisor)
-        closest = min(everything, key=partial(distance, target))
         try:
-            found = solve(counted_knob(frame, name), target, tolerance=TOLERANCE)
+            solution = solve(counted_knob(frame, name), target, tolerance=TOLERANCE)
         except OutOfReachError as refused:
+            everything = widths + every_fine_width(frame, name, [s.width for s in widths], divisor)
+            closest = min(everything, key=partial(distance, target))
             assert abs(closest.residual(target)) > TOLERANCE, f"case {number} is within the tolerance: {closest}"
             for above in (False, True):
-                nearest = [one for one in refused.nearest if (one.cost > target) == above]
-                side = [one for one in everything if (one.cost > target) == above]
+                nearest = [s for s in refused.nearest if (s.cost > target) == above]
+                side = [s for s in everything if (s.cost > target) == above]
                 if side:
-                    assert distance(target, *nearest) <= min(distance(target, one) for one in side), f"case {number}"
+                    assert distance(target, *nearest) <= min(distance(target, s) for s in side), f"case {number}"
             continue
         fits += 1
-        assert abs(found.residual(target)) <= TOLERANCE
-        assert found in everything
-        sides = [one for one in widths if one.cost <= target], [one for one in widths if one.cost > target]
+        assert abs(solution.residual(target)) <= TOLERANCE
+        assert solution in widths + every_fine_width(frame, name, [solution.width], divisor)
+        sides = [s for s in widths if s.cost <= target], [s for s in widths if s.cost > target]
         enclosing = [min(side, key=partial(distance, target)) for side in sides if side]
-        near = enclosing + every_fine_width(frame, name, [one.width for one in enclosing], divisor)
-        assert distance(target, found) <= distance(target, min(near, key=partial(distance, target))), f"case {number}"
+        near = enclosing + every_fine_width(frame, name, [s.width for s in enclosing], divisor)
+        assert distance(target, solution) <= min(distance(target, s) for s in near), f"case {number}"
     assert fits >= 120
 
 
@@ -154,7 +157,7 @@ def test_a_cost_that_does_not_grow_is_out_of_reach() -> None:
     assert solve(constant, 7, 0).cost == 7
     with pytest.raises(OutOfReachError) as refused:
         solve(constant, 100, 0.01)
-    assert [one.cost for one in refused.value.nearest] == [7]
+    assert [solution.cost for solution in refused.value.nearest] == [7]
 
 
 def test_no_feasible_width_is_out_of_reach_of_everything() -> None:

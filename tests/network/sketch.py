@@ -31,7 +31,7 @@ class Sketch:
     classes: int
 
     def network(self, listed: Collection[str] = (), nested: bool = False) -> Network:
-        """The network, with the options that are `listed` said beside the architecture and not in its convs.
+        """The network, with the options that are `listed` given beside the architecture and not in its convs.
 
         Where `nested`, equal entries that follow each other are a stage with a repeat.
         """
@@ -40,7 +40,7 @@ class Sketch:
         skeleton = Architecture("random", elements, self.style, self.init)
         separable = [block is not None for block in self.blocks]
         family = "dwsep" if all(separable) else "hybrid" if any(separable) else "cnn"
-        pattern = [int(one) for one in separable] if family == "hybrid" else None
+        pattern = [int(flag) for flag in separable] if family == "hybrid" else None
         convs = [entry["conv"] for entry in self.entries if "conv" in entry]
         place = {name: _spelled([conv[name] for conv in convs]) for name in listed}
         names = {name for block in self.blocks for name in block or ()}

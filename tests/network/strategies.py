@@ -36,7 +36,7 @@ class _Drawing:
         """One of `among`, and of what `name` is fixed to."""
         fixed = self.fixed.get(name, tuple(among))
         allowed = fixed if isinstance(fixed, tuple) else (fixed,)
-        return self.draw(st.sampled_from([one for one in among if one in allowed]))
+        return self.draw(st.sampled_from([value for value in among if value in allowed]))
 
     def between(self) -> None:
         """A layer that is no conv and leaves an image, or none."""

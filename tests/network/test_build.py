@@ -26,8 +26,8 @@ ARCHS = (
 )
 
 
-def equal(one: nn.Module, other: nn.Module) -> bool:
-    pairs = zip(one.state_dict().items(), other.state_dict().items(), strict=True)
+def equal(first: nn.Module, other: nn.Module) -> bool:
+    pairs = zip(first.state_dict().items(), other.state_dict().items(), strict=True)
     return all(name == name_2 and torch.equal(a, b) for (name, a), (name_2, b) in pairs)
 
 
@@ -155,7 +155,7 @@ def test_a_convolution_of_one_channel_is_torchs_own() -> None:
     assert torch.allclose(ours, by_torch)
     weights = torch.randn_like(by_torch)
     gradients = [torch.autograd.grad((out * weights).sum(), (images, *conv.parameters())) for out in (ours, by_torch)]
-    assert all(torch.allclose(one, other) for one, other in zip(*gradients, strict=True))
+    assert all(torch.allclose(a, b) for a, b in zip(*gradients, strict=True))
 
 
 def pooled(classes: int = 3) -> Network:

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from dsbench.network import build as modules
 from dsbench.network.build import build
 from dsbench.network.check import Counted, count
-from dsbench.network.cost import cost, replaced
+from dsbench.network.cost import FORMULAS, TOTALS, cost, replaced
 from dsbench.network.description import Network
 from dsbench.network.layers import Conv, Shape
 
@@ -31,17 +31,17 @@ HOWARD: dict[str, Any] = {
 
 def leaves(network: Network) -> list[tuple[nn.Module, torch.Tensor, torch.Tensor]]:
     """The modules that compute, as a forward of one image comes to them, with their input and output."""
-    found = []
+    seen = []
 
     def note(part: nn.Module, inputs: Any, output: torch.Tensor) -> None:
-        found.append((part, inputs[0], output))
+        seen.append((part, inputs[0], output))
 
     built = build(network, seed=0).eval()
     for part in built.modules():
         if not isinstance(part, nn.Sequential) and not list(part.children()):
             part.register_forward_hook(note)
     built(torch.zeros(1, *network.input_shape))
-    return found
+    return seen
 
 
 @given(networks())
@@ -88,6 +88,13 @@ def test_a_mac_is_two_flops(named: Callable[[str], Network]) -> None:
     assert total.flops == 2 * total.macs > 0
 
 
+def test_every_cost_that_adds_up_is_a_total_in_the_order_of_the_tables() -> None:
+    sums = ("params", "params_conv", "buffers", "macs", "macs_conv", "acts", "acts_conv", "norm_ops", "activation_ops")
+    assert tuple(name for name in TOTALS if name in FORMULAS) == sums
+    assert {*FORMULAS} - {*TOTALS} == {"bytes_read", "bytes_written"}  # bytes is both
+    assert {*TOTALS} - {*sums} == {"flops", "bytes", "intensity", "training_bytes", "receptive_field"}
+
+
 @given(networks())
 def test_totals_are_the_sums_of_the_layers(network: Network) -> None:
     total = cost(network)
@@ -109,9 +116,9 @@ def test_separable_over_plain_is_one_over_o_plus_one_over_k_squared(sketch: Sket
     """Howard et al. 2017, equation 5."""
     plain, separable = replace(sketch, blocks=(None,)).network(), sketch.network()
     (conv,) = (step.layer for step in plain.steps if isinstance(step.layer, Conv))
-    found = replaced(plain, cost(plain), separable, cost(separable))
-    assert found is not None
-    assert [found.macs, found.params] == pytest.approx([1 / conv.out_channels + 1 / conv.kernel**2] * 2)
+    ratios = replaced(plain, cost(plain), separable, cost(separable))
+    assert ratios is not None
+    assert [ratios.macs, ratios.params] == pytest.approx([1 / conv.out_channels + 1 / conv.kernel**2] * 2)
 
 
 @given(sketches(**HOWARD))
@@ -119,10 +126,10 @@ def test_macs_of_the_slots_that_were_replaced_are_what_the_closed_form_says(sket
     """The first and third; the second stays as it is."""
     blocks = tuple(None if place % 2 else block for place, block in enumerate(sketch.blocks))
     plain, hybrid = (replace(sketch, blocks=filled).network() for filled in ((None,) * len(blocks), blocks))
-    found = replaced(plain, cost(plain), hybrid, cost(hybrid))
-    assert found is not None
-    assert found.slots == (1, 3)[: (len(blocks) + 1) // 2]
-    assert found.macs == pytest.approx(found.closed_form)
+    ratios = replaced(plain, cost(plain), hybrid, cost(hybrid))
+    assert ratios is not None
+    assert ratios.slots == (1, 3)[: (len(blocks) + 1) // 2]
+    assert ratios.macs == pytest.approx(ratios.closed_form)
 
 
 def test_a_network_without_a_seed_is_built_on_the_meta_device(named: Callable[[str], Network]) -> None:

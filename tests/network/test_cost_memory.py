@@ -102,8 +102,8 @@ def test_receptive_field_is_the_region_whose_gradient_is_not_zero(network: Netwo
     assert image.grad is not None
     seen = image.grad.abs().sum((0, 1))
     for side in (0, 1):
-        found = seen.sum(side).nonzero()
-        assert int(found.max() - found.min()) + 1 == cost(network).receptive_field
+        reached = seen.sum(side).nonzero()
+        assert int(reached.max() - reached.min()) + 1 == cost(network).receptive_field
 
 
 def test_torch_counts_the_backward_of_a_depthwise_layer_as_if_it_had_one_group() -> None:
@@ -123,6 +123,6 @@ def test_torch_counts_the_backward_of_a_depthwise_layer_as_if_it_had_one_group()
 
 
 def test_no_slot_differs_from_itself_nor_between_architectures(named: Named) -> None:
-    one, other = named("model=cnn"), named("model=dwsep arch=mnist_7800_shallow")
-    assert replaced(one, cost(one), one, cost(one)) is None
-    assert replaced(one, cost(one), other, cost(other)) is None
+    plain, other = named("model=cnn"), named("model=dwsep arch=mnist_7800_shallow")
+    assert replaced(plain, cost(plain), plain, cost(plain)) is None
+    assert replaced(plain, cost(plain), other, cost(other)) is None

@@ -17,11 +17,11 @@ from dsbench.network.layers import Conv
 @given(sketches(), st.sets(st.sampled_from(LISTED)))
 def test_one_network_comes_of_every_way_to_write_it(sketch: Sketch, listed: set[str]) -> None:
     """Options in the convs or listed from outside, layers one by one or as stages of repeats."""
-    one, other = sketch.network(), sketch.network(listed, nested=True)
-    assert one == other
-    assert hash(one) == hash(other)
-    assert one.identity() == other.identity()
-    assert cost(one) == cost(other)
+    plain, other = sketch.network(), sketch.network(listed, nested=True)
+    assert plain == other
+    assert hash(plain) == hash(other)
+    assert plain.identity() == other.identity()
+    assert cost(plain) == cost(other)
 
 
 @given(networks())
@@ -51,7 +51,7 @@ def test_a_separable_slot_of_one_group_has_identity_and_cost_of_two_plain_slots(
     entries: list[Any] = []
     for entry in sketch.entries:
         entries += halves(entry["conv"], *next(pairs)) if "conv" in entry else [entry]
-    one = replace(sketch, blocks=tuple(blocks)).network()
-    two = replace(sketch, entries=tuple(entries), blocks=(None,) * 2 * len(blocks)).network()
-    assert one.identity() == two.identity()
-    assert [getattr(cost(one), name) for name in TOTALS] == [getattr(cost(two), name) for name in TOTALS]
+    separable = replace(sketch, blocks=tuple(blocks)).network()
+    plain = replace(sketch, entries=tuple(entries), blocks=(None,) * 2 * len(blocks)).network()
+    assert separable.identity() == plain.identity()
+    assert [getattr(cost(separable), name) for name in TOTALS] == [getattr(cost(plain), name) for name in TOTALS]

@@ -28,18 +28,18 @@ def run(*arguments: str, code: int = 0) -> str:
 
 
 def test_json_holds_totals_and_layers() -> None:
-    found = json.loads(run("experiment=mnist_7800/dwsep_same_budget", "--json"))
-    assert (found["params"], found["buffers"], found["macs"], found["flops"]) == (7841, 0, 2_097_704, 4_195_408)
-    assert found["params_conv"] == 7_731  # of the convolutions alone, as the study's table has it
-    assert sum(layer["macs"] for layer in found["layers"]) == found["macs"]
-    first = found["layers"][0]
+    printed = json.loads(run("experiment=mnist_7800/dwsep_same_budget", "--json"))
+    assert (printed["params"], printed["buffers"], printed["macs"], printed["flops"]) == (7841, 0, 2_097_704, 4_195_408)
+    assert printed["params_conv"] == 7_731  # of the convolutions alone, as the study's table has it
+    assert sum(layer["macs"] for layer in printed["layers"]) == printed["macs"]
+    first = printed["layers"][0]
     assert (first["label"], first["slot"], first["output_shape"]) == ("depthwise 3x3", 1, [1, 26, 26])
     assert (first["params"], first["macs"], first["acts"], first["receptive_field"]) == (9, 6_084, 676, 3)
 
 
 def test_json_of_several_networks_is_a_list_in_the_order_of_the_lists() -> None:
-    found = json.loads(run("model=cnn,dwsep", "width=4,8", "--json"))
-    assert [(one["model"], one["width"]) for one in found] == [("cnn", 4), ("cnn", 8), ("dwsep", 4), ("dwsep", 8)]
+    names = [(row["model"], row["width"]) for row in json.loads(run("model=cnn,dwsep", "width=4,8", "--json"))]
+    assert names == [("cnn", 4), ("cnn", 8), ("dwsep", 4), ("dwsep", 8)]
 
 
 def test_comparison_shows_where_a_dense_head_eats_the_gain() -> None:
