@@ -11,7 +11,7 @@ from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from dsbench.config.compose import known_choices, take_over
+from dsbench.config.compose import composed_choices, keep_choices
 from dsbench.sweep.composition import Composer
 
 _KEPT = 256  # composed jobs, more than run at once
@@ -26,7 +26,7 @@ class Call:
     def __call__(self) -> JobReturn:
         hydra_context, task_function, state, choices = cloudpickle.loads(self.shared)
         Singleton.set_state(state)
-        take_over(choices)
+        keep_choices(choices)
         setup_globals()
         job = run_job(
             hydra_context=hydra_context,
@@ -62,7 +62,7 @@ class Calls(Sequence[Call]):
         configure_log(config.hydra.hydra_logging, config.hydra.verbose)
         self.overrides = overrides
         self._first, self._threads, self._settle = first, threads, settle
-        self._shared = cloudpickle.dumps((hydra_context, task_function, Singleton.get_state(), known_choices()))
+        self._shared = cloudpickle.dumps((hydra_context, task_function, Singleton.get_state(), composed_choices()))
         loader = hydra_context.config_loader
         self._compose = Composer(lambda overrides: loader.load_sweep_config(config, overrides), loader)
         self._call = lru_cache(_KEPT)(self._composed)
