@@ -54,7 +54,7 @@ _MESSAGES = (
 
 
 def _keys(cls: type, prefix: str = "") -> list[str]:
-    """Every key of the configuration, those of the chosen optimiser, schedule and logger included."""
+    """Every key of the configuration, those of the chosen optimizer, schedule and logger included."""
     keys = []
     for f in fields(cls):
         keys.append(prefix + f.name)

@@ -62,7 +62,7 @@ def saved_bytes(network: Network, size: int) -> int:
     As torch's formulas have it: convolutions, linear layers, norms and pooling keep their input, some activations
     their output and others their input, max-pooling its indices too, dropout its mask; a tensor that two of them
     need is kept once, and what comes before the first weights is not. This is the peak of the step but for what
-    passes: gradients, workspaces, optimiser state.
+    passes: gradients, workspaces, optimizer state.
     """
     kept: dict[int, int] = {}
     _through(network.layers, network.input_shape, 0, kept, size)

@@ -155,7 +155,7 @@ def _composed(folder: RunFolder, record: dict[str, Any]) -> Composed:
         if not isinstance(given, DictConfig):
             raise InputError("it is not a mapping")
         base = OmegaConf.structured(Config)
-        for group, kinds in TYPES.items():  # of optimiser, schedule and logger Config knows only what all have
+        for group, kinds in TYPES.items():  # of optimizer, schedule and logger Config knows only what all have
             base[group] = OmegaConf.structured(kinds[given[group].name])
         known = OmegaConf.masked_copy(given, [str(key) for key in given if key not in SWEEPS_OWN])
         merged = OmegaConf.merge(base, known)
