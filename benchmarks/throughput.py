@@ -1,6 +1,6 @@
 """Images per second in training: python benchmarks/throughput.py [--cases CASE ...] [--json FILE]
 
-Three ways to train the same network on the same images, with the same batch size, optimiser, precision (fp32) and
+Three ways to train the same network on the same images, with the same batch size, optimizer, precision (fp32) and
 threads, on the CPU:
   a  dsbench, as its user runs it: python train.py experiment=CASE
   b  plain_loop.py: a careful user's loop over tensors in memory, channels_last, torch's defaults

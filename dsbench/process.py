@@ -25,7 +25,7 @@ def wait_briefly() -> None:
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc's malloc to keep freed memory; True where it did. Elsewhere (macOS, musl, Windows) a no-op.
+    """Tell glibc's malloc to keep freed memory; True where it did. Elsewhere (macOS, musl) a no-op.
 
     By default every activation above 128 KiB is mapped at its allocation and unmapped when freed, so each training
     step faults all of its pages in again: with this, fp32 steps of small networks take about 0.6 of the time.

@@ -61,6 +61,6 @@ def n_jobs() -> int | None:
     return int(text) if text.isdecimal() else None
 
 
-def load_average() -> float | None:
-    """Processes that ran or waited to, on average over the last minute; None where the system does not say."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+def load_average() -> float:
+    """Processes that ran or waited to, on average over the last minute."""
+    return os.getloadavg()[0]

@@ -1,12 +1,15 @@
-"""Lets torchvision be imported beside a torch that its compiled operators were not built for.
+"""What lets torchvision be imported beside a torch that its compiled operators were not built for.
 
 torchvision's wheel on PyPI is built for a CUDA torch. Beside a CPU-only torch its library cannot be loaded, and
 importing it fails with "operator torchvision::nms does not exist", although dsbench, torchmetrics and Lightning use
 none of its operators. Declaring the two schemas its import looks up is enough.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +22,10 @@ _declared: Any = None  # torch forgets the schemas when this Library is collecte
 
 
 def ensure() -> None:
-    """Declares torchvision's operators where its compiled ones are missing; call before anything imports torchvision.
+    """Declare torchvision's operators where its compiled ones are missing; call before anything imports torchvision.
 
-    Loads the library as torchvision/extension.py would, so operators that work are found and left alone. Calling it
-    again does nothing.
+    The library is loaded as torchvision/extension.py would, so operators that work stay as they are. A second call
+    does nothing.
     """
     global _declared
     if _declared is not None or "torchvision" in sys.modules:
@@ -50,9 +53,6 @@ def _missing() -> list[str]:
 def _load_compiled(package: Path) -> None:
     import torch
 
-    for library in sorted(package.glob("_C*")):
-        if library.suffix in (".so", ".pyd"):
-            try:
-                torch.ops.load_library(library)
-            except OSError:  # built for another torch
-                continue
+    for library in sorted(package.glob("_C*.so")):
+        with suppress(OSError):  # built for another torch
+            torch.ops.load_library(library)

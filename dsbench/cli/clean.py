@@ -31,24 +31,24 @@ def clean(
     from dsbench.run.retention import KEEP, spare
 
     known(keep, KEEP, "--keep")
-    for one in status.split(",") if status is not None else []:
-        known(one, [*Status], "status")
-    conditions = [*(where or []), *([f"status={status}"] if status is not None else [])]
+    conditions = list(where or [])
+    if status is not None:
+        for name in status.split(","):
+            known(name, [*Status], "status")
+        conditions.append(f"status={status}")
     runs = runs_table(records(outputs))
     if runs.empty:
         raise InputError(f"no runs in {outputs / 'runs'}; --outputs takes the folder that outputs= sets")
-    chosen = selected(runs, [condition(text) for text in conditions])["run_id"]
-    found = [spare(RunFolder(outputs / "runs" / run_id), keep, remove=yes) for run_id in chosen]
-    spared = [one for one in found if one.files]
-    names = Counter(
-        path.name if not path.name.startswith(".") else "half-written" for one in spared for path in one.files
-    )
+    run_ids = selected(runs, [condition(text) for text in conditions])["run_id"]
+    cleaned = [spare(RunFolder(outputs / "runs" / run_id), keep, remove=yes) for run_id in run_ids]
+    freed = [run for run in cleaned if run.files]
+    names = Counter("half-written" if path.name.startswith(".") else path.name for run in freed for path in run.files)
     files = ", ".join(f"{number} {name}" for name, number in sorted(names.items(), reverse=True)) or "nothing"
     typer.echo(
-        f"{'freed' if yes else 'would free'} {sum(one.size for one in spared) / 1e6:.1f} MB: {files}, "
-        f"of {len(spared)} of {len(chosen)} runs"
+        f"{'freed' if yes else 'would free'} {sum(run.size for run in freed) / 1e6:.1f} MB: {files}, "
+        f"of {len(freed)} of {len(run_ids)} runs"
     )
-    for reason, number in Counter(one.left for one in found if one.left).items():
+    for reason, number in Counter(run.left for run in cleaned if run.left).items():
         typer.echo(f"left alone: {number} {'run' if number == 1 else 'runs'} {reason}")
-    if spared and not yes:
+    if freed and not yes:
         typer.echo("--yes removes them")

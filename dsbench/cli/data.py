@@ -1,14 +1,18 @@
-"""``dsbench data``: fetch image sets ahead of time, show what is there, and describe one of the user's own."""
+"""`dsbench data`: fetch image sets ahead of time, show what is there, and describe one of the user's own."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dsbench.data import sets
-from dsbench.data.request import Report
+
+if TYPE_CHECKING:
+    from dsbench.data.candidate import Report
 
 app = typer.Typer(help="Fetch image sets ahead of time, show what is there, describe one of your own.")
 
@@ -72,7 +76,7 @@ def _reporting(name: str) -> Iterator[Report]:
     if not console.is_terminal:
         seen = set()
 
-        def line(message: str, fraction: float | None) -> None:
+        def line(message: str, share: float | None) -> None:
             if message not in seen:
                 seen.add(message)
                 typer.echo(f"{name}: {message}", err=True)
@@ -92,8 +96,8 @@ def _reporting(name: str) -> Iterator[Report]:
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(name, total=None)
 
-        def draw(message: str, fraction: float | None) -> None:
-            total = None if fraction is None else 1.0
-            progress.update(task, description=f"{name}: {message}", total=total, completed=fraction or 0.0)
+        def draw(message: str, share: float | None) -> None:
+            total = None if share is None else 1.0
+            progress.update(task, description=f"{name}: {message}", total=total, completed=share or 0.0)
 
         yield draw

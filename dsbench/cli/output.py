@@ -27,7 +27,7 @@ def print_json(objects: Sequence[dict[str, Any]]) -> None:
 
 
 def print_csv(rows: Sequence[dict[str, Any]]) -> None:
-    """A row each under all their keys; what a row has not stays empty."""
+    """A line for each row, under all their keys; a key that a row lacks stays empty."""
     keys = dict.fromkeys(key for row in rows for key in row)
     writer = csv.DictWriter(sys.stdout, fieldnames=list(keys), lineterminator="\n")
     writer.writeheader()
@@ -40,21 +40,21 @@ def remark(line: str) -> None:
 
 
 def remark_in_passing(line: str) -> None:
-    """What is done now, for who waits at a terminal; a bar that moves would take the cores that are measured."""
+    """A line on what happens now, in a terminal alone; a bar that moves would take the cores that are measured."""
     if sys.stderr.isatty():
         remark(line)
 
 
 def check_plot(path: Path) -> None:
-    """Raise InputError where --plot names a folder that is not there, before anything takes its time."""
+    """Raise InputError where --plot is in a folder that does not exist, before the work begins."""
     if not path.absolute().parent.is_dir():
         raise InputError(f"--plot {path}: there is no folder {path.absolute().parent}")
 
 
 def write(path: Path, content: str | bytes, folder_too: bool = False) -> None:
-    """Replace the file in one step; `folder_too` makes its folder. Raises InputError where that cannot be.
+    """Replace the file in one step, after making its folder if `folder_too`. Raises InputError where it cannot.
 
-    What is no file, such as /dev/stdout, is written to as it is.
+    What is no regular file, such as /dev/stdout, is written to as it is.
     """
     from dsbench.files import write_atomically
 

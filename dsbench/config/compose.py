@@ -1,4 +1,4 @@
-"""Hydra's composition of a configuration, and the one line that its errors come down to."""
+"""Configurations as Hydra composes them, in their typed form."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dsbench.errors import InputError
 
 @dataclass(frozen=True)
 class Composed:
-    """A resolved configuration, the group choices it was made of, and what asked for it.
+    """A resolved configuration, the choice of each group, and the overrides that were typed.
 
     `config_dir` is the further folder of YAML files, where one was given outside a Hydra job.
     """
@@ -58,30 +58,31 @@ def compose(overrides: Sequence[str], config_dir: str | None = None, config_name
             raise InputError(one_line(error)) from error
 
 
-_choices: dict[tuple[str, str | None], Composed] = {}
+_Choice = tuple[str, str | None]
+_choices: dict[_Choice, Composed] = {}
 
 
 def choice(override: str, config_dir: str | None = None) -> Composed:
-    """What one choice alone (`experiment=NAME`) composes to; composed once, since a sweep asks for it once a run."""
+    """What a single choice (`experiment=NAME`) composes to; composed once, since a sweep asks for it with every run."""
     key = override, config_dir
     if key not in _choices:
         _choices[key] = compose([override], config_dir)
     return _choices[key]
 
 
-def known_choices() -> dict[tuple[str, str | None], Composed]:
-    """What `choice` has composed so far, for another process to `take_over`."""
+def composed_choices() -> dict[_Choice, Composed]:
+    """What `choice` has composed so far, for `keep_choices` in another process."""
     return dict(_choices)
 
 
+def keep_choices(composed: Mapping[_Choice, Composed]) -> None:
+    """Have `choice` return these instead of composing them; their files are taken to be unchanged."""
+    _choices.update(composed)
+
+
 def forget_choices() -> None:
-    """Know none: what comes may be of other folders of files."""
+    """Have `choice` compose anew: the next command may have other folders of files."""
     _choices.clear()
-
-
-def take_over(known: Mapping[tuple[str, str | None], Composed]) -> None:
-    """Know these without composing them; the files that they were read from are taken to be as they were."""
-    _choices.update(known)
 
 
 def quoted(value: object) -> str:
@@ -99,28 +100,31 @@ def typed(
 ) -> Composed:
     """The typed form of what Hydra composed, without its own `hydra` node and what only sweeps read.
 
-    `plain` holds, by name, the branches whose typed form is known; what is made of several configurations shares them,
-    so nobody may change them. Raises InputError.
+    `plain` holds, by name, the branches whose typed form is known. Configurations share these, so nobody may change
+    them. Raises InputError.
     """
-    _check_keys(config, schema.Config, besides=("hydra", *schema.SWEEPS_OWN))
+    _check_keys(config, schema.Config, others=("hydra", *schema.SWEEPS_OWN))
     try:
         values = {f.name: plain[f.name] if f.name in plain else config[f.name] for f in fields(schema.Config)}
-        values = {name: OmegaConf.to_object(one) if OmegaConf.is_config(one) else one for name, one in values.items()}
+        values = {name: OmegaConf.to_object(v) if OmegaConf.is_config(v) else v for name, v in values.items()}
     except OmegaConfBaseException as error:
         raise InputError(one_line(error)) from error
-    named = {str(group): str(choice) for group, choice in choices.items()}
-    return Composed(schema.Config(**values), named, tuple(overrides), config_dir)
+    names = {str(group): str(choice) for group, choice in choices.items()}
+    return Composed(schema.Config(**values), names, tuple(overrides), config_dir)
 
 
-def _check_keys(config: DictConfig, cls: type, prefix: str = "", besides: Collection[str] = ()) -> None:
-    """Raise InputError for a key that no type knows (added with `+`, nothing would read it), and for a missing one."""
+def _check_keys(config: DictConfig, cls: type, prefix: str = "", others: Collection[str] = ()) -> None:
+    """Raise InputError for a key in neither `cls` nor `others`, which nothing would read, and for one without a value.
+
+    `+KEY=VALUE` adds the former, `~KEY` makes the latter.
+    """
     known = {f.name for f in fields(cls)}
     for key in map(str, config):
-        if key not in known and key not in besides:
+        if key not in known and key not in others:
             raise InputError(f"unknown key {prefix + key!r}{nearest(prefix + key)}")
     for key in sorted(known):
         value = config._get_node(key, validate_access=False)
-        if not isinstance(value, Node) or value._is_missing():  # deleted with `~`, or ???
+        if not isinstance(value, Node) or value._is_missing():
             raise InputError(f"{prefix}{key} has no value")
         if isinstance(value, DictConfig) and is_dataclass(value._metadata.object_type):
             _check_keys(value, value._metadata.object_type, f"{prefix}{key}.")

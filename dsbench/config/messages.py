@@ -1,4 +1,4 @@
-"""The one line that an error of Hydra or OmegaConf comes down to."""
+"""The line that an error of Hydra or OmegaConf comes down to."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from dsbench.errors import unknown
 
 
 def one_line(error: BaseException) -> str:
-    """What `error` says, in one line, with the choices or the nearest key where these help."""
+    """The message of `error` in one line, with the choices or the nearest key where these help."""
     text = f"{error}\n{error.__cause__ or ''}"
-    for pattern, say in _MESSAGES:
+    for pattern, message in _MESSAGES:
         match = re.search(pattern, text, re.MULTILINE)
         if match:
-            return say(match)
+            return message(match)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return ": ".join(dict.fromkeys(lines[:2])) if lines else type(error).__name__
 
 
 def nearest(key: str) -> str:
-    """What to add to a message about an unknown key."""
+    """The end of a message about the unknown `key`: the nearest that there is, or where all are listed."""
     close = difflib.get_close_matches(key, _keys(schema.Config), n=1)
     return f"; did you mean {close[0]!r}?" if close else "; see python train.py --help"
 
 
-def _choice(match: re.Match[str]) -> str:
+def _unknown_choice(match: re.Match[str]) -> str:
     group = match[2] or match[1].split("/")[0]
     value = match[1].removeprefix(f"{group}/")
     choices = match[3].split() if match[3] else options(group)
@@ -37,28 +37,28 @@ def _choice(match: re.Match[str]) -> str:
     return str(unknown(group, value, choices))
 
 
-def _unknown(match: re.Match[str]) -> str:
+def _unknown_key(match: re.Match[str]) -> str:
     return f"unknown key {match[1]!r}{nearest(match[1])}"
 
 
-def _value(match: re.Match[str]) -> str:
+def _wrong_value(match: re.Match[str]) -> str:
     return f"{match[2]}: {match[1][0].lower()}{match[1][1:]}"
 
 
 _MESSAGES = (
-    (r"Could not find '([^']+)'(?:\s+Available options in '([^']+)':((?:\n\t\S+)+))?", _choice),
-    (r"Key '[^']+' (?:is not in struct|not in '[^']+')[\s\S]*?full_key: (\S+)", _unknown),
-    (r"Could not override '([^']+)'", _unknown),
-    (r"^(Value .*|.* is unsupported|.* is not a .*|Incompatible value .*)$[\s\S]*?full_key: (\S+)", _value),
+    (r"Could not find '([^']+)'(?:\s+Available options in '([^']+)':((?:\n\t\S+)+))?", _unknown_choice),
+    (r"Key '[^']+' (?:is not in struct|not in '[^']+')[\s\S]*?full_key: (\S+)", _unknown_key),
+    (r"Could not override '([^']+)'", _unknown_key),
+    (r"^(Value .*|.* is unsupported|.* is not a .*|Incompatible value .*)$[\s\S]*?full_key: (\S+)", _wrong_value),
 )
 
 
 def _keys(cls: type, prefix: str = "") -> list[str]:
-    """Every key of the configuration, those of the chosen optimiser, schedule and logger included."""
-    out = []
+    """Every key of the configuration, those of the chosen optimizer, schedule and logger included."""
+    keys = []
     for f in fields(cls):
-        out.append(prefix + f.name)
+        keys.append(prefix + f.name)
         for node in (f.default_factory, *schema.TYPES.get(f.name, {}).values()):
             if isinstance(node, type) and is_dataclass(node):
-                out += _keys(node, f"{prefix}{f.name}.")
-    return out
+                keys += _keys(node, f"{prefix}{f.name}.")
+    return keys

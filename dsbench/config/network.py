@@ -1,4 +1,4 @@
-"""The image set that a configuration names."""
+"""The image set and the network that a configuration names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dsbench.network.description import Network
 
 
 def dataset_of(config: DataConfig) -> DataSet:
-    """The set called `data.name`: one of dsbench's, or of the user's own as `data.own` describes it.
+    """The set called `data.name`: dsbench's or, where `data.own` describes one, the user's own.
 
     Raises InputError.
     """
@@ -42,25 +42,28 @@ def architecture(composed: Composed) -> Architecture:
 
 
 def frame(composed: Composed) -> Frame:
-    """All of the network that the configuration names but its width: one object for all widths. Raises InputError."""
+    """All of the network that the configuration names but its widths; the same object for all widths.
+
+    Raises InputError.
+    """
     config = composed.config
     arch, dataset = replace(config.arch, fine_width=None), dataset_of(config.data)
     parts = (composed.choices["arch"], arch, config.depth, config.model, config.kernel, config.slots, config.block)
-    return _frame(_Named(repr((*parts, dataset.image_shape, dataset.classes)), composed))
+    return _frame(_Keyed(repr((*parts, dataset.image_shape, dataset.classes)), composed))
 
 
 @dataclass(frozen=True)
-class _Named:
-    """A configuration that is what `said` says of it."""
+class _Keyed:
+    """A configuration that equals another where `key` does."""
 
-    said: str
+    key: str
     composed: Composed = field(compare=False)
 
 
 @lru_cache(maxsize=64)
-def _frame(named: _Named) -> Frame:
-    config = named.composed.config
-    skeleton = architecture(named.composed)
+def _frame(keyed: _Keyed) -> Frame:
+    config = keyed.composed.config
+    skeleton = architecture(keyed.composed)
     dataset = dataset_of(config.data)
     options = Options(
         separable_slots(skeleton, config.model.family, config.model.pattern),

@@ -1,4 +1,6 @@
-"""A set of the user's own: what must be said of it, checked, and how it is found from the arrays themselves."""
+"""A set of the user's own: what its configuration must hold, and how that is read from the arrays themselves."""
+
+from __future__ import annotations
 
 import re
 from collections.abc import Sequence
@@ -6,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dsbench.data.request import Candidate
+from dsbench.data.candidate import check_form, digests, fingerprint
 from dsbench.data.sets import SETS, DataSet
 from dsbench.data.sources import from_npz
-from dsbench.data.verify import check_form, digests, fingerprint
 from dsbench.errors import InputError
 
 MOST_CLASSES = 256  # a label is a byte
@@ -57,7 +58,7 @@ def own_set(
 
 
 def described(path: Path) -> DataSet:
-    """The set in ``path``, an .npz with x_train, y_train, x_test and y_test; its name is the file's.
+    """The set in `path`, an .npz with x_train, y_train, x_test and y_test; its name is the file's.
 
     Images are (n, height, width) or (n, height, width, channels) uint8, labels (n,) of an integer type, from 0 to at
     most 255. Raises InputError naming the array that is otherwise.
@@ -74,7 +75,7 @@ def described(path: Path) -> DataSet:
 
 
 def as_yaml(dataset: DataSet) -> str:
-    """The file of the group `data` that names ``dataset``."""
+    """The file of the group `data` that names `dataset`."""
     channels, height, width = dataset.image_shape
     return _YAML.format(
         name=dataset.name,
@@ -90,7 +91,7 @@ def as_yaml(dataset: DataSet) -> str:
 
 
 def _largest(path: Path, part: str, labels: np.ndarray) -> int:
-    """The largest label, known to be one."""
+    """The largest label. Raises InputError where one of them is no class."""
     if labels.dtype.kind not in "iu" or labels.size == 0 or labels.min() < 0 or labels.max() >= MOST_CLASSES:
         raise InputError(f"{path}: {part} is not of whole numbers from 0 to {MOST_CLASSES - 1}, a class each")
     return int(labels.max())

@@ -1,57 +1,146 @@
-"""Mean and standard deviation of each channel, exact to the last bit of a float64 whatever the order of the images."""
+"""The checked arrays that training reads: prepared once from a source, below the data root, and memory-mapped after."""
 
-import numpy as np
+from __future__ import annotations
+
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from filelock import FileLock, Timeout
-from dsbench.data.request import Report
-from dsbench.errors import InputError
-import json
-from dataclasses import dataclass
-from datetime import datetime, timezone
-from pathlib import Path
-from typing import Any
-import numpy as np
-from dsbench import __version__
-from dsbench.data import split
-from dsbench.data.request import Candidate
-from dsbench.data.sets import DataSet
-from dsbench.errors import InputError
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from dsbench import __version__, provenance
 from dsbench.data import sets, sources, split
-from dsbench.data.request import Candidate, Report, Request
+from dsbench.data.candidate import (
+    KEYS,
+    Candidate,
+    Report,
+    Request,
+    check_content,
+    check_form,
+    digests,
+    fingerprint,
+)
 from dsbench.data.sets import DataSet
-from dsbench.data.verify import check_content, check_form, digests, fingerprint
 from dsbench.errors import InputError
 
-
-def histogram(images: np.ndarray) -> np.ndarray:
-    """How often each channel has each value: (channels, 256) int64 from (n, height, width, channels) uint8."""
-    channels = images.shape[-1]
-    counts = np.zeros((channels, 256), dtype=np.int64)
-    for start in range(0, len(images), 1024):
-        pixels = images[start : start + 1024].reshape(-1, channels)
-        counts += np.stack([np.bincount(pixels[:, channel], minlength=256) for channel in range(channels)])
-    return counts
+FORMAT = 1  # of the files in a folder of arrays; another number is another layout
 
 
-def moments(counts: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and population standard deviation of x/255 by channel, from a histogram (channels, 256)."""
-    values = np.arange(256)
-    size, total, squares = counts.sum(axis=1), counts @ values, counts @ values**2
-    mean = total / size
-    std = np.sqrt(squares / size - mean**2)
-    return tuple((mean / 255).tolist()), tuple((std / 255).tolist())
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """One set, ready to train on.
+
+    `x_*` are (n, height, width, channels) uint8, `y_*` (n,) uint8; all are memory maps in canonical order, shared by
+    all processes and copied where one writes (torch takes no read-only arrays). `mean` and `std` hold the channels of
+    x/255 by split name: "standard" is the train part without its validation images, "study" all of it. `source` names
+    where the images came from.
+    """
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    sha256: str
+    verified: bool
+    source: str
+    mean: dict[str, tuple[float, ...]]
+    std: dict[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is there of one set; `size` is in bytes on disk.
+
+    `state` is "verified" or "unverified" when it is prepared, "damaged" when that folder cannot be used,
+    "not prepared" when `path` is a file or folder to prepare it from, and "absent" otherwise.
+    """
+
+    name: str
+    state: str
+    path: Path | None = None
+    source: str = ""
+    images: int = 0
+    size: int = 0
+
+
+def prepare(dataset: DataSet | str, root: Path | str, verify: bool = True, report: Report | None = None) -> Arrays:
+    """The arrays of `dataset`, prepared below `root` or else now, from the first source that has them.
+
+    With `verify` false the counts and the checksum may differ from those pinned. Raises InputError when no source has
+    the set, when what is there is damaged or is another set, or when `root` cannot be written.
+    """
+    dataset, root = _set(dataset), Path(root)
+    report = report or (lambda message, share: None)
+    folder = folder_of(dataset, root)
+    if not folder.exists():
+        with _workspace(folder, report) as scratch:
+            if not folder.exists():
+                candidate = sources.read(Request(dataset, root, scratch, report))
+                _write_checked(scratch / "cache", candidate, dataset, verify, report)
+                (scratch / "cache").rename(folder)
+    return load(dataset, root, verify)
+
+
+def load(dataset: DataSet | str, root: Path | str, verify: bool = True) -> Arrays:
+    """The prepared arrays of `dataset` below `root`, memory-mapped at once and without reading them.
+
+    Raises InputError when they are not prepared or damaged, and when `verify` is true and they are not verified.
+    """
+    dataset = _set(dataset)
+    folder = folder_of(dataset, Path(root))
+    if not folder.exists():
+        raise InputError(f"{dataset.name} is not prepared in {folder}: run dsbench data get {dataset.name}")
+    arrays = _read(folder, dataset)
+    if verify and not arrays.verified:
+        raise InputError(
+            f"the data in {folder} are not verified (checksum {arrays.sha256[:12]} instead of {dataset.sha256[:12]}); "
+            "delete that folder, or set data.verify=false"
+        )
+    return arrays
+
+
+def status(dataset: DataSet | str, root: Path | str) -> Status:
+    """What is prepared of `dataset` below `root`; never raises InputError for what is there."""
+    dataset = _set(dataset)
+    folder = folder_of(dataset, Path(root))
+    if not folder.exists():
+        place = sources.unprepared(dataset, Path(root))
+        if place is None:
+            return Status(dataset.name, "absent")
+        return Status(dataset.name, "not prepared", place, size=_size(place))
+    try:
+        arrays = _read(folder, dataset)
+    except InputError:
+        return Status(dataset.name, "damaged", folder, size=_size(folder))
+    state = "verified" if arrays.verified else "unverified"
+    images = len(arrays.x_train) + len(arrays.x_test)
+    return Status(dataset.name, state, folder, arrays.source, images, _size(folder))
+
+
+def folder_of(dataset: DataSet, root: Path) -> Path:
+    """The folder of the prepared arrays of `dataset`."""
+    return root / "prepared" / dataset.name
+
+
+def _set(dataset: DataSet | str) -> DataSet:
+    return sets.get(dataset) if isinstance(dataset, str) else dataset
+
+
+def _size(path: Path) -> int:
+    files = path.glob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files)
 
 
 @contextmanager
-def workspace(folder: Path, report: Report) -> Iterator[Path]:
-    """A new folder beside ``folder``, for what is to become it; one process at a time has one, and it goes afterwards.
+def _workspace(folder: Path, report: Report) -> Iterator[Path]:
+    """A new folder beside `folder`, for what is to become it; one process at a time has one, and it goes afterwards.
 
     What interrupted preparations left is removed on the way in; on the way out, so are new folders left empty. Raises
     InputError when the place cannot be written.
@@ -89,37 +178,33 @@ def _locked(path: Path, report: Report) -> FileLock:
         lock.acquire()
     return lock
 
-FORMAT = 1  # of these files; another number is another layout
-KEYS = ("x_train", "y_train", "x_test", "y_test")
 
-@dataclass(frozen=True, eq=False)
-class Arrays:
-    """One set, ready to train on.
-
-    ``x_*`` are (n, height, width, channels) uint8, ``y_*`` (n,) uint8; all are memory maps in canonical order, shared
-    by all processes and copied where one writes (torch takes no read-only arrays). ``mean`` and ``std`` hold the
-    channels of x/255 by split name: "standard" is the train part without its validation images, "study" all of it.
-    ``source`` names where the images came from.
-    """
-
-    x_train: np.ndarray
-    y_train: np.ndarray
-    x_test: np.ndarray
-    y_test: np.ndarray
-    sha256: str
-    verified: bool
-    source: str
-    mean: dict[str, tuple[float, ...]]
-    std: dict[str, tuple[float, ...]]
+def _write_checked(folder: Path, candidate: Candidate, dataset: DataSet, verify: bool, report: Report) -> None:
+    """Check `candidate` and write it to the new `folder` in canonical order."""
+    report("checking", None)
+    candidate = check_form(dataset, candidate)
+    train, test = digests(candidate.x_train, candidate.y_train), digests(candidate.x_test, candidate.y_test)
+    sha256 = fingerprint(train, test)
+    if verify:
+        check_content(dataset, candidate, sha256)
+    report("writing", None)
+    first, second = split.canonical_order(train), split.canonical_order(test)
+    ordered = replace(
+        candidate,
+        x_train=candidate.x_train[first],
+        y_train=candidate.y_train[first],
+        x_test=candidate.x_test[second],
+        y_test=candidate.y_test[second],
+    )
+    _write(folder, dataset, ordered, sha256)
 
 
-def write(folder: Path, dataset: DataSet, candidate: Candidate, sha256: str) -> None:
-    """Writes ``candidate``, whose form is checked and whose rows are in canonical order, to the new ``folder``."""
+def _write(folder: Path, dataset: DataSet, candidate: Candidate, sha256: str) -> None:
     folder.mkdir()
     arrays = {key: getattr(candidate, key) for key in KEYS}
     for key, array in arrays.items():
         np.save(folder / f"{key}.npy", array, allow_pickle=False)
-    mean, std = _statistics(candidate, dataset.validation_size)
+    moments_of = _statistics(candidate, dataset.validation_size)
     meta = {
         "format": FORMAT,
         "dsbench": __version__,
@@ -127,16 +212,16 @@ def write(folder: Path, dataset: DataSet, candidate: Candidate, sha256: str) -> 
         "source": candidate.source,
         "sha256": sha256,
         "verified": sha256 == dataset.sha256,
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "created": provenance.now(),
         "arrays": {key: {"dtype": str(array.dtype), "shape": array.shape} for key, array in arrays.items()},
-        "mean": mean,
-        "std": std,
+        "mean": {name: mean for name, (mean, _) in moments_of.items()},
+        "std": {name: std for name, (_, std) in moments_of.items()},
     }
     (folder / "meta.json").write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
 
 
-def read(folder: Path, dataset: DataSet) -> Arrays:
-    """Memory-maps the arrays in ``folder`` and checks their form and size, not their content, so it costs nothing.
+def _read(folder: Path, dataset: DataSet) -> Arrays:
+    """Memory-map the arrays in `folder` and check their form and size, not their content, so that it costs nothing.
 
     Raises InputError naming the folder to delete when a file is missing, cut short or not as described.
     """
@@ -145,7 +230,7 @@ def read(folder: Path, dataset: DataSet) -> Arrays:
         if meta["format"] != FORMAT:
             raise ValueError(f"it has format {meta['format']}, this version of dsbench reads {FORMAT}")
         arrays = {key: _mapped(folder / f"{key}.npy", meta["arrays"][key]) for key in KEYS}
-        _fit(dataset, arrays)
+        _check_mapped(dataset, arrays)
         mean, std = ({name: tuple(values) for name, values in meta[key].items()} for key in ("mean", "std"))
         verified = meta["sha256"] == dataset.sha256
         return Arrays(**arrays, sha256=meta["sha256"], verified=verified, source=meta["source"], mean=mean, std=std)
@@ -165,126 +250,44 @@ def _mapped(path: Path, described: dict[str, Any]) -> np.ndarray:
     return array
 
 
-def _fit(dataset: DataSet, arrays: dict[str, np.ndarray]) -> None:
-    depth, height, width = dataset.image_shape
+def _check_mapped(dataset: DataSet, arrays: dict[str, np.ndarray]) -> None:
+    channels, height, width = dataset.image_shape
     for part in ("train", "test"):
         images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
-        if images.dtype != np.uint8 or images.shape != (len(labels), height, width, depth):
+        if images.dtype != np.uint8 or images.shape != (len(labels), height, width, channels):
             raise ValueError(f"x_{part} is {images.dtype} {images.shape}, which is not {dataset.title}")
         if labels.dtype != np.uint8 or labels.ndim != 1:
             raise ValueError(f"y_{part} is {labels.dtype} {labels.shape}, which is not {dataset.title}")
 
 
-def _statistics(candidate: Candidate, validation_size: int) -> tuple[dict[str, tuple], dict[str, tuple]]:
+Moments = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+def _statistics(candidate: Candidate, validation_size: int) -> dict[str, Moments]:
+    """Mean and standard deviation of the images trained on, by split name (see Arrays)."""
     everything = histogram(candidate.x_train)
     _, validation = split.stratified(candidate.y_train, validation_size)
     counts = {"standard": everything - histogram(candidate.x_train[validation]), "study": everything}
-    found = {name: moments(count) for name, count in counts.items()}
-    return {name: mean for name, (mean, _) in found.items()}, {name: std for name, (_, std) in found.items()}
+    return {name: moments(count) for name, count in counts.items()}
 
 
-@dataclass(frozen=True)
-class Status:
-    """What is there of one set; ``size`` is in bytes on disk.
+def histogram(images: np.ndarray) -> np.ndarray:
+    """How often each channel has each value: (channels, 256) int64 from (n, height, width, channels) uint8."""
+    channels = images.shape[-1]
+    counts = np.zeros((channels, 256), dtype=np.int64)
+    for start in range(0, len(images), 1024):
+        pixels = images[start : start + 1024].reshape(-1, channels)
+        counts += np.stack([np.bincount(pixels[:, channel], minlength=256) for channel in range(channels)])
+    return counts
 
-    ``state`` is "verified" or "unverified" when it is prepared, "damaged" when that folder cannot be used,
-    "not prepared" when ``path`` is a file or folder to prepare it from, and "absent" otherwise.
+
+def moments(counts: np.ndarray) -> Moments:
+    """Mean and population standard deviation of x/255 by channel, from a histogram (channels, 256).
+
+    Both are exact to the last bits of a float64, whatever the order of the images.
     """
-
-    name: str
-    state: str
-    path: Path | None = None
-    source: str = ""
-    images: int = 0
-    size: int = 0
-
-
-def prepare(dataset: DataSet | str, root: Path | str, verify: bool = True, report: Report | None = None) -> Arrays:
-    """The arrays of ``dataset``, from the cache below ``root`` or else from the first source that has them.
-
-    With ``verify`` false the counts and the checksum may differ from those pinned. Raises InputError when no source
-    has the set, when what is there is damaged or is another set, or when ``root`` cannot be written.
-    """
-    dataset, root, report = _set(dataset), Path(root), report or _silent
-    folder = folder_of(dataset, root)
-    if not folder.exists():
-        with workspace(folder, report) as scratch:
-            if not folder.exists():
-                _fill(scratch / "cache", sources.read(Request(dataset, root, scratch, report)), dataset, verify, report)
-                (scratch / "cache").rename(folder)
-    return load(dataset, root, verify)
-
-
-def load(dataset: DataSet | str, root: Path | str, verify: bool = True) -> Arrays:
-    """Memory-maps the prepared arrays of ``dataset`` below ``root``, at once and without reading them.
-
-    Raises InputError when they are not prepared or damaged, and when ``verify`` is true and they are not verified.
-    """
-    dataset = _set(dataset)
-    folder = folder_of(dataset, Path(root))
-    if not folder.exists():
-        raise InputError(f"{dataset.name} is not prepared in {folder}: run dsbench data get {dataset.name}")
-    arrays = read(folder, dataset)
-    if verify and not arrays.verified:
-        raise InputError(
-            f"the data in {folder} are not verified (checksum {arrays.sha256[:12]} instead of {dataset.sha256[:12]}); "
-            "delete that folder, or set data.verify=false"
-        )
-    return arrays
-
-
-def status(dataset: DataSet | str, root: Path | str) -> Status:
-    """What is prepared of ``dataset`` below ``root``; never raises InputError for what it finds there."""
-    dataset = _set(dataset)
-    folder = folder_of(dataset, Path(root))
-    if not folder.exists():
-        found = sources.unprepared(dataset, Path(root))
-        if found is None:
-            return Status(dataset.name, "absent")
-        return Status(dataset.name, "not prepared", found, size=_size(found))
-    size = _size(folder)
-    try:
-        arrays = read(folder, dataset)
-    except InputError:
-        return Status(dataset.name, "damaged", folder, size=size)
-    state = "verified" if arrays.verified else "unverified"
-    return Status(dataset.name, state, folder, arrays.source, len(arrays.x_train) + len(arrays.x_test), size)
-
-
-def folder_of(dataset: DataSet, root: Path) -> Path:
-    """The folder of the prepared arrays of ``dataset``."""
-    return root / "prepared" / dataset.name
-
-
-def _set(dataset: DataSet | str) -> DataSet:
-    return sets.get(dataset) if isinstance(dataset, str) else dataset
-
-
-def _silent(message: str, fraction: float | None) -> None:
-    """Reports to nobody."""
-
-
-def _size(path: Path) -> int:
-    files = path.glob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files)
-
-
-def _fill(folder: Path, candidate: Candidate, dataset: DataSet, verify: bool, report: Report) -> None:
-    """Checks ``candidate`` and writes it to ``folder`` in canonical order."""
-    report("checking", None)
-    candidate = check_form(dataset, candidate)
-    train, test = digests(candidate.x_train, candidate.y_train), digests(candidate.x_test, candidate.y_test)
-    sha256 = fingerprint(train, test)
-    if verify:
-        check_content(dataset, candidate, sha256)
-    report("writing", None)
-    first, second = split.canonical_order(train), split.canonical_order(test)
-    ordered = replace(
-        candidate,
-        x_train=candidate.x_train[first],
-        y_train=candidate.y_train[first],
-        x_test=candidate.x_test[second],
-        y_test=candidate.y_test[second],
-    )
-    write(folder, dataset, ordered, sha256)
-
+    values = np.arange(256)
+    size, total, squares = counts.sum(axis=1), counts @ values, counts @ values**2
+    mean = total / size
+    std = np.sqrt(squares / size - mean**2)
+    return tuple((mean / 255).tolist()), tuple((std / 255).tolist())

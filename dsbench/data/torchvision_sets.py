@@ -1,61 +1,31 @@
-"""One file from one host, given up after seconds when the host does not answer."""
+"""Sets as torchvision has them: unpacked below the data root, or downloaded from the hosts that it names."""
 
-import queue
-import threading
-from pathlib import Path
-from typing import Any
-import urllib.request
-from dsbench.data.request import Report
+from __future__ import annotations
+
 import hashlib
+import queue
 import shutil
+import threading
+import urllib.request
 import warnings
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
 import numpy as np
-from dsbench.data.request import Candidate, Report, Request, Unavailable
+
+from dsbench.data.candidate import Candidate, Report, Request, Unavailable
 from dsbench.errors import InputError
 
 ANSWER_SECONDS = 8.0  # how long a host may take to answer, its name looked up included, or stand still afterwards
-
-def fetch(url: str, path: Path, report: Report, answer_seconds: float = ANSWER_SECONDS) -> None:
-    """Writes what ``url`` holds to ``path``. Raises OSError, TimeoutError included, when the host does not answer."""
-    with _open(url, answer_seconds) as answer, path.open("wb") as file:
-        size = int(answer.headers.get("Content-Length") or 0)
-        while piece := answer.read(1 << 18):
-            file.write(piece)
-            report(f"downloading {path.name}", file.tell() / size if size else None)
-        if size and file.tell() != size:
-            raise OSError("the download broke off")
-
-
-def _open(url: str, seconds: float) -> Any:
-    """Opens ``url`` in a thread of its own: no socket timeout covers a name server that is silent."""
-    outcome: queue.SimpleQueue = queue.SimpleQueue()
-
-    def connect() -> None:
-        request = urllib.request.Request(url, headers={"User-Agent": "pytorch/vision"})
-        try:
-            outcome.put(urllib.request.urlopen(request, timeout=seconds))
-        except Exception as error:  # handed to the waiting thread, whatever it is
-            outcome.put(error)
-
-    threading.Thread(target=connect, daemon=True).start()
-    try:
-        answer = outcome.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError(f"no answer in {seconds:g} s") from None
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
-
 MNIST_FILES = {  # torchvision pins the archives of MNIST but not what is in them
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
     "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
+
 
 def read_files(request: Request) -> Candidate:
     """The set as torchvision unpacked it under the data root.
@@ -102,7 +72,7 @@ def read_download(request: Request) -> Candidate:
 
 
 def _fetch_from(mirrors: list[str], archive: Path, md5: str, report: Report) -> list[str]:
-    """Fetches one archive from the first of ``mirrors`` that has it; returns them from that one on."""
+    """Fetch one archive from the first of `mirrors` that has it; returns them from that one on."""
     reasons = []
     for index, mirror in enumerate(mirrors):
         host = urlsplit(mirror).hostname
@@ -116,6 +86,38 @@ def _fetch_from(mirrors: list[str], archive: Path, md5: str, report: Report) -> 
             return mirrors[index:]
         reasons.append(f"{host}: {archive.name} has the wrong MD5")
     raise Unavailable(", ".join(reasons))
+
+
+def fetch(url: str, path: Path, report: Report, answer_seconds: float = ANSWER_SECONDS) -> None:
+    """Write what `url` holds to `path`. Raises OSError, TimeoutError included, when the host does not answer."""
+    with _open(url, answer_seconds) as answer, path.open("wb") as file:
+        size = int(answer.headers.get("Content-Length") or 0)
+        while piece := answer.read(1 << 18):
+            file.write(piece)
+            report(f"downloading {path.name}", file.tell() / size if size else None)
+        if size and file.tell() != size:
+            raise OSError("the download broke off")
+
+
+def _open(url: str, seconds: float) -> Any:
+    """Open `url` in a thread of its own: no socket timeout covers a name server that is silent."""
+    outcome: queue.SimpleQueue = queue.SimpleQueue()
+
+    def connect() -> None:
+        request = urllib.request.Request(url, headers={"User-Agent": "pytorch/vision"})
+        try:
+            outcome.put(urllib.request.urlopen(request, timeout=seconds))
+        except Exception as error:  # handed to the waiting thread, whatever it is
+            outcome.put(error)
+
+    threading.Thread(target=connect, daemon=True).start()
+    try:
+        answer = outcome.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"no answer in {seconds:g} s") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def _dataset_class(request: Request) -> Any:
@@ -132,13 +134,9 @@ def _dataset_class(request: Request) -> Any:
     return getattr(datasets, name)
 
 
-def _is_mnist(dataset_class: Any) -> bool:
-    return hasattr(dataset_class, "mirrors")
-
-
 def _files(dataset_class: Any) -> dict[str, str]:
-    """MD5 of each unpacked file by name."""
-    if _is_mnist(dataset_class):
+    """MD5 of each unpacked file by name; of torchvision's classes MNIST alone has mirrors."""
+    if hasattr(dataset_class, "mirrors"):
         return MNIST_FILES
     meta = (dataset_class.meta["filename"], dataset_class.meta["md5"])
     listed = [*dataset_class.train_list, *dataset_class.test_list, meta]
@@ -147,7 +145,7 @@ def _files(dataset_class: Any) -> dict[str, str]:
 
 def _archives(dataset_class: Any) -> tuple[list[str], dict[str, str]]:
     """The addresses to prefix, and the MD5 of each archive by its path below the data root."""
-    if _is_mnist(dataset_class):
+    if hasattr(dataset_class, "mirrors"):
         return list(dataset_class.mirrors), {f"MNIST/raw/{name}": md5 for name, md5 in dataset_class.resources}
     return [dataset_class.url.removesuffix(dataset_class.filename)], {dataset_class.filename: dataset_class.tgz_md5}
 
@@ -163,4 +161,3 @@ def _read(dataset_class: Any, folder: Path, source: str, remedy: str, unpack: bo
 
 def _md5(path: Path) -> str:
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-

@@ -123,7 +123,7 @@ class Classifier(LightningModule):
         self._watch, self._earlier_seconds = Stopwatch(), 0.0  # of this epoch, of those before it
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """One optimiser; its learning rate is set at each step from progress (see training_step)."""
+        """One optimizer; its learning rate is set at each step from progress (see training_step)."""
         return optimizer(self.network, self.recipe.optimizer, self.recipe.fused)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -192,7 +192,7 @@ class Classifier(LightningModule):
         self._count(self.test_tally, batch)
 
     def spent(self, batches: int = 0) -> tuple[int, float]:
-        """Optimiser steps and seconds of training so far, `batches` steps of them in an epoch that has not ended.
+        """Optimizer steps and seconds of training so far, `batches` steps of them in an epoch that has not ended.
 
         Within an epoch nothing waits for a device that computes asynchronously: it may be some steps behind.
         """

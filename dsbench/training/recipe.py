@@ -1,4 +1,4 @@
-"""Optimisers over a network's parameters, in the fastest implementation that the device has."""
+"""Optimizers over a network's parameters, in the fastest implementation that the device has."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def optimizer(network: nn.Module, config: OptimizerConfig, fused: bool = True) -> optim.Optimizer:
-    """The optimiser that `config` names, decaying weights but not norms and biases unless asked to.
+    """The optimizer that `config` names, decaying weights but not norms and biases unless asked to.
 
     The fused implementations take a third of the default's time on a CPU; RMSprop has none.
     """

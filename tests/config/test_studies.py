@@ -39,7 +39,7 @@ CONVOLUTIONS = {  # parameters of the convolutions alone
     "cifar100_series/cnn": 1_688_768,
     "cifar100_series/dwsep": 177_427,
 }
-# study: data, scaling, optimiser, learning rate, batch size, epochs
+# study: data, scaling, optimizer, learning rate, batch size, epochs
 RECIPES = {
     "mnist_7800/cnn": ("mnist", "unit", "rmsprop", 1e-3, 64, 500),
     "cifar10_fc/cnn": ("cifar10", "symmetric", "sgd", 0.1, 128, 10),

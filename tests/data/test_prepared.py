@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tiny_set import KEYS
 
-from dsbench.data import prepared, split, verify
+from dsbench.data import candidate, prepared, split
 from dsbench.errors import InputError
 
 CHILD = """
@@ -44,7 +44,7 @@ def test_permuted_npz_gives_a_byte_identical_cache(tmp_path, tiny, arrays, put_n
 def test_rows_are_in_canonical_order_and_labels_stay_with_their_images(tmp_path, tiny, arrays, put_npz):
     put_npz()
     ready = prepared.prepare(tiny, tmp_path)
-    digests = verify.digests(ready.x_train, ready.y_train)
+    digests = candidate.digests(ready.x_train, ready.y_train)
     assert (split.canonical_order(digests) == np.arange(20)).all()
     label_of = {x.tobytes(): y for x, y in zip(arrays["x_train"], arrays["y_train"], strict=True)}
     assert [label_of[x.tobytes()] for x in ready.x_train] == ready.y_train.tolist()

@@ -20,11 +20,11 @@ def test_bundled_digits_are_4500_and_500_real_images_in_equal_shares(mnist5k):
 
 
 def test_bundled_test_images_are_the_first_of_each_digit_in_canonical_order(mnist5k):
-    from dsbench.data import split, verify
+    from dsbench.data import candidate, split
 
     images = np.concatenate([mnist5k.x_train, mnist5k.x_test])
     labels = np.concatenate([mnist5k.y_train, mnist5k.y_test])
-    order = split.canonical_order(verify.digests(images, labels))
+    order = split.canonical_order(candidate.digests(images, labels))
     threes = [images[row].tobytes() for row in order if labels[row] == 3]
     assert [image.tobytes() for image in mnist5k.x_test[mnist5k.y_test == 3]] == threes[:50]
 

@@ -1,4 +1,4 @@
-"""Optimisers against torch's default implementations."""
+"""Optimizers against torch's default implementations."""
 
 import copy
 from collections.abc import Callable

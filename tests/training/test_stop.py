@@ -1,4 +1,4 @@
-"""Training ends where it was told to: counted by hand, by the optimiser, and on a clock that only training moves."""
+"""Training ends where it was told to: counted by hand, by the optimizer, and on a clock that only training moves."""
 
 import csv
 import math
@@ -53,7 +53,7 @@ def test_nearest_step_is_the_one_that_a_search_finds(images: int, batch_size: in
     assert seen[nearest_step(wanted, images, batch_size) - 1] == min(seen, key=lambda number: abs(number - wanted))
 
 
-def test_train_macs_end_training_after_the_nearest_step_by_the_optimisers_own_count(
+def test_train_macs_end_training_after_the_nearest_step_by_the_optimizers_own_count(
     trained: Train, planned: Planned
 ) -> None:
     line = f"{SHALLOW} optimizer=adam {FORTY_FIVE_STEPS}"

@@ -15,7 +15,7 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from dsbench.config.compose import known_choices, take_over, typed
+from dsbench.config.compose import composed_choices, keep_choices, typed
 from dsbench.errors import InputError
 from dsbench.process import wait_briefly
 from dsbench.run.interrupts import Interrupted, TimedOut
@@ -40,7 +40,7 @@ class Job:
         """Run it in this process; returns how it did, also where a signal or its time limit has ended it."""
         hydra_context, task_function, state, choices = cloudpickle.loads(self.shared)
         Singleton.set_state(state)
-        take_over(choices)
+        keep_choices(choices)
         setup_globals()
         try:
             returned = run_job(
@@ -103,7 +103,7 @@ class Jobs(Sequence[Job]):
         configure_log(config.hydra.hydra_logging, config.hydra.verbose)
         self.overrides, self._ours = overrides, is_ours(task_function)
         self._first, self._threads, self._absolute = first, threads, absolute
-        self._shared = cloudpickle.dumps((hydra_context, task_function, Singleton.get_state(), known_choices()))
+        self._shared = cloudpickle.dumps((hydra_context, task_function, Singleton.get_state(), composed_choices()))
         loader = hydra_context.config_loader
         self._compose = Composer(lambda overrides: loader.load_sweep_config(config, overrides), loader)
         self._job = lru_cache(_KEPT)(self._composed)

@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 from tiny_set import make_arrays, reference_sha256
 
-from dsbench.data import sets, verify
+from dsbench.data import sets
+from dsbench.data.candidate import Candidate, check_form, digests, fingerprint
 from dsbench.errors import InputError
 
 
 def sha256_of(arrays):
-    parts = [verify.digests(arrays[f"x_{p}"][..., None], arrays[f"y_{p}"].astype(np.uint8)) for p in ("train", "test")]
-    return verify.fingerprint(*parts)
+    parts = [digests(arrays[f"x_{p}"][..., None], arrays[f"y_{p}"].astype(np.uint8)) for p in ("train", "test")]
+    return fingerprint(*parts)
 
 
 def test_fingerprint_equals_one_written_out_in_plain_python(arrays):
@@ -19,8 +20,8 @@ def test_digests_do_not_depend_on_memory_layout_or_piece_size():
     images = np.random.default_rng(0).integers(0, 256, (5000, 2, 3, 3), dtype=np.uint8)  # more than one piece
     labels = np.arange(5000, dtype=np.uint8) % 7
     strided = np.asfortranarray(images)
-    assert (verify.digests(images, labels) == verify.digests(strided, labels)).all()
-    assert (verify.digests(images, labels)[4990:] == verify.digests(images[4990:], labels[4990:])).all()
+    assert (digests(images, labels) == digests(strided, labels)).all()
+    assert (digests(images, labels)[4990:] == digests(images[4990:], labels[4990:])).all()
 
 
 def test_fingerprint_ignores_the_order_of_rows(arrays):
@@ -47,7 +48,7 @@ def test_fingerprint_notices_one_changed_pixel(arrays):
 
 def test_fingerprint_notices_an_image_moved_from_test_to_train():
     digests = np.sort(np.random.default_rng(0).integers(0, 256, (4, 32), dtype=np.uint8), axis=0)
-    assert verify.fingerprint(digests[:3], digests[3:]) != verify.fingerprint(digests[:2], digests[2:])
+    assert fingerprint(digests[:3], digests[3:]) != fingerprint(digests[:2], digests[2:])
 
 
 @pytest.mark.parametrize(
@@ -64,11 +65,9 @@ def test_fingerprint_notices_an_image_moved_from_test_to_train():
     ],
 )
 def test_wrong_form_is_an_error_that_names_source_and_array(tiny, arrays, key, change, problem):
-    from dsbench.data.request import Candidate
-
-    candidate = Candidate(**{**arrays, key: change(arrays[key])}, source="here.npz", remedy="delete it")
+    wrong = Candidate(**{**arrays, key: change(arrays[key])}, source="here.npz", remedy="delete it")
     with pytest.raises(InputError, match=f"^here.npz: {problem}.*; delete it$"):
-        verify.check_form(tiny, candidate)
+        check_form(tiny, wrong)
 
 
 def test_unknown_set_is_an_error_with_the_choices():
@@ -78,6 +77,6 @@ def test_unknown_set_is_an_error_with_the_choices():
 
 def test_colour_images_count_as_one_row_each():
     arrays = make_arrays((2, 2, 3), (3, 2), (1, 1))
-    digests = verify.digests(arrays["x_train"], arrays["y_train"].astype(np.uint8))
-    assert digests.shape == (5, 32)
-    assert digests.dtype == np.uint8
+    rows = digests(arrays["x_train"], arrays["y_train"].astype(np.uint8))
+    assert rows.shape == (5, 32)
+    assert rows.dtype == np.uint8
