@@ -21,7 +21,7 @@ from dsbench.config.schema import WandbConfig
 from dsbench.errors import FailureError, InputError
 from dsbench.results.folder import SweepFolder
 from dsbench.results.records import record
-from dsbench.run.interrupts import insist
+from dsbench.run.interrupts import raise_if_asked_to_stop
 from dsbench.run.outcome import Fate
 from dsbench.run.progress import terminal
 from dsbench.run.record import FINAL
@@ -181,7 +181,7 @@ def conduct(
     asked = axes.jobs(arguments, params, loader)
     same, at_once = settled(config, len(asked))
     plan = plan_sweep([with_settled(job, same) for job in asked], composing(config, loader))
-    insist()
+    raise_if_asked_to_stop()
     console = terminal()
     if plan.problems and (config.on_error != "skip" or not plan.runs):
         console.print(planned(plan))

@@ -17,7 +17,7 @@ from dsbench import provenance
 from dsbench.config.compose import typed
 from dsbench.errors import FailureError, InputError, first_line
 from dsbench.process import wait_briefly
-from dsbench.run.interrupts import Interrupted, TimedOut, insist, undisturbed
+from dsbench.run.interrupts import Interrupted, TimedOut, deferred, raise_if_asked_to_stop
 from dsbench.run.outcome import Fate, ProcessDiedError, recorded
 from dsbench.run.plan import plan
 from dsbench.run.progress import terminal
@@ -105,7 +105,7 @@ class HandedIn:
         self._console.print(f"{len(self.calls)} jobs handed to {self.cluster}", soft_wrap=True)
         try:
             while self._waiting or self._running:
-                insist()
+                raise_if_asked_to_stop()
                 self._hand_in()
                 for job in self.cluster.ended(list(self._running)):
                     self._take_up(job)
@@ -122,7 +122,7 @@ class HandedIn:
             return
         first = not (self._running or self._returned)
         try:
-            with undisturbed():  # a job that is not among those that run would not be cancelled
+            with deferred():  # a job that is not among those that run would not be cancelled
                 jobs = self.cluster.submit([Away(self.calls[index]) for index in chosen])
                 self._running |= zip(jobs, chosen, strict=True)
         except FailureError as error:

@@ -20,7 +20,7 @@ from typing import Any
 import cloudpickle
 import psutil
 
-from dsbench.run.interrupts import GRACE_SECONDS, insist, undisturbed
+from dsbench.run.interrupts import GRACE_SECONDS, deferred, raise_if_asked_to_stop
 from dsbench.sweep.launch.worker import work
 
 
@@ -158,7 +158,7 @@ class Pool:
         try:
             start(self._context, self._preload)
             while True:
-                insist()
+                raise_if_asked_to_stop()
                 while free and (task := next(waiting, None) or (again.popleft() if again else None)):
                     self._start(task, free.pop(0), lifeline)
                 if not self._running:
@@ -183,7 +183,7 @@ class Pool:
         self._running[number].limit = None if seconds is None else time.monotonic() + seconds
 
     def _start(self, task: Task, slot: int, lifeline: Connection) -> None:
-        with undisturbed():  # a process that is not among those that run would be waited for, unasked, at the exit
+        with deferred():  # a process that is not among those that run would be waited for, unasked, at the exit
             receiver, sender = self._context.Pipe(duplex=False)
             arguments = (sender, lifeline, task.function, dict(self.slots[slot]))
             process = self._context.Process(target=work, args=arguments, name=f"dsbench-{task.number}")
