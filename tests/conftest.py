@@ -9,8 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -124,14 +123,12 @@ def trained(planned: Callable[[str], Any]) -> Callable[..., dict[str, Any]]:
     """Trains a quick run and returns its record, as result.json has it.
 
     `stop_at=(epoch, batch)`, both from 1, interrupts it as a signal would once that batch is done; (epoch,) once that
-    epoch is. `callbacks` are Lightning's.
+    epoch is.
     """
     from dsbench.run.execute import execute
 
-    def train(
-        line: str = "", stop_at: tuple[int, int] | tuple[int] | None = None, callbacks: Sequence[Any] = ()
-    ) -> dict[str, Any]:
-        return execute(planned(line), _view(stop_at, callbacks)).plain()
+    def train(line: str = "", stop_at: tuple[int, int] | tuple[int] | None = None) -> dict[str, Any]:
+        return execute(planned(line), _view(stop_at)).plain()
 
     return train
 
@@ -154,24 +151,14 @@ def finished(_finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(_finished, tmp_path / "runs" / _finished.name))
 
 
-def _view(stop_at: tuple[int, ...] | None, callbacks: Sequence[Any] = ()) -> Any:
-    from pytorch_lightning import Callback
-
+def _view(stop_at: tuple[int, ...] | None) -> Any:
     from dsbench.run.interrupts import Interrupted
     from dsbench.run.progress import Progress
 
-    class StopAtBatch(Callback):
-        def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-            if (trainer.current_epoch + 1, batch_idx + 1) == stop_at:
-                raise Interrupted(signal.SIGTERM)
-
     class View(Progress):
-        @contextmanager
-        def _callbacks(self) -> Any:
-            yield [StopAtBatch(), *callbacks]
-
-        def training(self, plan: Any) -> AbstractContextManager[Any]:
-            return self._callbacks()
+        def step(self, epoch: int, steps: int, seconds: float) -> None:
+            if (epoch + 1, steps) == stop_at:
+                raise Interrupted(signal.SIGTERM)
 
         def epoch(self, row: Any) -> None:
             if (row["epoch"],) == stop_at:

@@ -1,4 +1,4 @@
-"""Turning a request to stop into an exception, so that a run closes its files and its tracker before it goes."""
+"""Requests to stop, by a signal or since the time is over: exceptions, so that a run can close its files first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from pathlib import Path
 from types import FrameType, TracebackType
 
 PATIENCE_SECONDS = 2.0
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+GRACE_SECONDS = 5.0  # between asking a run, or a process, to end and ending it
+EXIT_CODE = 124  # of a run that takes too long, as of timeout(1)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
@@ -23,10 +25,10 @@ class Interrupted(BaseException):
         self.number = number
 
 
-_asked: BaseException | None = None  # what was last asked for within interruptible()
-_held_back: BaseException | None = None  # what was asked for within undisturbed()
-_undisturbed = _patient = False
-_reminder: threading.Timer | None = None  # the end of patience, once something is asked for
+_request: BaseException | None = None  # the last within interruptible()
+_held_back: BaseException | None = None  # what came within deferred()
+_deferred = _cooperative = False
+_reminder: threading.Timer | None = None  # sends the signal again, once one has come within cooperative()
 
 
 @contextmanager
@@ -38,7 +40,7 @@ def interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    global _asked
+    global _request
     ours = [number for number in _SIGNALS if signal.getsignal(number) in _REPLACED]
     before = {number: signal.signal(number, _interrupt) for number in ours}
     try:
@@ -47,65 +49,58 @@ def interruptible() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
         if _interrupt not in before.values():
-            _asked = None
+            _request = None
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """Within, for what must not be left half-done, what is asked for waits for the end. In the main thread alone."""
-    global _undisturbed, _held_back
-    _undisturbed, _held_back = True, None
+def deferred() -> Iterator[None]:
+    """Within, for what must not be left half-done, a request to stop waits for the end. In the main thread alone."""
+    global _deferred, _held_back
+    _deferred, _held_back = True, None
     try:
         yield
     finally:
-        _undisturbed = False
+        _deferred = False
         if _held_back is not None:
             raise _held_back
 
 
 @contextmanager
-def patient() -> Iterator[None]:
-    """Within, what is asked for waits for the next `insist`, PATIENCE_SECONDS at the longest."""
-    global _patient, _reminder
-    _patient = True
+def cooperative() -> Iterator[None]:
+    """Within, a request to stop waits for the next `raise_if_asked_to_stop`, PATIENCE_SECONDS at the longest."""
+    global _cooperative, _reminder
+    _cooperative = True
     try:
         yield
     finally:
-        _patient = False
+        _cooperative = False
         if _reminder is not None:
             _reminder.cancel()
             _reminder = None
 
 
-def asked() -> BaseException | None:
+def stop_request() -> BaseException | None:
     """What is to be raised since this process was asked to stop, None where it was not."""
-    return _asked
+    return _request
 
 
-def insist() -> None:
-    """Raise what was asked for, whether it waits or was raised before and all goes on.
+def raise_if_asked_to_stop() -> None:
+    """Raise the request to stop, whether it waits or was raised before and lost.
 
     What is raised while Python clears up an object, or in a function that C code calls, can be printed and forgotten,
-    and some libraries catch everything while they are imported. Long loops ask from time to time.
+    and some libraries catch everything while they are imported. Long loops call this from time to time.
     """
-    if _asked is not None:
-        raise _asked
+    if _request is not None:
+        raise _request
 
 
-def forget(kind: type[BaseException]) -> None:
-    """Ask no more for what is of this kind."""
-    global _asked
-    if isinstance(_asked, kind):
-        _asked = None
-
-
-def ask(request: BaseException, number: int) -> None:
+def _stop(request: BaseException, number: int) -> None:
     """Raise `request`, at the next good moment, in the handler of the signal `number`, which is sent again by then."""
-    global _asked, _held_back, _reminder
-    _asked = request
-    if _undisturbed:
+    global _request, _held_back, _reminder
+    _request = request
+    if _deferred:
         _held_back = request
-    elif _patient and _reminder is None:
+    elif _cooperative and _reminder is None:
         _reminder = threading.Timer(PATIENCE_SECONDS, os.kill, (os.getpid(), number))
         _reminder.daemon = True
         _reminder.start()
@@ -114,12 +109,10 @@ def ask(request: BaseException, number: int) -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    ask(Interrupted(number), number)
+    _stop(Interrupted(number), number)
 
 
 _REPLACED = (signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler, _interrupt, None)
-GRACE_SECONDS = 5.0  # between asking a run, or a process, to end and ending it
-EXIT_CODE = 124  # as of timeout(1)
 
 
 class TimedOut(BaseException):
@@ -159,11 +152,13 @@ class Limit:
         self._training = False
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        global _request
         if self.seconds is not None:
             self._over.set()
             self._thread.join()
             faulthandler.cancel_dump_traceback_later()
-            forget(TimedOut)  # a run that was done just then
+            if isinstance(_request, TimedOut):  # a run that was done just then
+                _request = None
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGALRM, self._before)
             self._stacks.close()
@@ -171,7 +166,7 @@ class Limit:
     def _raise(self, number: int, frame: FrameType | None) -> None:
         if self._training:
             assert self.seconds is not None
-            ask(TimedOut(reason(self.seconds)), number)
+            _stop(TimedOut(reason(self.seconds)), number)
 
     def _watch(self) -> None:
         assert self.seconds is not None

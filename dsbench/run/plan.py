@@ -1,4 +1,4 @@
-"""The settings of a run that its names do not tell: what tables need to say how two cells differ."""
+"""A run before it starts: what is known of it, checked, and what is needed to train it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from dsbench.run.folder import RunFolder
 from dsbench.run.identity import OUTSIDE, cell_id, identity, run_id, test_weights, training_length
 from dsbench.run.record import Label, Record, Status
 from dsbench.tracking import tracker
-from dsbench.training.stop import Stop, asked, stop
+from dsbench.training.recipe import Training
+from dsbench.training.stop import Stop, requested, stop
 
 if TYPE_CHECKING:
     from dsbench.training.device import Compute
@@ -132,6 +133,13 @@ class Plan:
         return RunFolder(Path(self.config.outputs).absolute() / "runs" / self.run_id)
 
     @property
+    def training(self) -> Training:
+        """What training is given."""
+        where = self.folder
+        weights = test_weights(self.config)
+        return Training(self.config, self.network, self.stop, self.compute, weights, where.last, where.best)
+
+    @property
     def kernel(self) -> int | list[int]:
         """The spatial kernel size of the slots: one number, or a list where they differ."""
         kernels: dict[int, int] = {}
@@ -167,7 +175,7 @@ class Plan:
             device=self.compute.name,
             threads=self.compute.threads,
             requested=record.Requested(**self.requested.facts()) if self.requested else None,
-            stop=record.Stop(**asked(config)),
+            stop=record.Stop(**requested(config)),
             settings=settings(config, self.identity, separable=block is not None),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -18,14 +19,14 @@ from rich.text import Text
 
 from dsbench.run.record import Record, width
 from dsbench.training.history import Epoch
+from dsbench.training.stop import AfterSeconds, AfterSteps, Stop
 
 if TYPE_CHECKING:
-    from pytorch_lightning import Callback
-
     from dsbench.run.lock import Owner
     from dsbench.run.plan import Plan
 
 log = logging.getLogger("dsbench")
+_REFRESH_SECONDS = 0.2
 
 
 def terminal() -> Console:
@@ -44,7 +45,7 @@ class Progress:
     def __init__(self, mode: str, console: Console | None = None) -> None:
         self.console = console or terminal()
         self.mode = ("bar" if self.console.is_terminal else "lines") if mode == "auto" else mode
-        self._rich: RichProgress | None = None
+        self._bar: _Bar | None = None
 
     def started(self, plan: Plan, history: list[Epoch]) -> None:
         """Say what is about to be trained."""
@@ -73,17 +74,21 @@ class Progress:
         self._print(f"{owner or 'another process'} trains this run ({_relative(folder)}); waiting for its result")
 
     @contextmanager
-    def training(self, plan: Plan) -> Iterator[list[Callback]]:
-        """The Lightning callbacks that draw the bar, if there is one."""
+    def training(self, plan: Plan) -> Iterator[None]:
+        """Within, `step` moves a bar, if there is one."""
         if self.mode != "bar":
-            yield []
+            yield
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        from dsbench.training.bar import Bar
+        with RichProgress(*columns, console=self.console, transient=True) as shown:
+            self._bar = _Bar(shown, plan.stop)
+            yield
+        self._bar = None
 
-        with RichProgress(*columns, console=self.console, transient=True) as self._rich:
-            yield [Bar(self._rich, plan.stop)]
-        self._rich = None
+    def step(self, epoch: int, steps: int, seconds: float) -> None:
+        """After `steps` of `epoch`, from 0 both, and `seconds` of training."""
+        if self._bar is not None:
+            self._bar.step(epoch, steps, seconds)
 
     def epoch(self, row: Epoch) -> None:
         """One line for one epoch."""
@@ -135,6 +140,29 @@ class Progress:
 
     def _print(self, what: Any) -> None:
         self.console.print(what, soft_wrap=isinstance(what, str))
+
+
+class _Bar:
+    """Moves a few times a second; a step in between costs one look at the clock."""
+
+    def __init__(self, shown: RichProgress, stop: Stop) -> None:
+        self._shown, self._stop = shown, stop
+        self._task = shown.add_task("starting", total=None)
+        self._moved = 0.0
+
+    def step(self, epoch: int, steps: int, seconds: float) -> None:
+        if steps and time.monotonic() - self._moved < _REFRESH_SECONDS:
+            return
+        self._moved = time.monotonic()
+        stop = self._stop
+        if isinstance(stop, AfterSteps):
+            epochs = -(-stop.steps // stop.epoch_steps)
+            length = min(stop.epoch_steps, stop.steps - epoch * stop.epoch_steps)  # the last epoch may have fewer
+            self._shown.update(self._task, description=f"epoch {epoch + 1}/{epochs}", completed=steps, total=length)
+        else:  # seconds: nobody knows how many steps they hold
+            assert isinstance(stop, AfterSeconds)
+            done = min(seconds, stop.target)
+            self._shown.update(self._task, description=f"epoch {epoch + 1}, seconds", completed=done, total=stop.target)
 
 
 def _percent(share: float | None, rest: str = "") -> str:

@@ -22,7 +22,7 @@ from dsbench.errors import FailureError, InputError
 from dsbench.results import tables
 from dsbench.results.folder import SweepFolder
 from dsbench.results.records import record
-from dsbench.run.interrupts import insist
+from dsbench.run.interrupts import raise_if_asked_to_stop
 from dsbench.run.outcome import Ended, ProcessDiedError
 from dsbench.run.progress import terminal
 from dsbench.run.record import FINAL
@@ -56,7 +56,7 @@ def conduct(
     jobs = axes.jobs(arguments, params, loader)
     shared, at_once = shared_overrides(config, len(jobs))
     plan = plan_sweep([with_shared(job, shared) for job in jobs], composing(config, loader))
-    insist()
+    raise_if_asked_to_stop()
     console = terminal()
     if plan.problems and (config.on_error != "skip" or not plan.runs):
         console.print(planned(plan))

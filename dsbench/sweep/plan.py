@@ -13,7 +13,7 @@ from dsbench.config.overrides import key
 from dsbench.config.schema import SWEEPS_OWN
 from dsbench.errors import InputError
 from dsbench.run.identity import OUTSIDE
-from dsbench.run.interrupts import insist
+from dsbench.run.interrupts import raise_if_asked_to_stop
 from dsbench.run.plan import Plan, plan, with_seed
 from dsbench.run.record import FINAL, Record
 
@@ -128,7 +128,7 @@ def plan_sweep(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]],
 
     out = []
     for overrides in map(tuple, jobs):
-        insist()
+        raise_if_asked_to_stop()
         seeds = [override for override in overrides if re.fullmatch(r"seed=[0-9]+", override)]
         planned = cell(tuple(override for override in overrides if override not in seeds))
         if isinstance(planned, InputError):

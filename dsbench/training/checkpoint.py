@@ -36,7 +36,7 @@ class Checkpoints(Checkpoint):
             self.save_within_epoch(trainer, pl_module)
 
     def save_within_epoch(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save at the end of a step, but not where the epoch is about to end, which would be taken for begun anew."""
+        """Save at the end of a step, but not an epoch's last: resuming from that would train the epoch again."""
         if not trainer.is_last_batch and not trainer.should_stop:
             assert isinstance(pl_module, Classifier)
             with pl_module.paused():

@@ -1,10 +1,9 @@
-"""Lightning's Trainer, set up for short steps, around one run."""
+"""Training a network and testing it once: Lightning's Trainer, set up for short steps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,18 +12,17 @@ from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from dsbench.config.schema import Config, EarlyStoppingConfig
 from dsbench.network.build import build
-from dsbench.network.description import Network
 from dsbench.training.checkpoint import Checkpoints
-from dsbench.training.classifier import Classifier, Recipe
+from dsbench.training.classifier import Classifier
 from dsbench.training.datamodule import ImageData
 from dsbench.training.device import LIGHTNING_PRECISION, Compute, set_up_process
 from dsbench.training.history import Epoch, collapsed, diverged, should_stop
-from dsbench.training.recipe import can_be_fused
+from dsbench.training.recipe import Training
 from dsbench.training.stop import Stop
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Fitted:
     """How training ended: `status` is done, diverged or collapsed; the test figures are None where there was no test.
 
     `confusion` counts test images, true classes in rows, predicted ones in columns.
@@ -35,6 +33,31 @@ class Outcome:
     test_acc: float | None = None
     test_loss: float | None = None
     confusion: list[list[int]] | None = None
+
+
+def fit(training: Training, on_epoch: Callable[[list[Epoch]], None], callbacks: Sequence[Callback] = ()) -> Fitted:
+    """Train to the end, from the last checkpoint where there is one, and test once.
+
+    `on_epoch` is given the history after each epoch.
+    """
+    set_up_process()
+    config, compute = training.config, training.compute
+    data = ImageData(config.data, config.train.batch_size, config.seed, compute.device)
+    data.setup()
+    module = Classifier(build(training.network, config.seed), training)
+    checkpoints = Checkpoints(training.last, training.best, config.train.checkpoint_minutes, on_epoch)
+    trainer = _trainer(config, compute, [Stopping(training.stop, config.train.early_stopping), checkpoints, *callbacks])
+    resumed = training.last if training.last.exists() else None
+    trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
+    history = module.history
+    if diverged(history):
+        return Fitted("diverged", history)
+    if training.test_weights == "best":
+        module.load_state_dict(torch.load(training.best, map_location="cpu", weights_only=True)["state_dict"])
+    trainer.test(module, datamodule=data, verbose=False)
+    test = module.test_figures
+    status = "collapsed" if collapsed(history, data.majority_share) else "done"
+    return Fitted(status, history, test.accuracy, test.loss, test.confusion.tolist())
 
 
 class Stopping(Callback):
@@ -69,48 +92,12 @@ class Stopping(Callback):
             trainer.should_stop = ended or diverged(history) or should_stop(history, self.rule)
 
 
-def fit(
-    config: Config,
-    network: Network,
-    stop: Stop,
-    compute: Compute,
-    test_weights: str,
-    last: Path,
-    best: Path,
-    on_epoch: Callable[[list[Epoch]], None],
-    callbacks: list[Callback],
-) -> Outcome:
-    """Train `network` as `config` says until `stop`, from the checkpoint `last` where there is one, and test it once.
-
-    `on_epoch` is given the history after each epoch. `last` and `best` are where checkpoints are kept.
-    """
-    set_up_process()
-    data = ImageData(config.data, config.train.batch_size, config.seed, compute.device)
-    data.setup()
-    train = config.train
-    fused = can_be_fused(train.grad_clip_norm, compute.precision)
-    recipe = Recipe(config.optimizer, config.schedule, stop, train.label_smoothing, fused)
-    module = Classifier(build(network, config.seed), network.classes, recipe, config.seed)
-    checkpoints = Checkpoints(last, best, config.train.checkpoint_minutes, on_epoch)
-    trainer = _trainer(config, compute, [Stopping(stop, config.train.early_stopping), checkpoints, *callbacks])
-    trainer.fit(module, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
-    history = module.history
-    if diverged(history):
-        return Outcome("diverged", history)
-    if test_weights == "best":
-        module.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
-    trainer.test(module, datamodule=data, verbose=False)
-    tally = module.test_tally
-    status = "collapsed" if collapsed(history, data.majority_share) else "done"
-    return Outcome(status, history, tally.accuracy(), tally.loss(), tally.confusion().tolist())
-
-
 def _trainer(config: Config, compute: Compute, callbacks: list[Callback]) -> Trainer:
     """A Trainer without what costs time each step and is not used: loggers, sanity checks, summaries, bars."""
     return Trainer(
         accelerator="gpu" if compute.device.type == "cuda" else compute.device.type,
-        devices=1 if compute.device.index is None else [compute.device.index],
-        plugins=[LightningEnvironment()],  # a run of its own to Lightning, also one that SLURM started
+        devices=1,
+        plugins=[LightningEnvironment()],  # one process, even where SLURM started several
         precision=LIGHTNING_PRECISION[compute.precision],  # type: ignore[arg-type]
         max_epochs=-1,  # Stopping ends it, within an epoch too
         gradient_clip_val=config.train.grad_clip_norm,

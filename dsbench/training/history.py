@@ -1,4 +1,4 @@
-"""What the epochs so far say: the best one, whether to stop, and what kind of end it came to. Pure functions."""
+"""What the epochs so far say: which was the best, whether to stop, whether the run diverged or collapsed."""
 
 from __future__ import annotations
 

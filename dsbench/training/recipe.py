@@ -1,12 +1,15 @@
-"""Optimizers over a network's parameters, in the fastest implementation that the device has."""
+"""How a network is trained: all of it in one record, the optimizer, and the schedule of its learning rate."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench.config.schema import (
     AdamConfig,
+    Config,
     CosineConfig,
     ExponentialConfig,
     MultistepConfig,
@@ -19,6 +22,26 @@ from dsbench.config.schema import (
 
 if TYPE_CHECKING:
     from torch import nn, optim
+
+    from dsbench.network.description import Network
+    from dsbench.training.device import Compute
+    from dsbench.training.stop import Stop
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that training a network is given: which one, how, until when, on what device, and where checkpoints go.
+
+    `test_weights` is best or last, the checkpoint that is tested; training goes on from `last` where there is one.
+    """
+
+    config: Config
+    network: Network
+    stop: Stop
+    compute: Compute
+    test_weights: str
+    last: Path
+    best: Path
 
 
 def optimizer(network: nn.Module, config: OptimizerConfig, fused: bool = True) -> optim.Optimizer:
@@ -44,7 +67,7 @@ def can_be_fused(grad_clip_norm: float | None, precision: str) -> bool:
 
 
 def groups(network: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
-    """Parameter groups: vectors (norm scales and shifts, biases) apart from weights where only the latter decay."""
+    """Parameter groups; vectors (scales and shifts of norms, biases) are one of their own where weights alone decay."""
     params = list(network.parameters())
     if config.decay_norm_and_bias or not config.weight_decay:
         return [{"params": params, "weight_decay": config.weight_decay}]

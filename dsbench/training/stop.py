@@ -11,16 +11,13 @@ TRAIN_PASSES = 3  # in forward passes: one forward, and a backward one that cost
 
 
 class Stop(Protocol):
-    """An end of training, asked with the optimizer steps done so far and the seconds that these took."""
+    """An end of training; its methods are given the optimizer steps done so far and the seconds that these took."""
 
     def progress(self, steps: int, seconds: float) -> float:
         """How far training is for its learning-rate schedule, from 0 at the first step to 1 at the last."""
 
     def reached(self, steps: int, seconds: float) -> bool:
         """Whether training ends here."""
-
-    def bar(self, epoch: int, steps: int, seconds: float) -> tuple[str, float, float]:
-        """What a bar is called, how far it is and how long, `steps` into `epoch` (from 0)."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +34,6 @@ class AfterSteps:
     def reached(self, steps: int, seconds: float) -> bool:
         """Whether all steps are done."""
         return steps >= self.steps
-
-    def bar(self, epoch: int, steps: int, seconds: float) -> tuple[str, float, float]:
-        """The steps of this epoch; the last may have fewer."""
-        length = min(self.epoch_steps, self.steps - epoch * self.epoch_steps)
-        return f"epoch {epoch + 1}/{-(-self.steps // self.epoch_steps)}", steps, length
 
     def __str__(self) -> str:
         epochs, rest = divmod(self.steps, self.epoch_steps)
@@ -61,10 +53,6 @@ class AfterSeconds:
     def reached(self, steps: int, seconds: float) -> bool:
         """Whether the seconds are over."""
         return seconds >= self.target
-
-    def bar(self, epoch: int, steps: int, seconds: float) -> tuple[str, float, float]:
-        """The seconds of all of training: nobody knows how many steps they hold."""
-        return f"epoch {epoch + 1}, seconds", min(seconds, self.target), self.target
 
     def __str__(self) -> str:
         return f"{self.target:g} seconds of training"
@@ -99,6 +87,6 @@ def nearest_step(wanted: float, images: int, batch_size: int) -> int:
     return max(1, int(whole) * -(-images // batch_size) + step + (more - rest < rest - fewer))
 
 
-def asked(config: Config) -> dict[str, Any]:
-    """What was asked for, as a record holds it: by what, and how much of it."""
+def requested(config: Config) -> dict[str, Any]:
+    """The end that `config` asks for, as a record holds it."""
     return {"by": config.stop.by, "target": epochs(config) if config.stop.by == "epochs" else config.stop.target}

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from dsbench.run.interrupts import Interrupted, TimedOut, insist, interruptible, undisturbed
+from dsbench.run.interrupts import Interrupted, TimedOut, deferred, interruptible, raise_if_asked_to_stop
 from dsbench.training.classifier import Classifier
 
 ROOT = Path(__file__).parents[2]
@@ -121,14 +121,14 @@ def test_a_request_to_stop_that_was_lost_is_made_again(monkeypatch: pytest.Monke
 
     def lost_and_made_again() -> None:
         with interruptible():
-            insist()
+            raise_if_asked_to_stop()
             Clearing()
             assert printed == [Interrupted]
-            insist()
+            raise_if_asked_to_stop()
 
     with pytest.raises(Interrupted, match="SIGTERM"):
         lost_and_made_again()
-    insist()  # the request is met
+    raise_if_asked_to_stop()  # the request is met
 
 
 def test_a_request_to_stop_waits_for_what_must_not_be_left_half_done() -> None:
@@ -136,7 +136,7 @@ def test_a_request_to_stop_waits_for_what_must_not_be_left_half_done() -> None:
 
     def one_and_two() -> None:
         with interruptible():
-            with undisturbed():
+            with deferred():
                 os.kill(os.getpid(), signal.SIGINT)
                 time.sleep(0.01)
                 done.append(1)

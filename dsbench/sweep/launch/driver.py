@@ -23,7 +23,7 @@ from dsbench.config.hydra_internals import returned_value
 from dsbench.config.overrides import key
 from dsbench.errors import FailureError
 from dsbench.run import interrupts
-from dsbench.run.interrupts import insist, undisturbed
+from dsbench.run.interrupts import deferred, raise_if_asked_to_stop
 from dsbench.run.outcome import Ended, ProcessDiedError, recorded_end
 from dsbench.sweep.launch.job import Job, Jobs
 from dsbench.sweep.launch.view import Lines, View, labels
@@ -120,7 +120,7 @@ class Launch:
             self._view.opened(str(self.backend))
             try:
                 while self._waiting or self._running:
-                    insist()
+                    raise_if_asked_to_stop()
                     self._start()
                     for handle, news in self.backend.poll(list(self._running)):
                         if isinstance(news, Mapping):
@@ -142,7 +142,7 @@ class Launch:
             return
         first = not (self._running or self._returned)
         try:
-            with undisturbed():  # a job that is not among those that run would not be ended
+            with deferred():  # a job that is not among those that run would not be ended
                 started = self.backend.start(jobs)
                 self._running |= {handle: RunningJob(job) for handle, job in zip(started, jobs, strict=True)}
         except FailureError as error:

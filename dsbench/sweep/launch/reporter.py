@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import faulthandler
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +12,6 @@ from dsbench.sweep.launch.worker import tell
 from dsbench.training.history import Epoch
 
 if TYPE_CHECKING:
-    from pytorch_lightning import Callback
-
     from dsbench.run.lock import Owner
     from dsbench.run.plan import Plan
     from dsbench.run.record import Record
@@ -40,11 +36,6 @@ class Reporter(Progress):
     def waiting(self, folder: Path, owner: Owner | None) -> None:
         """Another sweep trains this run."""
         tell({"kind": "waiting", "owner": str(owner or "another process")})
-
-    @contextmanager
-    def training(self, plan: Plan) -> Iterator[list[Callback]]:
-        """No bar."""
-        yield []
 
     def epoch(self, row: Epoch) -> None:
         """One epoch."""

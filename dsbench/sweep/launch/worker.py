@@ -23,8 +23,6 @@ from dsbench.run.progress import Progress
 from dsbench.training.history import Epoch
 
 if TYPE_CHECKING:
-    from pytorch_lightning import Callback
-
     from dsbench.run.lock import Owner
     from dsbench.run.plan import Plan
     from dsbench.run.record import Record
@@ -94,9 +92,9 @@ class Reporter(Progress):
         tell({"kind": "waiting", "owner": str(owner or "another process")})
 
     @contextmanager
-    def training(self, plan: Plan) -> Iterator[list[Callback]]:
+    def training(self, plan: Plan) -> Iterator[None]:
         """No bar."""
-        yield []
+        yield
 
     def epoch(self, row: Epoch) -> None:
         """One epoch."""
