@@ -139,14 +139,15 @@ def rooflines(benched: Sequence[Benched]) -> list[Roofline]:
 
 
 def objects(benched: Sequence[Benched]) -> list[dict[str, Any]]:
-    """All of each network for JSON; with rooflines also what makes each later one slower or faster than the first."""
+    """All of each network for JSON; rooflines also in words, with what makes each slower or faster than the first."""
     out = [one.name | one.record for one in benched]
     lines = rooflines(benched)
     if lines:
-        from dsbench.measure.roofline_record import comparison
+        from dsbench.measure.roofline_record import comparison, verdict
 
-        for found, line in zip(out[1:], lines[1:], strict=True):
-            found["roofline"] = found["roofline"] | {"comparison": comparison(lines[0], line)}
+        for found, line in zip(out, lines, strict=True):
+            compared = {"comparison": comparison(lines[0], line)} if line is not lines[0] else {}
+            found["roofline"] = found["roofline"] | {"verdict": verdict(line)} | compared
     return out
 
 

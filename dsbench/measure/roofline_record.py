@@ -154,7 +154,7 @@ def percent(share: float) -> str:
 
 
 def record(one: Roofline) -> dict[str, Any]:
-    """Everything that was measured and follows from it, as JSON can hold it."""
+    """Everything that was measured and the numbers that follow from it, as JSON can hold it."""
     low, median, high = one.step_ms
     return {
         "rates": asdict(one.rates) | {"flops": one.rates.flops, "ridge": one.rates.ridge},
@@ -163,7 +163,6 @@ def record(one: Roofline) -> dict[str, Any]:
         "steps": one.steps,
         "step_ms": {"lower_quartile": low, "median": median, "upper_quartile": high},
         "busy": one.busy,
-        "verdict": verdict(one),
         "total": _row(one.total),
         "kinds": [_row(row) for row in one.kinds],
         "layers": [_row(row) for row in one.layers],
