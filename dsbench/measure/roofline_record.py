@@ -118,7 +118,7 @@ class Roofline:
 
 
 def record(one: Roofline) -> dict[str, Any]:
-    """Everything that was measured and follows from it, as JSON can hold it."""
+    """Everything that was measured and the numbers that follow from it, as JSON can hold it."""
     low, median, high = one.step_ms
     return {
         "rates": asdict(one.rates) | {"flops": one.rates.flops, "ridge": one.rates.ridge},

@@ -17,6 +17,7 @@ from urllib.parse import urlparse
 from urllib.request import getproxies
 
 from dsbench.errors import FailureError
+from dsbench.tracking.wandb import base_url
 
 _NO_REASON = "wandb sync gave no reason"
 _REASONS = 3  # as many are told of one run; the rest follow from them
@@ -66,11 +67,6 @@ def check_reachable() -> None:
         socket.create_connection(address, _REACH_SECONDS).close()
     except OSError as error:
         raise FailureError(f"cannot reach W&B at {url.geturl()}: {error}") from None
-
-
-def base_url() -> str:
-    """Where the server of W&B is."""
-    return os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
 
 
 def uploads(runs: Sequence[OfflineRun], at_once: int) -> Iterator[tuple[OfflineRun, str | None]]:

@@ -172,6 +172,9 @@ class Record:
             label = Label(found["experiment"], tuple(found.get("modified") or ()))
         else:
             label = Label.read(found.get("study"))
+        measured = {name: found[name] for name in _MEASURED if name in found}
+        if isinstance(measured.get("roofline"), Mapping):  # which older records have in words too
+            measured["roofline"] = {key: value for key, value in measured["roofline"].items() if key != "verdict"}
         return cls(
             **{name: found[name] for name in _SAME if name in found},
             status=Status(found["status"]),
@@ -181,7 +184,7 @@ class Record:
             stop=_part(Stop, found.get("stop")),
             settings=found.get("settings") or {},
             result=_part(Result, found) if _RESULT & found.keys() else None,
-            measured={name: found[name] for name in _MEASURED if name in found},
+            measured=measured,
             more={name: found[name] for name in found if name not in _KNOWN},
         )
 

@@ -11,7 +11,6 @@ from urllib.parse import urlparse
 
 from dsbench.config.schema import WandbConfig
 from dsbench.errors import InputError
-from dsbench.publish.offline import base_url
 from dsbench.tracking.tracker import Card
 from dsbench.training.history import Epoch
 
@@ -41,6 +40,11 @@ def check_credentials() -> None:
     """Raise InputError where there are none for the server; asks nobody, not even the network."""
     if not _has_credentials():
         raise InputError(f"this {_NO_ACCOUNT}")
+
+
+def base_url() -> str:
+    """The address of W&B's server."""
+    return os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
 
 
 def _has_credentials() -> bool:

@@ -10,8 +10,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,11 +90,6 @@ class Reporter(Progress):
     def waiting(self, folder: Path, owner: Owner | None) -> None:
         """Another sweep trains this run."""
         tell({"kind": "waiting", "owner": str(owner or "another process")})
-
-    @contextmanager
-    def training(self, plan: Plan) -> Iterator[None]:
-        """No bar."""
-        yield
 
     def epoch(self, row: Epoch) -> None:
         """One epoch."""

@@ -1,0 +1,123 @@
+"""What an older version left on disk is read, shown and taken up as it was then (see tests/old_outputs/README.md)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import Call
+
+from dsbench.results.records import record, records
+from dsbench.run.folder import RunFolder
+from dsbench.run.progress import Progress
+from dsbench.run.record import BROKEN, FINAL, Label, Record, Status
+
+OLD = Path(__file__).parent / "old_outputs"
+SWEEPS = sorted(path.name for path in (OLD / "outputs" / "sweeps").iterdir())
+RESULTS = sorted(
+    path.parent.name
+    for path in (OLD / "outputs" / "runs").glob("*/result.json")
+    if json.loads(path.read_text())["status"] in FINAL
+)
+DISPLAYED = {"results": ("results",), "results_runs": ("results", "--runs"), "verdict_json": ("verdict", "--json")}
+# A run of each kind, and what was asked for
+ASKED = {
+    "771ce74b8b70": "model=dwsep width=8 train.max_epochs=3",
+    "c83fcc711908": "model=hybrid model.pattern=stage_2 width=6 train.max_epochs=2",
+    "6eb810b176d4": "model=hybrid model.pattern=[plain,separable,plain,separable,plain,separable] kernel=[3,5,3,5,3,3] "
+    "width=4 train.max_epochs=1",
+    "874b1b46c960": "model=dwsep block=inverted_residual optimizer=adamw schedule=cosine width=4 train.max_epochs=2",
+    "df9ef4b56878": "arch=mnist_7800_deep model=dwsep block=keras width=6 optimizer=adam schedule=constant "
+    "train.batch_size=100 train.max_epochs=2",
+    "f089d7ee83b1": "precision=bf16 model=dwsep width=4 train.max_epochs=1",
+    "bb1b877edc2a": "model=cnn width=4 stop.by=train_macs stop.target=1e10 schedule=multistep optimizer.lr=0.02",
+    "84a6f0302a54": "model=cnn width=4 data.split=study train.max_epochs=2 schedule=exponential",
+    "66faf569d6a0": "model=cnn width=5 optimizer.lr=0.001 train.max_epochs=6 train.early_stopping.monitor=val_loss "
+    "train.early_stopping.patience=1 train.early_stopping.rule=worsening",
+    "fb332eafcc14": "model=dwsep budget.params=4000 train.max_epochs=1 train.label_smoothing=0.1 "
+    "train.grad_clip_norm=1.0 seed=7",
+    "bcd414eec4c0": "arch=mnist_7800_deep model=dwsep block=keras width=8 optimizer.lr=3 train.max_epochs=2",
+    "66cbb165248a": "model=cnn width=4 optimizer.lr=1e30 train.max_epochs=2",
+}
+
+
+@pytest.fixture
+def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The old folder of results, this test's own copy, `outputs` of the working directory."""
+    monkeypatch.chdir(tmp_path)
+    return Path(shutil.copytree(OLD / "outputs", tmp_path / "outputs"))
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name[:2] != ".l"}
+
+
+def test_every_old_record_is_read_with_all_that_it_says() -> None:
+    found = records(OLD / "outputs")
+    statuses = {one.status for one in found}
+    assert statuses == {Status.DONE, Status.COLLAPSED, Status.DIVERGED, Status.INTERRUPTED, *BROKEN}
+    for one in found:
+        file = OLD / "outputs" / "runs" / one.run_id / "result.json"
+        plain = json.loads(file.read_text())
+        added = {"experiment", "modified"}
+        kept = Record.of(plain).plain()
+        assert kept.keys() - plain.keys() <= added
+        if "roofline" in plain:
+            del plain["roofline"]["verdict"]  # a paragraph, which follows from the numbers
+        assert {key: kept[key] for key in plain} == plain
+        matrix = RunFolder(file.parent).confusion()
+        assert (matrix is not None) == (one.status in (Status.DONE, Status.COLLAPSED))
+        assert matrix == plain.get("test_confusion")
+
+
+def test_an_old_label_is_split_into_experiment_and_modifications() -> None:
+    known = {record(OLD / "outputs", run_id).label for run_id in ("2dc8548c5778", "acab71a4cad2", "771ce74b8b70")}
+    modified = ("train.max_epochs",)
+    assert known == {Label("mnist_7800/cnn", modified), Label("mnist_7800/dwsep_same_width", modified), Label()}
+
+
+@pytest.mark.parametrize("sweep", SWEEPS)
+@pytest.mark.parametrize("what", DISPLAYED)
+def test_tables_and_verdict_of_an_old_sweep_are_those_of_then(old: Path, call: Call, sweep: str, what: str) -> None:
+    before = contents(old)
+    command, *options = DISPLAYED[what]
+    ended = call("dsbench", command, sweep, *options)
+    text = f"{ended.out}--- standard error\n{ended.err}--- exit code {ended.code}\n"
+    assert text == (OLD / "printed" / f"{what}_of_{sweep}.txt").read_text()
+    assert contents(old) == before  # runs.csv and cells.csv are made anew, and the same
+
+
+@pytest.mark.parametrize("run_id", ASKED)
+def test_an_old_result_asked_for_again_is_taken_up(old: Path, data_root: Path, run_id: str) -> None:
+    from dsbench.config.compose import compose
+    from dsbench.run.execute import execute
+    from dsbench.run.plan import plan
+
+    line = f"data=mnist5k data.root={data_root} threads=1 precision=32 logger=csv outputs={old} {ASKED[run_id]}"
+    overrides = [one for one in line.split() if one != "precision=32" or "precision=bf16" not in line]
+    planned = plan(compose(overrides))
+    assert planned.run_id == run_id
+    before = contents(old)
+    assert execute(planned, Progress("none")).run_id == run_id
+    assert {path: text for path, text in contents(old).items() if path.name != "run.log"} == before
+
+
+@pytest.mark.parametrize("run_id", RESULTS)
+def test_an_old_result_stays_and_its_folder_is_written_by_nobody(run_id: str) -> None:
+    found = record(OLD / "outputs", run_id)
+    assert found.stays(force=False, rerun="never")
+    assert found.stale  # rerun=stale alone cares
+    assert not found.stays(force=False, rerun="stale")
+
+
+def test_what_is_measured_of_an_old_run_joins_its_record_and_nothing_is_lost(old: Path) -> None:
+    folder = RunFolder(old / "runs" / "771ce74b8b70")
+    plain, before = json.loads(folder.result_file.read_text()), folder.result()
+    assert before is not None
+    folder.write_result(replace(before, measured={"peak_memory_bytes": 7}))
+    labelled = {"experiment": None, "modified": []}
+    assert json.loads(folder.result_file.read_text()) == plain | labelled | {"peak_memory_bytes": 7}
+    assert folder.confusion() == plain["test_confusion"]
