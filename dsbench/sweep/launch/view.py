@@ -122,9 +122,9 @@ class View(Lines):
             self._failed += not again
             return
         self._done += 1
-        accuracy = run.finished.get("test_acc")
+        status, accuracy = run.finished.get("status", "done"), run.finished.get("test_acc")
         tested = "" if accuracy is None else f"test {100 * accuracy:.2f} %, "
-        self._print_unless_live(number, f"{run.finished.get('status', 'done')}, {tested}{duration(time.monotonic() - run.started)}")
+        self._print_unless_live(number, f"{status}, {tested}{duration(time.monotonic() - run.started)}")
 
     def refresh(self) -> None:
         """Draw the screen anew, where there is one."""
