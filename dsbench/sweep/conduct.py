@@ -30,7 +30,7 @@ from dsbench.sweep import axes
 from dsbench.sweep.composition import Composer
 from dsbench.sweep.estimate import seconds_left
 from dsbench.sweep.launch.local import begin_server
-from dsbench.sweep.launch.workers import workers
+from dsbench.sweep.launch.workers import workers_for
 from dsbench.sweep.objective import objectives
 from dsbench.sweep.plan import PlannedJob, SweepPlan, deciding, plan_sweep, sweep_name
 from dsbench.sweep.plan_table import planned
@@ -203,8 +203,8 @@ def shared_overrides(config: DictConfig, jobs: int) -> tuple[list[str], int | No
     if "cpus_per_task" in launcher:  # on machines that are not this one
         threads, at_once = launcher.cpus_per_task, None
     elif is_local(config):
-        places = workers(jobs, config.n_jobs, config.threads, config.device)
-        threads, at_once = places.threads, len(places)
+        workers = workers_for(jobs, config.n_jobs, config.threads, config.device)
+        threads, at_once = workers.threads, len(workers)
     else:
         return [], 1
     return ([f"threads={threads}"] if config.threads is None else []), at_once

@@ -92,7 +92,7 @@ class SweepPlan:
 
     @property
     def folded(self) -> int:
-        """Jobs that come to a run that another one has come to before."""
+        """How many jobs come to the same run as an earlier one."""
         return sum(job.plan is not None for job in self.jobs) - len(self.runs)
 
     @property

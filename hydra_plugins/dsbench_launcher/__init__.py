@@ -43,11 +43,11 @@ class DsbenchLauncher(Launcher):
         from dsbench.process import wait_briefly
         from dsbench.sweep.launch.job import is_ours
         from dsbench.sweep.launch.local import PRELOAD, Local
-        from dsbench.sweep.launch.workers import workers
+        from dsbench.sweep.launch.workers import workers_for
 
         wait_briefly()  # which the processes inherit
-        asked = {name: self.config[name] for name in ("n_jobs", "threads", "device") if name in self.config}
-        return Local(workers(jobs, **asked), PRELOAD if is_ours(self.task_function) else ())
+        given = {name: self.config[name] for name in ("n_jobs", "threads", "device") if name in self.config}
+        return Local(workers_for(jobs, **given), PRELOAD if is_ours(self.task_function) else ())
 
 
 class RayLauncher(DsbenchLauncher):

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
-RUNS = "arch=mnist_7800_shallow width=2,3 train.max_epochs=2"
+RUNS = "arch=mnist_7800_shallow width=2,3"
 
 # Stand-ins for SLURM's commands, on a machine without it: sbatch has the script run in the background, task by task.
 SLURM = {
@@ -89,7 +89,8 @@ def test_a_job_that_is_killed_goes_on_as_if_it_never_was_and_one_that_fails_is_n
         "ray": ("fail", "failed", 1, "broken by itself"),
     }[launcher]
     breaking = f"+hydra.callbacks.breaking={{_target_:breaking.Breaking,ways:{{2:{way},3:die_once}}}}"
-    ended = sweep(f"{RUNS} hydra/launcher={launcher} retries=1 {breaking}", DIED=str(tmp_path / "died"))
+    runs = f"{RUNS} train.max_epochs=2"
+    ended = sweep(f"{runs} hydra/launcher={launcher} retries=1 {breaking}", DIED=str(tmp_path / "died"))
     assert (ended.returncode, ended.stderr) == (1, "")
     assert "width=3: handed in again: " in ended.stdout
     told, shown = ended.stdout.split("not in a mean because")
@@ -104,12 +105,12 @@ def test_a_job_that_is_killed_goes_on_as_if_it_never_was_and_one_that_fails_is_n
     assert found[2]["error"].startswith(reason)
     log = (outputs / "runs" / found[3]["run_id"] / "run.log").read_text()
     assert re.findall(r"epoch +(\d)", log) == ["1", "2"]  # none is trained again
-    here = trained(f"{RUNS.replace('2,3', '3')} outputs={tmp_path / 'alone'}")
+    here = trained(f"{runs.replace('2,3', '3')} outputs={tmp_path / 'alone'}")
     figures = ("epochs", "train_loss", "val_loss", "test_loss", "test_acc")
     assert {name: found[3][name] for name in figures} == {name: here[name] for name in figures}
     assert list((tmp_path / "here").iterdir()) == []  # no logs, no pickles
     if launcher == "submitit_local":  # elsewhere, the same runs go on where they were
-        again = call("sweep", "-m", "report=false", "bench_minutes=0", *overrides(RUNS))
+        again = call("sweep", "-m", "report=false", "bench_minutes=0", *overrides(runs))
         assert (again.code, again.err) == (0, "")
         ways = {width: (one["status"], one["attempts"]) for width, one in records(outputs).items()}
         assert ways == {2: ("done", 3), 3: ("done", 2)}
@@ -164,7 +165,8 @@ def slurm(tmp_path: Path) -> dict[str, str]:
 def test_slurm_is_asked_for_one_array_with_what_the_command_line_names(
     sweep: Sweep, outputs: Path, slurm: dict[str, str]
 ) -> None:
-    line = f"{RUNS} hydra/launcher=submitit_slurm hydra.launcher.partition=small hydra.launcher.timeout_min=30"
+    line = f"{RUNS} train.max_epochs=1 hydra/launcher=submitit_slurm"
+    line += " hydra.launcher.partition=small hydra.launcher.timeout_min=30"
     ended = sweep(f"{line} hydra.launcher.cpus_per_task=1", **slurm)
     assert (ended.returncode, ended.stderr) == (0, "")
     script = Path(slurm["SEEN"]).read_text()

@@ -238,9 +238,9 @@ def test_a_server_that_still_imports_ends_with_the_process_that_began_it(tmp_pat
 
 def test_a_sweeps_processes_record_how_many_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     from dsbench.provenance import n_jobs
-    from dsbench.sweep.launch.workers import workers
+    from dsbench.sweep.launch.workers import workers_for
 
     assert n_jobs() is None
-    for name, value in workers(9, 3, 1, "cpu").environments[0].items():
+    for name, value in workers_for(9, 3, 1, "cpu").environments[0].items():
         monkeypatch.setenv(name, value)
     assert n_jobs() == 3

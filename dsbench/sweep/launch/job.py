@@ -20,7 +20,6 @@ from dsbench.errors import InputError
 from dsbench.process import wait_briefly
 from dsbench.run.interrupts import Interrupted, TimedOut
 from dsbench.run.outcome import Ended, ProcessDiedError
-from dsbench.run.plan import plan
 from dsbench.run.record import FINAL
 from dsbench.sweep.composition import Composer
 
@@ -119,10 +118,13 @@ class Jobs(Sequence[Job]):
 
     def folder(self, number: int) -> Path | None:
         """Where the run of a job is recorded; None where the job is no run of dsbench's."""
+        if not self._ours:
+            return None
+        from dsbench.run.plan import plan  # which no process of a job needs for another application
+
         config = self[number].config
         try:
-            composed = typed(config, config.hydra.runtime.choices, config.hydra.overrides.task) if self._ours else None
-            return plan(composed).folder.path if composed else None
+            return plan(typed(config, config.hydra.runtime.choices, config.hydra.overrides.task)).folder.path
         except InputError:
             return None
 

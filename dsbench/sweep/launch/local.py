@@ -32,8 +32,8 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 
 
 def begin_server(preload: Sequence[str] = PRELOAD) -> None:
-    """Have it import the worker and `preload` while this process does something else; once is enough."""
-    _CONTEXT.set_forkserver_preload(["dsbench.sweep.launch.worker", *preload])
+    """Have it import what a job needs, and `preload`, while this process does something else; once is enough."""
+    _CONTEXT.set_forkserver_preload(["dsbench.sweep.launch.worker", "dsbench.sweep.launch.job", *preload])
     main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
     try:
@@ -156,25 +156,25 @@ class Local:
         return _Process(process, receiver, worker)
 
     def poll(self, running: Sequence[_Process]) -> list[tuple[_Process, Mapping[str, Any] | JobReturn | Ended]]:
-        """Wait a moment for news: what processes tell, and what has come of those that are gone."""
-        channels = {one.channel: one for one in running}
-        ready = wait([*channels, *(one.process.sentinel for one in running)], timeout=0.2)
-        out: list[tuple[_Process, Mapping[str, Any] | JobReturn | Ended]]
-        out = [(channels[one], event) for one in ready if one in channels for event in channels[one].received()]
-        for gone in [one for one in running if not one.process.is_alive()]:
-            out += [(gone, event) for event in gone.received()]
-            out.append((gone, gone.ended()))
-            self._free.append(gone.worker)
+        """Wait a moment for news: what jobs tell, and what has come of those whose processes are gone."""
+        out: list[tuple[_Process, Mapping[str, Any] | JobReturn | Ended]] = []
+        wait([*(job.channel for job in running), *(job.process.sentinel for job in running)], timeout=0.2)
+        for job in running:
+            gone = not job.process.is_alive()  # asked first: what it has told is there by now
+            out += [(job, event) for event in job.received()]
+            if gone:
+                out.append((job, job.ended()))
+                self._free.append(job.worker)
         return out
 
     def end(self, running: Sequence[_Process], grace_seconds: float) -> None:
-        """Ask processes to stop, and kill those that have not after `grace_seconds`."""
-        for one in running if grace_seconds else ():
+        """Ask jobs to stop, and kill the processes of those that have not after `grace_seconds`."""
+        for job in running if grace_seconds else ():
             with suppress(ProcessLookupError, PermissionError):
-                os.kill(one.process.pid, signal.SIGTERM)
+                os.kill(job.process.pid, signal.SIGTERM)
         deadline = time.monotonic() + grace_seconds
-        for one in running:
-            one.process.join(max(0.0, deadline - time.monotonic()))
-            if one.process.is_alive():
-                one.kill()
-                one.process.join()
+        for job in running:
+            job.process.join(max(0.0, deadline - time.monotonic()))
+            if job.process.is_alive():
+                job.kill()
+                job.process.join()

@@ -110,10 +110,13 @@ class Submitit:
         """How a job that has ended did; where it has returned something its files go."""
         import submitit
 
+        died = Ended("killed", f"its process ended without a result ({job.state}); log: {job.paths.stdout}")
+        if self.cluster == "local" and not job.paths.result_pickle.exists():
+            return died  # submitit would wait 15 s for a slow disk
         try:
             returned = job.result()
         except submitit.core.utils.UncompletedJobError:
-            return Ended("killed", f"its process ended without a result ({job.state}); log: {job.paths.stdout}")
+            return died
         except Exception as error:  # what the job has raised, or of the machine
             return Ended("killed", first_line(error))
         for path in self.folder.glob(f"{job.job_id}_*"):

@@ -97,14 +97,14 @@ class View(Lines):
         """A job's process has started."""
         self._running.append(number)
         self._runs[number].started = time.monotonic()
-        self._line(number, "started")
+        self._print_unless_live(number, "started")
 
     def heard(self, number: int, event: Mapping[str, Any]) -> None:
         """A job has told something (see dsbench.sweep.launch.worker)."""
         run = self._runs[number]
         run.waits_for = event.get("owner")
         if run.waits_for:
-            self._line(number, f"waits for {run.waits_for}, which trains it")
+            self._print_unless_live(number, f"waits for {run.waits_for}, which trains it")
         if event["kind"] == "started":
             run.epochs, run.log = event["epochs"], event["log"]
         elif event["kind"] == "epoch":
@@ -118,24 +118,24 @@ class View(Lines):
         run = self._runs[number]
         if job.status != JobStatus.COMPLETED:
             where = f"; log: {run.log}" if run.log else ""
-            self._say(number, f"{'tried again' if again else 'failed'}: {first_line(returned_value(job))}{where}")
+            self._print(number, f"{'tried again' if again else 'failed'}: {first_line(returned_value(job))}{where}")
             self._failed += not again
             return
         self._done += 1
-        accuracy = run.finished.get("test_acc")
+        status, accuracy = run.finished.get("status", "done"), run.finished.get("test_acc")
         tested = "" if accuracy is None else f"test {100 * accuracy:.2f} %, "
-        self._line(number, f"{run.finished.get('status', 'done')}, {tested}{duration(time.monotonic() - run.started)}")
+        self._print_unless_live(number, f"{status}, {tested}{duration(time.monotonic() - run.started)}")
 
     def refresh(self) -> None:
         """Draw the screen anew, where there is one."""
         if self._live is not None:
             self._live.update(self._screen(), refresh=True)
 
-    def _line(self, number: int, what: str) -> None:
+    def _print_unless_live(self, number: int, what: str) -> None:
         if self._live is None:
-            self._say(number, what)
+            self._print(number, what)
 
-    def _say(self, number: int, what: str) -> None:
+    def _print(self, number: int, what: str) -> None:
         place = f"[{self._done + self._failed + len(self._running)}/{len(self._runs)}]"
         self.console.print(f"{place} {self._runs[number].label}: {what}", soft_wrap=True)
 

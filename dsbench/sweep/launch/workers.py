@@ -26,7 +26,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def workers(jobs: int, n_jobs: int | None = None, threads: int | None = None, device: str = "auto") -> Workers:
+def workers_for(jobs: int, n_jobs: int | None = None, threads: int | None = None, device: str = "auto") -> Workers:
     """The workers for `jobs` runs; what is None becomes what gives most runs an hour.
 
     On CPUs that is a run a core with one thread each: small networks gain little from a second thread, and two
