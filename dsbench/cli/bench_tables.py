@@ -12,7 +12,7 @@ from dsbench.cli.benched import onnx
 from dsbench.cli.networks import called, differing, names, shared, told_apart
 from dsbench.cli.output import table
 from dsbench.measure.memory import WHAT
-from dsbench.measure.roofline_record import OVERHEAD, LayerRow, Measured, Roofline
+from dsbench.measure.roofline_record import OVERHEAD, LayerRow, Roofline, Row
 from dsbench.measure.roofline_words import comparison, verdict
 from dsbench.measure.timing import MIN_ROUNDS, SETTLED_IQR, Timing
 from dsbench.numerals import engineering
@@ -191,7 +191,7 @@ def _passes(row: LayerRow) -> tuple[str, str]:
     return f"{row.forward_ms:.2f}", f"{row.backward_ms:.2f}"
 
 
-def _numbers(row: Measured) -> tuple[str, ...]:
+def _numbers(row: Row) -> tuple[str, ...]:
     """All of NUMBERS but the milliseconds."""
     return (
         f"{100 * row.share:.1f} %",

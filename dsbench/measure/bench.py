@@ -1,4 +1,4 @@
-"""The forward pass of several networks by several backends, measured by turns."""
+"""Networks measured by turns: latency by backend, the training step with its parts, and its memory."""
 
 from __future__ import annotations
 
@@ -35,41 +35,6 @@ class Forward:
     compile_seconds: dict[int, float] = field(default_factory=dict)
 
 
-def forwards(
-    subjects: Sequence[Subject],
-    others: Sequence[Mapping[str, Backend]],
-    batches: Sequence[int],
-    limit_seconds: float,
-    compile_too: bool,
-    say: Callable[[str], None],
-) -> list[Forward]:
-    """Measure each subject by torch, with `compile_too` compiled, and by its `others`, at one batch size after another.
-
-    At each all backends of all subjects take turns.
-    """
-    eager = [Inference(subject.module(), subject.compute) for subject in subjects]
-    out = [Forward() for _ in subjects]
-    with compiler(len(subjects) * len(batches)) if compile_too else nullcontext():
-        quick = [compiled(one) for one in eager] if compile_too else []
-        backends: list[dict[str, Backend]] = [{"torch": one} for one in eager]
-        for own, one in zip(backends, quick, strict=False):
-            own["compiled"] = one
-        for own, more in zip(backends, others, strict=True):
-            own |= more
-        for batch in batches:
-            images = [random_batch(subject.network, torch.device("cpu"), batch)[0] for subject in subjects]
-            if compile_too:
-                say(f"compiling for batch {batch}")
-                for found, one, x in zip(out, quick, images, strict=True):
-                    found.compile_seconds[batch] = compile_seconds(one, x)
-            say(f"latency at batch {batch}")
-            pairs = [(backend, x) for own, x in zip(backends, images, strict=True) for backend in own.values()]
-            timings = iter(interleaved([forward_probe(*pair, limit_seconds) for pair in pairs], limit_seconds))
-            for found, own in zip(out, backends, strict=True):
-                found.latency[batch] = {name: next(timings)[0] for name in own}
-    return out
-
-
 @dataclass(frozen=True)
 class Step:
     """A training step of `batch_size` images: whole, and its parts between synchronised clocks.
@@ -86,7 +51,7 @@ class Step:
 
 
 def new_session() -> str:
-    """A name for what is measured by turns, that nothing else has; it begins with the time, and so sorts by it."""
+    """A unique name for networks that take turns; it begins with the time, and so sorts by it."""
     return f"{provenance.now()} {secrets.token_hex(4)}"
 
 
@@ -113,19 +78,19 @@ def bench(
     onnx: Sequence[Files] = (),
     say: Callable[[str], None] = lambda message: None,
 ) -> list[Measured]:
-    """Measure `subjects` by turns; each measurement takes `limit_seconds` a subject at the most, its warm-up aside.
+    """Measure `subjects` by turns; each measurement takes at most `limit_seconds` a subject, its warm-up aside.
 
-    With `onnx`, where the files of each go, ONNX Runtime takes turns with torch. `say` is told what comes next. Raises
-    InputError where a run's data or weights are not there.
+    With `onnx`, the files to write for each, ONNX Runtime takes turns with torch. `say` is called with what comes next.
+    Raises InputError where a run's data or weights are missing.
     """
     set_up_process()
     if onnx:
         say("ONNX files and their accuracy")
     backends, sections = _deployed(subjects, onnx)
-    forward = forwards(subjects, backends, list(dict.fromkeys(batches)), limit_seconds, compile_too, say)
+    forward = _forwards(subjects, backends, list(dict.fromkeys(batches)), limit_seconds, compile_too, say)
     say("training step")
     steps = _steps(subjects, limit_seconds)
-    say("peak memory")  # last, when libraries hold the memory that they keep, and the profiler can slow down nothing
+    say("peak memory")  # last: libraries hold what they keep by now, and nothing timed follows that the profiler slows
     memory = [peak_memory_bytes(subject) for subject in subjects]
     session = new_session()
     return [Measured(*parts, session) for parts in zip(forward, steps, memory, sections, strict=True)]
@@ -140,7 +105,42 @@ def _deployed(
     from dsbench.measure.onnx import deploy  # the extra may not be installed
 
     deployed = [deploy(subject, files) for subject, files in zip(subjects, onnx, strict=True)]
-    return [one.backends for one in deployed], [one.section for one in deployed]
+    return [network.backends for network in deployed], [network.section for network in deployed]
+
+
+def _forwards(
+    subjects: Sequence[Subject],
+    others: Sequence[Mapping[str, Backend]],
+    batches: Sequence[int],
+    limit_seconds: float,
+    compile_too: bool,
+    say: Callable[[str], None],
+) -> list[Forward]:
+    """The forward pass of each subject by torch, with `compile_too` compiled, and by its `others`.
+
+    One batch size follows the other; at each, all backends of all subjects take turns.
+    """
+    eager = [Inference(subject.module(), subject.compute) for subject in subjects]
+    forwards = [Forward() for _ in subjects]
+    with compiler(len(subjects) * len(batches)) if compile_too else nullcontext():
+        twins = [compiled(inference) if compile_too else None for inference in eager]
+        backends: list[dict[str, Backend]] = [
+            {"torch": inference} | ({"compiled": twin} if twin else {}) | dict(more)
+            for inference, twin, more in zip(eager, twins, others, strict=True)
+        ]
+        for batch in batches:
+            images = [random_batch(subject.network, torch.device("cpu"), batch)[0] for subject in subjects]
+            if compile_too:
+                say(f"compiling for batch {batch}")
+            for forward, twin, x in zip(forwards, twins, images, strict=True):
+                if twin:
+                    forward.compile_seconds[batch] = compile_seconds(twin, x)
+            say(f"latency at batch {batch}")
+            pairs = [(backend, x) for own, x in zip(backends, images, strict=True) for backend in own.values()]
+            timings = iter(interleaved([forward_probe(*pair, limit_seconds) for pair in pairs], limit_seconds))
+            for forward, own in zip(forwards, backends, strict=True):
+                forward.latency[batch] = {name: next(timings)[0] for name in own}
+    return forwards
 
 
 def _steps(subjects: Sequence[Subject], limit_seconds: float) -> list[Step]:

@@ -1,4 +1,7 @@
-"""Networks measured by turns: what they cost when they run, and why, as the records of runs hold it."""
+"""What networks cost when they run, and why: measured by turns, in the form in which the records of runs hold it.
+
+This module is light: what measures is imported when there is something to measure.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 class RunningCosts:
     """Where a network computed and what was measured of it; `record` holds all of it as result.json does.
 
-    `roofline` is None where it was not asked for, or could not be measured.
+    `roofline` is None where it was not asked for or could not be measured.
     """
 
     compute: Compute
@@ -41,26 +44,30 @@ def running_costs(
     refused: Callable[[Exception], None] | None = None,
     say: Callable[[str], None] = lambda message: None,
 ) -> list[RunningCosts]:
-    """Measure what `subjects` makes, once torch may be imported; see dsbench.measure.bench.bench for the rest.
+    """Measure what `subjects` returns, called once torch may be imported; see dsbench.measure.bench.bench for the rest.
 
-    With `rooflines_of`, what the networks are called, the layers of their training steps are measured too. `refused` is
-    told why that cannot be; without it, InputError is raised.
+    With `rooflines_of`, the names of the networks, the layers of their training steps are measured too. Where that
+    fails, `refused` is called with the error; without `refused`, it is raised.
     """
     load_average = provenance.load_average()
     wait_briefly()  # before torch is imported
     torchvision_ops.ensure()  # before Lightning imports torchvision
-    found = subjects()
+    networks = subjects()
     from dsbench.measure.bench import bench
     from dsbench.measure.record import record
     from dsbench.measure.roofline_record import section
 
-    # First, since it can be refused, and what counts memory afterwards may slow down all that follows.
-    lines = _rooflines(found, rooflines_of, limit_seconds, refused, say)
-    computes = [subject.compute for subject in found]
-    measured = bench(found, batches, limit_seconds, compile_too, onnx, say)
+    # Rooflines come first: they can be refused, and the profiler that counts memory may slow down all that follows.
+    rooflines = _rooflines(networks, rooflines_of, limit_seconds, refused, say)
+    results = bench(networks, batches, limit_seconds, compile_too, onnx, say)
     return [
-        RunningCosts(compute, one, line, record(one, compute, load_average) | section(line, one.session))
-        for compute, one, line in zip(computes, measured, lines, strict=True)
+        RunningCosts(
+            subject.compute,
+            measured,
+            roofline,
+            record(measured, subject.compute, load_average) | section(roofline, measured.session),
+        )
+        for subject, measured, roofline in zip(networks, results, rooflines, strict=True)
     ]
 
 
@@ -71,7 +78,7 @@ def _rooflines(
     refused: Callable[[Exception], None] | None,
     say: Callable[[str], None],
 ) -> Sequence[Roofline | None]:
-    """A roofline of each of `subjects`, where they are called something and it can be measured."""
+    """A roofline of each of `subjects`, or None for each without `names` or where they cannot be measured."""
     none = [None] * len(subjects)
     if names is None:
         return none

@@ -1,8 +1,8 @@
-"""A network in training with marks between its layers, which tell how long each takes within a real step.
+"""How long each layer takes within real training steps, by marks that hooks set between the layers.
 
-A mark ends one stretch of a step and begins the next, so the stretches of a step add up to the step. Forward hooks set
-one after each layer. In the backward pass a hook on a layer's output sets one when its gradient is complete, which is
-when the layer's own backward pass begins. On CUDA the marks are events, read once the device has done everything.
+A mark ends one stretch of a step and starts the next, so the stretches of a step add up to the step. Forward hooks set
+a mark after each layer. In the backward pass a hook on a layer's output sets one when its gradient is complete, which
+is when the layer's own backward pass starts. On CUDA the marks are events, read once the device has done everything.
 """
 
 from __future__ import annotations
@@ -24,115 +24,7 @@ from dsbench.network.build import Scale, Sum
 
 WARM_UP = 2  # steps at the beginning of each turn that are not counted
 MOST_STEPS = 100  # counted in a turn
-
-
-class MarkedTraining:
-    """A network in training, with a mark after each layer's forward pass and before each layer's backward pass.
-
-    Operations are numbered from 0 in order of execution, the loss comes after them. A stretch between two marks has the
-    number of what was computed, plus `count` in the backward pass; that of the optimizer is 2 * `count`.
-    """
-
-    def __init__(self, subject: Subject) -> None:
-        """Train on one random batch: its values decide nothing about time."""
-        self.device = subject.compute.device
-        self.now, self.milliseconds = clock(self.device)
-        self.training = Training(subject.network, subject.compute, subject.recipe)
-        self.batch = random_batch(subject.network, self.device, subject.recipe.batch_size)
-        held = list(parts(self.training.module))
-        self.count = len(held) + 1
-        self.seconds = self.core_seconds = 0.0  # of all turns, and those in which this thread had a core
-        self._marks: list[tuple[int, Any]] = []
-        self._backward = 0  # the stretch that a backward pass is in
-        for number, part in enumerate(held):
-            part.register_forward_hook(partial(self._after, number))
-
-    def step(self) -> list[tuple[int, Any]]:
-        """Train on the batch; a mark costs some microseconds.
-
-        Returns the marks: the stretch that each ends (-1 for the first, which ends none), and when.
-        """
-        self._marks = []
-        self._mark(-1)
-        loss = self.training.loss(*self.batch)
-        self._mark(self.count - 1)
-        self._backward = 2 * self.count - 1
-        self.training.backward(loss)
-        self._mark(self._backward)
-        self.training.update()
-        self.training.optimizer.zero_grad()  # the next backward pass would do it, in the loss's time
-        self._mark(2 * self.count)
-        return self._marks
-
-    def stretches(self, marks: Sequence[tuple[int, Any]]) -> list[float]:
-        """Milliseconds of each stretch of one step; their sum is the step's."""
-        out = [0.0] * (2 * self.count + 1)
-        for (_, begun), (number, ended) in pairwise(marks):
-            out[number] += self.milliseconds(begun, ended)
-        return out
-
-    def turn(self, seconds: float) -> list[list[float]]:
-        """Warm up, then train for about `seconds`, the weights held still; the stretches of each step."""
-        self.training.hold_still()
-        for _ in range(WARM_UP):
-            begun = time.perf_counter()
-            self.step()
-            wait(self.device)
-            taken = time.perf_counter() - begun
-        begun, computed = time.perf_counter(), time.thread_time()
-        steps = [self.step() for _ in range(min(MOST_STEPS, max(1, round(seconds / taken))))]
-        wait(self.device)
-        self.seconds += time.perf_counter() - begun
-        self.core_seconds += time.thread_time() - computed
-        return [self.stretches(marks) for marks in steps]
-
-    def _mark(self, stretch: int) -> None:
-        self._marks.append((stretch, self.now()))
-
-    def _after(self, number: int, part: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        if output.requires_grad and output is not inputs[0]:  # to flatten a vector leaves it as it is
-            output.register_hook(partial(self._before_backward, number))
-        self._mark(number)
-
-    def _before_backward(self, number: int, gradient: Tensor) -> None:
-        self._mark(self._backward)
-        self._backward = self.count + number
-
-
-def parts(module: nn.Module) -> Iterator[nn.Module]:
-    """The modules that stand for the network's operations, in order of execution."""
-    if isinstance(module, (Sum, Scale)):
-        for branch in module.children():
-            yield from parts(branch)
-    if isinstance(module, nn.Sequential):
-        for part in module:
-            yield from parts(part)
-    else:
-        yield module
-
-
-def clock(device: torch.device) -> tuple[Callable[[], Any], Callable[[Any, Any], float]]:
-    """What tells the time on `device`, and the milliseconds between two of its answers. Raises InputError."""
-    if device.type == "cuda":
-        return _event, lambda begun, ended: begun.elapsed_time(ended)
-    if device.type == "cpu":
-        return time.perf_counter, lambda begun, ended: 1000 * (ended - begun)
-    raise InputError(f"device={device.type}: layers are timed on cpu and cuda only; add device=cpu")
-
-
-def _event() -> torch.cuda.Event:
-    event = torch.cuda.Event(enable_timing=True)
-    event.record()
-    return event
-
-
-def wait(device: torch.device) -> None:
-    """Return once `device` has done everything."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-TURNS = 3  # several networks are measured in turns, so that what disturbs the machine disturbs all
+TURNS = 3  # of each network
 
 
 @dataclass(frozen=True)
@@ -172,3 +64,106 @@ def _medians(steps: Sequence[Sequence[float]], training: MarkedTraining) -> Laye
         steps=len(steps),
         busy=min(1.0, training.core_seconds / training.seconds) if on_cpu else None,
     )
+
+
+class MarkedTraining:
+    """A network in training, with a mark after each layer's forward pass and before each layer's backward pass.
+
+    Operations are numbered from 0 in order of execution, the loss comes after them. A stretch between two marks has the
+    number of what was computed, plus `count` in the backward pass; that of the optimizer is 2 * `count`.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        """Train on one random batch: its values decide nothing about time."""
+        self.device = subject.compute.device
+        self.now, self.milliseconds = clock(self.device)
+        self.training = Training(subject.network, subject.compute, subject.recipe)
+        self.batch = random_batch(subject.network, self.device, subject.recipe.batch_size)
+        modules = list(_operations(self.training.module))
+        self.count = len(modules) + 1
+        self.seconds = self.core_seconds = 0.0  # of all turns, and those in which this thread had a core
+        self._marks: list[tuple[int, Any]] = []
+        self._backward = 0  # the stretch that a backward pass is in
+        for number, module in enumerate(modules):
+            module.register_forward_hook(partial(self._after, number))
+
+    def step(self) -> list[tuple[int, Any]]:
+        """Train on the batch; a mark costs some microseconds.
+
+        Returns the marks: the stretch that each ends (-1 for the first, which ends none), and when.
+        """
+        self._marks = []
+        self._mark(-1)
+        loss = self.training.loss(*self.batch)
+        self._mark(self.count - 1)
+        self._backward = 2 * self.count - 1
+        self.training.backward(loss)
+        self._mark(self._backward)
+        self.training.update()
+        self.training.optimizer.zero_grad()  # the next backward pass would do it, in the loss's time
+        self._mark(2 * self.count)
+        return self._marks
+
+    def stretches(self, marks: Sequence[tuple[int, Any]]) -> list[float]:
+        """Milliseconds of each stretch of one step; their sum is the step's."""
+        out = [0.0] * (2 * self.count + 1)
+        for (_, start), (number, end) in pairwise(marks):
+            out[number] += self.milliseconds(start, end)
+        return out
+
+    def turn(self, seconds: float) -> list[list[float]]:
+        """Warm up, then train for about `seconds` with frozen weights; returns the stretches of each step."""
+        self.training.freeze()
+        for _ in range(WARM_UP):
+            start = time.perf_counter()
+            self.step()
+            wait(self.device)
+            taken = time.perf_counter() - start
+        start, core_start = time.perf_counter(), time.thread_time()
+        steps = [self.step() for _ in range(min(MOST_STEPS, max(1, round(seconds / taken))))]
+        wait(self.device)
+        self.seconds += time.perf_counter() - start
+        self.core_seconds += time.thread_time() - core_start
+        return [self.stretches(marks) for marks in steps]
+
+    def _mark(self, stretch: int) -> None:
+        self._marks.append((stretch, self.now()))
+
+    def _after(self, number: int, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if output.requires_grad and output is not inputs[0]:  # flattening a vector returns it as it is
+            output.register_hook(partial(self._before_backward, number))
+        self._mark(number)
+
+    def _before_backward(self, number: int, gradient: Tensor) -> None:
+        self._mark(self._backward)
+        self._backward = self.count + number
+
+
+def _operations(module: nn.Module) -> Iterator[nn.Module]:
+    """The modules that stand for the network's operations, in order of execution."""
+    if isinstance(module, (Sum, Scale, nn.Sequential)):
+        for child in module.children():
+            yield from _operations(child)
+    if not isinstance(module, nn.Sequential):
+        yield module
+
+
+def clock(device: torch.device) -> tuple[Callable[[], Any], Callable[[Any, Any], float]]:
+    """What reads the clock of `device`, and the milliseconds between two readings. Raises InputError for no clock."""
+    if device.type == "cuda":
+        return _event, lambda start, end: start.elapsed_time(end)
+    if device.type == "cpu":
+        return time.perf_counter, lambda start, end: 1000 * (end - start)
+    raise InputError(f"device={device.type}: layers are timed on cpu and cuda only; add device=cpu")
+
+
+def _event() -> torch.cuda.Event:
+    event = torch.cuda.Event(enable_timing=True)
+    event.record()
+    return event
+
+
+def wait(device: torch.device) -> None:
+    """Return once `device` has done all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -36,7 +36,7 @@ def peak_memory_bytes(subject: Subject) -> int | None:
 
 
 def _steps(subject: Subject) -> None:
-    """Two steps: from the second on, the last gradients and the optimizer's state are there in the forward pass."""
+    """Two steps: from the second on, gradients and optimizer state are held during the forward pass."""
     training = Training(subject.network, subject.compute, subject.recipe)
     images, labels = random_batch(subject.network, subject.compute.device, subject.recipe.batch_size)
     for _ in range(2):

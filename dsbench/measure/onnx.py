@@ -1,4 +1,4 @@
-"""From a torch module to an ONNX file."""
+"""A network in ONNX Runtime: exported to a file, quantised to int8, opened, and compared with torch."""
 
 from __future__ import annotations
 
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from dsbench.training.datamodule import ImageData
 
 INPUT, OUTPUT = "images", "logits"
+CALIBRATION_IMAGES = 512
+_CALIBRATION_BATCH = 64  # images whose activations calibration holds at a time
+_ERRORS_ONLY = 3  # of ONNX Runtime's levels of log messages
 
 
 def export(module: nn.Module, input_shape: Shape, path: Path) -> None:
@@ -45,7 +48,7 @@ def export(module: nn.Module, input_shape: Shape, path: Path) -> None:
     module = copy.deepcopy(module).cpu().float().eval()
     images = torch.zeros(2, *input_shape)  # two, because the exporter takes a batch of one for a constant
     with warnings.catch_warnings():
-        # torch 2.13 asks itself a question in a way that it is about to drop.
+        # torch 2.13 uses a check that torch itself deprecates.
         warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
         program = torch.onnx.export(
             module,
@@ -63,15 +66,12 @@ def export(module: nn.Module, input_shape: Shape, path: Path) -> None:
 
 
 def _strip(model: ModelProto) -> None:
-    """Leave out where in the source each node comes from, and inferred shapes: they double a small network's file."""
+    """Remove inferred shapes and each node's place in the source, which double the file of a small network."""
     graph = model.graph
     del graph.value_info[:]
     for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
         del part.metadata_props[:]
         part.ClearField("doc_string")  # an empty one would be written
-
-
-_ERRORS_ONLY = 3
 
 
 class Session:
@@ -98,10 +98,6 @@ class Session:
         return self._session.run([OUTPUT], {INPUT: images})[0]
 
 
-CALIBRATION_IMAGES = 512
-_BATCH = 64  # images that calibration keeps the activations of at a time
-
-
 def calibration_images(data: ImageData, count: int = CALIBRATION_IMAGES) -> Tensor:
     """`count` training images (count, C, H, W) as the network sees them, unaugmented; classes have their shares.
 
@@ -123,7 +119,7 @@ def quantize(fp32: Path, images: Tensor, path: Path) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
         prepared, quantized = Path(scratch) / "prepared.onnx", Path(scratch) / "quantized.onnx"
-        quant_pre_process(fp32, prepared)  # folds what is left to fold, and knows every shape
+        quant_pre_process(fp32, prepared)  # folds constants and infers every shape
         quantize_static(
             prepared,
             quantized,
@@ -148,7 +144,7 @@ class _Reader(CalibrationDataReader):
     """Images in batches, as ONNX Runtime asks for them."""
 
     def __init__(self, images: Tensor) -> None:
-        self._batches: Iterator[Tensor] = iter(images.split(_BATCH))
+        self._batches: Iterator[Tensor] = iter(images.split(_CALIBRATION_BATCH))
 
     def get_next(self) -> dict[str, object] | None:
         """The next batch by the name of the network's input, or None after the last."""
@@ -158,11 +154,11 @@ class _Reader(CalibrationDataReader):
 
 @dataclass(frozen=True)
 class Deployed:
-    """What computes a network's logits besides torch as it was asked for, and the `onnx` section of its record.
+    """What else than torch computes a network's logits, and the `onnx` section of its record.
 
-    `backends` holds onnx and onnx_int8, and torch_fp32, which these are compared with: fp32 on the CPU, left out where
-    torch was asked for as just that. The section holds the files' bytes and, of a network that a run has trained, the
-    accuracy of all three on the test images, as shares of 1.
+    `backends` holds onnx and onnx_int8, and torch_fp32 to compare them with: torch in fp32 on the CPU, left out where
+    the subject computes there in fp32 anyway. The section holds the files' bytes and, of a network that a run has
+    trained, the accuracy of all three on the test images, as shares of 1.
     """
 
     backends: dict[str, Backend]

@@ -1,4 +1,4 @@
-"""Where a network's ONNX files lie."""
+"""Where a network's ONNX files lie, and whether the packages are installed that make them."""
 
 from __future__ import annotations
 

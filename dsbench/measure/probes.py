@@ -1,4 +1,4 @@
-"""What can compute a network's logits: torch here, ONNX Runtime in dsbench.measure.onnx."""
+"""What is timed: forward passes, by torch here and by ONNX Runtime in dsbench.measure.onnx, and training steps."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from dsbench.measure.subject import Subject, Training, autocast, random_batch
 from dsbench.measure.timing import MIN_ROUNDS
 from dsbench.training.batches import Batches
 from dsbench.training.device import Compute
+
+_ROUND_SECONDS = 0.05  # of one block: long beside the clock's resolution, short beside disturbances
+_WARM_UP_SECONDS = 0.2
 
 
 class Backend(Protocol):
@@ -67,14 +70,14 @@ def accuracy(backend: Backend, batches: Batches) -> float:
 
 def compiled(inference: Inference, backend: str = "inductor") -> Inference:
     """The same network through torch.compile, compiled anew at the first call with each shape."""
-    other = copy.copy(inference)
-    other.module = torch.compile(inference.module, backend=backend, dynamic=False, fullgraph=True)
-    return other
+    twin = copy.copy(inference)
+    twin.module = torch.compile(inference.module, backend=backend, dynamic=False, fullgraph=True)
+    return twin
 
 
 def compile_seconds(inference: Inference, images: Tensor) -> float:
-    """The seconds of the first call of a compiled network with images of a shape; the pass itself is in them."""
-    torch.set_num_threads(inference.threads)  # the code that is made has their number in it
+    """Seconds of the first call of a compiled network with images of a new shape, the forward pass included."""
+    torch.set_num_threads(inference.threads)  # the generated code depends on their number
     prepared = inference.prepared(images)
     start = timer()
     inference.forward(prepared)
@@ -83,10 +86,10 @@ def compile_seconds(inference: Inference, images: Tensor) -> float:
 
 @contextmanager
 def compiler(variants: int, backend: str = "inductor") -> Iterator[None]:
-    """Within, networks can be compiled: `variants` of them, one a network and shape, each without a cache on disk.
+    """A context for compiling `variants` networks, counted by network and shape, each without a cache on disk.
 
     The networks share the code that torch.compile starts from, and beyond eight variants of one code it would refuse.
-    The compiler's own start, ten seconds on a slow machine, comes first, so that it is nobody's compile time.
+    The compiler's own start, ten seconds on a slow machine, comes first, so that no network's compile time has it.
     """
     import torch._dynamo
     import torch._inductor.config
@@ -99,20 +102,10 @@ def compiler(variants: int, backend: str = "inductor") -> Iterator[None]:
         warnings.filterwarnings("ignore", "dynamo_pgo force disabled", UserWarning)
         warnings.simplefilter("ignore", DeprecationWarning)  # torch's compiler uses what torch calls deprecated
         torch.compiler.reset()  # what this process compiled before counts against the limit too
+        layers = nn.Conv2d(1, 1, 3), nn.BatchNorm2d(1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(1, 2)
         with torch.inference_mode():
-            torch.compile(_small(), backend=backend)(torch.zeros(1, 1, 4, 4))
+            torch.compile(nn.Sequential(*layers).eval(), backend=backend)(torch.zeros(1, 1, 4, 4))
         yield
-
-
-def _small() -> nn.Module:
-    """Something of all that networks consist of."""
-    return nn.Sequential(
-        nn.Conv2d(1, 1, 3), nn.BatchNorm2d(1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(1, 2)
-    ).eval()
-
-
-_ROUND_SECONDS = 0.05  # of one block: long beside the clock, short beside what disturbs it
-_WARM_UP_SECONDS = 0.2
 
 
 class Block:
@@ -139,12 +132,12 @@ def forward_probe(backend: Backend, images: Tensor, limit_seconds: float) -> Blo
 class StepProbe:
     """A probe of the training step: whole, then its forward, backward and optimizer parts.
 
-    The parts are of steps of their own, with a synchronised clock between them.
+    The parts are timed in steps of their own, with synchronised clocks between them.
     """
 
     def __init__(self, subject: Subject, limit_seconds: float) -> None:
         self.training = Training(subject.network, subject.compute, subject.recipe)
-        self.training.hold_still()
+        self.training.freeze()
         self.batch = random_batch(subject.network, subject.compute.device, subject.recipe.batch_size)
         # A round has two such blocks.
         self.whole = Block(lambda: self.training.step(*self.batch), subject.compute.threads, limit_seconds / 2)

@@ -1,4 +1,4 @@
-"""What was measured as plain data: nested for JSON, flat for tables and trackers."""
+"""Measurements as a run's record holds them: nested for JSON, flat for tables and trackers."""
 
 from __future__ import annotations
 
@@ -79,6 +79,10 @@ def _leaves(measured: Mapping[str, Any], prefix: str = "") -> list[tuple[str, An
 
 
 def _plain(timing: Timing, session: str) -> dict[str, Any]:
-    rounds = [float(f"{one:.4g}") for one in timing.rounds_ms]
-    found = {"median": timing.median_ms, "iqr": timing.iqr_ms, "rounds_ms": rounds, "settled": timing.settled}
-    return found | {"session": session}
+    return {
+        "median": timing.median_ms,
+        "iqr": timing.iqr_ms,
+        "rounds_ms": [float(f"{value:.4g}") for value in timing.rounds_ms],
+        "settled": timing.settled,
+        "session": session,
+    }

@@ -1,4 +1,4 @@
-"""What this device attains at best: floating-point operations and bytes per second, measured."""
+"""Rooflines measured: the rates that a device attains, and the layers of training steps against them."""
 
 from __future__ import annotations
 
@@ -6,30 +6,50 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch.nn.functional import conv2d
 
 from dsbench.errors import InputError
-from dsbench.measure.layer_times import MarkedTraining, layer_times, wait
-from dsbench.measure.roofline_record import KindRow, LayerRow, Measured, Rates, Roofline
+from dsbench.measure.layer_times import LayerTimes, MarkedTraining, layer_times, wait
+from dsbench.measure.roofline_record import KindRow, LayerRow, Rates, Roofline, Row
 from dsbench.measure.subject import DTYPES, Subject
 from dsbench.measure.traffic import KINDS, Work, loss_work, operations, optimizer_work, work
 from dsbench.network.cost import DTYPE_BYTES
 from dsbench.network.layers import Shape
 from dsbench.training.device import Compute, set_up_process
 
-if TYPE_CHECKING:
-    from dsbench.measure.layer_times import LayerTimes
-    from dsbench.measure.subject import Subject
-
-SECONDS, LEAST = 0.5, 5  # of each measurement: seconds, and repetitions at the least
+SECONDS, LEAST = 0.5, 5  # of each measurement: seconds, and the fewest repetitions
 WARM_UP = 2  # repetitions that are not counted
 
 
+def measure_rooflines(
+    subjects: Sequence[Subject],
+    names: Sequence[str],
+    seconds: float,
+    say: Callable[[str], None] = lambda message: None,
+) -> list[Roofline]:
+    """Measure the device's rates, then the layers of `subjects` by turns in about `seconds` of training steps each.
+
+    `names` are those of the networks; `say` is called with what comes next. Raises InputError where device, precision
+    or threads differ, since there is one pair of roofs, and on a device without a clock for layers.
+    """
+    computes = [subject.compute for subject in subjects]
+    if len(set(computes)) > 1:
+        raise InputError("a roofline is of one device, precision and number of threads; measure one after the other")
+    set_up_process()
+    trainings = [MarkedTraining(subject) for subject in subjects]
+    say("the rates of the device")
+    rates = measure_rates(computes[0])
+    say("the layers of a training step")
+    times = layer_times(trainings, seconds)
+    rates = rates.best(measure_rates(computes[0]))  # again: a disturbance rarely lasts until now
+    return [analyse(name, subject, rates, own) for name, subject, own in zip(names, subjects, times, strict=True)]
+
+
 @dataclass(frozen=True)
-class Conv:
+class ConvProblem:
     """A 3x3 convolution of `channels` to as many on `batch` images of `image` x `image` pixels."""
 
     channels: int
@@ -38,28 +58,28 @@ class Conv:
 
     @property
     def flops(self) -> int:
-        """Operations, two a MAC; what the padding saves at the border is not taken off."""
+        """FLOP, two a MAC; what the padding saves at the border is not taken off."""
         return 2 * self.batch * self.channels**2 * 9 * self.image**2
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Problems on which a device can show what it can do: sides of square matrices, convolutions, megabytes copied.
+    """Problems that bring out a device's best rates: sides of square matrices, convolutions, a buffer to copy.
 
-    Some are large enough to occupy all of a device, others are done before another process gets the core: beside busy
-    processes, a product of a quarter of a second never has it for itself. `buffer` is several times the last cache,
-    and is copied in pieces of `piece`.
+    Some are large enough to occupy all of a device, others end before another process gets the core: beside busy
+    processes, a product of a quarter of a second never has the core to itself. The buffer is several times the last
+    cache, and is copied piece by piece.
     """
 
     sides: tuple[int, ...]
-    convs: tuple[Conv, ...]
-    buffer: int
-    piece: int
+    convs: tuple[ConvProblem, ...]
+    buffer_mib: int
+    piece_mib: int
 
 
 SIZES = {
-    "cpu": Sizes((512, 2048), (Conv(128, 16, 4), Conv(256, 32, 8)), 256, 16),
-    "cuda": Sizes((2048, 8192), (Conv(256, 32, 64), Conv(512, 64, 32)), 2048, 1024),
+    "cpu": Sizes((512, 2048), (ConvProblem(128, 16, 4), ConvProblem(256, 32, 8)), 256, 16),
+    "cuda": Sizes((2048, 8192), (ConvProblem(256, 32, 64), ConvProblem(512, 64, 32)), 2048, 1024),
 }
 
 
@@ -73,12 +93,12 @@ def measure_rates(compute: Compute, sizes: Sizes | None = None) -> Rates:
 
 def _mm(side: int, compute: Compute) -> float:
     dtype = DTYPES[compute.precision]
-    one, other = (torch.randn(side, side, device=compute.device, dtype=dtype) for _ in range(2))
-    product = torch.empty_like(one)
-    return 2 * side**3 / _best([lambda: torch.mm(one, other, out=product)], compute.device)
+    left, right = (torch.randn(side, side, device=compute.device, dtype=dtype) for _ in range(2))
+    product = torch.empty_like(left)
+    return 2 * side**3 / _best([lambda: torch.mm(left, right, out=product)], compute.device)
 
 
-def _conv(conv: Conv, compute: Compute) -> float:
+def _conv(conv: ConvProblem, compute: Compute) -> float:
     shapes = (conv.batch, conv.channels, conv.image, conv.image), (conv.channels, conv.channels, 3, 3)
     images, weights = (
         torch.randn(shape).to(compute.device, DTYPES[compute.precision], memory_format=torch.channels_last)
@@ -88,30 +108,30 @@ def _conv(conv: Conv, compute: Compute) -> float:
 
 
 def _copy(sizes: Sizes, device: torch.device) -> float:
-    pieces = sizes.buffer // sizes.piece
-    source, target = (torch.ones(pieces, sizes.piece * 2**18, device=device) for _ in range(2))
+    pieces = sizes.buffer_mib // sizes.piece_mib
+    source, target = (torch.ones(pieces, sizes.piece_mib * 2**18, device=device) for _ in range(2))
     copies = [partial(target[piece].copy_, source[piece]) for piece in range(pieces)]
     return 2 * source[0].nbytes / _best(copies, device)
 
 
-def _best(works: Sequence[Callable[[], object]], device: torch.device) -> float:
-    """Seconds of the fastest of `works`, done one after the other again and again."""
+def _best(calls: Sequence[Callable[[], object]], device: torch.device) -> float:
+    """Seconds of the fastest of `calls`, which are made in turn, again and again."""
     for _ in range(WARM_UP):
-        for run in works:
-            run()
+        for call in calls:
+            call()
     seconds: list[float] = []
     until = time.perf_counter() + SECONDS
-    while len(seconds) < LEAST * len(works) or time.perf_counter() < until:
-        seconds += [_seconds(run, device) for run in works]
+    while len(seconds) < LEAST * len(calls) or time.perf_counter() < until:
+        seconds += [_seconds(call, device) for call in calls]
     return min(seconds)
 
 
-def _seconds(run: Callable[[], object], device: torch.device) -> float:
+def _seconds(call: Callable[[], object], device: torch.device) -> float:
     wait(device)
-    begun = time.perf_counter()
-    run()
+    start = time.perf_counter()
+    call()
     wait(device)
-    return time.perf_counter() - begun
+    return time.perf_counter() - start
 
 
 @dataclass(frozen=True)
@@ -135,9 +155,9 @@ def analyse(name: str, subject: Subject, rates: Rates, times: LayerTimes) -> Roo
     layers = tuple(_row(part, rates, time_ms, macs) for part in parts)
     kinds = []
     for kind in KINDS:
-        held = [row for row in layers if row.kind == kind]
-        if held:
-            kinds.append(KindRow(kind=kind, layers=len(held), **_sums(held)))
+        own = [row for row in layers if row.kind == kind]
+        if own:
+            kinds.append(KindRow(kind=kind, layers=len(own), **_sums(own)))
     return Roofline(
         name=name,
         batch_size=subject.recipe.batch_size,
@@ -150,26 +170,27 @@ def analyse(name: str, subject: Subject, rates: Rates, times: LayerTimes) -> Roo
         busy=times.busy,
         layers=layers,
         kinds=tuple(sorted(kinds, key=lambda row: -row.time_ms)),
-        total=Measured(**_sums(layers)),
+        total=Row(**_sums(layers)),
     )
 
 
 def _parts(subject: Subject, times: LayerTimes) -> list[_Part]:
     network, recipe, precision = subject.network, subject.recipe, subject.compute.precision
-    done, batch = operations(network, precision), recipe.batch_size
+    layers, batch = operations(network, precision), recipe.batch_size
+    *forward_ms, loss_forward_ms = times.forward_ms
+    *backward_ms, loss_backward_ms = times.backward_ms
     parts = []
-    for operation, there_ms, back_ms in zip(done, times.forward_ms[:-1], times.backward_ms[:-1], strict=True):
-        there, back = work(operation, batch)
+    for operation, *own_ms in zip(layers, forward_ms, backward_ms, strict=True):
+        forward, backward = work(operation, batch)
         shape, macs = operation.after.shape, batch * operation.macs
         name = (operation.label, operation.kind, operation.slot)
-        parts.append(_Part(*name, shape, macs, there + back, there_ms, back_ms))
-    there, back = loss_work(network.classes, batch, DTYPE_BYTES[precision])
-    loss_ms = (times.forward_ms[-1], times.backward_ms[-1])
-    params = sum(operation.layer.params for operation in done)
+        parts.append(_Part(*name, shape, macs, forward + backward, *own_ms))
+    forward, backward = loss_work(network.classes, batch, DTYPE_BYTES[precision])
+    params = sum(operation.layer.params for operation in layers)
     update = optimizer_work(recipe.optimizer, params, recipe.grad_clip_norm is not None)
     return [
         *parts,
-        _Part("cross-entropy", "loss", None, (), 0, there + back, *loss_ms),
+        _Part("cross-entropy", "loss", None, (), 0, forward + backward, loss_forward_ms, loss_backward_ms),
         _Part(recipe.optimizer.name, "optimizer", None, (), 0, update, times.optimizer_ms, 0.0),
     ]
 
@@ -196,29 +217,5 @@ def _row(part: _Part, rates: Rates, time_ms: float, macs: int) -> LayerRow:
     )
 
 
-def _sums(rows: Sequence[Measured]) -> dict[str, Any]:
-    return {name: sum(getattr(row, name) for row in rows) for name in Measured.__dataclass_fields__}
-
-
-def measure_rooflines(
-    subjects: Sequence[Subject],
-    names: Sequence[str],
-    seconds: float,
-    say: Callable[[str], None] = lambda message: None,
-) -> list[Roofline]:
-    """Measure the device's rates, then the layers of `subjects` by turns in about `seconds` of training steps each.
-
-    `names` are what the networks are called; `say` is told what comes next. Raises InputError where device, precision
-    or threads differ, since there is one pair of roofs, and on a device without a clock for layers.
-    """
-    computes = [subject.compute for subject in subjects]
-    if len(set(computes)) > 1:
-        raise InputError("a roofline is of one device, precision and number of threads; measure one after the other")
-    set_up_process()
-    trainings = [MarkedTraining(subject) for subject in subjects]
-    say("the rates of the device")
-    rates = measure_rates(computes[0])
-    say("the layers of a training step")
-    times = layer_times(trainings, seconds)
-    rates = rates.best(measure_rates(computes[0]))  # again, since what was disturbed once need not be twice
-    return [analyse(name, subject, rates, own) for name, subject, own in zip(names, subjects, times, strict=True)]
+def _sums(rows: Sequence[Row]) -> dict[str, Any]:
+    return {name: sum(getattr(row, name) for row in rows) for name in Row.__dataclass_fields__}

@@ -1,6 +1,6 @@
-"""A roofline (Williams et al. 2009): a training step measured layer by layer against the roofs of the device.
+"""The numbers of a roofline (Williams et al. 2009), as types and as the record of a run holds them.
 
-Here are its numbers, as data and as the record of a run holds them; dsbench.measure.roofline_words puts them in words.
+It sets a training step, layer by layer, against the roofs of the device. dsbench.measure.roofline_words has the words.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class Rates:
         return self.flops / self.bandwidth
 
     def best(self, other: Rates) -> Rates:
-        """The larger of each: what was disturbed once need not be twice."""
+        """The larger of each: a disturbance of the machine makes rates smaller, never larger."""
         pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(Rates))
         return Rates(*(max(pair) for pair in pairs))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class Row:
     """One layer, several or all, forward and backward: `macs` are those of the forward pass, for the whole batch.
 
     `compute_ms` is operations over the attainable rate, `memory_ms` bytes over the bandwidth, `attainable_ms` the
@@ -76,7 +76,7 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LayerRow(Measured):
+class LayerRow(Row):
     """One operation of the step; `slot` is the slot it belongs to (from 1), or None; the shape is that of one image."""
 
     label: str
@@ -88,7 +88,7 @@ class LayerRow(Measured):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KindRow(Measured):
+class KindRow(Row):
     """All `layers` layers of one kind."""
 
     kind: str
@@ -114,58 +114,58 @@ class Roofline:
     busy: float | None
     layers: tuple[LayerRow, ...]
     kinds: tuple[KindRow, ...]
-    total: Measured
+    total: Row
 
 
-def record(one: Roofline) -> dict[str, Any]:
-    """Everything that was measured and the numbers that follow from it, as JSON can hold it."""
-    low, median, high = one.step_ms
+def record(roofline: Roofline) -> dict[str, Any]:
+    """All that was measured and what follows from it, as JSON can hold it."""
+    low, median, high = roofline.step_ms
     return {
-        "rates": asdict(one.rates) | {"flops": one.rates.flops, "ridge": one.rates.ridge},
+        "rates": asdict(roofline.rates) | {"flops": roofline.rates.flops, "ridge": roofline.rates.ridge},
         "overhead_above": OVERHEAD,
-        "batch_size": one.batch_size,
-        "steps": one.steps,
+        "batch_size": roofline.batch_size,
+        "steps": roofline.steps,
         "step_ms": {"lower_quartile": low, "median": median, "upper_quartile": high},
-        "busy": one.busy,
-        "total": _row(one.total),
-        "kinds": [_row(row) for row in one.kinds],
-        "layers": [_row(row) for row in one.layers],
+        "busy": roofline.busy,
+        "total": _row(roofline.total),
+        "kinds": [_row(row) for row in roofline.kinds],
+        "layers": [_row(row) for row in roofline.layers],
     }
 
 
-def section(one: Roofline | None, session: str) -> dict[str, Any]:
-    """What is added to the record of a run, with the session in which it took turns; empty where there is none."""
-    return {} if one is None else {"roofline": record(one) | {"session": session}}
+def section(roofline: Roofline | None, session: str) -> dict[str, Any]:
+    """What joins the record of a run, with the session in which the network took turns; empty without a roofline."""
+    return {} if roofline is None else {"roofline": record(roofline) | {"session": session}}
 
 
-def read(found: Mapping[str, Any], name: str, place: Mapping[str, Any]) -> Roofline:
-    """The roofline of which `record` made `found`; `place` names its device, precision and threads.
+def read(section: Mapping[str, Any], name: str, place: Mapping[str, Any]) -> Roofline:
+    """The roofline of which `record` made `section`; `place` names its device, precision and threads.
 
     Raises KeyError where a key is missing.
     """
-    step = found["step_ms"]
+    step = section["step_ms"]
     return Roofline(
         name=name,
-        batch_size=found["batch_size"],
+        batch_size=section["batch_size"],
         device=place["device"],
         precision=place["precision"],
         threads=place["threads"],
-        rates=Rates(**_own(Rates, found["rates"])),
-        steps=found["steps"],
+        rates=Rates(**_own(Rates, section["rates"])),
+        steps=section["steps"],
         step_ms=(step["lower_quartile"], step["median"], step["upper_quartile"]),
-        busy=found["busy"],
+        busy=section["busy"],
         layers=tuple(
-            LayerRow(**_own(LayerRow, row) | {"output_shape": tuple(row["output_shape"])}) for row in found["layers"]
+            LayerRow(**_own(LayerRow, row) | {"output_shape": tuple(row["output_shape"])}) for row in section["layers"]
         ),
-        kinds=tuple(KindRow(**_own(KindRow, row)) for row in found["kinds"]),
-        total=Measured(**_own(Measured, found["total"])),
+        kinds=tuple(KindRow(**_own(KindRow, row)) for row in section["kinds"]),
+        total=Row(**_own(Row, section["total"])),
     )
 
 
-def _own(cls: type, found: Mapping[str, Any]) -> dict[str, Any]:
-    values = {field.name: found[field.name] for field in fields(cls)}
+def _own(cls: type, row: Mapping[str, Any]) -> dict[str, Any]:
+    values = {field.name: row[field.name] for field in fields(cls)}
     return values | ({"kind": "optimizer"} if values.get("kind") == "optimiser" else {})  # as older records spell it
 
 
-def _row(row: Measured) -> dict[str, Any]:
+def _row(row: Row) -> dict[str, Any]:
     return asdict(row) | {"bound": row.bound, "efficiency": row.efficiency, "intensity": row.intensity}

@@ -1,12 +1,15 @@
-"""What the numbers of a roofline say, in words: every clause follows from them by a rule that stands here."""
+"""Rooflines in words: where the time of a step goes, and what makes one network slower than another.
+
+Every clause follows from the numbers by a rule and a threshold that stand here.
+"""
 
 from __future__ import annotations
 
-from dsbench.measure.roofline_record import KindRow, Measured, Roofline
+from dsbench.measure.roofline_record import KindRow, Roofline, Row
 
-WORTH = 0.10  # of the time (or of what changed): what is less is not spoken of
-MOST = 3  # kinds a paragraph speaks of
-LARGE = 0.25  # of the time: what layers without MACs must take together to be spoken of
+WORTH = 0.10  # of the time, or of all changes: less is not mentioned
+MOST = 3  # kinds that a paragraph mentions
+LARGE = 0.25  # of the time: layers without MACs that take less together are not mentioned
 BUSY = 0.9  # of the time: a process that has a core for less is disturbed
 ALIKE = 0.10  # two times or ratios that differ by less count as alike
 SUBJECTS = {
@@ -30,53 +33,55 @@ SUBJECTS = {
 def verdict(roofline: Roofline) -> str:
     """One paragraph on where the time of a step goes and what bounds it.
 
-    It speaks of the MOST kinds that take longest, each WORTH of the time or more; of layers without MACs where these
-    take LARGE of it together; and of a disturbance where the process had a core for less than BUSY of the
-    time.
+    It mentions the MOST kinds that take longest, each WORTH of the time or more; layers without MACs where these take
+    LARGE of it together; and a disturbance where the process had a core for less than BUSY of the time.
     """
     total = roofline.total
-    said = [
+    sentences = [
         f"{roofline.name}: a step of {roofline.batch_size} images takes {ms(total.time_ms)}; at the best rates of this "
         f"device {ms(total.attainable_ms)} would do."
     ]
-    spoken = [row for row in roofline.kinds if row.share >= WORTH][:MOST]
-    said += [f"{_capital(_shares(row))}: {_bound(row, roofline.rates.ridge)}." for row in spoken]
+    longest = [row for row in roofline.kinds if row.share >= WORTH][:MOST]
+    sentences += [f"{_capital(_shares(row))}: {_bound(row, roofline.rates.ridge)}." for row in longest]
     idle = sum(row.share for row in roofline.kinds if not row.macs)
     if idle >= LARGE:
-        said.append(f"All that has no MACs takes {percent(idle)} of the time.")
+        sentences.append(f"All that has no MACs takes {percent(idle)} of the time.")
     if roofline.busy is not None and roofline.busy < BUSY:
-        said.append(f"It had a core for only {percent(roofline.busy)} of the time: these times are too long.")
-    return " ".join(said)
+        sentences.append(f"It had a core for only {percent(roofline.busy)} of the time: these times are too long.")
+    return " ".join(sentences)
 
 
 def comparison(first: Roofline, second: Roofline) -> str:
     """One paragraph on why `second` is slower or faster than `first`: MACs against time, and where the time went.
 
-    It speaks of the MOST kinds that changed most, each WORTH of all changes or more, with what bounds those that take
-    longer, and of those that take WORTH of the second's time and changed by less than ALIKE of it; and of a disturbance
-    where one of the two had a core for less than BUSY of the time.
+    It mentions the MOST kinds that changed most, each WORTH of all changes or more, with what bounds those that take
+    longer; kinds that take WORTH of the second's time and changed by less than ALIKE of theirs; and a disturbance where
+    either had a core for less than BUSY of the time.
     """
-    said = [_ratios(first, second)]
-    there, here = ({row.kind: row for row in one.kinds} for one in (first, second))
-    kinds = [kind for kind in SUBJECTS if kind in there or kind in here]
-    changes = {kind: _time(here.get(kind)) - _time(there.get(kind)) for kind in kinds}
+    sentences = [_ratios(first, second)]
+    before, after = ({row.kind: row for row in roofline.kinds} for roofline in (first, second))
+    kinds = [kind for kind in SUBJECTS if kind in before or kind in after]
+    changes = {kind: _time(after.get(kind)) - _time(before.get(kind)) for kind in kinds}
     least = WORTH * sum(abs(change) for change in changes.values())
-    told = [kind for kind in sorted(kinds, key=lambda kind: -abs(changes[kind])) if abs(changes[kind]) >= least][:MOST]
+    kinds.sort(key=lambda kind: -abs(changes[kind]))
+    changed = [kind for kind in kinds if abs(changes[kind]) >= least][:MOST]
     if least:
-        said.append(f"{_capital(_list([_change(kind, changes[kind]) for kind in told]))}.")
-    longer = [here[kind] for kind in told if changes[kind] > 0]
-    said += [f"In {second.name}, {_shares(row)}: {_bound(row, second.rates.ridge)}." for row in longer]
-    same = [row for kind, row in here.items() if kind in there and abs(changes[kind]) < ALIKE * row.time_ms]
-    said += [
+        sentences.append(f"{_capital(_list([_change(kind, changes[kind]) for kind in changed]))}.")
+    longer = [after[kind] for kind in changed if changes[kind] > 0]
+    sentences += [f"In {second.name}, {_shares(row)}: {_bound(row, second.rates.ridge)}." for row in longer]
+    same = [row for kind, row in after.items() if kind in before and abs(changes[kind]) < ALIKE * row.time_ms]
+    sentences += [
         f"{_capital(SUBJECTS[row.kind])} {_take(row.kind)} about as long in both: {ms(row.time_ms)}, "
         f"{percent(row.share)} of the time of {second.name}."
         for row in same
         if row.share >= WORTH
     ]
-    busy = min(1.0 if one.busy is None else one.busy for one in (first, second))
+    busy = min(1.0 if roofline.busy is None else roofline.busy for roofline in (first, second))
     if busy < BUSY:
-        said.append(f"One of them had a core for only {percent(busy)} of the time, so this comparison may be wrong.")
-    return " ".join(said)
+        sentences.append(
+            f"One of them had a core for only {percent(busy)} of the time, so this comparison may be wrong."
+        )
+    return " ".join(sentences)
 
 
 def _ratios(first: Roofline, second: Roofline) -> str:
@@ -103,7 +108,7 @@ def _shares(row: KindRow) -> str:
     return f"{subject} {_take(row.kind)} {percent(row.share)} of the time, without a MAC"
 
 
-def _bound(row: Measured, ridge: float) -> str:
+def _bound(row: Row, ridge: float) -> str:
     """What bounds the row; `ridge` is the FLOP per byte from which on arithmetic is the limit."""
     if row.bound == "overhead":
         if not row.attainable_ms:

@@ -42,15 +42,15 @@ class Store:
     def timing(self, under: dict[str, Any], limit_seconds: float, measure: Callable[[], Timing]) -> Timing:
         """The timing recorded under these conditions, else that of `measure`, which is recorded.
 
-        One that did not settle is measured anew where there is more time than it had, and so is one whose file is
-        damaged. Raises InputError where the folder cannot be written to.
+        A timing that did not settle is taken anew where `limit_seconds` is more than it had, and so is a damaged one.
+        Raises InputError where the folder cannot be written to.
         """
         path = self.path(under)
-        found = _read(path, limit_seconds)
-        if found is None:
-            found = measure()
-            self._write(path, under, limit_seconds, found)
-        return found
+        timing = _read(path, limit_seconds)
+        if timing is None:
+            timing = measure()
+            self._write(path, under, limit_seconds, timing)
+        return timing
 
     def path(self, under: dict[str, Any]) -> Path:
         """The file for these conditions."""
@@ -68,12 +68,12 @@ class Store:
 
 
 def _read(path: Path, limit_seconds: float) -> Timing | None:
-    """The timing in the file at `path`; None where there is none that will do."""
+    """The timing in the file at `path`; None where that is missing, damaged or was given too little time."""
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
-        found = entry["timing"]
-        timing = Timing(**found | {"rounds_ms": tuple(found["rounds_ms"])})
-        good = timing.median_ms > 0 and (timing.settled or entry["limit_seconds"] >= limit_seconds)
+        fields = entry["timing"]
+        timing = Timing(**fields | {"rounds_ms": tuple(fields["rounds_ms"])})
+        valid = timing.median_ms > 0 and (timing.settled or entry["limit_seconds"] >= limit_seconds)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return timing if good else None
+    return timing if valid else None

@@ -1,4 +1,4 @@
-"""One network on one device in one precision, as it answers and as it is trained."""
+"""What is measured: a network on a device in a precision, and its training step."""
 
 from __future__ import annotations
 
@@ -108,17 +108,17 @@ class Training:
         self.backward(self.loss(images, labels))
         self.update()
 
-    def hold_still(self) -> None:
+    def freeze(self) -> None:
         """Set the learning rate to zero: the same arithmetic, but thousands of steps on one batch do not diverge.
 
-        A step whose gradients are no numbers would be another one: under fp16 the optimizer skips it.
+        Under fp16 the optimizer skips steps whose gradients are not finite, so diverging would change what is timed.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = 0.0
 
 
 def autocast(compute: Compute) -> AbstractContextManager[object]:
-    """The precision of `compute`. Entered anew for each call, as Lightning does: weights are cast in each."""
+    """The precision of `compute`. Enter it anew for each call, as Lightning does, since each call casts the weights."""
     if compute.precision == "32":
         return nullcontext()
     return torch.autocast(compute.device.type, DTYPES[compute.precision])

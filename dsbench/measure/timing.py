@@ -1,4 +1,4 @@
-"""How often a measurement is repeated, and what its repetitions come to. Pure functions."""
+"""How often a measurement is repeated, and what its repetitions come to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LIMIT_SECONDS = 10.0  # of one measurement, a network, its warm-up aside
 MEASUREMENTS = 3  # of a network: latency at both batch sizes, training step
 SETTLED_IQR = 0.05  # of the median
 MIN_ROUNDS = EXACT  # as many as the test by turns has blocks
-_LEAST_ROUNDS = 3  # whatever the limit
+_LEAST_ROUNDS = 3  # however short the limit
 
 Probe = Callable[[], Sequence[float]]  # seconds of one call, or of each of its parts
 
@@ -38,17 +38,17 @@ class Timing:
         middle = median(seconds)
         low, _, high = quantiles(seconds, n=4, method="inclusive")
         settled = len(seconds) >= MIN_ROUNDS and high - low <= SETTLED_IQR * middle
-        return cls(1e3 * middle, 1e3 * (high - low), tuple(1e3 * one for one in seconds), settled)
+        return cls(1e3 * middle, 1e3 * (high - low), tuple(1e3 * value for value in seconds), settled)
 
 
 def interleaved(
     probes: Sequence[Probe], limit_seconds: float, clock: Callable[[], float] = time.perf_counter
 ) -> list[list[Timing]]:
-    """A timing of each part of each probe, taken by turns, so that what disturbs one disturbs the others.
+    """A timing of each part of each probe, taken by turns, so that a disturbance of the machine disturbs all of them.
 
-    Every other round goes the other way (ABBA...), so that none is always the one that comes after. Rounds go on until
-    all have settled or `limit_seconds` a probe have passed; those that have settled stay in the turn, so that it
-    remains the same to the end.
+    Every other round goes in reverse order (ABBA...), so that no probe always follows the same neighbour. Rounds go on
+    until all have settled or `limit_seconds` a probe have passed; a probe that has settled keeps its turn, so that the
+    others are timed in the same surroundings to the end.
     """
     rows: list[list[Sequence[float]]] = [[] for _ in probes]
     end = clock() + limit_seconds * len(probes)

@@ -1,4 +1,4 @@
-"""What a training step computes, in order of execution: a network's layers and what its containers do themselves."""
+"""The work of a training step: its operations in order of execution, and the FLOP and bytes that each needs."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ KINDS = (
     "optimizer",
 )
 FULL = 4  # bytes of a float32: of weights, their gradients and the image, whatever the precision
+_INDEX = 8  # bytes of the place of a maximum, int64
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Signal:
 class Operation:
     """One layer at work between two signals; of a Residual the addition alone, of a Gate the product.
 
-    `joins` says that the gradient of its input is added to that of another path from there, as the last to come.
+    `joins` says that its input feeds another path too, whose gradient of the input has to be added to its own.
     """
 
     layer: Layer
@@ -66,7 +67,7 @@ class Operation:
 
     @property
     def kind(self) -> str:
-        """One of KINDS; a convolution of single pixels over all channels is pointwise, whatever its role."""
+        """Which of KINDS; a convolution of single pixels over all channels is pointwise, whatever its role."""
         layer = self.layer
         if isinstance(layer, Conv):
             if layer.role == "depthwise" or 1 < layer.groups == layer.in_channels:
@@ -120,9 +121,6 @@ def _through(layers: Sequence[Layer], signal: Signal, slot: int | None, size: in
     return signal
 
 
-_INDEX = 8  # bytes of the place of a maximum, int64
-
-
 @dataclass(frozen=True)
 class Work:
     """Floating-point operations, and bytes read and written."""
@@ -156,10 +154,10 @@ def work(operation: Operation, batch: int) -> Passes:
     before, after = operation.before, operation.after
     x, y = batch * prod(before.shape), batch * prod(after.shape)
     sizes = _Sizes(x, y, before.size, after.size, batch, before.shape[0], batch * operation.macs, before.grad)
-    there, back = _passes(operation.layer, sizes)
+    forward, backward = _passes(operation.layer, sizes)
     if not after.grad:
-        back = Work()
-    return there, back + Work(x, 3 * before.size * x) if operation.joins else back
+        backward = Work()
+    return forward, backward + Work(x, 3 * before.size * x) if operation.joins else backward
 
 
 def loss_work(classes: int, batch: int, size: int) -> Passes:
@@ -196,23 +194,23 @@ def _passes(layer: Layer, n: _Sizes) -> Passes:
 @_passes.register
 def _(layer: Conv | Linear, n: _Sizes) -> Passes:
     p, t, x, y = layer.params, n.t, n.x, n.y
-    there, back = t * (x + p + y), t * (y + x + p)
-    if t != FULL:  # weights are cast, and cast back are their gradients
-        there, back = there + (FULL + t) * p, back + (t + FULL) * p
+    forward, backward = t * (x + p + y), t * (y + x + p)
+    if t != FULL:  # weights are cast, and their gradients cast back
+        forward, backward = forward + (FULL + t) * p, backward + (t + FULL) * p
     if n.s != t:
-        there += (n.s + t) * x
+        forward += (n.s + t) * x
     if n.grad:
-        back += t * (p + x) + ((t + n.s) * x if n.s != t else 0)
-    return Work(2 * n.macs, there), Work((4 if n.grad else 2) * n.macs, back)
+        backward += t * (p + x) + ((t + n.s) * x if n.s != t else 0)
+    return Work(2 * n.macs, forward), Work((4 if n.grad else 2) * n.macs, backward)
 
 
 @_passes.register
 def _(layer: BatchNorm, n: _Sizes) -> Passes:
-    there = n.s * 2 * n.x + n.t * n.y + FULL * (layer.params + 2 * layer.buffers)
-    back = n.s * 2 * n.x + FULL * 2 * layer.params
+    forward = n.s * 2 * n.x + n.t * n.y + FULL * (layer.params + 2 * layer.buffers)
+    backward = n.s * 2 * n.x + FULL * 2 * layer.params
     if n.grad:
-        return Work(5 * n.x, there), Work(9 * n.x, back + n.s * 3 * n.x)
-    return Work(5 * n.x, there), Work(4 * n.x, back)
+        return Work(5 * n.x, forward), Work(9 * n.x, backward + n.s * 3 * n.x)
+    return Work(5 * n.x, forward), Work(4 * n.x, backward)
 
 
 @_passes.register

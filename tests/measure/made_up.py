@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsbench.measure.roofline_record import KindRow, LayerRow, Measured, Rates, Roofline
+from dsbench.measure.roofline_record import KindRow, LayerRow, Rates, Roofline, Row
 
 RATES = Rates(mm_flops=1e11, conv_flops=2e11, bandwidth=4e10)  # they meet at 5 FLOP per byte
 
@@ -34,7 +34,7 @@ def roofline(name: str = "net", spread: float = 0.01, busy: float | None = 1.0, 
         busy=busy,
         layers=tuple(layers),
         kinds=tuple(sorted(of_kinds, key=lambda row: -row.time_ms)),
-        total=Measured(**{key: sum(row[key] for row in rows.values()) for key in Measured.__dataclass_fields__}),
+        total=Row(**{key: sum(row[key] for row in rows.values()) for key in Row.__dataclass_fields__}),
     )
 
 

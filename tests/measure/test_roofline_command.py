@@ -28,7 +28,7 @@ FOUR = (*TINY, "train.batch_size=4")
 def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Rates from small problems, and the process as it was."""
     monkeypatch.setattr(roofline, "SECONDS", 0.01)
-    monkeypatch.setitem(roofline.SIZES, "cpu", roofline.Sizes((64,), (roofline.Conv(8, 8, 2),), 2, 1))
+    monkeypatch.setitem(roofline.SIZES, "cpu", roofline.Sizes((64,), (roofline.ConvProblem(8, 8, 2),), 2, 1))
     threads, deterministic = torch.get_num_threads(), torch.backends.cudnn.deterministic
     yield
     torch.set_num_threads(threads)

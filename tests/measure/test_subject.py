@@ -69,7 +69,7 @@ def test_under_fp16_the_loss_is_scaled_and_the_step_is_not(subject: Subjects, co
 def test_a_second_step_forgets_the_gradients_of_the_first(subject: Subjects, compute: Compute) -> None:
     one = subject("arch=mnist_7800_shallow width=2")
     training = Training(one.network, compute, one.recipe)
-    training.hold_still()
+    training.freeze()
     batch = random_batch(one.network, compute.device, 4)
     found = []
     for _ in range(2):
@@ -84,7 +84,7 @@ def test_a_second_step_forgets_the_gradients_of_the_first(subject: Subjects, com
 def test_held_still_no_step_moves_a_weight(subject: Subjects, compute: Compute, optimizer: str) -> None:
     one = subject(f"arch=mnist_7800_shallow width=2 optimizer={optimizer}")
     training = Training(one.network, compute, one.recipe)
-    training.hold_still()
+    training.freeze()
     before = [p.detach().clone() for p in training.module.parameters()]
     for _ in range(3):
         training.step(*random_batch(one.network, compute.device, 4))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -32,3 +34,12 @@ def test_a_roofline_that_is_refused_leaves_the_times_or_is_an_error(
         assert one.record["latency_ms"]["batch_2"]["torch"]["median"] > 0
     with pytest.raises(InputError, match="a roofline is of one device"):
         running_costs(lambda: pair, 0.01, (1, 2), rooflines_of=["a", "b"])
+
+
+def test_what_reads_measurements_imports_nothing_that_measures() -> None:
+    light = ("timing", "record", "onnx_files", "roofline_record", "roofline_words", "by_turns")
+    code = f"import sys, {', '.join(f'dsbench.measure.{name}' for name in light)}; print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    imported = {name.split(".")[0] for name in ended.stdout.split()}
+    assert "dsbench" in imported
+    assert not imported & {"torch", "torchvision", "pytorch_lightning", "onnxruntime", "scipy", "pandas", "hydra"}
