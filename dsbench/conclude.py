@@ -12,6 +12,7 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from dsbench import torchvision_ops
 from dsbench.config.messages import one_line
+from dsbench.console import terminal
 from dsbench.measure.roofline_rows import TOGETHER
 from dsbench.measure.timing import LIMIT_SECONDS, MEASUREMENTS
 from dsbench.publish.sweep import mirror_sweep
@@ -20,7 +21,6 @@ from dsbench.results.cells import COUNTS
 from dsbench.results.folder import SweepFolder
 from dsbench.results.records import record
 from dsbench.run.outcome import Fate, ProcessDiedError
-from dsbench.run.progress import terminal
 from dsbench.run.record import FINAL
 from dsbench.sweep.plan import Job
 from dsbench.verdict.sentences import headline, paragraphs

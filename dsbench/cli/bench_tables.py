@@ -11,12 +11,12 @@ from rich.table import Table
 from dsbench.cli.benched import onnx
 from dsbench.cli.networks import called, differing, names, shared, told_apart
 from dsbench.cli.output import table
+from dsbench.console import terminal
 from dsbench.measure.memory import WHAT
 from dsbench.measure.roofline_record import comparison, verdict
 from dsbench.measure.roofline_rows import OVERHEAD, LayerRow, Measured, Roofline
 from dsbench.measure.timing import MIN_ROUNDS, SETTLED_IQR, Timing
 from dsbench.numerals import engineering
-from dsbench.run.progress import terminal
 
 if TYPE_CHECKING:
     from dsbench.cli.benched import Benched

@@ -47,7 +47,7 @@ def claims(
         return
     from rich.text import Text
 
-    from dsbench.run.progress import terminal
+    from dsbench.console import terminal
 
     console = terminal()
     console.print(Text.assemble((study, "bold"), f": {known.title}"), soft_wrap=True)

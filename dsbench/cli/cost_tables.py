@@ -11,9 +11,9 @@ from rich.table import Table
 from dsbench.budget.request import Requested
 from dsbench.cli.networks import called, differing, names, shared, told_apart
 from dsbench.cli.output import print_csv, table
+from dsbench.console import terminal
 from dsbench.network.cost import replaced
 from dsbench.network.layers import Conv, Linear
-from dsbench.run.progress import terminal
 
 if TYPE_CHECKING:
     from dsbench.cli.cost import Costed

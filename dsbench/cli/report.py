@@ -27,8 +27,8 @@ def report(
     The page needs no network and nothing beside it. Of two sweeps (two machines, two precisions, two versions of the
     code) the comparison is written, into the folder of the first.
     """
+    from dsbench.console import terminal
     from dsbench.results.query import sweep_folder
-    from dsbench.run.progress import terminal
 
     folder = sweep_folder(outputs, sweep)
     said, paths = _page(folder) if other is None else _comparison(folder, sweep_folder(outputs, other))

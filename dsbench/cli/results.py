@@ -92,8 +92,8 @@ def _resolved(sort: str, shown: pd.DataFrame) -> str:
 
 
 def _print(runs: pd.DataFrame, shown: pd.DataFrame, as_runs: bool) -> None:
+    from dsbench.console import terminal
     from dsbench.results import tables
-    from dsbench.run.progress import terminal
 
     console = terminal()
     if shown.empty:
@@ -106,8 +106,8 @@ def _print(runs: pd.DataFrame, shown: pd.DataFrame, as_runs: bool) -> None:
 
 
 def _print_failures(runs: pd.DataFrame, outputs: Path) -> None:
+    from dsbench.console import terminal
     from dsbench.results import tables
-    from dsbench.run.progress import terminal
 
     if (runs["status"] != "done").any():
         terminal().print(tables.failures(runs, outputs))

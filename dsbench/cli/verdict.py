@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dsbench.cli.options import OUTPUTS, Outputs
+from dsbench.console import terminal
+
+if TYPE_CHECKING:
+    from dsbench.tables import Table
 
 
 def verdict(
@@ -27,6 +33,7 @@ def verdict(
     Accuracies are paired by seed; p is that of the sign-flip test, adjusted by Holm over the pairs of a group. What is
     faster is measured by dsbench bench.
     """
+    from dsbench.report.answers import verdict_tables
     from dsbench.results.query import runs_of
     from dsbench.verdict.sentences import paragraphs
     from dsbench.verdict.verdict import plain, verdict
@@ -37,6 +44,20 @@ def verdict(
     if as_json:
         typer.echo(json.dumps(plain(found) | {"said": said}))
         return
-    from dsbench.cli import verdict_tables
+    _print(verdict_tables(found), said)
 
-    verdict_tables.print_verdict(found, said)
+
+def _print(tables: Sequence[Table], paragraphs: Sequence[str]) -> None:
+    """The tables, what their notes explain, and all of it in words."""
+    from rich.text import Text
+
+    console = terminal()
+    for table in tables:
+        console.print(replace(table, note=""))
+        console.print()
+    if tables:
+        console.print(Text(" ".join(table.note for table in tables if table.note), style="dim"))
+    for number, paragraph in enumerate(paragraphs):
+        if number or tables:
+            console.print()
+        console.print(paragraph, soft_wrap=True)

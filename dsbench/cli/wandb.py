@@ -94,7 +94,7 @@ def _upload(runs: Sequence[OfflineRun], at_once: int) -> dict[str, str]:
 
 def _report(uploaded: int, before: int, busy: int, failed: dict[str, str]) -> None:
     from dsbench.cli.output import table
-    from dsbench.run.progress import terminal
+    from dsbench.console import terminal
 
     console = terminal()
     parts = [f"uploaded: {uploaded}", f"uploaded before: {before}"]

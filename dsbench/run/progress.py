@@ -6,7 +6,6 @@ import logging
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
+from dsbench.console import terminal
 from dsbench.run.record import width
 from dsbench.training.history import Epoch
 
@@ -26,16 +26,6 @@ if TYPE_CHECKING:
     from dsbench.run.plan import Plan
 
 log = logging.getLogger("dsbench")
-
-
-def terminal() -> Console:
-    """Standard output: a terminal as wide as it is, a file or pipe without line breaks.
-
-    Text is shown as it stands, since that of others has brackets (`[plain,separable]`) and colons; style is a Text's.
-    """
-    plain = partial(Console, highlight=False, markup=False, emoji=False)
-    console = plain()
-    return console if console.is_terminal else plain(width=200)
 
 
 class Progress:

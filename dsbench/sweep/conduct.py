@@ -18,12 +18,12 @@ from dsbench.config.compose import Composed, typed
 from dsbench.config.messages import one_line
 from dsbench.config.overrides import key
 from dsbench.config.schema import WandbConfig
+from dsbench.console import terminal
 from dsbench.errors import FailureError, InputError
 from dsbench.results.folder import SweepFolder
 from dsbench.results.records import record
 from dsbench.run.interrupts import insist
 from dsbench.run.outcome import Fate
-from dsbench.run.progress import terminal
 from dsbench.run.record import FINAL
 from dsbench.sweep import axes
 from dsbench.sweep.axes import objectives

@@ -13,10 +13,10 @@ from omegaconf import DictConfig
 from dsbench.conclude import mirror
 from dsbench.config.messages import one_line
 from dsbench.config.overrides import key
+from dsbench.console import terminal
 from dsbench.errors import InputError
 from dsbench.files import write_atomically
 from dsbench.results import tables
-from dsbench.run.progress import terminal
 from dsbench.sweep import axes
 from dsbench.sweep.axes import DIRECTIONS, figures, objectives
 from dsbench.sweep.conduct import Launches, check, check_slots, composing, settled, with_settled

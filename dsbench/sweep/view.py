@@ -15,9 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from dsbench.config.overrides import key
+from dsbench.console import terminal
 from dsbench.errors import first_line
 from dsbench.numerals import counted, duration
-from dsbench.run.progress import terminal
 from dsbench.sweep.launch.workers import Slots
 
 

@@ -15,12 +15,12 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dsbench import provenance
 from dsbench.config.compose import typed
+from dsbench.console import terminal
 from dsbench.errors import FailureError, InputError, first_line
 from dsbench.process import wait_briefly
 from dsbench.run.interrupts import Interrupted, TimedOut, insist, undisturbed
 from dsbench.run.outcome import Fate, ProcessDiedError, recorded
 from dsbench.run.plan import plan
-from dsbench.run.progress import terminal
 from dsbench.sweep.launch.jobs import Call, Calls
 from dsbench.sweep.launch.local import ended_so, failed
 from dsbench.sweep.view import labels
