@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from dsbench.cli.options import OUTPUTS, Outputs
-from dsbench.console import terminal
-
-if TYPE_CHECKING:
-    from dsbench.tables import Table
+from dsbench.cli.output import show
+from dsbench.tables import Table
 
 
 def verdict(
@@ -44,20 +41,7 @@ def verdict(
     if as_json:
         typer.echo(json.dumps(plain(found) | {"said": said}))
         return
-    _print(verdict_tables(found), said)
-
-
-def _print(tables: Sequence[Table], paragraphs: Sequence[str]) -> None:
-    """The tables, what their notes explain, and all of it in words."""
-    from rich.text import Text
-
-    console = terminal()
-    for table in tables:
-        console.print(replace(table, note=""))
-        console.print()
-    if tables:
-        console.print(Text(" ".join(table.note for table in tables if table.note), style="dim"))
-    for number, paragraph in enumerate(paragraphs):
-        if number or tables:
-            console.print()
-        console.print(paragraph, soft_wrap=True)
+    tables = verdict_tables(found)
+    notes = " ".join(table.note for table in tables if table.note)
+    shown: list[Table | str] = [part for table in tables for part in (replace(table, note=""), "")]
+    show(*shown, *([Table("", (), notes), ""] if tables else []), "\n\n".join(said))
