@@ -9,12 +9,12 @@ from pathlib import Path
 
 from dsbench import torchvision_ops
 from dsbench.config.messages import one_line
+from dsbench.console import terminal
 from dsbench.measure.roofline_record import TOGETHER
 from dsbench.measure.timing import LIMIT_SECONDS, MEASUREMENTS
 from dsbench.publish.sweep import mirror_sweep
 from dsbench.results.cells import COUNTS
 from dsbench.results.folder import SweepFolder
-from dsbench.run.progress import terminal
 from dsbench.sweep.conduct import Sweep, is_local
 from dsbench.verdict.sentences import headline, paragraphs
 from dsbench.verdict.verdict import verdict

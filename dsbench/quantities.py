@@ -164,6 +164,7 @@ _ALL = (
 QUANTITIES = {one.name: one for one in _ALL}  # in the order of the columns of a table of runs
 COUNTED = tuple(one for one in _ALL if one.group is Group.COUNTED)
 LIGHTER = tuple(QUANTITIES[name] for name in ("params", "macs", "acts", "bytes"))  # what makes a network lighter
+COSTS = (*LIGHTER, *(QUANTITIES[name] for name in ("intensity", "training_bytes", "receptive_field")))  # side by side
 # What a budget may set: what is counted, of the slots' convolutions alone too (_conv), and what is measured.
 COUNTED_BUDGETS = tuple(QUANTITIES[name] for name in ("params", "macs", "acts"))
 MEASURED_BUDGETS = tuple(QUANTITIES[name] for name in ("latency_ms", "train_seconds_per_epoch"))

@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dsbench.cli.benched import add_to_records, measured, objects, onnx_files, rooflines
-from dsbench.cli.networks import ARGUMENTS, networks
-from dsbench.cli.output import check_plot, print_csv, print_json, remark, write
+from dsbench.cli.networks import ARGUMENTS, NamedNetwork, called, differing, names_of, networks, shared, told_apart
+from dsbench.cli.output import check_plot, print_csv, print_json, remark, remark_in_passing, show, write
 from dsbench.errors import InputError
-from dsbench.measure.timing import BATCHES, LIMIT_SECONDS
+from dsbench.measure.by_turns import RunningCosts, running_costs
+from dsbench.measure.onnx_files import Files, check_installed, lacking
+from dsbench.measure.record import flat
+from dsbench.measure.timing import BATCHES, LIMIT_SECONDS, MIN_ROUNDS, SETTLED_IQR, Timing
+from dsbench.quantities import QUANTITIES
 from dsbench.run.check import check, check_last_batch
+from dsbench.tables import Column, Table, figures, names, numbers, written
+
+if TYPE_CHECKING:
+    from dsbench.measure.roofline_rows import Roofline
+    from dsbench.run.lock import Owner
+
+_STEP = {"step": "total", "forward": "forward", "backward": "backward", "optimizer": "optimizer"}  # by heading
+_BACKENDS = {"torch_fp32": "torch fp32", "onnx": "onnx fp32", "onnx_int8": "onnx int8"}  # whatever the run's precision
+_PRECISIONS = {"32": "fp32", "bf16": "bf16", "16": "fp16"}
+_BUSY = 0.5  # load average above which other processes are worth a word
+_MEMORY = QUANTITIES["peak_memory_bytes"]
+
+
+@dataclass(frozen=True)
+class Benched(NamedNetwork, RunningCosts):
+    """A network and what was measured of it."""
+
+    @property
+    def name(self) -> dict[str, Any]:
+        """The network's name, and the device, precision and threads that its configuration asked for."""
+        where = self.compute
+        return super().name | {"device": where.name, "precision": where.precision, "threads": where.threads}
 
 
 def bench(
@@ -53,23 +85,249 @@ def bench(
     for one in named:
         check(one.composed.config)
         check_last_batch(one.composed.config, one.network)
-    with onnx_files(named, onnx, keep) as files:
-        found = measured(named, (BATCHES[0], large), seconds, compile_too, files, roofline or plot is not None)
+    with _onnx_files(named, onnx, keep) as files:
+        found = _measured(named, (BATCHES[0], large), seconds, compile_too, files, roofline or plot is not None)
     if as_json:
-        print_json(objects(found))
+        print_json(_objects(found))
     elif as_csv:
-        from dsbench.measure.record import flat
-
         print_csv([one.name | flat(one.record, spread=True) for one in found])
     else:
-        from dsbench.cli import bench_tables
+        show(*_sections(found, seconds))
+        if _rooflines(found):
+            from dsbench.cli.rooflines import rooflines_shown
 
-        bench_tables.print_bench(found, seconds)
-        bench_tables.print_rooflines(rooflines(found))
+            show(*rooflines_shown(_rooflines(found)))
     if plot is not None:
         from dsbench.figures.roofline import draw
         from dsbench.figures.style import rendered
 
-        write(plot, rendered(draw(rooflines(found)), "svg"))
+        write(plot, rendered(draw(_rooflines(found)), "svg"))
         remark(f"drawn: {plot}")
-    add_to_records(found)
+    _add_to_records(found)
+
+
+@contextmanager
+def _onnx_files(named: Sequence[NamedNetwork], asked: bool | None, keep: Path | None) -> Iterator[list[Files]]:
+    """The files of each network, in a folder that is gone afterwards; none where ONNX Runtime is left out.
+
+    Unless `asked` says, runs have them where the extra is installed, and so has what is to be kept: once all went well,
+    the files are copied into the folder `keep`. Raises InputError where the extra is missing and where nothing can be
+    written to `keep`.
+    """
+    if keep is not None and asked is False:
+        raise InputError(f"--keep {keep} keeps ONNX files, and --no-onnx makes none; give one of the two")
+    lack = lacking()
+    if asked is None and keep is None:
+        asked = named[0].run is not None and not lack
+        if named[0].run is not None and lack:
+            remark(f"without ONNX Runtime: {lack}")
+    if asked is False:
+        yield []
+        return
+    check_installed()
+    if keep is not None:
+        _check_folder(keep)
+    with tempfile.TemporaryDirectory(prefix="dsbench-") as folder:
+        files = [Files.named(Path(folder), name) for name in _file_names(named)]
+        yield files
+        if keep is not None:
+            keep.mkdir(parents=True, exist_ok=True)
+            kept = [shutil.copy(path, keep) for one in files for path in (one.fp32, one.int8)]
+            remark(f"kept: {', '.join(map(str, kept))}")
+
+
+def _check_folder(keep: Path) -> None:
+    """Raise InputError where no file can be written to `keep`; a folder made to find out goes again."""
+    new = [path for path in (keep, *keep.parents) if not path.exists()]
+    try:
+        keep.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=keep):
+            pass
+    except OSError as error:
+        raise InputError(f"--keep {keep}: {error.strerror}") from None
+    finally:
+        for path in new:
+            if path.is_dir():
+                path.rmdir()
+
+
+def _file_names(named: Sequence[NamedNetwork]) -> list[str]:
+    """The run's id, or what the network is called, with a number where that is not enough."""
+    words = [re.sub(r"[^\w.=]+", "-", name) for name in called(named)]
+    found = [one.run.run_id if one.run else word for one, word in zip(named, words, strict=True)]
+    return found if len(set(found)) == len(found) else [f"{name}-{number}" for number, name in enumerate(found, 1)]
+
+
+def _measured(
+    named: Sequence[NamedNetwork],
+    batches: Sequence[int],
+    limit_seconds: float,
+    compile_too: bool,
+    onnx: Sequence[Files],
+    roofline: bool,
+) -> list[Benched]:
+    """Measure the networks side by side, each on the device and in the precision that its configuration names."""
+    found = running_costs(
+        lambda: [one.subject() for one in named],
+        limit_seconds,
+        batches,
+        compile_too,
+        onnx,
+        rooflines_of=called(named) if roofline else None,
+        say=lambda what: remark_in_passing(f"measuring: {what}"),
+    )
+    return [Benched(**vars(one), **vars(costs)) for one, costs in zip(named, found, strict=True)]
+
+
+def _rooflines(benched: Sequence[Benched]) -> list[Roofline]:
+    """The rooflines, where there are any."""
+    return [one.roofline for one in benched if one.roofline is not None]
+
+
+def _objects(benched: Sequence[Benched]) -> list[dict[str, Any]]:
+    """All of each network for JSON; with rooflines their words, and why each later one is slower than the first."""
+    out = [network.name | network.record for network in benched]
+    lines = _rooflines(benched)
+    if lines:
+        from dsbench.measure.roofline_words import comparison, verdict
+
+        for number, (network, line) in enumerate(zip(out, lines, strict=True)):
+            words = {"verdict": verdict(line)} | ({"comparison": comparison(lines[0], line)} if number else {})
+            network["roofline"] = network["roofline"] | words
+    return out
+
+
+def _add_to_records(benched: Sequence[Benched]) -> None:
+    """Add to the record of each run what was measured of it. Raises InputError where it was trained anew meanwhile."""
+    for one in benched:
+        if one.run is not None:
+            from dsbench.run.bench import keep
+
+            keep(one.run, one.record, _say_who)
+            remark(f"added to {one.run.folder.result_file}")
+
+
+def _say_who(path: Path, owner: Owner | None) -> None:
+    remark(f"{owner or 'another process'} has the run in {path}; waiting for it")
+
+
+def _sections(benched: Sequence[Benched], limit_seconds: float) -> list[Table | str]:
+    """What was measured where, section by section, with what did not settle marked."""
+    from dsbench.measure.memory import WHAT
+
+    out: list[Table | str] = [f"{shared(names_of(benched))}, torch {version('torch')}"]
+    load_average = benched[0].record["measured_on"]["load_average"]
+    if load_average is not None and load_average > _BUSY:
+        out.append(f"load average {load_average:.1f} before the start: other processes are busy")
+    files = benched[0].measured.onnx
+    out += [_forward(benched), *([_onnx(benched)] if files else []), _step(benched)]
+    out += [_ratios(benched)] if len(benched) > 1 else []
+    out.append(f"median ± interquartile range over rounds, each the mean of a block of calls; peak: {WHAT}")
+    if files:
+        bits, images = files["weight_bits"], files["calibrated_on"]
+        out.append(f"ONNX Runtime on the CPU; int8: weights of {bits} bits, ranges calibrated on {images}")
+    if not all(timing.settled for one in benched for timing in _timings(one).values()):
+        out.append(
+            f"* did not settle: a range above {100 * SETTLED_IQR:.0f} % of the median, or fewer than {MIN_ROUNDS} "
+            f"rounds, within {limit_seconds:g} s; --seconds gives it longer"
+        )
+    return out
+
+
+def _told(benched: Sequence[Benched], rows: Sequence[int] | None = None, **further: Sequence[str]) -> list[Column]:
+    """The columns that tell networks apart; `rows` are the numbers of the networks of the rows, where not one each."""
+    named = names_of(benched)
+    told = told_apart(named)
+    among = [told[number] for number in (range(len(benched)) if rows is None else rows)]
+    return names({key: [row[place] for row in among] for place, key in enumerate(differing(named))} | further)
+
+
+def _forward(benched: Sequence[Benched]) -> Table:
+    """Latency and throughput of the forward pass, a row a network and backend."""
+    passes = [one.measured.forward for one in benched]
+    backends = list(next(iter(passes[0].latency.values())))
+    rows = [(number, backend) for number in range(len(benched)) for backend in backends]
+    precisions = [_PRECISIONS[one.compute.precision] for one in benched]
+    called = [_BACKENDS.get(backend) or f"{backend} {precisions[number]}" for number, backend in rows]
+    columns = _told(benched, [number for number, _ in rows], backend=called)
+    for batch in passes[0].latency:
+        timings = [passes[number].latency[batch][backend] for number, backend in rows]
+        columns.append(_times(f"batch {batch}", timings))
+        columns.append(_throughput([(batch, timing) for timing in timings]))
+    if any(one.compile_seconds for one in passes):
+        seconds = [passes[number].compile_seconds.values() if backend == "compiled" else () for number, backend in rows]
+        columns.append(written("compile seconds", [", ".join(f"{one:.1f}" for one in some) for some in seconds]))
+    return Table("forward pass, ms", tuple(columns), look="ruled")
+
+
+def _onnx(benched: Sequence[Benched]) -> Table:
+    """Size of the files and, of trained networks, accuracy beside torch's in fp32."""
+    sections = [one.measured.onnx or {} for one in benched]
+    keys = {"torch_fp32": "torch fp32", "fp32": "onnx fp32", "int8": "onnx int8"}
+    rows = [(number, key) for number, section in enumerate(sections) for key in keys if key in section]
+    entries = [sections[number][key] for number, key in rows]
+    columns = _told(benched, [number for number, _ in rows], backend=[keys[key] for _, key in rows])
+    columns.append(numbers("bytes", [entry.get("bytes") for entry in entries], "{:,}".format))
+    if "torch_fp32" in sections[0]:
+        off = [
+            100 * (entry["test_acc"] - sections[number]["torch_fp32"]["test_acc"]) if "bytes" in entry else None
+            for (number, _), entry in zip(rows, entries, strict=True)
+        ]
+        columns.append(figures(QUANTITIES["test_acc"], [entry["test_acc"] for entry in entries], "test accuracy"))
+        columns.append(numbers("to torch (points)", off, "{:+.2f}".format))
+    return Table("ONNX files", tuple(columns), look="ruled")
+
+
+def _step(benched: Sequence[Benched]) -> Table:
+    """The training step, its parts and its peak memory, a row a network."""
+    steps = [one.measured.step for one in benched]
+    columns = [
+        *_told(benched),
+        numbers("batch", [step.batch_size for step in steps], str),
+        *(_times(heading, [getattr(step, part) for step in steps]) for heading, part in _STEP.items()),
+        _throughput([(step.batch_size, step.total) for step in steps]),
+        figures(_MEMORY, [one.measured.peak_memory_bytes for one in benched]),
+    ]
+    return Table("training step, ms", tuple(columns), look="ruled")
+
+
+def _ratios(benched: Sequence[Benched]) -> Table:
+    """Every time, that of a step for one image, and the memory, divided by the first network's."""
+    first, firsts = benched[0], _timings(benched[0])
+    columns = _told(benched)
+    for name, timing in firsts.items():
+        ratios = []
+        for one in benched:
+            own = _timings(one).get(name)
+            images = first.measured.step.batch_size / one.measured.step.batch_size if name in _STEP else 1
+            ratios.append(own.median_ms / timing.median_ms * images if own else None)
+        columns.append(numbers(name, ratios, "{:.3f}".format))
+    peaks = [one.measured.peak_memory_bytes for one in benched]
+    memory = [peak / peaks[0] if peak and peaks[0] else None for peak in peaks]
+    columns.append(numbers(_MEMORY.brief, memory, "{:.3f}".format))
+    return Table(f"times {called(benched)[0]}", tuple(columns), look="ruled")
+
+
+def _timings(one: Benched) -> dict[str, Timing]:
+    """Every timing, by the heading of its column."""
+    out = {
+        " ".join(["batch", str(batch), *([] if backend == "torch" else [_BACKENDS.get(backend, backend)])]): timing
+        for batch, backends in one.measured.forward.latency.items()
+        for backend, timing in backends.items()
+    }
+    return out | {heading: getattr(one.measured.step, part) for heading, part in _STEP.items()}
+
+
+def _times(heading: str, timings: Sequence[Timing]) -> Column:
+    return written(heading, [_ms(timing) for timing in timings])
+
+
+def _ms(timing: Timing) -> str:
+    places = 3 if timing.median_ms < 10 else 2 if timing.median_ms < 100 else 1
+    return f"{timing.median_ms:,.{places}f} ± {timing.iqr_ms:,.{places}f}{' ' if timing.settled else '*'}"
+
+
+def _throughput(timings: Sequence[tuple[int, Timing]]) -> Column:
+    """Images a second, of batches and their times."""
+    images = [1e3 * batch / timing.median_ms for batch, timing in timings]
+    return numbers(QUANTITIES["images_per_second"].heading, images, "{:,.0f}".format)

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dsbench.cli.options import OUTPUTS, Outputs
+from dsbench.cli.output import show
+from dsbench.tables import Table, answers, texts
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.table import Table
 
     from dsbench.claims.decide import Outcome
-
-_STYLES = {"holds": "green", "does not hold": "red", "cannot tell": "yellow", "not tested": "dim"}
 
 
 def claims(
@@ -38,26 +37,22 @@ def claims(
     from dsbench.claims.published import changed, published, study_runs
 
     known = published(study)
-    table, outputs = _table(study, sweep, outputs)
+    table, outputs = _runs_of(study, sweep, outputs)
     runs = study_runs(study, table, outputs)
     outcomes = decide(known, runs)
     if as_json:
         typer.echo(json.dumps([one.plain() for one in outcomes]))
         return
-    from rich.text import Text
-
-    from dsbench.run.progress import terminal
-
-    console = terminal()
-    console.print(Text.assemble((study, "bold"), f": {known.title}"), soft_wrap=True)
-    console.print(_shown(outcomes))
     counts = Counter(one.verdict for one in outcomes)
-    console.print(", ".join(f"{number} {verdict}" for verdict, number in counts.most_common()))
-    for recipe in changed(run.label for run in runs):
-        console.print(f"changed recipe: {recipe}", soft_wrap=True)
+    show(
+        f"{study}: {known.title}",
+        _table(outcomes),
+        ", ".join(f"{number} {verdict}" for verdict, number in counts.most_common()),
+        *(f"changed recipe: {recipe}" for recipe in changed(run.label for run in runs)),
+    )
 
 
-def _table(study: str, sweep: str | None, outputs: Path) -> tuple[pd.DataFrame, Path]:
+def _runs_of(study: str, sweep: str | None, outputs: Path) -> tuple[pd.DataFrame, Path]:
     """The table of the runs that are asked for, and the folder of results that they lie in."""
     from dsbench.results.query import runs_of
     from dsbench.results.records import records, runs_table
@@ -81,14 +76,11 @@ def _latest(study: str, outputs: Path) -> str | None:
     return None
 
 
-def _shown(outcomes: list[Outcome]) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(show_lines=True)
-    for name in ("claim", "the study", "measured here", "verdict"):
-        table.add_column(name)
-    for one in outcomes:
-        verdict = Text(one.verdict, style=_STYLES.get(one.verdict, ""))
-        table.add_row(one.claim.text, one.claim.study, one.measured, verdict)
-    return table
+def _table(outcomes: list[Outcome]) -> Table:
+    columns = (
+        texts("claim", [one.claim.text for one in outcomes]),
+        texts("the study", [one.claim.study for one in outcomes]),
+        texts("measured here", [one.measured for one in outcomes]),
+        answers("verdict", [one.verdict for one in outcomes]),
+    )
+    return Table("", columns, look="grid")

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from dsbench.cli.networks import ARGUMENTS, NamedNetwork, networks
-from dsbench.cli.output import print_json, remark, write
+from dsbench.budget.request import Requested
+from dsbench.cli.networks import ARGUMENTS, NamedNetwork, called, differing, names_of, networks, shared, told_apart
+from dsbench.cli.output import print_csv, print_json, remark, show, write
 from dsbench.errors import InputError, choose
-from dsbench.network.cost import DTYPE_BYTES, TOTALS, Cost
+from dsbench.network.cost import DTYPE_BYTES, Cost, LayerCost, replaced
 from dsbench.network.cost import cost as cost_of
+from dsbench.network.layers import Conv, Linear
+from dsbench.numerals import percent
+from dsbench.quantities import COSTS, COUNTED, LIGHTER, QUANTITIES
+from dsbench.tables import Column, Table, figures, names, numbers
+
+_RATIOS = (
+    "slots: those filled otherwise than in the first network; 1/o + 1/k²: what their MACs shrink to on paper, at equal "
+    "channels"
+)
 
 
 @dataclass(frozen=True)
@@ -23,7 +34,7 @@ class Costed(NamedNetwork):
 
     def totals(self) -> dict[str, Any]:
         """Every total, by its name."""
-        return {name: getattr(self.cost, name) for name in TOTALS}
+        return {quantity.name: getattr(self.cost, quantity.name) for quantity in COUNTED}
 
 
 def cost(
@@ -43,8 +54,6 @@ def cost(
     One network is shown layer by layer, several side by side with ratios to the first. Nothing is built and no weights
     are allocated, but for --check.
     """
-    from dsbench.cli import cost_tables
-
     choose("--precision", precision, DTYPE_BYTES)
     named = networks(arguments or [], config_dir)
     costed = [Costed(**vars(one), cost=cost_of(one.network, precision)) for one in named]
@@ -53,12 +62,12 @@ def cost(
     if as_json:
         print_json([_object(one) for one in costed])
     elif as_csv:
-        cost_tables.write_csv(costed, layers)
+        print_csv(_rows(costed, layers))
     elif layers or len(costed) == 1:
         for one in costed:
-            cost_tables.print_layers(one)
+            show(*_layer_by_layer(one))
     else:
-        cost_tables.print_comparison(costed)
+        show(*_side_by_side(costed))
     if plot is not None:
         from dsbench.network.draw import draw
 
@@ -75,17 +84,108 @@ def _object(one: Costed) -> dict[str, Any]:
     return one.name | one.totals() | {"requested": requested, "layers": layers}
 
 
+def _rows(costed: Sequence[Costed], layers: bool) -> list[dict[str, Any]]:
+    """The rows of a file: one a network, or with `layers` one a layer."""
+    if not layers:
+        return [one.name | one.totals() | _budget(one) for one in costed]
+    return [one.name | layer.facts() | {"output_shape": _shape(layer)} for one in costed for layer in one.cost.layers]
+
+
+def _budget(costed: Costed) -> dict[str, Any]:
+    facts = costed.requested.facts() if costed.requested else dict.fromkeys(f.name for f in fields(Requested))
+    return {f"budget_{name}": value for name, value in facts.items()}
+
+
+def _shape(layer: LayerCost) -> str:
+    return "x".join(map(str, layer.output_shape))
+
+
+def _layer_by_layer(costed: Costed) -> list[Table | str]:
+    """One network, a row a layer, and what tables leave out."""
+    cost = costed.cost
+    budget = [f"budget: {costed.requested}"] if costed.requested else []
+    return [
+        _layers(costed),
+        f"{cost.buffers:,} buffers, {cost.flops:,} FLOPs (2 a MAC), {cost.norm_ops:,} norm and {cost.activation_ops:,} "
+        f"activation operations, {cost.training_bytes:,} bytes kept for the backward pass, for one image",
+        *budget,
+    ]
+
+
+def _layers(costed: Costed) -> Table:
+    cost, kinds = costed.cost, {slot.index: slot.kind for slot in costed.network.slots}
+    slots, last = [], None
+    for layer in cost.layers:
+        slots.append("" if layer.slot is None or layer.slot == last else f"{layer.slot} {kinds[layer.slot]}")
+        last = layer.slot
+    columns = names(
+        {
+            "slot": [*slots, ""],
+            "layer": [*(layer.label for layer in cost.layers), "total"],
+            "output": [*map(_shape, cost.layers), ""],
+        }
+    )
+    steps = zip(cost.layers, costed.network.steps, strict=True)
+    intensities = [layer.intensity if isinstance(step.layer, (Conv, Linear)) else None for layer, step in steps]
+    for quantity in COSTS:
+        if quantity.name == "intensity":
+            values: list[float | None] = [*intensities, cost.intensity]
+        elif quantity.name == "receptive_field":
+            values = [*(layer.receptive_field for layer in cost.layers), None]
+        elif quantity in LIGHTER:
+            values = [*(getattr(layer, quantity.name) for layer in cost.layers), getattr(cost, quantity.name)]
+        else:
+            continue  # it does not add up over layers
+        columns.append(figures(quantity, values))
+    return Table(costed.title, tuple(columns), look="ruled", total=True)
+
+
+def _side_by_side(costed: Sequence[Costed]) -> list[Table | str]:
+    """Several networks, then their ratios to the first and what the closed form promised."""
+    named = names_of(costed)
+    told = names(dict(zip(differing(named), zip(*told_apart(named), strict=True), strict=True)))
+    costs = [figures(quantity, [getattr(one.cost, quantity.name) for one in costed]) for quantity in COSTS]
+    residuals = [one.requested.residual if one.requested else None for one in costed]
+    off = numbers("off budget", residuals, lambda share: percent(share, "+"))
+    budgets = dict.fromkeys(one.requested.target_line for one in costed if one.requested)
+    return [
+        shared(named),
+        Table("for one image", (*told, *costs, *([off] if budgets else [])), look="ruled"),
+        *(f"budget: {line}" for line in budgets),
+        Table(f"times {called(costed)[0]}", (*told, *_ratios(costed)), _RATIOS, look="ruled"),
+    ]
+
+
+def _ratios(costed: Sequence[Costed]) -> list[Column]:
+    first = costed[0]
+    whole = [
+        numbers(quantity.heading, [_ratio(quantity.name, one.cost, first.cost) for one in costed], "{:.4f}".format)
+        for quantity in LIGHTER
+    ]
+    slots = [replaced(first.network, first.cost, one.network, one.cost) for one in costed]
+    alike = [all(one.name[width] == first.name[width] for width in ("width", "fine_width")) for one in costed]
+    closed = [one.closed_form if one and same else None for one, same in zip(slots, alike, strict=True)]
+    return [
+        *whole,
+        numbers("slots' params", [one.params if one else None for one in slots], "{:.4f}".format),
+        numbers("slots' MACs", [one.macs if one else None for one in slots], "{:.4f}".format),
+        numbers("1/o + 1/k²", closed, "{:.4f}".format),
+    ]
+
+
+def _ratio(name: str, cost: Cost, first: Cost) -> float | None:
+    return getattr(cost, name) / getattr(first, name) if getattr(first, name) else None
+
+
 def _check(costed: Costed) -> None:
     from dsbench.network.check import count
 
     counted, costs = count(costed.network), costed.cost
-    others = (counted.macs, counted.acts, counted.params, counted.buffers)
-    ours = (costs.macs, costs.acts, costs.params, costs.buffers)
-    names = ("MACs (fvcore)", "activations (fvcore)", "parameters (torch)", "buffers (torch)")
+    by = {"macs": "fvcore", "acts": "fvcore", "params": "torch", "buffers": "torch"}
     wrong = [
-        f"{name}: {other:,}, dsbench {our:,}"
-        for name, other, our in zip(names, others, ours, strict=True)
-        if other != our
+        f"{QUANTITIES[name].wording} ({counter}): {other:,}, dsbench {own:,}"
+        for name, counter in by.items()
+        if (other := getattr(counted, name)) != (own := getattr(costs, name))
     ]
     if wrong:
         remark(f"error: {costed.title}: counts differ, {'; '.join(wrong)}")

@@ -40,8 +40,8 @@ def show(root: Root = DEFAULT_ROOT) -> None:
     """Show which sets are there, whether they are verified, and their size."""
     from rich.table import Table
 
+    from dsbench.console import terminal
     from dsbench.data import prepared
-    from dsbench.run.progress import terminal
 
     table = Table("set", "images", "state", "source", "size", "path", box=None)
     for name in sets.SETS:

@@ -113,7 +113,7 @@ def _names_folder(argument: str) -> bool:
     return False
 
 
-def names(networks: Sequence[NamedNetwork]) -> list[dict[str, Any]]:
+def names_of(networks: Sequence[NamedNetwork]) -> list[dict[str, Any]]:
     """What networks are called side by side: their names, and what else was listed for them (`kernel=3,5`)."""
     named = [one.name for one in networks]
     given = [dict(override.split("=", 1) for override in one.composed.overrides) for one in networks]
@@ -143,7 +143,7 @@ def called(networks: Sequence[NamedNetwork]) -> list[str]:
     experiments = [str(one.composed.choices.get("experiment")) for one in networks]
     if len(networks) > 1 and len(set(experiments) - {"None"}) == len(networks):
         return experiments
-    named = names(networks)
+    named = names_of(networks)
     keys = differing(named)
     words = [
         [str(name[key]) if key in _SPEAKING else f"{key} {name[key]}" for key in keys if name[key]] for name in named

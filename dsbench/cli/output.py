@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
+from dsbench.console import terminal
 from dsbench.errors import InputError
+from dsbench.tables import Table
 
 
-def table(title: str, *columns: str, **style: Any) -> Table:
-    """A table with its title at its left; `style` is Rich's."""
-    return Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD, **style)
+def show(*parts: Table | str) -> None:
+    """Tables and lines, one below the other, on standard output."""
+    console = terminal()
+    for part in parts:
+        console.print(part, soft_wrap=isinstance(part, str))
 
 
 def print_json(objects: Sequence[dict[str, Any]]) -> None:

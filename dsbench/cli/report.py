@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dsbench.cli.options import OUTPUTS, Outputs
-from dsbench.cli.output import write
+from dsbench.cli.output import show, write
 from dsbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,13 +28,10 @@ def report(
     code) the comparison is written, into the folder of the first.
     """
     from dsbench.results.query import sweep_folder
-    from dsbench.run.progress import terminal
 
     folder = sweep_folder(outputs, sweep)
     said, paths = _page(folder) if other is None else _comparison(folder, sweep_folder(outputs, other))
-    console = terminal()
-    for line in (*said, *map(str, paths)):
-        console.print(line, soft_wrap=True)
+    show(*said, *map(str, paths))
 
 
 def _page(folder: SweepFolder) -> tuple[list[str], list[Path]]:

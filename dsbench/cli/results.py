@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dsbench.cli.options import OUTPUTS, Outputs, Where
-from dsbench.cli.output import remark, write
+from dsbench.cli.output import remark, show, write
 from dsbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,9 +49,7 @@ def results(
         write(parquet, shown.to_parquet(engine="pyarrow", index=False))
         remark(f"written: {parquet}")
     else:
-        _print(runs, shown, as_runs)
-        if sweep is not None and not as_runs:
-            _print_failures(runs, outputs)
+        _print(runs, shown, as_runs, failures_in=outputs if sweep is not None and not as_runs else None)
 
 
 def _selected(runs: pd.DataFrame, where: list[str], as_runs: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -91,26 +89,17 @@ def _resolved(sort: str, shown: pd.DataFrame) -> str:
     return sign + _cell_column(name, shown.columns)
 
 
-def _print(runs: pd.DataFrame, shown: pd.DataFrame, as_runs: bool) -> None:
+def _print(runs: pd.DataFrame, shown: pd.DataFrame, as_runs: bool, failures_in: Path | None) -> None:
+    """The table, what made its runs and, with the folder of their logs, which runs are in no mean."""
     from dsbench.results import tables
-    from dsbench.run.progress import terminal
 
-    console = terminal()
     if shown.empty:
-        console.print("no run meets these conditions")
+        show("no run meets these conditions")
         return
-    console.print(tables.runs(shown) if as_runs else tables.cells(shown))
-    mixed = tables.versions(runs)
-    if mixed:
-        console.print(mixed, soft_wrap=True)
-
-
-def _print_failures(runs: pd.DataFrame, outputs: Path) -> None:
-    from dsbench.results import tables
-    from dsbench.run.progress import terminal
-
-    if (runs["status"] != "done").any():
-        terminal().print(tables.failures(runs, outputs))
+    versions = tables.versions(runs)
+    show(tables.runs(shown) if as_runs else tables.cells(shown), *([versions] if versions else []))
+    if failures_in is not None and (runs["status"] != "done").any():
+        show(tables.failures(runs, failures_in))
 
 
 def _require_pyarrow() -> None:

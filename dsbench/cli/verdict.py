@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from dsbench.cli.options import OUTPUTS, Outputs
+from dsbench.cli.output import show
+from dsbench.tables import Table
 
 
 def verdict(
@@ -27,6 +30,7 @@ def verdict(
     Accuracies are paired by seed; p is that of the sign-flip test, adjusted by Holm over the pairs of a group. What is
     faster is measured by dsbench bench.
     """
+    from dsbench.report.answers import verdict_tables
     from dsbench.results.query import runs_of
     from dsbench.verdict.sentences import paragraphs
     from dsbench.verdict.verdict import plain, verdict
@@ -37,6 +41,9 @@ def verdict(
     if as_json:
         typer.echo(json.dumps(plain(found) | {"said": said}))
         return
-    from dsbench.cli import verdict_tables
-
-    verdict_tables.print_verdict(found, said)
+    tables = verdict_tables(found)
+    notes = " ".join(table.note for table in tables if table.note)
+    shown: list[Table | str] = [part for table in tables for part in (replace(table, note=""), "")]
+    if tables:
+        shown += [Table("", (), notes), ""]
+    show(*shown, "\n\n".join(said))

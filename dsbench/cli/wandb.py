@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dsbench.cli.options import OUTPUTS, Outputs
+from dsbench.cli.output import show
 from dsbench.errors import InputError
+from dsbench.tables import Table, names, texts
 
 if TYPE_CHECKING:
     from dsbench.publish.offline import OfflineRun
@@ -93,18 +95,11 @@ def _upload(runs: Sequence[OfflineRun], at_once: int) -> dict[str, str]:
 
 
 def _report(uploaded: int, before: int, busy: int, failed: dict[str, str]) -> None:
-    from dsbench.cli.output import table
-    from dsbench.run.progress import terminal
-
-    console = terminal()
     parts = [f"uploaded: {uploaded}", f"uploaded before: {before}"]
-    parts += [f"in training, left for later: {busy}"] if busy else []
-    console.print(", ".join(parts), soft_wrap=True)
+    show(", ".join([*parts, *([f"in training, left for later: {busy}"] if busy else [])]))
     if failed:
-        shown = table(f"{len(failed)} not uploaded", "run", "reason")
-        for run_id, reason in failed.items():
-            shown.add_row(run_id, reason)
-        console.print(shown)
+        columns = (*names({"run": list(failed)}), texts("reason", list(failed.values())))
+        show(Table(f"{len(failed)} not uploaded", columns, look="ruled"))
 
 
 def dashboard(

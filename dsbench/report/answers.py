@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dsbench.numerals import interval_points, mean_percent, p_value, signed_points, times
-from dsbench.report.table import Entry, Table, answer, number
-from dsbench.statistics.paired import Paired
+from dsbench.quantities import QUANTITIES
+from dsbench.statistics.paired import Interval, Paired
+from dsbench.tables import Column, Entry, Kind, Table, answers, filled, names, numbers, texts, written
 from dsbench.verdict.answers import Measure
 from dsbench.verdict.better import Better, Factorial
 from dsbench.verdict.groups import Regimes
 from dsbench.verdict.overall import Judged, Pair
 from dsbench.verdict.verdict import Verdict
 
-_HEADINGS = {"macs": "MACs", "acts": "activations", "params": "parameters"}
 _COSTS = (
     "x: how many times the other's; in brackets what decides nothing or does not compare. Faster and slower are times "
     "whose medians differ by more than 5 % and whose p, by turns and adjusted over all pairs, is below .05."
@@ -50,81 +50,87 @@ def verdict_tables(verdict: Verdict) -> list[Table]:
 def _costs(judged: Judged) -> Table:
     """The answers, then a column a measure."""
     found = [{one.name: one for one in (*pair.lighter, *pair.by_turns, *pair.trained)} for pair in judged.pairs]
-    names = dict.fromkeys(name for row in found for name in row)
-    answers = {name: [answer(pair.answers[name]) for pair in judged.pairs] for name in ("lighter", "faster")}
-    ratios = {_HEADINGS.get(name, name): [_ratio(row.get(name)) for row in found] for name in names}
-    return Table.of(f"{judged.name}: lighter and faster", {**_named(judged.pairs), **answers, **ratios}, _COSTS)
+    measures = dict.fromkeys(name for row in found for name in row)
+    columns = [
+        *_named(judged.pairs),
+        *(answers(question, [pair.answers[question] for pair in judged.pairs]) for question in ("lighter", "faster")),
+        *(_ratios(name, [row.get(name) for row in found]) for name in measures),
+    ]
+    return Table(f"{judged.name}: lighter and faster", tuple(filled(columns)), _COSTS)
+
+
+def _ratios(name: str, measures: Sequence[Measure | None]) -> Column:
+    """How many times the other's each is, in brackets what does not compare."""
+    heading = QUANTITIES[name].wording if name in QUANTITIES else name
+    entries = []
+    for one in measures:
+        ratio = one.ratio if one else None
+        text = "" if ratio is None else f"x {times(ratio)}"
+        entries.append(Entry(text if one is None or one.counts or not text else f"({text})", ratio))
+    return Column(heading, tuple(entries), Kind.NUMBER)
 
 
 def _accuracies(judged: Judged) -> Table:
     """The answer, then its evidence."""
     found = [pair.better for pair in judged.pairs]
     failed = [(len(one.failed_candidate), len(one.failed_reference)) for one in found]
-    columns = {
-        **_named(judged.pairs),
-        "better": [answer(one.answer) for one in found],
-        **_test([(one.tested.paired, one.tested.adjusted_p) for one in found]),
-        "P(better)": [number(one.probability_of_improvement, "{:.2f}".format) for one in found],
-        **_counted_in(found),
-        "least p": [number(one.smallest_adjusted_p, p_value) for one in found],
-        "seeds needed": [number(one.seeds_needed, "{:,}".format) for one in found],
-        "failed to train": [Entry(f"{this} against {other}" if this or other else "") for this, other in failed],
-    }
-    return Table.of(f"{judged.name}: better", columns, _ACCURACIES)
+    columns = [
+        *_named(judged.pairs),
+        answers("better", [one.answer for one in found]),
+        *_tests([(one.tested.paired, one.tested.adjusted_p) for one in found]),
+        numbers("P(better)", [one.probability_of_improvement for one in found], "{:.2f}".format),
+        *_failures_counted(found),
+        numbers("least p", [one.smallest_adjusted_p for one in found], p_value),
+        numbers("seeds needed", [one.seeds_needed for one in found], "{:,}".format),
+        texts("failed to train", [f"{this} against {other}" if this or other else "" for this, other in failed]),
+    ]
+    return Table(f"{judged.name}: better", tuple(filled(columns)), _ACCURACIES)
 
 
-def _counted_in(found: Sequence[Better]) -> dict[str, list[Entry]]:
+def _failures_counted(found: Sequence[Better]) -> list[Column]:
     """P(better) with runs counted in that collapsed or diverged, where there are any."""
     if all(one.with_failures is None for one in found):
-        return {}
-    return {"failures counted": [number(one.probability_with_failures, "{:.2f}".format) for one in found]}
+        return []
+    return [numbers("failures counted", [one.probability_with_failures for one in found], "{:.2f}".format)]
 
 
 def _effects(name: str, found: Factorial) -> Table:
-    columns = {
-        "effect": [Entry(one.name) for one in found.effects],
-        "on test accuracy": [Entry(one.what) for one in found.effects],
-        **_test([(one.paired, one.adjusted_p) for one in found.effects]),
-        "of seeds": [number(found.asked, str) for _ in found.effects],
-    }
-    return Table.of(f"{name}: block and topology apart", columns, _EFFECTS)
+    effects, on = [one.name for one in found.effects], [one.what for one in found.effects]
+    columns = [
+        *names({"effect": effects, "on test accuracy": on}),
+        *_tests([(one.paired, one.adjusted_p) for one in found.effects]),
+        numbers("of seeds", [found.asked for _ in found.effects], str),
+    ]
+    return Table(f"{name}: block and topology apart", tuple(filled(columns)), _EFFECTS)
 
 
 def _regimes(rows: Sequence[Regimes]) -> Table:
     """A column a regime."""
-    columns = {
-        str(regime): [
-            Entry("") if one is None or one.mean is None else Entry(mean_percent(one.mean, one.high, one.n), one.mean)
-            for one in (row.accuracies[index] for row in rows)
-        ]
-        for index, regime in enumerate(rows[0].regimes)
-    }
-    return Table.of(
-        "Test accuracy, side by side", {"network": [Entry(row.network) for row in rows], **columns}, _REGIMES
-    )
+    columns = names({"network": [row.network for row in rows]})
+    for index, regime in enumerate(rows[0].regimes):
+        found = [row.accuracies[index] for row in rows]
+        entries = [Entry(mean_percent(one.mean, one.high, one.n), one.mean) if one else Entry("") for one in found]
+        columns.append(Column(str(regime), tuple(entries), Kind.NUMBER))
+    return Table("Test accuracy, side by side", tuple(filled(columns)), _REGIMES)
 
 
-def _named(pairs: Sequence[Pair]) -> dict[str, list[Entry]]:
-    return {"this": [Entry(pair.candidate) for pair in pairs], "against": [Entry(pair.reference) for pair in pairs]}
+def _named(pairs: Sequence[Pair]) -> list[Column]:
+    return names({"this": [pair.candidate for pair in pairs], "against": [pair.reference for pair in pairs]})
 
 
-def _ratio(one: Measure | None) -> Entry:
-    if one is None or one.ratio is None:
-        return Entry("", None, "number")
-    said = f"x {times(one.ratio)}"
-    return Entry(said if one.counts else f"({said})", one.ratio, "number")
-
-
-def _test(rows: Sequence[tuple[Paired | None, float | None]]) -> dict[str, list[Entry]]:
+def _tests(rows: Sequence[tuple[Paired | None, float | None]]) -> list[Column]:
     """A row of figures for each test."""
     tests = [test for test, _ in rows]
-    return {
-        "pp": [number(test.mean if test else None, signed_points) for test in tests],
-        "95 % (t)": [Entry(interval_points(test.t.low, test.t.high) if test and test.t else "") for test in tests],
-        "95 % (BCa)": [
-            Entry(interval_points(test.bca.low, test.bca.high) if test and test.bca else "") for test in tests
-        ],
-        "p": [number(test.p if test else None, p_value) for test in tests],
-        "adjusted p": [number(p, p_value) for _, p in rows],
-        "n": [number(test.n if test else 0, str) for test in tests],
-    }
+    return [
+        numbers("pp", [test.mean if test else None for test in tests], signed_points),
+        intervals("95 % (t)", [test.t if test else None for test in tests]),
+        intervals("95 % (BCa)", [test.bca if test else None for test in tests]),
+        numbers("p", [test.p if test else None for test in tests], p_value),
+        numbers("adjusted p", [p for _, p in rows], p_value),
+        numbers("n", [test.n if test else 0 for test in tests], str),
+    ]
+
+
+def intervals(heading: str, found: Sequence[Interval | None]) -> Column:
+    """A column of intervals of differences of shares, in percentage points."""
+    return written(heading, [interval_points(one.low, one.high) if one else "" for one in found])

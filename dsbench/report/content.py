@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from dsbench.claims.decide import Outcome, decide
 from dsbench.claims.published import changed, published, studies, study_runs
 from dsbench.figures.style import rendered
-from dsbench.numerals import listed, mean_percent, milliseconds, percent, points, quantity, seconds
+from dsbench.numerals import listed, mean_percent, points
+from dsbench.quantities import LIGHTER, QUANTITIES
 from dsbench.report.album import MOST_ROWS, album, crowded, reasons, rooflines
 from dsbench.report.answers import verdict_tables
-from dsbench.report.table import Entry, Table, answer, number
 from dsbench.results.cells import besides
 from dsbench.results.folder import SweepFolder
 from dsbench.results.records import labels, plain, settings
+from dsbench.tables import Column, Entry, Kind, Table, answers, figures, names, numbers, texts
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.sentences import group_paragraphs, headline, missing
 from dsbench.verdict.verdict import measured_records, verdict
@@ -34,6 +35,7 @@ _CELLS = (
     "ran; latency and training step are medians of measurements apart from training."
 )
 _TIMES = {"train_seconds": "Train times", "latency": "Latencies"}
+_TIME, _MEASURED = QUANTITIES["train_seconds"], (QUANTITIES["latency_ms"], QUANTITIES["train_step_ms"])
 
 
 def cells(found: Sequence[Cell], rows: Sequence[Mapping[str, Any]], unranked: Mapping[str, str]) -> Table:
@@ -41,63 +43,52 @@ def cells(found: Sequence[Cell], rows: Sequence[Mapping[str, Any]], unranked: Ma
 
     `unranked` says what of it does not compare (see dsbench.verdict.faster).
     """
-    headings = ("cell", "n", "test accuracy", "sd", "parameters", "MACs", "activations", "bytes", "train time")
-    times_ = ("latency at batch 1", "training step", "not in the mean")
-    body = []
-    for cell, row in zip(found, rows, strict=True):
-        mean = cell.accuracy.mean
-        body.append(
-            (
-                Entry(cell.label),
-                number(cell.accuracy.n, str),
-                Entry(mean_percent(mean, cell.accuracy.high), mean, "number"),
-                number(cell.accuracy.sd, points),
-                *(number(cell.costs[name], quantity) for name in ("params", "macs", "acts", "bytes")),
-                number(row["train_seconds_mean"], seconds),
-                number(row.get("latency_ms/batch_1/torch"), milliseconds),
-                number(row.get("train_step_ms/total"), milliseconds),
-                Entry(besides(row)),
-            )
-        )
-    said = [f"{what} do not compare: {unranked[by]}." for by, what in _TIMES.items() if by in unranked]
-    return Table(
-        "Cells",
-        (*headings, *times_),
-        tuple(body),
-        " ".join([_CELLS, *said]),
+    accuracies = [cell.accuracy for cell in found]
+    scores = [Entry(mean_percent(one.mean, one.high), one.mean) for one in accuracies]
+    columns = (
+        *names({"cell": [cell.label for cell in found]}),
+        numbers("n", [one.n for one in accuracies], str),
+        Column("test accuracy", tuple(scores), Kind.NUMBER),
+        numbers("sd", [one.sd for one in accuracies], points),
+        *(figures(cost, [cell.costs[cost.name] for cell in found], cost.wording) for cost in LIGHTER),
+        figures(_TIME, [row[_TIME.cells_column] for row in rows]),
+        *(figures(one, [row.get(one.path) for row in rows], one.wording) for one in _MEASURED),
+        texts("not in the mean", [besides(row) for row in rows]),
     )
+    apart = [f"{what} do not compare: {unranked[by]}." for by, what in _TIMES.items() if by in unranked]
+    return Table("Cells", columns, " ".join([_CELLS, *apart]))
 
 
 def claims(outcomes: Sequence[Outcome], changed: Sequence[str]) -> Table:
     """A row a claim of the study; `changed` names the runs whose recipe is not its own."""
-    rows = tuple(
-        (Entry(one.claim.text), Entry(one.claim.study), Entry(one.measured), answer(one.verdict)) for one in outcomes
+    columns = (
+        texts("claim", [one.claim.text for one in outcomes]),
+        texts("the study itself", [one.claim.study for one in outcomes]),
+        texts("here", [one.measured for one in outcomes]),
+        answers("verdict", [one.verdict for one in outcomes]),
     )
     note = (
         "With two seeds or more the 95 % interval of the mean over seeds decides; of one its value. What compares two "
         "networks has to pass the sign-flip test as well; times are measured apart, by turns; both as in the verdict."
     )
     recipes = f" Of a changed recipe: {'; '.join(changed)}." if changed else ""
-    return Table("What the study claims", ("claim", "the study itself", "here", "verdict"), rows, note + recipes)
+    return Table("What the study claims", columns, note + recipes)
 
 
 def runs(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> Table:
     """A row a run; `labels` names the cells by id."""
-    headings = ("cell", "seed", "status", "test", "validation, best", "train", "epochs", "train time", "run", "error")
-    body = tuple(
-        (
-            Entry(labels.get(row["cell_id"], "")),
-            number(row["seed"], str),
-            Entry(row["status"]),
-            *(number(row[name], percent) for name in ("test_acc", "best_val_acc", "train_acc")),
-            number(row["epochs"], str),
-            number(row["train_seconds"], seconds),
-            Entry(row["run_id"]),
-            Entry(row["error"] or ""),
-        )
-        for row in rows
+    scores = [(QUANTITIES["test_acc"], "test"), (QUANTITIES["best_val_acc"], ""), (QUANTITIES["train_acc"], "train")]
+    columns = (
+        *names({"cell": [labels.get(row["cell_id"], "") for row in rows]}),
+        numbers("seed", [row["seed"] for row in rows], str),
+        texts("status", [row["status"] for row in rows]),
+        *(figures(score, [row[score.name] for row in rows], heading) for score, heading in scores),
+        numbers("epochs", [row["epochs"] for row in rows], str),
+        figures(_TIME, [row[_TIME.name] for row in rows]),
+        texts("run", [row["run_id"] for row in rows]),
+        texts("error", [row["error"] or "" for row in rows]),
     )
-    return Table("Runs", headings, body)
+    return Table("Runs", columns)
 
 
 _SPLITS = {
@@ -156,8 +147,8 @@ def _budgets(runs: pd.DataFrame) -> str:
     for key, some in runs.dropna(subset=["requested_target"]).groupby(columns, sort=False, dropna=False):
         kind, scope, target = key
         off = some["requested_residual"].abs().max()
-        part = " of the slots' convolutions" if scope == "conv" else ""
-        out.append(f"{target:,.6g} {kind}{part} (off by {100 * off:.2g} % at the most)")
+        part = " in the slots' convolutions" if scope == "conv" else ""
+        out.append(f"{target:,.6g} {QUANTITIES[kind].amount}{part} (off by {100 * off:.2g} % at the most)")
     return "; ".join(out) or "none asked for"
 
 

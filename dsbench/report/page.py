@@ -7,15 +7,13 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dsbench.files import write_atomically
 from dsbench.report.content import Picture, Report
-
-if TYPE_CHECKING:
-    from dsbench.report.table import Table
+from dsbench.tables import Kind, Table
 
 # What can begin or end emphasis, code, a link or a table's cell. An underscore between letters or digits is none of
 # these.
@@ -49,8 +47,8 @@ def fact(heading: str, text: str) -> str:
 def table(one: Table) -> str:
     """A table, its numbers to the right, with its note below."""
     lines = [
-        [escaped(heading) for heading in one.headings],
-        ["---:" if kind == "number" else "---" for kind in one.kinds],
+        [escaped(column.heading) for column in one.columns],
+        ["---:" if column.kind is Kind.NUMBER else "---" for column in one.columns],
         *([escaped(entry.text) for entry in row] for row in one.rows),
     ]
     rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -8,14 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dsbench.numerals import counted, interval_points, listed, mean_percent, p_value, seconds, signed_points, times
+from dsbench.numerals import counted, listed, mean_percent, p_value, signed_points, times
+from dsbench.quantities import QUANTITIES
+from dsbench.report.answers import intervals
 from dsbench.report.content import how
 from dsbench.report.page import write_all
-from dsbench.report.table import Entry, Table, number
-from dsbench.report.table import answer as answer_entry
 from dsbench.results.folder import SweepFolder
 from dsbench.statistics.paired import Paired, paired
 from dsbench.statistics.power import holm
+from dsbench.tables import Column, Entry, Kind, Table, answers, figures, filled, names, numbers, texts
 from dsbench.verdict.better import answer
 from dsbench.verdict.cells import Cell, cells
 from dsbench.verdict.pair_sentences import settled
@@ -74,6 +75,7 @@ def _mean_seconds(cell: Cell) -> float | None:
     return sum(known) / len(known) if known else None
 
 
+_TIME = QUANTITIES["train_seconds"]
 _OWN = ("to repeat it", "to make this page anew", "time")  # of each sweep alone
 
 
@@ -97,7 +99,7 @@ def versus(first: SweepFolder, second: SweepFolder) -> Versus:
     pairs = same(*known)
     both = [Both.of(one, other) for one, other in pairs]
     adjusted = holm([one.test.p if one.test else None for one in both])
-    names = (first.name, second.name) if first.name != second.name else (str(first.path), str(second.path))
+    called = (first.name, second.name) if first.name != second.name else (str(first.path), str(second.path))
     paired_ids = [{pair[side].cell_id for pair in pairs} for side in (0, 1)]
     only = [
         [cell.label for cell in some if cell.cell_id not in ids] for some, ids in zip(known, paired_ids, strict=True)
@@ -105,14 +107,15 @@ def versus(first: SweepFolder, second: SweepFolder) -> Versus:
     differences = _differences(first, second)
     lost = [
         text
-        for name, some in zip(names, known, strict=True)
+        for name, some in zip(called, known, strict=True)
         for text in (*_failed(name, some), *_unfinished(name, some))
     ]
+    columns = zip(("", *called), zip(*differences, strict=True), strict=True) if differences else ()
     return Versus(
-        names,
-        _said(names, both, adjusted, only, differences) + lost,
+        called,
+        _said(called, both, adjusted, only, differences) + lost,
         _table(both, adjusted),
-        Table("What is not the same", ("", *names), tuple(tuple(map(Entry, row)) for row in differences)),
+        Table("What is not the same", tuple(texts(heading, column) for heading, column in columns)),
     )
 
 
@@ -129,37 +132,38 @@ def write_versus(found: Versus, folder: Path) -> list[Path]:
 
 def _table(both: Sequence[Both], adjusted: Sequence[float | None]) -> Table:
     tests = [one.test for one in both]
-    columns = {
-        "cell": [Entry(one.first.label) for one in both],
-        "n": [number(len(one.seeds), str) for one in both],
-        "accuracy, first": [_accuracy(one.first) for one in both],
-        "accuracy, second": [_accuracy(one.second) for one in both],
-        "pp": [number(test.mean if test else None, signed_points) for test in tests],
-        "95 % (t)": [Entry(interval_points(test.t.low, test.t.high) if test and test.t else "") for test in tests],
-        "adjusted p": [number(p, p_value) for p in adjusted],
-        "second is better": [answer_entry(_answer(one, p)) for one, p in zip(both, adjusted, strict=True)],
-        "failed to train, first": [_fallen(one.first) for one in both],
-        "failed to train, second": [_fallen(one.second) for one in both],
-        "train time, first": [number(one.train_seconds[0], seconds) for one in both],
-        "train time, second": [number(one.train_seconds[1], seconds) for one in both],
-        "time ratio": [_ratio(one) for one in both],
-    }
+    sides = [("first", [one.first for one in both]), ("second", [one.second for one in both])]
+    columns = [
+        *names({"cell": [one.first.label for one in both]}),
+        numbers("n", [len(one.seeds) for one in both], str),
+        *(Column(f"accuracy, {side}", tuple(map(_accuracy, some)), Kind.NUMBER) for side, some in sides),
+        numbers("pp", [test.mean if test else None for test in tests], signed_points),
+        intervals("95 % (t)", [test.t if test else None for test in tests]),
+        numbers("adjusted p", adjusted, p_value),
+        answers("second is better", [_answer(one, p) for one, p in zip(both, adjusted, strict=True)]),
+        *(texts(f"failed to train, {side}", list(map(_fallen, some))) for side, some in sides),
+        *(
+            figures(_TIME, [one.train_seconds[number] for one in both], f"train time, {side}")
+            for number, (side, _) in enumerate(sides)
+        ),
+        Column("time ratio", tuple(map(_ratio, both)), Kind.NUMBER),
+    ]
     note = (
         "Test accuracy: mean of the runs that are done, ± half of its 95 % interval; the difference is paired by seed, "
         "p that of the sign-flip test, adjusted by Holm over the cells. Runs that collapsed or diverged failed to "
         "train and are in no mean. Train times are those of runs beside others; their ratio is in brackets where these "
         "were not equally many in both."
     )
-    return Table.of("Cells in both", columns, note)
+    return Table("Cells in both", tuple(filled(columns)), note)
 
 
 def _accuracy(cell: Cell) -> Entry:
     found = cell.accuracy
-    return Entry("" if found.mean is None else mean_percent(found.mean, found.high, found.n), found.mean, "number")
+    return Entry("" if found.mean is None else mean_percent(found.mean, found.high, found.n), found.mean)
 
 
-def _fallen(cell: Cell) -> Entry:
-    return Entry(f"{len(cell.fallen)} of {cell.ended}" if cell.fallen else "")
+def _fallen(cell: Cell) -> str:
+    return f"{len(cell.fallen)} of {cell.ended}" if cell.fallen else ""
 
 
 def _answer(one: Both, p: float | None) -> str:
@@ -168,9 +172,11 @@ def _answer(one: Both, p: float | None) -> str:
 
 def _ratio(one: Both) -> Entry:
     before, after = one.train_seconds
+    if not before or not after:
+        return Entry("")
     at_once = {run.n_jobs for cell in (one.first, one.second) for run in cell.done}
-    said = "x {}" if len(at_once) == 1 and None not in at_once else "(x {})"
-    return number(after / before if before and after else None, lambda ratio: said.format(times(ratio)))
+    text = f"x {times(after / before)}"
+    return Entry(text if len(at_once) == 1 and None not in at_once else f"({text})", after / before)
 
 
 def _differences(first: SweepFolder, second: SweepFolder) -> list[tuple[str, str, str]]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
-from dsbench.console import Fitting, side_by_side, stacked
-from dsbench.numerals import mean_percent, milliseconds, percent, points, quantity, rounded, seconds
+from dsbench.numerals import counted, mean_percent, percent, points
+from dsbench.quantities import COUNTED_BUDGETS, QUANTITIES
 from dsbench.results.cells import besides
 from dsbench.results.naming import naming
 from dsbench.results.records import plain
+from dsbench.tables import Table, figures, filled, names, numbers, texts, written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,89 +23,79 @@ REASONS = {
     "missing": "not begun",
 }
 _LEGEND = "test accuracy: mean of the n runs that are done, ± half of its 95 % interval (Student's t); sd over seeds"
-_COSTS = {"params": "params", "MACs": "macs", "acts": "acts"}
-_FULL = {"acts": "activations", "time": "train time"}  # headings where there is room
+_MIXED_CODE = "mixed code"
+_SCORES, _COSTS, _BECAUSE = "test accuracy", "costs", "not in a mean because"  # piles, where room is short
+_LATENCY, _TIME = QUANTITIES["latency_ms"], QUANTITIES["train_seconds"]
+_ACCURACIES = (QUANTITIES["test_acc"], QUANTITIES["best_val_acc"])
 
 
-def cells(frame: pd.DataFrame) -> RenderableType:
+def cells(frame: pd.DataFrame) -> Table:
     """A table of cells (see cells_table): what tells them apart, test accuracy, costs, time, and runs in no mean.
 
-    What all have in common stands in a line above. Where the terminal is too narrow for counts in full they are
-    rounded to three digits, and below that the figures of a cell stand in several lines.
+    What all have in common stands in a line above. Where room is short counts are rounded to three digits.
     """
-    names, rows = naming(frame), plain(frame)
-    n = [str(row["n_done"]) for row in rows]
-    accuracy = [mean_percent(row["test_acc_mean"], row["test_acc_high"]) for row in rows]
-    sd = [points(row["test_acc_sd"]) for row in rows]
-    exact, short = (
-        {name: [write(row[key]) for row in rows] for name, key in _COSTS.items()} for write in (quantity, rounded)
+    named, rows = naming(frame), plain(frame)
+    accuracies = [mean_percent(row["test_acc_mean"], row["test_acc_high"]) for row in rows]
+    scores = (
+        numbers("n", [row["n_done"] for row in rows], str, pile=_SCORES),
+        written(_SCORES, accuracies, brief=QUANTITIES["test_acc"].brief, pile=_SCORES),
+        numbers("sd", [row["test_acc_sd"] for row in rows], points, pile=_SCORES),
     )
-    extra = _present(
-        {
-            "off budget": [percent(row["requested_residual"], "+") for row in rows],
-            "latency": [milliseconds(row.get("latency_ms/batch_1/torch")) for row in rows],
-            "time": [seconds(row["train_seconds_mean"]) for row in rows],
-        }
+    costs = [figures(cost, [row[cost.name] for row in rows], pile=_COSTS) for cost in COUNTED_BUDGETS]
+    off = [row["requested_residual"] for row in rows]
+    measured = [
+        numbers("off budget", off, lambda share: percent(share, "+"), pile=_COSTS),
+        *(figures(one, [row.get(one.cells_column) for row in rows], pile=_COSTS) for one in (_LATENCY, _TIME)),
+    ]
+    lost = texts("not in the mean", [_not_in_the_mean(row) for row in rows], pile=_SCORES)
+    mixed = any(_MIXED_CODE in text for text in lost.texts)
+    return Table(
+        named.shared,
+        (*names(named.columns), *scores, *costs, *filled([*measured, lost])),
+        f"{_LEGEND}; {_MIXED_CODE}: the seeds of a cell were not made by the same code" if mixed else _LEGEND,
     )
-    lost = _present({"besides": [_besides(row) for row in rows]})
-    full = {"n": n, "test accuracy": accuracy, "sd": sd, **_renamed(exact | extra)}
-    brief = {"n": n, "test": accuracy, "sd": sd, **short, **extra}
-    heaps = {
-        "test accuracy": _heap(("", accuracy), ("sd ", sd), ("n ", n), *(("", texts) for texts in lost.values())),
-        "costs": _heap(*((f"{name} ", texts) for name, texts in _renamed(short | extra).items())),
-    }
-    tables = (
-        side_by_side(names.columns, full, lost),
-        side_by_side(names.columns, brief, lost),
-        stacked(names.columns, heaps),
-    )
-    mixed = ", and where the seeds of a cell were not made by the same code" if "mixed code" in str(lost) else ""
-    legend = f"{_LEGEND}; besides: runs in no mean{mixed}" if lost else _LEGEND
-    return Group(*_line(names.shared), Fitting(tables), Text(legend, style="dim"))
 
 
-def runs(frame: pd.DataFrame) -> RenderableType:
+def runs(frame: pd.DataFrame) -> Table:
     """A table of runs (see runs_table), one row a run."""
-    names, rows = naming(frame), plain(frame)
-    figures = {
-        "seed": [_text(row["seed"]) for row in rows],
-        "test": [percent(row["test_acc"]) for row in rows],
-        "validation": [percent(row["best_val_acc"]) for row in rows],
-        "train time": [seconds(row["train_seconds"]) for row in rows],
-    }
-    words = {name: [row[key] for row in rows] for name, key in {"status": "status", "run": "run_id"}.items()}
-    choices = (side_by_side(names.columns, figures, words), stacked(names.columns, figures | words))
-    return Group(*_line(names.shared), Fitting(choices))
+    named, rows = naming(frame), plain(frame)
+    columns = (
+        numbers("seed", [row["seed"] for row in rows], str, pile="seed"),
+        *(figures(one, [row[one.name] for row in rows], one.brief, pile=one.brief) for one in _ACCURACIES),
+        figures(_TIME, [row[_TIME.name] for row in rows], pile=_TIME.heading),
+        texts("status", [row["status"] for row in rows], pile="status"),
+        texts("run", [row["run_id"] for row in rows], pile="run"),
+    )
+    return Table(named.shared, (*names(named.columns), *columns))
 
 
-def failures(frame: pd.DataFrame, outputs: Path | str = "outputs", most: int = 20) -> RenderableType:
+def failures(frame: pd.DataFrame, outputs: Path | str = "outputs", most: int = 20) -> Table:
     """Of a table of runs those that are in no mean, `most` of them, with the reason and the path of the log.
 
     It goes with a table of cells, which says what they have in common.
     """
-    names, rows = naming(frame), plain(frame)
-    lost = [index for index, row in enumerate(rows) if row["status"] != "done"]
-    shown = [rows[index] for index in lost[:most]]
-    called = {name: [texts[index] for index in lost[:most]] for name, texts in names.columns.items()}
-    seed = {"seed": [_text(row["seed"]) for row in shown]}
-    why = [_why(row["status"], row["error"]) for row in shown]
-    logs = ["" if row["status"] == "missing" else f"{Path(outputs) / 'runs' / row['run_id']}/run.log" for row in shown]
-    words = {"not in a mean because": why, "log": logs}
-    both = {"not in a mean because": _heap(("", why), ("log ", logs))}
-    choices = (side_by_side(called, seed, words), stacked(called | seed, both))
-    more = f"and {len(lost) - most} more" if len(lost) > most else ""
-    return Group(Fitting(choices), *_line(more))
+    lost = [number for number, status in enumerate(frame["status"]) if status != "done"]
+    shown = lost[:most]
+    rows = plain(frame.iloc[shown])
+    named = {name: [column[number] for number in shown] for name, column in naming(frame).columns.items()}
+    logs = ["" if row["status"] == "missing" else f"{Path(outputs)}/runs/{row['run_id']}/run.log" for row in rows]
+    columns = (
+        numbers("seed", [row["seed"] for row in rows], str, pile=_BECAUSE),
+        texts(_BECAUSE, [_why(row["status"], row["error"]) for row in rows], pile=_BECAUSE),
+        texts("log", logs, pile=_BECAUSE),
+    )
+    return Table("", (*names(named), *columns), f"and {len(lost) - most} more" if len(lost) > most else "")
 
 
-def best(names: Sequence[str], found: Sequence[tuple[Sequence[str], Sequence[float]]]) -> RenderableType:
-    """The trials of a search that no other beats: the overrides and figures of each, the figures called `names`."""
-    if not found:
-        return Text("no trial counts")
-    keys = [one.split("=")[0] for one in found[0][0]]
-    chosen = {key: [row[i].split("=", 1)[1] for row, _ in found] for i, key in enumerate(keys)}
-    figures = {name: [f"{values[i]:.6g}" for _, values in found] for i, name in enumerate(names)}
-    said = f"not beaten by another in {' and '.join(names)} at once:" if len(names) > 1 else "best:"
-    return Group(Text(said), side_by_side(chosen, figures, {}))
+def best(objectives: Sequence[str], trials: Sequence[tuple[Sequence[str], Sequence[float]]]) -> Table:
+    """The trials of a search that no other beats: the overrides of each, and its figures for the `objectives`."""
+    if not trials:
+        return Table("no trial counts", ())
+    keys = [override.split("=")[0] for override in trials[0][0]]
+    chosen = {key: [overrides[i].split("=", 1)[1] for overrides, _ in trials] for i, key in enumerate(keys)}
+    scores = [numbers(name, [values[i] for _, values in trials], "{:.6g}".format) for i, name in enumerate(objectives)]
+    several = f"not beaten by another in {' and '.join(objectives)} at once:"
+    return Table(several if len(objectives) > 1 else "best:", (*names(chosen), *scores))
 
 
 def versions(frame: pd.DataFrame) -> str:
@@ -124,30 +112,12 @@ def versions(frame: pd.DataFrame) -> str:
     for version, number in counts.items():
         at = commits[made["source_sha256"].fillna(commits) == version].unique()
         source = f"source {version[:7]}, " if version not in at else ""
-        listed.append(f"{' and '.join(at)} ({source}{number} {'run' if number == 1 else 'runs'})")
+        listed.append(f"{' and '.join(at)} ({source}{counted(number, 'run')})")
     return f"made by {len(counts)} versions of the code: {', '.join(listed)}"
 
 
-def _present(columns: dict[str, list[str]]) -> dict[str, list[str]]:
-    return {name: texts for name, texts in columns.items() if any(texts)}
-
-
-def _renamed(columns: dict[str, list[str]]) -> dict[str, list[str]]:
-    return {_FULL.get(name, name): texts for name, texts in columns.items()}
-
-
-def _heap(*said: tuple[str, list[str]]) -> list[str]:
-    """For each row its texts, a line each, with what stands before them."""
-    lines = [[f"{before}{text}" if text else "" for text in texts] for before, texts in said]
-    return ["\n".join(filter(None, row)) for row in zip(*lines, strict=True)]
-
-
-def _line(text: str) -> list[Text]:
-    return [Text(text)] if text else []
-
-
-def _besides(row: dict[str, Any]) -> str:
-    mixed = "mixed code" if ", " in (row["source_sha256"] or "") else ""
+def _not_in_the_mean(row: Mapping[str, Any]) -> str:
+    mixed = _MIXED_CODE if ", " in (row["source_sha256"] or "") else ""
     return ", ".join(filter(None, (besides(row), mixed)))
 
 
@@ -155,10 +125,6 @@ def _why(status: str, error: str | None) -> str:
     """A status and its reason, which may begin with the status itself."""
     reason = error or REASONS.get(status)
     return reason if reason and reason.startswith(status) else ": ".join(filter(None, (status, reason)))
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
 
 
 def _commit(sha: str) -> str:

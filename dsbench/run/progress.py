@@ -7,7 +7,6 @@ import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
+from dsbench.console import terminal
 from dsbench.run.record import Record, width
 from dsbench.training.history import Epoch
 from dsbench.training.stop import AfterSeconds, AfterSteps, Stop
@@ -27,16 +27,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dsbench")
 _REFRESH_SECONDS = 0.2
-
-
-def terminal() -> Console:
-    """Standard output: a terminal as wide as it is, a file or pipe without line breaks.
-
-    Text is shown as it stands, since that of others has brackets (`[plain,separable]`) and colons; style is a Text's.
-    """
-    plain = partial(Console, highlight=False, markup=False, emoji=False)
-    console = plain()
-    return console if console.is_terminal else plain(width=200)
 
 
 class Progress:

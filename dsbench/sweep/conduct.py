@@ -18,13 +18,13 @@ from dsbench.config.hydra_internals import returned_value
 from dsbench.config.messages import one_line
 from dsbench.config.overrides import key
 from dsbench.config.schema import SWEEPS_OWN, SweepConfig, WandbConfig, check_values
+from dsbench.console import terminal
 from dsbench.errors import FailureError, InputError
 from dsbench.results import tables
 from dsbench.results.folder import SweepFolder
 from dsbench.results.records import record
 from dsbench.run.interrupts import raise_if_asked_to_stop
 from dsbench.run.outcome import Ended, ProcessDiedError
-from dsbench.run.progress import terminal
 from dsbench.run.record import FINAL
 from dsbench.sweep import axes
 from dsbench.sweep.composition import Composer

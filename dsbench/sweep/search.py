@@ -11,10 +11,10 @@ from omegaconf import DictConfig
 
 from dsbench.config.messages import one_line
 from dsbench.config.overrides import key
+from dsbench.console import terminal
 from dsbench.errors import InputError, choose
 from dsbench.files import write_atomically
 from dsbench.results import tables
-from dsbench.run.progress import terminal
 from dsbench.run.record import Status
 from dsbench.sweep import axes
 from dsbench.sweep.conduct import (

@@ -20,7 +20,7 @@ AFTER = [
 
 def test_better_stands_on_both_intervals_and_on_what_so_many_seeds_can_reach() -> None:
     _, better = verdict_tables(verdict(cell(BEFORE), cell(AFTER, "dwsep")))
-    row = {name: texts[0] for name, texts in better.columns.items()}
+    row = {name: texts[0] for name, texts in better.texts.items()}
     found = 100 * np.subtract(AFTER, BEFORE)
     low, high = scipy.stats.t.interval(0.95, 7, found.mean(), scipy.stats.sem(found))
     assert row["95 % (t)"] == f"{low:+.2f} to {high:+.2f}"
@@ -31,20 +31,20 @@ def test_better_stands_on_both_intervals_and_on_what_so_many_seeds_can_reach() -
 
 def test_figures_that_do_not_compare_stand_in_brackets() -> None:
     (costs, _) = verdict_tables(verdict(timed(cell(BEFORE), 1.0), timed(cell(AFTER, "dwsep"), 2.0, threads=2)))
-    row = {name: texts[0] for name, texts in costs.columns.items()}
+    row = {name: texts[0] for name, texts in costs.texts.items()}
     assert (row["faster"], row["training step"], row["MACs"]) == ("refused", "(x 2)", "x 1")
 
 
 def test_a_factorial_and_regimes_have_tables() -> None:
     ends = [{"stop": {"by": "epochs", "target": target}} for target in (3.0, 9.0)]
     by_regime = verdict(*(cell(BEFORE[:2], settings={f"stop.{k}": v for k, v in one["stop"].items()}) for one in ends))
-    assert verdict_tables(by_regime)[-1].headings == ("network", "3 epochs", "9 epochs")
+    assert tuple(verdict_tables(by_regime)[-1].texts.keys()) == ("network", "3 epochs", "9 epochs")
     four = [
         cell(BEFORE, model, arch=arch, acts=acts, width=acts, **budget(1000))
         for acts, (model, arch) in enumerate([(m, a) for m in ("cnn", "dwsep") for a in ("shallow", "deep")], 1)
     ]
     tables = {table.title: table for table in verdict_tables(verdict(*four))}
-    assert tables["1,000 parameters: block and topology apart"].columns["effect"] == [
+    assert tables["1,000 parameters: block and topology apart"].texts["effect"] == [
         "block",
         "topology",
         "interaction",

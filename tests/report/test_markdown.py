@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from html import escape, unescape
-from typing import Any
 
 import pytest
 from markdown import markdown
 from markdown_it import MarkdownIt
 
+from dsbench.numerals import percent
 from dsbench.report.page import code, escaped, fact, table
-from dsbench.report.table import Entry, Table
+from dsbench.tables import Table, names, numbers, texts
 
 Reader = Callable[[str], str]
 READERS: tuple[Reader, ...] = (
@@ -58,17 +58,17 @@ def test_of_the_facts_the_commands_are_code() -> None:
 
 
 def test_a_table_has_its_numbers_to_the_right() -> None:
-    rows: tuple[tuple[Any, ...], ...] = ((Entry("cnn|w2"), Entry("90.00 %", 0.9, "number")),)
-    assert table(Table("Cells", ("cell", "accuracy"), rows, "n = 3")) == (
+    columns = (*names({"cell": ["cnn|w2"]}), numbers("accuracy", [0.9], percent))
+    assert table(Table("Cells", columns, "n = 3")) == (
         "| cell | accuracy |\n| --- | ---: |\n| cnn\\|w2 | 90.00 % |\n\nn = 3"
     )
 
 
 @both
 def test_what_stands_in_a_table_is_text(read: Reader) -> None:
-    rows = ((Entry("cnn|w2"), Entry("< 0.0001")), (Entry("`a|b`"), Entry("~1 & [2]")))
-    html = unescape(read(table(Table("Cells", ("cell", "p"), rows))))
+    columns = (texts("cell", ["cnn|w2", "`a|b`"]), texts("p", ["< 0.0001", "~1 & [2]"]))
+    html = unescape(read(table(Table("Cells", columns))))
     assert html.count("<td") == 4
-    for row in rows:
-        for entry in row:
-            assert f"<td>{entry.text}</td>" in html
+    for column in columns:
+        for text in column.texts:
+            assert f"<td>{text}</td>" in html

@@ -89,7 +89,7 @@ def test_the_three_forms_say_the_same(made: Make) -> None:
     assert said["headline"] == found.headline
     assert [one["test_acc"] for one in said["runs"]] == sweep.runs["test_acc"].tolist()
     assert page.rows == markdown.read_text().count("\n|") - len(re.findall(r"\n\|( -+:? \|)+", markdown.read_text()))
-    classes = [kind == "number" for one in (found.cells, *found.answers, found.runs) for kind in one.kinds]
+    classes = [column.kind == "number" for one in (found.cells, *found.answers, found.runs) for column in one.columns]
     assert page.headings == ["number" if right else None for right in classes]
     order = ["Cells", "Figures", "Pair by pair", "How it was measured", "Runs"]
     assert re.findall("<h2>(.*)</h2>", html.read_text()) == order
@@ -99,6 +99,18 @@ def test_the_three_forms_say_the_same(made: Make) -> None:
     for picture in said["pictures"]:
         ET.parse(sweep.folder.path / "figures" / f"{picture}.svg")
         assert f"(figures/{picture}.svg)" in markdown.read_text()
+
+
+def test_a_quantity_has_one_name_on_a_page(made: Make) -> None:
+    asked = {"kind": "params", "scope": "total", "match": "cnn", "target": 7800, "actual": 7800, "residual": 0.0}
+    families = (("cnn", None), ("dwsep", "keras"))
+    sweep = made([run(model=model, block=block, params=7800, requested=asked) for model, block in families])
+    _, markdown, data = write(report(sweep.folder), sweep.folder.path)
+    text = markdown.read_text()
+    assert "At 7,800 parameters" in text
+    assert "- **budget**: 7,800 parameters (off by 0 % at the most)" in text
+    assert "| parameters |" in text
+    assert not re.search(r"\d params\b", text + json.loads(data.read_text())["how"]["budget"])
 
 
 def test_text_of_others_is_text(made: Make) -> None:
@@ -136,7 +148,7 @@ def test_runs_in_no_mean_are_called_the_same_in_tables_and_pictures(made: Make) 
     sweep = made([run(status, seed=seed) for seed, status in enumerate(statuses)])
     (cell,) = rows(sweep.cells)
     page = content.cells(cells(sweep.runs, sweep.cells), plain(sweep.cells), {})
-    (said,) = page.columns["not in the mean"]
+    (said,) = page.texts["not in the mean"]
     assert said == cell.besides == "1 collapsed, 1 killed, 2 unfinished"
 
 
@@ -200,7 +212,7 @@ def test_a_study_that_was_changed_is_called_so_on_the_page(made: Make) -> None:
     modified = " (modified: train.max_epochs)"
     sweep = made([run(model=model, study=f"mnist_7800/{model}{modified}") for model in ("cnn", "dwsep")])
     found = report(sweep.folder)
-    assert found.cells.columns["cell"] == ["cnn", "dwsep"]
+    assert found.cells.texts["cell"] == ["cnn", "dwsep"]
     assert dict(found.how)["study"] == f"mnist_7800/cnn{modified} and mnist_7800/dwsep{modified}"
     assert found.claims is not None
     assert found.claims.note.endswith(f"Of a changed recipe: mnist_7800/cnn{modified}; mnist_7800/dwsep{modified}.")
@@ -233,7 +245,7 @@ def test_of_two_sweeps_in_two_precisions_each_cell_meets_its_own(tmp_path: Path)
     found = versus(first.folder, second.folder)
     assert "Of 2 cells in both: identical in every seed in 2." in found.said[0]
     assert not [text for text in found.said if text.startswith("Only in")]
-    assert found.cells.columns["time ratio"] == ["(x 1)", "(x 1)"]  # how many ran at once is not recorded
+    assert found.cells.texts["time ratio"] == ["(x 1)", "(x 1)"]  # how many ran at once is not recorded
     assert found.said[1:] == ["They differ in nothing else that is recorded."]
 
 
@@ -269,9 +281,9 @@ def test_a_precision_that_collapses_in_two_of_eight_seeds_has_that_beside_its_ac
     statuses = ["collapsed", "diverged", *["done"] * 6]
     second = make(tmp_path / "b", [run(one, seed=seed, precision="bf16") for seed, one in enumerate(statuses)])
     found = versus(first.folder, second.folder)
-    assert found.cells.columns["n"] == ["6"]
-    assert found.cells.columns["failed to train, second"] == ["2 of 8"]
-    assert "failed to train, first" not in found.cells.columns
+    assert found.cells.texts["n"] == ["6"]
+    assert found.cells.texts["failed to train, second"] == ["2 of 8"]
+    assert "failed to train, first" not in found.cells.texts
     assert f"2 of 8 runs of {second.folder.path} failed to train (1 collapsed and 1 diverged)." in found.said
 
 

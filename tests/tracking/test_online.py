@@ -13,12 +13,13 @@ from wandb_server import ENTITY, Server
 
 from dsbench.cli.wandb import dashboard
 from dsbench.errors import FailureError, InputError
+from dsbench.numerals import percent
 from dsbench.publish import online
 from dsbench.publish.online import COLUMNS, COSTS, CURVES, workspace
 from dsbench.publish.page import page
-from dsbench.report.table import Entry, Table
 from dsbench.run.mirror import card, summary
 from dsbench.run.record import Record
+from dsbench.tables import Table, names, numbers, texts
 
 
 def spec(view: Any) -> Any:
@@ -33,8 +34,8 @@ def panels(view: Any) -> dict[str, list[Any]]:
 
 def content() -> Any:
     """What a sweep's report holds."""
-    table = Table("Cells", ("cell", "test accuracy"), ((Entry("cnn|w2"), Entry("90.00 %", 0.9, "number")),), "n = 3")
-    answers = Table("width 2", ("lighter",), ((Entry("yes"),),))
+    table = Table("Cells", (*names({"cell": ["cnn|w2"]}), numbers("test accuracy", [0.9], percent)), "n = 3")
+    answers = Table("width 2", (texts("lighter", ["yes"]),))
     return SimpleNamespace(
         name="s1",
         headline=["dwsep is lighter.", "It is slower.", "Nothing tells which is better."],

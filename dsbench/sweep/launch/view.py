@@ -16,9 +16,9 @@ from rich.text import Text
 
 from dsbench.config.hydra_internals import returned_value
 from dsbench.config.overrides import key
+from dsbench.console import terminal
 from dsbench.errors import first_line
 from dsbench.numerals import counted, duration
-from dsbench.run.progress import terminal
 
 
 class Lines(AbstractContextManager["Lines"]):

@@ -1,0 +1,69 @@
+"""What bounds each layer of a training step, as `dsbench bench --roofline` prints it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dsbench.measure.roofline_record import OVERHEAD, Roofline, Row
+from dsbench.measure.roofline_words import comparison, verdict
+from dsbench.numerals import engineering, two_places
+from dsbench.tables import Column, Table, names, numbers, texts
+
+_NOTE = (
+    f"bound: the later of arithmetic (compute) and memory, or overhead above {OVERHEAD:g} times both; efficiency: "
+    "attainable / measured, above 100 % where tensors stay in a cache"
+)
+
+
+def rooflines_shown(rooflines: Sequence[Roofline]) -> list[Table | str]:
+    """Tables and a verdict of each network, then what makes each later one slower or faster than the first."""
+    shown = [part for one in rooflines for part in (_layers(one), _kinds(one), verdict(one))]
+    return [*shown, *(f"\n{comparison(rooflines[0], other)}" for other in rooflines[1:])]
+
+
+def _layers(one: Roofline) -> Table:
+    """A row a layer, in order of execution; milliseconds of both passes, then each."""
+    flops, bandwidth = engineering(one.rates.flops, "FLOP/s"), engineering(one.rates.bandwidth, "B/s")
+    low, _, high = one.step_ms
+    title = (
+        f"\n{one.name}: a training step of {one.batch_size} images in {one.total.time_ms:.1f} ms "
+        f"(middle half of {one.steps} steps {low:.1f} to {high:.1f})\n"
+        f"{one.device}, precision {one.precision}, threads {one.threads}: attains {flops} and {bandwidth}"
+    )
+    slots, last = [], None
+    for row in one.layers:
+        slots.append("" if row.slot is None or row.slot == last else str(row.slot))
+        last = row.slot
+    shapes = ["x".join(map(str, row.output_shape)) for row in one.layers]
+    columns = (
+        *names({"slot": slots, "layer": [row.label for row in one.layers], "output": shapes}),
+        numbers("ms", [row.time_ms for row in one.layers], two_places),
+        numbers("forward", [row.forward_ms for row in one.layers], two_places),
+        numbers("backward", [row.backward_ms for row in one.layers], two_places),
+        *_figures(one.layers),
+    )
+    return Table(title, columns, _NOTE, look="ruled")
+
+
+def _kinds(one: Roofline) -> Table:
+    """A row a kind, those that take longest first, and the whole step."""
+    rows = (*one.kinds, one.total)
+    columns = (
+        *names({"kind": [*(row.kind for row in one.kinds), "step"]}),
+        numbers("layers", [*(row.layers for row in one.kinds), len(one.layers)], str),
+        numbers("ms", [row.time_ms for row in rows], two_places),
+        *_figures(rows),
+    )
+    return Table("", columns, look="ruled", total=True)
+
+
+def _figures(rows: Sequence[Row]) -> list[Column]:
+    """What layers, kinds and the step have alike, but for the milliseconds."""
+    return [
+        numbers("of time", [100 * row.share for row in rows], "{:.1f} %".format),
+        numbers("of MACs", [100 * row.mac_share if row.macs else None for row in rows], "{:.1f} %".format),
+        numbers("FLOP/byte", [row.intensity for row in rows], two_places),
+        texts("bound", [row.bound for row in rows]),
+        numbers("attainable ms", [row.attainable_ms for row in rows], two_places),
+        numbers("efficiency", [100 * row.efficiency for row in rows], "{:.0f} %".format),
+    ]
