@@ -10,8 +10,7 @@ from dsbench.figures.axes import Cell, rows, wrapped
 from dsbench.figures.style import FAINT, INK, canvas, row_height, settle, styled
 from dsbench.numerals import p_equals
 from dsbench.verdict import cells
-from dsbench.verdict.overall import Judged, Pair
-from dsbench.verdict.verdict import Verdict
+from dsbench.verdict.verdict import Judged, Pair, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,8 +11,7 @@ from dsbench.statistics.paired import Paired
 from dsbench.verdict.answers import Measure
 from dsbench.verdict.better import Better, Factorial
 from dsbench.verdict.groups import Regimes
-from dsbench.verdict.overall import Judged, Pair
-from dsbench.verdict.verdict import Verdict
+from dsbench.verdict.verdict import Judged, Pair, Verdict
 
 _HEADINGS = {"macs": "MACs", "acts": "activations", "params": "parameters"}
 _COSTS = (

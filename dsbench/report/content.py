@@ -20,8 +20,7 @@ from dsbench.results.folder import SweepFolder
 from dsbench.results.records import plain, settings
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.sentences import group_paragraphs, headline, missing
-from dsbench.verdict.verdict import measured_records, verdict
-from dsbench.verdict.verdict import plain as plain_verdict
+from dsbench.verdict.verdict import as_data, measured_records, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -231,7 +230,7 @@ def report(folder: SweepFolder) -> Report:
             "sweep": folder.name,
             "headline": three,
             "said": said,
-            "verdict": plain_verdict(found),
+            "verdict": as_data(found),
             "claims": [one.plain() for one in outcomes],
             "why": why,
             "how": dict(measured_how),

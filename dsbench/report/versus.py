@@ -18,7 +18,7 @@ from dsbench.statistics.paired import Paired, paired
 from dsbench.statistics.power import holm
 from dsbench.verdict.better import answer
 from dsbench.verdict.cells import Cell, cells
-from dsbench.verdict.pair_sentences import settled
+from dsbench.verdict.pair_sentences import too_few_seeds
 
 _FREE = ("precision", "device", "threads")  # what the same cell may have another of in another sweep
 
@@ -159,7 +159,7 @@ def _accuracy(cell: Cell) -> Entry:
 
 
 def _fallen(cell: Cell) -> Entry:
-    return Entry(f"{len(cell.fallen)} of {cell.ended}" if cell.fallen else "")
+    return Entry(f"{len(cell.untrained)} of {cell.ended}" if cell.untrained else "")
 
 
 def _answer(one: Both, p: float | None) -> str:
@@ -204,13 +204,13 @@ def _better(names: tuple[str, str], both: Sequence[Both], adjusted: Sequence[flo
 
 def _too_few(both: Sequence[Both]) -> list[str]:
     """A sentence where so many seeds cannot settle any of the cells that are not identical."""
-    said = settled(max(len(one.seeds) for one in both), len(both))
+    said = too_few_seeds(max(len(one.seeds) for one in both), len(both))
     return [said] if said and not all(one.equal for one in both) else []
 
 
 def _failed(name: str, found: Sequence[Cell]) -> list[str]:
     """A sentence on the runs of a sweep that collapsed or diverged, if there are any."""
-    fallen = Counter(run.status for cell in found for run in cell.fallen)
+    fallen = Counter(run.status for cell in found for run in cell.untrained)
     ended = counted(sum(cell.ended for cell in found), "run")
     kinds = listed([f"{number} {status}" for status, number in fallen.items()]) if fallen else ""
     return [f"{fallen.total()} of {ended} of {name} failed to train ({kinds})."] if fallen else []

@@ -1,4 +1,4 @@
-"""What a question can be answered with, and the rows of figures that answer it."""
+"""What a question can be answered with, the figures that answer it, and whether a network is lighter."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ def summed_up(measures: Sequence[Measure]) -> Answer:
     Where some say yes and others no it is mixed; where some have no answer it is in part what the others say.
     """
     answers = {measure.answer for measure in measures if measure.decides}
-    found = answers - {Answer.EQUAL} or answers or {Answer.NOT_MEASURED}
-    if len(found) == 1:
-        return found.pop()
-    if {Answer.YES, Answer.NO} <= found:
+    unequal = answers - {Answer.EQUAL} or answers or {Answer.NOT_MEASURED}
+    if len(unequal) == 1:
+        return unequal.pop()
+    if {Answer.YES, Answer.NO} <= unequal:
         return Answer.MIXED
-    if Answer.YES in found:
+    if Answer.YES in unequal:
         return Answer.IN_PART
-    return Answer.NOT_IN_PART if Answer.NO in found else Answer.CANNOT_TELL
+    return Answer.NOT_IN_PART if Answer.NO in unequal else Answer.CANNOT_TELL
 
 
 MEASURES = {"params": "parameters", "macs": "MACs", "acts": "activations", "bytes": "bytes"}
@@ -85,9 +85,9 @@ def lighter(reference: Cell, candidate: Cell) -> tuple[Measure, ...]:
     return tuple(_measure(name, unit, reference.costs[name], candidate.costs[name]) for name, unit in MEASURES.items())
 
 
-def _measure(name: str, unit: str, before: int | None, after: int | None) -> Measure:
-    if before is None or after is None:
-        return Measure(name, unit, before, after, Answer.NOT_MEASURED, reason="not recorded")
-    unequal = Answer.YES if after < before else Answer.NO
-    answer = Answer.EQUAL if abs(after - before) <= TOLERANCE * before else unequal
-    return Measure(name, unit, before, after, answer)
+def _measure(name: str, unit: str, reference: int | None, candidate: int | None) -> Measure:
+    if reference is None or candidate is None:
+        return Measure(name, unit, reference, candidate, Answer.NOT_MEASURED, reason="not recorded")
+    unequal = Answer.YES if candidate < reference else Answer.NO
+    answer = Answer.EQUAL if abs(candidate - reference) <= TOLERANCE * reference else unequal
+    return Measure(name, unit, reference, candidate, answer)
