@@ -10,8 +10,7 @@ from synthetic import read, run
 from dsbench.results.cells import cells_table
 from dsbench.results.records import runs_table
 from dsbench.verdict.answers import Measure
-from dsbench.verdict.overall import Judged, Pair
-from dsbench.verdict.verdict import Verdict, judge
+from dsbench.verdict.verdict import Judged, Pair, Verdict, judge
 
 FAMILY = {"cnn": {"block": None}, "dwsep": {"block": "keras"}, "hybrid": {"block": "keras"}}
 

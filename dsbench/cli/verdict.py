@@ -33,13 +33,13 @@ def verdict(
     from dsbench.report.answers import verdict_tables
     from dsbench.results.query import runs_of
     from dsbench.verdict.sentences import paragraphs
-    from dsbench.verdict.verdict import plain, verdict
+    from dsbench.verdict.verdict import as_data, verdict
 
     runs, outputs = runs_of(outputs, sweep)
     found = verdict(outputs, runs, compare)
     said = paragraphs(found, outputs)
     if as_json:
-        typer.echo(json.dumps(plain(found) | {"said": said}))
+        typer.echo(json.dumps(as_data(found) | {"said": said}))
         return
     tables = verdict_tables(found)
     notes = " ".join(table.note for table in tables if table.note)

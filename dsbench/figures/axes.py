@@ -1,4 +1,4 @@
-"""Cells as pictures want them: named, wrapped, with what is said of runs in no mean."""
+"""What pictures of cells share: rows of the table with their names and captions, axes, intervals, swarms of points."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def wrapped(name: str, letters: int = LETTERS) -> str:
 
 def caption(cells: pd.DataFrame, *sentences: str) -> str:
     """What all cells have in common, in a line of its own, then the sentences that are not empty."""
-    context, rest = shared(cells), " ".join(f"{one}." for one in sentences if one)
+    context, rest = shared(cells), " ".join(f"{sentence}." for sentence in sentences if sentence)
     return "\n".join(filter(None, (context, rest)))
 
 
@@ -153,8 +153,8 @@ def draw_interval(panel: Axes, ends: tuple[float, float], at: float, color: str,
     shown = (max(ends[0], limits[0]), min(ends[1], limits[1]))
     heads = ("v", "^") if upright else ("<", ">")
 
-    def swapped(one: Sequence[float], other: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
-        return (other, one) if upright else (one, other)
+    def swapped(along: Sequence[float], across: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
+        return (across, along) if upright else (along, across)
 
     panel.plot(*swapped(shown, (at, at)), color=color, linewidth=1.8, zorder=2.8, solid_capstyle="butt")
     for end, limit, head in zip(ends, shown, heads, strict=True):

@@ -31,13 +31,13 @@ def draw(runs: pd.DataFrame, cells: pd.DataFrame, what: str) -> Figure | None:
         return None
     timed = what == "train_time"
     alone = bool(runs.loc[runs["status"] == "done", "n_jobs"].fillna(0).eq(1).all())
-    said = (
+    sentences = (
         "Bar: mean over the runs that are done (n), point: each of them" if timed else "",
         "Runs trained side by side slow each other" if timed and not alone else "",
     )
     names = [f"{cell.name}\nn = {cell.facts['n_done']}" if timed else cell.name for cell in known]
     title = f"{cost.title.capitalize()} of each cell"
-    figure = canvas(WIDTH, 0.9 + row_height(ROW, names) * len(known), title, caption(cells, *said))
+    figure = canvas(WIDTH, 0.9 + row_height(ROW, names) * len(known), title, caption(cells, *sentences))
     panel = figure.subplots()
     values = [float(cell.facts[cost.cells_column]) for cell in known]
     most = max(values)

@@ -64,14 +64,14 @@ def draw(matrices: Mapping[str, np.ndarray], cells: pd.DataFrame) -> Figure | No
     known = [cell for cell in rows(cells) if cell.cell_id in matrices]
     if not known:
         return None
-    said = caption(
+    text = caption(
         cells,
         "Test images by true and predicted class, summed over the n runs that are done",
         "Shade: share of the true class, growing as its square root",
         "Numbers: images" if any(len(matrices[cell.cell_id]) <= WRITTEN for cell in known) else "",
     )
     titles = [f"{cell.name}, n = {cell.facts['n_done']}" for cell in known]
-    figure, grid = _grid("Confusion on the test images", said, titles)
+    figure, grid = _grid("Confusion on the test images", text, titles)
     for panel, cell, title in zip(grid, known, titles, strict=True):
         counts = matrices[cell.cell_id]
         colours = LinearSegmentedColormap.from_list("family", ["#ffffff", cell.style.color, "#000000"])
@@ -93,27 +93,29 @@ def draw_differences(
     from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 
     known = [
-        (one, other)
-        for one, other in pairs
-        if {one.cell_id, other.cell_id} <= set(matrices)
-        and matrices[one.cell_id].shape == matrices[other.cell_id].shape
+        (first, second)
+        for first, second in pairs
+        if {first.cell_id, second.cell_id} <= set(matrices)
+        and matrices[first.cell_id].shape == matrices[second.cell_id].shape
     ]
     if not known:
         return None
-    said = caption(
+    text = caption(
         cells,
         "Share of each true class in the first cell minus that in the second, in percentage points",
         "On the diagonal more is better, off it less",
     )
-    titles = [f"{wrapped(other.called, LETTERS)}\nminus {wrapped(one.called, LETTERS)}" for one, other in known]
-    figure, grid = _grid("Where the confusion of two cells differs", said, titles)
+    titles = [f"{wrapped(second.called, LETTERS)}\nminus {wrapped(first.called, LETTERS)}" for first, second in known]
+    figure, grid = _grid("Where the confusion of two cells differs", text, titles)
     colours = {
         written: LinearSegmentedColormap.from_list("difference", shades)
         for written, shades in ((True, SIGNED), (False, UNSIGNED))
     }
-    found = [100 * (shares(matrices[other.cell_id]) - shares(matrices[one.cell_id])) for one, other in known]
-    most = max(float(np.abs(points).max()) for points in found) or 1.0  # of all panels, so that they compare
-    for panel, title, points in zip(grid, titles, found, strict=True):
+    differences = [
+        100 * (shares(matrices[second.cell_id]) - shares(matrices[first.cell_id])) for first, second in known
+    ]
+    most = max(float(np.abs(points).max()) for points in differences) or 1.0  # of all panels, so that they compare
+    for panel, title, points in zip(grid, titles, differences, strict=True):
         image = panel.imshow(points, cmap=colours[len(points) <= WRITTEN], norm=TwoSlopeNorm(0, -most, most))
         _finish(figure, panel, image, title, "difference (percentage points)")
         _numbers(panel, image, [[_signed(value) for value in row] for row in points.tolist()])
@@ -124,11 +126,11 @@ def draw_differences(
     return figure
 
 
-def _grid(title: str, said: str, titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
+def _grid(title: str, text: str, titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
     """An empty panel for each of `titles`, with room for their lines: a square panel does not give way to them."""
     down, across = layout(len(titles), ACROSS)
-    more = LINE * max(one.count("\n") for one in titles)
-    figure = canvas(max(6.0, PANEL[0] * across), (PANEL[1] + more) * down, title, said)
+    more = LINE * max(heading.count("\n") for heading in titles)
+    figure = canvas(max(6.0, PANEL[0] * across), (PANEL[1] + more) * down, title, text)
     return figure, panels(figure, len(titles), across)
 
 

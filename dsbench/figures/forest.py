@@ -1,4 +1,4 @@
-"""Paired differences as a forest plot."""
+"""Paired differences in test accuracy as a forest plot, and the pairs of two families that a verdict has."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from dsbench.figures.axes import Cell, rows, wrapped
 from dsbench.figures.style import FAINT, INK, canvas, row_height, settle, styled
 from dsbench.numerals import p_equals
 from dsbench.verdict import cells
-from dsbench.verdict.overall import Judged, Pair
-from dsbench.verdict.verdict import Verdict
+from dsbench.verdict.verdict import Judged, Pair, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,12 +54,12 @@ def draw(
 
     `axis` says what is shown, with its unit; `sides` what a difference below and above 0 means.
     """
-    labels = ["\n".join(wrapped(line, LETTERS) for line in one.label.splitlines()) for one in differences]
+    labels = ["\n".join(wrapped(line, LETTERS) for line in difference.label.splitlines()) for difference in differences]
     figure = canvas(WIDTH, 1.0 + row_height(ROW, labels) * len(differences) + 0.2 * (sides is not None), title, caption)
     panel = figure.subplots()
     panel.axvline(0, color=INK, linewidth=1.0, zorder=1)
-    for row, one in enumerate(differences):
-        _row(panel, row, one)
+    for row, difference in enumerate(differences):
+        _row(panel, row, difference)
     panel.set_ylim(len(differences) - 0.4, -0.6)
     panel.set_yticks(range(len(differences)), labels)
     panel.tick_params(axis="y", length=0)
@@ -70,7 +69,7 @@ def draw(
     panel.set_xlabel(axis)
     panel.margins(x=0.08)
     right = panel.secondary_yaxis("right")
-    right.set_yticks(range(len(differences)), list(map(said, differences)))
+    right.set_yticks(range(len(differences)), list(map(in_words, differences)))
     right.tick_params(length=0)
     if sides is not None:
         low, high = panel.get_xlim()
@@ -81,29 +80,32 @@ def draw(
     return figure
 
 
-def said(one: Difference) -> str:
+def in_words(difference: Difference) -> str:
     """A difference in words: its mean, interval, adjusted p, and number of pairs."""
-    interval = "" if one.low is None or one.high is None else f" [{one.low:+.2f}, {one.high:+.2f}]"
-    tested = "" if one.p_adjusted is None else f"{p_equals(one.p_adjusted)}, "
-    return f"{one.mean:+.2f}{interval}".replace("-", "\N{MINUS SIGN}") + f"\n{tested}n = {one.n}"
+    interval = (
+        "" if difference.low is None or difference.high is None else f" [{difference.low:+.2f}, {difference.high:+.2f}]"
+    )
+    tested = "" if difference.p_adjusted is None else f"{p_equals(difference.p_adjusted)}, "
+    return f"{difference.mean:+.2f}{interval}".replace("-", "\N{MINUS SIGN}") + f"\n{tested}n = {difference.n}"
 
 
-def _row(panel: Axes, row: int, one: Difference) -> None:
-    if one.low is not None and one.high is not None:
-        panel.plot([one.low, one.high], [row, row], color=INK, linewidth=2.0, zorder=2, solid_capstyle="butt")
-    panel.plot([one.mean], [row], color=INK, marker="D", markersize=6.5, zorder=3, label="mean")
-    heights = [row + SPREAD] * one.n
+def _row(panel: Axes, row: int, difference: Difference) -> None:
+    if difference.low is not None and difference.high is not None:
+        panel.plot(
+            [difference.low, difference.high], [row, row], color=INK, linewidth=2.0, zorder=2, solid_capstyle="butt"
+        )
+    panel.plot([difference.mean], [row], color=INK, marker="D", markersize=6.5, zorder=3, label="mean")
+    heights = [row + SPREAD] * difference.n
     panel.scatter(
-        one.points, heights, s=20, facecolors="none", edgecolors=INK, linewidths=0.8, zorder=2.5, label="seeds"
+        difference.points, heights, s=20, facecolors="none", edgecolors=INK, linewidths=0.8, zorder=2.5, label="seeds"
     )
 
 
 def pairs(verdict: Verdict, table: pd.DataFrame) -> list[tuple[Cell, Cell]]:
     """The pairs of a verdict that are of two families, reference first, each once, as rows of the `table` of cells."""
     known = {cell.cell_id: cell for cell in rows(table)}
-    found = {(one.cell_id, other.cell_id) for _, _, (one, other) in _across(verdict)}
-    ordered = [(one, other) for one in known for other in known if (one, other) in found]
-    return [(known[one], known[other]) for one, other in ordered]
+    matched = {(reference.cell_id, candidate.cell_id) for _, _, (reference, candidate) in _across(verdict)}
+    return [(known[first], known[second]) for first in known for second in known if (first, second) in matched]
 
 
 def differences(verdict: Verdict) -> list[Difference]:

@@ -108,10 +108,10 @@ def _candidates(mark: Mark, width: float, height: float) -> Iterator[Box]:
 
 def _cost(box: Box, mark: Mark, fixed: Sequence[Box], names: Sequence[Box], panel: Box) -> float:
     """Square pixels that a name in `box` covers or loses, and that its line does; those of names count for more."""
-    covered = sum(box.shared(other) for other in fixed)
+    hidden = sum(box.shared(other) for other in fixed)
     unread = sum(box.shared(name) for name in names) + box.area - box.shared(panel)
     unread += sum(part.shared(name) for part in along(mark.centre, box.nearest(mark.centre)) for name in names)
-    return covered + UNREAD * unread + math.dist(box.nearest(mark.centre), mark.centre)
+    return hidden + UNREAD * unread + math.dist(box.nearest(mark.centre), mark.centre)
 
 
 PAD = 8.0  # pixels between names beside each other

@@ -1,4 +1,4 @@
-"""Roofs, drawn into a panel whose layout is settled."""
+"""The roofline of training steps: each layer a point beneath the roofs of arithmetic and memory."""
 
 from __future__ import annotations
 
@@ -34,23 +34,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def roofs(panel: Axes, flops: float, bandwidth: float, labels: tuple[str, str]) -> list[Box]:
-    """Draw both roofs with the labels of arithmetic and memory; what they cover. The limits stay from here on."""
-    panel.autoscale(False)
-    (left, right), ridge = panel.get_xlim(), flops / bandwidth
-    xs, ys = (left, ridge, right), (bandwidth * left, flops, flops)
-    panel.plot(xs, ys, color=INK, linewidth=1.6, zorder=2)
-    start, corner, end = (pixels(panel, x, y) for x, y in zip(xs, ys, strict=True))
-    slope = math.atan2(corner[1] - start[1], corner[0] - start[0])
-    across, up = math.cos(slope), math.sin(slope)
-    back = (-14 * across - 3 * up, -14 * up + 3 * across)  # points: back along the slope, and off it
-    style: dict[str, Any] = {"textcoords": "offset points", "fontsize": SMALL, "va": "bottom"}
-    turned: dict[str, Any] = {"rotation": math.degrees(slope), "rotation_mode": "anchor", "ha": "right"}
-    flat = panel.annotate(labels[0], (ridge, flops), (0, 3), ha="left", **style)
-    steep = panel.annotate(labels[1], (ridge, flops), back, **turned, **style)
-    return [covered(flat), covered(steep), *along(start, corner), *along(corner, end)]
-
-
 # A dense convolution has the colour of cnn, a pointwise one that of dwsep. The markers tell the kinds apart in grey.
 STYLES = {
     "dense conv": (BLUE, "s"),
@@ -77,13 +60,13 @@ PANEL = (5.6, 4.6)  # inches
 @styled
 def draw(rooflines: Sequence[Roofline]) -> Figure:
     """The picture of `rooflines`, all of one device and precision."""
-    shown = [_shown(one) for one in rooflines]
+    shown = [_shown(roofline) for roofline in rooflines]
     title, caption = _heading(rooflines[0], any(row.efficiency > 1 for layers in shown for row in layers))
     down, across = layout(len(rooflines), ACROSS)
     figure = canvas(max(7.5, PANEL[0] * across), PANEL[1] * down + 0.8, title, caption)
     grid = panels(figure, len(rooflines), across, sharex=True, sharey=True)
-    for number, (panel, one, layers) in enumerate(zip(grid, rooflines, shown, strict=True)):
-        _panel(panel, one, layers)
+    for number, (panel, roofline, layers) in enumerate(zip(grid, rooflines, shown, strict=True)):
+        _panel(panel, roofline, layers)
         if number >= len(rooflines) - across:  # nothing is below these
             panel.set_xlabel("operations per byte read or written (FLOP per byte)")
             panel.tick_params(labelbottom=True)
@@ -91,8 +74,8 @@ def draw(rooflines: Sequence[Roofline]) -> Figure:
             panel.set_ylabel("operations per second (FLOP/s)")
     _legend(figure, shown)
     settle(figure)  # slopes and names are placed by pixels
-    for panel, one, layers in zip(grid, rooflines, shown, strict=True):
-        _annotate(panel, one, layers)
+    for panel, roofline, layers in zip(grid, rooflines, shown, strict=True):
+        _annotate(panel, roofline, layers)
     return figure
 
 
@@ -101,54 +84,71 @@ def achieved(layer: LayerRow) -> float:
     return 1000 * layer.flops / layer.time_ms
 
 
-def _heading(one: Roofline, cached: bool) -> tuple[str, str]:
+def _heading(roofline: Roofline, cached: bool) -> tuple[str, str]:
     """The title, and what is to be known of the picture; `cached` says whether a point is above the roofs."""
-    flops, bandwidth = engineering(one.rates.flops, "FLOP/s"), engineering(one.rates.bandwidth, "B/s")
-    said = [
-        f"The roofs, {flops} and {bandwidth}, meet at {one.rates.ridge:.1f} FLOP per byte.",
+    flops, bandwidth = engineering(roofline.rates.flops, "FLOP/s"), engineering(roofline.rates.bandwidth, "B/s")
+    sentences = [
+        f"The roofs, {flops} and {bandwidth}, meet at {roofline.rates.ridge:.1f} FLOP per byte.",
         "Each point is a layer, forward and backward; those that take longest are named: slot, layer, share of the "
         "step's time.",
         "Above the memory roof: tensors that stay in a cache, which is faster than memory." if cached else "",
     ]
     return (
-        f"A training step on {one.device}, precision {one.precision}, {counted(one.threads, 'thread')}",
-        " ".join(filter(None, said)),
+        f"A training step on {roofline.device}, precision {roofline.precision}, {counted(roofline.threads, 'thread')}",
+        " ".join(filter(None, sentences)),
     )
 
 
-def _shown(one: Roofline) -> list[LayerRow]:
+def _shown(roofline: Roofline) -> list[LayerRow]:
     """The layers that are drawn, those that take most of the time first, so that small ones lie on top."""
-    return sorted((row for row in one.layers if row.flops and row.share >= LEAST), key=lambda row: -row.share)
+    return sorted((row for row in roofline.layers if row.flops and row.share >= LEAST), key=lambda row: -row.share)
 
 
-def _panel(panel: Axes, one: Roofline, layers: Sequence[LayerRow]) -> None:
+def _panel(panel: Axes, roofline: Roofline, layers: Sequence[LayerRow]) -> None:
     panel.set_xscale("log")
     panel.set_yscale("log")
     for axis in (panel.xaxis, panel.yaxis):
         axis.set_major_formatter(lambda value, _: short(value))  # matplotlib's own powers are formulas
         axis.set_minor_formatter(lambda *_: "")
-    panel.set_title(f"{one.name}: {ms(one.total.time_ms)} a step of {one.batch_size}")
+    panel.set_title(f"{roofline.name}: {ms(roofline.total.time_ms)} a step of {roofline.batch_size}")
     for row in layers:
         color, marker = STYLES[row.kind]
         size = SPOT + AREA * row.share
         place = (row.intensity, achieved(row))
         panel.scatter(*place, s=size, c=color, marker=marker, edgecolors=INK, linewidths=0.7, zorder=3)
-    rates = one.rates
+    rates = roofline.rates
     panel.plot([rates.ridge, 20 * rates.ridge], [rates.flops, rates.flops], alpha=0)  # both roofs are always seen
     panel.margins(0.08, 0.12)
 
 
-def _annotate(panel: Axes, one: Roofline, layers: Sequence[LayerRow]) -> None:
-    arithmetic, memory = engineering(one.rates.flops, "FLOP/s"), engineering(one.rates.bandwidth, "B/s")
+def _annotate(panel: Axes, roofline: Roofline, layers: Sequence[LayerRow]) -> None:
+    arithmetic, memory = engineering(roofline.rates.flops, "FLOP/s"), engineering(roofline.rates.bandwidth, "B/s")
     labels = (f"arithmetic {arithmetic}", f"memory {memory}")
-    taken = roofs(panel, one.rates.flops, one.rates.bandwidth, labels)
+    taken = _roofs(panel, roofline.rates.flops, roofline.rates.bandwidth, labels)
     spots = []
     for number, row in enumerate(layers):
         named = number < NAMES and row.share >= NAMED
-        called = f"{f'{row.slot} ' if row.slot else ''}{row.label}, {percent(row.share)}"
+        name = f"{f'{row.slot} ' if row.slot else ''}{row.label}, {percent(row.share)}"
         radius = math.sqrt(SPOT + AREA * row.share) / 2
-        spots.append(Spot(row.intensity, achieved(row), radius, called if named else ""))
+        spots.append(Spot(row.intensity, achieved(row), radius, name if named else ""))
     names(panel, spots, taken)
+
+
+def _roofs(panel: Axes, flops: float, bandwidth: float, labels: tuple[str, str]) -> list[Box]:
+    """Draw both roofs with the labels of arithmetic and memory; what they cover. The limits stay from here on."""
+    panel.autoscale(False)
+    (left, right), ridge = panel.get_xlim(), flops / bandwidth
+    xs, ys = (left, ridge, right), (bandwidth * left, flops, flops)
+    panel.plot(xs, ys, color=INK, linewidth=1.6, zorder=2)
+    start, corner, end = (pixels(panel, x, y) for x, y in zip(xs, ys, strict=True))
+    slope = math.atan2(corner[1] - start[1], corner[0] - start[0])
+    across, up = math.cos(slope), math.sin(slope)
+    back = (-14 * across - 3 * up, -14 * up + 3 * across)  # points: back along the slope, and off it
+    style: dict[str, Any] = {"textcoords": "offset points", "fontsize": SMALL, "va": "bottom"}
+    turned: dict[str, Any] = {"rotation": math.degrees(slope), "rotation_mode": "anchor", "ha": "right"}
+    flat = panel.annotate(labels[0], (ridge, flops), (0, 3), ha="left", **style)
+    steep = panel.annotate(labels[1], (ridge, flops), back, **turned, **style)
+    return [covered(flat), covered(steep), *along(start, corner), *along(corner, end)]
 
 
 def _legend(figure: Figure, shown: Sequence[Sequence[LayerRow]]) -> None:

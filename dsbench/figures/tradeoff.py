@@ -55,18 +55,18 @@ def draw(
     subject = COSTS[wanted[0]].title if len(wanted) == 1 else "what networks cost"
     ends = [end for cell in scored for end in interval(cell) or ()]
     limits = percent_limits([100 * cell.facts["test_acc_mean"] for cell in scored], ends)
-    said = _caption(cells, all_rows, scored, any(not limits[0] <= end <= limits[1] for end in ends))
-    figure = canvas(width * across, height * down + 0.4, f"Test accuracy against {subject}", said)
+    text = _caption(cells, all_rows, scored, any(not limits[0] <= end <= limits[1] for end in ends))
+    figure = canvas(width * across, height * down + 0.4, f"Test accuracy against {subject}", text)
     grid = panels(figure, len(wanted), across, sharey=True)
     grid[0].set_ylim(*limits)
-    why = [refused.get("accuracy") or refused.get(cost, "") for cost in wanted]
-    drawn = [_panel(*one, scored) for one in zip(grid, wanted, why, strict=True)]
+    reasons = [refused.get("accuracy") or refused.get(cost, "") for cost in wanted]
+    drawn = [_panel(*row, scored) for row in zip(grid, wanted, reasons, strict=True)]
     for number, panel in enumerate(grid):
         if number % across == 0:
             panel.set_ylabel("test accuracy (%)")
-    legend(figure, _entries(scored, fronts=not all(why)), across=5)
+    legend(figure, _entries(scored, fronts=not all(reasons)), across=5)
     settle(figure)
-    for panel, points, reason in zip(grid, drawn, why, strict=True):
+    for panel, points, reason in zip(grid, drawn, reasons, strict=True):
         _names(panel, points, fronts=not reason)
     return figure
 
@@ -127,7 +127,7 @@ def _names(panel: Axes, placed: Sequence[tuple[Cell, Point]], fronts: bool) -> N
         taken += traced(panel, list(zip(*_steps([points[number] for number in front(points)]), strict=True)))
     spots = []
     named = _named(points, fronts)
-    for number in sorted(range(len(placed)), key=lambda one: -points[one][1]):  # from the top: lines cross less
+    for number in sorted(range(len(placed)), key=lambda number: -points[number][1]):  # from the top: lines cross less
         cell, (x, y) = placed[number]
         name = "\n".join(filter(None, (cell.name, f"({cell.excluded})" if cell.excluded else "")))
         spots.append(Spot(x, y, SIZE / 2 + 1, name if number in named else ""))

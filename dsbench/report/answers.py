@@ -12,8 +12,7 @@ from dsbench.tables import Column, Entry, Kind, Table, answers, filled, names, n
 from dsbench.verdict.answers import Measure
 from dsbench.verdict.better import Better, Factorial
 from dsbench.verdict.groups import Regimes
-from dsbench.verdict.overall import Judged, Pair
-from dsbench.verdict.verdict import Verdict
+from dsbench.verdict.verdict import Judged, Pair, Verdict
 
 _COSTS = (
     "x: how many times the other's; in brackets what decides nothing or does not compare. Faster and slower are times "

@@ -21,8 +21,7 @@ from dsbench.results.records import labels, plain, settings
 from dsbench.tables import Column, Entry, Kind, Table, answers, figures, names, numbers, texts
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.sentences import group_paragraphs, headline, missing
-from dsbench.verdict.verdict import measured_records, verdict
-from dsbench.verdict.verdict import plain as plain_verdict
+from dsbench.verdict.verdict import as_data, measured_records, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -222,7 +221,7 @@ def report(folder: SweepFolder) -> Report:
             "sweep": folder.name,
             "headline": three,
             "said": said,
-            "verdict": plain_verdict(found),
+            "verdict": as_data(found),
             "claims": [one.plain() for one in outcomes],
             "why": why,
             "how": dict(measured_how),

@@ -19,7 +19,7 @@ from dsbench.statistics.power import holm
 from dsbench.tables import Column, Entry, Kind, Table, answers, figures, filled, names, numbers, texts
 from dsbench.verdict.better import answer
 from dsbench.verdict.cells import Cell, cells
-from dsbench.verdict.pair_sentences import settled
+from dsbench.verdict.pair_sentences import too_few_seeds
 
 _FREE = ("precision", "device", "threads")  # what the same cell may have another of in another sweep
 
@@ -141,7 +141,7 @@ def _table(both: Sequence[Both], adjusted: Sequence[float | None]) -> Table:
         intervals("95 % (t)", [test.t if test else None for test in tests]),
         numbers("adjusted p", adjusted, p_value),
         answers("second is better", [_answer(one, p) for one, p in zip(both, adjusted, strict=True)]),
-        *(texts(f"failed to train, {side}", list(map(_fallen, some))) for side, some in sides),
+        *(texts(f"failed to train, {side}", list(map(_untrained, some))) for side, some in sides),
         *(
             figures(_TIME, [one.train_seconds[number] for one in both], f"train time, {side}")
             for number, (side, _) in enumerate(sides)
@@ -162,8 +162,8 @@ def _accuracy(cell: Cell) -> Entry:
     return Entry("" if found.mean is None else mean_percent(found.mean, found.high, found.n), found.mean)
 
 
-def _fallen(cell: Cell) -> str:
-    return f"{len(cell.fallen)} of {cell.ended}" if cell.fallen else ""
+def _untrained(cell: Cell) -> str:
+    return f"{len(cell.untrained)} of {cell.ended}" if cell.untrained else ""
 
 
 def _answer(one: Both, p: float | None) -> str:
@@ -210,13 +210,13 @@ def _better(names: tuple[str, str], both: Sequence[Both], adjusted: Sequence[flo
 
 def _too_few(both: Sequence[Both]) -> list[str]:
     """A sentence where so many seeds cannot settle any of the cells that are not identical."""
-    said = settled(max(len(one.seeds) for one in both), len(both))
+    said = too_few_seeds(max(len(one.seeds) for one in both), len(both))
     return [said] if said and not all(one.equal for one in both) else []
 
 
 def _failed(name: str, found: Sequence[Cell]) -> list[str]:
     """A sentence on the runs of a sweep that collapsed or diverged, if there are any."""
-    fallen = Counter(run.status for cell in found for run in cell.fallen)
+    fallen = Counter(run.status for cell in found for run in cell.untrained)
     ended = counted(sum(cell.ended for cell in found), "run")
     kinds = listed([f"{number} {status}" for status, number in fallen.items()]) if fallen else ""
     return [f"{fallen.total()} of {ended} of {name} failed to train ({kinds})."] if fallen else []

@@ -1,4 +1,4 @@
-"""The sign-flip permutation test of paired differences."""
+"""Paired differences: the sign-flip test, intervals of their mean, the chance of improvement, factorial effects."""
 
 from __future__ import annotations
 
@@ -12,47 +12,6 @@ EXACT = 16  # pairs up to which all signs are tried, 65,536 at the most
 SIGNS = 99_999  # random signs above that
 _TIE = 1e-9  # of the sum of all sizes
 _CHUNK = 10_000  # random signs at a time
-
-
-def sign_flip_p(differences: Sequence[float] | np.ndarray, seed: int = 0) -> float | None:
-    """The two-sided p of a mean of 0 among paired `differences`; None where there are none.
-
-    Where neither of a pair is better, each difference is as likely to have the other sign: p is the share of all 2^n
-    choices of signs whose mean is as far from 0 as the observed one or farther (Fisher 1935, The Design of Experiments,
-    section 21). Above EXACT pairs it is (1 + b) / (1 + SIGNS), of which b of as many choices drawn with `seed` are
-    (Phipson and Smyth 2010).
-
-    Two sums count as equal where they differ by less than 1e-9 of the sum of all sizes: accuracies are multiples of one
-    in 10,000 images, so that sums often tie, and their differences carry rounding errors of about 1e-16.
-    """
-    found = np.asarray(differences, dtype=float)
-    if not len(found):
-        return None
-    least = abs(found.sum()) - _TIE * np.abs(found).sum()
-    if len(found) <= EXACT:
-        return float(np.mean(np.abs(_all_sums(found)) >= least))
-    rng = np.random.default_rng(seed)
-    beyond = 0
-    for start in range(0, SIGNS, _CHUNK):
-        signs = rng.integers(0, 2, size=(min(_CHUNK, SIGNS - start), len(found))) * 2 - 1
-        beyond += int(np.count_nonzero(np.abs(signs @ found) >= least))
-    return (1 + beyond) / (1 + SIGNS)
-
-
-def smallest_p(n: int) -> float:
-    """The smallest p that the test can give `n` pairs: 2 / 2^n, where all differences have one sign."""
-    exact = min(1.0, 2.0 ** (1 - n))
-    return exact if n <= EXACT else max(exact, 1 / (1 + SIGNS))
-
-
-def _all_sums(values: np.ndarray) -> np.ndarray:
-    """The 2^n sums of `values` (n) under all choices of signs."""
-    sums = np.zeros(1)
-    for value in values:
-        sums = np.concatenate([sums + value, sums - value])
-    return sums
-
-
 CONFIDENCE = 0.95  # of intervals
 RESAMPLES = 9_999  # of the bootstrap
 _SAME = 1e-9  # of the largest size: a range below it is rounding
@@ -83,22 +42,56 @@ class Paired:
 
 def paired(differences: Sequence[float] | np.ndarray) -> Paired | None:
     """What `differences` come to; None where there are none. A mean that is rounding alone is 0."""
-    found = np.asarray(differences, dtype=float)
-    p = sign_flip_p(found)
+    values = np.asarray(differences, dtype=float)
+    p = sign_flip_p(values)
     if p is None:
         return None
-    balanced = abs(found.mean()) <= _SAME * np.abs(found).mean()
-    mean, sd = 0.0 if balanced else float(found.mean()), _sd(found) if len(found) > 1 else None
-    return Paired(len(found), mean, sd, t_interval(found), bca_interval(found), p)
+    balanced = abs(values.mean()) <= _SAME * np.abs(values).mean()
+    mean, sd = 0.0 if balanced else float(values.mean()), _sd(values) if len(values) > 1 else None
+    return Paired(len(values), mean, sd, t_interval(values), bca_interval(values), p)
+
+
+def sign_flip_p(differences: Sequence[float] | np.ndarray, seed: int = 0) -> float | None:
+    """The two-sided p of a mean of 0 among paired `differences`; None where there are none.
+
+    Where neither of a pair is better, each difference is as likely to have the other sign: p is the share of all 2^n
+    choices of signs whose mean is as far from 0 as the observed one or farther (Fisher 1935, The Design of Experiments,
+    section 21). Above EXACT pairs it is (1 + b) / (1 + SIGNS), of which b of as many choices drawn with `seed` are
+    (Phipson and Smyth 2010).
+
+    Two sums count as equal where they differ by less than 1e-9 of the sum of all sizes: accuracies are multiples of one
+    in 10,000 images, so that sums often tie, and their differences carry rounding errors of about 1e-16.
+    """
+    values = np.asarray(differences, dtype=float)
+    if not len(values):
+        return None
+    least = abs(values.sum()) - _TIE * np.abs(values).sum()
+    if len(values) <= EXACT:
+        sums = np.zeros(1)
+        for value in values:
+            sums = np.concatenate([sums + value, sums - value])
+        return float(np.mean(np.abs(sums) >= least))
+    rng = np.random.default_rng(seed)
+    beyond = 0
+    for start in range(0, SIGNS, _CHUNK):
+        signs = rng.integers(0, 2, size=(min(_CHUNK, SIGNS - start), len(values))) * 2 - 1
+        beyond += int(np.count_nonzero(np.abs(signs @ values) >= least))
+    return (1 + beyond) / (1 + SIGNS)
+
+
+def smallest_p(n: int) -> float:
+    """The smallest p that the test can give `n` pairs: 2 / 2^n, where all differences have one sign."""
+    exact = min(1.0, 2.0 ** (1 - n))
+    return exact if n <= EXACT else max(exact, 1 / (1 + SIGNS))
 
 
 def t_interval(values: Sequence[float] | np.ndarray, level: float = CONFIDENCE) -> Interval | None:
     """The interval of the mean by Student's t (see half_width); None below two values."""
-    found = np.asarray(values, dtype=float)
-    if len(found) < 2:
+    numbers = np.asarray(values, dtype=float)
+    if len(numbers) < 2:
         return None
-    half = float(half_width(_sd(found), len(found), level))
-    return Interval(float(found.mean()) - half, float(found.mean()) + half)
+    half = float(half_width(_sd(numbers), len(numbers), level))
+    return Interval(float(numbers.mean()) - half, float(numbers.mean()) + half)
 
 
 def half_width(sd: Any, n: Any, level: float = CONFIDENCE) -> Any:
@@ -117,16 +110,16 @@ def bca_interval(values: Sequence[float] | np.ndarray, level: float = CONFIDENCE
     None below three values, of which resampling knows next to nothing. Where all are equal nothing can be resampled and
     the interval is that value; it says nothing of the spread that more values would have.
     """
-    found = np.asarray(values, dtype=float)
-    if len(found) < 3:
+    numbers = np.asarray(values, dtype=float)
+    if len(numbers) < 3:
         return None
-    if _all_equal(found):
-        return Interval(float(found.mean()), float(found.mean()))
+    if _all_equal(numbers):
+        return Interval(float(numbers.mean()), float(numbers.mean()))
     from scipy.stats import bootstrap
 
     rng = np.random.default_rng(seed)
     low, high = bootstrap(
-        (found,), np.mean, confidence_level=level, n_resamples=RESAMPLES, method="BCa", rng=rng
+        (numbers,), np.mean, confidence_level=level, n_resamples=RESAMPLES, method="BCa", rng=rng
     ).confidence_interval
     return Interval(float(low), float(high))
 
@@ -168,6 +161,6 @@ def effects(scores: np.ndarray) -> Effects:
     how much the first factor's effect changes from the first to the second level of the other (Montgomery, Design and
     Analysis of Experiments, chapter 6, who halves the interaction).
     """
-    found = np.asarray(scores, dtype=float)
-    by_row, by_column = found[:, 1, :] - found[:, 0, :], found[:, :, 1] - found[:, :, 0]
+    values = np.asarray(scores, dtype=float)
+    by_row, by_column = values[:, 1, :] - values[:, 0, :], values[:, :, 1] - values[:, :, 0]
     return Effects(by_row.mean(axis=1), by_column.mean(axis=1), by_row[:, 1] - by_row[:, 0])

@@ -1,4 +1,4 @@
-"""Many comparisons at once."""
+"""Many comparisons at once: Holm's adjustment, what so many seeds can settle, and how many would."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import math
 from collections.abc import Sequence
 
 from dsbench.statistics.paired import EXACT, smallest_p
+
+ALPHA = 0.05  # adjusted p below which a comparison is answered
+POWER = 0.8  # the chance to settle a comparison that is asked of a number of seeds
 
 
 def holm(ps: Sequence[float | None]) -> list[float | None]:
@@ -22,10 +25,6 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
         largest = max(largest, min(1.0, (len(ps) - rank) * p))
         out[index] = largest
     return out
-
-
-ALPHA = 0.05  # adjusted p below which a comparison is answered
-POWER = 0.8
 
 
 def smallest_adjusted_p(n: int, comparisons: int) -> float:
@@ -80,10 +79,12 @@ def seeds_needed(
     if mean == 0 or fewest is None:
         return None
 
+    from scipy.special import ndtr
+
     def enough(n: int) -> bool:
         return power(mean, sd, n, level / comparisons) >= wanted
 
-    if sd == 0 or (_one_sign(mean, sd, fewest) >= wanted and enough(fewest)):
+    if sd == 0 or (float(ndtr(abs(mean) / sd)) ** fewest >= wanted and enough(fewest)):
         return fewest
     low = high = fewest + 1
     while not enough(high):
@@ -92,10 +93,3 @@ def seeds_needed(
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle + 1, high)
     return high
-
-
-def _one_sign(mean: float, sd: float, n: int) -> float:
-    """The chance that `n` normal differences all have the sign of `mean`."""
-    from scipy.special import ndtr
-
-    return float(ndtr(abs(mean) / sd)) ** n

@@ -1,4 +1,4 @@
-"""What a question can be answered with, and the rows of figures that answer it."""
+"""What a question can be answered with, the figures that answer it, and whether a network is lighter."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ def summed_up(measures: Sequence[Measure]) -> Answer:
     Where some say yes and others no it is mixed; where some have no answer it is in part what the others say.
     """
     answers = {measure.answer for measure in measures if measure.decides}
-    found = answers - {Answer.EQUAL} or answers or {Answer.NOT_MEASURED}
-    if len(found) == 1:
-        return found.pop()
-    if {Answer.YES, Answer.NO} <= found:
+    unequal = answers - {Answer.EQUAL} or answers or {Answer.NOT_MEASURED}
+    if len(unequal) == 1:
+        return unequal.pop()
+    if {Answer.YES, Answer.NO} <= unequal:
         return Answer.MIXED
-    if Answer.YES in found:
+    if Answer.YES in unequal:
         return Answer.IN_PART
-    return Answer.NOT_IN_PART if Answer.NO in found else Answer.CANNOT_TELL
+    return Answer.NOT_IN_PART if Answer.NO in unequal else Answer.CANNOT_TELL
 
 
 def lighter(reference: Cell, candidate: Cell) -> tuple[Measure, ...]:

@@ -1,4 +1,4 @@
-"""Is it better? Test accuracy, paired by seed, adjusted for all pairs of a group."""
+"""Is it better? Test accuracy, paired by seed, adjusted for all pairs of a group; and block and topology apart."""
 
 from __future__ import annotations
 
@@ -74,10 +74,10 @@ class Better:
 
 def better(pairs: Sequence[tuple[Cell, Cell]]) -> list[Better]:
     """The answer for each pair (reference, candidate) of one group; p is adjusted for all of them by Holm."""
-    tested = tested_together([(one.scores, other.scores) for one, other in pairs])
-    counted = tested_together([(with_failures(one), with_failures(other)) for one, other in pairs])
-    least = smallest_adjusted_ps([len(one.seeds) for one in tested])
-    return [_better(*one, len(pairs)) for one in zip(pairs, tested, counted, least, strict=True)]
+    tested = tested_together([(reference.scores, candidate.scores) for reference, candidate in pairs])
+    counted = tested_together([(with_failures(reference), with_failures(candidate)) for reference, candidate in pairs])
+    least = smallest_adjusted_ps([len(test.seeds) for test in tested])
+    return [_better(*row, len(pairs)) for row in zip(pairs, tested, counted, least, strict=True)]
 
 
 def answer(mean: float | None, adjusted_p: float | None) -> Answer:
@@ -90,38 +90,41 @@ def answer(mean: float | None, adjusted_p: float | None) -> Answer:
 def with_failures(cell: Cell) -> Scores:
     """Test accuracy by seed, with runs that collapsed or diverged: theirs, or one over the number of classes."""
     chance = 1 / cell.names["classes"] if cell.names["classes"] else 0.0  # of records that do not say how many
-    fallen = {run.seed: chance if run.test_acc is None else run.test_acc for run in cell.fallen if run.seed is not None}
-    return {**cell.scores, **fallen}
+    scores = cell.scores
+    for run in cell.untrained:
+        if run.seed is not None:
+            scores[run.seed] = chance if run.test_acc is None else run.test_acc
+    return scores
 
 
 def tested_together(pairs: Sequence[tuple[Scores, Scores]]) -> list[Tested]:
     """The test of each pair (reference, candidate) over the seeds of both; p is adjusted for all by Holm."""
-    seeds, differences = [], []
-    for before, after in pairs:
-        both = tuple(sorted(before.keys() & after.keys()))
-        seeds.append(both)
-        differences.append(tuple(after[seed] - before[seed] for seed in both))
-    found = [paired(some) for some in differences]
-    adjusted = holm([one.p if one else None for one in found])
+    seeds = [tuple(sorted(before.keys() & after.keys())) for before, after in pairs]
+    differences = [
+        tuple(after[seed] - before[seed] for seed in common)
+        for common, (before, after) in zip(seeds, pairs, strict=True)
+    ]
+    tests = [paired(values) for values in differences]
+    adjusted = holm([test.p if test else None for test in tests])
     return [
-        Tested(both, some, one, p, answer(one.mean if one else None, p))
-        for both, some, one, p in zip(seeds, differences, found, adjusted, strict=True)
+        Tested(*row, answer(row[2].mean if row[2] else None, row[3]))
+        for row in zip(seeds, differences, tests, adjusted, strict=True)
     ]
 
 
 def _better(pair: tuple[Cell, Cell], tested: Tested, counted: Tested, least: float, comparisons: int) -> Better:
     reference, candidate = pair
     after, before = with_failures(candidate), with_failures(reference)
-    failures = reference.fallen + candidate.fallen
+    failures = reference.untrained + candidate.untrained
     return Better(
         tested=tested,
         comparisons=comparisons,
         smallest_adjusted_p=least,
         probability_of_improvement=_probability(candidate.scores, reference.scores),
-        seeds_needed=_needed(tested, comparisons),
+        seeds_needed=_seeds_needed(tested, comparisons),
         unpaired=Unpaired(_only(reference, candidate), _only(candidate, reference)),
-        failed_reference=reference.fallen,
-        failed_candidate=candidate.fallen,
+        failed_reference=reference.untrained,
+        failed_candidate=candidate.untrained,
         with_failures=counted if failures else None,
         probability_with_failures=_probability(after, before) if failures else None,
     )
@@ -131,18 +134,21 @@ def _probability(candidate: Scores, reference: Scores) -> float | None:
     return probability_of_improvement(list(candidate.values()), list(reference.values()))
 
 
-def _needed(tested: Tested, comparisons: int) -> int | None:
-    """More seeds than there are, since these could not tell."""
+def _seeds_needed(tested: Tested, comparisons: int) -> int | None:
+    """More seeds than there are, since these could not tell; None where they could."""
     if tested.answer is not Answer.CANNOT_TELL or tested.paired is None or tested.paired.sd is None:
         return None
     needed = seeds_needed(tested.paired.mean, tested.paired.sd, comparisons)
     return None if needed is None else max(needed, tested.paired.n + 1)
 
 
-def _only(one: Cell, other: Cell) -> tuple[int, ...]:
-    """The seeds that `one` has ended in and `other` has not."""
-    ended = [{run.seed for run in cell.runs if run.status in FINAL and run.seed is not None} for cell in (one, other)]
-    return tuple(sorted(ended[0] - ended[1]))
+def _only(cell: Cell, other: Cell) -> tuple[int, ...]:
+    """The seeds that `cell` has a result in and `other` has not."""
+
+    def ended(of: Cell) -> set[int]:
+        return {run.seed for run in of.runs if run.status in FINAL and run.seed is not None}
+
+    return tuple(sorted(ended(cell) - ended(other)))
 
 
 @dataclass(frozen=True)
@@ -183,22 +189,26 @@ def factorial(cells: Sequence[Cell]) -> Factorial | None:
     A topology is an architecture with its depth and kernel. The first is that with the fewer activations in the first
     family's network: of two networks with equal parameters the deeper one writes more.
     """
-    found = {(str(cell.names["model"]), topology(cell)): cell for cell in cells}
-    families, kinds = list(dict.fromkeys(one for one, _ in found)), list(dict.fromkeys(one for _, one in found))
-    if (len(cells), len(found), len(families), len(kinds)) != (4, 4, 2, 2):
+    by_levels = {(str(cell.names["model"]), topology(cell)): cell for cell in cells}
+    families = list(dict.fromkeys(family for family, _ in by_levels))
+    topologies = list(dict.fromkeys(kind for _, kind in by_levels))
+    if (len(cells), len(by_levels), len(families), len(topologies)) != (4, 4, 2, 2):
         return None
-    kinds.sort(key=lambda kind: found[families[0], kind].costs["acts"] or 0)
-    table = [[found[family, kind] for kind in kinds] for family in families]
-    one, other = (_called(kind, kinds) for kind in kinds)
-    names = (families[0], families[1]), (one, other)
+    topologies.sort(key=lambda kind: by_levels[families[0], kind].costs["acts"] or 0)
+    table = [[by_levels[family, kind] for kind in topologies] for family in families]
+    first, second = (
+        " ".join(part for part, *both in zip(kind, *topologies, strict=True) if len(set(both)) > 1)
+        for kind in topologies
+    )
+    levels = (families[0], families[1]), (first, second)
     done = [[cell.scores for cell in row] for row in table]
-    all_ = [[with_failures(cell) for cell in row] for row in table]
+    counted = [[with_failures(cell) for cell in row] for row in table]
     return Factorial(
-        *names,
+        *levels,
         seeds=tuple(_common(done)),
         asked=len(seeds_in_common(cells)),
-        effects=_effects(*names, done),
-        with_failures=_effects(*names, all_) if any(cell.fallen for cell in cells) else None,
+        effects=_effects(*levels, done),
+        with_failures=_effects(*levels, counted) if any(cell.untrained for cell in cells) else None,
     )
 
 
@@ -211,13 +221,13 @@ def _effects(
     families: tuple[str, str], topologies: tuple[str, str], table: Sequence[Sequence[Scores]]
 ) -> tuple[Effect, ...]:
     """The effects in a row of scores a family and a column a topology."""
-    one, other = topologies
+    first, second = topologies
     scores = np.array([[[cell[seed] for cell in row] for row in table] for seed in _common(table)]).reshape(-1, 2, 2)
-    of = effects(scores)
+    by_seed = effects(scores)
     named = (
-        ("block", f"{families[1]} - {families[0]}, mean over {one} and {other}", of.rows),
-        ("topology", f"{other} - {one}, mean over {families[0]} and {families[1]}", of.columns),
-        ("interaction", f"{families[1]} - {families[0]} in {other}, less that in {one}", of.interaction),
+        ("block", f"{families[1]} - {families[0]}, mean over {first} and {second}", by_seed.rows),
+        ("topology", f"{second} - {first}, mean over {families[0]} and {families[1]}", by_seed.columns),
+        ("interaction", f"{families[1]} - {families[0]} in {second}, less that in {first}", by_seed.interaction),
     )
     tests = [paired(values) for *_, values in named]
     adjusted = holm([test.p if test else None for test in tests])
@@ -230,8 +240,3 @@ def _effects(
 def topology(cell: Cell) -> tuple[str, ...]:
     """What of a network is neither its block nor its width."""
     return str(cell.names["arch"]), f"depth {cell.network.get('arch.depth')}", f"kernel {cell.names['kernel']}"
-
-
-def _called(kind: tuple[str, ...], kinds: Sequence[tuple[str, ...]]) -> str:
-    """What of a topology tells it from the other."""
-    return " ".join(part for part, *others in zip(kind, *kinds, strict=True) if len(set(others)) > 1)

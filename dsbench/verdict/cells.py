@@ -16,8 +16,8 @@ from dsbench.run.record import BROKEN, FINAL, RECIPE
 if TYPE_CHECKING:
     import pandas as pd
 
-FALLEN = ("collapsed", "diverged")  # trainings that ended without a network that has learnt
 COSTS = (*(cost.name for cost in LIGHTER), *(f"{cost.name}_conv" for cost in COUNTED_BUDGETS))
+UNTRAINED = ("collapsed", "diverged")  # trainings that ended without a network that has learnt
 TOLERANCE = 0.01  # share of a budget within which costs count as matched, as budget.tolerance has it
 DATA = ("data", "split")  # of a recipe: what accuracies must share to be compared at all
 _ALSO = ("data", "split", "precision", "test_weights")  # columns that belong to the recipe too
@@ -51,7 +51,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Test accuracy over the `n` runs that are done: mean, standard deviation and 95 % interval, as shares of 1."""
+    """Test accuracy over the `n` runs that are done: mean, standard deviation and 95 % interval, shares of 1."""
 
     n: int
     mean: float | None
@@ -92,18 +92,18 @@ class Cell:
         }
 
     @property
-    def fallen(self) -> tuple[Run, ...]:
+    def untrained(self) -> tuple[Run, ...]:
         """The runs that collapsed or diverged."""
-        return tuple(run for run in self.runs if run.status in FALLEN)
+        return tuple(run for run in self.runs if run.status in UNTRAINED)
 
     @property
-    def broken(self) -> tuple[Run, ...]:
-        """The runs that failed, were killed or took too long: there is no result of them."""
+    def without_result(self) -> tuple[Run, ...]:
+        """The runs that failed, were killed or took too long."""
         return tuple(run for run in self.runs if run.status in BROKEN)
 
     @property
     def ended(self) -> int:
-        """How many runs have a result, whichever it is."""
+        """How many runs have a result: done, collapsed or diverged."""
         return sum(run.status in FINAL for run in self.runs)
 
     @property
@@ -157,5 +157,5 @@ def seeds_in_common(cells: Sequence[Cell]) -> set[int]:
 
 def differing(settings: Sequence[dict[str, Any]]) -> list[str]:
     """The names of what differs among `settings`."""
-    names = dict.fromkeys(name for one in settings for name in one)
-    return [name for name in names if len({json.dumps(one.get(name)) for one in settings}) > 1]
+    names = dict.fromkeys(name for values in settings for name in values)
+    return [name for name in names if len({json.dumps(values.get(name)) for values in settings}) > 1]

@@ -1,4 +1,4 @@
-"""The same networks at equal epochs, equal training MACs and equal seconds, side by side."""
+"""Which cells of a sweep may be compared: groups of an equal budget or width, and one network's ends of training."""
 
 from __future__ import annotations
 
@@ -13,119 +13,13 @@ from dsbench.errors import InputError
 from dsbench.quantities import COUNTED_BUDGETS, QUANTITIES
 from dsbench.verdict.cells import DATA, TOLERANCE, Accuracy, Cell, differing
 
-STOP_UNITS = {"epochs": "epochs", "train_macs": QUANTITIES["train_macs"].wording, "seconds": "seconds"}
-_STOP = ("stop.by", "stop.target", "device", "threads")  # of a recipe; the last two stand under stop.by=seconds alone
-
-
-@dataclass(frozen=True)
-class Regime:
-    """An end of training: `target` epochs, training MACs or seconds; of seconds, those of a device and its threads."""
-
-    by: str
-    target: float
-    device: str | None = None
-    threads: int | None = None
-
-    def __str__(self) -> str:
-        where = f" ({self.device}, threads {self.threads})" if self.by == "seconds" and self.device else ""
-        return f"{self.target:,.6g} {STOP_UNITS.get(self.by, self.by)}{where}"
-
-
-@dataclass(frozen=True)
-class Regimes:
-    """One network in several regimes; `accuracies` has one for each of `regimes`, None where it was not trained so."""
-
-    network: str
-    regimes: tuple[Regime, ...]
-    accuracies: tuple[Accuracy | None, ...]
-
-
-def regimes(cells: Sequence[Cell]) -> list[Regimes]:
-    """The networks of a sweep by regime; empty where it has only one.
-
-    One that was trained for epochs and spent as much as a number of training MACs asks for stands under that too.
-    """
-    rows: dict[str, dict[Regime, Cell]] = {}
-    for cell in cells:
-        regime = _regime(cell)
-        if regime is not None:
-            rows.setdefault(json.dumps(_besides(cell), sort_keys=True), {})[regime] = cell
-    found = {regime for row in rows.values() for regime in row}
-    known = tuple(sorted(found, key=lambda one: (list(STOP_UNITS).index(one.by), one.target, str(one))))
-    if len(known) < 2:
-        return []
-    for row in rows.values():
-        spent = {regime: near for regime in known if (near := _nearest(list(row.values()), regime))}
-        for regime, near in spent.items():
-            row.setdefault(regime, near[0])
-    named = _names([next(iter(row.values())) for row in rows.values()])
-    return [
-        Regimes(name, known, tuple(row[one].accuracy if one in row else None for one in known))
-        for name, row in zip(named, rows.values(), strict=True)
-    ]
-
-
-def spent_as_much(alike: Sequence[Cell], cells: Sequence[Cell]) -> list[Cell]:
-    """Those of `cells` that were trained for epochs and otherwise as those of one recipe, whose MACs they spent.
-
-    Of networks that are not among `alike`, and of each that which came nearest.
-    """
-    regime, recipe = _regime(alike[0]), _but_for_stop(alike[0].recipe)
-    if regime is None:
-        return []
-    known = [_besides(cell) for cell in alike]
-    found = []
-    for cell in _nearest(cells, regime):
-        if _but_for_stop(cell.recipe) == recipe and _besides(cell) not in known:
-            known.append(_besides(cell))
-            found.append(cell)
-    return found
-
-
-def _regime(cell: Cell) -> Regime | None:
-    by, target = cell.recipe.get("stop.by"), cell.recipe.get("stop.target")
-    if by is None or target is None:
-        return None
-    return Regime(by, float(target), cell.recipe.get("device"), cell.recipe.get("threads"))
-
-
-def _nearest(cells: Sequence[Cell], regime: Regime) -> list[Cell]:
-    """The cells whose epochs came to the training MACs of `regime`, the nearest first; none of another regime."""
-    if regime.by != "train_macs":
-        return []
-    off = [
-        (abs(cell.train_macs - regime.target), index)
-        for index, cell in enumerate(cells)
-        if cell.recipe.get("stop.by") == "epochs" and cell.train_macs is not None
-    ]
-    return [cells[index] for distance, index in sorted(off) if distance <= TOLERANCE * regime.target]
-
-
-def _besides(cell: Cell) -> dict[str, Any]:
-    """All that a cell is but for when its training ends; what its study is called says that too."""
-    names = {name: value for name, value in cell.names.items() if name != "study"}
-    return names | cell.network | _but_for_stop(cell.recipe)
-
-
-def _but_for_stop(recipe: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in recipe.items() if name not in _STOP}
-
-
-def _names(cells: Sequence[Cell]) -> list[str]:
-    """The model of each and what else tells it from the others."""
-    found = [_besides(cell) for cell in cells]
-    others = [name for name in differing(found) if name != "model"]
-    return [
-        " ".join([str(one["model"]), *(f"{name} {one[name]}" for name in others if one.get(name) is not None)])
-        for one in found
-    ]
-
-
+BUDGET, WIDTH, ASKED = "budget", "width", "asked"
+FAMILIES = ("cnn", "hybrid", "dwsep")  # from none to all of it separable
 COUNTED = tuple(
     cost.name for cost in COUNTED_BUDGETS
 )  # what cells without a budget are matched by: the first of these that matches
-BUDGET, WIDTH, ASKED = "budget", "width", "asked"
-FAMILIES = ("cnn", "hybrid", "dwsep")  # from none to all of it separable
+STOP_UNITS = {"epochs": "epochs", "train_macs": QUANTITIES["train_macs"].wording, "seconds": "seconds"}
+_STOP = ("stop.by", "stop.target", "device", "threads")  # of a recipe; the last two stand under stop.by=seconds alone
 
 
 @dataclass(frozen=True)
@@ -165,23 +59,18 @@ def groups(cells: Sequence[Cell]) -> list[Group]:
     activations; then come cells of equal width. Cells that are all in an earlier group make no group again: nothing is
     asked twice.
     """
-    found: list[Group] = []
-    known = [cell for cell in cells if cell.costs["params"] is not None]  # all that an unreadable record is not
-    for alike in _classes(known, lambda cell: cell.recipe):
+    out: list[Group] = []
+    readable = [cell for cell in cells if cell.costs["params"] is not None]  # an unreadable record has no costs
+    for alike in _classes(readable, lambda cell: cell.recipe):
         recipe, own = alike[0].recipe, {cell.cell_id for cell in alike}
-        alike += spent_as_much(alike, known)
-        free = [cell for cell in alike if cell.budget is None]
-        wide = [Group(WIDTH, ordered(one)) for one in _classes(alike, shape) if len(one) > 1]
-        for group in (*_requested(alike), *_counted(free), *wide):
-            if group.ids & own and not any(group.ids <= earlier.ids for earlier in found):
-                found.append(replace(group, recipe=recipe))
-    return _told_apart(found)
-
-
-def ordered(cells: Iterable[Cell]) -> tuple[Cell, ...]:
-    """The less of a network is separable, the earlier it comes; otherwise in the order given."""
-    ranks = {family: rank for rank, family in enumerate(FAMILIES)}
-    return tuple(sorted(cells, key=lambda cell: ranks.get(str(cell.names["model"]), len(ranks))))
+        alike += _spent_as_much(alike, readable)
+        without_budget = [cell for cell in alike if cell.budget is None]
+        wide = [Group(WIDTH, _ordered(members)) for members in _classes(alike, _shape) if len(members) > 1]
+        for group in (*_requested(alike), *_counted(without_budget), *wide):
+            if group.ids & own and not any(group.ids <= earlier.ids for earlier in out):
+                out.append(replace(group, recipe=recipe))
+    names = differing([group.recipe for group in out])
+    return [replace(group, recipe={name: group.recipe.get(name) for name in names}) for group in out]
 
 
 def _requested(cells: Sequence[Cell]) -> list[Group]:
@@ -192,14 +81,18 @@ def _requested(cells: Sequence[Cell]) -> list[Group]:
             asked.setdefault((cell.budget.kind, cell.budget.scope), {})[cell.cell_id] = cell.budget.target
     out = []
     for (kind, scope), targets in asked.items():
-        for some in _near([cell for cell in cells if cell.cell_id in targets], targets):
-            target, kinds = targets[some[0].cell_id], [_kind(cell) for cell in some]
-            others = [cell for cell in cells if cell.cell_id not in targets and _kind(cell) not in kinds]
-            members = [*some, *(cell for cell in others if _meets(cell, kind, scope, target))]
+        for cluster in _clusters([cell for cell in cells if cell.cell_id in targets], targets):
+            target, known = targets[cluster[0].cell_id], [_kind(cell) for cell in cluster]
+            others = [cell for cell in cells if cell.cell_id not in targets and _kind(cell) not in known]
+            members = [*cluster, *(cell for cell in others if _meets(cell, kind, scope, target))]
             if len(members) > 1:
-                in_order = ordered(cell for cell in cells if cell in members)
+                in_order = _ordered(cell for cell in cells if cell in members)
                 out.append(Group(BUDGET, in_order, kind, scope, target, requested=True))
     return out
+
+
+def _kind(cell: Cell) -> tuple[Any, ...]:
+    return cell.names["model"], cell.names["arch"], cell.names["block"]
 
 
 def _meets(cell: Cell, kind: str, scope: str, target: float) -> bool:
@@ -213,16 +106,16 @@ def _counted(cells: Sequence[Cell]) -> list[Group]:
     left = list(cells)
     for measure in COUNTED:
         costs = {cell.cell_id: float(cost) for cell in left if (cost := cell.costs[measure])}
-        for some in _near([cell for cell in left if cell.cell_id in costs], costs):
-            if len(some) > 1:
-                members = ordered(cell for cell in left if cell in some)
+        for cluster in _clusters([cell for cell in left if cell.cell_id in costs], costs):
+            if len(cluster) > 1:
+                members = _ordered(cell for cell in left if cell in cluster)
                 out.append(Group(BUDGET, members, measure, target=costs[members[0].cell_id]))
         taken = {cell_id for group in out for cell_id in group.ids}
         left = [cell for cell in left if cell.cell_id not in taken]
     return out
 
 
-def _near(cells: Sequence[Cell], values: Mapping[str, float]) -> list[list[Cell]]:
+def _clusters(cells: Sequence[Cell], values: Mapping[str, float]) -> list[list[Cell]]:
     """The cells in clusters in which `values`, by cell_id, are within TOLERANCE of the smallest."""
     out: list[list[Cell]] = []
     for cell in sorted(cells, key=lambda cell: values[cell.cell_id]):
@@ -233,60 +126,55 @@ def _near(cells: Sequence[Cell], values: Mapping[str, float]) -> list[list[Cell]
     return out
 
 
-def _kind(cell: Cell) -> tuple[Any, ...]:
-    return cell.names["model"], cell.names["arch"], cell.names["block"]
+def _classes(cells: Iterable[Cell], key: Callable[[Cell], Any]) -> list[list[Cell]]:
+    """The cells by what `key` says of them, plain data; both in order."""
+    out: dict[str, list[Cell]] = {}
+    for cell in cells:
+        out.setdefault(json.dumps(key(cell), sort_keys=True), []).append(cell)
+    return list(out.values())
 
 
-def shape(cell: Cell) -> dict[str, Any]:
+def _shape(cell: Cell) -> dict[str, Any]:
     """What cells of equal width share besides their recipe: all of the network but the family and its block."""
     named = {name: cell.names[name] for name in ("arch", "width", "fine_width", "kernel")}
     return named | {name: value for name, value in cell.network.items() if not name.startswith(("model.", "block."))}
 
 
-def _classes(cells: Iterable[Cell], of: Callable[[Cell], Any]) -> list[list[Cell]]:
-    """The cells by what `of` says of them, plain data; both in order."""
-    out: dict[str, list[Cell]] = {}
-    for cell in cells:
-        out.setdefault(json.dumps(of(cell), sort_keys=True), []).append(cell)
-    return list(out.values())
-
-
-def _told_apart(found: Sequence[Group]) -> list[Group]:
-    """The groups with what tells their recipes apart."""
-    names = differing([group.recipe for group in found])
-    return [replace(one, recipe={name: one.recipe.get(name) for name in names}) for one in found]
+def _ordered(cells: Iterable[Cell]) -> tuple[Cell, ...]:
+    """The less of a network is separable, the earlier it comes; otherwise in the order given."""
+    ranks = {family: rank for rank, family in enumerate(FAMILIES)}
+    return tuple(sorted(cells, key=lambda cell: ranks.get(str(cell.names["model"]), len(ranks))))
 
 
 def group_names(groups: Sequence[Group]) -> list[str]:
     """A name for each, such as "7,800 parameters" or "equal width 16"; no two are the same."""
-    wide = [group for group in groups if group.by == WIDTH]
-    told = [name for name in differing([shape(group.cells[0]) for group in wide]) if name != "width"] if wide else []
-    names = [_name(group, told) for group in groups]
+    wide = [_shape(group.cells[0]) for group in groups if group.by == WIDTH]
+    shown = [name for name in differing(wide) if name != "width"]
+    names = [_name(group, shown) for group in groups]
     built = [", as built" * (group.by == BUDGET and not group.requested) for group in groups]
-    return [name + by * (names.count(name) > 1) for name, by in zip(names, built, strict=True)]
+    return [name + suffix * (names.count(name) > 1) for name, suffix in zip(names, built, strict=True)]
 
 
-def _name(group: Group, told: Sequence[str]) -> str:
-    first = group.cells[0]
+def _name(group: Group, shown: Sequence[str]) -> str:
+    """What the cells have in common; of those of equal width what is `shown` of their shape too."""
+    values = dict(group.recipe)
     if group.by == BUDGET:
-        unit = f"{QUANTITIES[str(group.measure)].amount}{' in the slots' if group.scope == 'conv' else ''}"
-        said = [f"{group.target:,.10g} {unit}"]
+        amount = QUANTITIES[str(group.measure)].amount
+        common = f"{group.target:,.10g} {amount}{' in the slots' if group.scope == 'conv' else ''}"
     elif group.by == WIDTH:
-        said = [f"equal width {first.names['width']}", *_listed({name: shape(first).get(name) for name in told})]
+        shape = _shape(group.cells[0])
+        common, values = f"equal width {shape['width']}", {name: shape.get(name) for name in shown} | values
     else:
-        said = [" and ".join(cell.label for cell in group.cells)]
-    return ", ".join([*said, *_listed(group.recipe)])
-
-
-def _listed(values: dict[str, Any]) -> list[str]:
-    return [
+        common = " and ".join(cell.label for cell in group.cells)
+    texts = [
         f"{name} {' and '.join(map(str, value)) if isinstance(value, list) else value}"
         for name, value in values.items()
         if value is not None
     ]
+    return ", ".join([common, *texts])
 
 
-def chosen(cells: Sequence[Cell], text: str) -> Group:
+def named_pair(cells: Sequence[Cell], text: str) -> Group:
     """The group of the two cells that `text`, "A,B", names, the reference first.
 
     A name is a label, a study's model (mnist_7800/cnn, changed or not), a family that has only one cell, or a cell_id.
@@ -294,41 +182,144 @@ def chosen(cells: Sequence[Cell], text: str) -> Group:
     common.
     """
     commas = [index for index, letter in enumerate(text) if letter == ","]  # names may have commas of their own
-    parts = [(text[:index].strip(), text[index + 1 :].strip()) for index in commas]
-    if not parts:
+    splits = [(text[:index].strip(), text[index + 1 :].strip()) for index in commas]
+    if not splits:
         raise InputError(f"--compare {text!r} names one cell; write it as A,B, the reference first")
-    whole = [(one, other) for one, other in parts if _named(cells, one) and _named(cells, other)]
-    names = whole[0] if whole else parts[0]
-    reference, candidate = (_one(cells, name) for name in names)
+    known = (names for names in splits if all(_named(cells, name) for name in names))
+    reference, candidate = (_the_cell(cells, name) for name in next(known, splits[0]))
     if reference is candidate:
         raise InputError(f"--compare {text!r} names one cell twice; choose two of {_labels(cells)}")
     for name in DATA:
-        values = [cell.recipe.get(name) for cell in (reference, candidate)]
-        differ = f"{name} differs ({values[0]} and {values[1]})"
-        if values[0] != values[1]:
-            raise InputError(f"--compare {text!r}: {differ}; choose cells that share it")
-    others = differing([reference.recipe, candidate.recipe])
-    recipe = {name: [cell.recipe.get(name) for cell in (reference, candidate)] for name in others}
+        before, after = reference.recipe.get(name), candidate.recipe.get(name)
+        if before != after:
+            raise InputError(f"--compare {text!r}: {name} differs ({before} and {after}); choose cells that share it")
+    names = differing([reference.recipe, candidate.recipe])
+    recipe = {name: [cell.recipe.get(name) for cell in (reference, candidate)] for name in names}
     return Group(ASKED, (reference, candidate), recipe=recipe)
 
 
-def _one(cells: Sequence[Cell], name: str) -> Cell:
-    found = _named(cells, name)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise InputError(f"--compare: {name!r} is {len(found)} cells: {_labels(found)}")
+def _the_cell(cells: Sequence[Cell], name: str) -> Cell:
+    """The only cell of that name. Raises InputError where there is none, or several."""
+    named = _named(cells, name)
+    if len(named) == 1:
+        return named[0]
+    if named:
+        raise InputError(f"--compare: {name!r} is {len(named)} cells: {_labels(named)}")
     close = difflib.get_close_matches(name, [cell.label for cell in cells], n=1, cutoff=0.5)
-    said = f"did you mean {close[0]!r}?" if close else f"there are {_labels(cells)}"
-    raise InputError(f"--compare: no cell {name!r}; {said}")
+    hint = f"did you mean {close[0]!r}?" if close else f"there are {_labels(cells)}"
+    raise InputError(f"--compare: no cell {name!r}; {hint}")
 
 
 def _named(cells: Sequence[Cell], name: str) -> list[Cell]:
-    """The cells with this label; where there is none, with this study's name, family or id."""
+    """The cells with this label; where there is none, with this study's name, changed or not, family or id."""
     exact = [cell for cell in cells if cell.label == name]
     return exact or [cell for cell in cells if name in (cell.experiment, cell.names["model"], cell.cell_id)]
 
 
 def _labels(cells: Sequence[Cell]) -> str:
-    some = [cell.label for cell in cells[:12]]
-    return "; ".join(some) + ("; ..." if len(cells) > len(some) else "")
+    labels = [cell.label for cell in cells[:12]]
+    return "; ".join(labels) + ("; ..." if len(cells) > len(labels) else "")
+
+
+@dataclass(frozen=True)
+class Regime:
+    """An end of training: `target` epochs, training MACs or seconds; of seconds, those of a device and its threads."""
+
+    by: str
+    target: float
+    device: str | None = None
+    threads: int | None = None
+
+    def __str__(self) -> str:
+        where = f" ({self.device}, threads {self.threads})" if self.by == "seconds" and self.device else ""
+        return f"{self.target:,.6g} {STOP_UNITS.get(self.by, self.by)}{where}"
+
+
+@dataclass(frozen=True)
+class Regimes:
+    """One network in several regimes; `accuracies` has one for each of `regimes`, None where it was not trained so."""
+
+    network: str
+    regimes: tuple[Regime, ...]
+    accuracies: tuple[Accuracy | None, ...]
+
+
+def regimes(cells: Sequence[Cell]) -> list[Regimes]:
+    """The networks of a sweep by regime; empty where it has only one.
+
+    One that was trained for epochs and spent as much as a number of training MACs asks for stands under that too.
+    """
+    rows: dict[str, dict[Regime, Cell]] = {}
+    for cell in cells:
+        regime = _regime(cell)
+        if regime is not None:
+            rows.setdefault(json.dumps(_but_for_stop(cell), sort_keys=True), {})[regime] = cell
+    present = {regime for row in rows.values() for regime in row}
+    columns = tuple(sorted(present, key=lambda regime: (list(STOP_UNITS).index(regime.by), regime.target, str(regime))))
+    if len(columns) < 2:
+        return []
+    for row in rows.values():
+        spent = {regime: near for regime in columns if (near := _nearest(list(row.values()), regime))}
+        for regime, near in spent.items():
+            row.setdefault(regime, near[0])
+    networks = [_but_for_stop(next(iter(row.values()))) for row in rows.values()]
+    others = [name for name in differing(networks) if name != "model"]
+    return [
+        Regimes(
+            " ".join(
+                [
+                    str(network["model"]),
+                    *(f"{name} {network[name]}" for name in others if network.get(name) is not None),
+                ]
+            ),
+            columns,
+            tuple(row[regime].accuracy if regime in row else None for regime in columns),
+        )
+        for network, row in zip(networks, rows.values(), strict=True)
+    ]
+
+
+def _spent_as_much(alike: Sequence[Cell], cells: Sequence[Cell]) -> list[Cell]:
+    """Those of `cells` that were trained for epochs and otherwise as those of one recipe, whose MACs they spent.
+
+    Of networks that are not among `alike`, and of each that which came nearest.
+    """
+    regime, recipe = _regime(alike[0]), _without_stop(alike[0].recipe)
+    if regime is None:
+        return []
+    known = [_but_for_stop(cell) for cell in alike]
+    out = []
+    for cell in _nearest(cells, regime):
+        if _without_stop(cell.recipe) == recipe and _but_for_stop(cell) not in known:
+            known.append(_but_for_stop(cell))
+            out.append(cell)
+    return out
+
+
+def _regime(cell: Cell) -> Regime | None:
+    by, target = cell.recipe.get("stop.by"), cell.recipe.get("stop.target")
+    if by is None or target is None:
+        return None
+    return Regime(by, float(target), cell.recipe.get("device"), cell.recipe.get("threads"))
+
+
+def _nearest(cells: Sequence[Cell], regime: Regime) -> list[Cell]:
+    """The cells whose epochs came to the training MACs of `regime`, the nearest first; none of another regime."""
+    if regime.by != "train_macs":
+        return []
+    distances = [
+        (abs(cell.train_macs - regime.target), index)
+        for index, cell in enumerate(cells)
+        if cell.recipe.get("stop.by") == "epochs" and cell.train_macs is not None
+    ]
+    return [cells[index] for distance, index in sorted(distances) if distance <= TOLERANCE * regime.target]
+
+
+def _but_for_stop(cell: Cell) -> dict[str, Any]:
+    """All that a cell is but for when its training ends; what its study is called says that too."""
+    names = {name: value for name, value in cell.names.items() if name != "study"}
+    return names | cell.network | _without_stop(cell.recipe)
+
+
+def _without_stop(recipe: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in recipe.items() if name not in _STOP}

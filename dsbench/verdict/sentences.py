@@ -1,8 +1,9 @@
-"""What holds over all groups, in a sentence for each question."""
+"""A verdict in sentences: the headline, a paragraph a pair, what holds over all groups, and what is missing."""
 
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,22 +15,21 @@ from dsbench.verdict.answers import Answer
 from dsbench.verdict.better import Effect, Factorial
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.groups import ASKED, BUDGET, WIDTH
-from dsbench.verdict.overall import InGroup, Judged, Overall, Pair, Trainings
 from dsbench.verdict.pair_sentences import (
-    better_sentence,
     evidence,
     failure_sentences,
-    faster_sentence,
-    lighter_sentence,
+    pair_sentences,
     seeds_of,
-    settled,
-    settled_beside,
-    training_sentence,
+    too_few_beside_others,
+    too_few_seeds,
     would_change,
 )
-from dsbench.verdict.verdict import Verdict
+from dsbench.verdict.verdict import Compared, InGroup, Judged, Overall, Pair, Verdict
 
 FEW = 3  # groups, or pairs in a group, that have a clause each
+MOST = 12  # names or runs that a sentence lists
+LONGER_SECONDS = 60  # of each measurement of each network, where those of a few seconds did not settle
+BY = {BUDGET: "a matched budget", WIDTH: "matched in width alone, so that budgets differ", ASKED: "as asked"}
 _QUESTIONS = {  # what yes and no are called
     "lighter": ("lighter", "heavier"),
     "faster": ("faster", "slower"),
@@ -37,134 +37,25 @@ _QUESTIONS = {  # what yes and no are called
 }
 
 
-def overall_sentences(one: Overall) -> list[str]:
-    """Lighter, faster and better in a sentence each: of few groups a clause each, of many a clause a kind of group.
+def headline(verdict: Verdict) -> list[str]:
+    """One sentence to each question, or one that says why there is none; one more where runs have no result.
 
-    Failures of training, and too few seeds, stand beside the last.
+    They say what the sweep says over all its groups, adjusted for all of them (see dsbench.verdict.verdict.Overall);
+    of a group alone that is one pair what that pair says, which is the same. What has failed to train, and whether that
+    would change an answer, stands beside the last.
     """
-    clauses = (("lighter", partial(_costs, "lighter")), ("faster", partial(_costs, "faster")), ("better", _better))
-    three = [_sentence(one, question, clause) for question, clause in clauses]
-    return [*three[:-1], " ".join(filter(None, [three[-1], *failures(one), settled(one.seeds, len(one.groups))]))]
-
-
-def failures(one: Overall) -> list[str]:
-    """A sentence on each family of which runs have failed, and whether counting them would change an answer."""
-    said = [said for side in (1, 0) if (said := _failed(one, side))]
-    if all(of.with_failures == of.tested for of in one.groups):
-        return said
-    changed = [of for of in one.groups if of.with_failures.answer is not of.tested.answer]
-    return [*said, would_change([(f"at {of.group.name}", _word("better", of.with_failures.answer)) for of in changed])]
-
-
-def _failed(one: Overall, side: int) -> str:
-    """Of few groups with failures a clause each, of many what they come to; empty where none has failed."""
-    family = (one.reference, one.candidate)[side]
-    found = {of.group.name: Trainings.of(of.side(side)) for of in one.groups}
-    lost = {f" at {name}" * (len(one.groups) > 1): trained for name, trained in found.items() if trained.lost}
-    if len(lost) > FEW:
-        lost = {f" over {len(found)} groups": Trainings.of(cell for of in one.groups for cell in of.side(side))}
-    clauses = [f"in {_number(trained)}{where} ({_kinds(trained)})" for where, trained in lost.items()]
-    return f"{family} failed {listed(clauses)}." if clauses else ""
-
-
-def _number(trained: Trainings) -> str:
-    return f"{sum(trained.lost.values())} of {counted(trained.runs, 'run')}"
-
-
-def _kinds(trained: Trainings) -> str:
-    return listed([f"{number} {status}" for status, number in trained.lost.items()])
-
-
-def _sentence(one: Overall, question: str, clause: Callable[[InGroup], str]) -> str:
-    if len(one.groups) <= FEW:
-        said = [f"at {of.group.name}{_differ(of)}: {clause(of)}" for of in one.groups]
-    else:
-        kinds: dict[str, list[InGroup]] = {}
-        for of in one.groups:
-            kinds.setdefault(_kind(of), []).append(of)
-        said = [f"at {kind}: {_counts(question, some)}" for kind, some in kinds.items()]
-    several = question == "better" and len(one.groups) > 1
-    over = f" (p adjusted over {len(one.groups)} groups)" if several else ""
-    text = "; ".join(said)
-    return f"Is {one.candidate} {question} than {one.reference}{over}? {text[0].upper()}{text[1:]}."
-
-
-def _costs(question: str, of: InGroup) -> str:
-    """The answer to each of few pairs with its figures, or how many of many have which answer."""
-    answers = of.answers[question]
-    if len(answers) > FEW:
-        return listed([f"{_word(question, answer)} in {answers.count(answer)}" for answer in dict.fromkeys(answers)])
-    several = len(answers) > 1
-    named = [f"{pair.candidate} against {pair.reference} " * several for pair in of.pairs]
-    return listed([name + _cost(question, pair) for name, pair in zip(named, of.pairs, strict=True)])
-
-
-def _cost(question: str, pair: Pair) -> str:
-    measures = pair.lighter if question == "lighter" else pair.by_turns
-    shown = [one for one in measures if one.counts and one.answer is not Answer.EQUAL]
-    figures = [f"{one.unit if question == 'lighter' else one.name} x {times(one.ratio)}" for one in shown if one.ratio]
-    return f"{_word(question, pair.answers[question])}{f' ({listed(figures)})' if figures else ''}"
-
-
-def _better(of: InGroup) -> str:
-    test = of.tested.paired
-    if test is None:
-        return "cannot tell, no seed is done in all"
-    over = f"mean over {len(of.pairs)} pairs, " if len(of.pairs) > 1 else ""
-    found = f"{signed_points(test.mean)} pp ({over}{evidence(test, of.tested.adjusted_p, asked=of.asked)})"
-    return f"{_word('better', of.tested.answer)}, {found}"
-
-
-def _counts(question: str, some: Sequence[InGroup]) -> str:
-    """How often which answer; of accuracies with the range of their mean differences and of their numbers of seeds."""
-    found: dict[Answer, list[InGroup]] = {}
-    for of in some:
-        for answer in of.answers[question]:
-            found.setdefault(answer, []).append(of)
-    said = listed(
-        [
-            f"{_word(question, answer)} in {len(where)}{_range(where) if question == 'better' else ''}"
-            for answer, where in found.items()
-        ]
-    )
-    if question != "better":
-        return said
-    seeds, asked = sorted({len(of.tested.seeds) for of in some}), max(of.asked for of in some)
-    n = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}"
-    return f"{said}, n = {n}{f' of {asked}' if seeds[0] < asked else ''} seeds"
-
-
-def _range(some: Sequence[InGroup]) -> str:
-    means = sorted(of.tested.paired.mean for of in some if of.tested.paired)
-    ends = dict.fromkeys(signed_points(mean) for mean in (*means[:1], *means[-1:]))
-    return f" ({' to '.join(ends)} pp)" if ends else ""
-
-
-def _word(question: str, answer: Answer) -> str:
-    yes, no = _QUESTIONS[question]
-    words = {
-        Answer.YES: yes,
-        Answer.NO: no,
-        Answer.IN_PART: f"{yes} in part",
-        Answer.NOT_IN_PART: f"{no} in part",
-        Answer.MIXED: f"{yes} in part and {no} in part",
-        Answer.REFUSED: "not comparable",
-    }
-    return words.get(answer, str(answer))
-
-
-def _kind(of: InGroup) -> str:
-    group = of.group.group
-    return f"equal widths{_differ(of)}" if group.by == WIDTH else f"equal {QUANTITIES[str(group.measure)].wording}"
-
-
-def _differ(of: InGroup) -> str:
-    return " (budgets differ)" if of.group.group.by == WIDTH else ""
-
-
-MOST = 12  # names or runs that a sentence lists
-LONGER_SECONDS = 60  # of each measurement of each network, where those of a few seconds did not settle
-BY = {BUDGET: "a matched budget", WIDTH: "matched in width alone, so that budgets differ", ASKED: "as asked"}
+    overall = verdict.overall
+    if overall is None:
+        nothing = "There is nothing to compare yet: no two families share data, recipe and a budget or a width."
+        return [nothing, *unfinished(verdict)]
+    group = overall.groups[0].group
+    if len(overall.groups) > 1 or len(group.pairs) > 1:
+        return [*overall_sentences(overall), *unfinished(verdict)]
+    ((pair, cells),) = group.compared
+    lighter, faster, better = pair_sentences(pair, *cells)[:3]
+    clause = lighter[0].lower() + lighter[1:] if lighter.startswith(("What ", "Whether ")) else lighter
+    with_failures = " ".join([better, *failure_sentences(*cells, pair.better)])
+    return [f"At {group.name}, {clause}", faster, with_failures, *unfinished(verdict)]
 
 
 def paragraphs(verdict: Verdict, outputs: Path | str = "outputs", most: int | None = None) -> list[str]:
@@ -174,85 +65,62 @@ def paragraphs(verdict: Verdict, outputs: Path | str = "outputs", most: int | No
     """
     over = []
     if verdict.overall and len(verdict.overall.groups) > 1:
-        three = " ".join(overall_sentences(verdict.overall))
-        over.append(f"Over {len(verdict.overall.groups)} groups, {three[0].lower()}{three[1:]}")
+        text = " ".join(overall_sentences(verdict.overall))
+        over.append(f"Over {len(verdict.overall.groups)} groups, {text[0].lower()}{text[1:]}")
     return [*group_paragraphs(verdict, most), *over, *unfinished(verdict), *missing(verdict, outputs)]
 
 
 def group_paragraphs(verdict: Verdict, most: int | None = None) -> list[str]:
     """A paragraph a pair, group by group, of at most `most` pairs, and what so many seeds cannot settle."""
-    said: list[str] = []
+    out: list[str] = []
     left = sum(len(judged.pairs) for judged in verdict.groups)
     room = left if most is None else most
     for judged in verdict.groups:
         shown = judged.compared[:room]
         room, left = room - len(shown), left - len(shown)
         if shown:
-            said += _group(judged, shown)
-    if left:
-        said.append(f"{counted(left, 'more pair')} in dsbench verdict.")
-    return said
+            out += _group(judged, shown)
+    return [*out, f"{counted(left, 'more pair')} in dsbench verdict."] if left else out
 
 
-def pair_sentences(pair: Pair, reference: Cell, candidate: Cell) -> list[str]:
-    """Lighter, faster and better in a sentence each, then what belongs beside them."""
-    three = [
-        lighter_sentence(pair.reference, pair.candidate, pair.lighter),
-        faster_sentence(pair.by_turns),
-        better_sentence(pair.better),
-    ]
-    besides = [
-        *failure_sentences(reference, candidate, pair.better),
-        training_sentence(pair.trained, pair.better.comparisons),
-    ]
-    return [*three, *filter(None, besides)]
-
-
-def factorial_sentence(found: Factorial) -> str:
-    """The effects of block and topology, and whether so many seeds can settle them."""
-    if not found.seeds:
-        return "block and topology apart: there is no seed in which all four are done."
-    n = seeds_of(len(found.seeds), found.asked)
-    said = f"block and topology apart ({n}): {'; '.join(map(_effect, found.effects))}."
-    return " ".join(filter(None, [said, _counted_in(found), settled(len(found.seeds), len(found.effects))]))
-
-
-def _counted_in(found: Factorial) -> str:
-    """Whether runs that collapsed or diverged, counted in, would change an answer; empty where there are none."""
-    if found.with_failures is None:
-        return ""
-    both = zip(found.effects, found.with_failures, strict=True)
-    return would_change([(f"on the {one.name}", again.answer) for one, again in both if one.answer is not again.answer])
-
-
-def _group(judged: Judged, shown: Sequence[tuple[Pair, tuple[Cell, Cell]]]) -> Iterator[str]:
+def _group(judged: Judged, shown: Sequence[Compared]) -> Iterator[str]:
     group = judged.group
     by = BY[group.by] + (" as built" if group.by == BUDGET and not group.requested else "")
     for pair, cells in shown:
         yield " ".join([f"{judged.name} ({by}):", *pair_sentences(pair, *cells)])
-    too_few = settled(judged.seeds, len(judged.pairs))
-    if too_few:
+    if too_few := too_few_seeds(judged.seeds, len(judged.pairs)):
         yield f"{judged.name}: {too_few}"
-    else:
-        yield from _fewer(judged)
+    else:  # some pairs may have fewer seeds in common than others
+        for pair in judged.pairs:
+            if too_few := too_few_beside_others(pair.better):
+                yield f"{judged.name}, {pair.candidate} against {pair.reference}: {too_few}"
     if judged.factorial:
         yield f"{judged.name}: {factorial_sentence(judged.factorial)}"
 
 
-def _fewer(judged: Judged) -> Iterator[str]:
-    """The pairs that have too few seeds in common where others have enough."""
-    for pair in judged.pairs:
-        too_few = settled_beside(pair.better)
-        if too_few:
-            yield f"{judged.name}, {pair.candidate} against {pair.reference}: {too_few}"
+def factorial_sentence(factorial: Factorial) -> str:
+    """The effects of block and topology, and whether so many seeds can settle them."""
+    if not factorial.seeds:
+        return "block and topology apart: there is no seed in which all four are done."
+    seeds, effects = len(factorial.seeds), factorial.effects
+    sentences = [
+        f"block and topology apart ({seeds_of(seeds, factorial.asked)}): {'; '.join(map(_effect, effects))}.",
+        too_few_seeds(seeds, len(effects)),
+    ]
+    if factorial.with_failures is not None:
+        both = zip(effects, factorial.with_failures, strict=True)
+        changed = [(f"on the {before.name}", after.answer) for before, after in both if before.answer != after.answer]
+        sentences.insert(1, would_change(changed))
+    return " ".join(filter(None, sentences))
 
 
-def _effect(one: Effect) -> str:
-    assert one.paired is not None
-    said = f"{one.name} {signed_points(one.paired.mean)} pp"
-    spread = [f"95 % interval {interval_points(one.paired.t.low, one.paired.t.high)} pp"] if one.paired.t else []
-    p = [f"adjusted {p_equals(one.adjusted_p)}"] if one.adjusted_p is not None else []
-    return f"{said} ({', '.join([one.what, *spread, *p])})"
+def _effect(effect: Effect) -> str:
+    assert effect.paired is not None
+    spread = (
+        [f"95 % interval {interval_points(effect.paired.t.low, effect.paired.t.high)} pp"] if effect.paired.t else []
+    )
+    p = [f"adjusted {p_equals(effect.adjusted_p)}"] if effect.adjusted_p is not None else []
+    return f"{effect.name} {signed_points(effect.paired.mean)} pp ({', '.join([effect.what, *spread, *p])})"
 
 
 def unfinished(verdict: Verdict) -> list[str]:
@@ -273,8 +141,9 @@ def missing(verdict: Verdict, outputs: Path | str = "outputs") -> Iterator[str]:
     """What a verdict lacks: groups, matched budgets, measurements; with the command that would add it."""
     if not verdict.groups:
         yield "No two cells share data, recipe and either a budget or a width: there is nothing to compare."
-    if verdict.unmatched:
-        yield f"In no group: {_some(verdict.unmatched)}."
+    if names := verdict.unmatched:
+        shown = [*names[:MOST], f"{len(names) - MOST} more"] if len(names) > MOST + 1 else names
+        yield f"In no group: {'; '.join(shown)}."
     if verdict.to_measure:
         yield (
             "What is faster is measured by turns, best with nothing else running, by: "
@@ -297,29 +166,139 @@ def _bench(run_ids: Sequence[str], outputs: Path | str, seconds: int | None = No
     return f"dsbench bench {longer}{shlex.join(folders)}"
 
 
-def _some(names: Sequence[str]) -> str:
-    """The names, of many the first."""
-    return "; ".join([*names[:MOST], f"{len(names) - MOST} more"] if len(names) > MOST + 1 else names)
+def overall_sentences(overall: Overall) -> list[str]:
+    """Lighter, faster and better in a sentence each: of few groups a clause each, of many a clause a kind of group.
 
-
-def headline(verdict: Verdict) -> list[str]:
-    """One sentence to each question, or one that says why there is none; one more where runs have no result.
-
-    They say what the sweep says over all its groups, adjusted for all of them (see dsbench.verdict.overall); of a group
-    alone that is one pair what that pair says, which is the same. What has failed to train, and whether that would
-    change an answer, stands beside the last.
+    Failures of training, and too few seeds, stand beside the last.
     """
-    one = verdict.overall
-    if one is None:
-        nothing = "There is nothing to compare yet: no two families share data, recipe and a budget or a width."
-        return [nothing, *unfinished(verdict)]
-    judged = one.groups[0].group
-    alone = len(one.groups) == len(judged.pairs) == 1
-    three = _of_pair(judged.name, *judged.compared[0]) if alone else overall_sentences(one)
-    return [*three, *unfinished(verdict)]
+    lighter = _sentence(overall, "lighter", partial(_costs, "lighter"))
+    faster = _sentence(overall, "faster", partial(_costs, "faster"))
+    better = _sentence(overall, "better", _better)
+    too_few = too_few_seeds(overall.seeds, len(overall.groups))
+    return [lighter, faster, " ".join(filter(None, [better, *failures(overall), too_few]))]
 
 
-def _of_pair(name: str, pair: Pair, cells: tuple[Cell, Cell]) -> list[str]:
-    first, faster, better = pair_sentences(pair, *cells)[:3]
-    clause = first[0].lower() + first[1:] if first.startswith(("What ", "Whether ")) else first
-    return [f"At {name}, {clause}", faster, " ".join([better, *failure_sentences(*cells, pair.better)])]
+def _sentence(overall: Overall, question: str, clause: Callable[[InGroup], str]) -> str:
+    if len(overall.groups) <= FEW:
+        clauses = [f"at {part.group.name}{_budgets_differ(part)}: {clause(part)}" for part in overall.groups]
+    else:
+        kinds: dict[str, list[InGroup]] = {}
+        for part in overall.groups:
+            kinds.setdefault(_kind(part), []).append(part)
+        clauses = [f"at {kind}: {_counts(question, parts)}" for kind, parts in kinds.items()]
+    several = question == "better" and len(overall.groups) > 1
+    over = f" (p adjusted over {len(overall.groups)} groups)" if several else ""
+    text = "; ".join(clauses)
+    return f"Is {overall.candidate} {question} than {overall.reference}{over}? {text[0].upper()}{text[1:]}."
+
+
+def _costs(question: str, part: InGroup) -> str:
+    """The answer to each of few pairs with its figures, or how many of many have which answer."""
+    answers = part.answers[question]
+    if len(answers) > FEW:
+        return listed([f"{_word(question, answer)} in {answers.count(answer)}" for answer in dict.fromkeys(answers)])
+    several = len(answers) > 1
+    return listed(
+        [f"{pair.candidate} against {pair.reference} " * several + _cost(question, pair) for pair in part.pairs]
+    )
+
+
+def _cost(question: str, pair: Pair) -> str:
+    lighter = question == "lighter"
+    measures = pair.lighter if lighter else pair.by_turns
+    shown = [measure for measure in measures if measure.counts and measure.answer is not Answer.EQUAL]
+    figures = [
+        f"{measure.unit if lighter else measure.name} x {times(measure.ratio)}" for measure in shown if measure.ratio
+    ]
+    return f"{_word(question, pair.answers[question])}{f' ({listed(figures)})' if figures else ''}"
+
+
+def _better(part: InGroup) -> str:
+    test = part.tested.paired
+    if test is None:
+        return "cannot tell, no seed is done in all"
+    over = f"mean over {len(part.pairs)} pairs, " if len(part.pairs) > 1 else ""
+    rests_on = evidence(test, part.tested.adjusted_p, asked=part.asked)
+    return f"{_word('better', part.tested.answer)}, {signed_points(test.mean)} pp ({over}{rests_on})"
+
+
+def _counts(question: str, parts: Sequence[InGroup]) -> str:
+    """How often which answer; of accuracies with the range of their mean differences and of their numbers of seeds."""
+    by_answer: dict[Answer, list[InGroup]] = {}
+    for part in parts:
+        for answer in part.answers[question]:
+            by_answer.setdefault(answer, []).append(part)
+    text = listed(
+        [
+            f"{_word(question, answer)} in {len(where)}{_range(where) if question == 'better' else ''}"
+            for answer, where in by_answer.items()
+        ]
+    )
+    if question != "better":
+        return text
+    seeds, asked = sorted({len(part.tested.seeds) for part in parts}), max(part.asked for part in parts)
+    n = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}"
+    return f"{text}, n = {n}{f' of {asked}' if seeds[0] < asked else ''} seeds"
+
+
+def _range(parts: Sequence[InGroup]) -> str:
+    means = sorted(part.tested.paired.mean for part in parts if part.tested.paired)
+    ends = dict.fromkeys(signed_points(mean) for mean in (*means[:1], *means[-1:]))
+    return f" ({' to '.join(ends)} pp)" if ends else ""
+
+
+def _word(question: str, answer: Answer) -> str:
+    yes, no = _QUESTIONS[question]
+    words = {
+        Answer.YES: yes,
+        Answer.NO: no,
+        Answer.IN_PART: f"{yes} in part",
+        Answer.NOT_IN_PART: f"{no} in part",
+        Answer.MIXED: f"{yes} in part and {no} in part",
+        Answer.REFUSED: "not comparable",
+    }
+    return words.get(answer, str(answer))
+
+
+def _kind(part: InGroup) -> str:
+    group = part.group.group
+    return (
+        f"equal widths{_budgets_differ(part)}"
+        if group.by == WIDTH
+        else f"equal {QUANTITIES[str(group.measure)].wording}"
+    )
+
+
+def _budgets_differ(part: InGroup) -> str:
+    return " (budgets differ)" if part.group.group.by == WIDTH else ""
+
+
+def failures(overall: Overall) -> list[str]:
+    """A sentence on each family of which runs have failed, and whether counting them would change an answer."""
+    out = [sentence for side in (1, 0) if (sentence := _failed(overall, side))]
+    if all(part.with_failures == part.tested for part in overall.groups):
+        return out
+    changed = [part for part in overall.groups if part.with_failures.answer is not part.tested.answer]
+    answers = [(f"at {part.group.name}", _word("better", part.with_failures.answer)) for part in changed]
+    return [*out, would_change(answers)]
+
+
+def _failed(overall: Overall, side: int) -> str:
+    """Of few groups with failures a clause each, of many what they come to; empty where none has failed."""
+    by_group = {part.group.name: part.side(side) for part in overall.groups}
+    lost = {f" at {name}" * (len(by_group) > 1): text for name, cells in by_group.items() if (text := _lost(cells))}
+    if len(lost) > FEW and (total := _lost([cell for part in by_group.values() for cell in part])):
+        lost = {f" over {len(by_group)} groups": total}
+    clauses = [f"in {number}{where} ({kinds})" for where, (number, kinds) in lost.items()]
+    return f"{(overall.reference, overall.candidate)[side]} failed {listed(clauses)}." if clauses else ""
+
+
+def _lost(cells: Sequence[Cell]) -> tuple[str, str] | None:
+    """How many of the runs of these cells ended without being done, and by status; None where none did."""
+    known = {cell.cell_id: cell for cell in cells}.values()
+    statuses = Counter(run.status for cell in known for run in (*cell.untrained, *cell.without_result))
+    if not statuses:
+        return None
+    runs = sum(cell.ended + len(cell.without_result) for cell in known)
+    kinds = listed([f"{number} {status}" for status, number in statuses.items()])
+    return f"{statuses.total()} of {counted(runs, 'run')}", kinds

@@ -1,4 +1,4 @@
-"""What `dsbench bench` measured of a cell: times under the same conditions, those of several runs as one."""
+"""What `dsbench bench` measured of cells, those of several runs as one, and how the times of two compare."""
 
 from __future__ import annotations
 
@@ -59,26 +59,26 @@ def timings(cell: Cell, records: Records) -> list[Timings]:
     `dsbench bench`, in which networks take turns ("" of records that name none). All runs of a cell are the same
     network, so that of several in one session one counts, of those that settled where there are any.
     """
-    found: dict[tuple[str, str], list[tuple[Record, dict[Key, Time]]]] = {}
+    measured: dict[tuple[str, str], list[tuple[Record, dict[Key, Time]]]] = {}
     for run in cell.done:
         record = records.get(run.run_id)
         if record is not None and record.measured.get("measured_on"):
             place = json.dumps(_place(record), sort_keys=True)
             for session, times in _by_session(record).items():
-                found.setdefault((session, place), []).append((record, times))
-    return [_joined(session, found[session, place]) for session, place in sorted(found, reverse=True)]
+                measured.setdefault((session, place), []).append((record, times))
+    return [_joined(session, measured[session, place]) for session, place in sorted(measured, reverse=True)]
 
 
 def _place(record: Record) -> dict[str, Any]:
     return {name: record.measured["measured_on"].get(name) for name in PLACE}
 
 
-def _joined(session: str, found: Sequence[tuple[Record, dict[Key, Time]]]) -> Timings:
-    together: dict[Key, list[Time]] = {}
-    for _, times in found:
+def _joined(session: str, measured: Sequence[tuple[Record, dict[Key, Time]]]) -> Timings:
+    by_key: dict[Key, list[Time]] = {}
+    for _, times in measured:
         for key, time in times.items():
-            together.setdefault(key, []).append(time)
-    records = [record for record, _ in found]
+            by_key.setdefault(key, []).append(time)
+    records = [record for record, _ in measured]
     sizes = {record.measured.get("train_step_ms", {}).get("batch_size") for record in records}
     loads = [load for record in records if (load := record.measured["measured_on"].get("load_average")) is not None]
     return Timings(
@@ -86,31 +86,33 @@ def _joined(session: str, found: Sequence[tuple[Record, dict[Key, Time]]]) -> Ti
         session=session,
         load_average=max(loads, default=None),
         batch_size=sizes.pop() if len(sizes) == 1 else None,
-        times={key: next((time for time in some if time.settled), some[0]) for key, some in together.items()},
+        times={key: next((time for time in times if time.settled), times[0]) for key, times in by_key.items()},
     )
 
 
 def _by_session(record: Record) -> dict[str, dict[Key, Time]]:
     out: dict[str, dict[Key, Time]] = {}
-    for key, found in _found(record.measured):
-        if found["median"]:
-            out.setdefault(found.get("session", ""), {})[key] = _time(found)
+    for key, entry in _entries(record.measured):
+        if entry["median"]:
+            rounds = tuple(entry.get("rounds_ms") or ())
+            time = Time(entry["median"], entry["iqr"], rounds if all(rounds) else (), entry.get("settled", False))
+            out.setdefault(entry.get("session", ""), {})[key] = time
     steps = _epoch_steps(record)
     for times in out.values():
         if steps and (step := times.get(STEP)):
-            rounds = tuple(steps * one for one in step.rounds)
+            rounds = tuple(steps * milliseconds for milliseconds in step.rounds)
             times[EPOCH] = Time(steps * step.median, steps * step.iqr, rounds, step.settled)
     return out
 
 
-def _found(measured: Mapping[str, Any]) -> Iterator[tuple[Key, Mapping[str, Any]]]:
+def _entries(measured: Mapping[str, Any]) -> Iterator[tuple[Key, Mapping[str, Any]]]:
     """A training step as a whole, and latencies by batch and backend."""
     step = measured.get("train_step_ms", {}).get("total")
     if step:
         yield STEP, step
     for batch, backends in measured.get("latency_ms", {}).items():
-        for backend, found in backends.items():
-            yield ("latency_ms", batch, backend), found
+        for backend, entry in backends.items():
+            yield ("latency_ms", batch, backend), entry
 
 
 def _epoch_steps(record: Record) -> int | None:
@@ -122,11 +124,6 @@ def _epoch_steps(record: Record) -> int | None:
     return math.ceil(round(result.images_per_second * result.train_seconds / result.epochs) / batch_size)
 
 
-def _time(found: Mapping[str, Any]) -> Time:
-    rounds = tuple(found.get("rounds_ms") or ())
-    return Time(found["median"], found["iqr"], rounds if all(rounds) else (), found.get("settled", False))
-
-
 DECIDING = "torch"  # the backend that trains; the others are shown
 SAME = 0.05  # of the reference: what two measurements of one network differ by
 NAMES: dict[Key, str] = {STEP: "training step", EPOCH: "epoch of such steps"}  # of what is no latency
@@ -134,43 +131,43 @@ NAMES: dict[Key, str] = {STEP: "training step", EPOCH: "epoch of such steps"}  #
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is timed under `key`, of both."""
+    """What is timed under `key`, of the reference (`before`) and the candidate (`after`)."""
 
     key: Key
     before: Timings
     after: Timings
 
     @cached_property
-    def refused(self) -> str:
+    def not_comparable(self) -> str:
         """Why the two times do not compare; empty where they do."""
-        if self.key == STEP and self.before.batch_size != self.after.batch_size:
-            sizes = f"steps of {self.before.batch_size} and of {self.after.batch_size} images"
-            return apart(self.before, self.after) or sizes
-        return apart(self.before, self.after)
+        reason = not_comparable(self.before, self.after)
+        if not reason and self.key == STEP and self.before.batch_size != self.after.batch_size:
+            return f"steps of {self.before.batch_size} and of {self.after.batch_size} images"
+        return reason
 
     @cached_property
     def log_ratios(self) -> list[float]:
         """Of each block of rounds, the median logarithm of how many times as long the candidate takes."""
-        one, other = (timings.times[self.key].rounds for timings in (self.before, self.after))
-        if not one or len(one) != len(other):  # of records that do not keep them
+        before, after = self.before.times[self.key].rounds, self.after.times[self.key].rounds
+        if not before or len(before) != len(after):  # of records that do not keep them
             return []
-        ratios = np.log(other) - np.log(one)
+        ratios = np.log(after) - np.log(before)
         return [float(np.median(block)) for block in np.array_split(ratios, min(EXACT, len(ratios)))]
 
     @cached_property
     def p(self) -> float | None:
         """That of the sign-flip test, not adjusted; None where the two do not compare."""
-        return None if self.refused else sign_flip_p(self.log_ratios)
+        return None if self.not_comparable else sign_flip_p(self.log_ratios)
 
     def measure(self, adjusted_p: float | None, comparisons: int) -> Measure:
         """Both times with the answer, of `comparisons` that were made."""
-        before, after = (timings.times[self.key] for timings in (self.before, self.after))
+        before, after = self.before.times[self.key], self.after.times[self.key]
         unit, in_ms = ("s", 1000) if self.key == EPOCH else ("ms", 1)
-        answer, reason = Answer.REFUSED, self.refused
+        answer, reason = Answer.REFUSED, self.not_comparable
         if not reason:
             ratios = after.median / before.median, math.exp(np.mean(self.log_ratios)) if self.log_ratios else 1.0
             answer, reason = _answer(ratios, adjusted_p, len(self.log_ratios), comparisons)
-        interval = None if self.refused else t_interval(self.log_ratios)
+        interval = None if self.not_comparable else t_interval(self.log_ratios)
         return Measure(
             name=_name(self.key),
             unit=unit,
@@ -188,13 +185,13 @@ class Comparison:
         )
 
 
-def apart(before: Timings, after: Timings) -> str:
+def not_comparable(before: Timings, after: Timings) -> str:
     """Why times of two places, or of no common session, do not compare; empty where they do."""
-    one, other = _flat(before.place), _flat(after.place)
-    names = [name for name in {**one, **other} if one.get(name) != other.get(name)]
+    place, other = _flat(before.place), _flat(after.place)
+    names = [name for name in {**place, **other} if place.get(name) != other.get(name)]
     if names:
-        said = [f"{name} ({one.get(name)} and {other.get(name)})" for name in names]
-        return f"measured with different {', '.join(said)}"
+        differences = [f"{name} ({place.get(name)} and {other.get(name)})" for name in names]
+        return f"measured with different {', '.join(differences)}"
     return "" if before.session and before.session == after.session else "not measured by turns"
 
 
@@ -222,10 +219,11 @@ def _name(key: Key) -> str:
 
 
 def _where(before: Timings, after: Timings) -> str:
+    """Where both were measured, and how busy the machine was."""
     place = before.place
-    said = f"{place['device']}, precision {place['precision']}, {counted(place['threads'], 'thread')}"
+    text = f"{place['device']}, precision {place['precision']}, {counted(place['threads'], 'thread')}"
     loads = [load for load in (before.load_average, after.load_average) if load is not None]
-    return f"{said}, load average {max(loads):.1f} before" if loads else said
+    return f"{text}, load average {max(loads):.1f} before" if loads else text
 
 
 def _flat(place: dict[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def test_rows_are_drawn_where_their_numbers_are() -> None:
     ],
 )
 def test_a_difference_is_said_with_interval_p_and_n(one: Difference, text: str) -> None:
-    assert forest.said(one) == text
+    assert forest.in_words(one) == text
 
 
 def judged(sweep: Made) -> Verdict:

@@ -8,7 +8,7 @@ import pytest
 from made import answers, cell, pair
 
 from dsbench.verdict.answers import Answer
-from dsbench.verdict.overall import Pair
+from dsbench.verdict.verdict import Pair
 
 SEEDS = [0.9, 0.91, 0.92]
 
