@@ -46,7 +46,7 @@ def imported(path: Path) -> Iterator[str]:
     """What of dsbench the module names in an import anywhere in it: the first name below dsbench."""
     for node in ast.walk(ast.parse((PACKAGE / path).read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module == "dsbench":
-            yield from (alias.name for alias in node.names)
+            yield from (alias.name if alias.name in FLOOR else "__init__" for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("dsbench."):
             yield node.module.split(".")[1]
         elif isinstance(node, ast.Import):
