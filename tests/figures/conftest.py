@@ -16,7 +16,7 @@ def made(tmp_path: Path) -> Callable[..., Made]:
     return partial(make, tmp_path)
 
 
-@pytest.fixture
-def four(made: Callable[..., Made]) -> Made:
-    """Two families at two widths, three seeds each, all done."""
-    return made(four_cells())
+@pytest.fixture(scope="session")
+def four(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Two families at two widths, three seeds each, all done; of all tests, so that none may write there."""
+    return make(tmp_path_factory.mktemp("four"), four_cells())

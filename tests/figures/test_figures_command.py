@@ -58,8 +58,9 @@ def test_a_sweep_without_a_run_that_is_done_is_drawn_as_far_as_it_goes(made: Mak
         assert (path.read_bytes()[:4] == b"\x89PNG") == (path.suffix == ".png")
 
 
-def test_mistakes_are_one_line(four: Made, tmp_path: Path, made: Make) -> None:
-    outputs = str(four.outputs)
+def test_mistakes_are_one_line(tmp_path: Path, made: Make) -> None:
+    sweep = made([run()])
+    outputs = str(sweep.outputs)
     for arguments, said in (
         (["mdae", "--outputs", outputs], "unknown sweep 'mdae'; did you mean 'made'?"),
         (["--outputs", outputs, "--format", "pgn"], "unknown --format 'pgn'; did you mean 'png'?"),
@@ -67,7 +68,7 @@ def test_mistakes_are_one_line(four: Made, tmp_path: Path, made: Make) -> None:
     ):
         with pytest.raises(InputError, match=said.replace("?", r"\?")):
             called(*arguments)
-    SweepFolder(four.outputs / "sweeps" / "other").write_plan([], [])
+    SweepFolder(sweep.outputs / "sweeps" / "other").write_plan([], [])
     for named in ([], ["other"]):  # without a name it is the latest
         with pytest.raises(InputError, match="no run of the sweep other has ended yet"):
             called(*named, "--outputs", outputs)
