@@ -1,4 +1,4 @@
-"""How long it takes to solve a budget: python benchmarks/solver.py [SOLVES].
+"""How long solving a budget takes: python benchmarks/solver.py [SOLVES].
 
 Each solve starts anew from the parsed architecture, for a random architecture, family, kind of budget and target;
 those that no network meets count too. imagenet is a VGG-like network of 30 slots on images of 3x224x224, for 1,000
@@ -35,7 +35,7 @@ def frames() -> dict[str, list[Frame]]:
         out[arch] = [frame(compose([f"arch={arch}", "data=cifar10", *choice])) for choice in choices]
     deep = ["depth=10", "data=cifar10", "slots.residual=project"]
     composed = [compose([*deep, *choice]) for choice in ([], ["model=dwsep"], ["model=dwsep", "slots.se_ratio=0.25"])]
-    out["imagenet"] = [large(network) for network in composed]
+    out["imagenet"] = [large(one) for one in composed]
     return out
 
 
@@ -51,12 +51,12 @@ def measure(solves: int) -> dict[str, list[tuple[float, bool]]]:
     out: dict[str, list[tuple[float, bool]]] = {arch: [] for arch in known}
     for number in range(solves):
         arch = list(known)[number % len(known)]
-        chosen, name = rng.choice(known[arch]), rng.choice(NAMES)
-        cost = AnalyticCost(chosen, name)(round(2 ** rng.uniform(3, 9)))
+        one, name = rng.choice(known[arch]), rng.choice(NAMES)
+        cost = AnalyticCost(one, name)(round(2 ** rng.uniform(3, 9)))
         target = (cost or 10**6) * rng.uniform(0.9, 1.1)
         start = time.perf_counter()
         try:
-            solve(knob(chosen, name), target, 0.01)
+            solve(knob(one, name), target, 0.01)
             met = True
         except OutOfReachError:
             met = False
@@ -77,7 +77,7 @@ def main() -> None:
         times = sorted(time for time, _ in rows)
         table.add_row(
             arch,
-            str(max(len(example.architecture.slots) for example in known[arch])),
+            str(max(len(one.architecture.slots) for one in known[arch])),
             str(len(rows)),
             str(sum(met for _, met in rows)),
             f"{statistics.median(times):.1f}",
