@@ -18,10 +18,10 @@ SIDE, REPEATS = 2048, 10
 
 threads, out = sys.argv[1:]
 torch.set_num_threads(int(threads))
-one, other, product = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE), torch.empty(SIDE, SIDE)
+left, right, product = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE), torch.empty(SIDE, SIDE)
 seconds = []
 for _ in range(1 + REPEATS):  # the first warms up
     start = time.perf_counter()
-    torch.mm(one, other, out=product)
+    torch.mm(left, right, out=product)
     seconds.append(time.perf_counter() - start)
 Path(out).write_text(json.dumps({"flops": 2 * SIDE**3 / min(seconds[1:])}))

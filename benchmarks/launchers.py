@@ -71,15 +71,15 @@ def timed(way: str, precision: str, turn: int, seeds: int, data: Path, scratch: 
             f"hydra.sweep.dir={out}",
         )
         seconds = time.perf_counter() - start
-        found = [float(path.read_text()) for path in out.glob("*/test_acc.txt")]
+        accuracies = [float(path.read_text()) for path in out.glob("*/test_acc.txt")]
     else:
         basic = ["hydra/launcher=basic", "hydra/sweeper=basic"] if way == "b" else []
         run("sweep.py", "-m", *_training(precision, data, out, EPOCHS), f"seeds={seeds}", *basic)
         seconds = time.perf_counter() - start
-        found = [one["test_acc"] for one in records(out)]
-    if len(found) != seeds:
-        raise ValueError(f"{len(found)} runs instead of {seeds}")
-    return Timed(way, precision, turn, seeds, seconds, statistics.mean(found), before, others.cores())
+        accuracies = [record["test_acc"] for record in records(out)]
+    if len(accuracies) != seeds:
+        raise ValueError(f"{len(accuracies)} runs instead of {seeds}")
+    return Timed(way, precision, turn, seeds, seconds, statistics.mean(accuracies), before, others.cores())
 
 
 def fixed_seconds(data: Path, scratch: Path) -> float:
@@ -96,7 +96,7 @@ def fixed_seconds(data: Path, scratch: Path) -> float:
         start = time.perf_counter()
         run("sweep.py", "-m", *_training("32", small, out, 1), f"seeds={runs}", "data.verify=false")
         walls.append(time.perf_counter() - start)
-        training = statistics.mean(one["train_seconds"] for one in records(out))
+        training = statistics.mean(record["train_seconds"] for record in records(out))
     return (walls[1] - walls[0]) * cores() / (FEW[1] - FEW[0]) - training
 
 
@@ -109,13 +109,13 @@ def run(*arguments: str) -> str:
     """Run a Python program of this checkout; returns what it printed, raises ValueError with its last line."""
     command = [sys.executable, *arguments]
     environment = os.environ | {"WANDB_SILENT": "true"}
-    done = subprocess.run(
+    ended = subprocess.run(
         command, cwd=HERE.parent, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment
     )
-    if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip() or "nothing said").splitlines()[-1]
-        raise ValueError(f"{' '.join(command[1:4])} ... ended with exit code {done.returncode}: {said}")
-    return done.stdout
+    if ended.returncode:
+        last = (ended.stderr.strip() or ended.stdout.strip() or "no output").splitlines()[-1]
+        raise ValueError(f"{' '.join(command[1:4])} ... ended with exit code {ended.returncode}: {last}")
+    return ended.stdout
 
 
 def _training(precision: str, data: Path, out: Path, epochs: int) -> list[str]:

@@ -101,20 +101,20 @@ class Bench:
 
     def measure(self, case: Case, way: str, turn: int, images: int, workers: int | None = None) -> Measurement:
         """Train `case` once by `way` (dsbench, plain, lightning). Does not raise: what fails is in `error`."""
-        found = Measurement(case.name, way, turn, workers, load_average())
+        measurement = Measurement(case.name, way, turn, workers, load_average())
         others = Bystanders()
         try:
-            params = self._dsbench(case, found) if way == "dsbench" else self._loop(case, way, found)
-            if len(found.seconds) != self.epochs:
-                raise ValueError(f"{len(found.seconds)} epochs instead of {self.epochs}")
+            params = self._dsbench(case, measurement) if way == "dsbench" else self._loop(case, way, measurement)
+            if len(measurement.seconds) != self.epochs:
+                raise ValueError(f"{len(measurement.seconds)} epochs instead of {self.epochs}")
             if params != PARAMS[case.name]:
                 raise ValueError(f"the network has {params:,} parameters instead of {PARAMS[case.name]:,}")
-            later = found.seconds[1:]  # the first epoch warms up
-            found.images_per_second = images * len(later) / sum(later)
+            later = measurement.seconds[1:]  # the first epoch warms up
+            measurement.images_per_second = images * len(later) / sum(later)
         except (OSError, ValueError, KeyError) as error:
-            found.error = str(error)
-        found.bystander_cores = others.cores()
-        return found
+            measurement.error = str(error)
+        measurement.bystander_cores = others.cores()
+        return measurement
 
     def gemm(self) -> float:
         """The machine's fp32 matrix multiplication in FLOP per second."""
@@ -122,8 +122,8 @@ class Bench:
         _run([str(HERE / "gemm.py"), str(self.threads), str(out)])
         return json.loads(out.read_text(encoding="utf-8"))["flops"]
 
-    def _dsbench(self, case: Case, found: Measurement) -> int:
-        """Fill in `found` from what `python train.py` leaves; returns the parameters."""
+    def _dsbench(self, case: Case, measurement: Measurement) -> int:
+        """Fill in `measurement` from what `python train.py` leaves; returns the parameters."""
         outputs = self.scratch / "outputs"
         shutil.rmtree(outputs, ignore_errors=True)
         overrides = {
@@ -141,21 +141,21 @@ class Bench:
         (run,) = (outputs / "runs").iterdir()
         result = json.loads((run / "result.json").read_text(encoding="utf-8"))
         with (run / "metrics.csv").open(encoding="utf-8") as file:
-            found.seconds = [float(row["epoch_seconds"]) for row in csv.DictReader(file)]
-        found.macs = result["macs"]
+            measurement.seconds = [float(row["epoch_seconds"]) for row in csv.DictReader(file)]
+        measurement.macs = result["macs"]
         return result["params"]
 
-    def _loop(self, case: Case, way: str, found: Measurement) -> int:
-        """Fill in `found` from what one of the other loops writes; returns the parameters."""
+    def _loop(self, case: Case, way: str, measurement: Measurement) -> int:
+        """Fill in `measurement` from what one of the other loops writes; returns the parameters."""
         out = self.scratch / "loop.json"
         out.unlink(missing_ok=True)
         folder = prepared.folder_of(sets.get(case.data), self.source)
         arguments = [case.name, folder, self._rows(case), self.epochs, self.threads, out]
-        if found.workers is not None:
-            arguments.append(found.workers)
+        if measurement.workers is not None:
+            arguments.append(measurement.workers)
         _run([str(HERE / f"{way}_loop.py"), *map(str, arguments)])
         result = json.loads(out.read_text(encoding="utf-8"))
-        found.seconds = result["epoch_seconds"]
+        measurement.seconds = result["epoch_seconds"]
         return result["params"]
 
     def _root(self, case: Case) -> Path:
@@ -166,7 +166,7 @@ class Bench:
 
 
 def _run(arguments: list[str]) -> None:
-    """Run a Python program; raises ValueError with the last line it said where it fails or takes too long."""
+    """Run a Python program; raises ValueError with the last line of its output where it fails or takes too long."""
     command, program = [sys.executable, *arguments], Path(arguments[0]).name
     try:
         process = subprocess.run(
@@ -175,5 +175,5 @@ def _run(arguments: list[str]) -> None:
     except subprocess.TimeoutExpired:
         raise ValueError(f"{program} took more than {TIMEOUT_SECONDS} s") from None
     if process.returncode:
-        said = (process.stderr.strip() or process.stdout.strip() or "nothing said").splitlines()[-1]
-        raise ValueError(f"{program} ended with exit code {process.returncode}: {said}")
+        last = (process.stderr.strip() or process.stdout.strip() or "no output").splitlines()[-1]
+        raise ValueError(f"{program} ended with exit code {process.returncode}: {last}")

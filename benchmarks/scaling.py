@@ -19,10 +19,10 @@ def planning_seconds(data: Path, scratch: Path) -> float:
     """Seconds to plan 1,000 cells, half of them matched to a budget, the estimate's probe included."""
     start = time.perf_counter()
     axes = ["model=cnn,dwsep", "width=range(8,508)", "budget.match=cnn", "budget.by=params", "budget.tolerance=0.1"]
-    said = run("sweep.py", "-m", "plan=true", *axes, f"data.root={data}", f"outputs={scratch / 'plan'}")
+    output = run("sweep.py", "-m", "plan=true", *axes, f"data.root={data}", f"outputs={scratch / 'plan'}")
     seconds = time.perf_counter() - start
-    if f"{CELLS:,} cells" not in said and f"{CELLS} cells" not in said:
-        raise ValueError(f"the plan does not speak of {CELLS} cells: {said[-200:]}")
+    if f"{CELLS:,} cells" not in output:
+        raise ValueError(f"the plan does not speak of {CELLS} cells: {output[-200:]}")
     return seconds
 
 
@@ -30,8 +30,8 @@ def collecting_seconds(record: dict, scratch: Path) -> float:
     """Seconds of `dsbench results` over 10,000 results: `record` under other ids, eight seeds a cell."""
     outputs = scratch / "collect"
     for number in range(RESULTS):
-        one = record | {"run_id": f"{number:012x}", "cell_id": f"{number // SEEDS:012x}", "seed": number % SEEDS}
-        _write(outputs, one)
+        ids = {"run_id": f"{number:012x}", "cell_id": f"{number // SEEDS:012x}", "seed": number % SEEDS}
+        _write(outputs, record | ids)
     start = time.perf_counter()
     table = run("-c", _DSBENCH, "results", "--runs", "--csv", f"--outputs={outputs}")
     seconds = time.perf_counter() - start
@@ -51,12 +51,15 @@ def repeating_seconds(data: Path, scratch: Path, record: dict) -> float:
     for width in WIDTHS:
         cell = plan(compose([*common, f"width={width}"]))
         for seed in range(SEEDS):
-            _write(outputs, record | with_seed(cell, seed).facts())
+            run_id = with_seed(cell, seed).run_id
+            own = {"run_id": run_id, "cell_id": cell.cell_id, "seed": seed, "width": width, "params": cell.cost.params}
+            _write(outputs, record | own)
     command = ["sweep.py", "-m", *common, f"width=range({WIDTHS.start},{WIDTHS.stop})", f"seeds={SEEDS}"]
     start = time.perf_counter()
     run(*command)
     seconds = time.perf_counter() - start
-    if len(records(outputs)) != len(WIDTHS) * SEEDS or any(one["attempts"] > 1 for one in records(outputs)):
+    kept = records(outputs)
+    if len(kept) != len(WIDTHS) * SEEDS or any(record["attempts"] > 1 for record in kept):
         raise ValueError("the finished sweep was trained again")
     shutil.rmtree(outputs)
     return seconds

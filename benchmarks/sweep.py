@@ -48,21 +48,21 @@ def main() -> int:
     load = machine.load_average()
     data = options.data.absolute()
     prepared.prepare("mnist", data)
-    found: list[Timed] = []
+    sweeps: list[Timed] = []
     with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
         scratch = Path(folder)
         for turn in range(1, options.turns + 1):
             for precision, way in (("32", "a"), ("32", "b"), ("32", "c"), ("bf16", "a"), ("bf16", "c")):
-                one = launchers.timed(way, precision, turn, options.seeds, data, scratch, options.workers)
-                console.print(f"{turn}  {way} {precision}: {one.seconds:.1f} s, {one.runs_per_hour:,.0f} runs/h")
-                found.append(one)
+                sweep = launchers.timed(way, precision, turn, options.seeds, data, scratch, options.workers)
+                console.print(f"{turn}  {way} {precision}: {sweep.seconds:.1f} s, {sweep.runs_per_hour:,.0f} runs/h")
+                sweeps.append(sweep)
         record = _example(data, scratch)
         figures = {name: measure() for name, measure in zip(LIMITS, _scaling(data, scratch, record), strict=True)}
-    _show(console, found, figures, load)
+    _show(console, sweeps, figures, load)
     if options.json:
-        kept = {"machine": machine.facts(), "load_average": load, "sweeps": [asdict(one) for one in found]}
+        kept = {"machine": machine.facts(), "load_average": load, "sweeps": [asdict(sweep) for sweep in sweeps]}
         options.json.write_text(json.dumps(kept | {"seconds": figures}, indent=2) + "\n", encoding="utf-8")
-    return int(not all(_reached(found, figures)))
+    return int(not all(_reached(sweeps, figures)))
 
 
 def _scaling(data: Path, scratch: Path, record: dict) -> list[Callable[[], float]]:
@@ -83,10 +83,10 @@ def _example(data: Path, scratch: Path) -> dict:
     return record
 
 
-def _ratio(found: list[Timed], precision: str, way: str) -> Spread | None:
+def _ratio(sweeps: list[Timed], precision: str, way: str) -> Spread | None:
     """Runs an hour of way a over those of `way`: the medians', and turn by turn."""
     rates = {
-        name: {one.turn: one.runs_per_hour for one in found if (one.way, one.precision) == (name, precision)}
+        name: {sweep.turn: sweep.runs_per_hour for sweep in sweeps if (sweep.way, sweep.precision) == (name, precision)}
         for name in ("a", way)
     }
     ours, other = rates["a"], rates[way]
@@ -95,22 +95,22 @@ def _ratio(found: list[Timed], precision: str, way: str) -> Spread | None:
     return Spread.of([ours[turn] / other[turn] for turn in other], median(ours.values()) / median(other.values()))
 
 
-def _show(console: Console, found: list[Timed], figures: dict[str, float], load: float) -> None:
+def _show(console: Console, sweeps: list[Timed], figures: dict[str, float], load: float) -> None:
     table = Table()
     for name in ("way", "precision", "seconds", "runs/h", "mean test accuracy", "a is faster by", "asked"):
         table.add_column(name, justify="left" if name == "way" else "right")
-    for precision, way in dict.fromkeys((one.precision, one.way) for one in found):
-        own = [one for one in found if (one.way, one.precision) == (way, precision)]
-        seconds = Spread.of([one.seconds for one in own])
-        rate = Spread.of([one.runs_per_hour for one in own])
-        ratio = None if way == "a" else _ratio(found, precision, way)
+    for precision, way in dict.fromkeys((sweep.precision, sweep.way) for sweep in sweeps):
+        own = [sweep for sweep in sweeps if (sweep.way, sweep.precision) == (way, precision)]
+        seconds = Spread.of([sweep.seconds for sweep in own])
+        rate = Spread.of([sweep.runs_per_hour for sweep in own])
+        ratio = None if way == "a" else _ratio(sweeps, precision, way)
         target = TARGETS.get((precision, way))
         table.add_row(
             f"{way}  {WAYS[way]}",
             precision,
             seconds.show(".1f") if seconds else "-",
             rate.show(",.0f") if rate else "-",
-            f"{100 * median(one.test_acc for one in own):.2f} %",
+            f"{100 * median(sweep.test_acc for sweep in own):.2f} %",
             ratio.show(".2f") if ratio else "-",
             f"at least {target}" if target else "-",
         )
@@ -121,13 +121,13 @@ def _show(console: Console, found: list[Timed], figures: dict[str, float], load:
     for name, seconds in figures.items():
         limits.add_row(name, f"{seconds:.2f}", f"{LIMITS[name]:g}")
     console.print(limits)
-    console.print(f"{found[0].runs} seeds, {machine.cores()} cores, load average before the start {load:.2f}")
+    console.print(f"{sweeps[0].runs} seeds, {machine.cores()} cores, load average before the start {load:.2f}")
     if load > BUSY:
         console.print(f"[yellow]the machine was not quiet (load average above {BUSY})[/yellow]")
 
 
-def _reached(found: list[Timed], figures: dict[str, float]) -> list[bool]:
-    ratios = {key: _ratio(found, *key) for key in TARGETS}
+def _reached(sweeps: list[Timed], figures: dict[str, float]) -> list[bool]:
+    ratios = {key: _ratio(sweeps, *key) for key in TARGETS}
     reached = [ratio.median >= TARGETS[key] for key, ratio in ratios.items() if ratio]
     return reached + [seconds <= LIMITS[name] for name, seconds in figures.items()]
 

@@ -89,10 +89,11 @@ class Session:
                 self._measure(case, "lightning", turn, workers)
 
     def _measure(self, case: Case, way: str, turn: int, workers: int | None = None) -> None:
-        found = self.bench.measure(case, way, turn, self.images[case.name], workers)
-        self.measurements.append(found)
-        rate = f"{found.images_per_second:,.0f} images/s" if found.images_per_second else f"failed: {found.error}"
-        others = f"  ({found.bystander_cores:.1f} cores busy otherwise)" if found.bystander_cores else ""
+        measurement = self.bench.measure(case, way, turn, self.images[case.name], workers)
+        self.measurements.append(measurement)
+        speed, busy = measurement.images_per_second, measurement.bystander_cores
+        rate = f"{speed:,.0f} images/s" if speed else f"failed: {measurement.error}"
+        others = f"  ({busy:.1f} cores busy otherwise)" if busy else ""
         named = way if workers is None else f"{way}, {workers} workers"
         self.console.print(f"{turn}  {case.name}  {named}  {rate}{others}", markup=False, soft_wrap=True)
 

@@ -79,7 +79,7 @@ class MarkedTraining:
         self.now, self.milliseconds = clock(self.device)
         self.training = Training(subject.network, subject.compute, subject.recipe)
         self.batch = random_batch(subject.network, self.device, subject.recipe.batch_size)
-        modules = list(_operations(self.training.module))
+        modules = list(operation_modules(self.training.module))
         self.count = len(modules) + 1
         self.seconds = self.core_seconds = 0.0  # of all turns, and those in which this thread had a core
         self._marks: list[tuple[int, Any]] = []
@@ -139,11 +139,11 @@ class MarkedTraining:
         self._backward = self.count + number
 
 
-def _operations(module: nn.Module) -> Iterator[nn.Module]:
+def operation_modules(module: nn.Module) -> Iterator[nn.Module]:
     """The modules that stand for the network's operations, in order of execution."""
     if isinstance(module, (Sum, Scale, nn.Sequential)):
         for child in module.children():
-            yield from _operations(child)
+            yield from operation_modules(child)
     if not isinstance(module, nn.Sequential):
         yield module
 

@@ -1,4 +1,4 @@
-"""Networks and data to export and to calibrate on."""
+"""Networks and data to export and to calibrate on, and commands that share a measurement."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -13,8 +14,10 @@ import pytest
 import torch
 from torch import nn
 
+from dsbench.cli import benched
 from dsbench.config.compose import compose
 from dsbench.config.network import network
+from dsbench.measure.by_turns import RunningCosts, running_costs
 from dsbench.measure.onnx import export
 from dsbench.network.build import build
 from dsbench.network.description import Network
@@ -85,3 +88,15 @@ def opened(data_root: Path) -> Callable[..., ImageData]:
         return data
 
     return make
+
+
+@pytest.fixture
+def measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All `dsbench bench` of a test but the first show what the first has measured."""
+    results: list[RunningCosts] = []
+
+    def measure(*arguments: Any, **options: Any) -> list[RunningCosts]:
+        results[:] = results or running_costs(*arguments, **options)
+        return results
+
+    monkeypatch.setattr(benched, "running_costs", measure)

@@ -88,6 +88,7 @@ def test_one_network_is_one_json_object() -> None:
     assert found["train_step_ms"]["total"]["session"] != again["train_step_ms"]["total"]["session"]
 
 
+@pytest.mark.usefixtures("measured_once")
 def test_compiled_passes_come_beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "compiled", partial(compiled, backend="aot_eager"))
     monkeypatch.setattr(measuring, "compiler", partial(compiler, backend="aot_eager"))
@@ -96,10 +97,10 @@ def test_compiled_passes_come_beside_the_others(monkeypatch: pytest.MonkeyPatch)
     assert [" ".join(row) for row in rows] == [
         f"{width} {backend} fp32" for width in "12" for backend in ("torch", "compiled")
     ]
-    found = json.loads(run(*TINY, "width=1", *QUICK, "--compile", "--json"))
-    assert list(found["latency_ms"]["batch_2"]) == ["torch", "compiled"]
-    assert found["compile_seconds"].keys() == {"batch_1", "batch_2"}
-    assert min(found["compile_seconds"].values()) > 0
+    for network in json.loads(run(*TINY, "width=1,2", *QUICK, "--compile", "--json")):
+        assert list(network["latency_ms"]["batch_2"]) == ["torch", "compiled"]
+        assert network["compile_seconds"].keys() == {"batch_1", "batch_2"}
+        assert min(network["compile_seconds"].values()) > 0
 
 
 def test_onnx_runtime_takes_turns_with_torch_where_it_is_asked_for(tmp_path: Path) -> None:

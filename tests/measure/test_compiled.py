@@ -13,23 +13,23 @@ Subjects = Callable[..., Any]
 
 
 def test_more_networks_and_shapes_than_torch_keeps_are_all_compiled(subject: Subjects, compute: Compute) -> None:
-    """torch.compile's own limit is eight, and all networks start from the same code."""
+    """torch.compile's own limit is eight, and all networks start from the same code: three by three are more."""
     graphs = []
 
     def backend(graph: torch.fx.GraphModule, example: Any) -> Callable[..., Any]:
         graphs.append(graph)
         return graph.forward
 
-    subjects = [subject(f"arch=mnist_7800_shallow width={width}") for width in range(1, 7)]
-    with compiler(2 * len(subjects), backend):
+    subjects = [subject(f"arch=mnist_7800_shallow width={width}") for width in range(1, 4)]
+    with compiler(3 * len(subjects), backend):
         graphs.clear()
         for one in subjects:
             eager = Inference(one.module(), compute)
             other = compiled(eager, backend)
-            for batch in (1, 3):
+            for batch in (1, 2, 3):
                 images, _ = random_batch(one.network, compute.device, batch)
                 assert compile_seconds(other, images) > 0
                 before = len(graphs)
                 assert torch.equal(other.forward(images), eager.forward(images))
                 assert len(graphs) == before  # the first call had compiled it
-    assert len(graphs) == 12
+    assert len(graphs) == 9

@@ -30,7 +30,9 @@ def test_fp32_reaches_the_accuracy_that_training_recorded_and_int8_that_of_the_f
     # Calibrated on dim images, int8 answers worse, and cannot be mistaken for fp32.
     monkeypatch.setattr(deployed, "calibration_images", lambda data: 0.1 * calibration_images(data))
     run = load(finished)
-    section = deploy(run.subject(compute), files).section
+    deployment = deploy(run.subject(compute), files)
+    assert list(deployment.backends) == ["onnx", "onnx_int8"]  # torch in fp32 is the subject itself
+    section = deployment.section
     recorded = run.record.result.test_acc
     assert 0.2 < recorded < 1
     assert section["torch_fp32"]["test_acc"] == pytest.approx(recorded, abs=0.0001)
@@ -43,24 +45,16 @@ def test_fp32_reaches_the_accuracy_that_training_recorded_and_int8_that_of_the_f
     assert section["calibrated_on"] == "512 training images"
 
 
-def test_a_network_that_nothing_has_trained_has_sizes_and_no_accuracy_and_needs_no_data(
-    subject: Subjects, files: Files
+def test_an_untrained_network_has_sizes_and_no_accuracy_needs_no_data_and_in_bf16_has_a_reference_in_fp32(
+    subject: Subjects, files: Files, compute: Compute
 ) -> None:
-    one = subject("model=dwsep arch=mnist_7800_shallow width=6 data.root=/nowhere")
-    found = deploy(one, files)
-    section = found.section
-    assert list(found.backends) == ["onnx", "onnx_int8"]
+    one = subject("model=dwsep arch=mnist_7800_shallow width=6 data.root=/nowhere", replace(compute, precision="bf16"))
+    deployment = deploy(one, files)
+    section, backends = deployment.section, deployment.backends
     assert section["fp32"] == {"bytes": files.fp32.stat().st_size}
     assert section["int8"] == {"bytes": files.int8.stat().st_size}
     assert section["calibrated_on"] == "512 random images"
     assert "torch_fp32" not in section
-
-
-def test_the_reference_in_fp32_is_apart_where_torch_is_asked_for_as_anything_else(
-    subject: Subjects, files: Files, compute: Compute
-) -> None:
-    one = subject("arch=mnist_7800_shallow width=2", replace(compute, precision="bf16"))
-    backends = deploy(one, files).backends
     assert list(backends) == ["torch_fp32", "onnx", "onnx_int8"]
     images = torch.randn(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     logits = [torch.as_tensor(backend.forward(backend.prepared(images))) for backend in backends.values()]

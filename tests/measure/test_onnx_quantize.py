@@ -56,12 +56,17 @@ def images() -> torch.Tensor:
     return torch.randn(64, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 
 
-def test_weights_are_int8_within_half_a_step_with_one_scale_an_output_channel(
-    exported: Any, images: torch.Tensor, tmp_path: Path
-) -> None:
-    quantize(exported.path, images, tmp_path / "int8.onnx")
+@pytest.fixture(scope="session")
+def quantized(exported: Any, images: torch.Tensor, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The int8 file of `exported`, alone in its folder."""
+    path = tmp_path_factory.mktemp("quantized") / "int8.onnx"
+    quantize(exported.path, images, path)
+    return path
+
+
+def test_weights_are_int8_within_half_a_step_with_one_scale_an_output_channel(exported: Any, quantized: Path) -> None:
     full = initializers(exported.path)
-    found = weights(tmp_path / "int8.onnx")
+    found = weights(quantized)
     assert len(found) == 7
     for name, values, scale, zero in found:
         assert scale.shape == (len(full[name]),)
@@ -70,17 +75,15 @@ def test_weights_are_int8_within_half_a_step_with_one_scale_an_output_channel(
         assert np.abs(values * step - full[name]).max() <= 0.501 * step.max()
 
 
-def test_the_int8_file_is_under_a_third_of_the_fp32_file(exported: Any, images: torch.Tensor, tmp_path: Path) -> None:
-    quantize(exported.path, images, tmp_path / "int8.onnx")
-    assert (tmp_path / "int8.onnx").stat().st_size < exported.path.stat().st_size / 3
-    assert [path.name for path in tmp_path.iterdir()] == ["int8.onnx"]
+def test_the_int8_file_is_under_a_third_of_the_fp32_file(exported: Any, quantized: Path) -> None:
+    assert quantized.stat().st_size < exported.path.stat().st_size / 3
+    assert [path.name for path in quantized.parent.iterdir()] == ["int8.onnx"]
 
 
 def test_int8_logits_follow_the_fp32_ones_from_image_to_image(
-    exported: Any, images: torch.Tensor, logits: Logits, tmp_path: Path
+    exported: Any, quantized: Path, images: torch.Tensor, logits: Logits
 ) -> None:
-    quantize(exported.path, images, tmp_path / "int8.onnx")
-    full, found = (logits(path, images).numpy() for path in (exported.path, tmp_path / "int8.onnx"))
+    full, found = (logits(path, images).numpy() for path in (exported.path, quantized))
     full, found = full - full.mean(0), found - found.mean(0)
     assert np.corrcoef(full.ravel(), found.ravel())[0, 1] > 0.95
     assert np.abs(full - found).max() > 1e-5  # it is another file

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dsbench.measure.layer_times import parts
+from dsbench.measure.layer_times import operation_modules
 from dsbench.measure.subject import DTYPES
 from dsbench.measure.traffic import KINDS, operations
 from dsbench.network.build import Mean, Scale, Sum, build
@@ -56,7 +56,7 @@ def test_operations_are_what_the_modules_do_one_after_the_other(line: str, preci
     def hook(part: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         seen.append((part, inputs[0], output))
 
-    for part in parts(module):
+    for part in operation_modules(module):
         part.register_forward_hook(hook)
     with torch.autocast("cpu", DTYPES[precision], enabled=precision != "32"):
         module(torch.randn(4, *net.input_shape))

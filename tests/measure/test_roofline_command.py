@@ -44,22 +44,20 @@ def run(*arguments: str) -> str:
     return result.stdout
 
 
-def test_json_holds_rates_layers_kinds_and_words_of_each_network() -> None:
-    found = [one["roofline"] for one in json.loads(run("model=cnn,dwsep", *FOUR, "--json", "--roofline"))]
-    for name, one in zip(("cnn", "dwsep mobilenet"), found, strict=True):
-        assert one["rates"]["flops"] == max(one["rates"]["mm_flops"], one["rates"]["conv_flops"])
-        assert one["overhead_above"] == 4
-        layers = one["layers"]
-        assert (one["batch_size"], [layer["label"] for layer in layers[-2:]]) == (4, ["cross-entropy", "sgd"])
-        assert sum(layer["time_ms"] for layer in layers) == pytest.approx(one["total"]["time_ms"])
-        assert sum(kind["time_ms"] for kind in one["kinds"]) == pytest.approx(one["total"]["time_ms"])
+@pytest.mark.usefixtures("measured_once")
+def test_json_tables_and_picture_show_layers_kinds_and_words_of_each_network(tmp_path: Path) -> None:
+    rooflines = [network["roofline"] for network in json.loads(run("model=cnn,dwsep", *FOUR, "--json", "--roofline"))]
+    for name, shown in zip(("cnn", "dwsep mobilenet"), rooflines, strict=True):
+        assert shown["rates"]["flops"] == max(shown["rates"]["mm_flops"], shown["rates"]["conv_flops"])
+        assert shown["overhead_above"] == 4
+        layers = shown["layers"]
+        assert (shown["batch_size"], [row["label"] for row in layers[-2:]]) == (4, ["cross-entropy", "sgd"])
+        for rows in (layers, shown["kinds"]):
+            assert sum(row["time_ms"] for row in rows) == pytest.approx(shown["total"]["time_ms"])
         assert {layer["bound"] for layer in layers} <= {"compute", "memory", "overhead"}
-        assert one["verdict"].startswith(f"{name}: a step of 4 images takes")
-    assert "comparison" not in found[0]
-    assert found[1]["comparison"].startswith("dwsep mobilenet has ")
-
-
-def test_tables_have_a_row_a_layer_and_a_paragraph_a_network_and_the_picture_is_drawn(tmp_path: Path) -> None:
+        assert shown["verdict"].startswith(f"{name}: a step of 4 images takes")
+    assert "comparison" not in rooflines[0]
+    assert rooflines[1]["comparison"].startswith("dwsep mobilenet has ")
     output = run("model=cnn,dwsep", *FOUR, "--plot", str(tmp_path / "roofline.svg"))
     for part in ("cnn: a training step of 4 images", "depthwise 3x3", "cross-entropy", "dwsep mobilenet has "):
         assert part in output
