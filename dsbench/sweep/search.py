@@ -36,47 +36,6 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
 
 Space = dict[str, "BaseDistribution"]
-
-
-def space(overrides: Sequence[str]) -> tuple[Space, list[str]]:
-    """What each key of `overrides` is drawn from, and the overrides that all have in common; the last of a key counts.
-
-    `a,b` is a choice, `range(4,64)` has the values that Hydra gives it, `interval(0.1,1)` is of real numbers,
-    `int(interval(4,64))` of whole ones, `tag(log,interval(0.1,1))` even on a logarithmic scale. Raises InputError for
-    what is none of these.
-    """
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-        last = {override.get_key_element(): override for override in parsed}
-        drawn = {name: _distribution(override) for name, override in last.items() if override.is_sweep_override()}
-    except (HydraException, ValueError) as error:
-        raise InputError(one_line(error)) from error
-    return drawn, [str(override.input_line) for override in last.values() if not override.is_sweep_override()]
-
-
-def _distribution(override: object) -> BaseDistribution:
-    from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-    assert isinstance(override, Override)
-    value = override.value()
-    if isinstance(value, IntervalSweep):
-        assert value.start is not None
-        assert value.end is not None
-        log = "log" in value.tags
-        if isinstance(value.start, int) and isinstance(value.end, int):
-            return IntDistribution(value.start, value.end, log=log)
-        return FloatDistribution(value.start, value.end, log=log)
-    texts = list(override.sweep_string_iterator())
-    if isinstance(value, RangeSweep) and not value.shuffle and all(text.lstrip("-").isdigit() for text in texts):
-        numbers = sorted(map(int, texts))
-        return IntDistribution(numbers[0], numbers[-1], step=numbers[1] - numbers[0] if len(numbers) > 1 else 1)
-    return CategoricalDistribution(texts)
-
-
 SAMPLERS = {"tpe": "TPESampler", "nsga2": "NSGAIISampler", "random": "RandomSampler"}
 
 
@@ -101,59 +60,6 @@ class Search:
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         return getattr(optuna.samplers, SAMPLERS[self.sampler])(seed=self.seed)
-
-
-class Trials:
-    """The trials that `how` draws from `space`, judged by the objectives `names`."""
-
-    def __init__(self, how: Search, space: Space, names: Sequence[str]) -> None:
-        import optuna
-
-        self.how, self.names, self._space = how, names, space
-        directions: list[Any] = [DIRECTIONS[name] for name in names]
-        self._study = optuna.create_study(directions=directions, sampler=how.start())
-
-    def ask(self) -> list[Trial]:
-        """The next batch; an empty one once there were as many as there are to be."""
-        left = self.how.n_trials - len(self._study.trials)
-        return [self._study.ask(self._space) for _ in range(min(self.how.batch, left))]
-
-    def tell(self, trial: Trial, jobs: Sequence[PlannedJob]) -> str:
-        """Take up what the runs of `trial` came to; returns it in words."""
-        import optuna
-
-        by_seed = []
-        for job in jobs:
-            record = job.plan.folder.result() if job.plan else None
-            values = figures(record, self.names) if record else None
-            if values is None:
-                self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
-                seed = next((override for override in job.overrides if key(override) == "seed"), "the run")
-                return (
-                    f"counts for nothing: {job.problem or f'{seed} is {record.status if record else Status.MISSING}'}"
-                )
-            by_seed.append(values)
-        means = [sum(values) / len(values) for values in zip(*by_seed, strict=True)]
-        self._study.tell(trial, means)
-        return ", ".join(f"{name} {mean:.6g}" for name, mean in zip(self.names, means, strict=True))
-
-    def table(self) -> pd.DataFrame:
-        """A row a trial: its state, its figures, what it was drawn as, and whether it is among the best."""
-        frame = self._study.trials_dataframe(attrs=("number", "state", "values", "params"))
-        called = {f"values_{i}": name for i, name in enumerate(self.names)} | {"value": self.names[0]}
-        frame = frame.rename(columns=called)
-        frame["best"] = frame["number"].isin({trial.number for trial in self._study.best_trials})
-        return frame
-
-    def best(self) -> list[tuple[tuple[str, ...], list[float]]]:
-        """The overrides and figures of the best, in order of the first figure; what was drawn twice stands once."""
-        chosen = {tuple(overrides(trial)): trial.values for trial in self._study.best_trials}
-        return sorted(chosen.items(), key=lambda item: item[1][0])
-
-
-def overrides(trial: Trial | FrozenTrial) -> list[str]:
-    """What a trial was drawn as."""
-    return [f"{name}={value}" for name, value in trial.params.items()]
 
 
 def search(
@@ -225,3 +131,94 @@ def _show(sweep: Sweep, trials: Trials) -> None:
     except OSError as error:
         terminal().print(f"trials.csv could not be written: {one_line(error)}", soft_wrap=True)
     terminal().print(tables.best(trials.names, trials.best()))
+
+
+class Trials:
+    """The trials that `how` draws from `space`, judged by the objectives `names`."""
+
+    def __init__(self, how: Search, space: Space, names: Sequence[str]) -> None:
+        import optuna
+
+        self.how, self.names, self._space = how, names, space
+        directions: list[Any] = [DIRECTIONS[name] for name in names]
+        self._study = optuna.create_study(directions=directions, sampler=how.start())
+
+    def ask(self) -> list[Trial]:
+        """The next batch; an empty one once there were as many as there are to be."""
+        left = self.how.n_trials - len(self._study.trials)
+        return [self._study.ask(self._space) for _ in range(min(self.how.batch, left))]
+
+    def tell(self, trial: Trial, jobs: Sequence[PlannedJob]) -> str:
+        """Take up what the runs of `trial` came to; returns it in words."""
+        import optuna
+
+        by_seed = []
+        for job in jobs:
+            record = job.plan.folder.result() if job.plan else None
+            values = figures(record, self.names) if record else None
+            if values is None:
+                self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                seed = next((override for override in job.overrides if key(override) == "seed"), "the run")
+                status = record.status if record else Status.MISSING
+                return f"counts for nothing: {job.problem or f'{seed} is {status}'}"
+            by_seed.append(values)
+        means = [sum(values) / len(values) for values in zip(*by_seed, strict=True)]
+        self._study.tell(trial, means)
+        return ", ".join(f"{name} {mean:.6g}" for name, mean in zip(self.names, means, strict=True))
+
+    def table(self) -> pd.DataFrame:
+        """A row a trial: its state, its figures, what it was drawn as, and whether it is among the best."""
+        frame = self._study.trials_dataframe(attrs=("number", "state", "values", "params"))
+        called = {f"values_{i}": name for i, name in enumerate(self.names)} | {"value": self.names[0]}
+        frame = frame.rename(columns=called)
+        frame["best"] = frame["number"].isin({trial.number for trial in self._study.best_trials})
+        return frame
+
+    def best(self) -> list[tuple[tuple[str, ...], list[float]]]:
+        """The overrides and figures of the best, in order of the first figure; what was drawn twice stands once."""
+        chosen = {tuple(overrides(trial)): trial.values for trial in self._study.best_trials}
+        return sorted(chosen.items(), key=lambda item: item[1][0])
+
+
+def overrides(trial: Trial | FrozenTrial) -> list[str]:
+    """What a trial was drawn as."""
+    return [f"{name}={value}" for name, value in trial.params.items()]
+
+
+def space(overrides: Sequence[str]) -> tuple[Space, list[str]]:
+    """What each key of `overrides` is drawn from, and the overrides that all have in common; the last of a key counts.
+
+    `a,b` is a choice, `range(4,64)` has the values that Hydra gives it, `interval(0.1,1)` is of real numbers,
+    `int(interval(4,64))` of whole ones, `tag(log,interval(0.1,1))` even on a logarithmic scale. Raises InputError for
+    what is none of these.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        last = {override.get_key_element(): override for override in parsed}
+        drawn = {name: _distribution(override) for name, override in last.items() if override.is_sweep_override()}
+    except (HydraException, ValueError) as error:
+        raise InputError(one_line(error)) from error
+    return drawn, [str(override.input_line) for override in last.values() if not override.is_sweep_override()]
+
+
+def _distribution(override: object) -> BaseDistribution:
+    from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    assert isinstance(override, Override)
+    value = override.value()
+    if isinstance(value, IntervalSweep):
+        assert value.start is not None
+        assert value.end is not None
+        log = "log" in value.tags
+        if isinstance(value.start, int) and isinstance(value.end, int):
+            return IntDistribution(value.start, value.end, log=log)
+        return FloatDistribution(value.start, value.end, log=log)
+    texts = list(override.sweep_string_iterator())
+    if isinstance(value, RangeSweep) and not value.shuffle and all(text.lstrip("-").isdigit() for text in texts):
+        numbers = sorted(map(int, texts))
+        return IntDistribution(numbers[0], numbers[-1], step=numbers[1] - numbers[0] if len(numbers) > 1 else 1)
+    return CategoricalDistribution(texts)

@@ -27,8 +27,8 @@ def loader() -> Iterator[Any]:
 
 def values(line: str, loader: Any, key: str, params: str = "") -> list[str]:
     """The values of `key` over the jobs of a command line."""
-    found = jobs(line.split(), params.split(), loader)
-    return [one.split("=")[1] for job in found for one in job if one.startswith(f"{key}=")]
+    overrides = [override for job in jobs(line.split(), params.split(), loader) for override in job]
+    return [override.split("=")[1] for override in overrides if override.startswith(f"{key}=")]
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,8 @@ def values(line: str, loader: Any, key: str, params: str = "") -> list[str]:
         ("experiment=glob(*)", "experiment", EXPERIMENTS),
         ("experiment=glob(*/cnn)", "experiment", [one for one in EXPERIMENTS if one.endswith("/cnn")]),
         ("experiment=glob(cifar10_vgg/*,exclude=*/cnn)", "experiment", ["cifar10_vgg/dwsep"]),
+        ("experiment=glob(exclude=*/cnn,include=cifar10_vgg/*)", "experiment", ["cifar10_vgg/dwsep"]),
+        ("model=glob(exclude=[c*,'h*'],include=*)", "model", ["dwsep"]),
         ("model=glob(*)", "model", ["cnn", "dwsep", "hybrid"]),
         ("model=glob([c*,d*])", "model", ["cnn", "dwsep"]),
     ],

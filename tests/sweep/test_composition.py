@@ -38,7 +38,7 @@ def params(sweep: str) -> list[str]:
 def test_every_named_sweep_is_composed_as_hydra_does(sweep: str, loader: Any) -> None:
     composer = Composer(composed, loader)
     every = jobs(["seeds=1", "train.max_epochs=2"], params(sweep), loader)
-    for job in every[:: max(1, len(every) // 4)]:  # Hydra's own composition takes a fifth of a second
+    for job in (every[0], every[len(every) // 2], every[-1]):  # Hydra's own composition takes a fifth of a second
         assert OmegaConf.to_yaml(composer(job), sort_keys=True) == OmegaConf.to_yaml(composed(job), sort_keys=True)
 
 
