@@ -202,16 +202,16 @@ class Report:
 
 def report(folder: SweepFolder) -> Report:
     """The content of the page of a sweep, whatever of it has ended. Raises InputError where there is no sweep."""
-    asked, (runs, cells) = folder.asked(), folder.read()
-    found = verdict(folder.outputs, runs)
+    asked, (of_runs, of_cells) = folder.asked(), folder.read()
+    found = verdict(folder.outputs, of_runs)
     said, three = [*group_paragraphs(found, MOST_ROWS), *missing(found, folder.outputs)], headline(found)
-    measured_how = how(folder.name, asked, runs)
-    outcomes = _claims(runs, folder.outputs)
-    lines = rooflines(found.cells, measured_records(folder.outputs, runs))
-    drawn = album(runs, cells, found, lines.values(), folder.outputs, whole=False)
+    measured_how = how(folder.name, asked, of_runs)
+    outcomes = _claims(of_runs, folder.outputs)
+    lines = rooflines(found.cells, measured_records(folder.outputs, of_runs))
+    drawn = album(of_runs, of_cells, found, lines.values(), folder.outputs, whole=False)
     said += [
         f"Pictures that show each of the {many} apart are drawn by: dsbench figures {folder.name}"
-        for many in crowded(cells, found)
+        for many in crowded(of_cells, found)
     ]
     pictures = [Picture(name, str(figure.get_label()), rendered(figure, "svg")) for name, figure in drawn]
     why = reasons(found, lines)
@@ -220,13 +220,13 @@ def report(folder: SweepFolder) -> Report:
         name=folder.name,
         headline=three,
         said=said,
-        cells=cells(found.cells, plain(cells), found.unranked),
+        cells=cells(found.cells, plain(of_cells), found.unranked),
         answers=verdict_tables(found),
-        claims=claims(outcomes, changed(labels(runs))) if outcomes else None,
+        claims=claims(outcomes, changed(labels(of_runs))) if outcomes else None,
         pictures=pictures,
         why=why,
         how=measured_how,
-        runs=runs(plain(runs), called),
+        runs=runs(plain(of_runs), called),
         data={
             "sweep": folder.name,
             "headline": three,
@@ -236,8 +236,8 @@ def report(folder: SweepFolder) -> Report:
             "why": why,
             "how": dict(measured_how),
             "asked": asked,
-            "cells": plain(cells),
-            "runs": plain(runs),
+            "cells": plain(of_cells),
+            "runs": plain(of_runs),
             "pictures": [picture.name for picture in pictures],
         },
     )
