@@ -15,7 +15,7 @@ from dsbench.numerals import listed, mean_percent, milliseconds, percent, points
 from dsbench.report.album import MOST_ROWS, album, crowded, reasons, rooflines
 from dsbench.report.answers import verdict_tables
 from dsbench.report.table import Entry, Table, answer, number
-from dsbench.results.cells import besides
+from dsbench.results.cells import not_in_means
 from dsbench.results.folder import SweepFolder
 from dsbench.results.records import labels, plain, settings
 from dsbench.verdict.cells import Cell
@@ -56,7 +56,7 @@ def cells(found: Sequence[Cell], rows: Sequence[Mapping[str, Any]], unranked: Ma
                 number(row["train_seconds_mean"], seconds),
                 number(row.get("latency_ms/batch_1/torch"), milliseconds),
                 number(row.get("train_step_ms/total"), milliseconds),
-                Entry(besides(row)),
+                Entry(not_in_means(row)),
             )
         )
     said = [f"{what} do not compare: {unranked[by]}." for by, what in _TIMES.items() if by in unranked]

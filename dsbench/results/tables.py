@@ -11,7 +11,7 @@ from rich.text import Text
 
 from dsbench.console import Fitting, side_by_side, stacked
 from dsbench.numerals import mean_percent, milliseconds, percent, points, quantity, rounded, seconds
-from dsbench.results.cells import besides
+from dsbench.results.cells import not_in_means
 from dsbench.results.naming import naming
 from dsbench.results.records import plain
 
@@ -148,7 +148,7 @@ def _line(text: str) -> list[Text]:
 
 def _besides(row: dict[str, Any]) -> str:
     mixed = "mixed code" if ", " in (row["source_sha256"] or "") else ""
-    return ", ".join(filter(None, (besides(row), mixed)))
+    return ", ".join(filter(None, (not_in_means(row), mixed)))
 
 
 def _why(status: str, error: str | None) -> str:
