@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import Call
 
 from dsbench.results.records import record, records
 from dsbench.run.folder import RunFolder
 from dsbench.run.progress import Progress
 from dsbench.run.record import BROKEN, FINAL, Label, Record, Status
 
+Call = Callable[..., Any]
 OLD = Path(__file__).parent / "old_outputs"
 SWEEPS = sorted(path.name for path in (OLD / "outputs" / "sweeps").iterdir())
 RESULTS = sorted(

@@ -1,4 +1,4 @@
-"""Ratios of what is measured apart, once the runs have ended: times, by the verdict's rule for one pair, and memory."""
+"""What runs say about published claims: counts, figures over seeds, and ratios of times and memory."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def _time(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Ratio:
 
     Where the verdict on this pair alone cannot tell which is faster, 1 is within.
     """
-    found = _compared(reference, candidate, runs)
-    if found.answer not in TOLD:
-        raise NotTestedError(found.reason or str(found.answer))
-    assert found.ratio is not None
-    assert found.ratio_interval is not None
-    open_to = [1.0] if found.answer is Answer.CANNOT_TELL else []
-    possible = [*found.ratio_interval, found.ratio * (1 - SAME), found.ratio * (1 + SAME), *open_to]
-    return found.ratio, min(possible), max(possible), found.note
+    measure = _compared(reference, candidate, runs)
+    if measure.answer not in TOLD:
+        raise NotTestedError(measure.reason or str(measure.answer))
+    assert measure.ratio is not None
+    assert measure.ratio_interval is not None
+    open_to = [1.0] if measure.answer is Answer.CANNOT_TELL else []
+    possible = [*measure.ratio_interval, measure.ratio * (1 - SAME), measure.ratio * (1 + SAME), *open_to]
+    return measure.ratio, min(possible), max(possible), measure.note
 
 
 def _compared(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Measure:
@@ -144,8 +144,8 @@ def _by_seed(bound: Bound, runs: Sequence[Run]) -> Measured:
 
 def _p(values: Sequence[float], bound: Bound) -> float | None:
     ends = [end for end in (bound.low, bound.high) if math.isfinite(end)]
-    found = (sign_flip_p([value - end for value in values]) for end in ends)
-    return max((p for p in found if p is not None), default=None)
+    of_ends = (sign_flip_p([value - end for value in values]) for end in ends)
+    return max((p for p in of_ends if p is not None), default=None)
 
 
 def _at_epoch(runs: Mapping[str, Run], figure: Figure) -> float:
@@ -154,8 +154,8 @@ def _at_epoch(runs: Mapping[str, Run], figure: Figure) -> float:
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
     """The 95 % interval of the mean by Student's t; of one value that value alone."""
-    found = t_interval(values)
-    return (found.low, found.high) if found else (values[0], values[0])
+    interval_of_mean = t_interval(values)
+    return (interval_of_mean.low, interval_of_mean.high) if interval_of_mean else (values[0], values[0])
 
 
 def _whole(bound: Bound, of: Callable[[Figure], float]) -> float:
@@ -192,10 +192,9 @@ class Outcome:
 def decide(published: Published, runs: Sequence[Run]) -> list[Outcome]:
     """What `runs` say about each of the study's claims.
 
-    The range of what was measured decides (see dsbench.claims.decide): inside the claim's bounds it holds, outside it
-    does not, across one of them it cannot be told. What compares two models over several seeds has to pass the
-    verdict's sign-flip test too. One seed has no range, and the verdict says that it is one. Runs on another data set
-    than the study's test nothing.
+    The range of what was measured decides: inside the claim's bounds it holds, outside it does not, across one of them
+    it cannot be told. What compares two models over several seeds has to pass the verdict's sign-flip test too. One
+    seed has no range, and the verdict says that it is one. Runs on another data set than the study's test nothing.
     """
     own = [run for run in runs if run.row["data"] == published.data]
     elsewhere = sorted({str(run.row["data"]) for run in runs}) if not own else []
@@ -207,39 +206,39 @@ def _outcome(claim: Claim, runs: Sequence[Run], why: str) -> Outcome:
     if claim.bound is None or why:
         return Outcome(claim, UNTESTED, claim.untested or why)
     try:
-        found = measure_bound(claim.bound, runs)
+        measured = measure_bound(claim.bound, runs)
     except NotTestedError as reason:
         return Outcome(claim, UNTESTED, str(reason))
-    return Outcome(claim, _verdict(claim.bound, found), _said(claim.bound, found))
+    return Outcome(claim, _verdict(claim.bound, measured), _in_words(claim.bound, measured))
 
 
-def _verdict(bound: Bound, found: Measured) -> str:
+def _verdict(bound: Bound, measured: Measured) -> str:
     within = lt if bound.strict else le
-    if found.p is not None and found.p >= ALPHA:
+    if measured.p is not None and measured.p >= ALPHA:
         return OPEN
-    if within(bound.low, found.low) and within(found.high, bound.high):
+    if within(bound.low, measured.low) and within(measured.high, bound.high):
         verdict = HOLDS
-    elif not within(bound.low, found.high) or not within(found.low, bound.high):
+    elif not within(bound.low, measured.high) or not within(measured.low, bound.high):
         verdict = FAILS
     else:
         return OPEN
-    return verdict + (ONCE if found.seeds == 1 else "")
+    return verdict + (ONCE if measured.seeds == 1 else "")
 
 
-def _said(bound: Bound, found: Measured) -> str:
+def _in_words(bound: Bound, measured: Measured) -> str:
     """`96.40 ± 0.30 % (n = 8)`, `0.812 times, 0.78 to 0.86 (a CPU, ...)`, `7,800 (counted)`."""
     quantity, scale, digits, unit = bound.quantity, 1, ".4g", ""
     if quantity.over is not None:
         digits, unit = ".3g", " times"
     elif quantity.figure.metric.endswith("_acc"):
         scale, digits, unit = 100, ".2f", " points" if quantity.minus or bound.compared_to else " %"
-    elif not found.seeds:
+    elif not measured.seeds:
         digits = ",.0f"
-    low, value, high = (f"{scale * one:{digits}}" for one in (found.low, found.value, found.high))
-    if found.seeds > 1:
-        text = f"{value} ± {scale * (found.high - found.value):{digits}}{unit}"
-    elif found.low < found.high:
+    low, value, high = (f"{scale * end:{digits}}" for end in (measured.low, measured.value, measured.high))
+    if measured.seeds > 1:
+        text = f"{value} ± {scale * (measured.high - measured.value):{digits}}{unit}"
+    elif measured.low < measured.high:
         text = f"{value}{unit}, {low} to {high}"
     else:
         text = f"{value}{unit}"
-    return f"{text} ({found.source})"
+    return f"{text} ({measured.source})"

@@ -1,4 +1,4 @@
-"""The published claims of each study, as files beside this module have them."""
+"""Published claims, a file a study in published/, and the runs by which they are decided."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Figure:
     @classmethod
     def of(cls, text: str, epoch: int | None) -> Figure:
         """`cnn.val_acc` or `cnn.val_acc@15`; `epoch` holds where the text names none."""
-        found = _FIGURE.fullmatch(text)
-        if found is None:
+        match = _FIGURE.fullmatch(text)
+        if match is None:
             raise ValueError(f"{text!r} is not MODEL.METRIC or MODEL.METRIC@EPOCH")
-        own = found["epoch"]
-        return cls(found["model"], found["metric"], int(own) if own else epoch)
+        own = match["epoch"]
+        return cls(match["model"], match["metric"], int(own) if own else epoch)
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Quantity:
     @property
     def figures(self) -> tuple[Figure, ...]:
         """All that it is made of."""
-        return tuple(one for one in (self.figure, self.over, self.minus) if one is not None)
+        return tuple(figure for figure in (self.figure, self.over, self.minus) if figure is not None)
 
 
 @dataclass(frozen=True)
@@ -102,25 +102,25 @@ def published(study: str) -> Published:
     """The claims of `study`. Raises InputError for an unknown one."""
     import yaml
 
-    said = yaml.safe_load((FOLDER / f"{known(study, studies(), 'study')}.yaml").read_text(encoding="utf-8"))
-    return Published(study, said["title"], said["data"], tuple(_claim(one) for one in said["claims"]))
+    entry = yaml.safe_load((FOLDER / f"{known(study, studies(), 'study')}.yaml").read_text(encoding="utf-8"))
+    return Published(study, entry["title"], entry["data"], tuple(_claim(each) for each in entry["claims"]))
 
 
-def _claim(said: dict[str, Any]) -> Claim:
-    if "untested" in said:
-        return Claim(said["claim"], said["study"], None, said["untested"])
-    return Claim(said["claim"], said["study"], _bound(said))
+def _claim(entry: dict[str, Any]) -> Claim:
+    if "untested" in entry:
+        return Claim(entry["claim"], entry["study"], None, entry["untested"])
+    return Claim(entry["claim"], entry["study"], _bound(entry))
 
 
-def _bound(said: dict[str, Any]) -> Bound:
-    epoch = said.get("epoch")
-    (bound,) = (name for name in BOUNDS if name in said)
-    ends = [float(end) for end in (said[bound] if bound == "between" else [said[bound]])]  # YAML takes 1.2e6 for text
+def _bound(entry: dict[str, Any]) -> Bound:
+    epoch = entry.get("epoch")
+    (bound,) = (name for name in BOUNDS if name in entry)
+    ends = [float(end) for end in (entry[bound] if bound == "between" else [entry[bound]])]  # YAML takes 1.2e6 for text
     low = ends[0] if bound in ("between", "exactly", "at_least", "above") else float("-inf")
     high = ends[-1] if bound in ("between", "exactly", "at_most", "below") else float("inf")
-    other = said.get("compared_to")
+    other = entry.get("compared_to")
     return Bound(
-        quantity=_quantity(said, epoch),
+        quantity=_quantity(entry, epoch),
         compared_to=_quantity(other, epoch) if other else None,
         low=low,
         high=high,
@@ -128,8 +128,8 @@ def _bound(said: dict[str, Any]) -> Bound:
     )
 
 
-def _quantity(said: dict[str, Any], epoch: int | None) -> Quantity:
-    parts = {name: Figure.of(said[name], epoch) for name in ("figure", "over", "minus") if name in said}
+def _quantity(entry: dict[str, Any], epoch: int | None) -> Quantity:
+    parts = {name: Figure.of(entry[name], epoch) for name in ("figure", "over", "minus") if name in entry}
     return Quantity(parts["figure"], parts.get("over"), parts.get("minus"))
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from dsbench.figures.style import Style, style
 from dsbench.numerals import short
 from dsbench.quantities import QUANTITIES
-from dsbench.results.cells import besides
-from dsbench.results.naming import called, naming
+from dsbench.results.cells import not_in_means
+from dsbench.results.naming import naming, short_names
 from dsbench.results.records import plain
 
 if TYPE_CHECKING:
@@ -51,12 +51,12 @@ class Cell:
     @property
     def excluded(self) -> str:
         """The runs that are in no mean, such as `1 collapsed, 2 unfinished`, or an empty text."""
-        return besides(self.facts)
+        return not_in_means(self.facts)
 
 
 def rows(cells: pd.DataFrame) -> list[Cell]:
     """The cells of a table (see cells_table), in order."""
-    return [Cell(*row) for row in zip(called(cells), plain(cells), strict=True)] if len(cells) else []
+    return [Cell(*row) for row in zip(short_names(cells), plain(cells), strict=True)] if len(cells) else []
 
 
 def wrapped(name: str, letters: int = LETTERS) -> str:

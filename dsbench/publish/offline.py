@@ -84,7 +84,7 @@ def uploads(runs: Sequence[OfflineRun], at_once: int) -> Iterator[tuple[OfflineR
                 while waiting and len(running) < at_once:
                     run = waiting.popleft()
                     running[_start(run, Path(scratch, run.run_id))] = run
-                for process in [one for one in running if one.poll() is not None]:
+                for process in [process for process in running if process.poll() is not None]:
                     run = running.pop(process)
                     yield run, _reason(run, Path(scratch, run.run_id))
                 time.sleep(_POLL_SECONDS)
@@ -120,12 +120,12 @@ def _reason(run: OfflineRun, scratch: Path) -> str | None:
         return None
     run.marker.unlink(missing_ok=True)
     lines = (scratch / "output").read_text(encoding="utf-8", errors="replace").splitlines()
-    said = [line.partition("ERROR ")[2].strip() for line in lines if "ERROR " in line]
-    answers = [one for one in log if one.startswith("HTTP ")]
-    told = [one for one in said if one and one != "<no message>"]
+    errors = [line.partition("ERROR ")[2].strip() for line in lines if "ERROR " in line]
+    answers = [entry for entry in log if entry.startswith("HTTP ")]
+    told = [error for error in errors if error and error != "<no message>"]
     crash = [line for line in lines if line.startswith("panic: ")]
-    found = answers or told or crash or log or lines[-1:] or [_NO_REASON]
-    return "; ".join(list(dict.fromkeys(found))[:_REASONS])
+    reasons = answers or told or crash or log or lines[-1:] or [_NO_REASON]
+    return "; ".join(list(dict.fromkeys(reasons))[:_REASONS])
 
 
 def _errors(scratch: Path) -> list[str]:

@@ -136,10 +136,10 @@ def default_entity() -> str:
     """Whose the login is. Raises FailureError where W&B does not say."""
     import wandb
 
-    found = wandb.Api().default_entity
-    if not found:
+    entity = wandb.Api().default_entity
+    if not entity:
         raise FailureError("W&B does not say whose the login is; give --entity")
-    return str(found)
+    return str(entity)
 
 
 def save_view(view: Workspace, memory: Path) -> str:
@@ -170,10 +170,10 @@ def _replacing(memory: Path, key: str, save: Callable[[dict[str, str]], dict[str
     """Save in place of what `memory` knows by `key`; as new where there is none, or none any more."""
     saved = json.loads(memory.read_text(encoding="utf-8")) if memory.exists() else {}
     try:
-        found = save(saved.get(key, {}))
+        now = save(saved.get(key, {}))
     except Exception:
         if key not in saved:
             raise
-        found = save({})
+        now = save({})
     memory.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(memory, json.dumps(saved | {key: found}, indent=1) + "\n")
+    write_atomically(memory, json.dumps(saved | {key: now}, indent=1) + "\n")

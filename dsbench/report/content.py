@@ -15,7 +15,7 @@ from dsbench.numerals import listed, mean_percent, points
 from dsbench.quantities import LIGHTER, QUANTITIES
 from dsbench.report.album import MOST_ROWS, album, crowded, reasons, rooflines
 from dsbench.report.answers import verdict_tables
-from dsbench.results.cells import besides
+from dsbench.results.cells import not_in_means
 from dsbench.results.folder import SweepFolder
 from dsbench.results.records import labels, plain, settings
 from dsbench.tables import Column, Entry, Kind, Table, answers, figures, names, numbers, texts
@@ -52,7 +52,7 @@ def cells(found: Sequence[Cell], rows: Sequence[Mapping[str, Any]], unranked: Ma
         *(figures(cost, [cell.costs[cost.name] for cell in found], cost.wording) for cost in LIGHTER),
         figures(_TIME, [row[_TIME.cells_column] for row in rows]),
         *(figures(one, [row.get(one.path) for row in rows], one.wording) for one in _MEASURED),
-        texts("not in the mean", [besides(row) for row in rows]),
+        texts("not in the mean", [not_in_means(row) for row in rows]),
     )
     apart = [f"{what} do not compare: {unranked[by]}." for by, what in _TIMES.items() if by in unranked]
     return Table("Cells", columns, " ".join([_CELLS, *apart]))

@@ -1,4 +1,4 @@
-"""Runs that differ only in their seed, as one: the mean over seeds, its interval, and what went wrong."""
+"""A table of cells: a row for the runs that differ only in their seed, with means, intervals and what went wrong."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MEANS = ("train_acc", "epochs", "train_seconds", "train_macs", "images_per_second")
-# How many runs of a cell came to what; `other` is interrupted, running, missing or unreadable.
+# Runs of a cell by status; `other` is interrupted, running, missing or unreadable.
 _COUNTED = ("done", "collapsed", "diverged", "failed", "killed", "timeout")
 COUNTS = ("n_runs", *(f"n_{name}" for name in _COUNTED), "n_other")
 
@@ -47,11 +47,12 @@ def cells_table(runs: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def besides(row: Mapping[str, Any]) -> str:
+def not_in_means(row: Mapping[str, Any]) -> str:
     """The runs of a row of that table that are in no mean, such as `1 collapsed, 2 unfinished`, or an empty text."""
     counts = {name.removeprefix("n_"): row[name] for name in COUNTS[2:]}
-    said = [f"{number} {'unfinished' if name == 'other' else name}" for name, number in counts.items() if number]
-    return ", ".join(said)
+    return ", ".join(
+        f"{number} {'unfinished' if name == 'other' else name}" for name, number in counts.items() if number
+    )
 
 
 def _counts(status: pd.Series, key: pd.Series) -> pd.DataFrame:
@@ -79,8 +80,8 @@ def _listed(values: pd.Series, key: pd.Series) -> pd.Series:
     import pandas as pd
 
     pairs = pd.DataFrame({"cell": key, "value": values.astype("string")}).dropna().drop_duplicates()
-    found: dict[str, list[str]] = {}
+    by_cell: dict[str, list[str]] = {}
     for cell, value in zip(pairs["cell"], pairs["value"], strict=True):
-        found.setdefault(cell, []).append(value)
-    texts = [", ".join(one) for one in found.values()]
-    return pd.Series(texts, index=list(found), dtype="string", name=values.name)
+        by_cell.setdefault(cell, []).append(value)
+    texts = [", ".join(each) for each in by_cell.values()]
+    return pd.Series(texts, index=list(by_cell), dtype="string", name=values.name)

@@ -1,4 +1,4 @@
-"""The file of what a sweep planned, plan.csv: a row a run, and the way back from rows to records."""
+"""The folder of a sweep: what was asked for (sweep.yaml, plan.csv), and the tables of what came of it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _WORDS = {"": None, "True": True, "False": False}
 
 def table(planned: Iterable[Record]) -> pd.DataFrame:
     """A row a run, of what is known before it starts."""
-    return runs_table(planned).drop(columns=[*OUTCOMES, *CODE])
+    return runs_table(replace(run, measured={}) for run in planned).drop(columns=[*OUTCOMES, *CODE])
 
 
 def read(path: Path) -> dict[str, Record]:
@@ -165,8 +165,8 @@ class SweepFolder:
         try:
             lock.acquire()
         except Timeout:
-            said = f"another process has had {lock.lock_file} for {_PATIENCE_SECONDS:g} s"
-            raise TimeoutError(errno.ETIMEDOUT, said) from None
+            reason = f"another process has had {lock.lock_file} for {_PATIENCE_SECONDS:g} s"
+            raise TimeoutError(errno.ETIMEDOUT, reason) from None
         try:
             yield
         finally:

@@ -1,4 +1,4 @@
-"""What cells are called side by side: what they share in one line, and the fewest columns that tell them apart."""
+"""The names of cells side by side: what all share in one line, and the fewest columns that tell them apart."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 # A column for each of these in which cells differ; of the settings, only those that are needed beside them.
 _NAMES = ("study", "model", "arch", "block", "data", "split", "width", "kernel", "budget")
 _COMPUTE = ("precision", "device", "threads")
-_SPEAKING = ("study", "model", "arch", "block", "data", "budget", "device")  # said without the name of the column
+_SPEAKING = ("study", "model", "arch", "block", "data", "budget", "device")  # shown without the name of the column
 
 
 @dataclass(frozen=True)
 class Naming:
-    """`shared` is what all rows have in common, `columns` the texts of each row by what they are called."""
+    """`shared` is what all rows have in common, `columns` the texts of each row by the name of the column."""
 
     shared: str
     columns: dict[str, list[str]]
@@ -44,7 +44,7 @@ def naming(frame: pd.DataFrame) -> Naming:
     return Naming(shared, shown)
 
 
-def called(frame: pd.DataFrame) -> list[str]:
+def short_names(frame: pd.DataFrame) -> list[str]:
     """One short name for each row of a table of cells, such as `dwsep, width 8`: no more than tells them apart.
 
     The model is in it wherever models differ and no study's name tells all of them apart. Where nothing differs it is
@@ -111,10 +111,8 @@ def _texts(frame: pd.DataFrame, name: str) -> list[str]:
         return ["" if row["width"] is None else width(**row) for row in rows]
     if name == "budget":
         kinds, targets, scopes = (frame[f"requested_{key}"] for key in ("kind", "target", "scope"))
-        return [_budget(*one) for one in zip(kinds, targets, scopes, strict=True)]
-    return [
-        "" if value is None else str(value) for value in frame[name].astype(object).where(frame[name].notna(), None)
-    ]
+        return [_budget(*each) for each in zip(kinds, targets, scopes, strict=True)]
+    return ["" if row[name] is None else str(row[name]) for row in plain(frame[[name]])]
 
 
 def _budget(kind: Any, target: float, scope: Any) -> str:

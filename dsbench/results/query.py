@@ -1,4 +1,4 @@
-"""Which rows of a table are wanted: conditions such as model=dwsep or macs<1e6, and an order."""
+"""Which runs are asked for: those of a sweep or all, the rows that meet conditions such as model=dwsep, an order."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def selected(frame: pd.DataFrame, conditions: Sequence[Condition]) -> pd.DataFra
     `null` for what is missing, which meets no other condition but `!=`. Raises InputError for a column that is not
     there and for an order that makes no sense.
     """
-    for one in conditions:
-        frame = frame[_met(frame[known(one.column, frame.columns)], one)]
+    for each in conditions:
+        frame = frame[_met(frame[known(each.column, frame.columns)], each)]
     return frame
 
 
@@ -142,7 +142,7 @@ def sweep_folder(outputs: Path, sweep: str | None) -> SweepFolder:
     if sweep is not None:
         return SweepFolder(outputs / "sweeps" / known(sweep, names, "sweep"))
     folders = [SweepFolder(outputs / "sweeps" / name) for name in names]
-    return max(folders, key=lambda one: one.sweep_file.stat().st_mtime)
+    return max(folders, key=lambda folder: folder.sweep_file.stat().st_mtime)
 
 
 def runs_of(outputs: Path, sweep: str | None) -> tuple[pd.DataFrame, Path]:

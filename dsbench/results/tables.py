@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsbench.numerals import counted, mean_percent, percent, points
 from dsbench.quantities import COUNTED_BUDGETS, QUANTITIES
-from dsbench.results.cells import besides
+from dsbench.results.cells import not_in_means
 from dsbench.results.naming import naming
 from dsbench.results.records import plain
 from dsbench.tables import Table, figures, filled, names, numbers, texts, written
@@ -118,7 +118,7 @@ def versions(frame: pd.DataFrame) -> str:
 
 def _not_in_the_mean(row: Mapping[str, Any]) -> str:
     mixed = _MIXED_CODE if ", " in (row["source_sha256"] or "") else ""
-    return ", ".join(filter(None, (besides(row), mixed)))
+    return ", ".join(filter(None, (not_in_means(row), mixed)))
 
 
 def _why(status: str, error: str | None) -> str:

@@ -168,6 +168,7 @@ class Record:
         """The record in what result.json holds. Raises ValueError where that is not the record of a run."""
         if not isinstance(found, Mapping) or not {"run_id", "status"} <= found.keys():
             raise ValueError("not the record of a run")
+        _check(found)
         if "experiment" in found:
             label = Label(found["experiment"], tuple(found.get("modified") or ()))
         else:
@@ -241,16 +242,35 @@ _RESULT = {field.name for field in fields(Result)}
 _MEASURED = (*KEYS, "measured_on")
 _KNOWN = {*_ORDER, "error", "study", "experiment", "modified", *TOTALS, *_RESULT, *_MEASURED} - {"label", "costs"}
 
+_KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
+    **{name: ((int, float) if name == "intensity" else int, "a number") for name in TOTALS},
+    **{
+        part.name: (int, "a whole number") if part.type == "int | None" else ((int, float), "a number")
+        for part in (*fields(Record), *fields(Result))
+        if part.type in ("int | None", "float | None")
+    },
+    **dict.fromkeys(("requested", "stop", "settings", "measured_on", "latency_ms", "train_step_ms"), (Mapping, "keys")),
+}
+
+
+def _check(found: Mapping[str, Any]) -> None:
+    """Raise ValueError where a value is of another kind than its field."""
+    for name, (kind, words) in _KINDS.items():
+        value = found.get(name)
+        if value is not None and not isinstance(value, kind):
+            raise ValueError(f"{name} is {value!r} and should be {words}")
+
+
 Part = TypeVar("Part", Requested, Stop, Result)
 
 
 def _part(kind: type[Part], found: Any) -> Part | None:
-    """What `found` holds of the fields of `kind`. Raises ValueError where it holds no keys."""
-    if found is None:
-        return None
-    if not isinstance(found, Mapping):
-        raise ValueError("not the record of a run")
-    return kind(**{field.name: found[field.name] for field in fields(kind) if field.name in found})
+    """What `found` holds of the fields of `kind`."""
+    return (
+        None
+        if found is None
+        else kind(**{field.name: found[field.name] for field in fields(kind) if field.name in found})
+    )
 
 
 def _finite(value: Any) -> Any:

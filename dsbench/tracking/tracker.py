@@ -16,7 +16,7 @@ log = logging.getLogger("dsbench")
 
 @dataclass(frozen=True)
 class Card:
-    """What a tracker shows of a run besides its metrics: id, names to find it by, and everything that is known.
+    """What a tracker shows of a run beside its metrics: id, names to find it by, and everything that is known.
 
     `hparams` is what sets the run apart from others: numbers, texts and truth values.
     """

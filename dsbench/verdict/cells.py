@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dsbench.quantities import COUNTED_BUDGETS, LIGHTER
-from dsbench.results.naming import called
+from dsbench.results.naming import short_names
 from dsbench.results.records import NAMES, labels, plain, settings
 from dsbench.run.record import BROKEN, FINAL, RECIPE
 
@@ -117,7 +117,7 @@ def cells(runs: pd.DataFrame, table: pd.DataFrame) -> list[Cell]:
     of: dict[str, list[Run]] = {}
     for row in plain(runs):
         of.setdefault(row["cell_id"], []).append(Run(*(row[name] for name in Run.__annotations__)))
-    rows, named = plain(table), called(table) if len(table) else []
+    rows, named = plain(table), short_names(table) if len(table) else []
     experiments = [label.experiment for label in labels(table)]
     return [
         _cell(row, label, experiment, settings(table), tuple(of[row["cell_id"]]))

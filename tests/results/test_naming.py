@@ -8,7 +8,7 @@ import pytest
 from synthetic import run, table
 
 from dsbench.results.cells import cells_table
-from dsbench.results.naming import called
+from dsbench.results.naming import short_names
 
 STUDY = "mnist_7800/"
 
@@ -58,4 +58,4 @@ STUDY = "mnist_7800/"
 def test_cells_are_called_by_the_fewest_words_that_tell_them_apart(
     records: list[dict[str, Any]], names: list[str]
 ) -> None:
-    assert called(cells_table(table(records))) == names
+    assert short_names(cells_table(table(records))) == names

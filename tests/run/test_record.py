@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -116,10 +117,13 @@ def test_what_is_no_record_is_refused(found: Any) -> None:
         Record.of(found)
 
 
-@pytest.mark.parametrize("part", ["requested", "stop"])
-def test_a_part_of_another_kind_is_refused(part: str) -> None:
-    with pytest.raises(ValueError, match="not the record of a run"):
-        Record.of(run() | {part: 3})
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("requested", 3), ("stop", "epochs"), ("settings", []), ("latency_ms", 1.5), ("width", 2.5), ("test_acc", "high")],
+)
+def test_a_value_of_another_kind_is_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name} is {re.escape(repr(value))} and should be "):
+        Record.of(run() | {name: value})
 
 
 def test_a_status_is_a_result_or_an_end_without_one_or_neither() -> None:

@@ -85,7 +85,7 @@ def test_every_column_and_axis_is_a_key_that_runs_have(
             assert name in shown
         elif kind == "config":
             assert name.removeprefix("run.value.") in facts["run"]
-    assert facts["cell"] == f"dwsep-mnist_7800_shallow-w6-mnist5k {record['cell_id']}"
+    assert facts["cell"] == f"dwsep-mnist_7800_shallow-w6-mnist5k {record.cell_id}"
     logged("aaa")
     history = [one["history"]["item"] for one in inspected(records=True) if one["type"] == "history"]
     assert {*CURVES, "epoch"} <= history[0].keys()
