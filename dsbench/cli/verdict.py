@@ -43,5 +43,8 @@ def verdict(
         return
     tables = verdict_tables(found)
     notes = " ".join(table.note for table in tables if table.note)
-    shown: list[Table | str] = [part for table in tables for part in (replace(table, note=""), "")]
-    show(*shown, *([Table("", (), notes), ""] if tables else []), "\n\n".join(said))
+    for table in tables:
+        show(replace(table, note=""), "")
+    if tables:
+        show(Table("", (), notes), "")
+    show("\n\n".join(said))
