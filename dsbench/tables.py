@@ -104,8 +104,8 @@ def filled(columns: Iterable[Column]) -> list[Column]:
 class Table:
     """Columns of equally many entries, with a title above and a note below; with `total` the last row is a sum.
 
-    A terminal shows it without lines (plain), with one below the headings (ruled) or between all rows (grid): side by
-    side, in brief where that alone fits, else with the figures of a row under each other.
+    A terminal shows it without lines (plain), with one below the headings (ruled) or between all rows (grid, of texts
+    that wrap): side by side, in brief where that alone fits, else with the figures of a row under each other.
     """
 
     title: str
@@ -135,7 +135,7 @@ class Table:
 
         def fits(table: RichTable) -> bool:
             width = Measurement.get(console, options.update(max_width=_UNBOUNDED), table)
-            return (width.maximum if self.look == "plain" else width.minimum) <= options.max_width
+            return (width.minimum if self.look == "grid" else width.maximum) <= options.max_width
 
         if self.title:
             yield Text(self.title, style="italic")
@@ -162,7 +162,7 @@ class Table:
         for column in self.columns:
             heading = Text(column.brief if brief and column.brief else column.heading)
             right = column.kind is Kind.NUMBER
-            table.add_column(heading, justify="right" if right else "left", no_wrap=self.look == "plain")
+            table.add_column(heading, justify="right" if right else "left", no_wrap=self.look != "grid")
         for number, row in enumerate(self.rows, 1):
             if self.total and number == len(self.rows):
                 table.add_section()

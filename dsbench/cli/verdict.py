@@ -43,7 +43,8 @@ def verdict(
         return
     tables = verdict_tables(found)
     notes = " ".join(table.note for table in tables if table.note)
-    shown: list[Table | str] = [part for table in tables for part in (replace(table, note=""), "")]
+    for table in tables:
+        show(replace(table, note=""), "")
     if tables:
-        shown += [Table("", (), notes), ""]
-    show(*shown, "\n\n".join(said))
+        show(Table("", (), notes), "")
+    show("\n\n".join(said))

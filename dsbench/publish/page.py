@@ -47,7 +47,7 @@ def _pairs(content: Report) -> list[Any]:
     blocks.append(wr.H2(text="Pair by pair"))
     for one in content.answers:
         blocks += [wr.H3(text=one.title), wr.MarkdownBlock(text=table(one))]
-    return blocks + [wr.P(text=paragraph) for paragraph in content.said]
+    return blocks + [wr.P(text=paragraph) for paragraph in content.paragraphs]
 
 
 def _panels(entity: str, project: str, run_ids: Sequence[str]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The rooflines of a sweep's cells, from the records of their runs."""
+"""The pictures of a sweep, the rooflines of its cells, and why one of a pair takes longer than the other."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def rooflines(cells: Sequence[VerdictCell], records: Records) -> dict[str, Roofl
 
     None where they are more than TOGETHER; entries that cannot be read are left out.
     """
-    found: dict[str, dict[str, Roofline]] = {}
+    by_session: dict[str, dict[str, Roofline]] = {}
     for cell in cells:
         for run in cell.done:
             measured = records[run.run_id].measured if run.run_id in records else {}
             with suppress(KeyError, TypeError):  # there is none, or one of another version
                 line = read(measured["roofline"], cell.label, measured["measured_on"])
-                found.setdefault(measured["roofline"]["session"], {}).setdefault(cell.cell_id, line)
-    most = max(found, key=lambda session: (len(found[session]), session), default=None)
-    return found[most] if most is not None and len(found[most]) <= TOGETHER else {}
+                by_session.setdefault(measured["roofline"]["session"], {}).setdefault(cell.cell_id, line)
+    most = max(by_session, key=lambda session: (len(by_session[session]), session), default=None)
+    return by_session[most] if most is not None and len(by_session[most]) <= TOGETHER else {}
 
 
 def reasons(verdict: Verdict, lines: Mapping[str, Roofline]) -> list[str]:
@@ -48,8 +48,8 @@ def reasons(verdict: Verdict, lines: Mapping[str, Roofline]) -> list[str]:
     pairs = dict.fromkeys(
         tuple(one.cell_id for one in cells) for judged in verdict.groups for _, cells in judged.compared
     )
-    said = [comparison(lines[one], lines[other]) for one, other in pairs if {one, other} <= lines.keys()]
-    return [f"Layer by layer, in a measurement of its own: {said[0]}", *said[1:]] if said else []
+    out = [comparison(lines[one], lines[other]) for one, other in pairs if {one, other} <= lines.keys()]
+    return [f"Layer by layer, in a measurement of its own: {out[0]}", *out[1:]] if out else []
 
 
 MOST_ROWS = 40  # cells, or pairs of cells, that a page has room for one by one
@@ -116,10 +116,10 @@ def _all(
 
 
 def _forest(verdict: Verdict, matched: list[tuple[Cell, Cell]], cells: pd.DataFrame) -> Figure | None:
-    found = differences(verdict)
-    if not found:
+    shown = differences(verdict)
+    if not shown:
         return None
-    said = caption(
+    below = caption(
         cells,
         "Cells of two families in one group",
         "Diamond: mean over the seeds that both have done, dots: each seed",
@@ -128,9 +128,9 @@ def _forest(verdict: Verdict, matched: list[tuple[Cell, Cell]], cells: pd.DataFr
     families = {(one.model, other.model) for one, other in matched}
     one, other = families.pop() if len(families) == 1 else ("the second", "the first")
     return forest.draw(
-        found,
+        shown,
         "Paired differences in test accuracy",
         "difference in test accuracy (percentage points)",
-        said,
+        below,
         (f"{one} is better", f"{other} is better"),
     )

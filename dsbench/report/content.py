@@ -1,4 +1,4 @@
-"""The tables of a page about cells, claims and runs."""
+"""What the page of a sweep holds: verdict, tables, pictures, and how it was measured."""
 
 from __future__ import annotations
 
@@ -17,16 +17,94 @@ from dsbench.report.album import MOST_ROWS, album, crowded, reasons, rooflines
 from dsbench.report.answers import verdict_tables
 from dsbench.results.cells import not_in_means
 from dsbench.results.folder import SweepFolder
-from dsbench.results.records import labels, plain, settings
+from dsbench.results.records import plain, settings
 from dsbench.tables import Column, Entry, Kind, Table, answers, figures, names, numbers, texts
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.sentences import group_paragraphs, headline, missing
-from dsbench.verdict.verdict import as_data, measured_records, verdict
+from dsbench.verdict.verdict import measured_records, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dsbench.claims.decide import Outcome
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as SVG, by its name; the title stands above it."""
+
+    name: str
+    title: str
+    svg: bytes
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a page holds; `data` is all of it as plain data but for the pictures.
+
+    `headline` answers in three sentences over all groups, `paragraphs` pair by pair, with what is missing; `why` has a
+    paragraph a pair on where the time of a training step goes, `how` headings and texts on how it was measured.
+    """
+
+    name: str
+    headline: list[str]
+    paragraphs: list[str]
+    cells: Table
+    answers: list[Table]
+    claims: Table | None
+    pictures: list[Picture]
+    why: list[str]
+    how: list[tuple[str, str]]
+    runs: Table
+    data: dict[str, Any]
+
+
+def report(folder: SweepFolder) -> Report:
+    """The content of the page of a sweep, whatever of it has ended. Raises InputError where there is no sweep."""
+    asked, (run_rows, cell_rows) = folder.asked(), folder.read()
+    judged = verdict(folder.outputs, run_rows)
+    three, paragraphs = headline(judged), [*group_paragraphs(judged, MOST_ROWS), *missing(judged, folder.outputs)]
+    paragraphs += [
+        f"Pictures that show each of the {many} apart are drawn by: dsbench figures {folder.name}"
+        for many in crowded(cell_rows, judged)
+    ]
+    measured_how = how(folder.name, asked, run_rows)
+    outcomes = _outcomes(run_rows, folder.outputs)
+    lines = rooflines(judged.cells, measured_records(folder.outputs, run_rows))
+    drawn = album(run_rows, cell_rows, judged, lines.values(), folder.outputs, whole=False)
+    pictures = [Picture(name, str(figure.get_label()), rendered(figure, "svg")) for name, figure in drawn]
+    why = reasons(judged, lines)
+    return Report(
+        name=folder.name,
+        headline=three,
+        paragraphs=paragraphs,
+        cells=cells(judged.cells, plain(cell_rows), judged.unranked),
+        answers=verdict_tables(judged),
+        claims=claims(outcomes, changed(labels(run_rows))) if outcomes else None,
+        pictures=pictures,
+        why=why,
+        how=measured_how,
+        runs=runs(plain(run_rows), {cell.cell_id: cell.label for cell in judged.cells}),
+        data={
+            "sweep": folder.name,
+            "headline": three,
+            "said": paragraphs,
+            "verdict": as_data(judged),
+            "claims": [one.plain() for one in outcomes],
+            "why": why,
+            "how": dict(measured_how),
+            "asked": asked,
+            "cells": plain(cell_rows),
+            "runs": plain(run_rows),
+            "pictures": [picture.name for picture in pictures],
+        },
+    )
+
+
+def _outcomes(runs: pd.DataFrame, outputs: Path) -> list[Outcome]:
+    """What came of the claims of the study that all runs are of, where they are of one."""
+    of = {label.study for label in labels(runs)}
+    study = of.pop() if len(of) == 1 else None
+    return decide(published(study), study_runs(study, runs, outputs)) if study in studies() else []
+
 
 _CELLS = (
     "Test accuracy: mean of the n runs that are done, ± half of its 95 % interval (Student's t); sd in percentage "
@@ -37,19 +115,19 @@ _TIMES = {"train_seconds": "Train times", "latency": "Latencies"}
 _TIME, _MEASURED = QUANTITIES["train_seconds"], (QUANTITIES["latency_ms"], QUANTITIES["train_step_ms"])
 
 
-def cells(found: Sequence[Cell], rows: Sequence[Mapping[str, Any]], unranked: Mapping[str, str]) -> Table:
+def cells(known: Sequence[Cell], rows: Sequence[Mapping[str, Any]], unranked: Mapping[str, str]) -> Table:
     """A row a cell; `rows` are those of the table of cells, in the same order.
 
     `unranked` says what of it does not compare (see dsbench.verdict.faster).
     """
-    accuracies = [cell.accuracy for cell in found]
+    accuracies = [cell.accuracy for cell in known]
     scores = [Entry(mean_percent(one.mean, one.high), one.mean) for one in accuracies]
     columns = (
-        *names({"cell": [cell.label for cell in found]}),
+        *names({"cell": [cell.label for cell in known]}),
         numbers("n", [one.n for one in accuracies], str),
         Column("test accuracy", tuple(scores), Kind.NUMBER),
         numbers("sd", [one.sd for one in accuracies], points),
-        *(figures(cost, [cell.costs[cost.name] for cell in found], cost.wording) for cost in LIGHTER),
+        *(figures(cost, [cell.costs[cost.name] for cell in known], cost.wording) for cost in LIGHTER),
         figures(_TIME, [row[_TIME.cells_column] for row in rows]),
         *(figures(one, [row.get(one.path) for row in rows], one.wording) for one in _MEASURED),
         texts("not in the mean", [not_in_means(row) for row in rows]),
@@ -103,8 +181,8 @@ def how(name: str, asked: Mapping[str, Any], runs: pd.DataFrame) -> list[tuple[s
 
     `asked` is what sweep.yaml holds, `runs` the table of runs.
     """
-    begun = runs[runs["started"].notna()]
-    said = {
+    started = runs[runs["started"].notna()]
+    facts = {
         "study": _values(runs, "study"),
         "data": _values(runs, "data"),
         "split": "; ".join(_SPLITS.get(str(split), str(split)) for split in runs["split"].dropna().unique()),
@@ -113,24 +191,21 @@ def how(name: str, asked: Mapping[str, Any], runs: pd.DataFrame) -> list[tuple[s
         "budget": _budgets(runs),
         "recipe": _recipe(runs),
         "precision": _values(runs, "precision"),
-        "device": _values(begun, "device"),
-        "threads a run": _values(begun, "threads"),
-        "runs at once": _values(begun, "n_jobs") if "n_jobs" in begun else "",
+        "device": _values(started, "device"),
+        "threads a run": _values(started, "threads"),
+        "runs at once": _values(started, "n_jobs") if "n_jobs" in started else "",
         "time": f"{asked['started']} to {asked['finished'] or 'now: not every run has ended'}",
-        "code": _values(begun, "git_sha"),
+        "code": _values(started, "git_sha"),
         "versions": ", ".join(f"{package} {version}" for package, version in asked["versions"].items()),
     }
-    commands = {"to repeat it": _command(asked["arguments"]), "to make this page anew": f"dsbench report {name}"}
-    return [(heading, text) for heading, text in (said | commands).items() if text]
-
-
-def _command(arguments: Sequence[str]) -> str:
-    return f"python sweep.py {shlex.join(arguments)}"
+    again = f"python sweep.py {shlex.join(asked['arguments'])}"
+    commands = {"to repeat it": again, "to make this page anew": f"dsbench report {name}"}
+    return [(heading, text) for heading, text in (facts | commands).items() if text]
 
 
 def _values(table: pd.DataFrame, column: str) -> str:
-    found = [str(value) for value in table[column].dropna().unique()]
-    return listed(found) if found else ""
+    values = [str(value) for value in table[column].dropna().unique()]
+    return listed(values) if values else ""
 
 
 def _seeds(runs: pd.DataFrame) -> str:
@@ -158,83 +233,3 @@ def _recipe(runs: pd.DataFrame) -> str:
         {name: rows[0][name] for name in rows[0] if all(row[name] == rows[0][name] for row in rows)} if rows else {}
     )
     return ", ".join(f"{name}={value}" for name, value in shared.items() if value is not None)
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture as SVG, by its name; the title stands above it."""
-
-    name: str
-    title: str
-    svg: bytes
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a page holds; `data` is all of it as plain data but for the pictures.
-
-    `headline` answers in three sentences over all groups, `said` pair by pair, with what is missing; `why` has a
-    paragraph a pair on where the time of a training step goes.
-    """
-
-    name: str
-    headline: list[str]
-    said: list[str]
-    cells: Table
-    answers: list[Table]
-    claims: Table | None
-    pictures: list[Picture]
-    why: list[str]
-    how: list[tuple[str, str]]
-    runs: Table
-    data: dict[str, Any]
-
-
-def report(folder: SweepFolder) -> Report:
-    """The content of the page of a sweep, whatever of it has ended. Raises InputError where there is no sweep."""
-    asked, (run_rows, cell_rows) = folder.asked(), folder.read()
-    found = verdict(folder.outputs, run_rows)
-    said, three = [*group_paragraphs(found, MOST_ROWS), *missing(found, folder.outputs)], headline(found)
-    measured_how = how(folder.name, asked, run_rows)
-    outcomes = _claims(run_rows, folder.outputs)
-    lines = rooflines(found.cells, measured_records(folder.outputs, run_rows))
-    drawn = album(run_rows, cell_rows, found, lines.values(), folder.outputs, whole=False)
-    said += [
-        f"Pictures that show each of the {many} apart are drawn by: dsbench figures {folder.name}"
-        for many in crowded(cell_rows, found)
-    ]
-    pictures = [Picture(name, str(figure.get_label()), rendered(figure, "svg")) for name, figure in drawn]
-    why = reasons(found, lines)
-    called = {cell.cell_id: cell.label for cell in found.cells}
-    return Report(
-        name=folder.name,
-        headline=three,
-        said=said,
-        cells=cells(found.cells, plain(cell_rows), found.unranked),
-        answers=verdict_tables(found),
-        claims=claims(outcomes, changed(labels(run_rows))) if outcomes else None,
-        pictures=pictures,
-        why=why,
-        how=measured_how,
-        runs=runs(plain(run_rows), called),
-        data={
-            "sweep": folder.name,
-            "headline": three,
-            "said": said,
-            "verdict": as_data(found),
-            "claims": [one.plain() for one in outcomes],
-            "why": why,
-            "how": dict(measured_how),
-            "asked": asked,
-            "cells": plain(cell_rows),
-            "runs": plain(run_rows),
-            "pictures": [picture.name for picture in pictures],
-        },
-    )
-
-
-def _claims(runs: pd.DataFrame, outputs: Path) -> list[Outcome]:
-    """The claims of the study that all runs are of, where they are of one."""
-    of = {label.study for label in labels(runs)}
-    study = of.pop() if len(of) == 1 else None
-    return decide(published(study), study_runs(study, runs, outputs)) if study in studies() else []

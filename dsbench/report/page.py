@@ -1,4 +1,4 @@
-"""Texts, commands and tables in Markdown."""
+"""A page written: in HTML and Markdown by templates, and as JSON."""
 
 from __future__ import annotations
 

@@ -156,7 +156,10 @@ def test_a_page_of_many_cells_says_which_pictures_it_leaves_out(made: Make) -> N
     sweep = made([run(width=width, params=1000 * width) for width in range(1, 42)])
     page = report(sweep.folder)
     assert [picture.name for picture in page.pictures] == ["tradeoff"]
-    assert page.said[-1] == f"Pictures that show each of the 41 cells apart are drawn by: dsbench figures {page.name}"
+    assert (
+        page.paragraphs[-1]
+        == f"Pictures that show each of the 41 cells apart are drawn by: dsbench figures {page.name}"
+    )
 
 
 def test_a_page_of_many_pairs_leaves_out_their_pictures_and_most_of_their_words(
@@ -172,9 +175,9 @@ def test_a_page_of_many_pairs_leaves_out_their_pictures_and_most_of_their_words(
     drawn = {picture.name for picture in page.pictures}
     assert {"seeds", "confusion"} <= drawn
     assert not {"differences", "confusion_differences"} & drawn
-    assert sum(" (a matched budget as built): " in paragraph for paragraph in page.said) == 4
-    assert "2 more pairs in dsbench verdict." in page.said
-    assert page.said[-1].startswith("Pictures that show each of the 5 pairs of families apart are drawn by: ")
+    assert sum(" (a matched budget as built): " in paragraph for paragraph in page.paragraphs) == 4
+    assert "2 more pairs in dsbench verdict." in page.paragraphs
+    assert page.paragraphs[-1].startswith("Pictures that show each of the 5 pairs of families apart are drawn by: ")
     everything = album(sweep.runs, sweep.cells, verdict(sweep.outputs, sweep.runs), [], sweep.outputs)
     assert {"differences", "confusion_differences"} <= {name for name, _ in everything}
 
@@ -192,7 +195,7 @@ def test_the_page_says_what_holds_over_its_groups_once(made: Make) -> None:
     page = report(made(four_cells(seeds=8)).folder)
     overall = page.headline[2]
     assert overall.startswith("Is dwsep better than cnn (p adjusted over 2 groups)?")
-    assert not any(overall[1:] in paragraph for paragraph in page.said)
+    assert not any(overall[1:] in paragraph for paragraph in page.paragraphs)
 
 
 def test_how_to_repeat_it_can_be_pasted_into_a_shell(made: Make) -> None:

@@ -39,7 +39,7 @@ def content() -> Any:
     return SimpleNamespace(
         name="s1",
         headline=["dwsep is lighter.", "It is slower.", "Nothing tells which is better."],
-        said=["The whole <story>."],
+        paragraphs=["The whole <story>."],
         cells=table,
         answers=[answers],
         claims=None,
