@@ -16,6 +16,7 @@ import dsbench
 PACKAGES = ("dsbench", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "wandb", "numpy")
 N_JOBS = "DSBENCH_N_JOBS"  # environment variable: the runs at once of the sweep that this process is one of
 COMPUTING = ("seeds.py", "data", "network", "training")  # the modules and subpackages that a result is made by
+SHOWING = ("network/check.py", "network/draw.py")  # what lies among them and no result is made by
 
 
 def versions() -> dict[str, str]:
@@ -37,14 +38,15 @@ def git_sha() -> str | None:
 
 @cache
 def source_sha256() -> str:
-    """The SHA-256 of the source that a result is made by: modules of COMPUTING, by name and content.
+    """The SHA-256 of the source that a result is made by: modules of COMPUTING but SHOWING, by name and content.
 
     Two results of one run_id can differ where it does. How runs are launched, measured and shown is outside.
     """
     package = Path(dsbench.__file__).parent
     total = hashlib.sha256()
     parts = [package / name for name in COMPUTING]
-    for path in sorted(path for part in parts for path in ([part] if part.is_file() else part.rglob("*.py"))):
+    files = {path for part in parts for path in ([part] if part.is_file() else part.rglob("*.py"))}
+    for path in sorted(files - {package / name for name in SHOWING}):
         content = path.read_bytes()
         total.update(f"{path.relative_to(package).as_posix()} {len(content)}\n".encode() + content)
     return total.hexdigest()

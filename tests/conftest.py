@@ -134,21 +134,27 @@ def trained(planned: Callable[[str], Any]) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def _finished(quick: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ran(quick: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Any, Any]]:
+    """The plan and the record of a quick run that nobody stops, trained once for all tests that only look at it."""
     from dsbench.config.compose import compose
     from dsbench.run.execute import execute
     from dsbench.run.plan import plan
 
-    line = ("arch=mnist_7800_shallow", "model=dwsep", "width=6", "train.max_epochs=3")
-    planned = plan(compose([*quick, *line, f"outputs={tmp_path_factory.mktemp('finished')}"]))
-    execute(planned, _view(None))
-    return planned.folder.path
+    outputs = tmp_path_factory.mktemp("ran")
+
+    @cache
+    def run(line: str) -> tuple[Any, Any]:
+        planned = plan(compose([*quick, f"outputs={outputs}", *line.split()]))
+        return planned, execute(planned, _view(None)).plain()
+
+    return run
 
 
 @pytest.fixture
-def finished(_finished: Path, tmp_path: Path) -> Path:
+def finished(ran: Callable[[str], tuple[Any, Any]], tmp_path: Path) -> Path:
     """The folder of a quick run that is done, this test's own copy; one is trained for all of them."""
-    return Path(shutil.copytree(_finished, tmp_path / "runs" / _finished.name))
+    plan, _ = ran("arch=mnist_7800_shallow model=dwsep width=6 train.max_epochs=3")
+    return Path(shutil.copytree(plan.folder.path, tmp_path / "runs" / plan.run_id))
 
 
 def _view(stop_at: tuple[int, ...] | None) -> Any:

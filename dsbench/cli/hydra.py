@@ -1,70 +1,25 @@
-"""One run as the command line sees it: quiet libraries, a view in the terminal, a result."""
+"""The entry points: Hydra composes and launches what train.py and sweep.py ask for, errors are told in one line."""
 
 from __future__ import annotations
 
 import logging
 import os
+import select
+import signal
 import sys
 import tempfile
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dsbench import torchvision_ops
-from dsbench.config.compose import Composed
 from dsbench.errors import FailureError, InputError, first_line
 from dsbench.process import wait_briefly
 from dsbench.run.interrupts import EXIT_CODE, Interrupted, TimedOut, interruptible
 
 if TYPE_CHECKING:
     from dsbench.run.progress import Progress
-    from dsbench.run.record import Record
-
-
-def run(composed: Composed) -> Record:
-    """Train and test what `composed` says; returns the record.
-
-    Raises InputError before anything is written where the configuration or the data are wrong.
-    """
-    wait_briefly()  # before torch is imported
-    from dsbench.run.plan import plan
-
-    _log_to_terminal()
-    planned = plan(composed)
-    torchvision_ops.ensure()  # before Lightning imports torchvision
-    from dsbench.run.execute import execute  # Lightning takes two seconds to import, an error should not
-
-    _quieten_lightning()
-    return execute(planned, _progress(composed.config.progress))
-
-
-def _progress(mode: str) -> Progress:
-    """The view of a run: its own, or in a sweep's process the sweep's."""
-    from dsbench.run.progress import Progress
-    from dsbench.sweep.launch import worker
-
-    return worker.Reporter() if worker.inside() else Progress(mode)
-
-
-def _log_to_terminal() -> None:
-    """dsbench's own messages go to standard error, without ornament."""
-    log = logging.getLogger("dsbench")
-    log.setLevel(logging.DEBUG)
-    log.propagate = False
-    if not log.handlers:
-        handler = logging.StreamHandler()
-        handler.setLevel(logging.INFO)
-        log.addHandler(handler)
-
-
-def _quieten_lightning() -> None:
-    """Lightning's warnings go to the run's log alone; importing it installs handlers, so this comes after."""
-    for name in ("pytorch_lightning", "lightning_fabric"):
-        logging.getLogger(name).handlers.clear()
-        logging.getLogger(name).propagate = False
-        logging.getLogger(name).setLevel(logging.WARNING)
-    # Lightning 2.6 asks torch 2.13 a question in a way that torch is about to drop; nothing a user can do.
-    warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
 
 
 _FULL = "DSBENCH_FULL_ERROR"  # set where the user asked for tracebacks
@@ -87,48 +42,6 @@ def dsbench() -> None:
     if len(sys.argv) == 1:
         sys.argv.append("--help")
     _guard(lambda: app(standalone_mode=False))
-
-
-def _guard(command: Callable[[], Any]) -> None:
-    """Run `command`; exit with 2 after one line for bad input, 1 after one line for a failure, as a signal does else.
-
-    HYDRA_FULL_ERROR=1 shows the traceback instead of the line.
-    """
-    if os.environ.get("HYDRA_FULL_ERROR") == "1":
-        os.environ[_FULL] = "1"
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors instead of printing them
-    try:
-        code = command()
-    except BaseException as error:
-        if isinstance(error, SystemExit) or _FULL in os.environ:
-            raise
-        code = _report(error)
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _report(error: BaseException) -> int:
-    """Print the one line that `error` comes down to; returns the exit code."""
-    from typer.exceptions import TyperException
-
-    if isinstance(error, InputError):
-        return _say(f"error: {error}", 2)
-    if isinstance(error, Interrupted):
-        return _say(f"{error}; the same command goes on from the last checkpoint", 128 + error.number)
-    if isinstance(error, TimedOut):
-        return _say(f"error: {error}", EXIT_CODE)
-    if isinstance(error, KeyboardInterrupt):
-        return _say("interrupted", 130)
-    if isinstance(error, TyperException):
-        return _say(f"error: {error.format_message()}", 2)
-    if isinstance(error, FailureError):
-        return _say(f"error: {error}", 1)
-    said = dict.fromkeys((type(error).__name__, first_line(error)))
-    return _say(f"error: {': '.join(said)}", 1)
-
-
-def _say(line: str, code: int) -> int:
-    print(" ".join(line.split()), file=sys.stderr)
-    return code
 
 
 @interruptible()
@@ -168,7 +81,7 @@ def run_hydra(config_name: str) -> None:
         os.environ["DSBENCH_HYDRA_DIR"] = scratch  # where conf/train.yaml has Hydra put its own files
         try:
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(task)()
-        except (InputError, FailureError):
+        except (InputError, FailureError, BrokenPipeError):
             raise
         except Exception as error:  # of Hydra, which could not compose or launch
             if _FULL in os.environ:
@@ -176,6 +89,31 @@ def run_hydra(config_name: str) -> None:
             raise InputError(one_line(error)) from error
     if failures:
         raise failures[0]
+
+
+def job(config: Any) -> float | list[float] | None:
+    """Train and test the run that `config` says, inside Hydra; returns what `objective` names of its record.
+
+    A sweeper that searches goes by that. Raises InputError before anything is written where the configuration or the
+    data are wrong.
+    """
+    wait_briefly()  # before torch is imported
+    from hydra.core.hydra_config import HydraConfig
+
+    from dsbench.config.compose import typed
+    from dsbench.run.plan import plan
+    from dsbench.sweep.objective import figures, objectives
+
+    _log_to_terminal()
+    hydra = HydraConfig.get()
+    planned = plan(typed(config, hydra.runtime.choices, hydra.overrides.task))
+    torchvision_ops.ensure()  # before Lightning imports torchvision
+    from dsbench.run.execute import execute  # Lightning takes two seconds to import, an error should not
+
+    _quieten_lightning()
+    record = execute(planned, _progress(planned.config.progress))
+    found = figures(record, objectives(config.get("objective", "val_acc")))
+    return found[0] if found and len(found) == 1 else found
 
 
 def _check_flags() -> None:
@@ -191,16 +129,89 @@ def _is_override(argument: str) -> bool:
     return not argument.startswith("-") and ("=" in argument or argument.startswith("~"))
 
 
-def job(config: Any) -> float | list[float] | None:
-    """One run, inside Hydra: returns what `objective` names of it, which a sweeper that searches goes by."""
-    from hydra.core.hydra_config import HydraConfig
+def _progress(mode: str) -> Progress:
+    """The view of a run: its own, or in a sweep's process the sweep's."""
+    from dsbench.run.progress import Progress
+    from dsbench.sweep.launch import worker
 
-    from dsbench.config.compose import typed
-    from dsbench.sweep.objective import figures, objectives
+    return worker.Reporter() if worker.inside() else Progress(mode)
 
-    hydra = HydraConfig.get()
-    found = figures(
-        run(typed(config, hydra.runtime.choices, hydra.overrides.task)),
-        objectives(config.get("objective", "val_acc")),
-    )
-    return found[0] if found and len(found) == 1 else found
+
+def _log_to_terminal() -> None:
+    """dsbench's own messages go to standard error, without ornament."""
+    log = logging.getLogger("dsbench")
+    log.setLevel(logging.DEBUG)
+    log.propagate = False
+    if not log.handlers:
+        handler = logging.StreamHandler()
+        handler.setLevel(logging.INFO)
+        log.addHandler(handler)
+
+
+def _quieten_lightning() -> None:
+    """Lightning's warnings go to the run's log alone; importing it installs handlers, so this comes after."""
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = False
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # Lightning 2.6 asks torch 2.13 a question in a way that torch is about to drop; nothing a user can do.
+    warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
+
+
+def _guard(command: Callable[[], Any]) -> None:
+    """Run `command`; exit with 2 after one line for bad input, with 1 after one line for a failure.
+
+    Where a signal ended it, exit with 128 and its number, SIGPIPE without a word. HYDRA_FULL_ERROR=1 shows the
+    traceback instead of the line.
+    """
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        os.environ[_FULL] = "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors instead of printing them
+    try:
+        code = command()
+        sys.stdout.flush()
+    except BaseException as error:
+        if _reader_is_gone(error):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python complains when it flushes what is left
+            sys.exit(128 + signal.SIGPIPE)
+        if isinstance(error, SystemExit) or _FULL in os.environ:
+            raise
+        code = _report(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _reader_is_gone(error: BaseException) -> bool:
+    """Whether `error` came of standard output being a pipe that nobody reads any more, as of `| head`."""
+    if isinstance(error, SystemExit):  # rich and Typer exit so
+        return isinstance(error.__context__, BrokenPipeError)
+    if not isinstance(error, BrokenPipeError):
+        return False
+    output = select.poll()
+    output.register(1, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in output.poll(0))
+
+
+def _report(error: BaseException) -> int:
+    """Print the one line that `error` comes down to; returns the exit code."""
+    from typer.exceptions import TyperException
+
+    if isinstance(error, InputError):
+        return _print_error(f"error: {error}", 2)
+    if isinstance(error, Interrupted):
+        return _print_error(f"{error}; the same command goes on from the last checkpoint", 128 + error.number)
+    if isinstance(error, TimedOut):
+        return _print_error(f"error: {error}", EXIT_CODE)
+    if isinstance(error, KeyboardInterrupt):
+        return _print_error("interrupted", 130)
+    if isinstance(error, TyperException):
+        return _print_error(f"error: {error.format_message()}", 2)
+    if isinstance(error, FailureError):
+        return _print_error(f"error: {error}", 1)
+    parts = dict.fromkeys((type(error).__name__, first_line(error)))
+    return _print_error(f"error: {': '.join(parts)}", 1)
+
+
+def _print_error(line: str, code: int) -> int:
+    with suppress(BrokenPipeError):
+        print(" ".join(line.split()), file=sys.stderr)
+    return code

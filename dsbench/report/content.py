@@ -17,11 +17,11 @@ from dsbench.report.album import MOST_ROWS, album, crowded, reasons, rooflines
 from dsbench.report.answers import verdict_tables
 from dsbench.results.cells import not_in_means
 from dsbench.results.folder import SweepFolder
-from dsbench.results.records import plain, settings
+from dsbench.results.records import labels, plain, settings
 from dsbench.tables import Column, Entry, Kind, Table, answers, figures, names, numbers, texts
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.sentences import group_paragraphs, headline, missing
-from dsbench.verdict.verdict import measured_records, verdict
+from dsbench.verdict.verdict import as_data, measured_records, verdict
 
 if TYPE_CHECKING:
     import pandas as pd

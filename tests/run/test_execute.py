@@ -19,6 +19,7 @@ from dsbench.training import fit as fitting
 
 Train = Callable[..., dict[str, Any]]
 Planned = Callable[[str], Any]
+Ran = Callable[[str], tuple[Any, dict[str, Any]]]
 
 QUICK = "arch=mnist_7800_shallow width=2 train.max_epochs=2"
 KEYS = {
@@ -40,10 +41,9 @@ def strict(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(), parse_constant=refuse)
 
 
-def test_a_run_leaves_a_complete_record(trained: Train, planned: Planned, outputs: Path) -> None:
-    record = trained(QUICK)
-    plan = planned(QUICK)
-    written = strict(outputs / "runs" / plan.run_id / "result.json")
+def test_a_run_leaves_a_complete_record(ran: Ran) -> None:
+    plan, record = ran(QUICK)
+    written = strict(plan.folder.outputs / "runs" / plan.run_id / "result.json")
     assert written == json.loads(json.dumps(record))
     assert written.keys() >= KEYS
     assert {key for key in KEYS if written[key] is None} <= {"git_sha"}  # there is none outside a checkout
@@ -67,9 +67,9 @@ def test_a_run_leaves_its_files_and_no_others(trained: Train, planned: Planned, 
     assert files == {str((run / name).relative_to(outputs)) for name in (*names, ".lock", ".lease-1")}
 
 
-def test_metrics_has_a_row_an_epoch(trained: Train, planned: Planned) -> None:
-    record = trained(QUICK)
-    with planned(QUICK).folder.metrics_file.open() as file:
+def test_metrics_has_a_row_an_epoch(ran: Ran) -> None:
+    plan, record = ran(QUICK)
+    with plan.folder.metrics_file.open() as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     columns = {"train_loss", "train_acc", "val_loss", "val_acc", "lr", "images_per_second", "epoch_seconds"}
@@ -77,9 +77,8 @@ def test_metrics_has_a_row_an_epoch(trained: Train, planned: Planned) -> None:
     assert float(rows[-1]["train_acc"]) == record["train_acc"]
 
 
-def test_config_file_holds_the_whole_configuration_resolved(trained: Train, planned: Planned) -> None:
-    trained(QUICK)
-    plan = planned(QUICK)
+def test_config_file_holds_the_whole_configuration_resolved(ran: Ran) -> None:
+    plan, _ = ran(QUICK)
     found = yaml.safe_load(plan.folder.config_file.read_text())
     assert found == OmegaConf.to_container(OmegaConf.structured(plan.config))
     assert found["train"]["max_epochs"] == 2
@@ -284,8 +283,8 @@ def test_precision_auto_is_recorded_as_what_it_stands_for(trained: Train) -> Non
     assert trained(f"{QUICK} precision={record['precision']}")["finished"] == record["finished"]
 
 
-def test_a_study_is_recorded_under_its_split_and_its_departures(trained: Train) -> None:
-    record = trained("experiment=mnist_7800/cnn train.max_epochs=1")
+def test_a_study_is_recorded_under_its_split_and_its_departures(ran: Ran) -> None:
+    _, record = ran("experiment=mnist_7800/cnn train.max_epochs=1")
     assert record["study"] == "mnist_7800/cnn (modified: data, train.max_epochs)"
     assert (record["split"], record["test_weights"], record["params"]) == ("study", "last", 7800)
 

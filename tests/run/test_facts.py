@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import dsbench
-from dsbench.provenance import source_sha256
+from dsbench.provenance import COMPUTING, SHOWING, source_sha256
 
 ASK = "from dsbench.provenance import source_sha256; print(source_sha256())"
 
@@ -25,6 +26,8 @@ def test_the_source_is_the_code_that_computes_and_nothing_else(tmp_path: Path) -
     assert asked(tmp_path) == source_sha256()  # wherever it lies
 
     (package / "cli" / "another.py").write_text("shown = 1\n")
+    for name in SHOWING:
+        (package / name).write_text("shown = 1\n")
     assert asked(tmp_path) == source_sha256()
 
     module = package / "training" / "recipe.py"
@@ -34,3 +37,16 @@ def test_the_source_is_the_code_that_computes_and_nothing_else(tmp_path: Path) -
 
     module.rename(package / "training" / "schedule.py")
     assert asked(tmp_path) not in (changed, source_sha256())
+
+
+def test_no_module_that_computes_imports_one_that_only_shows() -> None:
+    package = Path(dsbench.__file__).parent
+    shows = {f"dsbench.{name.removesuffix('.py').replace('/', '.')}" for name in SHOWING}
+    assert all((package / name).is_file() for name in SHOWING)
+    for path in package.rglob("*.py"):
+        name = path.relative_to(package).as_posix()
+        if name.split("/")[0] in COMPUTING and name not in SHOWING:
+            nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+            imported = {node.module for node in nodes}
+            imported |= {f"{node.module}.{alias.name}" for node in nodes for alias in node.names}
+            assert not imported & shows, name

@@ -17,9 +17,9 @@ from dsbench.run.interrupts import TimedOut
 LIMITED = """
 import ctypes, sys, time
 from pathlib import Path
-from dsbench.run import timeout
+from dsbench.run import interrupts
 
-timeout.GRACE_SECONDS = 0.3
+interrupts.GRACE_SECONDS = 0.3
 log, how = Path(sys.argv[1]), sys.argv[2]
 
 
@@ -45,7 +45,7 @@ def c_code_with_the_interpreters_lock():
     deadlocked(ctypes.PyDLL(None))
 
 
-with timeout.Limit(0.3, log, lambda: print("last words", flush=True)):
+with interrupts.Limit(0.3, log, lambda: print("last words", flush=True)):
     time.sleep(600) if how == "sleep" else globals()[how]()
 """
 

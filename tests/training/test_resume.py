@@ -4,18 +4,13 @@ import csv
 import os
 import signal
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from dsbench.config.compose import compose
-from dsbench.run.execute import execute
 from dsbench.run.interrupts import Interrupted
-from dsbench.run.plan import plan
-from dsbench.run.progress import Progress
 from dsbench.training import classifier
 
 Train = Callable[..., dict[str, Any]]
@@ -80,17 +75,10 @@ def interrupted(trained: Train, planned: Planned) -> Callable[..., Ending]:
     return run
 
 
-@pytest.fixture(scope="module")
-def undisturbed(quick: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Ending]:
+@pytest.fixture
+def undisturbed(ran: Callable[[str], tuple[Any, dict[str, Any]]]) -> Callable[[str], Ending]:
     """How a run ends that nobody stops; trained once for all that are held against it."""
-    outputs = tmp_path_factory.mktemp("undisturbed")
-
-    @cache
-    def run(line: str) -> Ending:
-        one = plan(compose([*quick, f"outputs={outputs}", *line.split()]))
-        return Ending(one, execute(one, Progress("none")).plain())
-
-    return run
+    return lambda line: Ending(*ran(line))
 
 
 @pytest.mark.parametrize(
