@@ -194,7 +194,7 @@ def impossible(plan: SweepPlan) -> InputError:
 
 def is_local(config: DictConfig) -> bool:
     """Whether the runs are trained on this machine, by dsbench's own launcher."""
-    return config.hydra.runtime.choices["hydra/launcher"] == "dsbench"
+    return config.hydra.launcher._target_.endswith(".DsbenchLauncher")
 
 
 def shared_overrides(config: DictConfig, jobs: int) -> tuple[list[str], int | None]:
