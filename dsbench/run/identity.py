@@ -72,7 +72,7 @@ def identity(
 
 
 def training_length(stop: Stop, device: str, threads: int) -> dict[str, Any]:
-    """What of the length of training decides the result: epochs, optimiser steps, or seconds on a machine.
+    """What of the length of training decides the result: epochs, optimizer steps, or seconds on a machine.
 
     How many steps there are in a second is up to the device, by name, and its CPU threads.
     """
