@@ -32,7 +32,7 @@ def clean(
 
     known(keep, KEEP, "--keep")
     for one in status.split(",") if status is not None else []:
-        known(one, [*Status], "status")
+        known(one, [str(each) for each in Status], "status")
     conditions = [*(where or []), *([f"status={status}"] if status is not None else [])]
     runs = runs_table(records(outputs))
     if runs.empty:
