@@ -34,7 +34,7 @@ def clean(
     conditions = list(where or [])
     if status is not None:
         for name in status.split(","):
-            known(name, [*Status], "status")
+            known(name, [str(known_status) for known_status in Status], "status")
         conditions.append(f"status={status}")
     runs = runs_table(records(outputs))
     if runs.empty:

@@ -69,6 +69,7 @@ def test_the_figures_are_printed_and_added_to_the_record(
     added = record.keys() - before.keys()
     assert {key: record[key] for key in before} == before
     assert added == {"latency_ms", "train_step_ms", "peak_memory_bytes", "onnx", "roofline", "measured_on"}
+    assert printed["roofline"].pop("verdict").startswith(f"run {finished.name}, dwsep, ")  # words are for readers alone
     assert {key: printed[key] for key in added} == {key: record[key] for key in added}
     assert list(record["latency_ms"]["batch_2"]) == ["torch", "onnx", "onnx_int8"]
     assert record["onnx"]["fp32"]["test_acc"] == pytest.approx(before["test_acc"], abs=0.0001)
