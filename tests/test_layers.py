@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,6 +54,20 @@ def imported(path: Path) -> Iterator[str]:
             yield from (alias.name.split(".")[1] for alias in node.names if alias.name.startswith("dsbench."))
 
 
+def tree() -> set[Path]:
+    """The modules that the tree in CONTRIBUTING.md has, relative to the package."""
+    text = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    out, folder = set(), Path()
+    for indent, name in re.findall(
+        r"^( +)(\S+)", text.split("<!-- tree -->")[1].split("hydra_plugins/")[0], re.MULTILINE
+    ):
+        if len(indent) == 2:
+            folder = Path(name)
+        if len(indent) <= 4 and name.endswith(".py"):
+            out.add(folder / name if len(indent) == 4 else folder)
+    return out
+
+
 def place(path: Path) -> str:
     """The folder or the module of the ground floor that a module is of."""
     return path.parts[0].removesuffix(".py")
@@ -66,3 +81,7 @@ def test_every_folder_has_a_floor() -> None:
 def test_a_module_imports_nothing_from_above(path: Path) -> None:
     above = {name for name in imported(path) if FLOOR[name] > FLOOR[place(path)]}
     assert not above, f"{path} imports {', '.join(sorted(above))}"
+
+
+def test_the_tree_for_contributors_has_every_module() -> None:
+    assert tree() == {path for path in modules() if path.name != "__init__.py"}
