@@ -26,7 +26,7 @@ from dsbench.run.check import check, check_last_batch
 from dsbench.tables import Column, Table, figures, names, numbers, written
 
 if TYPE_CHECKING:
-    from dsbench.measure.roofline_rows import Roofline
+    from dsbench.measure.roofline_record import Roofline
     from dsbench.run.lock import Owner
 
 _STEP = {"step": "total", "forward": "forward", "backward": "backward", "optimizer": "optimizer"}  # by heading

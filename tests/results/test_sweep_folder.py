@@ -21,7 +21,7 @@ from dsbench.results.folder import SweepFolder
 from dsbench.results.query import sweep_folder, sweeps
 from dsbench.results.records import CODE, OUTCOMES, plain
 from dsbench.run.lock import locked
-from dsbench.run.outcome import Fate
+from dsbench.run.outcome import Ended
 
 Record = Callable[..., None]
 Planned = Callable[[str], Any]
@@ -169,10 +169,10 @@ def test_a_reason_that_no_record_could_take_is_in_the_tables_but_for_a_result(
     folder.write_plan(read(runs), [])
     earlier = {"status": "killed", "error": "killed by SIGSEGV"}
     record(runs[0] | earlier, runs[1] | {"status": "running"}, runs[3])  # somebody else was quicker with the last one
-    fates = [Fate("failed", "No space left on device")] * 2 + [Fate("timeout", "ran longer than timeout=8 s")] * 2
-    table, cells = folder.collect({one["run_id"]: fate for one, fate in zip(runs, fates, strict=True)})
+    ended = [Ended("failed", "No space left on device")] * 2 + [Ended("timeout", "ran longer than timeout=8 s")] * 2
+    table, cells = folder.collect({row["run_id"]: end for row, end in zip(runs, ended, strict=True)})
     assert table["status"].tolist() == ["failed", "failed", "timeout", "done"]
-    assert table["error"].tolist()[:3] == [fate.reason for fate in fates[:3]]
+    assert table["error"].tolist()[:3] == [end.reason for end in ended[:3]]
     assert [plain(cells)[0][f"n_{name}"] for name in ("done", "failed", "timeout", "other")] == [1, 2, 1, 0]
 
 
