@@ -85,3 +85,10 @@ def test_a_module_imports_nothing_from_above(path: Path) -> None:
 
 def test_the_tree_for_contributors_has_every_module() -> None:
     assert tree() == {path for path in modules() if path.name != "__init__.py"}
+
+
+def test_the_ways_for_contributors_name_files_that_are_there() -> None:
+    text = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:[a-z_0-9]+/)*[a-z_0-9]+\.py)`", text.split("<!-- end of tree -->")[1]))
+    assert len(named) > 40
+    assert {name for name in named if not any((root / name).exists() for root in (PACKAGE, PACKAGE.parent))} == set()
