@@ -105,7 +105,8 @@ class Table:
     """Columns of equally many entries, with a title above and a note below; with `total` the last row is a sum.
 
     A terminal shows it without lines (plain), with one below the headings (ruled) or between all rows (grid, of texts
-    that wrap): side by side, in brief where that alone fits, else with the figures of a row under each other.
+    that wrap): side by side, in brief where that alone fits, else with the figures of a row under each other. `margin`
+    is a space at both of its sides, which by default a plain one lacks.
     """
 
     title: str
@@ -113,6 +114,7 @@ class Table:
     note: str = ""
     look: Literal["plain", "ruled", "grid"] = "plain"
     total: bool = False
+    margin: bool | None = None
 
     @property
     def rows(self) -> list[tuple[Entry, ...]]:
@@ -154,11 +156,11 @@ class Table:
         from rich.table import Table as RichTable
         from rich.text import Text
 
-        table = {
-            "plain": lambda: RichTable(box=None, header_style="bold", pad_edge=False),
-            "ruled": lambda: RichTable(box=SIMPLE_HEAD),
-            "grid": lambda: RichTable(show_lines=True),
-        }[self.look]()
+        margin = self.look != "plain" if self.margin is None else self.margin
+        if self.look == "grid":
+            table = RichTable(show_lines=True, pad_edge=margin)
+        else:
+            table = RichTable(box=SIMPLE_HEAD if self.look == "ruled" else None, header_style="bold", pad_edge=margin)
         for column in self.columns:
             heading = Text(column.brief if brief and column.brief else column.heading)
             right = column.kind is Kind.NUMBER

@@ -36,22 +36,22 @@ def get(
 
 
 @app.command("list")
-def show(root: Root = DEFAULT_ROOT) -> None:
+def list_sets(root: Root = DEFAULT_ROOT) -> None:
     """Show which sets are there, whether they are verified, and their size."""
-    from rich.table import Table
-
-    from dsbench.console import terminal
+    from dsbench.cli.output import show
     from dsbench.data import prepared
+    from dsbench.tables import Table, texts
 
-    table = Table("set", "images", "state", "source", "size", "path", box=None)
-    for name in sets.SETS:
-        status = prepared.status(name, root)
-        images = f"{status.images:,}" if status.images else ""
-        size = f"{status.size / 1e6:.1f} MB" if status.size else ""
-        table.add_row(name, images, status.state, status.source, size, str(status.path or ""))
-    for column in table.columns:
-        column.overflow = "fold"
-    terminal().print(table)
+    there = [prepared.status(name, root) for name in sets.SETS]
+    columns = {
+        "set": list(sets.SETS),
+        "images": [f"{status.images:,}" if status.images else "" for status in there],
+        "state": [status.state for status in there],
+        "source": [status.source for status in there],
+        "size": [f"{status.size / 1e6:.1f} MB" if status.size else "" for status in there],
+        "path": [str(status.path or "") for status in there],
+    }
+    show(Table("", tuple(texts(*column) for column in columns.items()), margin=True))
 
 
 @app.command("describe")

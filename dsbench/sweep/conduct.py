@@ -32,8 +32,7 @@ from dsbench.sweep.estimate import seconds_left
 from dsbench.sweep.launch.local import begin_server
 from dsbench.sweep.launch.workers import workers_for
 from dsbench.sweep.objective import objectives
-from dsbench.sweep.plan import PlannedJob, SweepPlan, deciding, plan_sweep, sweep_name
-from dsbench.sweep.plan_table import planned
+from dsbench.sweep.plan import PlannedJob, SweepPlan, deciding, plan_sweep, planned, sweep_name
 
 if TYPE_CHECKING:
     import pandas as pd

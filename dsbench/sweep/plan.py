@@ -1,21 +1,31 @@
-"""What a sweep runs, job by job, and what it is called: asked for again or with more seeds, it has the same name."""
+"""What a sweep runs, job by job, what it is called, and its plan for a terminal.
+
+Asked for again or with more seeds, it has the same name.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from dsbench.config.compose import Composed
 from dsbench.config.overrides import key
 from dsbench.config.schema import SWEEPS_OWN
 from dsbench.errors import InputError
+from dsbench.numerals import counted, duration, percent
+from dsbench.quantities import COUNTED_BUDGETS
 from dsbench.run.identity import OUTSIDE
 from dsbench.run.interrupts import raise_if_asked_to_stop
 from dsbench.run.plan import Plan, plan, with_seed
-from dsbench.run.record import FINAL, Record
+from dsbench.run.record import FINAL, Record, width
+from dsbench.tables import Table, figures, filled, names, numbers, written
+
+if TYPE_CHECKING:
+    from rich.console import Group
 
 _HOW = ("hydra/launcher", "hydra.launcher", "hydra.sweeper.n_trials")  # where runs are trained, how many are tried
 
@@ -148,3 +158,79 @@ def _readable(job: PlannedJob) -> PlannedJob:
     except InputError as error:
         return PlannedJob(job.overrides, problem=str(error))
     return job
+
+
+_NAMES = ("model", "arch", "data", "kernel", "split", "precision")  # shown where cells differ in them, else above
+
+
+def planned(plan: SweepPlan, seconds: float | None = None) -> Group:
+    """The plan for a terminal; `seconds` is the estimate of the time that it takes."""
+    from rich.console import Group
+    from rich.text import Text
+
+    first = [job.plan.facts() for job, *_ in plan.cells.values() if job.plan]
+    shared = ", ".join(f"{name} {texts[0]}" for name, texts in _texts(first).items() if len(set(texts)) == 1)
+    table: list[Text | Table] = [Text(shared), _table(plan, first)] if first else []
+    return Group(*table, *map(Text, _impossible(plan)), Text(_summary(plan, seconds)))
+
+
+def _texts(cells: Sequence[Record]) -> dict[str, list[str]]:
+    return {name: [str(getattr(cell, name)) for cell in cells] for name in _NAMES}
+
+
+def _table(plan: SweepPlan, cells: Sequence[Record]) -> Table:
+    """A row a cell: what it is and costs, how far it is off its budget, and how many of its runs are done.
+
+    `cells` has the facts of the first run of each.
+    """
+    shown = {name: texts for name, texts in _texts(cells).items() if len(set(texts)) > 1}
+    hidden = {*_NAMES, "seed", "width", "experiment", *(["model.pattern"] if "model" in shown else [])}
+    values = [
+        dict(override.split("=", 1) for override in job.overrides if "=" in override) for job, *_ in plan.cells.values()
+    ]
+    given = {name: [row.get(name, "") for row in values] for name in _varied(plan.jobs) if name not in hidden}
+    off = [cell.requested.residual if cell.requested else None for cell in cells]
+    columns = (
+        *names(shown | given),
+        written("width", [width(cell.width, cell.fine_width) for cell in cells]),
+        *(figures(cost, [cell.costs[cost.name] for cell in cells]) for cost in COUNTED_BUDGETS),
+        *filled([numbers("off budget", off, lambda share: percent(share, "+"))]),
+        written("done", [f"{sum(job.done for job in jobs)}/{len(jobs)}" for jobs in plan.cells.values()]),
+    )
+    return Table("", columns, look="ruled", margin=False)
+
+
+def _varied(jobs: Sequence[PlannedJob]) -> list[str]:
+    """The keys in whose values the overrides of `jobs` differ."""
+    values: dict[str, set[str]] = {}
+    for job in jobs:
+        for override in job.overrides:
+            values.setdefault(key(override), set()).add(override)
+    return [name for name, listed in values.items() if len(listed) > 1]
+
+
+def _summary(plan: SweepPlan, seconds: float | None) -> str:
+    runs, missing = len(plan.runs), len(plan.missing)
+    parts = [f"{counted(runs, 'run')} in {counted(len(plan.cells), 'cell')}", f"{runs - missing} done"]
+    if plan.folded:
+        parts.append(f"{plan.folded} folded into a run that another comes to")
+    if plan.problems:
+        parts.append(f"{len(plan.problems)} impossible")
+    if plan.stale:
+        again = not plan.stale[0].done
+        parts.append(f"{len(plan.stale)} made by other code{'' if again else ' (rerun=stale trains these anew)'}")
+    parts.append(f"{missing} to train")
+    if seconds is not None and missing:
+        parts.append(f"about {duration(seconds)}")
+    return ", ".join(parts)
+
+
+def _impossible(plan: SweepPlan) -> Iterator[str]:
+    """One line a reason, with the first job that has it and how many more do."""
+    reasons: dict[str, list[PlannedJob]] = {}
+    for job in plan.problems:
+        assert job.problem is not None
+        reasons.setdefault(job.problem, []).append(job)
+    for reason, jobs in reasons.items():
+        more = f" (and {len(jobs) - 1} more)" if len(jobs) > 1 else ""
+        yield f"impossible: {' '.join(jobs[0].overrides)}{more}: {reason}"

@@ -26,8 +26,7 @@ from dsbench.sweep.conduct import (
     with_shared,
 )
 from dsbench.sweep.objective import DIRECTIONS, figures, objectives
-from dsbench.sweep.plan import PlannedJob, SweepPlan, deciding, plan_sweep, sweep_name
-from dsbench.sweep.plan_table import planned
+from dsbench.sweep.plan import PlannedJob, SweepPlan, deciding, plan_sweep, planned, sweep_name
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,8 +11,7 @@ from rich.console import Console
 
 from dsbench import provenance
 from dsbench.config.compose import compose
-from dsbench.sweep.plan import SweepPlan, plan_sweep
-from dsbench.sweep.plan_table import planned
+from dsbench.sweep.plan import SweepPlan, plan_sweep, planned
 
 RUN = "arch=mnist_7800_shallow width=2 train.max_epochs=1"
 
