@@ -40,14 +40,12 @@ def conclude(sweep: Sweep) -> None:
 
     runs, _ = folder.read(sweep.reasons)
     before = verdict(folder.outputs, runs)
-    wanted = (*before.to_measure, *before.unsettled)
+    cells = (*before.to_measure, *before.unsettled)
     minutes = sweep.config.bench_minutes if is_local(sweep.config) else 0.0
-    share = Share.of(len(wanted), minutes)
+    share = Share.of(len(cells), minutes)
     if share is not None:
-        print_text(
-            f"measuring {len(wanted)} cells by turns, {minutes:g} min at the most; bench_minutes=0 leaves it out"
-        )
-        measure(folder.outputs, wanted, share)
+        print_text(f"measuring {len(cells)} cells by turns, {minutes:g} min at the most; bench_minutes=0 leaves it out")
+        measure(folder.outputs, cells, share)
         (runs, _), _ = sweep.collect()
     decided = verdict(folder.outputs, runs)
     for paragraph in paragraphs(decided, folder.outputs, PAIRS):

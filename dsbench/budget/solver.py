@@ -137,9 +137,9 @@ def _fine_widths(knob: Knob, width: int) -> range:
 
 def _farther(knob: Knob, tried: Sequence[Solution], target: float) -> Iterator[int]:
     """Widths other than those `tried`: between them, and beyond until their fine widths no longer enclose `target`."""
-    known = {solution.width for solution in tried}
-    yield from (width for width in range(min(known), max(known)) if width not in known)
-    for start, direction in ((min(known) - 1, -1), (max(known) + 1, 1)):
+    widths = {solution.width for solution in tried}
+    yield from (width for width in range(min(widths), max(widths)) if width not in widths)
+    for start, direction in ((min(widths) - 1, -1), (max(widths) + 1, 1)):
         width, misses = start, 0
         while 1 <= width <= knob.largest and misses <= knob.window:
             yield width
@@ -176,22 +176,22 @@ class AnalyticCost:
 
     def __init__(self, frame: Frame, name: str) -> None:
         self.frame, self.formula = frame, FORMULAS[name]
-        self._known: dict[tuple[int, Shape, int], tuple[Shape, int]] = {}
+        self._costs: dict[tuple[int, Shape, int], tuple[Shape, int]] = {}
 
     def __call__(self, width: int, fine_width: int | None = None) -> int | None:
         """The cost, or None where no network has these widths (groups that do not divide the channels)."""
-        frame, known = self.frame, self._known
+        frame, costs = self.frame, self._costs
         shape, total = frame.input_shape, 0
         for number, element in enumerate(frame.elements):
             key = (frame.kinds[number], shape, frame.channels(element, width, fine_width))
-            if key not in known:
+            if key not in costs:
                 try:
                     layer = frame.layer(number, *key[1:])
                     cost = sum(self.formula(step, 4) for step in walk((layer,), shape))
-                    known[key] = layer.output_shape(shape), cost
+                    costs[key] = layer.output_shape(shape), cost
                 except InputError:
                     return None
-            shape, cost = known[key]
+            shape, cost = costs[key]
             total += cost
         return total
 

@@ -11,16 +11,12 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dsbench import torchvision_ops
 from dsbench.errors import FailureError, InputError, first_line
 from dsbench.process import wait_briefly
 from dsbench.run.interrupts import EXIT_CODE, Interrupted, TimedOut, interruptible
-
-if TYPE_CHECKING:
-    from dsbench.run.progress import Progress
-
 
 _FULL = "DSBENCH_FULL_ERROR"  # set where the user asked for tracebacks
 
@@ -58,11 +54,10 @@ def run_hydra(config_name: str) -> None:
     from dsbench.config.messages import one_line
     from dsbench.config.overrides import without_trainer
     from dsbench.config.schema import conf_dir
-    from dsbench.sweep.axes import spelled_out
 
     failures: list[Exception] = []
 
-    def one_job(config: Any) -> None:
+    def single_run(config: Any) -> None:
         try:
             job(config)
         except Exception as error:  # Hydra would print lines of its own about it
@@ -72,9 +67,11 @@ def run_hydra(config_name: str) -> None:
     forget_choices()
     if {"-m", "--multirun"} & set(sys.argv):
         config_name = "sweep"
-    task = job if config_name == "sweep" else one_job
+    task: Callable[[Any], Any] = single_run
     if config_name == "sweep":
-        sys.argv[1:] = spelled_out(sys.argv[1:])
+        from dsbench.sweep.axes import spelled_out
+
+        task, sys.argv[1:] = job, spelled_out(sys.argv[1:])
     sys.argv[1:] = sorted(without_trainer(sys.argv[1:]), key=_is_override)  # Hydra wants its flags first
     _check_flags()
     with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
@@ -92,7 +89,7 @@ def run_hydra(config_name: str) -> None:
 
 
 def job(config: Any) -> float | list[float] | None:
-    """Train and test the run that `config` says, inside Hydra; returns what `objective` names of its record.
+    """Train and test the run that `config` says, inside Hydra; returns what a sweep's `objective` names of its record.
 
     A sweeper that searches goes by that. Raises InputError before anything is written where the configuration or the
     data are wrong.
@@ -102,7 +99,6 @@ def job(config: Any) -> float | list[float] | None:
 
     from dsbench.config.compose import typed
     from dsbench.run.plan import plan
-    from dsbench.sweep.objective import figures, objectives
 
     _log_to_terminal()
     hydra = HydraConfig.get()
@@ -111,9 +107,18 @@ def job(config: Any) -> float | list[float] | None:
     from dsbench.run.execute import execute  # Lightning takes two seconds to import, an error should not
 
     _quieten_lightning()
-    record = execute(planned, _progress(planned.config.progress))
-    found = figures(record, objectives(config.get("objective", "val_acc")))
-    return found[0] if found and len(found) == 1 else found
+    from dsbench.run.progress import Progress
+
+    mode = planned.config.progress
+    if "objective" not in config:  # a single run
+        execute(planned, Progress(mode))
+        return None
+    from dsbench.sweep.launch import worker
+    from dsbench.sweep.objective import figures, objectives
+
+    record = execute(planned, worker.Reporter() if worker.inside() else Progress(mode))
+    values = figures(record, objectives(config.objective))
+    return values[0] if values and len(values) == 1 else values
 
 
 def _check_flags() -> None:
@@ -127,14 +132,6 @@ def _check_flags() -> None:
 
 def _is_override(argument: str) -> bool:
     return not argument.startswith("-") and ("=" in argument or argument.startswith("~"))
-
-
-def _progress(mode: str) -> Progress:
-    """The view of a run: its own, or in a sweep's process the sweep's."""
-    from dsbench.run.progress import Progress
-    from dsbench.sweep.launch import worker
-
-    return worker.Reporter() if worker.inside() else Progress(mode)
 
 
 def _log_to_terminal() -> None:

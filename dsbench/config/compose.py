@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from omegaconf import DictConfig, Node, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dsbench.config import schema
+from dsbench.config.hydra_internals import node, structure
 from dsbench.config.messages import nearest, one_line
 from dsbench.config.overrides import without_trainer
 from dsbench.config.schema import conf_dir
@@ -81,7 +82,7 @@ def keep_choices(composed: Mapping[_Choice, Composed]) -> None:
 
 
 def forget_choices() -> None:
-    """Have `choice` compose anew: the next command may have other folders of files."""
+    """Have `choice` compose again: the next command may have other folders of files."""
     _choices.clear()
 
 
@@ -118,13 +119,14 @@ def _check_keys(config: DictConfig, cls: type, prefix: str = "", others: Collect
 
     `+KEY=VALUE` adds the former, `~KEY` makes the latter.
     """
-    known = {f.name for f in fields(cls)}
+    names = {f.name for f in fields(cls)}
     for key in map(str, config):
-        if key not in known and key not in others:
+        if key not in names and key not in others:
             raise InputError(f"unknown key {prefix + key!r}{nearest(prefix + key)}")
-    for key in sorted(known):
-        value = config._get_node(key, validate_access=False)
-        if not isinstance(value, Node) or value._is_missing():
+    for key in sorted(names):
+        value = node(config, key)
+        if value is None:
             raise InputError(f"{prefix}{key} has no value")
-        if isinstance(value, DictConfig) and is_dataclass(value._metadata.object_type):
-            _check_keys(value, value._metadata.object_type, f"{prefix}{key}.")
+        kind = structure(value)
+        if kind is not None:
+            _check_keys(value, kind, f"{prefix}{key}.")

@@ -1,4 +1,4 @@
-"""Hydra's private names, all that dsbench uses: where an upgrade moves one, this module alone is to be changed.
+"""The private names of Hydra and OmegaConf that dsbench uses: where an upgrade moves one, only this module changes.
 
 What each has to do is tested in tests/config/test_hydra_internals.py.
 """
@@ -6,12 +6,14 @@ What each has to do is tested in tests/config/test_hydra_internals.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, Node
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
     from hydra.core.utils import JobReturn
-    from omegaconf import DictConfig
 
 
 def combinations(overrides: Sequence[Override]) -> list[list[str]]:
@@ -48,6 +50,18 @@ def unknown_flags(arguments: Sequence[str]) -> list[str]:
 def returned_value(job: JobReturn) -> Any:
     """What a job has returned or, where it has failed, its exception; the public way raises that, and prints to it."""
     return job._return_value
+
+
+def node(config: DictConfig, key: str) -> Any:
+    """The node of `key` as OmegaConf holds it, unresolved; None where there is none or its value is missing (???)."""
+    value = config._get_node(key, validate_access=False)
+    return value if isinstance(value, Node) and not value._is_missing() else None
+
+
+def structure(value: Node) -> type | None:
+    """The dataclass whose keys `value` has; None for a value, a list and a mapping of any keys."""
+    kind = value._metadata.object_type if isinstance(value, DictConfig) else None
+    return kind if isinstance(kind, type) and is_dataclass(kind) else None
 
 
 def branches(config: DictConfig) -> dict[Any, Any]:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dsbench import provenance
-from dsbench.measure.timing import Timing
 
 if TYPE_CHECKING:  # whoever only reads records needs nothing that measures
     from dsbench.measure.bench import Measured
+    from dsbench.measure.timing import Timing
     from dsbench.training.device import Compute
 
 FIGURES = ("latency_ms", "train_step_ms", "peak_memory_bytes", "compile_seconds", "onnx")  # for tables and trackers

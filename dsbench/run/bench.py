@@ -1,4 +1,4 @@
-"""What the network of a finished run costs when it runs, measured and kept in the run's record."""
+"""The running costs of a finished run's network, measured and written into the run's record."""
 
 from __future__ import annotations
 
@@ -12,23 +12,18 @@ from dsbench.measure.by_turns import running_costs
 from dsbench.measure.onnx_files import Files, lacking
 from dsbench.measure.timing import LIMIT_SECONDS
 from dsbench.run.lock import Owner, locked
-from dsbench.run.mirror import mirror_anew, shown_offline
+from dsbench.run.mirror import mirror_again, shown_offline
 from dsbench.run.plan import Plan
 from dsbench.run.progress import Progress
-from dsbench.run.record import Record, Status
+from dsbench.run.record import Record
 from dsbench.run.trained import Trained, add_to_record, load
 from dsbench.training.device import Compute
 
 log = logging.getLogger("dsbench")
 
 
-def wanted(plan: Plan, record: Record) -> bool:
-    """Whether train.bench asks for measurements that the record of a run that is done does not hold."""
-    return plan.config.train.bench and record.status == Status.DONE and "measured_on" not in record.measured
-
-
 def complete(plan: Plan, progress: Progress, record: Record) -> Record:
-    """`record`, which is recorded, with the measurements, recorded as well; as it was, and logged, where that fails.
+    """Measure the run of `record` and write the measurements into it; where that fails, log it and leave it as it is.
 
     Whoever calls it holds the run's lock.
     """
@@ -43,20 +38,20 @@ def complete(plan: Plan, progress: Progress, record: Record) -> Record:
 
 
 def _measured(run: Trained, compute: Compute) -> dict[str, Any]:
-    """What `run` costs on `compute`, through ONNX Runtime too where that is installed."""
+    """The running costs of `run` on `compute`, in ONNX Runtime too where that is installed."""
     with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
         onnx = [] if lacking() else [Files.named(Path(scratch), run.run_id)]
-        (found,) = running_costs(lambda: [run.subject(compute)], LIMIT_SECONDS, onnx=onnx)
-    return found.record
+        (costs,) = running_costs(lambda: [run.subject(compute)], LIMIT_SECONDS, onnx=onnx)
+    return costs.record
 
 
 def keep(run: Trained, measured: dict[str, Any], waiting: Callable[[Path, Owner | None], None]) -> None:
-    """Add `measured` to the record of `run`, and to its offline run of W&B where it has one.
+    """Add `measured` to the record of `run`, and to its offline run in W&B where there is one.
 
-    `waiting` is called with the run's folder, and its owner, while another process has it. Raises InputError where the
-    run has been trained anew since it was loaded.
+    `waiting` is called with the run's folder and its owner while another process has it. Raises InputError where the
+    run has been trained again since it was loaded.
     """
     with locked(run.folder.path, waiting):
         completed = add_to_record(run, measured)
         if shown_offline(run.config, run.folder, run.run_id):
-            mirror_anew(run.config, run.folder, completed)
+            mirror_again(run.config, run.folder, completed)

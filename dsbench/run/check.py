@@ -1,4 +1,4 @@
-"""What of a configuration makes no sense together with its image set, its network or this machine."""
+"""Checks of a configuration together with its image set and its network."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from dsbench.network.layers import BatchNorm
 
 
 def check(config: Config, overrides: Sequence[str] = ()) -> None:
-    """Raise InputError for the first value that makes no sense; the network and the device check themselves.
+    """Raise InputError for the first value that makes no sense; network and device are checked where they are made.
 
-    `overrides` are those typed, where some may contradict others.
+    `overrides` are those that were typed, of which some contradict others.
     """
     config.check()
     _check_stop(config, overrides)
@@ -25,7 +25,7 @@ def check(config: Config, overrides: Sequence[str] = ()) -> None:
 
 
 def check_last_batch(config: Config, network: Network) -> None:
-    """Raise InputError where an epoch ends in a batch of one image, of which a batch norm can make no variance."""
+    """Raise InputError where an epoch ends in a batch of one image and a batch norm has one number to normalize."""
     single = [step for step in network.steps if isinstance(step.layer, BatchNorm) and prod(step.in_shape[1:]) == 1]
     if single and 1 in (config.train.batch_size, _train_size(config) % config.train.batch_size):
         raise InputError(

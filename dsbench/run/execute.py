@@ -16,7 +16,6 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from dsbench import provenance
 from dsbench.errors import first_line
 from dsbench.files import write_atomically
-from dsbench.run import bench
 from dsbench.run.folder import RunFolder
 from dsbench.run.interrupts import (
     Interrupted,
@@ -30,9 +29,9 @@ from dsbench.run.interrupts import (
     stop_request,
 )
 from dsbench.run.lock import Held, locked
-from dsbench.run.mirror import card, mirror_anew, summary
+from dsbench.run.mirror import card, mirror_again, summary
 from dsbench.run.plan import Plan
-from dsbench.run.progress import Progress
+from dsbench.run.progress import Bar, Progress
 from dsbench.run.record import FINAL, Record, Result, Status
 from dsbench.tracking.tracker import Nothing, Tracker, open_tracker
 from dsbench.training.checkpoint import Checkpoints, recorded
@@ -55,7 +54,7 @@ def execute(plan: Plan, progress: Progress) -> Record:
     with locked(plan.folder.path, progress.waiting) as held:
         folder = replace(plan.folder, permit=held.confirm)
         record = folder.result()
-        if record is not None and record.anew(plan.config.force, plan.config.rerun):
+        if record is not None and record.is_replaced(plan.config.force, plan.config.rerun):
             folder.set_aside() if record.status in FINAL else folder.discard()
             record = None
         if record is not None and record.status in FINAL:
@@ -67,16 +66,16 @@ def execute(plan: Plan, progress: Progress) -> Record:
 
 
 def _take_up(plan: Plan, folder: RunFolder, progress: Progress, record: Record) -> Record:
-    """A recorded result under the names by which it is asked for now; a study's name, once known, stays."""
+    """A recorded result under the names by which it is asked for now; the record keeps the first study's name."""
     facts = plan.facts()
     names = {name: getattr(facts, name) for name in ("model", "arch", "block", "label", "stop")}
     if record.label.experiment is None and facts.label.experiment is not None:
         folder.write_result(replace(record, **names))
-    if bench.wanted(plan, record):
+    if _to_measure(plan, record):
         with run_log(folder.log_file), interruptible():
-            record = bench.complete(plan, progress, record)
-            if not bench.wanted(plan, record):
-                mirror_anew(plan.config, folder, replace(record, **names))
+            record = _measured(plan, progress, record)
+            if not _to_measure(plan, record):
+                mirror_again(plan.config, folder, replace(record, **names))
     named = replace(record, **names)
     progress.recorded(plan, named)
     return named
@@ -101,8 +100,9 @@ def _train_and_test(plan: Plan, folder: RunFolder, progress: Progress, held: Hel
             folder.write_history(history)
             progress.started(plan, history)
             tracker = open_tracker(plan.config, folder.outputs, card(plan.config, record), history)
-            with progress.training(plan), cooperative():
-                fitted = fit(plan.training, on_epoch, [Watch(held, progress)])
+            with progress.training(plan) as bar, cooperative():
+                callbacks = [Watch(held), *([Moving(bar)] if bar else [])]
+                fitted = fit(plan.training, on_epoch, callbacks)
             limit.trained()
             record = replace(record, status=Status(fitted.status), result=_result(fitted, plan.cost.macs))
         except BaseException as error:
@@ -119,8 +119,8 @@ def _train_and_test(plan: Plan, folder: RunFolder, progress: Progress, held: Hel
             try:
                 with deferred():
                     folder.write_result(record, confusion)
-                if bench.wanted(plan, record):
-                    record = bench.complete(plan, progress, record)
+                if _to_measure(plan, record):
+                    record = _measured(plan, progress, record)
             finally:
                 tracker.finish(summary(record), confusion, failed=fitted is None)
         progress.finished(plan, record)
@@ -143,6 +143,17 @@ def _first_record(plan: Plan, earlier: Record | None) -> Record:
     )
 
 
+def _to_measure(plan: Plan, record: Record) -> bool:
+    """Whether train.bench asks for measurements that the record of a run that is done does not hold."""
+    return plan.config.train.bench and record.status == Status.DONE and "measured_on" not in record.measured
+
+
+def _measured(plan: Plan, progress: Progress, record: Record) -> Record:
+    from dsbench.run.bench import complete  # of which a run that is not measured needs nothing
+
+    return complete(plan, progress, record)
+
+
 class Watch(Callback):
     """Between steps: ends training where another process has taken the run over, or where this one is asked to stop.
 
@@ -150,8 +161,30 @@ class Watch(Callback):
     calls callbacks that write checkpoints last.
     """
 
-    def __init__(self, held: Held, progress: Progress) -> None:
-        self.held, self.progress = held, progress
+    def __init__(self, held: Held) -> None:
+        self.held = held
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Mostly one look at the clock."""
+        self.held.check()
+        if stop_request() is not None:
+            for callback in trainer.checkpoint_callbacks:
+                assert isinstance(callback, Checkpoints)
+                callback.save_within_epoch(trainer, pl_module)
+            raise_if_asked_to_stop()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Before the checkpoints of the epoch."""
+        self.held.confirm()
+
+
+class Moving(Callback):
+    """Moves `bar` with each step."""
+
+    def __init__(self, bar: Bar) -> None:
+        self.bar = bar
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show that an epoch starts."""
@@ -160,22 +193,12 @@ class Watch(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """One look at the clock, as a rule."""
-        self.held.check()
-        if stop_request() is not None:
-            for callback in trainer.checkpoint_callbacks:
-                assert isinstance(callback, Checkpoints)
-                callback.save_within_epoch(trainer, pl_module)
-            raise_if_asked_to_stop()
+        """Show that a step is done."""
         self._show(pl_module, batch_idx + 1)
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Before the checkpoints of the epoch."""
-        self.held.confirm()
 
     def _show(self, pl_module: LightningModule, steps: int) -> None:
         assert isinstance(pl_module, Classifier)
-        self.progress.step(pl_module.current_epoch, steps, pl_module.spent()[1])
+        self.bar.step(pl_module.current_epoch, steps, pl_module.spent()[1])
 
 
 def _result(fitted: Fitted, macs: int) -> Result:

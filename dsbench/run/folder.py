@@ -1,4 +1,4 @@
-"""What a run leaves on disk, written so that a crash at any moment leaves the old file or the new one, never half."""
+"""The files of a run, written so that a crash at any moment leaves the old file or the new file, never half of it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RunFolder:
 
     @property
     def outputs(self) -> Path:
-        """The folder of results that this one lies in, where trackers have theirs."""
+        """The folder of all results, where trackers have their files too."""
         return self.path.resolve().parent.parent
 
     @property
@@ -55,7 +55,7 @@ class RunFolder:
 
     @property
     def log_file(self) -> Path:
-        """What the run said, and the traceback of what went wrong."""
+        """All messages of the run, and the traceback of an error."""
         return self.path / "run.log"
 
     @property
@@ -70,10 +70,10 @@ class RunFolder:
 
     def create(self) -> None:
         """Make the folder. Raises InputError, and takes back what it made, where that cannot be written to."""
-        wanted = self.last.parent
-        new = [path for path in (wanted, *wanted.parents) if not path.exists()]
+        innermost = self.last.parent
+        new = [path for path in (innermost, *innermost.parents) if not path.exists()]
         try:
-            wanted.mkdir(parents=True, exist_ok=True)
+            innermost.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
         except OSError as error:
@@ -84,12 +84,12 @@ class RunFolder:
 
     @property
     def previous(self) -> Path:
-        """Where a finished run's files lie while it is trained anew."""
+        """Where a finished run's files lie while it is trained again."""
         return self.path / "previous"
 
     @property
     def _of_a_training(self) -> tuple[Path, ...]:
-        """What a training leaves, but for its log, in the order in which it goes: the record last."""
+        """The files of a training but for its log, in the order in which they are removed: the record last."""
         return (self.last, self.best, self.metrics_file, self.confusion_file, self.result_file)
 
     def set_aside(self) -> None:
@@ -137,7 +137,7 @@ class RunFolder:
         write_atomically(self.result_file, record.to_json())
 
     def end_record(self, status: Status, error: str) -> Record | None:
-        """Have a record that says `running` say how the run ended; returns the record as it is then, None without one.
+        """Write into a record of status `running` how the run ended; returns the record as it is then, if there is one.
 
         Whoever calls it holds the run's lock.
         """

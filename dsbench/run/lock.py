@@ -1,9 +1,9 @@
 """Who may write to a run's folder: one process at a time, on one machine or on several that share a file system.
 
-Two things say who. A lock of the operating system, which ends with its process however that ends, is the truth on one
+Two things decide it. A lock of the operating system, which ends with its process however that ends, is the truth on one
 machine; whether other machines see it is up to the file system. A lease is what all machines see, and what names the
 owner: numbered files, of which the highest counts. A lease is taken by creating the file after the highest, which of
-several processes one alone can do, on network file systems too. It is alive while its owner's process is there (seen
+several processes only one can do, on network file systems too. It is alive while its owner's process is there (seen
 from the same host), or while its file is renewed (from another). Numbers only rise, so that whoever was taken over can
 tell.
 
@@ -78,7 +78,7 @@ class LostLeaseError(Exception):
 
 @dataclass(frozen=True)
 class Lease:
-    """A lease as found in a folder; `owner` is None before it is written, `renewed` 0 once it is given back."""
+    """A lease in a folder; `owner` is None before it is written, `renewed` 0 once it is given back."""
 
     number: int
     owner: Owner | None
@@ -145,9 +145,9 @@ class Held:
 
     def confirm(self) -> None:
         """Renew the lease. Raises LostLeaseError where it is not this process's any more."""
-        found = latest(self.folder)
-        if found is None or found.number != self.number:
-            who = found.owner if found else None
+        last = latest(self.folder)
+        if last is None or last.number != self.number:
+            who = last.owner if last else None
             raise LostLeaseError(f"{who or 'another process'} has taken this run over while this process stood still")
         os.utime(_path(self.folder, self.number))
         self._confirmed = time.clock_gettime(_CLOCK)
@@ -167,7 +167,7 @@ class Held:
                 self._confirmed = float("-inf")  # the next check raises it where it can be heard
                 return
             except OSError:
-                pass  # a network file system that is away for a moment
+                pass  # a network file system that does not answer for a moment
 
 
 def clock(folder: Path) -> float:
@@ -178,8 +178,8 @@ def clock(folder: Path) -> float:
 
 def in_use(folder: Path) -> bool:
     """Whether a process has the run in `folder`; writes nothing, so that renewal is judged by this machine's clock."""
-    found = latest(folder)
-    return found is not None and found.alive(time.time(), socket.gethostname())
+    last = latest(folder)
+    return last is not None and last.alive(time.time(), socket.gethostname())
 
 
 def _owner(text: str) -> Owner | None:

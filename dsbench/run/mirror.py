@@ -1,4 +1,4 @@
-"""What trackers show of a run: names to find it by, a summary, and all of it anew where the record has grown."""
+"""What trackers show of a run: names to find it by, a summary, and all of it again where the record has grown."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ _SUMMARY = (
 
 
 def card(config: Config, record: Record) -> Card:
-    """The names of a run and everything that is known of it; `record` is what result.json holds when it starts."""
+    """The names of a run and all facts about it; `record` is that of a run that has just started, without results."""
     label = record.label
     cell = f"{record.model}-{record.arch}-w{record.width}-{record.data}"
     title = label.experiment if label.experiment and not label.modified else cell
     tags = (record.model, record.data, record.arch, label.study)
     everything = OmegaConf.to_container(OmegaConf.structured(config))
     assert isinstance(everything, dict)
-    known = record.plain()
-    del known["settings"]  # these are in `everything` anyway
-    facts = {str(key): value for key, value in everything.items()} | {"run": known}
+    run = record.plain()
+    del run["settings"]  # these are in `everything` anyway
+    facts = {str(key): value for key, value in everything.items()} | {"run": run}
     facts["cell"] = f"{title} {record.cell_id or record.run_id}"  # groups curves: names alone are not unique
-    chosen = {**{name: known[name] for name in _NAMES}, **record.settings}
+    chosen = {**{name: run[name] for name in _NAMES}, **record.settings}
     return Card(
         run_id=record.run_id,
         name=f"{title} s{record.seed}",
@@ -60,15 +60,18 @@ def _plain(value: Any) -> Any:
 
 def summary(record: Record) -> dict[str, Any]:
     """What a table of runs shows; val_acc is the best epoch's there, and measurements have flat keys."""
-    known = record.plain()
-    shown = {key: known[key] for key in _SUMMARY if key in known}
+    plain = record.plain()
+    shown = {key: plain[key] for key in _SUMMARY if key in plain}
     return shown | ({"val_acc": record.result.best_val_acc} if record.result else {}) | flat(record.measured)
 
 
-def mirror_anew(config: Config, folder: RunFolder, record: Record) -> None:
-    """Show a completed record in the tracker, which cannot add to a finished run, in place of what it showed before."""
+def mirror_again(config: Config, folder: RunFolder, record: Record) -> None:
+    """Show a completed record in the tracker, which cannot add to a finished run, in place of what it showed before.
+
+    The curves come from the last checkpoint; where that is gone, the tracker keeps what it has.
+    """
     history = recorded(folder.last)
-    if record.result and len(history) == record.result.epochs:  # else the checkpoint is gone, and the curves are lost
+    if record.result and len(history) == record.result.epochs:
         started = replace(record, result=None, measured={}, more={})
         tracker = open_tracker(config, folder.outputs, card(config, started), history)
         tracker.finish(summary(record), folder.confusion(), failed=False)

@@ -1,4 +1,4 @@
-"""A run before it starts: what is known of it, checked, and what is needed to train it."""
+"""A run before it starts: its checked configuration, its facts and ids, and what training needs."""
 
 from __future__ import annotations
 
@@ -76,10 +76,10 @@ def label(composed: Composed, identity: Callable[[Composed], dict[str, Any]]) ->
     differing = [
         leaf
         for leaf in _differing(asdict(composed.config), asdict(pristine.config))
-        if not any(_within(leaf, one) for one in OUTSIDE)
+        if not any(_within(leaf, outside) for outside in OUTSIDE)
     ]
     keys = dict.fromkeys(map(key, composed.overrides))
-    named = [one for one in keys if any(_within(leaf, one) for leaf in differing)]
+    named = [overridden for overridden in keys if any(_within(leaf, overridden) for leaf in differing)]
     return Label(experiment, tuple(named or differing))
 
 
@@ -87,13 +87,13 @@ def _within(leaf: str, key: str) -> bool:
     return leaf == key or leaf.startswith(f"{key}.")
 
 
-def _differing(one: dict[str, Any], other: dict[str, Any], prefix: str = "") -> list[str]:
+def _differing(left: dict[str, Any], right: dict[str, Any], prefix: str = "") -> list[str]:
     out = []
-    for name in one.keys() | other.keys():
-        first, second = one.get(name), other.get(name)
-        if isinstance(first, dict) and isinstance(second, dict):
-            out += _differing(first, second, f"{prefix}{name}.")
-        elif first != second:
+    for name in left.keys() | right.keys():
+        a, b = left.get(name), right.get(name)
+        if isinstance(a, dict) and isinstance(b, dict):
+            out += _differing(a, b, f"{prefix}{name}.")
+        elif a != b:
             out.append(f"{prefix}{name}")
     return sorted(out)
 
@@ -150,7 +150,7 @@ class Plan:
         return sizes[0] if len(set(sizes)) == 1 else sizes
 
     def facts(self) -> Record:
-        """What is known of the run before it starts, as a record of status `missing`."""
+        """The facts of the run before it starts, as a record of status `missing`."""
         config, choices = self.config, self.composed.choices
         block = choices["block"] if any(slot.kind != "plain" for slot in self.network.slots) else None
         return Record(
@@ -186,13 +186,13 @@ def with_seed(planned: Plan, seed: int) -> Plan:
     return replace(planned, composed=composed, identity=planned.identity | {"seed": seed})
 
 
-def plan(wanted: Composed) -> Plan:
+def plan(asked: Composed) -> Plan:
     """Check all that can be checked, solve the budget, fetch the data; writes nothing but prepared data and timings.
 
     Raises InputError, for a configuration that makes no sense as for data that cannot be had.
     """
-    check(wanted.config, wanted.overrides)
-    composed, requested = solved(wanted)
+    check(asked.config, asked.overrides)
+    composed, requested = solved(asked)
     config = composed.config
     net = network(composed)
     check_last_batch(config, net)
@@ -228,6 +228,6 @@ def plan(wanted: Composed) -> Plan:
         compute,
         arrays.source,
         identify(config, net, costs.macs),
-        label(wanted, identify_unsolved),
+        label(asked, identify_unsolved),
         requested,
     )

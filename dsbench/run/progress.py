@@ -1,4 +1,4 @@
-"""What a run shows in the terminal while it trains: a table, a bar or a line an epoch, a table."""
+"""What a run shows in the terminal: what is trained, a bar or a line an epoch, and the result."""
 
 from __future__ import annotations
 
@@ -35,23 +35,22 @@ class Progress:
     def __init__(self, mode: str, console: Console | None = None) -> None:
         self.console = console or terminal()
         self.mode = ("bar" if self.console.is_terminal else "lines") if mode == "auto" else mode
-        self._bar: _Bar | None = None
 
     def started(self, plan: Plan, history: list[Epoch]) -> None:
         """Say what is about to be trained."""
-        known, config = plan.facts(), plan.config
+        facts, config = plan.facts(), plan.config
         table = Table.grid(padding=(0, 2))
         rows = {
             "run": f"{plan.run_id}{f'  {plan.label}' if plan.label.experiment else ''}",
-            "model": f"{known.model}, arch {known.arch}, width {width(known.width, known.fine_width)}, "
-            f"kernel {known.kernel}",
+            "model": f"{facts.model}, arch {facts.arch}, width {width(facts.width, facts.fine_width)}, "
+            f"kernel {facts.kernel}",
             **({"budget": str(plan.requested)} if plan.requested else {}),
-            "parameters": f"{known.costs['params']:,}",
-            "MACs": f"{known.costs['macs']:,} an image",
-            "data": f"{known.data}, split {known.split}, from {plan.source}",
+            "parameters": f"{facts.costs['params']:,}",
+            "MACs": f"{facts.costs['macs']:,} an image",
+            "data": f"{facts.data}, split {facts.split}, from {plan.source}",
             "recipe": f"{config.optimizer.name}, {config.schedule.name}, batch {config.train.batch_size}, "
-            f"at most {plan.stop}, seed {known.seed}",
-            "compute": f"{known.device}, precision {known.precision}, threads {known.threads}",
+            f"at most {plan.stop}, seed {facts.seed}",
+            "compute": f"{facts.device}, precision {facts.precision}, threads {facts.threads}",
         }
         if history:
             rows["resumed"] = f"after epoch {len(history)}"
@@ -64,21 +63,14 @@ class Progress:
         self._print(f"{owner or 'another process'} trains this run ({_relative(folder)}); waiting for its result")
 
     @contextmanager
-    def training(self, plan: Plan) -> Iterator[None]:
-        """Within, `step` moves a bar, if there is one."""
+    def training(self, plan: Plan) -> Iterator[Bar | None]:
+        """Within, a bar is shown, if `mode` has one."""
         if self.mode != "bar":
-            yield
+            yield None
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with RichProgress(*columns, console=self.console, transient=True) as shown:
-            self._bar = _Bar(shown, plan.stop)
-            yield
-        self._bar = None
-
-    def step(self, epoch: int, steps: int, seconds: float) -> None:
-        """After `steps` of `epoch`, from 0 both, and `seconds` of training."""
-        if self._bar is not None:
-            self._bar.step(epoch, steps, seconds)
+            yield Bar(shown, plan.stop)
 
     def epoch(self, row: Epoch) -> None:
         """One line for one epoch."""
@@ -132,7 +124,7 @@ class Progress:
         self.console.print(what, soft_wrap=isinstance(what, str))
 
 
-class _Bar:
+class Bar:
     """Moves a few times a second; a step in between costs one look at the clock."""
 
     def __init__(self, shown: RichProgress, stop: Stop) -> None:
@@ -141,6 +133,7 @@ class _Bar:
         self._moved = 0.0
 
     def step(self, epoch: int, steps: int, seconds: float) -> None:
+        """Show `steps` of `epoch`, from 0 both, and `seconds` of training."""
         if steps and time.monotonic() - self._moved < _REFRESH_SECONDS:
             return
         self._moved = time.monotonic()
@@ -161,7 +154,7 @@ def _percent(share: float | None, rest: str = "") -> str:
 
 def _latency(by_batch: dict[str, Any]) -> str:
     return ", ".join(
-        f"{found['torch']['median']:.3f} ms at {batch.replace('_', ' ')}" for batch, found in by_batch.items()
+        f"{backends['torch']['median']:.3f} ms at {batch.replace('_', ' ')}" for batch, backends in by_batch.items()
     )
 
 

@@ -34,7 +34,9 @@ class Status(StrEnum):
 
 
 FINAL = frozenset({Status.DONE, Status.DIVERGED, Status.COLLAPSED})  # results, which are not trained again
-BROKEN = frozenset({Status.FAILED, Status.KILLED, Status.TIMEOUT})  # ended without one; trained again when asked for
+BROKEN = frozenset(
+    {Status.FAILED, Status.KILLED, Status.TIMEOUT}
+)  # ended without a result; trained again when asked for
 
 
 @dataclass(frozen=True)
@@ -164,29 +166,29 @@ class Record:
     more: Mapping[str, Any] = field(default_factory=dict)  # what this version does not know, kept as it is
 
     @classmethod
-    def of(cls, found: Any) -> Record:
-        """The record in what result.json holds. Raises ValueError where that is not the record of a run."""
-        if not isinstance(found, Mapping) or not {"run_id", "status"} <= found.keys():
+    def of(cls, plain: Any) -> Record:
+        """The record that result.json holds as `plain`. Raises ValueError where that is not the record of a run."""
+        if not isinstance(plain, Mapping) or not {"run_id", "status"} <= plain.keys():
             raise ValueError("not the record of a run")
-        _check(found)
-        if "experiment" in found:
-            label = Label(found["experiment"], tuple(found.get("modified") or ()))
+        _check(plain)
+        if "experiment" in plain:
+            label = Label(plain["experiment"], tuple(plain.get("modified") or ()))
         else:
-            label = Label.read(found.get("study"))
-        measured = {name: found[name] for name in _MEASURED if name in found}
+            label = Label.read(plain.get("study"))
+        measured = {name: plain[name] for name in _MEASURED if name in plain}
         if isinstance(measured.get("roofline"), Mapping):  # which older records have in words too
             measured["roofline"] = {key: value for key, value in measured["roofline"].items() if key != "verdict"}
         return cls(
-            **{name: found[name] for name in _SAME if name in found},
-            status=Status(found["status"]),
+            **{name: plain[name] for name in _SAME if name in plain},
+            status=Status(plain["status"]),
             label=label,
-            costs={name: found[name] for name in TOTALS if name in found},
-            requested=_part(Requested, found.get("requested")),
-            stop=_part(Stop, found.get("stop")),
-            settings=found.get("settings") or {},
-            result=_part(Result, found) if _RESULT & found.keys() else None,
+            costs={name: plain[name] for name in TOTALS if name in plain},
+            requested=_part(Requested, plain.get("requested")),
+            stop=_part(Stop, plain.get("stop")),
+            settings=plain.get("settings") or {},
+            result=_part(Result, plain) if _RESULT & plain.keys() else None,
             measured=measured,
-            more={name: found[name] for name in found if name not in _KNOWN},
+            more={name: plain[name] for name in plain if name not in _KNOWN},
         )
 
     @classmethod
@@ -221,13 +223,13 @@ class Record:
         """Whether other code than this made the record."""
         return self.source_sha256 != provenance.source_sha256()
 
-    def anew(self, force: bool, rerun: str) -> bool:
-        """Whether what it stands for is trained from the start, instead of taken up or gone on with."""
+    def is_replaced(self, force: bool, rerun: str) -> bool:
+        """Whether the run is trained again from the start, instead of its result taken up or its training continued."""
         return (force and self.status in FINAL) or (rerun == "stale" and self.stale)
 
     def stays(self, force: bool, rerun: str) -> bool:
-        """Whether it holds a result that stays as it is."""
-        return self.status in FINAL and not self.anew(force, rerun)
+        """Whether it holds a result that is not trained again."""
+        return self.status in FINAL and not self.is_replaced(force, rerun)
 
     def ended(self, status: Status, error: str) -> Record:
         """The same, ended now without a result."""
@@ -253,10 +255,10 @@ _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
 }
 
 
-def _check(found: Mapping[str, Any]) -> None:
+def _check(plain: Mapping[str, Any]) -> None:
     """Raise ValueError where a value is of another kind than its field."""
     for name, (kind, words) in _KINDS.items():
-        value = found.get(name)
+        value = plain.get(name)
         if value is not None and not isinstance(value, kind):
             raise ValueError(f"{name} is {value!r} and should be {words}")
 
@@ -264,13 +266,11 @@ def _check(found: Mapping[str, Any]) -> None:
 Part = TypeVar("Part", Requested, Stop, Result)
 
 
-def _part(kind: type[Part], found: Any) -> Part | None:
-    """What `found` holds of the fields of `kind`."""
-    return (
-        None
-        if found is None
-        else kind(**{field.name: found[field.name] for field in fields(kind) if field.name in found})
-    )
+def _part(kind: type[Part], plain: Any) -> Part | None:
+    """What `plain` holds of the fields of `kind`."""
+    if plain is None:
+        return None
+    return kind(**{field.name: plain[field.name] for field in fields(kind) if field.name in plain})
 
 
 def _finite(value: Any) -> Any:

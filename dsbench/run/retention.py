@@ -1,4 +1,4 @@
-"""Which checkpoints of a run may go, and their going."""
+"""Removing the checkpoints of a run that are not needed any more."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEEP = ("tested", "best", "last", "none")
 
 @dataclass(frozen=True)
 class Spare:
-    """What of a run's checkpoints may go: `files` of `size` bytes, or none and the reason in `left`."""
+    """The checkpoints of a run that may be removed: `files` of `size` bytes, or none, for the reason in `left`."""
 
     files: tuple[Path, ...] = ()
     size: int = 0
@@ -23,33 +23,33 @@ class Spare:
 
 
 def spare(folder: RunFolder, keep: str, remove: bool = False) -> Spare:
-    """What may go where `keep` stays, one of KEEP; `tested` is best or last, whichever weights were tested.
+    """What may be removed where `keep`, one of KEEP, stays; `tested` is best or last, whichever weights were tested.
 
-    With `remove` it is gone. What a kill left half-written may go too. Nothing of a run that is not final, which goes
-    on from its checkpoints when asked for again, and nothing of one that a process has at this moment. Records,
-    metrics and logs are no checkpoints.
+    With `remove` it is removed. Half-written checkpoints of a killed process count as well. A run that is not final
+    keeps all, since it goes on from its checkpoints when asked for again, and so does a run that a process has at this
+    moment. Records, metrics and logs are no checkpoints.
     """
     with locked_if_free(folder.path) as free:
         if not free:
             return Spare(left="in use")
-        found = _spare(folder, keep)
-        for file in found.files if remove else ():
+        record = _final(folder)
+        if record is None:
+            return Spare(left="not final")
+        kept = _kept(folder, str(record.test_weights) if keep == "tested" else keep)
+        files = tuple(path for path in sorted(folder.last.parent.glob("*")) if _checkpoint(path) and path not in kept)
+        size = sum(path.stat().st_size for path in files)
+        for file in files if remove else ():
             file.unlink()
-        return found
+        return Spare(files, size)
 
 
-def _spare(folder: RunFolder, keep: str) -> Spare:
-    record = _final(folder)
-    if record is None:
-        return Spare(left="not final")
-    wanted = str(record.test_weights) if keep == "tested" else keep
-    kept = {"best": (folder.best,), "last": (folder.last,), "none": ()}.get(wanted, (folder.best, folder.last))
-    files = tuple(path for path in sorted(folder.last.parent.glob("*")) if _checkpoint(path) and path not in kept)
-    return Spare(files, sum(path.stat().st_size for path in files))
+def _kept(folder: RunFolder, keep: str) -> tuple[Path, ...]:
+    """The checkpoints that stay; both where it is not certain which weights were tested."""
+    return {"best": (folder.best,), "last": (folder.last,), "none": ()}.get(keep, (folder.best, folder.last))
 
 
 def _final(folder: RunFolder) -> Record | None:
-    """The record of a run that is never trained on, None for any other."""
+    """The record of a run that has a result, None for any other."""
     try:
         record = folder.result()
     except InputError:
@@ -58,5 +58,5 @@ def _final(folder: RunFolder) -> Record | None:
 
 
 def _checkpoint(path: Path) -> bool:
-    """Whether dsbench wrote it: last.ckpt, best.ckpt, or the temporary file of one."""
+    """Whether dsbench wrote it: last.ckpt, best.ckpt or a temporary file of theirs."""
     return path.name in ("last.ckpt", "best.ckpt") or path.name.startswith((".last.ckpt.", ".best.ckpt."))

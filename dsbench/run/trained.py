@@ -1,4 +1,4 @@
-"""A finished run taken up from its folder: its network, weights and data, and what is measured of it later."""
+"""A finished run loaded from its folder: its network, weights and data, and the measurements added to its record."""
 
 from __future__ import annotations
 
@@ -99,13 +99,13 @@ class Trained:
         config, precision = self.config, self.record.precision
         assert precision is not None
         try:
-            found = compute or resolve(config.device, precision, self.record.threads)
+            there = compute or resolve(config.device, precision, self.record.threads)
         except InputError as error:
             raise InputError(f"run {self.run_id} cannot be measured here: {error}") from None
-        return Subject(self.network, found, StepRecipe.of(config.optimizer, config.train), self)
+        return Subject(self.network, there, StepRecipe.of(config.optimizer, config.train), self)
 
 
-COUNTS = ("params", "buffers", "macs", "acts")  # of the record: what tells one network from another
+COUNTS = ("params", "buffers", "macs", "acts")  # of the record, which differ between networks
 _NEEDED = ("arch", "model", "finished", "precision", "threads", "test_weights")
 
 
@@ -161,8 +161,8 @@ def _composed(folder: RunFolder, record: Record) -> Composed:
         for group, kinds in TYPES.items():  # of optimizer, schedule and logger Config knows only what all have
             name = OmegaConf.select(given, f"{group}.name")
             base[group] = OmegaConf.structured(kinds[choose(group, name, kinds)])
-        known = OmegaConf.masked_copy(given, [str(key) for key in given if key not in SWEEPS_OWN | FORMER])
-        merged = OmegaConf.merge(base, known)
+        read = OmegaConf.masked_copy(given, [str(key) for key in given if key not in SWEEPS_OWN | FORMER])
+        merged = OmegaConf.merge(base, read)
         assert isinstance(merged, DictConfig)
         choices = {"arch": record.arch, "model": record.model, "block": record.block or given.block.kind}
         return typed(merged, choices, ())
@@ -182,7 +182,7 @@ def add_to_record(run: Trained, measured: Mapping[str, Any]) -> Record:
 
     What was measured before in the same place stays, its entries joined with the new ones (another batch size, another
     backend); what was measured elsewhere goes, so that measured_on is true of all. Whoever calls it holds the run's
-    lock. Raises InputError where the run has been trained anew since it was loaded, so that no measurement comes to
+    lock. Raises InputError where the run has been trained again since it was loaded, so that no measurement comes to
     stand beside another training's result.
     """
     now = run.folder.result()

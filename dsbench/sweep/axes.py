@@ -78,12 +78,12 @@ def _globbed(override: str, loader: Any) -> str:
     if parsed is None:
         return override
     axis, group, include, exclude = parsed
-    known = _options(loader, group)
-    if not known:
+    options = _options(loader, group)
+    if not options:
         raise InputError(f"{override}: {group} is no group of options; glob chooses among those")
-    chosen = [option for option in known if _matches(option, include) and not _matches(option, exclude)]
+    chosen = [option for option in options if _matches(option, include) and not _matches(option, exclude)]
     if not chosen:
-        raise InputError(f"{override} matches none of {', '.join(known)}")
+        raise InputError(f"{override} matches none of {', '.join(options)}")
     return f"{axis}={','.join(chosen)}"
 
 

@@ -30,9 +30,9 @@ def seconds_left(plan: SweepPlan, at_once: int) -> float:
     unknown: dict[str, Plan] = {}
     for cell_id, jobs in plan.cells.items():
         results = [job.record.result for job in jobs if job.record and job.record.result and job.done]
-        known = [result.train_seconds for result in results if result.train_seconds is not None]
-        if known:
-            timed[cell_id] = sum(known) / len(known)
+        seconds = [result.train_seconds for result in results if result.train_seconds is not None]
+        if seconds:
+            timed[cell_id] = sum(seconds) / len(seconds)
         elif not all(job.done for job in jobs):
             assert jobs[0].plan is not None
             unknown[cell_id] = jobs[0].plan
@@ -57,12 +57,12 @@ def _probed(plans: dict[str, Plan]) -> dict[str, float]:
     small = ordered[: _small(ordered)]
     chosen = [small[round(i)] for i in np.linspace(0, len(small) - 1, min(PROBES, len(small)))]
     per_image = [_seconds_an_image(plan) for plan in chosen]
-    known = {plan.cell_id: seconds for plan, seconds in zip(chosen, per_image, strict=True)}
+    probed = {plan.cell_id: seconds for plan, seconds in zip(chosen, per_image, strict=True)}
     costs = np.array([_costs(plan) for plan in chosen], dtype=float)
     scale = costs.max(axis=0)
     weights, _ = nnls(costs / scale / np.array(per_image)[:, None], np.ones(len(chosen)))  # relative errors count
     return {
-        cell_id: _run_seconds(plan, known.get(cell_id, float(np.dot(_costs(plan) / scale, weights))))
+        cell_id: _run_seconds(plan, probed.get(cell_id, float(np.dot(_costs(plan) / scale, weights))))
         for cell_id, plan in plans.items()
     }
 

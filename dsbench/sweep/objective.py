@@ -19,7 +19,7 @@ RESULTS = ("done", "collapsed")  # a collapsed network has an accuracy, a diverg
 
 
 def objectives(names: Any) -> tuple[str, ...]:
-    """The names in `objective`, a text or a list of several. Raises InputError for one that is not known."""
+    """The names in `objective`, a text or a list of several. Raises InputError for any other name."""
     names = (names,) if isinstance(names, str) else tuple(names or ())
     for name in names:
         if name not in DIRECTIONS:
@@ -34,5 +34,5 @@ def figures(record: Record, names: Sequence[str]) -> list[float] | None:
     chosen_on_test = record.split == "study" and "val_acc" in names
     if record.status not in RESULTS or record.result is None or chosen_on_test:
         return None
-    known = {**vars(record.result), **record.costs, "val_acc": record.result.best_val_acc}
-    return [float(known[name]) for name in names]
+    values = {**vars(record.result), **record.costs, "val_acc": record.result.best_val_acc}
+    return [float(values[name]) for name in names]

@@ -43,8 +43,8 @@ class Scale:
         if kind == "standardize":
             factor, shift = [1 / (255 * s) for s in std], [-m / s for m, s in zip(mean, std, strict=True)]
         else:
-            one = {"unit": (1 / 255, 0.0), "symmetric": (2 / 255, -1.0), "raw": (1.0, 0.0)}[kind]
-            factor, shift = [one[0]] * len(mean), [one[1]] * len(mean)
+            same = {"unit": (1 / 255, 0.0), "symmetric": (2 / 255, -1.0), "raw": (1.0, 0.0)}[kind]
+            factor, shift = [same[0]] * len(mean), [same[1]] * len(mean)
         return cls(torch.tensor(factor), torch.tensor(shift))
 
     def to(self, device: torch.device) -> Scale:

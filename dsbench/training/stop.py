@@ -76,12 +76,12 @@ def epochs(config: Config) -> int:
     return config.train.max_epochs if config.stop.target is None else int(config.stop.target)
 
 
-def nearest_step(wanted: float, images: int, batch_size: int) -> int:
-    """How many steps, one at least, see nearest to `wanted` images; the fewer where two are as near.
+def nearest_step(target: float, images: int, batch_size: int) -> int:
+    """How many steps, one at least, see nearest to `target` images; the fewer where two are as near.
 
     An epoch has `images`, in steps of `batch_size` and a last one of what is left.
     """
-    whole, rest = divmod(wanted, images)
+    whole, rest = divmod(target, images)
     step = int(rest // batch_size)
     fewer, more = step * batch_size, min((step + 1) * batch_size, images)
     return max(1, int(whole) * -(-images // batch_size) + step + (more - rest < rest - fewer))

@@ -1,15 +1,16 @@
-"""Hydra's private names that dsbench uses do what it uses them for; an upgrade that moves one fails here."""
+"""The private names of Hydra and OmegaConf do what dsbench uses them for; an upgrade that moves one fails here."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus
-from omegaconf import OmegaConf
+from omegaconf import MISSING, OmegaConf
 
 from dsbench.config import hydra_internals
 
@@ -22,7 +23,8 @@ def parsed(*overrides: str) -> list[Override]:
 
 def test_no_other_module_knows_of_them() -> None:
     modules = [*(ROOT / "dsbench").rglob("*.py"), *(ROOT / "hydra_plugins").rglob("*.py")]
-    private = re.compile(r"hydra\._internal|\._return_value|\._content\b|\._apply_overrides|_parse_config")
+    names = r"_return_value|_content|_get_node|_is_missing|_metadata|_apply_overrides\w*|_parse_config"
+    private = re.compile(rf"hydra\._internal|\.({names})\b")
     users = [path.name for path in modules if private.search(path.read_text(encoding="utf-8"))]
     assert users == ["hydra_internals.py"]
 
@@ -59,6 +61,38 @@ def test_what_a_job_returned_is_there_even_where_it_failed(capsys: pytest.Captur
         job.return_value = value
         assert hydra_internals.returned_value(job) is value
     assert capsys.readouterr().err == ""
+
+
+@dataclass
+class Part:
+    size: int = 1
+    name: str = MISSING
+
+
+@dataclass
+class Whole:
+    part: Part = field(default_factory=Part)
+    sizes: dict[str, int] = field(default_factory=dict)
+    other: int | None = None
+
+
+def test_a_key_has_a_node_unless_it_is_not_there_or_its_value_is_missing() -> None:
+    config = OmegaConf.structured(Whole)
+    assert hydra_internals.node(config, "other")._value() is None  # null is a value
+    assert hydra_internals.node(OmegaConf.create({}), "other") is None
+    assert hydra_internals.node(config.part, "name") is None
+    config.part.name = "${nobody}"
+    assert hydra_internals.node(config.part, "name")._is_interpolation()  # it is not resolved
+
+
+def test_a_node_has_the_structure_of_its_dataclass() -> None:
+    config = OmegaConf.structured(Whole)
+    nodes = {key: hydra_internals.node(config, key) for key in ("part", "sizes", "other")}
+    assert {key: hydra_internals.structure(value) for key, value in nodes.items()} == {
+        "part": Part,
+        "sizes": None,
+        "other": None,
+    }
 
 
 def test_a_branch_can_be_replaced_by_an_earlier_one() -> None:

@@ -142,5 +142,5 @@ def test_only_a_result_stays_and_only_until_it_is_to_be_made_anew(
     record = Record(run_id="a", status=status, source_sha256="this" if same_code else None)
     result = status in ("done", "collapsed", "diverged")
     old = rerun == "stale" and not same_code
-    assert record.anew(force, rerun) == (old or (force and result))
+    assert record.is_replaced(force, rerun) == (old or (force and result))
     assert record.stays(force, rerun) == (result and not force and not old)

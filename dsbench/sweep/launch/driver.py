@@ -30,14 +30,14 @@ from dsbench.sweep.launch.view import Lines, View, labels
 
 
 class Backend(AbstractContextManager[Any], Protocol):
-    """What runs jobs, within its context. A job that it has started is known by what `start` returns for it."""
+    """What runs jobs, within its context. What `start` returns for a job stands for that job."""
 
     threads: int
     """Of a run that names none."""
     at_once: int | None
     """How many jobs it takes at a time; None is any number."""
     watched: bool
-    """Whether jobs are processes of this one, which begin at once, tell what they do and have its current folder.
+    """Whether jobs are processes of this one, which start at once, tell what they do and have its current folder.
 
     Others are somewhere else, with files that every machine finds under the same path, and all that is seen is an end.
     """

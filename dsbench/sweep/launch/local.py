@@ -1,6 +1,6 @@
 """Jobs in processes of this machine: as many at once as fit, each with threads and a GPU of its own.
 
-They are forked from a server that has all imported, which is begun and ended so that it is in nobody's way.
+They are forked from a server that has all imported, which is started and ended so that it is in nobody's way.
 """
 
 from __future__ import annotations

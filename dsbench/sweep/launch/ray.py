@@ -63,8 +63,8 @@ class Ray:
         self.ray.shutdown()
 
     def _check_size(self, there: Mapping[str, float]) -> None:
-        wanted = (("CPU", "cpus_per_task", self.threads), ("GPU", "gpus_per_task", self.gpus_per_task))
-        for kind, key, count in wanted:
+        sizes = (("CPU", "cpus_per_task", self.threads), ("GPU", "gpus_per_task", self.gpus_per_task))
+        for kind, key, count in sizes:
             if count > there.get(kind, 0):
                 raise InputError(f"hydra.launcher.{key}={count}: this machine has {there.get(kind, 0):g} {kind}s")
 

@@ -42,7 +42,7 @@ class Lines(AbstractContextManager["Lines"]):
         """A job has told something."""
 
     def ended(self, number: int, job: JobReturn, again: bool) -> None:
-        """A job has ended; `again` when it is handed in anew."""
+        """A job has ended; `again` when it is handed in again."""
         self._done += not again
         how = "ended"
         if job.status != JobStatus.COMPLETED:
@@ -113,7 +113,7 @@ class View(Lines):
             run.finished = event
 
     def ended(self, number: int, job: JobReturn, again: bool) -> None:
-        """A job's process has ended; `again` when it is started anew."""
+        """A job's process has ended; `again` when it is started again."""
         self._running.remove(number)
         run = self._runs[number]
         if job.status != JobStatus.COMPLETED:
@@ -127,7 +127,7 @@ class View(Lines):
         self._print_unless_live(number, f"{status}, {tested}{duration(time.monotonic() - run.started)}")
 
     def refresh(self) -> None:
-        """Draw the screen anew, where there is one."""
+        """Draw the screen again, where there is one."""
         if self._live is not None:
             self._live.update(self._screen(), refresh=True)
 
