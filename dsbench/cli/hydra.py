@@ -48,8 +48,8 @@ def dsbench() -> None:
 def run_hydra(config_name: str) -> None:
     """Let Hydra compose the configuration and launch the run or, from `sweep` or with -m, the sweep.
 
-    Raises what a run raises, InputError for what Hydra itself cannot make sense of, SystemExit where runs of a sweep
-    have failed.
+    Raises what a run raises, InputError for what Hydra cannot compose or launch, SystemExit where runs of a sweep have
+    failed.
     """
     import hydra
 
@@ -62,7 +62,7 @@ def run_hydra(config_name: str) -> None:
 
     failures: list[Exception] = []
 
-    def one_job(config: Any) -> None:
+    def single_run(config: Any) -> None:
         try:
             job(config)
         except Exception as error:  # Hydra would print lines of its own about it
@@ -72,7 +72,7 @@ def run_hydra(config_name: str) -> None:
     forget_choices()
     if {"-m", "--multirun"} & set(sys.argv):
         config_name = "sweep"
-    task = job if config_name == "sweep" else one_job
+    task = job if config_name == "sweep" else single_run
     if config_name == "sweep":
         sys.argv[1:] = spelled_out(sys.argv[1:])
     sys.argv[1:] = sorted(without_trainer(sys.argv[1:]), key=_is_override)  # Hydra wants its flags first
@@ -92,9 +92,9 @@ def run_hydra(config_name: str) -> None:
 
 
 def job(config: Any) -> float | list[float] | None:
-    """Train and test the run that `config` says, inside Hydra; returns what `objective` names of its record.
+    """Train and test the run of `config`, inside Hydra; returns the figures of its record that `objective` names.
 
-    A sweeper that searches goes by that. Raises InputError before anything is written where the configuration or the
+    A sweeper that searches goes by them. Raises InputError before anything is written where the configuration or the
     data are wrong.
     """
     wait_briefly()  # before torch is imported
@@ -112,8 +112,8 @@ def job(config: Any) -> float | list[float] | None:
 
     _quieten_lightning()
     record = execute(planned, _progress(planned.config.progress))
-    found = figures(record, objectives(config.get("objective", "val_acc")))
-    return found[0] if found and len(found) == 1 else found
+    values = figures(record, objectives(config.get("objective", "val_acc")))
+    return values[0] if values and len(values) == 1 else values
 
 
 def _check_flags() -> None:
@@ -154,7 +154,7 @@ def _quieten_lightning() -> None:
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = False
         logging.getLogger(name).setLevel(logging.WARNING)
-    # Lightning 2.6 asks torch 2.13 a question in a way that torch is about to drop; nothing a user can do.
+    # Lightning 2.6 makes a check that torch 2.13 deprecates; nothing a user can change.
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
 
 
@@ -181,7 +181,7 @@ def _guard(command: Callable[[], Any]) -> None:
 
 
 def _reader_is_gone(error: BaseException) -> bool:
-    """Whether `error` came of standard output being a pipe that nobody reads any more, as of `| head`."""
+    """Whether the cause is that standard output is a closed pipe, as in `| head`."""
     if isinstance(error, SystemExit):  # rich and Typer exit so
         return isinstance(error.__context__, BrokenPipeError)
     if not isinstance(error, BrokenPipeError):
@@ -192,7 +192,7 @@ def _reader_is_gone(error: BaseException) -> bool:
 
 
 def _report(error: BaseException) -> int:
-    """Print the one line that `error` comes down to; returns the exit code."""
+    """Print the error in one line; returns the exit code."""
     from typer.exceptions import TyperException
 
     if isinstance(error, InputError):
