@@ -48,8 +48,8 @@ def dsbench() -> None:
 def run_hydra(config_name: str) -> None:
     """Let Hydra compose the configuration and launch the run or, from `sweep` or with -m, the sweep.
 
-    Raises what a run raises, InputError for what Hydra cannot compose or launch, SystemExit where runs of a sweep have
-    failed.
+    Raises what a run raises, InputError for what Hydra itself cannot make sense of, SystemExit where runs of a sweep
+    have failed.
     """
     import hydra
 
@@ -62,7 +62,7 @@ def run_hydra(config_name: str) -> None:
 
     failures: list[Exception] = []
 
-    def single_run(config: Any) -> None:
+    def one_job(config: Any) -> None:
         try:
             job(config)
         except Exception as error:  # Hydra would print lines of its own about it
@@ -72,7 +72,7 @@ def run_hydra(config_name: str) -> None:
     forget_choices()
     if {"-m", "--multirun"} & set(sys.argv):
         config_name = "sweep"
-    task = job if config_name == "sweep" else single_run
+    task = job if config_name == "sweep" else one_job
     if config_name == "sweep":
         sys.argv[1:] = spelled_out(sys.argv[1:])
     sys.argv[1:] = sorted(without_trainer(sys.argv[1:]), key=_is_override)  # Hydra wants its flags first
@@ -92,9 +92,9 @@ def run_hydra(config_name: str) -> None:
 
 
 def job(config: Any) -> float | list[float] | None:
-    """Train and test the run of `config`, inside Hydra; returns the figures of its record that `objective` names.
+    """Train and test the run that `config` says, inside Hydra; returns what `objective` names of its record.
 
-    A sweeper that searches goes by them. Raises InputError before anything is written where the configuration or the
+    A sweeper that searches goes by that. Raises InputError before anything is written where the configuration or the
     data are wrong.
     """
     wait_briefly()  # before torch is imported
@@ -112,8 +112,8 @@ def job(config: Any) -> float | list[float] | None:
 
     _quieten_lightning()
     record = execute(planned, _progress(planned.config.progress))
-    values = figures(record, objectives(config.get("objective", "val_acc")))
-    return values[0] if values and len(values) == 1 else values
+    found = figures(record, objectives(config.get("objective", "val_acc")))
+    return found[0] if found and len(found) == 1 else found
 
 
 def _check_flags() -> None:
