@@ -1,4 +1,4 @@
-"""Standard output as people read it."""
+"""The console of standard output."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 def terminal() -> Console:
-    """Standard output: a terminal as wide as it is, a file or pipe without line breaks.
+    """Standard output: as wide as the terminal, or 200 columns in a file or pipe.
 
-    Text is shown as it stands, since that of others has brackets (`[plain,separable]`) and colons; style is a Text's.
+    Text is shown as it is, without markup, since names have brackets (`[plain,separable]`) and colons.
     """
     from rich.console import Console
 

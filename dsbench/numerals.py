@@ -1,4 +1,4 @@
-"""How numbers are written, in sentences and in tables; what is missing is an empty text."""
+"""Numbers in words, for sentences and tables; a missing number is an empty text."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def p_value(p: float) -> str:
 
 
 def p_equals(p: float) -> str:
-    """A p as a sentence has it: p = 0.0078."""
+    """A p within a sentence: p = 0.0078."""
     return f"p {p_value(p)}" if p < 1e-4 else f"p = {p_value(p)}"
 
 
@@ -90,7 +90,7 @@ def mebibytes(value: int | None) -> str:
 
 
 def _three_digits(value: float) -> str:
-    """Three digits, or all that stand before the point."""
+    """Three digits, or all before the point."""
     return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"
 
 
@@ -103,19 +103,19 @@ def rounded(number: int | None) -> str:
 
 
 def short(value: float) -> str:
-    """What stands at a tick of an axis, a round number: as many digits as it has, with k, M, G, T or P: 7.765k."""
+    """A round number at a tick of an axis: as many digits as it has, with k, M, G, T or P: 7.765k."""
     value, prefix = _prefixed(value, digits=6)
     return f"{value:.6g}{prefix}"
 
 
 def engineering(value: float, unit: str) -> str:
-    """Three digits at the most with the prefix of their size and a unit: 266 GFLOP/s."""
+    """At most three digits with a prefix and a unit: 266 GFLOP/s."""
     value, prefix = _prefixed(value)
     return f"{value:.3g} {prefix}{unit}"
 
 
 def _prefixed(value: float, digits: int = 3) -> tuple[float, str]:
-    """A number in units of its prefix, which is the one of its `digits`: by three 999.9 thousand are 1 M."""
+    """A number in units of its prefix, after rounding to `digits`: with three, 999.9 thousand are 1 M."""
     size = abs(float(f"{value:.{digits}g}"))
     power = min(5, max(0, int(math.log10(size) // 3))) if size else 0
     return value / 1000**power, ("", "k", "M", "G", "T", "P")[power]

@@ -25,7 +25,7 @@ _STYLES = {  # of answers; page.css has the same
 
 
 class Kind(StrEnum):
-    """What a column holds: the names of the rows, numbers (to the right), words, or answers (coloured)."""
+    """The kind of a column's entries: names of the rows, numbers (to the right), words, or answers (coloured)."""
 
     NAME = "name"
     NUMBER = "number"
@@ -35,7 +35,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Entry:
-    """One cell of a table; `value` is what it is sorted by, else its text, `brief` the text where room is short."""
+    """An entry of a table; it is sorted by `value`, else by its text; `brief` is the text where room is short."""
 
     text: str
     value: Any = None
@@ -62,7 +62,7 @@ class Column:
 
 
 def names(columns: Mapping[str, Sequence[str]]) -> list[Column]:
-    """Columns that say what each row is."""
+    """Columns with the names of the rows."""
     return [Column(heading, tuple(map(Entry, texts)), Kind.NAME) for heading, texts in columns.items()]
 
 
@@ -74,13 +74,13 @@ def texts(heading: str, texts: Sequence[str], pile: str = "") -> Column:
 def numbers(
     heading: str, values: Sequence[Any], write: Callable[[Any], str], brief: str = "", pile: str = ""
 ) -> Column:
-    """A column of numbers as `write` has them; None is an empty entry."""
+    """A column of numbers, written by `write`; None is an empty entry."""
     entries = tuple(Entry("" if value is None else write(value), value) for value in values)
     return Column(heading, entries, Kind.NUMBER, brief, pile)
 
 
 def figures(quantity: Quantity, values: Sequence[Any], heading: str = "", pile: str = "") -> Column:
-    """A column of a quantity, headed and written as it is everywhere; `heading` is another one, as pages have it."""
+    """A column of a quantity with its own heading, or `heading`, and its own way of writing."""
     entries = tuple(Entry(quantity.write(value), value, quantity.write_brief(value)) for value in values)
     return Column(heading or quantity.heading, entries, Kind.NUMBER, quantity.brief, pile)
 
@@ -91,12 +91,12 @@ def written(heading: str, texts: Sequence[str], brief: str = "", pile: str = "")
 
 
 def answers(heading: str, answers: Sequence[object]) -> Column:
-    """A column of answers, each coloured by what it says."""
+    """A column of answers, each in its colour."""
     return Column(heading, tuple(Entry(str(answer), str(answer)) for answer in answers), Kind.ANSWER)
 
 
 def filled(columns: Iterable[Column]) -> list[Column]:
-    """The columns but for those in which there are rows and none has a text."""
+    """The columns without those in which every row is empty; without rows all of them."""
     return [column for column in columns if not column.entries or any(column.texts)]
 
 
@@ -185,13 +185,13 @@ class Table:
             table.add_column(Text(columns[0].pile), overflow="fold")
         for row in range(len(self.rows)):
             table.add_row(
-                *(Text("\n".join(filter(None, (_line(one, row) for one in some)))) for some in piles.values())
+                *(Text("\n".join(filter(None, (_line(column, row) for column in pile)))) for pile in piles.values())
             )
         return table
 
 
 def _line(column: Column, row: int) -> str:
-    """An entry of a pile, with its heading before it where the pile has another."""
+    """An entry of a pile, after its heading where that is not the pile's."""
     text = _brief(column.entries[row])
     return f"{column.heading} {text}" if text and column.heading != column.pile else text
 
@@ -201,7 +201,6 @@ def _brief(entry: Entry) -> str:
 
 
 def _shown(kind: Kind, text: str) -> Text:
-    """Text, since brackets would be markup in a string."""
     from rich.text import Text
 
     return Text(text, style=_STYLES.get(text, "") if kind is Kind.ANSWER else "")

@@ -1,11 +1,10 @@
-"""What runs say about published claims: counts, figures over seeds, and ratios of times and memory."""
+"""Published claims decided by runs: by counts, by figures over seeds, and by ratios of times and memory."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from operator import le, lt
 from statistics import mean
 
@@ -27,22 +26,22 @@ from dsbench.verdict.timings import SAME
 MEMORY = "peak_memory_bytes"
 TIMES = {QUANTITIES[name].path: QUANTITIES[name].wording for name in ("train_step_ms", "latency_ms")}  # by the verdict
 KEYS = (*TIMES, MEMORY)
-Ratio = tuple[float, float, float, str]  # its value, the least and the most that it may be, where it was measured
+Ratio = tuple[float, float, float, str]  # its value, the low and high end of its range, where it was measured
 
 
 def ratio(quantity: Quantity, runs: Sequence[Run]) -> Ratio:
-    """How many times that of `over` the figure is. Raises NotTestedError."""
+    """The figure's ratio to that of `over`. Raises NotTestedError."""
     assert quantity.over is not None
-    compared = _memory if quantity.figure.metric == MEMORY else _time
-    return compared(quantity.over, quantity.figure, runs)
+    ratio_of = _memory if quantity.figure.metric == MEMORY else _time
+    return ratio_of(quantity.over, quantity.figure, runs)
 
 
 def _time(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Ratio:
-    """That of the medians; its range is the interval of the ratio by turns, 5 % of it each way at the least.
+    """The ratio of the medians; its range is the interval of the ratio by turns, 5 % of it each way at the least.
 
     Where the verdict on this pair alone cannot tell which is faster, 1 is within.
     """
-    measure = _compared(reference, candidate, runs)
+    measure = _measure_of_pair(reference, candidate, runs)
     if measure.answer not in TOLD:
         raise NotTestedError(measure.reason or str(measure.answer))
     assert measure.ratio is not None
@@ -52,13 +51,13 @@ def _time(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Ratio:
     return measure.ratio, min(possible), max(possible), measure.note
 
 
-def _compared(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Measure:
-    """What the verdict says of the two models' times, were there no other pair."""
-    known = [run for figure in (reference, candidate) for run in of_model(figure.model, runs, ["done"])]
-    table = runs_table([run.record for run in known])
-    pair = {cell.cell_id: cell for cell in cells(table, cells_table(table))}
-    one, other = (pair[of_model(figure.model, known, ["done"])[0].row["cell_id"]] for figure in (reference, candidate))
-    (measures,) = measured_times([(one, other)], {run.row["run_id"]: run.record for run in known})
+def _measure_of_pair(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Measure:
+    """The verdict's measure of the two models' times, as of the only pair."""
+    done = [run for figure in (reference, candidate) for run in of_model(figure.model, runs, ["done"])]
+    table = runs_table([run.record for run in done])
+    by_id = {cell.cell_id: cell for cell in cells(table, cells_table(table))}
+    first, second = (by_id[of_model(figure.model, done, ["done"])[0].cell_id] for figure in (reference, candidate))
+    (measures,) = measured_times([(first, second)], {run.record.run_id: run.record for run in done})
     for measure in measures:
         if measure.name == TIMES[candidate.metric]:
             return measure
@@ -66,13 +65,13 @@ def _compared(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Meas
 
 
 def _memory(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Ratio:
-    """That of the peaks of a training step, which are the same each time."""
-    one, other = (_measured(figure, runs) for figure in (reference, candidate))
-    places = [{name: run.record.measured["measured_on"].get(name) for name in PLACE} for run in (one, other)]
+    """The ratio of the peaks of a training step, which are the same each time."""
+    first, second = (_measured(figure, runs) for figure in (reference, candidate))
+    places = [{name: run.record.measured["measured_on"].get(name) for name in PLACE} for run in (first, second)]
     different = [name for name in PLACE if places[0][name] != places[1][name]]
     if different:
         raise NotTestedError(f"measured with different {', '.join(different)}")
-    value = other.record.measured[MEMORY] / one.record.measured[MEMORY]
+    value = second.record.measured[MEMORY] / first.record.measured[MEMORY]
     return value, value, value, str(places[0]["device"])
 
 
@@ -103,12 +102,12 @@ class Measured:
 def measure_bound(bound: Bound, runs: Sequence[Run]) -> Measured:
     """The bound's quantity less what it is compared to. Raises NotTestedError.
 
-    What is counted is known of runs that have not ended too. What is measured apart depends on the network alone; its
-    range is that of its rounds. The rest is taken seed by seed, its range the 95 % interval of the mean; what compares
-    two models has a p as well, as in the verdict.
+    Counts are those of runs that have not ended too. What is measured apart depends on the network alone; its range is
+    that of its rounds. The rest is taken seed by seed, its range the 95 % interval of the mean; a comparison of two
+    models has a p as well, as in the verdict.
     """
     if all(figure.metric in TOTALS for figure in bound.figures):
-        count = _whole(bound, lambda figure: _counted(figure, runs))
+        count = _difference(bound, lambda figure: _counted(figure, runs))
         return Measured(count, count, count, "counted")
     if all(figure.metric in KEYS for figure in bound.figures):
         return Measured(*ratio(bound.quantity, runs))
@@ -116,7 +115,8 @@ def measure_bound(bound: Bound, runs: Sequence[Run]) -> Measured:
 
 
 def _counted(figure: Figure, runs: Sequence[Run]) -> float:
-    counts = {count for run in runs if run.model == figure.model and (count := run.row[figure.metric]) is not None}
+    own = (run for run in runs if run.model == figure.model)
+    counts = {run.costs[figure.metric] for run in own if figure.metric in run.costs}
     if not counts:
         raise NotTestedError(f"no run of {figure.model}")
     if len(counts) > 1:
@@ -125,60 +125,62 @@ def _counted(figure: Figure, runs: Sequence[Run]) -> float:
 
 
 def _by_seed(bound: Bound, runs: Sequence[Run]) -> Measured:
-    """Over the seeds in which all runs that it speaks of are done; the others that have ended are counted."""
+    """The mean over the seeds that are done in all models of the bound; ended seeds that are left out are counted."""
     models = dict.fromkeys(figure.model for figure in bound.figures)
-    ended = {model: {int(run.row["seed"]): run for run in of_model(model, runs, (*FINAL, *BROKEN))} for model in models}
-    seeds = sorted(set.intersection(*(set(of_seed) for of_seed in ended.values())))
-    lost = {seed: {of_seed[seed].row["status"] for of_seed in ended.values()} - {"done"} for seed in seeds}
-    done = [seed for seed in seeds if not lost[seed]]
-    causes = ", ".join(sorted(set().union(*lost.values())))
+    ended = {model: {run.seed: run for run in of_model(model, runs, (*FINAL, *BROKEN))} for model in models}
+    seeds = sorted(set.intersection(*map(set, ended.values())))
+    failures = {seed: {by_seed[seed].status for by_seed in ended.values()} - {"done"} for seed in seeds}
+    done = [seed for seed in seeds if not failures[seed]]
+    causes = ", ".join(sorted(set().union(*failures.values())))
     left_out = f", {len(seeds) - len(done)} left out: {causes}" if causes else ""
     if not done:
         raise NotTestedError(f"no seed is done in all of the runs that it speaks of{left_out}")
-    values = [_whole(bound, partial(_at_epoch, {model: ended[model][seed] for model in models})) for seed in done]
+
+    def measured(seed: int) -> float:
+        return _difference(bound, lambda figure: ended[figure.model][seed].at_epoch(figure))
+
+    values = list(map(measured, done))
     low, high = interval(values)
-    p = _p(values, bound) if len(models) > 1 and len(done) > 1 else None
+    p = _largest_p(values, bound) if len(models) > 1 and len(done) > 1 else None
     n = f"n = {len(done)}" if p is None else f"n = {len(done)}, {p_equals(p)}"
     return Measured(mean(values), low, high, f"{n}{left_out}", len(done), p)
 
 
-def _p(values: Sequence[float], bound: Bound) -> float | None:
+def _largest_p(values: Sequence[float], bound: Bound) -> float | None:
+    """The largest p of the sign-flip tests against the ends of the bound."""
     ends = [end for end in (bound.low, bound.high) if math.isfinite(end)]
-    of_ends = (sign_flip_p([value - end for value in values]) for end in ends)
-    return max((p for p in of_ends if p is not None), default=None)
-
-
-def _at_epoch(runs: Mapping[str, Run], figure: Figure) -> float:
-    return runs[figure.model].at_epoch(figure)
+    p_of_ends = (sign_flip_p([value - end for value in values]) for end in ends)
+    return max((p for p in p_of_ends if p is not None), default=None)
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
     """The 95 % interval of the mean by Student's t; of one value that value alone."""
-    interval_of_mean = t_interval(values)
-    return (interval_of_mean.low, interval_of_mean.high) if interval_of_mean else (values[0], values[0])
+    ends = t_interval(values)
+    return (ends.low, ends.high) if ends else (values[0], values[0])
 
 
-def _whole(bound: Bound, of: Callable[[Figure], float]) -> float:
-    value = _value(bound.quantity, of)
-    return value - _value(bound.compared_to, of) if bound.compared_to else value
+def _difference(bound: Bound, value_of: Callable[[Figure], float]) -> float:
+    """The bound's quantity less that of `compared_to`, of the values of its figures."""
+    value = _value(bound.quantity, value_of)
+    return value - _value(bound.compared_to, value_of) if bound.compared_to else value
 
 
-def _value(quantity: Quantity, of: Callable[[Figure], float]) -> float:
-    value = of(quantity.figure)
+def _value(quantity: Quantity, value_of: Callable[[Figure], float]) -> float:
+    value = value_of(quantity.figure)
     if quantity.over is not None:
-        value /= of(quantity.over)
+        value /= value_of(quantity.over)
     if quantity.minus is not None:
-        value -= of(quantity.minus)
+        value -= value_of(quantity.minus)
     return value
 
 
 HOLDS, FAILS, OPEN, UNTESTED = "holds", "does not hold", "cannot tell", "not tested"
-ONCE = " in one seed"  # what follows where another seed might say otherwise
+ONCE = " in one seed"  # added where another seed might decide otherwise
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A claim and what came of it; `measured` says the figure with its interval and n, or why there is none."""
+    """A claim and its verdict; `measured` is the figure with its interval and n in words, or why there is none."""
 
     claim: Claim
     verdict: str
@@ -190,21 +192,21 @@ class Outcome:
 
 
 def decide(published: Published, runs: Sequence[Run]) -> list[Outcome]:
-    """What `runs` say about each of the study's claims.
+    """The outcome of each of the study's claims by `runs`.
 
-    The range of what was measured decides: inside the claim's bounds it holds, outside it does not, across one of them
-    it cannot be told. What compares two models over several seeds has to pass the verdict's sign-flip test too. One
-    seed has no range, and the verdict says that it is one. Runs on another data set than the study's test nothing.
+    The range of the measured value decides: inside the claim's bounds it holds, outside it does not, across one of them
+    it cannot be told. A comparison of two models over several seeds has to pass the verdict's sign-flip test too. A
+    single seed has no range, which the verdict mentions. Runs on another data set than the study's test nothing.
     """
-    own = [run for run in runs if run.row["data"] == published.data]
-    elsewhere = sorted({str(run.row["data"]) for run in runs}) if not own else []
-    why = f"trained on {listed(elsewhere)}, not on {published.data}" if elsewhere else ""
-    return [_outcome(claim, own, why) for claim in published.claims]
+    own = [run for run in runs if run.data == published.data]
+    elsewhere = sorted({str(run.data) for run in runs}) if not own else []
+    reason = f"trained on {listed(elsewhere)}, not on {published.data}" if elsewhere else ""
+    return [_outcome(claim, own, reason) for claim in published.claims]
 
 
-def _outcome(claim: Claim, runs: Sequence[Run], why: str) -> Outcome:
-    if claim.bound is None or why:
-        return Outcome(claim, UNTESTED, claim.untested or why)
+def _outcome(claim: Claim, runs: Sequence[Run], untested: str) -> Outcome:
+    if claim.bound is None or untested:
+        return Outcome(claim, UNTESTED, claim.untested or untested)
     try:
         measured = measure_bound(claim.bound, runs)
     except NotTestedError as reason:

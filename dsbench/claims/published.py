@@ -10,7 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dsbench.results.query import known
+from dsbench.network.cost import TOTALS
+from dsbench.results.query import checked
 from dsbench.results.records import labels, plain, record
 from dsbench.run.record import Label, Record
 
@@ -50,13 +51,13 @@ class Quantity:
 
     @property
     def figures(self) -> tuple[Figure, ...]:
-        """All that it is made of."""
+        """The figures of which it is made."""
         return tuple(figure for figure in (self.figure, self.over, self.minus) if figure is not None)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a study says, what it measured itself, and what decides it; where nothing can, `untested` says why."""
+    """A study's claim, its own measurement, and the bound that decides it; where none can, `untested` says why."""
 
     text: str
     study: str
@@ -66,7 +67,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Bound:
-    """Within what a quantity, less that of `compared_to` where there is one, must be for a claim to hold.
+    """The range in which a quantity, less that of `compared_to` if there is one, must be for a claim to hold.
 
     `low` and `high` are its ends, `strict` says that the ends themselves are outside.
     """
@@ -79,7 +80,7 @@ class Bound:
 
     @property
     def figures(self) -> tuple[Figure, ...]:
-        """All that it is decided by."""
+        """The figures that decide it."""
         return self.quantity.figures + (self.compared_to.figures if self.compared_to else ())
 
 
@@ -94,7 +95,7 @@ class Published:
 
 
 def studies() -> list[str]:
-    """The studies whose claims are known."""
+    """The studies with a file of claims."""
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
@@ -102,8 +103,8 @@ def published(study: str) -> Published:
     """The claims of `study`. Raises InputError for an unknown one."""
     import yaml
 
-    entry = yaml.safe_load((FOLDER / f"{known(study, studies(), 'study')}.yaml").read_text(encoding="utf-8"))
-    return Published(study, entry["title"], entry["data"], tuple(_claim(each) for each in entry["claims"]))
+    entry = yaml.safe_load((FOLDER / f"{checked(study, studies(), 'study')}.yaml").read_text(encoding="utf-8"))
+    return Published(study, entry["title"], entry["data"], tuple(map(_claim, entry["claims"])))
 
 
 def _claim(entry: dict[str, Any]) -> Claim:
@@ -118,10 +119,10 @@ def _bound(entry: dict[str, Any]) -> Bound:
     ends = [float(end) for end in (entry[bound] if bound == "between" else [entry[bound]])]  # YAML takes 1.2e6 for text
     low = ends[0] if bound in ("between", "exactly", "at_least", "above") else float("-inf")
     high = ends[-1] if bound in ("between", "exactly", "at_most", "below") else float("inf")
-    other = entry.get("compared_to")
+    compared_to = entry.get("compared_to")
     return Bound(
         quantity=_quantity(entry, epoch),
-        compared_to=_quantity(other, epoch) if other else None,
+        compared_to=_quantity(compared_to, epoch) if compared_to else None,
         low=low,
         high=high,
         strict=bound in ("above", "below"),
@@ -139,21 +140,31 @@ class NotTestedError(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """One run: its row in a table of runs, its label, and its folder's metrics.csv, read when it is asked for."""
+    """A run of one of the study's networks; its metrics.csv and its record are read when they are needed.
 
-    row: Mapping[str, Any]
+    `costs` are by TOTALS, `most_epochs` those after which training would have ended, had it not stopped early.
+    """
+
     label: Label
     metrics_file: Path
+    cell_id: str
+    status: str
+    data: str | None
+    seed: int
+    costs: Mapping[str, float]
+    most_epochs: float
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any], label: Label, metrics_file: Path) -> Run:
+        """The run of a row of a table of runs."""
+        costs = {name: row[name] for name in TOTALS if row.get(name) is not None}
+        most_epochs = row["stop.target"] if row.get("stop.by") == "epochs" else row["epochs"]
+        return cls(label, metrics_file, row["cell_id"], row["status"], row["data"], row["seed"], costs, most_epochs)
 
     @property
     def model(self) -> str | None:
-        """What the study calls the network."""
+        """The network's name in the study."""
         return self.label.model
-
-    @property
-    def most_epochs(self) -> float:
-        """The epochs after which training would have ended, had it not stopped early."""
-        return self.row["stop.target"] if self.row.get("stop.by") == "epochs" else self.row["epochs"]
 
     @cached_property
     def history(self) -> list[dict[str, float]]:
@@ -163,14 +174,14 @@ class Run:
             with self.metrics_file.open(encoding="utf-8", newline="") as file:
                 rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
         if not rows:
-            raise NotTestedError(f"no course of training is kept of {self.model}, seed {self.row['seed']}")
+            raise NotTestedError(f"no course of training is kept of {self.model}, seed {self.seed}")
         return rows
 
     @cached_property
     def record(self) -> Record:
-        """Its result.json, with the cell that its row is of."""
+        """Its result.json, with the cell of its row."""
         folder = self.metrics_file.parent
-        return replace(record(folder.parent.parent, folder.name), cell_id=self.row["cell_id"])
+        return replace(record(folder.parent.parent, folder.name), cell_id=self.cell_id)
 
     def at_epoch(self, figure: Figure) -> float:
         """The figure's metric at its epoch. Where training stopped early before it, the last epoch counts.
@@ -191,21 +202,21 @@ class Run:
 def study_runs(study: str, table: pd.DataFrame, outputs: Path) -> list[Run]:
     """The runs of `study` in a table of runs, whose folders lie under `outputs`."""
     return [
-        Run(row, label, outputs / "runs" / row["run_id"] / "metrics.csv")
+        Run.of(row, label, outputs / "runs" / row["run_id"] / "metrics.csv")
         for row, label in zip(plain(table), labels(table), strict=True)
         if label.study == study and label.model
     ]
 
 
 def changed(labels: Iterable[Label]) -> list[str]:
-    """Those labels, in words, of which the recipe is not the study's own, each once."""
+    """The labels of changed recipes in words, each once."""
     return sorted({str(label) for label in labels if label.modified})
 
 
 def of_model(model: str, runs: Sequence[Run], statuses: Sequence[str]) -> list[Run]:
     """The runs of a model's only variant that ended in one of `statuses`. Raises NotTestedError."""
-    own = [run for run in runs if run.model == model and run.row["status"] in statuses]
-    variants = {run.row["cell_id"] for run in own}
+    own = [run for run in runs if run.model == model and run.status in statuses]
+    variants = {run.cell_id for run in own}
     if not own:
         raise NotTestedError(f"no finished run of {model}")
     if len(variants) > 1:

@@ -14,8 +14,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dsbench.cli.networks import ARGUMENTS, NamedNetwork, called, differing, names_of, networks, shared, told_apart
-from dsbench.cli.output import check_plot, print_csv, print_json, remark, remark_in_passing, show, write
+from dsbench.cli.networks import (
+    ARGUMENTS,
+    NamedNetwork,
+    differing_keys,
+    differing_values,
+    names_of,
+    networks,
+    shared,
+    short_titles,
+)
+from dsbench.cli.output import check_plot, print_csv, print_json, remark, remark_progress, show, write
 from dsbench.errors import InputError
 from dsbench.measure.by_turns import RunningCosts, running_costs
 from dsbench.measure.onnx_files import Files, check_installed, lacking
@@ -82,28 +91,28 @@ def bench(
     if plot is not None:
         check_plot(plot)
     named = networks(arguments or [], config_dir)
-    for one in named:
-        check(one.composed.config)
-        check_last_batch(one.composed.config, one.network)
+    for network in named:
+        check(network.composed.config)
+        check_last_batch(network.composed.config, network.network)
     with _onnx_files(named, onnx, keep) as files:
-        found = _measured(named, (BATCHES[0], large), seconds, compile_too, files, roofline or plot is not None)
+        benched = _measured(named, (BATCHES[0], large), seconds, compile_too, files, roofline or plot is not None)
     if as_json:
-        print_json(_objects(found))
+        print_json(_objects(benched))
     elif as_csv:
-        print_csv([one.name | flat(one.record, spread=True) for one in found])
+        print_csv([network.name | flat(network.record, spread=True) for network in benched])
     else:
-        show(*_sections(found, seconds))
-        if _rooflines(found):
+        show(*_sections(benched, seconds))
+        if _rooflines(benched):
             from dsbench.cli.rooflines import rooflines_shown
 
-            show(*rooflines_shown(_rooflines(found)))
+            show(*rooflines_shown(_rooflines(benched)))
     if plot is not None:
         from dsbench.figures.roofline import draw
         from dsbench.figures.style import rendered
 
-        write(plot, rendered(draw(_rooflines(found)), "svg"))
+        write(plot, rendered(draw(_rooflines(benched)), "svg"))
         remark(f"drawn: {plot}")
-    _add_to_records(found)
+    _add_to_records(benched)
 
 
 @contextmanager
@@ -116,11 +125,11 @@ def _onnx_files(named: Sequence[NamedNetwork], asked: bool | None, keep: Path | 
     """
     if keep is not None and asked is False:
         raise InputError(f"--keep {keep} keeps ONNX files, and --no-onnx makes none; give one of the two")
-    lack = lacking()
+    missing = lacking()
     if asked is None and keep is None:
-        asked = named[0].run is not None and not lack
-        if named[0].run is not None and lack:
-            remark(f"without ONNX Runtime: {lack}")
+        asked = named[0].run is not None and not missing
+        if named[0].run is not None and missing:
+            remark(f"without ONNX Runtime: {missing}")
     if asked is False:
         yield []
         return
@@ -132,7 +141,7 @@ def _onnx_files(named: Sequence[NamedNetwork], asked: bool | None, keep: Path | 
         yield files
         if keep is not None:
             keep.mkdir(parents=True, exist_ok=True)
-            kept = [shutil.copy(path, keep) for one in files for path in (one.fp32, one.int8)]
+            kept = [shutil.copy(path, keep) for pair in files for path in (pair.fp32, pair.int8)]
             remark(f"kept: {', '.join(map(str, kept))}")
 
 
@@ -152,10 +161,10 @@ def _check_folder(keep: Path) -> None:
 
 
 def _file_names(named: Sequence[NamedNetwork]) -> list[str]:
-    """The run's id, or what the network is called, with a number where that is not enough."""
-    words = [re.sub(r"[^\w.=]+", "-", name) for name in called(named)]
-    found = [one.run.run_id if one.run else word for one, word in zip(named, words, strict=True)]
-    return found if len(set(found)) == len(found) else [f"{name}-{number}" for number, name in enumerate(found, 1)]
+    """The run's id, or the network's short name, with a number where names are the same."""
+    words = [re.sub(r"[^\w.=]+", "-", name) for name in short_titles(named)]
+    names = [network.run.run_id if network.run else word for network, word in zip(named, words, strict=True)]
+    return names if len(set(names)) == len(names) else [f"{name}-{number}" for number, name in enumerate(names, 1)]
 
 
 def _measured(
@@ -167,47 +176,48 @@ def _measured(
     roofline: bool,
 ) -> list[Benched]:
     """Measure the networks side by side, each on the device and in the precision that its configuration names."""
-    found = running_costs(
-        lambda: [one.subject() for one in named],
+    costs_of_all = running_costs(
+        lambda: [network.subject() for network in named],
         limit_seconds,
         batches,
         compile_too,
         onnx,
-        rooflines_of=called(named) if roofline else None,
-        say=lambda what: remark_in_passing(f"measuring: {what}"),
+        rooflines_of=short_titles(named) if roofline else None,
+        say=lambda what: remark_progress(f"measuring: {what}"),
     )
-    return [Benched(**vars(one), **vars(costs)) for one, costs in zip(named, found, strict=True)]
+    return [Benched(**vars(network), **vars(costs)) for network, costs in zip(named, costs_of_all, strict=True)]
 
 
 def _rooflines(benched: Sequence[Benched]) -> list[Roofline]:
-    """The rooflines, where there are any."""
-    return [one.roofline for one in benched if one.roofline is not None]
+    return [network.roofline for network in benched if network.roofline is not None]
 
 
 def _objects(benched: Sequence[Benched]) -> list[dict[str, Any]]:
-    """All of each network for JSON; with rooflines their words, and why each later one is slower than the first."""
+    """Each network's record for JSON; with its roofline in words, and why it is slower than the first's."""
     out = [network.name | network.record for network in benched]
-    lines = _rooflines(benched)
-    if lines:
+    rooflines = _rooflines(benched)
+    if rooflines:
         from dsbench.measure.roofline_words import comparison, verdict
 
-        for number, (network, line) in enumerate(zip(out, lines, strict=True)):
-            words = {"verdict": verdict(line)} | ({"comparison": comparison(lines[0], line)} if number else {})
-            network["roofline"] = network["roofline"] | words
+        for number, (entry, roofline) in enumerate(zip(out, rooflines, strict=True)):
+            words = {"verdict": verdict(roofline)}
+            if number:
+                words["comparison"] = comparison(rooflines[0], roofline)
+            entry["roofline"] = entry["roofline"] | words
     return out
 
 
 def _add_to_records(benched: Sequence[Benched]) -> None:
     """Add to the record of each run what was measured of it. Raises InputError where it was trained anew meanwhile."""
-    for one in benched:
-        if one.run is not None:
+    for network in benched:
+        if network.run is not None:
             from dsbench.run.bench import keep
 
-            keep(one.run, one.record, _say_who)
-            remark(f"added to {one.run.folder.result_file}")
+            keep(network.run, network.record, _tell_wait)
+            remark(f"added to {network.run.folder.result_file}")
 
 
-def _say_who(path: Path, owner: Owner | None) -> None:
+def _tell_wait(path: Path, owner: Owner | None) -> None:
     remark(f"{owner or 'another process'} has the run in {path}; waiting for it")
 
 
@@ -215,58 +225,60 @@ def _sections(benched: Sequence[Benched], limit_seconds: float) -> list[Table | 
     """What was measured where, section by section, with what did not settle marked."""
     from dsbench.measure.memory import WHAT
 
-    out: list[Table | str] = [f"{shared(names_of(benched))}, torch {version('torch')}"]
+    sections: list[Table | str] = [f"{shared(names_of(benched))}, torch {version('torch')}"]
     load_average = benched[0].record["measured_on"]["load_average"]
     if load_average is not None and load_average > _BUSY:
-        out.append(f"load average {load_average:.1f} before the start: other processes are busy")
+        sections.append(f"load average {load_average:.1f} before the start: other processes are busy")
     files = benched[0].measured.onnx
-    out += [_forward(benched), *([_onnx(benched)] if files else []), _step(benched)]
-    out += [_ratios(benched)] if len(benched) > 1 else []
-    out.append(f"median ± interquartile range over rounds, each the mean of a block of calls; peak: {WHAT}")
+    sections += [_forward(benched), *([_onnx(benched)] if files else []), _step(benched)]
+    sections += [_ratios(benched)] if len(benched) > 1 else []
+    sections.append(f"median ± interquartile range over rounds, each the mean of a block of calls; peak: {WHAT}")
     if files:
         bits, images = files["weight_bits"], files["calibrated_on"]
-        out.append(f"ONNX Runtime on the CPU; int8: weights of {bits} bits, ranges calibrated on {images}")
-    if not all(timing.settled for one in benched for timing in _timings(one).values()):
-        out.append(
+        sections.append(f"ONNX Runtime on the CPU; int8: weights of {bits} bits, ranges calibrated on {images}")
+    if not all(timing.settled for network in benched for timing in _timings(network).values()):
+        sections.append(
             f"* did not settle: a range above {100 * SETTLED_IQR:.0f} % of the median, or fewer than {MIN_ROUNDS} "
             f"rounds, within {limit_seconds:g} s; --seconds gives it longer"
         )
-    return out
+    return sections
 
 
-def _told(benched: Sequence[Benched], rows: Sequence[int] | None = None, **further: Sequence[str]) -> list[Column]:
-    """The columns that tell networks apart; `rows` are the numbers of the networks of the rows, where not one each."""
-    named = names_of(benched)
-    told = told_apart(named)
-    among = [told[number] for number in (range(len(benched)) if rows is None else rows)]
-    return names({key: [row[place] for row in among] for place, key in enumerate(differing(named))} | further)
+def _distinctions(
+    benched: Sequence[Benched], rows: Sequence[int] | None = None, **further: Sequence[str]
+) -> list[Column]:
+    """The columns in which networks differ; `rows` has the network's number for each row, by default a row each."""
+    own = names_of(benched)
+    values = differing_values(own)
+    of_rows = [values[number] for number in (range(len(benched)) if rows is None else rows)]
+    return names({key: [row[place] for row in of_rows] for place, key in enumerate(differing_keys(own))} | further)
 
 
 def _forward(benched: Sequence[Benched]) -> Table:
     """Latency and throughput of the forward pass, a row a network and backend."""
-    passes = [one.measured.forward for one in benched]
+    passes = [network.measured.forward for network in benched]
     backends = list(next(iter(passes[0].latency.values())))
     rows = [(number, backend) for number in range(len(benched)) for backend in backends]
-    precisions = [_PRECISIONS[one.compute.precision] for one in benched]
-    called = [_BACKENDS.get(backend) or f"{backend} {precisions[number]}" for number, backend in rows]
-    columns = _told(benched, [number for number, _ in rows], backend=called)
+    precisions = [_PRECISIONS[network.compute.precision] for network in benched]
+    labels = [_BACKENDS.get(backend) or f"{backend} {precisions[number]}" for number, backend in rows]
+    columns = _distinctions(benched, [number for number, _ in rows], backend=labels)
     for batch in passes[0].latency:
         timings = [passes[number].latency[batch][backend] for number, backend in rows]
         columns.append(_times(f"batch {batch}", timings))
         columns.append(_throughput([(batch, timing) for timing in timings]))
-    if any(one.compile_seconds for one in passes):
+    if any(forward.compile_seconds for forward in passes):
         seconds = [passes[number].compile_seconds.values() if backend == "compiled" else () for number, backend in rows]
-        columns.append(written("compile seconds", [", ".join(f"{one:.1f}" for one in some) for some in seconds]))
+        columns.append(written("compile seconds", [", ".join(map("{:.1f}".format, values)) for values in seconds]))
     return Table("forward pass, ms", tuple(columns), look="ruled")
 
 
 def _onnx(benched: Sequence[Benched]) -> Table:
     """Size of the files and, of trained networks, accuracy beside torch's in fp32."""
-    sections = [one.measured.onnx or {} for one in benched]
+    sections = [network.measured.onnx or {} for network in benched]
     keys = {"torch_fp32": "torch fp32", "fp32": "onnx fp32", "int8": "onnx int8"}
     rows = [(number, key) for number, section in enumerate(sections) for key in keys if key in section]
     entries = [sections[number][key] for number, key in rows]
-    columns = _told(benched, [number for number, _ in rows], backend=[keys[key] for _, key in rows])
+    columns = _distinctions(benched, [number for number, _ in rows], backend=[keys[key] for _, key in rows])
     columns.append(numbers("bytes", [entry.get("bytes") for entry in entries], "{:,}".format))
     if "torch_fp32" in sections[0]:
         off = [
@@ -280,13 +292,13 @@ def _onnx(benched: Sequence[Benched]) -> Table:
 
 def _step(benched: Sequence[Benched]) -> Table:
     """The training step, its parts and its peak memory, a row a network."""
-    steps = [one.measured.step for one in benched]
+    steps = [network.measured.step for network in benched]
     columns = [
-        *_told(benched),
+        *_distinctions(benched),
         numbers("batch", [step.batch_size for step in steps], str),
         *(_times(heading, [getattr(step, part) for step in steps]) for heading, part in _STEP.items()),
         _throughput([(step.batch_size, step.total) for step in steps]),
-        figures(_MEMORY, [one.measured.peak_memory_bytes for one in benched]),
+        figures(_MEMORY, [network.measured.peak_memory_bytes for network in benched]),
     ]
     return Table("training step, ms", tuple(columns), look="ruled")
 
@@ -294,28 +306,28 @@ def _step(benched: Sequence[Benched]) -> Table:
 def _ratios(benched: Sequence[Benched]) -> Table:
     """Every time, that of a step for one image, and the memory, divided by the first network's."""
     first, firsts = benched[0], _timings(benched[0])
-    columns = _told(benched)
+    columns = _distinctions(benched)
     for name, timing in firsts.items():
         ratios = []
-        for one in benched:
-            own = _timings(one).get(name)
-            images = first.measured.step.batch_size / one.measured.step.batch_size if name in _STEP else 1
+        for network in benched:
+            own = _timings(network).get(name)
+            images = first.measured.step.batch_size / network.measured.step.batch_size if name in _STEP else 1
             ratios.append(own.median_ms / timing.median_ms * images if own else None)
         columns.append(numbers(name, ratios, "{:.3f}".format))
-    peaks = [one.measured.peak_memory_bytes for one in benched]
+    peaks = [network.measured.peak_memory_bytes for network in benched]
     memory = [peak / peaks[0] if peak and peaks[0] else None for peak in peaks]
     columns.append(numbers(_MEMORY.brief, memory, "{:.3f}".format))
-    return Table(f"times {called(benched)[0]}", tuple(columns), look="ruled")
+    return Table(f"times {short_titles(benched)[0]}", tuple(columns), look="ruled")
 
 
-def _timings(one: Benched) -> dict[str, Timing]:
+def _timings(network: Benched) -> dict[str, Timing]:
     """Every timing, by the heading of its column."""
     out = {
         " ".join(["batch", str(batch), *([] if backend == "torch" else [_BACKENDS.get(backend, backend)])]): timing
-        for batch, backends in one.measured.forward.latency.items()
+        for batch, backends in network.measured.forward.latency.items()
         for backend, timing in backends.items()
     }
-    return out | {heading: getattr(one.measured.step, part) for heading, part in _STEP.items()}
+    return out | {heading: getattr(network.measured.step, part) for heading, part in _STEP.items()}
 
 
 def _times(heading: str, timings: Sequence[Timing]) -> Column:

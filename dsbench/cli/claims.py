@@ -1,4 +1,4 @@
-"""`dsbench claims`: what a published study claims, and what runs of its networks say."""
+"""`dsbench claims`: the claims of a published study, decided by runs of its networks."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ def claims(
     from dsbench.claims.decide import decide
     from dsbench.claims.published import changed, published, study_runs
 
-    known = published(study)
+    claimed = published(study)
     table, outputs = _runs_of(study, sweep, outputs)
     runs = study_runs(study, table, outputs)
-    outcomes = decide(known, runs)
+    outcomes = decide(claimed, runs)
     if as_json:
-        typer.echo(json.dumps([one.plain() for one in outcomes]))
+        typer.echo(json.dumps([outcome.plain() for outcome in outcomes]))
         return
-    counts = Counter(one.verdict for one in outcomes)
+    counts = Counter(outcome.verdict for outcome in outcomes)
     show(
-        f"{study}: {known.title}",
+        f"{study}: {claimed.title}",
         _table(outcomes),
         ", ".join(f"{number} {verdict}" for verdict, number in counts.most_common()),
         *(f"changed recipe: {recipe}" for recipe in changed(run.label for run in runs)),
@@ -57,20 +57,20 @@ def _runs_of(study: str, sweep: str | None, outputs: Path) -> tuple[pd.DataFrame
     from dsbench.results.query import runs_of
     from dsbench.results.records import records, runs_table
 
-    chosen = sweep or _latest(study, outputs)
-    if chosen is None:
+    name = sweep or _latest(study, outputs)
+    if name is None:
         return runs_table(records(outputs)), outputs  # none at all is no error: the claims are shown all the same
-    return runs_of(outputs, chosen)
+    return runs_of(outputs, name)
 
 
 def _latest(study: str, outputs: Path) -> str | None:
-    """The name of the sweep last begun that has runs of the study."""
+    """The name of the sweep last written to that has runs of the study."""
     from dsbench.results import folder
     from dsbench.results.folder import SweepFolder
     from dsbench.results.query import sweeps
 
     folders = [SweepFolder(outputs / "sweeps" / name) for name in sweeps(outputs)]
-    for sweep in sorted(folders, key=lambda one: one.sweep_file.stat().st_mtime, reverse=True):
+    for sweep in sorted(folders, key=lambda sweep: sweep.sweep_file.stat().st_mtime, reverse=True):
         if any(run.label.study == study for run in folder.read(sweep.plan_file).values()):
             return sweep.name
     return None
@@ -78,9 +78,9 @@ def _latest(study: str, outputs: Path) -> str | None:
 
 def _table(outcomes: list[Outcome]) -> Table:
     columns = (
-        texts("claim", [one.claim.text for one in outcomes]),
-        texts("the study", [one.claim.study for one in outcomes]),
-        texts("measured here", [one.measured for one in outcomes]),
-        answers("verdict", [one.verdict for one in outcomes]),
+        texts("claim", [outcome.claim.text for outcome in outcomes]),
+        texts("the study", [outcome.claim.study for outcome in outcomes]),
+        texts("measured here", [outcome.measured for outcome in outcomes]),
+        answers("verdict", [outcome.verdict for outcome in outcomes]),
     )
     return Table("", columns, look="grid")

@@ -1,4 +1,4 @@
-"""`dsbench clean`: free the space that checkpoints take."""
+"""`dsbench clean`: remove checkpoints to free their space."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def clean(
 
     Runs that would be trained on when asked for again keep all of theirs, and so do those that a process trains now.
     """
-    from dsbench.results.query import condition, known, selected
+    from dsbench.results.query import checked, condition, selected
     from dsbench.results.records import records, runs_table
     from dsbench.run.folder import RunFolder
     from dsbench.run.record import Status
     from dsbench.run.retention import KEEP, spare
 
-    known(keep, KEEP, "--keep")
+    checked(keep, KEEP, "--keep")
     conditions = list(where or [])
     if status is not None:
         for name in status.split(","):
-            known(name, [str(known_status) for known_status in Status], "status")
+            checked(name, [str(each) for each in Status], "status")
         conditions.append(f"status={status}")
     runs = runs_table(records(outputs))
     if runs.empty:

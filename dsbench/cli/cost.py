@@ -10,7 +10,16 @@ from typing import Annotated, Any
 import typer
 
 from dsbench.budget.request import Requested
-from dsbench.cli.networks import ARGUMENTS, NamedNetwork, called, differing, names_of, networks, shared, told_apart
+from dsbench.cli.networks import (
+    ARGUMENTS,
+    NamedNetwork,
+    differing_keys,
+    differing_values,
+    names_of,
+    networks,
+    shared,
+    short_titles,
+)
 from dsbench.cli.output import print_csv, print_json, remark, show, write
 from dsbench.errors import InputError, choose
 from dsbench.network.cost import DTYPE_BYTES, Cost, LayerCost, replaced
@@ -56,16 +65,16 @@ def cost(
     """
     choose("--precision", precision, DTYPE_BYTES)
     named = networks(arguments or [], config_dir)
-    costed = [Costed(**vars(one), cost=cost_of(one.network, precision)) for one in named]
+    costed = [Costed(**vars(network), cost=cost_of(network.network, precision)) for network in named]
     if plot is not None and len(costed) > 1:
         raise InputError(f"--plot draws one network, these arguments name {len(costed)}")
     if as_json:
-        print_json([_object(one) for one in costed])
+        print_json([_object(network) for network in costed])
     elif as_csv:
         print_csv(_rows(costed, layers))
     elif layers or len(costed) == 1:
-        for one in costed:
-            show(*_layer_by_layer(one))
+        for network in costed:
+            show(*_layer_by_layer(network))
     else:
         show(*_side_by_side(costed))
     if plot is not None:
@@ -74,25 +83,29 @@ def cost(
         write(plot, draw(costed[0].network, costed[0].title))
         remark(f"drawn: {plot}")
     if check:
-        for one in costed:
-            _check(one)
+        for network in costed:
+            _check(network)
 
 
-def _object(one: Costed) -> dict[str, Any]:
-    requested = one.requested.facts() if one.requested else None
-    layers = [layer.facts() for layer in one.cost.layers]
-    return one.name | one.totals() | {"requested": requested, "layers": layers}
+def _object(network: Costed) -> dict[str, Any]:
+    requested = network.requested.facts() if network.requested else None
+    layers = [layer.facts() for layer in network.cost.layers]
+    return network.name | network.totals() | {"requested": requested, "layers": layers}
 
 
 def _rows(costed: Sequence[Costed], layers: bool) -> list[dict[str, Any]]:
     """The rows of a file: one a network, or with `layers` one a layer."""
     if not layers:
-        return [one.name | one.totals() | _budget(one) for one in costed]
-    return [one.name | layer.facts() | {"output_shape": _shape(layer)} for one in costed for layer in one.cost.layers]
+        return [network.name | network.totals() | _budget(network) for network in costed]
+    return [
+        network.name | layer.facts() | {"output_shape": _shape(layer)}
+        for network in costed
+        for layer in network.cost.layers
+    ]
 
 
-def _budget(costed: Costed) -> dict[str, Any]:
-    facts = costed.requested.facts() if costed.requested else dict.fromkeys(f.name for f in fields(Requested))
+def _budget(network: Costed) -> dict[str, Any]:
+    facts = network.requested.facts() if network.requested else dict.fromkeys(f.name for f in fields(Requested))
     return {f"budget_{name}": value for name, value in facts.items()}
 
 
@@ -100,20 +113,20 @@ def _shape(layer: LayerCost) -> str:
     return "x".join(map(str, layer.output_shape))
 
 
-def _layer_by_layer(costed: Costed) -> list[Table | str]:
+def _layer_by_layer(network: Costed) -> list[Table | str]:
     """One network, a row a layer, and what tables leave out."""
-    cost = costed.cost
-    budget = [f"budget: {costed.requested}"] if costed.requested else []
+    cost = network.cost
+    budget = [f"budget: {network.requested}"] if network.requested else []
     return [
-        _layers(costed),
+        _layers(network),
         f"{cost.buffers:,} buffers, {cost.flops:,} FLOPs (2 a MAC), {cost.norm_ops:,} norm and {cost.activation_ops:,} "
         f"activation operations, {cost.training_bytes:,} bytes kept for the backward pass, for one image",
         *budget,
     ]
 
 
-def _layers(costed: Costed) -> Table:
-    cost, kinds = costed.cost, {slot.index: slot.kind for slot in costed.network.slots}
+def _layers(network: Costed) -> Table:
+    cost, kinds = network.cost, {slot.index: slot.kind for slot in network.network.slots}
     slots, last = [], None
     for layer in cost.layers:
         slots.append("" if layer.slot is None or layer.slot == last else f"{layer.slot} {kinds[layer.slot]}")
@@ -125,7 +138,7 @@ def _layers(costed: Costed) -> Table:
             "output": [*map(_shape, cost.layers), ""],
         }
     )
-    steps = zip(cost.layers, costed.network.steps, strict=True)
+    steps = zip(cost.layers, network.network.steps, strict=True)
     intensities = [layer.intensity if isinstance(step.layer, (Conv, Linear)) else None for layer, step in steps]
     for quantity in COSTS:
         if quantity.name == "intensity":
@@ -137,22 +150,24 @@ def _layers(costed: Costed) -> Table:
         else:
             continue  # it does not add up over layers
         columns.append(figures(quantity, values))
-    return Table(costed.title, tuple(columns), look="ruled", total=True)
+    return Table(network.title, tuple(columns), look="ruled", total=True)
 
 
 def _side_by_side(costed: Sequence[Costed]) -> list[Table | str]:
     """Several networks, then their ratios to the first and what the closed form promised."""
-    named = names_of(costed)
-    told = names(dict(zip(differing(named), zip(*told_apart(named), strict=True), strict=True)))
-    costs = [figures(quantity, [getattr(one.cost, quantity.name) for one in costed]) for quantity in COSTS]
-    residuals = [one.requested.residual if one.requested else None for one in costed]
+    own_names = names_of(costed)
+    distinctions = names(
+        dict(zip(differing_keys(own_names), zip(*differing_values(own_names), strict=True), strict=True))
+    )
+    costs = [figures(quantity, [getattr(network.cost, quantity.name) for network in costed]) for quantity in COSTS]
+    residuals = [network.requested.residual if network.requested else None for network in costed]
     off = numbers("off budget", residuals, lambda share: percent(share, "+"))
-    budgets = dict.fromkeys(one.requested.target_line for one in costed if one.requested)
+    budgets = dict.fromkeys(network.requested.target_line for network in costed if network.requested)
     return [
-        shared(named),
-        Table("for one image", (*told, *costs, *([off] if budgets else [])), look="ruled"),
+        shared(own_names),
+        Table("for one image", (*distinctions, *costs, *([off] if budgets else [])), look="ruled"),
         *(f"budget: {line}" for line in budgets),
-        Table(f"times {called(costed)[0]}", (*told, *_ratios(costed)), _RATIOS, look="ruled"),
+        Table(f"times {short_titles(costed)[0]}", (*distinctions, *_ratios(costed)), _RATIOS, look="ruled"),
     ]
 
 
@@ -177,17 +192,17 @@ def _ratio(name: str, cost: Cost, first: Cost) -> float | None:
     return getattr(cost, name) / getattr(first, name) if getattr(first, name) else None
 
 
-def _check(costed: Costed) -> None:
+def _check(network: Costed) -> None:
     from dsbench.network.check import count
 
-    counted, costs = count(costed.network), costed.cost
-    by = {"macs": "fvcore", "acts": "fvcore", "params": "torch", "buffers": "torch"}
+    counted, costs = count(network.network), network.cost
+    counters = {"macs": "fvcore", "acts": "fvcore", "params": "torch", "buffers": "torch"}
     wrong = [
-        f"{QUANTITIES[name].wording} ({counter}): {other:,}, dsbench {own:,}"
-        for name, counter in by.items()
-        if (other := getattr(counted, name)) != (own := getattr(costs, name))
+        f"{QUANTITIES[name].wording} ({counter}): {theirs:,}, dsbench {ours:,}"
+        for name, counter in counters.items()
+        if (theirs := getattr(counted, name)) != (ours := getattr(costs, name))
     ]
     if wrong:
-        remark(f"error: {costed.title}: counts differ, {'; '.join(wrong)}")
+        remark(f"error: {network.title}: counts differ, {'; '.join(wrong)}")
         raise typer.Exit(1)
     remark(f"fvcore agrees: {counted.macs:,} MACs, {counted.acts:,} activations; torch: {counted.params:,} parameters")

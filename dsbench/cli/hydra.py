@@ -151,7 +151,7 @@ def _quieten_lightning() -> None:
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = False
         logging.getLogger(name).setLevel(logging.WARNING)
-    # Lightning 2.6 asks torch 2.13 a question in a way that torch is about to drop; nothing a user can do.
+    # Lightning 2.6 makes a check that torch 2.13 deprecates; nothing a user can change.
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
 
 
@@ -178,7 +178,7 @@ def _guard(command: Callable[[], Any]) -> None:
 
 
 def _reader_is_gone(error: BaseException) -> bool:
-    """Whether `error` came of standard output being a pipe that nobody reads any more, as of `| head`."""
+    """Whether the cause is that standard output is a closed pipe, as in `| head`."""
     if isinstance(error, SystemExit):  # rich and Typer exit so
         return isinstance(error.__context__, BrokenPipeError)
     if not isinstance(error, BrokenPipeError):
@@ -189,7 +189,7 @@ def _reader_is_gone(error: BaseException) -> bool:
 
 
 def _report(error: BaseException) -> int:
-    """Print the one line that `error` comes down to; returns the exit code."""
+    """Print the error in one line; returns the exit code."""
     from typer.exceptions import TyperException
 
     if isinstance(error, InputError):

@@ -1,4 +1,4 @@
-"""The networks that a command's arguments name, and what they are called side by side."""
+"""The networks that a command's arguments name, and their names side by side."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ARGUMENTS = (
     "Overrides as for sweep.py (model=cnn,dwsep width=8), or folders of finished runs (outputs/runs/<run_id>), sweeps."
 )
-_SPEAKING = ("model", "arch", "block", "data", "device")  # keys whose values need no key beside them
+_SELF_EXPLAINING = ("model", "arch", "block", "data", "device")  # keys whose values need no key beside them
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,14 @@ def networks(arguments: Sequence[str], config_dir: str | None = None) -> list[Na
             raise InputError(f"{others[0]} is an override and {folders[0]} the folder of a run; give one kind of both")
         runs = [load(run) for folder in folders for run in _runs(Path(folder))]
         return [NamedNetwork(run.composed, run.network, None, run) for run in runs]
-    met = [solved(compose(overrides, config_dir)) for overrides in combinations(arguments)]
-    if not met:
+    fitted = [solved(compose(overrides, config_dir)) for overrides in combinations(arguments)]
+    if not fitted:
         raise InputError("these overrides name no network: a range or list in them is empty")
-    return [NamedNetwork(composed, network(composed), requested, None) for composed, requested in met]
+    return [NamedNetwork(composed, network(composed), requested, None) for composed, requested in fitted]
 
 
 def _runs(folder: Path) -> list[Path]:
-    """The folder of a run, or those of one that is done of each cell of a sweep."""
+    """The folder of the run, or of a finished run of each cell of the sweep."""
     if not (folder / "sweep.yaml").is_file():
         return [folder]
     from dsbench.results.query import sweep_folder
@@ -102,7 +102,7 @@ def _runs(folder: Path) -> list[Path]:
 
 
 def _names_folder(argument: str) -> bool:
-    """Whether it is one; InputError for what is neither that nor an override."""
+    """Whether the argument is a folder. Raises InputError where it is no override either."""
     if Path(argument).is_dir():
         return True
     if "=" not in argument and not argument.startswith("~"):
@@ -114,38 +114,39 @@ def _names_folder(argument: str) -> bool:
 
 
 def names_of(networks: Sequence[NamedNetwork]) -> list[dict[str, Any]]:
-    """What networks are called side by side: their names, and what else was listed for them (`kernel=3,5`)."""
-    named = [one.name for one in networks]
-    given = [dict(override.split("=", 1) for override in one.composed.overrides) for one in networks]
-    listed = [key for key in given[0] if key != "experiment" and len({one.get(key) for one in given}) > 1]
-    return [{key: one.get(key) for key in listed} | name for one, name in zip(given, named, strict=True)]
+    """The names of networks side by side, with the keys that were given several values (`kernel=3,5`)."""
+    own = [network.name for network in networks]
+    given = [dict(override.split("=", 1) for override in network.composed.overrides) for network in networks]
+    listed = [key for key in given[0] if key != "experiment" and len({values.get(key) for values in given}) > 1]
+    return [{key: values.get(key) for key in listed} | name for values, name in zip(given, own, strict=True)]
 
 
-def differing(names: Sequence[dict[str, Any]]) -> list[str]:
+def differing_keys(names: Sequence[dict[str, Any]]) -> list[str]:
     """The keys in which `names`, all with the same keys, are not all alike."""
     return [key for key in names[0] if len({name[key] for name in names}) > 1]
 
 
 def shared(names: Sequence[dict[str, Any]]) -> str:
     """What `names` have in common, in one line."""
-    keys = differing(names)
+    keys = differing_keys(names)
     return ", ".join(f"{key} {value}" for key, value in names[0].items() if key not in keys and value)
 
 
-def told_apart(names: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """What tells each of `names` from the others: a row of cells each, one a key that differs."""
-    keys = differing(names)
+def differing_values(names: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """The values of those keys, a row for each of `names`."""
+    keys = differing_keys(names)
     return [[str(name[key] or "") for key in keys] for name in names]
 
 
-def called(networks: Sequence[NamedNetwork]) -> list[str]:
-    """What each is called within a sentence: its experiment or whatever else tells it from the others, or its title."""
-    experiments = [str(one.composed.choices.get("experiment")) for one in networks]
+def short_titles(networks: Sequence[NamedNetwork]) -> list[str]:
+    """A short name of each for a sentence: its experiment, else the values in which it differs, else its title."""
+    experiments = [str(network.composed.choices.get("experiment")) for network in networks]
     if len(networks) > 1 and len(set(experiments) - {"None"}) == len(networks):
         return experiments
-    named = names_of(networks)
-    keys = differing(named)
+    names = names_of(networks)
+    keys = differing_keys(names)
     words = [
-        [str(name[key]) if key in _SPEAKING else f"{key} {name[key]}" for key in keys if name[key]] for name in named
+        [str(name[key]) if key in _SELF_EXPLAINING else f"{key} {name[key]}" for key in keys if name[key]]
+        for name in names
     ]
-    return [" ".join(one) or network.title for one, network in zip(words, networks, strict=True)]
+    return [" ".join(parts) or network.title for parts, network in zip(words, networks, strict=True)]

@@ -1,4 +1,4 @@
-"""What commands put out: tables, JSON and CSV on standard output, remarks on standard error, files."""
+"""The output of commands: tables, JSON and CSV on standard output, remarks on standard error, files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def show(*parts: Table | str) -> None:
 
 
 def print_json(objects: Sequence[dict[str, Any]]) -> None:
-    """One object, or a list of several."""
+    """An object alone, or the list of several."""
     typer.echo(json.dumps(objects[0] if len(objects) == 1 else objects))
 
 
@@ -37,12 +37,12 @@ def print_csv(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def remark(line: str) -> None:
-    """A line beside the output."""
+    """A line on standard error."""
     typer.echo(line, err=True)
 
 
-def remark_in_passing(line: str) -> None:
-    """A line on what happens now, in a terminal alone; a bar that moves would take the cores that are measured."""
+def remark_progress(line: str) -> None:
+    """A line on the progress, in a terminal alone; a moving bar would take time from the cores that are measured."""
     if sys.stderr.isatty():
         remark(line)
 

@@ -1,4 +1,4 @@
-"""`dsbench report`: a sweep as a page, or two of them side by side."""
+"""`dsbench report` and `dsbench figures`: the page of a sweep, the comparison of two, a sweep's pictures as files."""
 
 from __future__ import annotations
 
@@ -30,32 +30,32 @@ def report(
     from dsbench.results.query import sweep_folder
 
     folder = sweep_folder(outputs, sweep)
-    said, paths = _page(folder) if other is None else _comparison(folder, sweep_folder(outputs, other))
-    show(*said, *map(str, paths))
+    sentences, paths = _page(folder) if other is None else _comparison(folder, sweep_folder(outputs, other))
+    show(*sentences, *map(str, paths))
 
 
 def _page(folder: SweepFolder) -> tuple[list[str], list[Path]]:
-    """What a sweep's page says first, and its files."""
+    """The headline of a sweep's page, and its files."""
     from dsbench.report.content import report as content_of
     from dsbench.report.page import write as write_page
 
-    found = content_of(folder)
+    content = content_of(folder)
     with _writing_into(folder.path):
-        return found.headline, write_page(found, folder.path)
+        return content.headline, write_page(content, folder.path)
 
 
 def _comparison(folder: SweepFolder, other: SweepFolder) -> tuple[list[str], list[Path]]:
-    """What the page on two sweeps says first, and its files."""
+    """The sentences of the page on two sweeps, and its files."""
     from dsbench.report.versus import versus, write_versus
 
-    compared = versus(folder, other)
+    comparison = versus(folder, other)
     with _writing_into(folder.path):
-        return compared.said, write_versus(compared, folder.path)
+        return comparison.sentences, write_versus(comparison, folder.path)
 
 
 @contextmanager
 def _writing_into(folder: Path) -> Iterator[None]:
-    """Where a file cannot be written, InputError; what cannot be read, before, is another error."""
+    """Raise InputError where a file cannot be written; what cannot be read, before, is another error."""
     try:
         yield
     except OSError as error:
@@ -75,9 +75,9 @@ def figures(
     of costs.
     """
     from dsbench.figures.style import FORMATS
-    from dsbench.results.query import known, sweep_folder
+    from dsbench.results.query import checked, sweep_folder
 
-    kinds = [known(one, FORMATS, "--format") for one in formats.split(",")]
+    kinds = [checked(kind, FORMATS, "--format") for kind in formats.split(",")]
     folder = sweep_folder(outputs, sweep)
     runs, cells = folder.read()
     if not runs["status"].isin(["done", "collapsed", "diverged"]).any():
@@ -86,9 +86,9 @@ def figures(
     from dsbench.report.album import album, rooflines
     from dsbench.verdict.verdict import measured_records, verdict
 
-    found = verdict(folder.outputs, runs)
-    lines = rooflines(found.cells, measured_records(folder.outputs, runs)).values()
-    for name, figure in album(runs, cells, found, lines, folder.outputs):
+    judged = verdict(folder.outputs, runs)
+    measured = rooflines(judged.cells, measured_records(folder.outputs, runs)).values()
+    for name, figure in album(runs, cells, judged, measured, folder.outputs):
         for kind in kinds:
             path = folder.path / "figures" / f"{name}.{kind}"
             write(path, rendered(figure, kind), folder_too=True)

@@ -1,8 +1,9 @@
-"""`dsbench results`: what all runs, or those of one sweep, came to."""
+"""`dsbench results`: the results of all runs, or of those of a sweep."""
 
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,13 +34,13 @@ def results(
     """
     if as_csv + as_json + (parquet is not None) > 1:
         raise InputError("--csv, --json and --parquet exclude each other; give one")
-    if parquet is not None:
-        _require_pyarrow()
+    if parquet is not None and find_spec("pyarrow") is None:
+        raise InputError("--parquet needs pyarrow; pip install 'dsbench[parquet]'")
     from dsbench.results.query import arranged, runs_of
     from dsbench.results.records import plain
 
-    found, outputs = runs_of(outputs, sweep)
-    runs, shown = _selected(found, where or [], as_runs)
+    all_runs, outputs = runs_of(outputs, sweep)
+    runs, shown = _selected(all_runs, where or [], as_runs)
     shown = arranged(shown, _resolved(sort, shown) if sort else None)
     if as_csv:
         typer.echo(shown.to_csv(index=False, lineterminator="\n"), nl=False)
@@ -53,13 +54,13 @@ def results(
 
 
 def _selected(runs: pd.DataFrame, where: list[str], as_runs: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The runs that conditions leave, and these or their cells.
+    """The runs that meet the conditions, and these or their cells.
 
-    Cells are made of the runs that conditions on what was asked for leave; a condition on what came of them is one on
-    the cell's figures, since a mean over runs chosen by their result would be no mean.
+    Conditions on what was asked for select the runs of which cells are made; those on results select cells by their
+    figures, since a mean over runs chosen by their result would be no mean.
     """
     from dsbench.results.cells import cells_table
-    from dsbench.results.query import condition, known, selected
+    from dsbench.results.query import checked, condition, selected
     from dsbench.results.records import OUTCOMES, timings
 
     conditions = [condition(text) for text in where]
@@ -67,20 +68,20 @@ def _selected(runs: pd.DataFrame, where: list[str], as_runs: bool) -> tuple[pd.D
         runs = selected(runs, conditions)
         return runs, runs
     asked = [name for name in runs.columns if name not in (*OUTCOMES, *timings(runs))]
-    before = [one for one in conditions if one.column in asked]
-    after = [one for one in conditions if one not in before]
+    on_runs = [each for each in conditions if each.column in asked]
+    on_cells = [each for each in conditions if each.column not in asked]
     names = cells_table(runs).columns
-    for one in after:
-        if one.column in runs.columns and _cell_column(one.column, names) not in names:
-            raise InputError(f"{one.column} is a run's, not a cell's; add --runs")
-        known(_cell_column(one.column, names), [*names, *asked])
-    runs = selected(runs, before)
-    cells = selected(cells_table(runs), [one.of(_cell_column(one.column, names)) for one in after])
+    for each in on_cells:
+        if each.column in runs.columns and _cell_column(each.column, names) not in names:
+            raise InputError(f"{each.column} is a run's, not a cell's; add --runs")
+        checked(_cell_column(each.column, names), [*names, *asked])
+    runs = selected(runs, on_runs)
+    cells = selected(cells_table(runs), [each.on(_cell_column(each.column, names)) for each in on_cells])
     return runs[runs["cell_id"].isin(cells["cell_id"])], cells
 
 
 def _cell_column(name: str, names: Any) -> str:
-    """test_acc, of cells, is test_acc_mean."""
+    """The column of a table of cells for a run's: test_acc is test_acc_mean."""
     return f"{name}_mean" if name not in names and f"{name}_mean" in names else name
 
 
@@ -90,7 +91,7 @@ def _resolved(sort: str, shown: pd.DataFrame) -> str:
 
 
 def _print(runs: pd.DataFrame, shown: pd.DataFrame, as_runs: bool, failures_in: Path | None) -> None:
-    """The table, what made its runs and, with the folder of their logs, which runs are in no mean."""
+    """The table, the versions of the code, and the runs that are in no mean, whose logs lie in `failures_in`."""
     from dsbench.results import tables
 
     if shown.empty:
@@ -100,10 +101,3 @@ def _print(runs: pd.DataFrame, shown: pd.DataFrame, as_runs: bool, failures_in: 
     show(tables.runs(shown) if as_runs else tables.cells(shown), *([versions] if versions else []))
     if failures_in is not None and (runs["status"] != "done").any():
         show(tables.failures(runs, failures_in))
-
-
-def _require_pyarrow() -> None:
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError:
-        raise InputError("--parquet needs pyarrow; pip install 'dsbench[parquet]'") from None

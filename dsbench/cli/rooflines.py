@@ -17,40 +17,41 @@ _NOTE = (
 
 def rooflines_shown(rooflines: Sequence[Roofline]) -> list[Table | str]:
     """Tables and a verdict of each network, then what makes each later one slower or faster than the first."""
-    shown = [part for one in rooflines for part in (_layers(one), _kinds(one), verdict(one))]
-    return [*shown, *(f"\n{comparison(rooflines[0], other)}" for other in rooflines[1:])]
+    parts = [part for roofline in rooflines for part in (_layers(roofline), _kinds(roofline), verdict(roofline))]
+    return [*parts, *(f"\n{comparison(rooflines[0], later)}" for later in rooflines[1:])]
 
 
-def _layers(one: Roofline) -> Table:
+def _layers(roofline: Roofline) -> Table:
     """A row a layer, in order of execution; milliseconds of both passes, then each."""
-    flops, bandwidth = engineering(one.rates.flops, "FLOP/s"), engineering(one.rates.bandwidth, "B/s")
-    low, _, high = one.step_ms
+    flops, bandwidth = engineering(roofline.rates.flops, "FLOP/s"), engineering(roofline.rates.bandwidth, "B/s")
+    low, _, high = roofline.step_ms
     title = (
-        f"\n{one.name}: a training step of {one.batch_size} images in {one.total.time_ms:.1f} ms "
-        f"(middle half of {one.steps} steps {low:.1f} to {high:.1f})\n"
-        f"{one.device}, precision {one.precision}, threads {one.threads}: attains {flops} and {bandwidth}"
+        f"\n{roofline.name}: a training step of {roofline.batch_size} images in {roofline.total.time_ms:.1f} ms "
+        f"(middle half of {roofline.steps} steps {low:.1f} to {high:.1f})\n"
+        f"{roofline.device}, precision {roofline.precision}, threads {roofline.threads}: attains {flops} "
+        f"and {bandwidth}"
     )
     slots, last = [], None
-    for row in one.layers:
+    for row in roofline.layers:
         slots.append("" if row.slot is None or row.slot == last else str(row.slot))
         last = row.slot
-    shapes = ["x".join(map(str, row.output_shape)) for row in one.layers]
+    shapes = ["x".join(map(str, row.output_shape)) for row in roofline.layers]
     columns = (
-        *names({"slot": slots, "layer": [row.label for row in one.layers], "output": shapes}),
-        numbers("ms", [row.time_ms for row in one.layers], two_places),
-        numbers("forward", [row.forward_ms for row in one.layers], two_places),
-        numbers("backward", [row.backward_ms for row in one.layers], two_places),
-        *_figures(one.layers),
+        *names({"slot": slots, "layer": [row.label for row in roofline.layers], "output": shapes}),
+        numbers("ms", [row.time_ms for row in roofline.layers], two_places),
+        numbers("forward", [row.forward_ms for row in roofline.layers], two_places),
+        numbers("backward", [row.backward_ms for row in roofline.layers], two_places),
+        *_figures(roofline.layers),
     )
     return Table(title, columns, _NOTE, look="ruled")
 
 
-def _kinds(one: Roofline) -> Table:
+def _kinds(roofline: Roofline) -> Table:
     """A row a kind, those that take longest first, and the whole step."""
-    rows = (*one.kinds, one.total)
+    rows = (*roofline.kinds, roofline.total)
     columns = (
-        *names({"kind": [*(row.kind for row in one.kinds), "step"]}),
-        numbers("layers", [*(row.layers for row in one.kinds), len(one.layers)], str),
+        *names({"kind": [*(row.kind for row in roofline.kinds), "step"]}),
+        numbers("layers", [*(row.layers for row in roofline.kinds), len(roofline.layers)], str),
         numbers("ms", [row.time_ms for row in rows], two_places),
         *_figures(rows),
     )
@@ -58,7 +59,7 @@ def _kinds(one: Roofline) -> Table:
 
 
 def _figures(rows: Sequence[Row]) -> list[Column]:
-    """What layers, kinds and the step have alike, but for the milliseconds."""
+    """The columns that layers, kinds and the step share, but for the milliseconds."""
     return [
         numbers("of time", [100 * row.share for row in rows], "{:.1f} %".format),
         numbers("of MACs", [100 * row.mac_share if row.macs else None for row in rows], "{:.1f} %".format),

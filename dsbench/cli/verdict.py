@@ -36,15 +36,15 @@ def verdict(
     from dsbench.verdict.verdict import as_data, verdict
 
     runs, outputs = runs_of(outputs, sweep)
-    found = verdict(outputs, runs, compare)
-    said = paragraphs(found, outputs)
+    judged = verdict(outputs, runs, compare)
+    sentences = paragraphs(judged, outputs)
     if as_json:
-        typer.echo(json.dumps(as_data(found) | {"said": said}))
+        typer.echo(json.dumps(as_data(judged) | {"said": sentences}))
         return
-    tables = verdict_tables(found)
+    tables = verdict_tables(judged)
     notes = " ".join(table.note for table in tables if table.note)
     for table in tables:
         show(replace(table, note=""), "")
     if tables:
         show(Table("", (), notes), "")
-    show("\n\n".join(said))
+    show("\n\n".join(sentences))

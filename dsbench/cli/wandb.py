@@ -1,4 +1,4 @@
-"""`dsbench sync`: upload offline runs to W&B."""
+"""`dsbench sync` and `dsbench dashboard`: upload offline runs to W&B, browse runs in the terminal or in W&B."""
 
 from __future__ import annotations
 
@@ -32,42 +32,42 @@ def sync(
     from dsbench.run.interrupts import interruptible
     from dsbench.tracking.wandb import check_credentials
 
-    found = chosen(outputs, sweep)
+    asked = offline_runs_of(outputs, sweep)
     check_credentials()
-    free = [run for run in found if _free(outputs, run)]
-    todo = [run for run in free if again or not run.marker.exists()]
-    if todo:
+    free = [run for run in asked if _is_free(outputs, run)]
+    waiting = [run for run in free if again or not run.marker.exists()]
+    if waiting:
         offline.check_reachable()
     if again:
-        offline.forget(todo)
+        offline.forget(waiting)
     with interruptible():
-        failed = _upload(todo, at_once)
-    _report(len(todo) - len(failed), len(free) - len(todo), len(found) - len(free), failed)
+        failed = _upload(waiting, at_once)
+    _report(len(waiting) - len(failed), len(free) - len(waiting), len(asked) - len(free), failed)
     if failed:
         raise SystemExit(1)
 
 
-def chosen(outputs: Path, sweep: str | None) -> list[OfflineRun]:
+def offline_runs_of(outputs: Path, sweep: str | None) -> list[OfflineRun]:
     """The offline runs of the sweep, its summary included, or all. Raises InputError where there is none."""
     from dsbench.publish.offline import offline_runs, summary_id
     from dsbench.results.query import sweep_folder
 
-    found = offline_runs(outputs)
-    if not found:
+    offline = offline_runs(outputs)
+    if not offline:
         raise InputError(f"no offline runs of W&B in {outputs / 'wandb'}; runs with logger=wandb leave them")
     if sweep is None:
-        return found
+        return offline
     folder = sweep_folder(outputs, sweep)
-    wanted = {*folder.run_ids(), summary_id(folder.name)}
-    found = [run for run in found if run.run_id in wanted]
-    if not found:
+    run_ids = {*folder.run_ids(), summary_id(folder.name)}
+    offline = [run for run in offline if run.run_id in run_ids]
+    if not offline:
         raise InputError(
             f"no offline runs of the sweep {folder.name} in {outputs / 'wandb'}; it ran without logger=wandb"
         )
-    return found
+    return offline
 
 
-def _free(outputs: Path, run: OfflineRun) -> bool:
+def _is_free(outputs: Path, run: OfflineRun) -> bool:
     """Whether no process is training the run: half of it would be marked as uploaded."""
     from dsbench.run.lock import locked_if_free
 
@@ -76,7 +76,7 @@ def _free(outputs: Path, run: OfflineRun) -> bool:
 
 
 def _upload(runs: Sequence[OfflineRun], at_once: int) -> dict[str, str]:
-    """Upload `runs` behind a progress bar; returns why some failed, by id."""
+    """Upload `runs` behind a progress bar; returns the reasons of those that failed, by id."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -94,9 +94,9 @@ def _upload(runs: Sequence[OfflineRun], at_once: int) -> dict[str, str]:
     return failed
 
 
-def _report(uploaded: int, before: int, busy: int, failed: dict[str, str]) -> None:
+def _report(uploaded: int, before: int, in_training: int, failed: dict[str, str]) -> None:
     parts = [f"uploaded: {uploaded}", f"uploaded before: {before}"]
-    show(", ".join([*parts, *([f"in training, left for later: {busy}"] if busy else [])]))
+    show(", ".join([*parts, *([f"in training, left for later: {in_training}"] if in_training else [])]))
     if failed:
         columns = (*names({"run": list(failed)}), texts("reason", list(failed.values())))
         show(Table(f"{len(failed)} not uploaded", columns, look="ruled"))
@@ -119,7 +119,7 @@ def dashboard(
     from dsbench.publish import leet
     from dsbench.publish.offline import offline_runs
 
-    shown = {run.run_id for run in chosen(outputs, sweep)} if sweep is not None else None
+    shown = {run.run_id for run in offline_runs_of(outputs, sweep)} if sweep is not None else None
     runs = offline_runs(outputs)
     if not any((outputs / "wandb").glob("*run-*/run-*.wandb")):  # online runs are here, too
         raise InputError(f"no runs of W&B in {outputs / 'wandb'}; runs with logger=wandb leave them")

@@ -1,4 +1,4 @@
-"""`wandb leet`, W&B's terminal dashboard: what it shows first."""
+"""`wandb leet`, W&B's terminal dashboard: its first view, and its start."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ METRICS = "^(val|train|time)/"
 
 
 def arrange(folder: Path, runs: Sequence[OfflineRun], shown: Collection[str] | None) -> None:
-    """Write what leet shows first of `folder`, outputs/wandb: the runs `shown`, by id, or else the latest that trained.
+    """Write leet's first view of `folder`, outputs/wandb: the runs `shown`, by id, or else the latest that trained.
 
-    What it remembers of an earlier look stays where `shown` is None; the user's filter of metrics stays in any case.
-    `runs` are all that are there, in order.
+    Its state of an earlier view stays where `shown` is None; the user's filter of metrics stays in any case. `runs` are
+    all runs in the folder, in order.
     """
     file = folder / ".wandb-leet.json"
     state = _read(file)
     if state and shown is None:
         return
-    training = [run for run in runs if not run.run_id.startswith("sweep-")] or list(runs)
-    chosen = [run.path.name for run in (training[-1:] if shown is None else [r for r in training if r.run_id in shown])]
-    first = {"selected_runs": chosen, "pinned_run": chosen[-1], "latest_run": runs[-1].path.name} if chosen else {}
-    state.pop("runs_filter", None)  # it might hide them
+    trained = [run for run in runs if not run.run_id.startswith("sweep-")] or list(runs)
+    selected = trained[-1:] if shown is None else [run for run in trained if run.run_id in shown]
+    names = [run.path.name for run in selected]
+    first = {"selected_runs": names, "pinned_run": names[-1], "latest_run": runs[-1].path.name} if names else {}
+    state.pop("runs_filter", None)  # it might hide the selected runs
     write_atomically(file, json.dumps({"metrics_filter": {"query": METRICS}} | state | first, indent=2) + "\n")
 
 

@@ -20,7 +20,7 @@ from dsbench.errors import FailureError
 from dsbench.tracking.wandb import base_url
 
 _NO_REASON = "wandb sync gave no reason"
-_REASONS = 3  # as many are told of one run; the rest follow from them
+_MOST_REASONS = 3  # of a run; further errors follow from the first
 _POLL_SECONDS = 0.05
 _REACH_SECONDS = 10
 
@@ -48,7 +48,7 @@ class OfflineRun:
 
 
 def offline_runs(outputs: Path) -> list[OfflineRun]:
-    """The offline runs under `outputs`, in the order in which they were begun."""
+    """The offline runs under `outputs`, in the order of their start."""
     return [OfflineRun(path.parent) for path in sorted((outputs / "wandb").glob("offline-run-*-*/run-*.wandb"))]
 
 
@@ -61,7 +61,7 @@ def check_reachable() -> None:
     """Raise FailureError where the server of W&B cannot be reached: `wandb sync` would try for many minutes."""
     url = urlparse(base_url())
     if getproxies():
-        return  # whether it can be reached is the proxy's to say
+        return  # a proxy decides what can be reached
     try:
         address = (url.hostname or "", url.port or (80 if url.scheme == "http" else 443))
         socket.create_connection(address, _REACH_SECONDS).close()
@@ -72,10 +72,10 @@ def check_reachable() -> None:
 def uploads(runs: Sequence[OfflineRun], at_once: int) -> Iterator[tuple[OfflineRun, str | None]]:
     """Upload `runs`, `at_once` at a time; yields each when it is done, with the reason where it failed.
 
-    A process of `wandb sync` each, so that none ends another. It waits as a server that is asked too often (HTTP 429)
-    says, tries again what a network loses, and marks the run in the end; the mark is taken back where its log has an
-    error, since it marks runs whose curves or files the server refused. Those that are under way when the caller stops
-    are ended.
+    Each has a process of `wandb sync` of its own, so that none ends another. It waits as long as a server with too many
+    requests (HTTP 429) demands, repeats what the network loses, and marks the run in the end; the mark is removed where
+    its log has an error, since it marks runs whose curves or files the server refused. Uploads that are running when
+    the caller stops are ended.
     """
     waiting, running = deque(runs), dict[subprocess.Popen[bytes], OfflineRun]()
     with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
@@ -96,7 +96,7 @@ def uploads(runs: Sequence[OfflineRun], at_once: int) -> Iterator[tuple[OfflineR
 
 
 def forget(runs: Iterable[OfflineRun]) -> None:
-    """Have the runs uploaded as if they never had been."""
+    """Remove the marks of earlier uploads."""
     for run in runs:
         run.marker.unlink(missing_ok=True)
         run.progress.unlink(missing_ok=True)
@@ -105,16 +105,18 @@ def forget(runs: Iterable[OfflineRun]) -> None:
 def _start(run: OfflineRun, scratch: Path) -> subprocess.Popen[bytes]:
     """A process that uploads the run; its output and its log go into the folder `scratch`."""
     scratch.mkdir()
-    own = {"WANDB_DIR": str(scratch), "WANDB_SILENT": "false"}
-    settings = {"WANDB_DATA_DIR": str(run.path.parent / ".staging")} | dict(os.environ) | own
-    settings.pop("WANDB_MODE", None)  # offline, it would upload nothing
+    default, fixed = {"WANDB_DATA_DIR": str(run.path.parent / ".staging")}, {"WANDB_DIR": str(scratch)}
+    environment = default | dict(os.environ) | fixed | {"WANDB_SILENT": "false"}
+    environment.pop("WANDB_MODE", None)  # offline, it would upload nothing
     command = [sys.executable, "-m", "wandb", "sync", str(run.path.absolute())]
     with (scratch / "output").open("wb") as file:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=settings)
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=environment
+        )
 
 
 def _reason(run: OfflineRun, scratch: Path) -> str | None:
-    """Why a run was not uploaded, None where all of it was; `wandb sync` exits with 0 in both cases."""
+    """The reason why a run was not uploaded, None where all of it was; `wandb sync` exits with 0 in both cases."""
     log = _errors(scratch)
     if run.marker.exists() and not log:
         return None
@@ -122,10 +124,10 @@ def _reason(run: OfflineRun, scratch: Path) -> str | None:
     lines = (scratch / "output").read_text(encoding="utf-8", errors="replace").splitlines()
     errors = [line.partition("ERROR ")[2].strip() for line in lines if "ERROR " in line]
     answers = [entry for entry in log if entry.startswith("HTTP ")]
-    told = [error for error in errors if error and error != "<no message>"]
+    messages = [error for error in errors if error and error != "<no message>"]
     crash = [line for line in lines if line.startswith("panic: ")]
-    reasons = answers or told or crash or log or lines[-1:] or [_NO_REASON]
-    return "; ".join(list(dict.fromkeys(reasons))[:_REASONS])
+    reasons = answers or messages or crash or log or lines[-1:] or [_NO_REASON]
+    return "; ".join(list(dict.fromkeys(reasons))[:_MOST_REASONS])
 
 
 def _errors(scratch: Path) -> list[str]:

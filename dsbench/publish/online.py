@@ -1,4 +1,7 @@
-"""The saved view of a project in W&B: its panels, its table of runs. Nothing here asks the network."""
+"""The view of a project in W&B, its panels and its table of runs, and how views and reports are saved there.
+
+The view is made without the network; saving it, and the account of the login, need it.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,14 @@ if TYPE_CHECKING:
 
 CELL = "cell"  # the key of a run's configuration that names its cell (see dsbench.run.mirror.card)
 ACCURACY = "test_acc"
-# What accuracy is held against, keys of a run's summary; the last two are there once the run is measured.
+# Costs that accuracy is drawn against, keys of a run's summary; the last two are there once the run is measured.
 _AGAINST = (*LIGHTER, *(QUANTITIES[name] for name in ("train_macs", "train_seconds", "latency_ms", "train_step_ms")))
 COSTS = {cost.path: ", ".join(filter(None, (cost.wording, cost.unit))) for cost in _AGAINST}
-CURVES = {f"{part}/{of}": QUANTITIES[f"{part}_{of}"].wording for part in ("val", "train") for of in ("acc", "loss")}
+CURVES = {
+    f"{part}/{measure}": QUANTITIES[f"{part}_{measure}"].wording
+    for part in ("val", "train")
+    for measure in ("acc", "loss")
+}
 FACTS = ("model", "block", "width", "kernel", "data", "seed")  # of a run, in its configuration under `run`
 COORDINATES = ("model", "width", "kernel")
 COLUMNS = (
@@ -34,7 +41,7 @@ COLUMNS = (
     *("summary:status", f"summary:{ACCURACY}", "summary:val_acc"),
     *(f"summary:{name}" for name in COSTS),
 )
-_RUNS = 100  # a panel leaves out what is beyond
+_RUNS = 100  # the most that a panel shows
 
 
 def workspace(entity: str, project: str, sweep: str | None, run_ids: Sequence[str] | None) -> Workspace:
@@ -61,7 +68,7 @@ def workspace(entity: str, project: str, sweep: str | None, run_ids: Sequence[st
 
 
 def filters(run_ids: Sequence[str] | None) -> And:
-    """What keeps the runs that are trained, of these if any are given: not the sweeps' summaries."""
+    """The filter for runs of training, of `run_ids` where they are given, without the sweeps' summaries."""
     from wandb_workspaces import expr
 
     kept = [expr.Metric("JobType") == "train"]
@@ -87,7 +94,7 @@ def _against(cost: str, title: str) -> Any:
 def _curve(metric: str, title: str) -> Any:
     """The mean over the runs of a cell, which differ in their seeds, within the least and the greatest.
 
-    A panel cannot leave out runs that the table beside it shows, so that its title says which are in the mean.
+    A panel cannot leave out runs that the table beside it shows, so its title names those in the mean.
     """
     import wandb_workspaces.reports.v2 as wr
 
@@ -122,7 +129,7 @@ def check_installed() -> None:
 
 @contextmanager
 def saving() -> Iterator[None]:
-    """Within, W&B says nothing of its own, and whatever it raises becomes FailureError, one line."""
+    """Within, W&B prints nothing, and whatever it raises becomes FailureError, one line."""
     try:
         with redirect_stderr(io.StringIO()):
             yield
@@ -133,7 +140,7 @@ def saving() -> Iterator[None]:
 
 
 def default_entity() -> str:
-    """Whose the login is. Raises FailureError where W&B does not say."""
+    """The account of the login. Raises FailureError where W&B does not know it."""
     import wandb
 
     entity = wandb.Api().default_entity
@@ -143,10 +150,10 @@ def default_entity() -> str:
 
 
 def save_view(view: Workspace, memory: Path) -> str:
-    """Save the view in place of the one that `memory`, a file, says was saved; returns its address."""
+    """Save the view in place of that recorded in the file `memory`; returns its address."""
 
-    def save(known: dict[str, str]) -> dict[str, str]:
-        view._internal_name, view._internal_id = known.get("name", ""), known.get("id", "")
+    def save(earlier: dict[str, str]) -> dict[str, str]:
+        view._internal_name, view._internal_id = earlier.get("name", ""), earlier.get("id", "")
         view.save()
         return {"name": view._internal_name, "id": view._internal_id}
 
@@ -155,10 +162,10 @@ def save_view(view: Workspace, memory: Path) -> str:
 
 
 def save_report(report: reports.Report, memory: Path) -> str:
-    """Save the report in place of the one that `memory`, a file, says was saved; returns its address."""
+    """Save the report in place of that recorded in the file `memory`; returns its address."""
 
-    def save(known: dict[str, str]) -> dict[str, str]:
-        report.id = known.get("id", "")
+    def save(earlier: dict[str, str]) -> dict[str, str]:
+        report.id = earlier.get("id", "")
         report.save()
         return {"id": report.id}
 
@@ -167,7 +174,7 @@ def save_report(report: reports.Report, memory: Path) -> str:
 
 
 def _replacing(memory: Path, key: str, save: Callable[[dict[str, str]], dict[str, str]]) -> None:
-    """Save in place of what `memory` knows by `key`; as new where there is none, or none any more."""
+    """Save in place of the entry `key` of `memory`; as new where there is none, or W&B has it no more."""
     saved = json.loads(memory.read_text(encoding="utf-8")) if memory.exists() else {}
     try:
         now = save(saved.get(key, {}))

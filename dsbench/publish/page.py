@@ -1,4 +1,4 @@
-"""A sweep's report as a W&B Report: the same content, with W&B's own panels as pictures. Nothing asks the network."""
+"""A sweep's report as a W&B Report, made without the network: the same content, with W&B's own panels as pictures."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def _first(content: Report) -> list[Any]:
     import wandb_workspaces.reports.v2 as wr
 
     blocks: list[Any] = [wr.CalloutBlock(text=sentence) for sentence in content.headline]
-    for one in (content.cells, *([content.claims] if content.claims else [])):
-        blocks += [wr.H2(text=one.title), wr.MarkdownBlock(text=table(one))]
+    for shown in (content.cells, *([content.claims] if content.claims else [])):
+        blocks += [wr.H2(text=shown.title), wr.MarkdownBlock(text=table(shown))]
     return blocks
 
 
@@ -45,8 +45,8 @@ def _pairs(content: Report) -> list[Any]:
 
     blocks: list[Any] = [wr.P(text=paragraph) for paragraph in content.why]
     blocks.append(wr.H2(text="Pair by pair"))
-    for one in content.answers:
-        blocks += [wr.H3(text=one.title), wr.MarkdownBlock(text=table(one))]
+    for shown in content.answers:
+        blocks += [wr.H3(text=shown.title), wr.MarkdownBlock(text=table(shown))]
     return blocks + [wr.P(text=paragraph) for paragraph in content.paragraphs]
 
 
@@ -70,6 +70,6 @@ def _panels(entity: str, project: str, run_ids: Sequence[str]) -> list[Any]:
 def _measured(content: Report) -> list[Any]:
     import wandb_workspaces.reports.v2 as wr
 
-    lines = [fact(heading, text) for heading, text in content.how]
+    facts = [fact(heading, text) for heading, text in content.how]
     where = f"The page with its figures, report.html, is an artifact of the run {summary_id(content.name)}."
-    return [wr.H2(text="How it was measured"), wr.MarkdownBlock(text="\n".join(lines)), wr.P(text=where)]
+    return [wr.H2(text="How it was measured"), wr.MarkdownBlock(text="\n".join(facts)), wr.P(text=where)]

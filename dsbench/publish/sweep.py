@@ -31,8 +31,8 @@ def mirror_sweep(
 ) -> None:
     """Show the sweep `name` in W&B where that is the logger: `cells` as a Table, `facts` as its configuration.
 
-    `files`, such as report.html, stand in one artifact. What an earlier call for the same sweep showed is replaced. A
-    failure is logged and harms nothing.
+    `files`, such as report.html, are in one artifact. The mirror of an earlier call for the same sweep is replaced. A
+    failure is logged and stops nothing.
     """
     logger = config.logger
     if not isinstance(logger, WandbConfig) or logger.mode == "disabled":
@@ -40,7 +40,7 @@ def mirror_sweep(
     card = Card(summary_id(name), f"{name}: cells", name, ("sweep", name), dict(facts))
     try:
         _mirror(logger, outputs, card, summary, cells, files)
-    except Exception as error:  # whatever a tracker does wrong, the sweep's tables are on disk
+    except Exception as error:  # of a tracker; the sweep's tables are on disk
         log.warning("the tracker shows nothing of the sweep: %s", error)
 
 

@@ -1,4 +1,4 @@
-"""The pictures of a sweep, the rooflines of its cells, and why one of a pair takes longer than the other."""
+"""The pictures of a sweep, and the rooflines of its cells, compared pair by pair."""
 
 from __future__ import annotations
 
@@ -25,59 +25,58 @@ if TYPE_CHECKING:
 
 
 def rooflines(cells: Sequence[VerdictCell], records: Records) -> dict[str, Roofline]:
-    """By cell_id those of the session in which most were measured, all by turns, the last of such; named by labels.
+    """The rooflines by cell_id, named by the cells' labels: those measured by turns in one session, with most cells.
 
-    None where they are more than TOGETHER; entries that cannot be read are left out.
+    Of several such sessions it is the last. Empty where they are more than TOGETHER; entries that cannot be read are
+    left out.
     """
     by_session: dict[str, dict[str, Roofline]] = {}
     for cell in cells:
         for run in cell.done:
             measured = records[run.run_id].measured if run.run_id in records else {}
             with suppress(KeyError, TypeError):  # there is none, or one of another version
-                line = read(measured["roofline"], cell.label, measured["measured_on"])
-                by_session.setdefault(measured["roofline"]["session"], {}).setdefault(cell.cell_id, line)
+                roofline = read(measured["roofline"], cell.label, measured["measured_on"])
+                by_session.setdefault(measured["roofline"]["session"], {}).setdefault(cell.cell_id, roofline)
     most = max(by_session, key=lambda session: (len(by_session[session]), session), default=None)
     return by_session[most] if most is not None and len(by_session[most]) <= TOGETHER else {}
 
 
-def reasons(verdict: Verdict, lines: Mapping[str, Roofline]) -> list[str]:
-    """A paragraph on why one of a pair takes longer than the other, for each pair that has both of `lines`.
+def reasons(verdict: Verdict, rooflines: Mapping[str, Roofline]) -> list[str]:
+    """A paragraph on why the steps of a pair differ in time, for each pair of which both cells have a roofline.
 
     The first says that their times are not those of the verdict, which are of whole steps.
     """
     pairs = dict.fromkeys(
-        tuple(one.cell_id for one in cells) for judged in verdict.groups for _, cells in judged.compared
+        tuple(cell.cell_id for cell in cells) for judged in verdict.groups for _, cells in judged.compared
     )
-    out = [comparison(lines[one], lines[other]) for one, other in pairs if {one, other} <= lines.keys()]
+    out = [comparison(rooflines[a], rooflines[b]) for a, b in pairs if {a, b} <= rooflines.keys()]
     return [f"Layer by layer, in a measurement of its own: {out[0]}", *out[1:]] if out else []
 
 
-MOST_ROWS = 40  # cells, or pairs of cells, that a page has room for one by one
+MOST_ROWS = 40  # cells, or pairs of cells, that a page has room for
 
 
 def album(
     runs: pd.DataFrame,
     cells: pd.DataFrame,
     verdict: Verdict,
-    lines: Collection[Roofline],
+    rooflines: Collection[Roofline],
     outputs: Path,
     whole: bool = True,
 ) -> Iterator[tuple[str, Figure]]:
     """Each picture that the runs so far allow, with its name; see SweepFolder.read for the tables.
 
-    `lines` are the rooflines of its cells. With `whole` each cost has a picture of its own beside the one of all costs,
-    and pictures with a row or a panel for each cell or pair are drawn however many there are; else where there are at
-    most MOST_ROWS.
-
-    Those of validation alone are of cells that can share a panel, one a family, as published studies have them.
+    With `whole` each cost has a picture of its own beside that of all costs, and pictures with a row or a panel for
+    each cell or pair are drawn however many there are; else where there are at most MOST_ROWS. Pictures of validation
+    alone are drawn where cells can share a panel, one a family, as in published studies.
     """
-    for name, figure in _all(runs, cells, verdict, lines, outputs, whole):
+    for name, figure in _all(runs, cells, verdict, rooflines, outputs, whole):
         if figure is not None:
             yield name, figure
 
 
 def crowded(cells: pd.DataFrame, verdict: Verdict) -> list[str]:
-    """What is too many for pictures that show each apart, unless they are `whole`: 41 cells, 100 pairs of families."""
+    """What is left out unless pictures are `whole`, with its number: 41 cells, or 100 pairs of families."""
     if len(cells) > MOST_ROWS:
         return [counted(len(cells), "cell")]
     matched = len(pairs(verdict, cells))
@@ -88,28 +87,28 @@ def _all(
     runs: pd.DataFrame,
     cells: pd.DataFrame,
     verdict: Verdict,
-    lines: Collection[Roofline],
+    rooflines: Collection[Roofline],
     outputs: Path,
     whole: bool,
 ) -> Iterator[tuple[str, Figure | None]]:
-    known = rows(cells)
+    cell_rows = rows(cells)
     yield "tradeoff", tradeoff.draw(cells, unranked=verdict.unranked)
-    for cost in known_costs(known) if whole else ():
+    for cost in known_costs(cell_rows) if whole else ():
         yield f"tradeoff_{cost}", tradeoff.draw(cells, [cost], verdict.unranked)
-    if len(known) > MOST_ROWS and not whole:
+    if len(cell_rows) > MOST_ROWS and not whole:
         return
     yield "seeds", seeds.draw(runs, cells)
     courses = histories(runs, outputs)
     for measure, word in (("acc", "accuracy"), ("loss", "loss")):
         yield f"curves_{word}", curves.draw(courses, cells, measure)
-        if curves.together(known):
+        if curves.together(cell_rows):
             yield f"validation_{word}", curves.draw(courses, cells, measure, ["val"])
     for what in bars.BARS:
         yield what, bars.draw(runs, cells, what)
     matched = pairs(verdict, cells)
     apart = whole or len(matched) <= MOST_ROWS
     yield "differences", _forest(verdict, matched, cells) if apart else None
-    yield "roofline", roofline.draw(list(lines)) if lines else None
+    yield "roofline", roofline.draw(list(rooflines)) if rooflines else None
     matrices = confusions(runs, outputs)
     yield "confusion", confusion.draw(matrices, cells)
     yield "confusion_differences", confusion.draw_differences(matrices, matched, cells) if apart else None
@@ -125,12 +124,12 @@ def _forest(verdict: Verdict, matched: list[tuple[Cell, Cell]], cells: pd.DataFr
         "Diamond: mean over the seeds that both have done, dots: each seed",
         "Line: 95 % interval (Student's t) of that pair alone; p: sign-flip test, adjusted over the pairs of the group",
     )
-    families = {(one.model, other.model) for one, other in matched}
-    one, other = families.pop() if len(families) == 1 else ("the second", "the first")
+    families = {(candidate.model, reference.model) for candidate, reference in matched}
+    candidate, reference = families.pop() if len(families) == 1 else ("the second", "the first")
     return forest.draw(
         shown,
         "Paired differences in test accuracy",
         "difference in test accuracy (percentage points)",
         below,
-        (f"{one} is better", f"{other} is better"),
+        (f"{candidate} is better", f"{reference} is better"),
     )

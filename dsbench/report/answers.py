@@ -33,7 +33,7 @@ _REGIMES = "Test accuracy: mean of the n runs that are done, ± half of its 95 %
 def verdict_tables(verdict: Verdict) -> list[Table]:
     """Lighter and faster, better, and the effects of block and topology of each group; then accuracies by regime.
 
-    What a note says stands below the first table of its kind.
+    A note stands below the first table of its kind.
     """
     out: list[Table] = []
     for judged in verdict.groups:
@@ -48,57 +48,61 @@ def verdict_tables(verdict: Verdict) -> list[Table]:
 
 def _costs(judged: Judged) -> Table:
     """The answers, then a column a measure."""
-    found = [{one.name: one for one in (*pair.lighter, *pair.by_turns, *pair.trained)} for pair in judged.pairs]
-    measures = dict.fromkeys(name for row in found for name in row)
+    measures = [
+        {measure.name: measure for measure in (*pair.lighter, *pair.by_turns, *pair.trained)} for pair in judged.pairs
+    ]
+    names_of_measures = dict.fromkeys(name for row in measures for name in row)
     columns = [
         *_named(judged.pairs),
         *(answers(question, [pair.answers[question] for pair in judged.pairs]) for question in ("lighter", "faster")),
-        *(_ratios(name, [row.get(name) for row in found]) for name in measures),
+        *(_ratios(name, [row.get(name) for row in measures]) for name in names_of_measures),
     ]
     return Table(f"{judged.name}: lighter and faster", tuple(filled(columns)), _COSTS)
 
 
 def _ratios(name: str, measures: Sequence[Measure | None]) -> Column:
-    """How many times the other's each is, in brackets what does not compare."""
+    """The ratios to the reference, in brackets what does not compare."""
     heading = QUANTITIES[name].wording if name in QUANTITIES else name
     entries = []
-    for one in measures:
-        ratio = one.ratio if one else None
+    for measure in measures:
+        ratio = measure.ratio if measure else None
         text = "" if ratio is None else f"x {times(ratio)}"
-        entries.append(Entry(text if one is None or one.counts or not text else f"({text})", ratio))
+        entries.append(Entry(text if measure is None or measure.counts or not text else f"({text})", ratio))
     return Column(heading, tuple(entries), Kind.NUMBER)
 
 
 def _accuracies(judged: Judged) -> Table:
     """The answer, then its evidence."""
-    found = [pair.better for pair in judged.pairs]
-    failed = [(len(one.failed_candidate), len(one.failed_reference)) for one in found]
+    decisions = [pair.better for pair in judged.pairs]
+    failed = [(len(decision.failed_candidate), len(decision.failed_reference)) for decision in decisions]
     columns = [
         *_named(judged.pairs),
-        answers("better", [one.answer for one in found]),
-        *_tests([(one.tested.paired, one.tested.adjusted_p) for one in found]),
-        numbers("P(better)", [one.probability_of_improvement for one in found], "{:.2f}".format),
-        *_failures_counted(found),
-        numbers("least p", [one.smallest_adjusted_p for one in found], p_value),
-        numbers("seeds needed", [one.seeds_needed for one in found], "{:,}".format),
+        answers("better", [decision.answer for decision in decisions]),
+        *_tests([(decision.tested.paired, decision.tested.adjusted_p) for decision in decisions]),
+        numbers("P(better)", [decision.probability_of_improvement for decision in decisions], "{:.2f}".format),
+        *_failures_counted(decisions),
+        numbers("least p", [decision.smallest_adjusted_p for decision in decisions], p_value),
+        numbers("seeds needed", [decision.seeds_needed for decision in decisions], "{:,}".format),
         texts("failed to train", [f"{this} against {other}" if this or other else "" for this, other in failed]),
     ]
     return Table(f"{judged.name}: better", tuple(filled(columns)), _ACCURACIES)
 
 
-def _failures_counted(found: Sequence[Better]) -> list[Column]:
-    """P(better) with runs counted in that collapsed or diverged, where there are any."""
-    if all(one.with_failures is None for one in found):
+def _failures_counted(decisions: Sequence[Better]) -> list[Column]:
+    """P(better) with the runs that collapsed or diverged, where there are any."""
+    if all(decision.with_failures is None for decision in decisions):
         return []
-    return [numbers("failures counted", [one.probability_with_failures for one in found], "{:.2f}".format)]
+    return [
+        numbers("failures counted", [decision.probability_with_failures for decision in decisions], "{:.2f}".format)
+    ]
 
 
-def _effects(name: str, found: Factorial) -> Table:
-    effects, on = [one.name for one in found.effects], [one.what for one in found.effects]
+def _effects(name: str, factorial: Factorial) -> Table:
+    effects, on = [effect.name for effect in factorial.effects], [effect.what for effect in factorial.effects]
     columns = [
         *names({"effect": effects, "on test accuracy": on}),
-        *_tests([(one.paired, one.adjusted_p) for one in found.effects]),
-        numbers("of seeds", [found.asked for _ in found.effects], str),
+        *_tests([(effect.paired, effect.adjusted_p) for effect in factorial.effects]),
+        numbers("of seeds", [factorial.asked for _ in factorial.effects], str),
     ]
     return Table(f"{name}: block and topology apart", tuple(filled(columns)), _EFFECTS)
 
@@ -107,8 +111,11 @@ def _regimes(rows: Sequence[Regimes]) -> Table:
     """A column a regime."""
     columns = names({"network": [row.network for row in rows]})
     for index, regime in enumerate(rows[0].regimes):
-        found = [row.accuracies[index] for row in rows]
-        entries = [Entry(mean_percent(one.mean, one.high, one.n), one.mean) if one else Entry("") for one in found]
+        accuracies = [row.accuracies[index] for row in rows]
+        entries = [
+            Entry(mean_percent(accuracy.mean, accuracy.high, accuracy.n), accuracy.mean) if accuracy else Entry("")
+            for accuracy in accuracies
+        ]
         columns.append(Column(str(regime), tuple(entries), Kind.NUMBER))
     return Table("Test accuracy, side by side", tuple(filled(columns)), _REGIMES)
 
@@ -130,6 +137,6 @@ def _tests(rows: Sequence[tuple[Paired | None, float | None]]) -> list[Column]:
     ]
 
 
-def intervals(heading: str, found: Sequence[Interval | None]) -> Column:
+def intervals(heading: str, values: Sequence[Interval | None]) -> Column:
     """A column of intervals of differences of shares, in percentage points."""
-    return written(heading, [interval_points(one.low, one.high) if one else "" for one in found])
+    return written(heading, [interval_points(interval.low, interval.high) if interval else "" for interval in values])

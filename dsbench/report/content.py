@@ -1,4 +1,4 @@
-"""What the page of a sweep holds: verdict, tables, pictures, and how it was measured."""
+"""The content of the page of a sweep: verdict, tables, pictures, and how it was measured."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Report:
-    """What a page holds; `data` is all of it as plain data but for the pictures.
+    """The content of a page; `data` is all of it as plain data but for the pictures.
 
     `headline` answers in three sentences over all groups, `paragraphs` pair by pair, with what is missing; `why` has a
     paragraph a pair on where the time of a training step goes, `how` headings and texts on how it was measured.
@@ -61,20 +61,20 @@ def report(folder: SweepFolder) -> Report:
     """The content of the page of a sweep, whatever of it has ended. Raises InputError where there is no sweep."""
     asked, (run_rows, cell_rows) = folder.asked(), folder.read()
     judged = verdict(folder.outputs, run_rows)
-    three, paragraphs = headline(judged), [*group_paragraphs(judged, MOST_ROWS), *missing(judged, folder.outputs)]
+    top, paragraphs = headline(judged), [*group_paragraphs(judged, MOST_ROWS), *missing(judged, folder.outputs)]
     paragraphs += [
         f"Pictures that show each of the {many} apart are drawn by: dsbench figures {folder.name}"
         for many in crowded(cell_rows, judged)
     ]
     measured_how = how(folder.name, asked, run_rows)
     outcomes = _outcomes(run_rows, folder.outputs)
-    lines = rooflines(judged.cells, measured_records(folder.outputs, run_rows))
-    drawn = album(run_rows, cell_rows, judged, lines.values(), folder.outputs, whole=False)
+    measured = rooflines(judged.cells, measured_records(folder.outputs, run_rows))
+    drawn = album(run_rows, cell_rows, judged, measured.values(), folder.outputs, whole=False)
     pictures = [Picture(name, str(figure.get_label()), rendered(figure, "svg")) for name, figure in drawn]
-    why = reasons(judged, lines)
+    why = reasons(judged, measured)
     return Report(
         name=folder.name,
-        headline=three,
+        headline=top,
         paragraphs=paragraphs,
         cells=cells(judged.cells, plain(cell_rows), judged.unranked),
         answers=verdict_tables(judged),
@@ -85,10 +85,10 @@ def report(folder: SweepFolder) -> Report:
         runs=runs(plain(run_rows), {cell.cell_id: cell.label for cell in judged.cells}),
         data={
             "sweep": folder.name,
-            "headline": three,
+            "headline": top,
             "said": paragraphs,
             "verdict": as_data(judged),
-            "claims": [one.plain() for one in outcomes],
+            "claims": [outcome.plain() for outcome in outcomes],
             "why": why,
             "how": dict(measured_how),
             "asked": asked,
@@ -100,9 +100,9 @@ def report(folder: SweepFolder) -> Report:
 
 
 def _outcomes(runs: pd.DataFrame, outputs: Path) -> list[Outcome]:
-    """What came of the claims of the study that all runs are of, where they are of one."""
-    of = {label.study for label in labels(runs)}
-    study = of.pop() if len(of) == 1 else None
+    """The outcomes of the claims of the study to which all runs belong, if they belong to one."""
+    names = {label.study for label in labels(runs)}
+    study = names.pop() if len(names) == 1 else None
     return decide(published(study), study_runs(study, runs, outputs)) if study in studies() else []
 
 
@@ -115,21 +115,21 @@ _TIMES = {"train_seconds": "Train times", "latency": "Latencies"}
 _TIME, _MEASURED = QUANTITIES["train_seconds"], (QUANTITIES["latency_ms"], QUANTITIES["train_step_ms"])
 
 
-def cells(known: Sequence[Cell], rows: Sequence[Mapping[str, Any]], unranked: Mapping[str, str]) -> Table:
+def cells(cells: Sequence[Cell], rows: Sequence[Mapping[str, Any]], unranked: Mapping[str, str]) -> Table:
     """A row a cell; `rows` are those of the table of cells, in the same order.
 
-    `unranked` says what of it does not compare (see dsbench.verdict.faster).
+    `unranked` says which times do not compare (see dsbench.verdict.faster).
     """
-    accuracies = [cell.accuracy for cell in known]
-    scores = [Entry(mean_percent(one.mean, one.high), one.mean) for one in accuracies]
+    accuracies = [cell.accuracy for cell in cells]
+    scores = [Entry(mean_percent(score.mean, score.high), score.mean) for score in accuracies]
     columns = (
-        *names({"cell": [cell.label for cell in known]}),
-        numbers("n", [one.n for one in accuracies], str),
+        *names({"cell": [cell.label for cell in cells]}),
+        numbers("n", [score.n for score in accuracies], str),
         Column("test accuracy", tuple(scores), Kind.NUMBER),
-        numbers("sd", [one.sd for one in accuracies], points),
-        *(figures(cost, [cell.costs[cost.name] for cell in known], cost.wording) for cost in LIGHTER),
+        numbers("sd", [score.sd for score in accuracies], points),
+        *(figures(cost, [cell.costs[cost.name] for cell in cells], cost.wording) for cost in LIGHTER),
         figures(_TIME, [row[_TIME.cells_column] for row in rows]),
-        *(figures(one, [row.get(one.path) for row in rows], one.wording) for one in _MEASURED),
+        *(figures(time, [row.get(time.path) for row in rows], time.wording) for time in _MEASURED),
         texts("not in the mean", [not_in_means(row) for row in rows]),
     )
     apart = [f"{what} do not compare: {unranked[by]}." for by, what in _TIMES.items() if by in unranked]
@@ -139,10 +139,10 @@ def cells(known: Sequence[Cell], rows: Sequence[Mapping[str, Any]], unranked: Ma
 def claims(outcomes: Sequence[Outcome], changed: Sequence[str]) -> Table:
     """A row a claim of the study; `changed` names the runs whose recipe is not its own."""
     columns = (
-        texts("claim", [one.claim.text for one in outcomes]),
-        texts("the study itself", [one.claim.study for one in outcomes]),
-        texts("here", [one.measured for one in outcomes]),
-        answers("verdict", [one.verdict for one in outcomes]),
+        texts("claim", [outcome.claim.text for outcome in outcomes]),
+        texts("the study itself", [outcome.claim.study for outcome in outcomes]),
+        texts("here", [outcome.measured for outcome in outcomes]),
+        answers("verdict", [outcome.verdict for outcome in outcomes]),
     )
     note = (
         "With two seeds or more the 95 % interval of the mean over seeds decides; of one its value. What compares two "
@@ -177,7 +177,7 @@ _WEIGHTS = {"best": "those of the best validation accuracy", "last": "those of t
 
 
 def how(name: str, asked: Mapping[str, Any], runs: pd.DataFrame) -> list[tuple[str, str]]:
-    """What was done and with what, a pair of heading and text each; what differs between runs is listed.
+    """How the sweep was run and measured, pairs of heading and text; values in which runs differ are listed.
 
     `asked` is what sweep.yaml holds, `runs` the table of runs.
     """
@@ -186,7 +186,9 @@ def how(name: str, asked: Mapping[str, Any], runs: pd.DataFrame) -> list[tuple[s
         "study": _values(runs, "study"),
         "data": _values(runs, "data"),
         "split": "; ".join(_SPLITS.get(str(split), str(split)) for split in runs["split"].dropna().unique()),
-        "tested weights": "; ".join(_WEIGHTS.get(str(one), str(one)) for one in runs["test_weights"].dropna().unique()),
+        "tested weights": "; ".join(
+            _WEIGHTS.get(str(kind), str(kind)) for kind in runs["test_weights"].dropna().unique()
+        ),
         "seeds": _seeds(runs),
         "budget": _budgets(runs),
         "recipe": _recipe(runs),
@@ -215,14 +217,14 @@ def _seeds(runs: pd.DataFrame) -> str:
 
 
 def _budgets(runs: pd.DataFrame) -> str:
-    """Each target that was asked for, with how far its networks are off at the most."""
+    """Each requested target, with the largest distance of its networks from it."""
     out = []
     columns = ["requested_kind", "requested_scope", "requested_target"]
-    for key, some in runs.dropna(subset=["requested_target"]).groupby(columns, sort=False, dropna=False):
+    for key, group in runs.dropna(subset=["requested_target"]).groupby(columns, sort=False, dropna=False):
         kind, scope, target = key
-        off = some["requested_residual"].abs().max()
-        part = " in the slots' convolutions" if scope == "conv" else ""
-        out.append(f"{target:,.6g} {QUANTITIES[kind].amount}{part} (off by {100 * off:.2g} % at the most)")
+        off = group["requested_residual"].abs().max()
+        scope_words = " in the slots' convolutions" if scope == "conv" else ""
+        out.append(f"{target:,.6g} {QUANTITIES[kind].amount}{scope_words} (off by {100 * off:.2g} % at the most)")
     return "; ".join(out) or "none asked for"
 
 

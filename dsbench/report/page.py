@@ -35,24 +35,24 @@ def code(text: str) -> str:
 
 
 def is_command(heading: str) -> bool:
-    """Whether a line of how a sweep was measured is a command: those that say how `to` do something are."""
+    """Whether a fact on how a sweep was measured is a command: headings of commands begin with `to`."""
     return heading.startswith("to ")
 
 
 def fact(heading: str, text: str) -> str:
-    """A line of how a sweep was measured."""
+    """A fact on how a sweep was measured, as an item of a Markdown list."""
     return f"- **{escaped(heading)}**: {code(text) if is_command(heading) else escaped(text)}"
 
 
-def table(one: Table) -> str:
+def table(content: Table) -> str:
     """A table, its numbers to the right, with its note below."""
     lines = [
-        [escaped(column.heading) for column in one.columns],
-        ["---:" if column.kind is Kind.NUMBER else "---" for column in one.columns],
-        *([escaped(entry.text) for entry in row] for row in one.rows),
+        [escaped(column.heading) for column in content.columns],
+        ["---:" if column.kind is Kind.NUMBER else "---" for column in content.columns],
+        *([escaped(entry.text) for entry in row] for row in content.rows),
     ]
     rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{rows}\n\n{escaped(one.note)}" if one.note else rows
+    return f"{rows}\n\n{escaped(content.note)}" if content.note else rows
 
 
 PICTURES = "figures"  # the folder of those that Markdown shows

@@ -1,10 +1,10 @@
-"""The cells that two sweeps have in common, and how they differ in accuracy."""
+"""The cells that two sweeps have in common, their differences in accuracy, and the page on both."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +21,12 @@ from dsbench.verdict.better import answer
 from dsbench.verdict.cells import Cell, cells
 from dsbench.verdict.pair_sentences import too_few_seeds
 
-_FREE = ("precision", "device", "threads")  # what the same cell may have another of in another sweep
+_FREE = ("precision", "device", "threads")  # in which the same cell may differ between sweeps
 
 
 @dataclass(frozen=True)
 class Both:
-    """One cell in both sweeps; `seeds` are those that are done in both, `test` is of the second less the first."""
+    """A cell in both sweeps; `seeds` are those that are done in both, `test` is of the second less the first."""
 
     first: Cell
     second: Cell
@@ -36,7 +36,7 @@ class Both:
 
     @classmethod
     def of(cls, first: Cell, second: Cell) -> Both:
-        """What two cells that are the same come to."""
+        """The same cell of either sweep, and the test of the seeds that are done in both."""
         seeds = tuple(sorted(first.scores.keys() & second.scores.keys()))
         test = paired([second.scores[seed] - first.scores[seed] for seed in seeds])
         return cls(first, second, seeds, test, (_mean_seconds(first), _mean_seconds(second)))
@@ -50,41 +50,41 @@ class Both:
 def same(first: Sequence[Cell], second: Sequence[Cell]) -> list[tuple[Cell, Cell]]:
     """The cells that are the same in both; of several that differ in _FREE alone, those that share it too."""
     groups: list[dict[str, list[Cell]]] = [{}, {}]
-    for found, some in zip(groups, (first, second), strict=True):
-        for cell in some:
-            found.setdefault(_shape(cell), []).append(cell)
+    for group, side in zip(groups, (first, second), strict=True):
+        for cell in side:
+            group.setdefault(_shape(cell), []).append(cell)
     out = []
-    for shape, ones in groups[0].items():
-        others = groups[1].get(shape, [])
-        if len(ones) == len(others) == 1:
-            out.append((ones[0], others[0]))
+    for shape, firsts in groups[0].items():
+        seconds = groups[1].get(shape, [])
+        if len(firsts) == len(seconds) == 1:
+            out.append((firsts[0], seconds[0]))
         else:
-            out += [(one, other) for one in ones for other in others if one.recipe == other.recipe]
+            out += [(a, b) for a in firsts for b in seconds if a.recipe == b.recipe]
     return out
 
 
 def _shape(cell: Cell) -> str:
-    """What makes a cell the same in another sweep."""
+    """The names and settings that the same cell has in every sweep."""
     names = {name: value for name, value in cell.names.items() if name != "study"}
     recipe = {name: value for name, value in cell.recipe.items() if name not in _FREE}
     return json.dumps([names, cell.network, recipe], sort_keys=True)
 
 
 def _mean_seconds(cell: Cell) -> float | None:
-    known = [run.train_seconds for run in cell.done if run.train_seconds is not None]
-    return sum(known) / len(known) if known else None
+    seconds = [run.train_seconds for run in cell.done if run.train_seconds is not None]
+    return sum(seconds) / len(seconds) if seconds else None
 
 
 _TIME = QUANTITIES["train_seconds"]
-_OWN = ("to repeat it", "to make this page anew", "time")  # of each sweep alone
+_NOT_COMPARED = ("to repeat it", "to make this page anew", "time")
 
 
 @dataclass(frozen=True)
 class Versus:
-    """What a page about two sweeps says."""
+    """The content of a page about two sweeps."""
 
     names: tuple[str, str]
-    said: list[str]
+    sentences: list[str]
     cells: Table
     differences: Table
 
@@ -95,55 +95,54 @@ def versus(first: SweepFolder, second: SweepFolder) -> Versus:
     A cell is the same where network, data and recipe are; precision, device and threads may be others. Raises
     InputError where there is no such sweep.
     """
-    known = [cells(*folder.read()) for folder in (first, second)]
-    pairs = same(*known)
-    both = [Both.of(one, other) for one, other in pairs]
-    adjusted = holm([one.test.p if one.test else None for one in both])
-    called = (first.name, second.name) if first.name != second.name else (str(first.path), str(second.path))
-    paired_ids = [{pair[side].cell_id for pair in pairs} for side in (0, 1)]
+    sides = [cells(*folder.read()) for folder in (first, second)]
+    both = [Both.of(*pair) for pair in same(*sides)]
+    adjusted = holm([cell.test.p if cell.test else None for cell in both])
+    sweeps = (first.name, second.name) if first.name != second.name else (str(first.path), str(second.path))
+    paired_ids = ({cell.first.cell_id for cell in both}, {cell.second.cell_id for cell in both})
     only = [
-        [cell.label for cell in some if cell.cell_id not in ids] for some, ids in zip(known, paired_ids, strict=True)
+        [cell.label for cell in side if cell.cell_id not in ids] for side, ids in zip(sides, paired_ids, strict=True)
     ]
     differences = _differences(first, second)
-    lost = [
-        text
-        for name, some in zip(called, known, strict=True)
-        for text in (*_failed(name, some), *_unfinished(name, some))
+    without_result = [
+        sentence
+        for name, side in zip(sweeps, sides, strict=True)
+        for sentence in (*_failed(name, side), *_unfinished(name, side))
     ]
-    columns = zip(("", *called), zip(*differences, strict=True), strict=True) if differences else ()
+    columns = zip(("", *sweeps), zip(*differences, strict=True), strict=True) if differences else ()
     return Versus(
-        called,
-        _said(called, both, adjusted, only, differences) + lost,
+        sweeps,
+        _sentences(sweeps, both, adjusted, only, differences) + without_result,
         _table(both, adjusted),
         Table("What is not the same", tuple(texts(heading, column) for heading, column in columns)),
     )
 
 
-def write_versus(found: Versus, folder: Path) -> list[Path]:
+def write_versus(comparison: Versus, folder: Path) -> list[Path]:
     """Write the comparison as HTML, Markdown and JSON into `folder`; returns their paths. Raises OSError."""
     data = {
-        "sweeps": found.names,
-        "said": found.said,
-        "cells": found.cells.plain(),
-        "differences": found.differences.plain(),
+        "sweeps": comparison.names,
+        "said": comparison.sentences,
+        "cells": comparison.cells.plain(),
+        "differences": comparison.differences.plain(),
     }
-    return write_all("versus", f"versus-{Path(found.names[1]).name}", vars(found), data, folder)
+    return write_all("versus", f"versus-{Path(comparison.names[1]).name}", vars(comparison), data, folder)
 
 
 def _table(both: Sequence[Both], adjusted: Sequence[float | None]) -> Table:
-    tests = [one.test for one in both]
-    sides = [("first", [one.first for one in both]), ("second", [one.second for one in both])]
+    tests = [cell.test for cell in both]
+    sides = [("first", [cell.first for cell in both]), ("second", [cell.second for cell in both])]
     columns = [
-        *names({"cell": [one.first.label for one in both]}),
-        numbers("n", [len(one.seeds) for one in both], str),
-        *(Column(f"accuracy, {side}", tuple(map(_accuracy, some)), Kind.NUMBER) for side, some in sides),
+        *names({"cell": [cell.first.label for cell in both]}),
+        numbers("n", [len(cell.seeds) for cell in both], str),
+        *(Column(f"accuracy, {side}", tuple(map(_accuracy, cells)), Kind.NUMBER) for side, cells in sides),
         numbers("pp", [test.mean if test else None for test in tests], signed_points),
         intervals("95 % (t)", [test.t if test else None for test in tests]),
         numbers("adjusted p", adjusted, p_value),
-        answers("second is better", [_answer(one, p) for one, p in zip(both, adjusted, strict=True)]),
-        *(texts(f"failed to train, {side}", list(map(_untrained, some))) for side, some in sides),
+        answers("second is better", [_answer(cell, p) for cell, p in zip(both, adjusted, strict=True)]),
+        *(texts(f"failed to train, {side}", [_failed_share(cell) for cell in cells]) for side, cells in sides),
         *(
-            figures(_TIME, [one.train_seconds[number] for one in both], f"train time, {side}")
+            figures(_TIME, [cell.train_seconds[number] for cell in both], f"train time, {side}")
             for number, (side, _) in enumerate(sides)
         ),
         Column("time ratio", tuple(map(_ratio, both)), Kind.NUMBER),
@@ -158,35 +157,35 @@ def _table(both: Sequence[Both], adjusted: Sequence[float | None]) -> Table:
 
 
 def _accuracy(cell: Cell) -> Entry:
-    found = cell.accuracy
-    return Entry("" if found.mean is None else mean_percent(found.mean, found.high, found.n), found.mean)
+    score = cell.accuracy
+    return Entry("" if score.mean is None else mean_percent(score.mean, score.high, score.n), score.mean)
 
 
-def _untrained(cell: Cell) -> str:
+def _failed_share(cell: Cell) -> str:
     return f"{len(cell.untrained)} of {cell.ended}" if cell.untrained else ""
 
 
-def _answer(one: Both, p: float | None) -> str:
-    return "identical" if one.equal else str(answer(one.test.mean if one.test else None, p))
+def _answer(cell: Both, p: float | None) -> str:
+    return "identical" if cell.equal else str(answer(cell.test.mean if cell.test else None, p))
 
 
-def _ratio(one: Both) -> Entry:
-    before, after = one.train_seconds
+def _ratio(both: Both) -> Entry:
+    before, after = both.train_seconds
     if not before or not after:
         return Entry("")
-    at_once = {run.n_jobs for cell in (one.first, one.second) for run in cell.done}
+    at_once = {run.n_jobs for cell in (both.first, both.second) for run in cell.done}
     text = f"x {times(after / before)}"
     return Entry(text if len(at_once) == 1 and None not in at_once else f"({text})", after / before)
 
 
 def _differences(first: SweepFolder, second: SweepFolder) -> list[tuple[str, str, str]]:
-    said: list[Mapping[str, str]] = [dict(how(one.name, one.asked(), one.read()[0])) for one in (first, second)]
-    headings = [heading for heading in dict.fromkeys([*said[0], *said[1]]) if heading not in _OWN]
-    rows = [(heading, said[0].get(heading, ""), said[1].get(heading, "")) for heading in headings]
+    facts = [dict(how(folder.name, folder.asked(), folder.read()[0])) for folder in (first, second)]
+    headings = [heading for heading in dict.fromkeys([*facts[0], *facts[1]]) if heading not in _NOT_COMPARED]
+    rows = [(heading, facts[0].get(heading, ""), facts[1].get(heading, "")) for heading in headings]
     return [row for row in rows if row[1] != row[2]]
 
 
-def _said(
+def _sentences(
     names: tuple[str, str],
     both: list[Both],
     adjusted: list[float | None],
@@ -202,28 +201,28 @@ def _said(
 
 
 def _better(names: tuple[str, str], both: Sequence[Both], adjusted: Sequence[float | None]) -> str:
-    answers = Counter(_answer(one, p) for one, p in zip(both, adjusted, strict=True))
-    parts = [f"{word}{' in every seed' * (word == 'identical')} in {many}" for word, many in answers.most_common()]
+    answers = Counter(_answer(cell, p) for cell, p in zip(both, adjusted, strict=True))
+    parts = [f"{word}{' in every seed' * (word == 'identical')} in {number}" for word, number in answers.most_common()]
     question = f"Is the test accuracy of {names[1]} better than that of {names[0]}?"
     return f"{question} Of {counted(len(both), 'cell')} in both: {listed(parts)}."
 
 
 def _too_few(both: Sequence[Both]) -> list[str]:
-    """A sentence where so many seeds cannot settle any of the cells that are not identical."""
-    said = too_few_seeds(max(len(one.seeds) for one in both), len(both))
-    return [said] if said and not all(one.equal for one in both) else []
+    """A sentence where the seeds are too few to settle any of the cells that are not identical."""
+    sentence = too_few_seeds(max(len(cell.seeds) for cell in both), len(both))
+    return [sentence] if sentence and not all(cell.equal for cell in both) else []
 
 
-def _failed(name: str, found: Sequence[Cell]) -> list[str]:
+def _failed(name: str, cells: Sequence[Cell]) -> list[str]:
     """A sentence on the runs of a sweep that collapsed or diverged, if there are any."""
-    fallen = Counter(run.status for cell in found for run in cell.untrained)
-    ended = counted(sum(cell.ended for cell in found), "run")
-    kinds = listed([f"{number} {status}" for status, number in fallen.items()]) if fallen else ""
-    return [f"{fallen.total()} of {ended} of {name} failed to train ({kinds})."] if fallen else []
+    failures = Counter(run.status for cell in cells for run in cell.untrained)
+    ended = counted(sum(cell.ended for cell in cells), "run")
+    kinds = listed([f"{number} {status}" for status, number in failures.items()]) if failures else ""
+    return [f"{failures.total()} of {ended} of {name} failed to train ({kinds})."] if failures else []
 
 
-def _unfinished(name: str, found: Sequence[Cell]) -> list[str]:
+def _unfinished(name: str, cells: Sequence[Cell]) -> list[str]:
     """A sentence on the runs of a sweep that have no result, if there are any."""
-    total, ended = sum(len(cell.runs) for cell in found), sum(cell.ended for cell in found)
+    total, ended = sum(len(cell.runs) for cell in cells), sum(cell.ended for cell in cells)
     has = "has" if total - ended == 1 else "have"
     return [f"{total - ended} of {counted(total, 'run')} of {name} {has} no result."] if ended < total else []

@@ -1,4 +1,4 @@
-"""A table of cells: a row for the runs that differ only in their seed, with means, intervals and what went wrong."""
+"""A table of cells: a row for the runs that differ only in their seed, with means, intervals and failures."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def cells_table(runs: pd.DataFrame) -> pd.DataFrame:
 
     Of accuracies there are the mean, the standard deviation (n - 1) and the 95 % interval of the mean by Student's t,
     from `low` to `high`, which two runs or more have (and which may reach beyond 0 and 1); of times and timings the
-    mean. All of these are over the runs that are done, and n_done is their number. Runs that came to anything else, and
-    those that have not ended, are counted beside them and are in no mean: n_runs is the sum of the counts. A family
-    that collapses is worse than the mean says, so the counts belong beside it. Devices, threads, commits and sources
-    are listed where the runs' are not one.
+    mean. All of these are over the runs that are done, and n_done is their number. Runs that ended otherwise, and those
+    that have not ended, are counted apart and are in no mean: n_runs is the sum of the counts. A family that collapses
+    is worse than its mean, so the counts belong beside it. Devices, threads, commits and sources are listed where the
+    runs differ in them.
     """
     import pandas as pd
 
@@ -58,9 +58,9 @@ def not_in_means(row: Mapping[str, Any]) -> str:
 def _counts(status: pd.Series, key: pd.Series) -> pd.DataFrame:
     import pandas as pd
 
-    known = {f"n_{name}": status == name for name in _COUNTED}
-    flags = pd.DataFrame({"n_runs": status.notna(), **known}).astype("int64")
-    flags["n_other"] = flags["n_runs"] - flags[list(known)].sum(axis=1)
+    counted = {f"n_{name}": status == name for name in _COUNTED}
+    flags = pd.DataFrame({"n_runs": status.notna(), **counted}).astype("int64")
+    flags["n_other"] = flags["n_runs"] - flags[list(counted)].sum(axis=1)
     return flags.groupby(key, sort=False).sum()[list(COUNTS)]
 
 
@@ -76,12 +76,12 @@ def _spread(values: Any, name: str) -> pd.DataFrame:
 
 
 def _listed(values: pd.Series, key: pd.Series) -> pd.Series:
-    """What the runs of each cell have, each value once, as text."""
+    """The values of each cell's runs, each value once, as text."""
     import pandas as pd
 
     pairs = pd.DataFrame({"cell": key, "value": values.astype("string")}).dropna().drop_duplicates()
     by_cell: dict[str, list[str]] = {}
     for cell, value in zip(pairs["cell"], pairs["value"], strict=True):
         by_cell.setdefault(cell, []).append(value)
-    texts = [", ".join(each) for each in by_cell.values()]
+    texts = [", ".join(values) for values in by_cell.values()]
     return pd.Series(texts, index=list(by_cell), dtype="string", name=values.name)

@@ -1,4 +1,4 @@
-"""The folder of a sweep: what was asked for (sweep.yaml, plan.csv), and the tables of what came of it."""
+"""The folder of a sweep: what was asked for (sweep.yaml, plan.csv), and the tables of its results."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _WORDS = {"": None, "True": True, "False": False}
 
 
 def table(planned: Iterable[Record]) -> pd.DataFrame:
-    """A row a run, of what is known before it starts."""
+    """A row a run, with what does not depend on its training."""
     return runs_table(replace(run, measured={}) for run in planned).drop(columns=[*OUTCOMES, *CODE])
 
 
@@ -50,15 +50,15 @@ def read(path: Path) -> dict[str, Record]:
 def _planned(cells: Mapping[str, Any]) -> Record:
     """The record that a row of the file was made of."""
     requested = {name.removeprefix("requested_"): cells[name] for name in cells if name.startswith("requested_")}
-    others = [name for name in cells if name not in COLUMNS]
-    stop = {name.removeprefix("stop."): cells[name] for name in others if name.startswith("stop.")}
+    further = [name for name in cells if name not in COLUMNS]
+    stop = {name.removeprefix("stop."): cells[name] for name in further if name.startswith("stop.")}
     return Record.of(
         {
             **{name: cells[name] for name in cells if name in COLUMNS and not name.startswith("requested_")},
             "status": Status.MISSING,
             "requested": requested if requested.get("kind") else None,
             "stop": stop if stop.get("by") else None,
-            "settings": {name: cells[name] for name in others if not name.startswith("stop.")},
+            "settings": {name: cells[name] for name in further if not name.startswith("stop.")},
         }
     )
 
@@ -74,11 +74,11 @@ def _value(text: str) -> Any:
 
 
 _HEAD = "# A sweep as it was asked for. What came of it, runs.csv and cells.csv, is made anew from the runs' records.\n"
-# Under what another sweep, or a run of its own, may have asked for the same run
+# Fields in which the same run may differ where another sweep, or train.py, has made it
 _NAMES = ("cell_id", "model", "arch", "block", "label", "stop", "settings")
 _ENDED = FINAL | BROKEN
 _READ = {"arguments": list, "started": object, "finished": object, "versions": dict, "budgets": dict, "runs": list}
-_PATIENCE_SECONDS = 30.0  # with whoever writes the same tables, which takes a second or so
+_LOCK_SECONDS = 30.0  # to wait for another process that writes the same tables, which takes a second or so
 
 
 @dataclass(frozen=True)
@@ -120,13 +120,13 @@ class SweepFolder:
     def write_plan(self, planned: Sequence[Record], arguments: Sequence[str]) -> None:
         """Write what was asked for: `planned` has Plan.facts() of each run, in order, `arguments` the command line.
 
-        Of runs with one run_id the first counts. Other seeds of the same cells, planned by an earlier call, stay, and
-        so do runs that somebody trains now, whose precision=auto may be another one. A sweep that goes on, with the
-        same arguments, keeps its start. Raises InputError where the folder cannot be written to.
+        Of runs with the same run_id the first counts. Other seeds of the same cells, planned by an earlier call, stay,
+        and so do runs that are in training, whose precision=auto may differ. A sweep that goes on, with the same
+        arguments, keeps its start. Raises InputError where the folder cannot be written to.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            with self._alone():
+            with self._locked():
                 self._write_plan(planned, arguments)
         except OSError as error:
             raise InputError(f"cannot write to {self.path}: {error.strerror}; set outputs= to another folder") from None
@@ -156,16 +156,16 @@ class SweepFolder:
         self._write(asked)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One process at a time: what another one adds between reading a file and writing it would be lost.
+    def _locked(self) -> Iterator[None]:
+        """One process at a time: what another adds between reading a file and writing it would be lost.
 
-        Raises TimeoutError where another one does not come to its end.
+        Raises TimeoutError where another process keeps the lock.
         """
-        lock = FileLock(self.path / ".lock", timeout=_PATIENCE_SECONDS)
+        lock = FileLock(self.path / ".lock", timeout=_LOCK_SECONDS)
         try:
             lock.acquire()
         except Timeout:
-            reason = f"another process has had {lock.lock_file} for {_PATIENCE_SECONDS:g} s"
+            reason = f"another process has had {lock.lock_file} for {_LOCK_SECONDS:g} s"
             raise TimeoutError(errno.ETIMEDOUT, reason) from None
         try:
             yield
@@ -188,7 +188,7 @@ class SweepFolder:
     def collect(self, reasons: Mapping[str, Ended] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """As read; writes runs.csv, cells.csv and, once every run has ended, when the last one did."""
         self.asked()  # where there is no sweep there is no folder for a lock
-        with self._alone():
+        with self._locked():
             asked = self.asked()
             runs, cells = self._tables(asked, reasons or {})
             _write_csv(self.runs_file, runs)
@@ -200,7 +200,7 @@ class SweepFolder:
 
     def _tables(self, asked: dict[str, Any], reasons: Mapping[str, Ended]) -> tuple[pd.DataFrame, pd.DataFrame]:
         budgets, planned = asked["budgets"], read(self.plan_file)
-        found = []
+        records = []
         for run_id in map(str, asked["runs"]):
             run, plan = record(self.outputs, run_id), planned.get(run_id)
             if plan is not None:
@@ -210,8 +210,8 @@ class SweepFolder:
             if run_id in reasons and run.status not in FINAL:
                 run = replace(run, status=Status(reasons[run_id].status), error=reasons[run_id].reason)
             budget = budgets.get(run.cell_id)
-            found.append(replace(run, requested=Requested(**budget) if budget else None))
-        runs = runs_table(found)
+            records.append(replace(run, requested=Requested(**budget) if budget else None))
+        runs = runs_table(records)
         return runs, cells_table(runs)
 
     def asked(self) -> dict[str, Any]:
@@ -220,17 +220,17 @@ class SweepFolder:
 
         try:
             text = self.sweep_file.read_text(encoding="utf-8")
-            found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+            asked = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         except (FileNotFoundError, NotADirectoryError):
             raise InputError(f"no sweep in {self.path}: there is no {self.sweep_file.name}") from None
         except (UnicodeDecodeError, yaml.YAMLError) as error:
             raise self._damaged(first_line(error)) from None
-        if not isinstance(found, dict):
+        if not isinstance(asked, dict):
             raise self._damaged("it holds no keys")
         for key, kind in _READ.items():
-            if not (key in found and isinstance(found[key], kind)):
+            if not (key in asked and isinstance(asked[key], kind)):
                 raise self._damaged(f"{key} is not what was written, or not there")
-        return found
+        return asked
 
     def _damaged(self, how: str) -> InputError:
         return InputError(f"{self.sweep_file} is damaged: {how}; delete it, and the same sweep makes it anew")

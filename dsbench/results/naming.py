@@ -1,4 +1,4 @@
-"""The names of cells side by side: what all share in one line, and the fewest columns that tell them apart."""
+"""The names of cells side by side: what all share in one line, and the fewest columns in which all differ."""
 
 from __future__ import annotations
 
@@ -13,10 +13,18 @@ from dsbench.run.record import Label, width
 if TYPE_CHECKING:
     import pandas as pd
 
-# A column for each of these in which cells differ; of the settings, only those that are needed beside them.
+# A column for each of these in which cells differ; of the settings only those without which two have the same name.
 _NAMES = ("study", "model", "arch", "block", "data", "split", "width", "kernel", "budget")
 _COMPUTE = ("precision", "device", "threads")
-_SPEAKING = ("study", "model", "arch", "block", "data", "budget", "device")  # shown without the name of the column
+_SELF_EXPLAINING = (
+    "study",
+    "model",
+    "arch",
+    "block",
+    "data",
+    "budget",
+    "device",
+)  # shown without the name of the column
 
 
 @dataclass(frozen=True)
@@ -33,22 +41,22 @@ def naming(frame: pd.DataFrame) -> Naming:
     shown = {name: texts for name, texts in names.items() if len(set(texts)) > 1}
     cells = frame["cell_id"].tolist()
     for name in ("test_weights", *settings(frame)):
-        if not _alike(shown, cells):
+        if not _ambiguous(shown, cells):
             break
         wider = shown | {name: _texts(frame, name)}
         if len(_groups(wider, cells)) > len(_groups(shown, cells)):
             shown = wider
-    if _alike(shown, cells):
+    if _ambiguous(shown, cells):
         shown["cell"] = [str(cell) for cell in cells]
     shared = ", ".join(f"{name} {texts[0]}" for name, texts in names.items() if name not in shown and any(texts))
     return Naming(shared, shown)
 
 
 def short_names(frame: pd.DataFrame) -> list[str]:
-    """One short name for each row of a table of cells, such as `dwsep, width 8`: no more than tells them apart.
+    """A short name for each row of a table of cells, such as `dwsep, width 8`, of the fewest columns that it takes.
 
-    The model is in it wherever models differ and no study's name tells all of them apart. Where nothing differs it is
-    the model, or `cell` where that is unknown.
+    The model is in it wherever models differ, unless the names of studies differ in all rows. Where nothing differs it
+    is the model, or `cell` where that is unknown.
     """
     columns = naming(frame).columns
     if "study" in columns:
@@ -56,12 +64,12 @@ def short_names(frame: pd.DataFrame) -> list[str]:
     if not columns:
         return [text or "cell" for text in _texts(frame, "model")]
     chosen = {name: columns[name] for name in _fewest(columns)}
-    rows = [[_word(name, texts[row]) for name, texts in chosen.items() if texts[row]] for row in range(len(frame))]
+    rows = [[_entry(name, texts[row]) for name, texts in chosen.items() if texts[row]] for row in range(len(frame))]
     return [", ".join(words) or "cell" for words in rows]
 
 
 def _fewest(columns: dict[str, list[str]]) -> tuple[str, ...]:
-    """The fewest columns whose texts tell apart what all of them do, the model first, then in order."""
+    """The fewest columns whose texts differ wherever those of all columns do, the model first, then in order."""
     whole = len(set(zip(*columns.values(), strict=True)))
     for chosen in _choices(columns):
         if len(set(zip(*(columns[name] for name in chosen), strict=True))) == whole:
@@ -71,14 +79,14 @@ def _fewest(columns: dict[str, list[str]]) -> tuple[str, ...]:
 
 def _choices(columns: dict[str, list[str]]) -> Iterator[tuple[str, ...]]:
     always = ("model",) if "model" in columns else ()
-    others = [name for name in columns if name not in (*always, "study")]
+    further = [name for name in columns if name not in (*always, "study")]
     if always:
         yield always
     if all(columns.get("study", [""])):
         yield ("study",)
-    for size in range(1, len(others) + 1):
-        for more in combinations(others, size):
-            yield (*always, *more)
+    for size in range(1, len(further) + 1):
+        for chosen in combinations(further, size):
+            yield (*always, *chosen)
 
 
 def _brief(labels: Sequence[Label]) -> list[str]:
@@ -89,8 +97,8 @@ def _brief(labels: Sequence[Label]) -> list[str]:
     return list(names) if same and len(set(names)) == len(set(texts)) else texts
 
 
-def _word(name: str, text: str) -> str:
-    return text if name in _SPEAKING else f"{name} {text}"
+def _entry(name: str, text: str) -> str:
+    return text if name in _SELF_EXPLAINING else f"{name} {text}"
 
 
 def _groups(columns: dict[str, list[str]], cells: Sequence[Any]) -> dict[tuple[str, ...], set[Any]]:
@@ -101,7 +109,7 @@ def _groups(columns: dict[str, list[str]], cells: Sequence[Any]) -> dict[tuple[s
     return out
 
 
-def _alike(columns: dict[str, list[str]], cells: Sequence[Any]) -> bool:
+def _ambiguous(columns: dict[str, list[str]], cells: Sequence[Any]) -> bool:
     return any(len(group) > 1 for group in _groups(columns, cells).values())
 
 
@@ -111,7 +119,7 @@ def _texts(frame: pd.DataFrame, name: str) -> list[str]:
         return ["" if row["width"] is None else width(**row) for row in rows]
     if name == "budget":
         kinds, targets, scopes = (frame[f"requested_{key}"] for key in ("kind", "target", "scope"))
-        return [_budget(*each) for each in zip(kinds, targets, scopes, strict=True)]
+        return list(map(_budget, kinds, targets, scopes))
     return ["" if row[name] is None else str(row[name]) for row in plain(frame[[name]])]
 
 

@@ -1,4 +1,4 @@
-"""Which runs are asked for: those of a sweep or all, the rows that meet conditions such as model=dwsep, an order."""
+"""A query of runs: those of a sweep or all, the rows that meet conditions such as model=dwsep, and their order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ORDERS: dict[str, Callable[[Any, Any], Any]] = {
     "<=": operator.le,
     ">=": operator.ge,
 }
-_SOME = 12  # names in a message
+_MOST_NAMES = 12  # in a message
 _CONDITION = re.compile(r"\s*([^<>=!\s]+)\s*(<=|>=|!=|==|=|<|>)\s*(.*?)\s*")
 
 
@@ -36,8 +36,8 @@ class Condition:
     comparison: str
     value: str
 
-    def of(self, column: str) -> Condition:
-        """The same of another column."""
+    def on(self, column: str) -> Condition:
+        """The same condition on another column."""
         return replace(self, column=column)
 
     def __str__(self) -> str:
@@ -60,7 +60,7 @@ def selected(frame: pd.DataFrame, conditions: Sequence[Condition]) -> pd.DataFra
     there and for an order that makes no sense.
     """
     for each in conditions:
-        frame = frame[_met(frame[known(each.column, frame.columns)], each)]
+        frame = frame[_met(frame[checked(each.column, frame.columns)], each)]
     return frame
 
 
@@ -68,20 +68,20 @@ def arranged(frame: pd.DataFrame, key: str | None) -> pd.DataFrame:
     """The rows in order of a column, with `-` before its name the largest first; missing values come last."""
     if key is None:
         return frame
-    column = known(key.removeprefix("-"), frame.columns)
+    column = checked(key.removeprefix("-"), frame.columns)
     keys = _numbers(frame[column])
     keys = frame[column].astype("string") if keys is None else keys
     order = keys.sort_values(ascending=not key.startswith("-"), kind="stable", na_position="last").index
     return frame.loc[order]
 
 
-def known(name: str, names: Sequence[str], what: str = "column") -> str:
+def checked(name: str, names: Sequence[str], what: str = "column") -> str:
     """`name`, if it is one of `names`. Raises InputError with the nearest of them."""
     if name in names:
         return name
     close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
-    some = ", ".join(list(names)[:_SOME]) + (", ..." if len(names) > _SOME else "")
-    raise InputError(f"unknown {what} {name!r}; " + (f"did you mean {close[0]!r}?" if close else f"there are {some}"))
+    listed = ", ".join(list(names)[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
+    raise InputError(f"unknown {what} {name!r}; " + (f"did you mean {close[0]!r}?" if close else f"there are {listed}"))
 
 
 def _met(column: pd.Series, wanted: Condition) -> pd.Series:
@@ -135,12 +135,12 @@ def sweep_folder(outputs: Path, sweep: str | None) -> SweepFolder:
     Raises InputError where there is none.
     """
     if sweep is not None and (Path(sweep) / "sweep.yaml").is_file():
-        return _placed(Path(sweep))
+        return _in_place(Path(sweep))
     names = sweeps(outputs)
     if not names:
         raise InputError(f"no sweeps in {outputs / 'sweeps'}; --outputs takes the folder that outputs= sets")
     if sweep is not None:
-        return SweepFolder(outputs / "sweeps" / known(sweep, names, "sweep"))
+        return SweepFolder(outputs / "sweeps" / checked(sweep, names, "sweep"))
     folders = [SweepFolder(outputs / "sweeps" / name) for name in names]
     return max(folders, key=lambda folder: folder.sweep_file.stat().st_mtime)
 
@@ -151,20 +151,20 @@ def runs_of(outputs: Path, sweep: str | None) -> tuple[pd.DataFrame, Path]:
     Raises InputError where there are none of either.
     """
     if sweep is None:
-        found = records(outputs)
-        if not found:
+        all_runs = records(outputs)
+        if not all_runs:
             raise InputError(f"no runs in {outputs / 'runs'}; --outputs takes the folder that outputs= sets")
-        return runs_table(found), outputs
+        return runs_table(all_runs), outputs
     if "=" in sweep:
         raise InputError(f"{sweep!r} is no sweep; a condition is written --where {sweep}, one --where each")
     folder = sweep_folder(outputs, sweep)
     return (folder.collect() if os.access(folder.path, os.W_OK) else folder.read())[0], folder.outputs
 
 
-def _placed(path: Path) -> SweepFolder:
-    """The sweep in the folder `path`, in its place: from that follow its name and where its runs lie, not from `.`.
+def _in_place(path: Path) -> SweepFolder:
+    """The sweep in the folder `path`, by its absolute path, from which its name and the folder of its runs follow.
 
-    Raises InputError where the folder stands elsewhere, without its runs, all of which would be called missing.
+    Raises InputError where the folder is not in OUTPUTS/sweeps: all of its runs would be missing.
     """
     absolute = Path(os.path.abspath(path))
     for place in (absolute, absolute.resolve()):  # a link may stand for the sweep, or lie where sweeps do

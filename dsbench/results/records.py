@@ -1,4 +1,4 @@
-"""The records of many runs, read from their folders as they are at this moment."""
+"""The records of many runs, read from their folders as they are at this moment, and the table of runs made of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dsbench.run.record import Label, Record, Status
 if TYPE_CHECKING:
     import pandas as pd
 
-GONE = "its process is gone"  # the error of a killed run whose end nobody has seen
+GONE = "its process is gone"  # the error of a killed run that left none
 _RUN_ID = re.compile("[0-9a-f]{12}")
 
 
@@ -25,31 +25,31 @@ def records(outputs: Path) -> list[Record]:
     """The record of every run under `outputs`, in the order in which they were started."""
     folder = outputs / "runs"
     ids = [entry.name for entry in os.scandir(folder) if _RUN_ID.fullmatch(entry.name)] if folder.is_dir() else []
-    there = [one for one in (record(outputs, run_id) for run_id in ids) if one.status != Status.MISSING]
-    return sorted(there, key=lambda one: (one.started or "~", one.run_id))
+    runs = [run for run in (record(outputs, run_id) for run_id in ids) if run.status != Status.MISSING]
+    return sorted(runs, key=lambda run: (run.started or "~", run.run_id))
 
 
 def record(outputs: Path, run_id: str) -> Record:
     """The record of a run; where there is none, one of status `missing` that has its id alone.
 
-    A file that is damaged is a record of status `unreadable`. A run that its record has running, but that no process
-    has, is one of status `killed`; its file stays as it is.
+    A damaged file is a record of status `unreadable`. A run whose record says `running`, though no process trains it,
+    has the status `killed`; its file stays as it is.
     """
     path = f"{outputs}/runs/{run_id}/result.json"
     try:
         with open(path, "rb") as file:
-            found = Record.from_json(file.read())
+            run = Record.from_json(file.read())
     except (FileNotFoundError, NotADirectoryError):
         return Record(run_id=run_id, status=Status.MISSING)
     except ValueError as error:
         return Record(run_id=run_id, status=Status.UNREADABLE, error=f"result.json: {error}")
-    if found.status == Status.RUNNING and not in_use(Path(path).parent):
-        return replace(found, status=Status.KILLED, error=GONE)
-    return found
+    if run.status == Status.RUNNING and not in_use(Path(path).parent):
+        return replace(run, status=Status.KILLED, error=GONE)
+    return run
 
 
 TEXT, WHOLE, REAL = "string", "Int64", "float64"
-# What names a run beside its seed; a cell has the same.
+# The names of a run but for its seed; a cell has the same.
 NAMES = {
     "study": TEXT,
     "model": TEXT,
@@ -96,8 +96,8 @@ COLUMNS = {
     **COURSE,
 }
 _FIELDS = tuple(field.name for field in fields(Record) if field.name in COLUMNS)
-OUTCOMES = ("status", *ACCURACIES, *MEASURED, *COURSE)  # what is known of a run only once it has started
-TIMED = ("latency_ms", "train_step_ms", "peak_memory_bytes")  # what a measured network's record holds, by conditions
+OUTCOMES = ("status", *ACCURACIES, *MEASURED, *COURSE)  # which a run has only once it has started
+TIMED = ("latency_ms", "train_step_ms", "peak_memory_bytes")  # measured apart from training, by conditions
 
 
 def runs_table(records: Iterable[Record]) -> pd.DataFrame:
@@ -110,18 +110,20 @@ def runs_table(records: Iterable[Record]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    known = list(records)
-    given = [_settings(one) for one in known]
-    timed = [{key: median for name in TIMED for key, median in _medians(name, one.measured.get(name))} for one in known]
-    rows = [_flat(one) | some | times for one, some, times in zip(known, given, timed, strict=True)]
+    runs = list(records)
+    settings = [_settings(run) for run in runs]
+    timings = [
+        {key: median for name in TIMED for key, median in _medians(name, run.measured.get(name))} for run in runs
+    ]
+    rows = [_flat(run) | own | timed for run, own, timed in zip(runs, settings, timings, strict=True)]
     others = [name for name in _keys(rows) if name not in COLUMNS]
     kinds = COLUMNS | {name: _kind([row[name] for row in rows if name in row]) for name in others}
     frame = pd.DataFrame(
         {name: pd.array(_values([row.get(name) for row in rows], kind), dtype=kind) for name, kind in kinds.items()}
     )
-    labels = {str(one.label): [one.label.experiment, list(one.label.modified)] for one in known}
+    labels = {str(run.label): [run.label.experiment, list(run.label.modified)] for run in runs}
     # Plain data, since a Parquet file keeps them too
-    frame.attrs = {"settings": list(_keys(given)), "timings": list(_keys(timed)), "labels": labels}
+    frame.attrs = {"settings": list(_keys(settings)), "timings": list(_keys(timings)), "labels": labels}
     return frame
 
 
@@ -137,8 +139,8 @@ def timings(frame: pd.DataFrame) -> list[str]:
 
 def labels(frame: pd.DataFrame) -> list[Label]:
     """The experiment of each row of a table, and in what it was modified."""
-    known = {text: Label(experiment, tuple(keys)) for text, (experiment, keys) in frame.attrs["labels"].items()}
-    return [known[text] for text in frame["study"].fillna("")]
+    by_text = {text: Label(experiment, tuple(keys)) for text, (experiment, keys) in frame.attrs["labels"].items()}
+    return [by_text[text] for text in frame["study"].fillna("")]
 
 
 def plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -156,7 +158,7 @@ def _keys(rows: Iterable[Mapping[str, Any]]) -> dict[str, None]:
 
 
 def _flat(record: Record) -> dict[str, Any]:
-    """What a record has in COLUMNS; of a budget requested_kind and so on."""
+    """The values of a record in COLUMNS; those of its budget are requested_kind and so on."""
     out = {**{name: getattr(record, name) for name in _FIELDS}, **record.costs}
     out["cell_id"] = record.cell_id or record.run_id
     out |= {"status": str(record.status), "study": str(record.label) or None}

@@ -30,9 +30,9 @@ _ACCURACIES = (QUANTITIES["test_acc"], QUANTITIES["best_val_acc"])
 
 
 def cells(frame: pd.DataFrame) -> Table:
-    """A table of cells (see cells_table): what tells them apart, test accuracy, costs, time, and runs in no mean.
+    """A table of cells (see cells_table): names, test accuracy, costs, time, and runs in no mean.
 
-    What all have in common stands in a line above. Where room is short counts are rounded to three digits.
+    What all have in common is in a line above. Where room is short counts are rounded to three digits.
     """
     named, rows = naming(frame), plain(frame)
     accuracies = [mean_percent(row["test_acc_mean"], row["test_acc_high"]) for row in rows]
@@ -45,13 +45,13 @@ def cells(frame: pd.DataFrame) -> Table:
     off = [row["requested_residual"] for row in rows]
     measured = [
         numbers("off budget", off, lambda share: percent(share, "+"), pile=_COSTS),
-        *(figures(one, [row.get(one.cells_column) for row in rows], pile=_COSTS) for one in (_LATENCY, _TIME)),
+        *(figures(time, [row.get(time.cells_column) for row in rows], pile=_COSTS) for time in (_LATENCY, _TIME)),
     ]
-    lost = texts("not in the mean", [_not_in_the_mean(row) for row in rows], pile=_SCORES)
-    mixed = any(_MIXED_CODE in text for text in lost.texts)
+    excluded = texts("not in the mean", [_not_in_the_mean(row) for row in rows], pile=_SCORES)
+    mixed = any(_MIXED_CODE in text for text in excluded.texts)
     return Table(
         named.shared,
-        (*names(named.columns), *scores, *costs, *filled([*measured, lost])),
+        (*names(named.columns), *scores, *costs, *filled([*measured, excluded])),
         f"{_LEGEND}; {_MIXED_CODE}: the seeds of a cell were not made by the same code" if mixed else _LEGEND,
     )
 
@@ -61,7 +61,7 @@ def runs(frame: pd.DataFrame) -> Table:
     named, rows = naming(frame), plain(frame)
     columns = (
         numbers("seed", [row["seed"] for row in rows], str, pile="seed"),
-        *(figures(one, [row[one.name] for row in rows], one.brief, pile=one.brief) for one in _ACCURACIES),
+        *(figures(score, [row[score.name] for row in rows], score.brief, pile=score.brief) for score in _ACCURACIES),
         figures(_TIME, [row[_TIME.name] for row in rows], pile=_TIME.heading),
         texts("status", [row["status"] for row in rows], pile="status"),
         texts("run", [row["run_id"] for row in rows], pile="run"),
@@ -74,37 +74,37 @@ def failures(frame: pd.DataFrame, outputs: Path | str = "outputs", most: int = 2
 
     It goes with a table of cells, which says what they have in common.
     """
-    lost = [number for number, status in enumerate(frame["status"]) if status != "done"]
-    shown = lost[:most]
+    excluded = [number for number, status in enumerate(frame["status"]) if status != "done"]
+    shown = excluded[:most]
     rows = plain(frame.iloc[shown])
     named = {name: [column[number] for number in shown] for name, column in naming(frame).columns.items()}
     logs = ["" if row["status"] == "missing" else f"{Path(outputs)}/runs/{row['run_id']}/run.log" for row in rows]
     columns = (
         numbers("seed", [row["seed"] for row in rows], str, pile=_BECAUSE),
-        texts(_BECAUSE, [_why(row["status"], row["error"]) for row in rows], pile=_BECAUSE),
+        texts(_BECAUSE, [_reason(row["status"], row["error"]) for row in rows], pile=_BECAUSE),
         texts("log", logs, pile=_BECAUSE),
     )
-    return Table("", (*names(named), *columns), f"and {len(lost) - most} more" if len(lost) > most else "")
+    return Table("", (*names(named), *columns), f"and {len(excluded) - most} more" if len(excluded) > most else "")
 
 
 def best(objectives: Sequence[str], trials: Sequence[tuple[Sequence[str], Sequence[float]]]) -> Table:
-    """The trials of a search that no other beats: the overrides of each, and its figures for the `objectives`."""
+    """The best trials of a search, none of which another beats: their overrides and figures for the `objectives`."""
     if not trials:
         return Table("no trial counts", ())
     keys = [override.split("=")[0] for override in trials[0][0]]
     chosen = {key: [overrides[i].split("=", 1)[1] for overrides, _ in trials] for i, key in enumerate(keys)}
     scores = [numbers(name, [values[i] for _, values in trials], "{:.6g}".format) for i, name in enumerate(objectives)]
-    several = f"not beaten by another in {' and '.join(objectives)} at once:"
-    return Table(several if len(objectives) > 1 else "best:", (*names(chosen), *scores))
+    title = f"not beaten by another in {' and '.join(objectives)} at once:" if len(objectives) > 1 else "best:"
+    return Table(title, (*names(chosen), *scores))
 
 
 def versions(frame: pd.DataFrame) -> str:
     """One line where the runs of a table were made by several versions of the code, else an empty text.
 
-    What counts is the code that computes, by its hash; commits say where to find it. A record without it has only them.
+    A version is the hash of the code that computes, with its commits; a record without the hash has only these.
     """
     made = frame[~frame["status"].isin(["missing", "unreadable"])]
-    commits = made["git_sha"].fillna("unknown").map(_commit)
+    commits = made["git_sha"].fillna("unknown").map(lambda sha: f"{sha[:7]}{'+' if sha.endswith('+') else ''}")
     counts = made["source_sha256"].fillna(commits).value_counts()
     if len(counts) < 2:
         return ""
@@ -121,11 +121,7 @@ def _not_in_the_mean(row: Mapping[str, Any]) -> str:
     return ", ".join(filter(None, (not_in_means(row), mixed)))
 
 
-def _why(status: str, error: str | None) -> str:
+def _reason(status: str, error: str | None) -> str:
     """A status and its reason, which may begin with the status itself."""
     reason = error or REASONS.get(status)
     return reason if reason and reason.startswith(status) else ": ".join(filter(None, (status, reason)))
-
-
-def _commit(sha: str) -> str:
-    return f"{sha[:7]}{'+' if sha.endswith('+') else ''}"

@@ -1,4 +1,4 @@
-"""TensorBoard event files, for those who use it."""
+"""A run in TensorBoard's event files."""
 
 from __future__ import annotations
 

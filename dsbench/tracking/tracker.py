@@ -1,4 +1,4 @@
-"""What every tracker does, and the guard that keeps its failures from harming the run."""
+"""The protocol of trackers, the choice by logger=, and the guard that keeps their failures from stopping the run."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ log = logging.getLogger("dsbench")
 
 @dataclass(frozen=True)
 class Card:
-    """What a tracker shows of a run beside its metrics: id, names to find it by, and everything that is known.
+    """The facts of a run that a tracker shows beside its metrics: id, names to search it by, and all of its record.
 
-    `hparams` is what sets the run apart from others: numbers, texts and truth values.
+    `hparams` are those in which runs differ: numbers, texts and truth values.
     """
 
     run_id: str
@@ -36,11 +36,11 @@ class Tracker(Protocol):
         """Show the metrics of one epoch."""
 
     def finish(self, summary: dict[str, Any], confusion: list[list[int]] | None, failed: bool) -> None:
-        """Show the result and close. Called once, whatever happened."""
+        """Show the result and close. Called once, however the run ended."""
 
 
 class Nothing:
-    """No tracker: the run's own files are all there is."""
+    """No tracker: the run has its own files alone."""
 
     def epoch(self, row: Epoch) -> None:
         """Show nothing."""
@@ -50,7 +50,7 @@ class Nothing:
 
 
 class Guarded:
-    """A tracker whose failures are logged once and end the mirroring, never the run. It is closed all the same."""
+    """A tracker whose first failure is logged and ends the mirroring, never the run. It is closed all the same."""
 
     def __init__(self, tracker: Tracker) -> None:
         self.tracker = tracker
@@ -68,20 +68,20 @@ class Guarded:
     def _try(self, action: Callable[[], None]) -> None:
         try:
             action()
-        except Exception as error:  # whatever a tracker does wrong, the run goes on
+        except Exception as error:  # of a tracker; the run goes on
             if not self._broken:
                 log.warning("the tracker failed and shows no more of this run: %s", error)
             self._broken = True
 
 
 def open_tracker(config: Config, outputs: Path, card: Card, history: list[Epoch]) -> Tracker:
-    """The tracker that logger= names, with the epochs recorded before already in it.
+    """The tracker that logger= names, with the epochs of `history` in it.
 
-    What an earlier, unfinished attempt at the same run left in it is removed, so that one complete run remains.
+    What an unfinished attempt at the same run left there is removed, so that a single complete run remains.
     """
     try:
         guarded = Guarded(_open(config, outputs, card))
-    except Exception as error:  # whatever a tracker does wrong, the run goes on
+    except Exception as error:  # of a tracker; the run goes on
         log.warning("the tracker could not be opened and shows nothing of this run: %s", error)
         return Nothing()
     for row in history:

@@ -1,4 +1,4 @@
-"""A run in Weights & Biases, and what an account needs."""
+"""A run in Weights & Biases, and the credentials that its server needs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dsbench.training.history import Epoch
 
 _NO_ACCOUNT = "needs a W&B account: run `wandb login` or set WANDB_API_KEY"
 _TAG_LETTERS = 64  # W&B's limit
-# Keys of an epoch's row, where they are shown, and what of them a table of runs shows.
+# By key of an epoch's row: the name of the metric, and its summary over epochs in a table of runs.
 _METRICS = {
     "train_loss": ("train/loss", "min"),
     "train_acc": ("train/acc", "max"),
@@ -29,7 +29,7 @@ _METRICS = {
 
 
 def check_settings(config: WandbConfig) -> None:
-    """Raise InputError for mode=online without credentials; asks nobody, not even the network."""
+    """Raise InputError for mode=online without credentials; looks for them without the network."""
     if config.mode == "online" and not _has_credentials():
         raise InputError(
             f"logger.mode=online {_NO_ACCOUNT}, or stay with logger.mode=offline and run `dsbench sync` later"
@@ -37,7 +37,7 @@ def check_settings(config: WandbConfig) -> None:
 
 
 def check_credentials() -> None:
-    """Raise InputError where there are none for the server; asks nobody, not even the network."""
+    """Raise InputError where there are none for the server; looks for them without the network."""
     if not _has_credentials():
         raise InputError(f"this {_NO_ACCOUNT}")
 
@@ -76,7 +76,7 @@ def begin(config: WandbConfig, outputs: Path, card: Card, job_type: str) -> Any:
         mode="online" if config.mode == "online" else "offline",
         resume="allow" if config.mode == "online" else None,
         reinit="finish_previous",
-        config=card.facts,  # what is set after init is lost if an offline run is killed
+        config=card.facts,  # a later update is lost if an offline run is killed
         settings=wandb.Settings(
             console="off",
             silent=True,
@@ -91,12 +91,12 @@ def begin(config: WandbConfig, outputs: Path, card: Card, job_type: str) -> Any:
 
 
 def say_mode(mode: str) -> None:
-    """Tell W&B, before it is set up: what it counts of its own use goes to its server unless the process is offline."""
+    """Set W&B's mode before it is set up: unless the process is offline, statistics of its use go to its server."""
     os.environ["WANDB_MODE"] = "online" if mode == "online" else "offline"
 
 
 def _tags(config: WandbConfig, card: Card) -> list[str]:
-    """The card's, the user's, and the group that a sweep gives: `wandb leet` shows and filters tags, not groups."""
+    """The card's tags, the user's, and a sweep's group: `wandb leet` shows and filters tags, not groups."""
     own = [tag for tag in (*card.tags, config.group or "") if 0 < len(tag) <= _TAG_LETTERS]
     return list(dict.fromkeys([*own, *config.tags]))
 
@@ -111,7 +111,7 @@ class WandbTracker:
             self.run.define_metric(name, step_metric="epoch", summary=summary)
 
     def epoch(self, row: Epoch) -> None:
-        """Log one epoch; one that an online run has already is left as it is."""
+        """Log an epoch that an online run does not have already."""
         if row["epoch"] > self.run.step or not self.run.resumed:
             metrics = {name: row[key] for key, (name, _) in _METRICS.items()}  # type: ignore[literal-required]
             self.run.log({"epoch": row["epoch"], **metrics}, step=row["epoch"], commit=True)
@@ -127,7 +127,7 @@ class WandbTracker:
 
 
 def _confusion_plot(confusion: list[list[int]]) -> Any:
-    """W&B's own confusion matrix, which wants one entry an image."""
+    """W&B's own confusion matrix, which takes an entry an image."""
     from wandb.plot import confusion_matrix
 
     pairs = [(t, p) for t, row in enumerate(confusion) for p, count in enumerate(row) for _ in range(count)]

@@ -51,7 +51,7 @@ def run(tmp_path: Path) -> Callable[..., Run]:
             writer.writerow(["epoch", "val_acc", "train_acc"])
             writer.writerows([number, acc, acc + gap] for number, acc in enumerate(accuracies, 1))
         known = ROW | {"study": f"mnist_7800/{model}", "cell_id": model, "seed": seed, "stop.target": len(accuracies)}
-        return Run(known | row, Label(f"mnist_7800/{model}"), file)
+        return Run.of(known | row, Label(f"mnist_7800/{model}"), file)
 
     return make
 
@@ -227,7 +227,7 @@ def test_a_time_is_shorter_where_the_verdict_says_faster(
     (outcome,) = decide(shorter, runs)
     assert outcome.verdict == verdict
     rows = runs_table([run.record for run in runs])
-    said = judge(rows, cells_table(rows), {run.row["run_id"]: run.record for run in runs})
+    said = judge(rows, cells_table(rows), {run.record.run_id: run.record for run in runs})
     answers = {str(one.answer) for one in said.groups[0].pairs[0].by_turns if one.decides}
     assert answers == {{HOLDS: "yes", OPEN: "cannot tell", FAILS: "no"}[verdict]}
 
@@ -311,5 +311,5 @@ def test_runs_of_a_study_are_known_by_their_label_changed_or_not() -> None:
     studies = ("mnist_7800/cnn (modified: train.max_epochs)", "cifar10_vgg/cnn", None, "mnist_7800/dwsep")
     rows = table(record(seed=seed, study=study) for seed, study in enumerate(studies))
     runs = study_runs("mnist_7800", rows, Path())
-    assert [(one.row["seed"], one.model) for one in runs] == [(0, "cnn"), (3, "dwsep")]
+    assert [(one.seed, one.model) for one in runs] == [(0, "cnn"), (3, "dwsep")]
     assert changed(one.label for one in runs) == [studies[0]]

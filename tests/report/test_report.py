@@ -225,7 +225,7 @@ def test_two_sweeps_of_the_same_runs_are_identical_and_of_others_are_compared(tm
     first = make(tmp_path / "a", four_cells(seeds=8))
     same = make(tmp_path / "b", four_cells(seeds=8))
     found = versus(first.folder, same.folder)
-    assert found.said[0] == (
+    assert found.sentences[0] == (
         f"Is the test accuracy of {same.folder.path} better than that of {first.folder.path}? Of 4 cells in both: "
         "identical in every seed in 4."
     )
@@ -233,12 +233,12 @@ def test_two_sweeps_of_the_same_runs_are_identical_and_of_others_are_compared(tm
     lower = [one | {"test_acc": one["test_acc"] - 0.01 - one["seed"] / 1e4} for one in four_cells(8)]
     other = make(tmp_path / "c", [one | {"precision": "bf16"} for one in lower[:16]])
     found = versus(first.folder, other.folder)
-    assert "Of 2 cells in both: no in 2." in found.said[0]
-    assert "precision" in found.said[1]
-    assert found.said[2].startswith("Only in ")
+    assert "Of 2 cells in both: no in 2." in found.sentences[0]
+    assert "precision" in found.sentences[1]
+    assert found.sentences[2].startswith("Only in ")
     html, markdown, data = write_versus(found, first.folder.path)
     Page(html.read_text())
-    assert found.said[0] in unescape(markdown.read_text().replace("\\", ""))
+    assert found.sentences[0] in unescape(markdown.read_text().replace("\\", ""))
     assert len(json.loads(data.read_text())["cells"]) == 2
 
 
@@ -246,10 +246,10 @@ def test_of_two_sweeps_in_two_precisions_each_cell_meets_its_own(tmp_path: Path)
     both = [run(seed=seed, precision=precision) for precision in ("32", "bf16") for seed in range(2)]
     first, second = make(tmp_path / "a", both), make(tmp_path / "b", both)
     found = versus(first.folder, second.folder)
-    assert "Of 2 cells in both: identical in every seed in 2." in found.said[0]
-    assert not [text for text in found.said if text.startswith("Only in")]
+    assert "Of 2 cells in both: identical in every seed in 2." in found.sentences[0]
+    assert not [text for text in found.sentences if text.startswith("Only in")]
     assert found.cells.texts["time ratio"] == ["(x 1)", "(x 1)"]  # how many ran at once is not recorded
-    assert found.said[1:] == ["They differ in nothing else that is recorded."]
+    assert found.sentences[1:] == ["They differ in nothing else that is recorded."]
 
 
 def test_two_sweeps_without_a_common_cell_say_what_each_has_and_what_differs(tmp_path: Path) -> None:
@@ -257,10 +257,10 @@ def test_two_sweeps_without_a_common_cell_say_what_each_has_and_what_differs(tmp
     second = make(tmp_path / "b", [run(seed=0, model="dwsep", block="keras", precision="bf16")])
     found = versus(first.folder, second.folder)
     one, other = first.folder.path, second.folder.path
-    assert found.said[0] == f"{one} and {other} have no cell in common."
-    assert found.said[1].startswith("They differ in ")
-    assert "precision" in found.said[1]
-    assert found.said[2:] == [f"Only in {one}: cnn.", f"Only in {other}: dwsep."]
+    assert found.sentences[0] == f"{one} and {other} have no cell in common."
+    assert found.sentences[1].startswith("They differ in ")
+    assert "precision" in found.sentences[1]
+    assert found.sentences[2:] == [f"Only in {one}: cnn.", f"Only in {other}: dwsep."]
     html, markdown, _ = write_versus(found, first.folder.path)
     for text in (html.read_text(), markdown.read_text()):
         assert "Cells in both" not in text
@@ -272,7 +272,7 @@ def test_two_sweeps_of_few_seeds_and_half_the_runs_say_so(tmp_path: Path) -> Non
     second = make(
         tmp_path / "b", [run(seed=0, test_acc=0.5), run(seed=1), run("missing", seed=2), run("failed", seed=3)]
     )
-    said = versus(first.folder, second.folder).said
+    said = versus(first.folder, second.folder).sentences
     assert (
         "2 seeds cannot settle 1 comparison: the smallest adjusted p that they can reach is 0.5; 6 seeds can." in said
     )
@@ -287,7 +287,7 @@ def test_a_precision_that_collapses_in_two_of_eight_seeds_has_that_beside_its_ac
     assert found.cells.texts["n"] == ["6"]
     assert found.cells.texts["failed to train, second"] == ["2 of 8"]
     assert "failed to train, first" not in found.cells.texts
-    assert f"2 of 8 runs of {second.folder.path} failed to train (1 collapsed and 1 diverged)." in found.said
+    assert f"2 of 8 runs of {second.folder.path} failed to train (1 collapsed and 1 diverged)." in found.sentences
 
 
 def test_the_command_writes_the_latest_sweep_and_says_where(made: Make, capsys: pytest.CaptureFixture[str]) -> None:

@@ -205,7 +205,7 @@ def test_a_run_in_training_stays_among_those_of_a_sweep_of_its_name(folder: Swee
 
 def test_a_lock_that_is_never_given_back_is_named(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.write_plan(read([run()]), [])
-    monkeypatch.setattr("dsbench.results.folder._PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("dsbench.results.folder._LOCK_SECONDS", 0.05)
     lock = folder.path / ".lock"
     with FileLock(lock), pytest.raises(InputError, match=f"another process has had {lock} for 0.05 s"):
         folder.write_plan(read([run()]), [])
