@@ -101,8 +101,8 @@ def typed(
 ) -> Composed:
     """The typed form of what Hydra composed, without its own `hydra` node and what only sweeps read.
 
-    `plain` holds, by name, the branches whose typed form is known. Configurations share these, so nobody may change
-    them. Raises InputError.
+    `plain` holds, by name, the branches that are typed already; configurations share them, so nobody may change them.
+    Raises InputError.
     """
     _check_keys(config, schema.Config, others=("hydra", *schema.SWEEPS_OWN))
     try:
@@ -115,9 +115,9 @@ def typed(
 
 
 def _check_keys(config: DictConfig, cls: type, prefix: str = "", others: Collection[str] = ()) -> None:
-    """Raise InputError for a key in neither `cls` nor `others`, which nothing would read, and for one without a value.
+    """Raise InputError for a key in neither `cls` nor `others`, which nothing would read, and for a missing value.
 
-    `+KEY=VALUE` adds the former, `~KEY` makes the latter.
+    `+KEY=VALUE` makes the former, `~KEY` the latter.
     """
     names = {f.name for f in fields(cls)}
     for key in map(str, config):

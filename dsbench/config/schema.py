@@ -1,17 +1,17 @@
-"""The types of the configuration, each key with its check, and where the YAML files that give the values are."""
+"""The types of the configuration, each key with its check, and the folder of YAML files that give the values."""
 
 from __future__ import annotations
 
 import math
 import os
 import threading
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import dsbench
-from dsbench.errors import InputError, choose
+from dsbench.config.checks import MISSING, Checked, choice_of, count, factor, meeting, positive, share
+from dsbench.errors import InputError
 
 
 def conf_dir() -> Path:
@@ -26,58 +26,6 @@ def options(group: str) -> list[str]:
     return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml"))
 
 
-MISSING: Any = "???"  # OmegaConf's word for a value that the YAML files must give
-
-
-def _one_of(*choices: str | None, default: Any = MISSING) -> Any:
-    return field(default=default, metadata={"choices": choices})
-
-
-def _where(holds: Callable[[Any], bool], otherwise: str, default: Any = MISSING) -> Any:
-    """A key whose value meets `holds` or is null; `otherwise` is what an error says of a value that does neither."""
-    return field(default=default, metadata={"holds": holds, "otherwise": otherwise})
-
-
-def _count(what: str = "integer", default: Any = MISSING) -> Any:
-    return _where(lambda x: x >= 1, f"{{}} is not a positive {what}", default)
-
-
-def _positive(otherwise: str = "{} is not a positive number") -> Any:
-    return _where(lambda x: 0 < x < math.inf, otherwise)
-
-
-def _share(otherwise: str = "{} is not from 0 up to, not including, 1") -> Any:
-    return _where(lambda x: 0 <= x < 1, otherwise)
-
-
-def _factor() -> Any:
-    return _where(lambda x: 0 <= x <= 1, "{} is not between 0 and 1")
-
-
-def check_values(kind: type, values: Mapping[str, Any], prefix: str = "") -> None:
-    """Raise InputError for the first of `values`, fields of `kind` by name, that does not meet its check.
-
-    `prefix` stands before each name in the message: `optimizer.`.
-    """
-    checks = {f.name: f.metadata for f in fields(kind)}
-    for name, value in values.items():
-        check = checks[name]
-        if "choices" in check:
-            choose(prefix + name, value, check["choices"])
-        elif "holds" in check and value is not None and not check["holds"](value):
-            raise InputError(f"{prefix}{name} {check['otherwise'].format(value)}")
-        elif isinstance(value, Checked):
-            value.check(f"{prefix}{name}.")
-
-
-class Checked:
-    """A part of the configuration. Its fields are checked one by one; what several of them make together, after."""
-
-    def check(self, prefix: str = "") -> None:
-        """Raise InputError for the first value that makes no sense; its key is named with `prefix` before it."""
-        check_values(type(self), vars(self), prefix)
-
-
 # OmegaConf reads these annotations at run time and knows Optional[X], not X | None.
 
 
@@ -89,13 +37,13 @@ class ModelConfig:
 
 @dataclass
 class ArchConfig(Checked):
-    """Defaults stand here, unlike the rest, so that an architecture of one's own needs to name only its layers."""
+    """Its defaults stand here and not in YAML files: a user's own architecture needs to name only its layers."""
 
     layers: list[Any] = MISSING
     conv: dict[str, Any] = field(default_factory=dict)
     depth: int | None = None
     fine_width: int | None = None
-    divisor: int = _count(default=1)
+    divisor: int = count(default=1)
     init: str = "pytorch"
     activation: str = "relu"
     norm_eps: float = 1e-5
@@ -149,9 +97,9 @@ class OwnSetConfig:
 class DataConfig(Checked):
     name: str = MISSING
     root: str = MISSING
-    split: str = _one_of("standard", "study")
-    scale: str = _one_of("standardize", "unit", "symmetric", "raw")
-    filter: str = _one_of("none", "unsharp")
+    split: str = choice_of("standard", "study")
+    scale: str = choice_of("standardize", "unit", "symmetric", "raw")
+    filter: str = choice_of("none", "unsharp")
     verify: bool = MISSING
     epochs: int = MISSING
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -168,15 +116,15 @@ class DataConfig(Checked):
 
 @dataclass
 class OptimizerConfig(Checked):
-    name: str = _one_of("sgd", "adam", "adamw", "rmsprop")
-    lr: float = _positive()
-    weight_decay: float = _where(lambda x: 0 <= x < math.inf, "{} is not 0 or a positive number")
+    name: str = choice_of("sgd", "adam", "adamw", "rmsprop")
+    lr: float = positive()
+    weight_decay: float = meeting(lambda x: 0 <= x < math.inf, "{} is not 0 or a positive number")
     decay_norm_and_bias: bool = MISSING
 
 
 @dataclass
 class SgdConfig(OptimizerConfig):
-    momentum: float = _share()
+    momentum: float = share()
     nesterov: bool = MISSING
 
     def check(self, prefix: str = "") -> None:
@@ -188,18 +136,18 @@ class SgdConfig(OptimizerConfig):
 
 @dataclass
 class AdamConfig(OptimizerConfig):
-    betas: list[float] = _where(  # noqa: RUF009 - it is a field
+    betas: list[float] = meeting(  # noqa: RUF009 - it is a field
         lambda betas: len(betas) == 2 and all(0 <= beta < 1 for beta in betas),
         "{} are not two numbers from 0 up to, not including, 1",
     )
-    eps: float = _positive()
+    eps: float = positive()
 
 
 @dataclass
 class RmspropConfig(OptimizerConfig):
-    alpha: float = _share()
-    momentum: float = _share()
-    eps: float = _positive()
+    alpha: float = share()
+    momentum: float = share()
+    eps: float = positive()
 
 
 @dataclass
@@ -209,44 +157,44 @@ class ScheduleConfig(Checked):
 
 @dataclass
 class CosineConfig(ScheduleConfig):
-    end_factor: float = _factor()
+    end_factor: float = factor()
 
 
 @dataclass
 class OneCycleConfig(ScheduleConfig):
-    warmup: float = _share("{} is not a share from 0 up to, not including, 1")
-    start_factor: float = _factor()
-    end_factor: float = _factor()
+    warmup: float = share("{} is not a share from 0 up to, not including, 1")
+    start_factor: float = factor()
+    end_factor: float = factor()
 
 
 @dataclass
 class MultistepConfig(ScheduleConfig):
-    milestones: list[float] = _where(  # noqa: RUF009 - it is a field
+    milestones: list[float] = meeting(  # noqa: RUF009 - it is a field
         lambda shares: all(0 < share < 1 for share in shares), "{} are not shares between 0 and 1"
     )
-    gamma: float = _positive()
+    gamma: float = positive()
 
 
 @dataclass
 class ExponentialConfig(ScheduleConfig):
-    gamma: float = _positive()
+    gamma: float = positive()
 
 
 @dataclass
 class EarlyStoppingConfig(Checked):
-    monitor: str | None = _one_of(None, "train_acc", "train_loss", "val_acc", "val_loss")
-    rule: str = _one_of("no_improvement", "worsening")
-    patience: int = _count("number of epochs")
+    monitor: str | None = choice_of(None, "train_acc", "train_loss", "val_acc", "val_loss")
+    rule: str = choice_of("no_improvement", "worsening")
+    patience: int = count("number of epochs")
 
 
 @dataclass
 class TrainConfig(Checked):
-    max_epochs: int = _count()
-    batch_size: int = _count()
-    label_smoothing: float = _share()
-    grad_clip_norm: float | None = _where(lambda x: x > 0, "{} is not positive; null means no clipping")
-    test_weights: str | None = _one_of(None, "best", "last")
-    checkpoint_minutes: float = _where(lambda x: x > 0, "{} is not positive")
+    max_epochs: int = count()
+    batch_size: int = count()
+    label_smoothing: float = share()
+    grad_clip_norm: float | None = meeting(lambda x: x > 0, "{} is not positive; null means no clipping")
+    test_weights: str | None = choice_of(None, "best", "last")
+    checkpoint_minutes: float = meeting(lambda x: x > 0, "{} is not positive")
     bench: bool = MISSING
     early_stopping: EarlyStoppingConfig = field(default_factory=EarlyStoppingConfig)
 
@@ -270,11 +218,11 @@ STOP_UNITS = {"epochs": "epochs", "train_macs": "multiply-accumulates", "seconds
 
 @dataclass
 class StopConfig(Checked):
-    by: str = _one_of(*STOP_UNITS)
+    by: str = choice_of(*STOP_UNITS)
     target: float | None = MISSING
 
     def check(self, prefix: str = "") -> None:
-        """Only training by epochs may have no target: train.max_epochs is one."""
+        """Only training by epochs may have no target, since train.max_epochs says how long it is."""
         super().check(prefix)
         unit = STOP_UNITS[self.by]
         if self.target is None:
@@ -295,8 +243,8 @@ class LoggerConfig(Checked):
 
 @dataclass
 class WandbConfig(LoggerConfig):
-    mode: str = _one_of("offline", "online", "disabled")
-    project: str = _where(
+    mode: str = choice_of("offline", "online", "disabled")
+    project: str = meeting(
         lambda name: name and not set(name) & set("/\\#?%:"), "{!r} must be a name without any of / \\ # ? % :"
     )
     entity: str | None = MISSING
@@ -320,15 +268,15 @@ class Config(Checked):
     width: int = MISSING
     kernel: Any = MISSING
     depth: int | None = MISSING
-    seed: int = _where(lambda x: x >= 0, "{} is negative")
+    seed: int = meeting(lambda x: x >= 0, "{} is negative")
     precision: str = MISSING
     device: str = MISSING
     threads: int | None = MISSING
-    progress: str = _one_of("auto", "bar", "lines", "none")
+    progress: str = choice_of("auto", "bar", "lines", "none")
     outputs: str = MISSING
     force: bool = MISSING
-    rerun: str = _one_of("never", "stale")
-    timeout: float | None = _where(
+    rerun: str = choice_of("never", "stale")
+    timeout: float | None = meeting(
         lambda x: 0 < x < threading.TIMEOUT_MAX, "{:g} is not a positive number of seconds; null means no limit"
     )
 
@@ -345,14 +293,14 @@ class Config(Checked):
 
 @dataclass
 class SweepConfig(Config):
-    """What only sweeps read is added; no run's configuration holds it."""
+    """A sweep's configuration: that of its runs, and keys that no run's configuration holds."""
 
     plan: bool = MISSING
     seeds: int | None = MISSING
     n_jobs: int | None = MISSING
-    retries: int = _where(lambda x: x >= 0, "{} is negative; 0 tries a killed run no more")
-    on_error: str = _one_of("stop", "skip")
-    bench_minutes: float = _where(lambda x: 0 <= x < math.inf, "{:g} is not a number of minutes, 0 or more")
+    retries: int = meeting(lambda x: x >= 0, "{} is negative; 0 tries a killed run no more")
+    on_error: str = choice_of("stop", "skip")
+    bench_minutes: float = meeting(lambda x: 0 <= x < math.inf, "{:g} is not a number of minutes, 0 or more")
     report: bool = MISSING
     objective: Any = MISSING
 

@@ -1,4 +1,4 @@
-"""Requests to stop, by a signal or since the time is over: exceptions, so that a run can close its files first."""
+"""Requests to stop, by a signal or a time limit: exceptions, so that a run can close its files first."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Interrupted(BaseException):
 _request: BaseException | None = None  # the last within interruptible()
 _held_back: BaseException | None = None  # what came within deferred()
 _deferred = _cooperative = False
-_reminder: threading.Timer | None = None  # sends the signal again, once one has come within cooperative()
+_reminder: threading.Timer | None = None  # sends a signal that came within cooperative() again
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def cooperative() -> Iterator[None]:
 
 
 def stop_request() -> BaseException | None:
-    """What is to be raised since this process was asked to stop, None where it was not."""
+    """The exception to raise where this process was asked to stop, None where it was not."""
     return _request
 
 

@@ -1,4 +1,4 @@
-"""How a run ended whose process is gone without a word, in the run's record as in what the sweep shows."""
+"""How a run has ended whose process did not record it, for the run's record and for what a sweep shows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Ended:
 
 
 class ProcessDiedError(RuntimeError):
-    """A job's process ended without saying how the job did, or was made to end."""
+    """A job's process has died, or was killed, before it returned a result."""
 
     def __init__(self, ended: Ended) -> None:
         super().__init__(ended)
@@ -32,10 +32,10 @@ class ProcessDiedError(RuntimeError):
 
 
 def recorded_end(folder: Path, ended: Ended, since: str) -> Ended:
-    """What the run in `folder` has recorded of an end not before `since`, else `ended`, which goes into its record.
+    """The end that the run in `folder` has recorded, if it is not before `since`; otherwise `ended`.
 
-    A record that says `running` is mended, unless somebody has the run. One that cannot be written, on a full disk, or
-    read, stays.
+    `ended` is written into a record that says `running`, unless a process has the run. A record that cannot be read, or
+    written, on a full disk, stays as it is.
     """
     with suppress(OSError, ValueError, InputError), locked_if_free(folder) as free:
         record = RunFolder(folder).end_record(Status(ended.status), ended.reason) if free else None

@@ -13,11 +13,12 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from dsbench import provenance
+from dsbench.config.checks import check_values
 from dsbench.config.compose import Composed, typed
 from dsbench.config.hydra_internals import returned_value
 from dsbench.config.messages import one_line
 from dsbench.config.overrides import key
-from dsbench.config.schema import SWEEPS_OWN, SweepConfig, WandbConfig, check_values
+from dsbench.config.schema import SWEEPS_OWN, SweepConfig, WandbConfig
 from dsbench.console import terminal
 from dsbench.errors import FailureError, InputError
 from dsbench.results import tables
@@ -180,13 +181,13 @@ def unrecorded(jobs: Sequence[PlannedJob], returned: Sequence[JobReturn], since:
 
 
 def check(config: DictConfig) -> None:
-    """Raise InputError for what only sweeps read and what makes no sense."""
+    """Raise InputError for the first value of what only sweeps read that makes no sense."""
     check_values(SweepConfig, {name: config[name] for name in SWEEPS_OWN})
     objectives(config.objective)  # what the task function returns, to whatever searches by it
 
 
 def impossible(plan: SweepPlan) -> InputError:
-    """Says what is wrong with the first of the jobs that cannot be."""
+    """The error of the first job that cannot be run."""
     first = plan.problems[0]
     return InputError(f"{' '.join(first.overrides)}: {first.problem}")
 
@@ -197,7 +198,7 @@ def is_local(config: DictConfig) -> bool:
 
 
 def shared_overrides(config: DictConfig, jobs: int) -> tuple[list[str], int | None]:
-    """What is decided once for all runs, however many are left of them: threads; and runs at once, if that is known."""
+    """Overrides for all runs, however many of them are left to train; and how many run at once, if that is known."""
     launcher = config.hydra.launcher
     if "cpus_per_task" in launcher:  # on machines that are not this one
         threads, at_once = launcher.cpus_per_task, None

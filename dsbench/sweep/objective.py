@@ -1,4 +1,4 @@
-"""What a search goes by: figures of a run's record, with which direction is better. Never a figure of test images."""
+"""The objectives of a search: figures of a run's record, and whether more or less is better. None is of test images."""
 
 from __future__ import annotations
 

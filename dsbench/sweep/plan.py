@@ -152,7 +152,7 @@ def plan_sweep(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]],
 
 
 def _readable(job: PlannedJob) -> PlannedJob:
-    """The job, whose record is read now; one that is damaged is a problem."""
+    """The job after its record has been read; a damaged record is a problem of the job."""
     try:
         _ = job.record
     except InputError as error:

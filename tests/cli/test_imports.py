@@ -36,3 +36,17 @@ def test_importing_dsbench_help_and_mistakes_import_nothing_heavy() -> None:
         assert "hydra" in there
         assert not there & HEAVY, arguments
     assert [line.split(" ")[0] for line in ended.stderr.splitlines()] == ["error:"] * (len(COMMANDS) - 1)
+
+
+def test_a_single_run_loads_nothing_of_sweeps_or_of_measuring() -> None:
+    code = (
+        "import json, sys; from dsbench import torchvision_ops; torchvision_ops.ensure();"
+        "import dsbench.cli.hydra, dsbench.run.execute, dsbench.run.progress;"
+        "print(json.dumps(sorted(name for name in sys.modules if name.startswith('dsbench.'))))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    loaded = json.loads(ended.stdout)
+    assert "dsbench.training.fit" in loaded
+    folders = {name.split(".")[1] for name in loaded}
+    assert not folders & {"sweep", "results", "verdict", "statistics", "report", "figures", "claims", "publish"}
+    assert [name for name in loaded if name.startswith("dsbench.measure.")] == ["dsbench.measure.record"]

@@ -41,6 +41,12 @@ def test_a_terminal_gets_a_bar(planned: Callable[[str], Any]) -> None:
     assert "epoch 2/2" in text
 
 
+@pytest.mark.parametrize("mode", ["auto", "lines", "none"])
+def test_without_a_bar_nothing_is_done_at_a_step(planned: Callable[[str], Any], mode: str) -> None:
+    with Progress(mode, Console(file=io.StringIO())).training(planned(QUICK)) as bar:
+        assert bar is None
+
+
 @pytest.mark.parametrize(
     ("stop", "recipe", "bar"),
     [

@@ -1,6 +1,6 @@
-"""A launch from its first job to its last, on whatever runs them: retries, time limits, what is shown, what came of it.
+"""A launch from its first job to its last, on any backend: retries, time limits, messages and results.
 
-Each backend, a module beside this one, says how to start jobs, how to hear of them and how to end them.
+Each backend, a module beside this one, only starts jobs, asks how they are and ends them.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ class Backend(AbstractContextManager[Any], Protocol):
     watched: bool
     """Whether jobs are processes of this one, which start at once, tell what they do and have its current folder.
 
-    Others are somewhere else, with files that every machine finds under the same path, and all that is seen is an end.
+    Other jobs run elsewhere, with files that every machine has under the same path, and only their end is seen.
     """
 
     def start(self, jobs: Sequence[Job]) -> Sequence[Hashable]:
         """Start jobs. Raises FailureError where it takes none."""
 
     def poll(self, running: Sequence[Any]) -> Sequence[tuple[Any, Mapping[str, Any] | JobReturn | Ended]]:
-        """Wait a moment for news of jobs: what one tells of its run (see dsbench.sweep.launch.worker), or its end.
+        """Wait a moment for news of jobs: an event of a run (see dsbench.sweep.launch.worker), or the end of a job.
 
-        An end is what the job returned or, where its process returned nothing, what has become of that.
+        An end is what the job returned or, where its process returned nothing, how that ended.
         """
 
     def end(self, running: Sequence[Any], grace_seconds: float) -> None:
-        """Ask jobs to stop, those that wait for their turn too, and kill what is left of them after `grace_seconds`."""
+        """Ask jobs to stop, those in a queue too, and kill what is left of them after `grace_seconds`."""
 
 
 @dataclass
@@ -99,10 +99,10 @@ def launch(
 
 
 class Launch:
-    """The jobs of one launch, by their numbers: those that wait, those that run, and what came of the others.
+    """The jobs of one launch, by their numbers: those that wait, those that run, and the results of the others.
 
-    One whose process dies is tried again, `retries` times; so is one that a backend elsewhere has interrupted, which
-    the sweep has not asked for.
+    A job whose process dies is tried again, up to `retries` times; so is a job that a cluster has interrupted without
+    being asked.
     """
 
     def __init__(self, backend: Backend, jobs: Jobs, labels: Sequence[str], retries: int) -> None:
@@ -124,7 +124,7 @@ class Launch:
                     self._start()
                     for handle, news in self.backend.poll(list(self._running)):
                         if isinstance(news, Mapping):
-                            self._heard(self._running[handle], news)
+                            self._take_event(self._running[handle], news)
                         else:
                             self._ended(self._running.pop(handle), news)
                     self._end_late()
@@ -156,7 +156,7 @@ class Launch:
                 self._running[handle].limit(None, _selected(job.config, "timeout"))
             self._view.started(job.number)
 
-    def _heard(self, running: RunningJob, event: Mapping[str, Any]) -> None:
+    def _take_event(self, running: RunningJob, event: Mapping[str, Any]) -> None:
         if event["kind"] == "started":
             running.limit(Path(event["folder"]), _selected(running.job.config, "timeout"))
         elif event["kind"] == "waiting":  # as long as the other process takes
@@ -166,13 +166,13 @@ class Launch:
     def _ended(self, running: RunningJob, end: JobReturn | Ended) -> None:
         job = running.job
         self._tries_left[job.number] -= 1
-        returned = job.ended(self._made_sure(running, end)) if isinstance(end, Ended) else end
+        returned = job.ended(self._recorded_end(running, end)) if isinstance(end, Ended) else end
         error = returned_value(returned)
         retried = isinstance(error, ProcessDiedError) and error.ended.status in self._retried
         self._keep(job, returned, retried and self._tries_left[job.number] > 0)
 
-    def _made_sure(self, running: RunningJob, end: Ended) -> Ended:
-        """How a job has ended whose process is gone: what its record says, which says `end` from now on, else `end`."""
+    def _recorded_end(self, running: RunningJob, end: Ended) -> Ended:
+        """How a job has ended whose process is gone: by its record or, where that does not say, `end`."""
         if running.late():
             end = Ended("timeout", interrupts.reason(running.timeout_seconds or 0))
         folder = running.folder or self.jobs.folder(running.job.number)
@@ -185,16 +185,16 @@ class Launch:
         self._view.ended(job.number, returned, again)
 
     def _end_late(self) -> None:
-        """End what has had every chance to end by itself."""
+        """End the jobs that should long have ended by themselves."""
         late = [handle for handle, job in self._running.items() if job.late(3 * interrupts.GRACE_SECONDS)]
         if late:
             self.backend.end(late, 0.0)
 
 
 def share_wandb_service(configs: Sequence[DictConfig]) -> None:
-    """Start W&B's service once, here, for the processes of the jobs that use it: it is in their environment.
+    """Start W&B's service once, in this process, for all jobs that use it: they find it by their environment.
 
-    Each would start its own else, which takes half of what an offline run costs.
+    Otherwise each would start its own, half of the fixed time of an offline run.
     """
     loggers = [config.logger for config in configs if OmegaConf.select(config, "logger.name") == "wandb"]
     modes = [logger.mode for logger in loggers if logger.mode != "disabled"]

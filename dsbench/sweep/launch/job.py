@@ -1,4 +1,4 @@
-"""The jobs of one launch: Hydra jobs, each with its configuration, as they go to the processes that run them."""
+"""The jobs of one launch: Hydra jobs, each with its configuration, sent to the processes that run them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Job:
     shared: bytes
 
     def __call__(self) -> JobReturn:
-        """Run it in this process; returns how it did, also where a signal or its time limit has ended it."""
+        """Run it in this process; returns its outcome, also where a signal or its time limit has ended it."""
         hydra_context, task_function, state, choices = cloudpickle.loads(self.shared)
         Singleton.set_state(state)
         keep_choices(choices)
@@ -56,13 +56,13 @@ class Job:
         return returned
 
     def ended(self, ended: Ended) -> JobReturn:
-        """What Hydra is told of the job where only how its run has ended is known."""
+        """The outcome for Hydra of a job that returned none itself, by how its run has ended."""
         if ended.status in FINAL:
             return self._return(JobStatus.COMPLETED, None)
         return self.failed(ProcessDiedError(ended))
 
     def failed(self, error: Exception) -> JobReturn:
-        """What Hydra is told of the job where it did not come to its end because of `error`."""
+        """The outcome for Hydra of a job that `error` has ended."""
         return self._return(JobStatus.FAILED, error)
 
     def _return(self, status: JobStatus, value: Exception | None) -> JobReturn:

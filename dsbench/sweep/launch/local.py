@@ -1,6 +1,6 @@
 """Jobs in processes of this machine: as many at once as fit, each with threads and a GPU of its own.
 
-They are forked from a server that has all imported, which is started and ended so that it is in nobody's way.
+They are forked from a server that has imported everything that they need.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 
 
 def begin_server(preload: Sequence[str] = PRELOAD) -> None:
-    """Have it import what a job needs, and `preload`, while this process does something else; once is enough."""
+    """Start the server, which imports what a job needs, and `preload`, while this process goes on; once is enough."""
     _CONTEXT.set_forkserver_preload(["dsbench.sweep.launch.worker", "dsbench.sweep.launch.job", *preload])
     main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
@@ -46,7 +46,7 @@ def begin_server(preload: Sequence[str] = PRELOAD) -> None:
 
 
 def _wait_for_server(preload: Sequence[str]) -> None:
-    """Wait until it has imported all; this takes seconds, which an exception may cut short, as no job's start may."""
+    """Wait until the server has imported all: seconds that an exception may cut short, unlike the start of a job."""
     begin_server(preload)
     process = _CONTEXT.Process(target=os.getpid)
     process.start()
@@ -54,7 +54,7 @@ def _wait_for_server(preload: Sequence[str]) -> None:
 
 
 def _end_server() -> None:
-    """Kill it: while it still imports it would outlive this process by seconds, its standard output open."""
+    """Kill the server: while it imports it would outlive this process by seconds, with its standard output open."""
     server = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
     for child in psutil.Process().children():
         if child.pid == server:
@@ -72,7 +72,7 @@ class _Process:
     returned: tuple[Any, ...] = ()
 
     def received(self) -> Iterator[dict[str, Any]]:
-        """What it has told since; what the job has returned is kept."""
+        """The events that the process has sent since the last call; what the job has returned is kept."""
         with suppress(EOFError, OSError):
             while self.channel.poll():
                 kind, content = self.channel.recv()
@@ -82,13 +82,13 @@ class _Process:
                     self.returned = (_unpickled(content),)
 
     def kill(self) -> None:
-        """Kill it and all that it has started."""
+        """Kill the process and all that it has started."""
         for kill in (os.killpg, os.kill):
             with suppress(ProcessLookupError, PermissionError):
                 kill(self.process.pid, signal.SIGKILL)
 
     def ended(self) -> Any:
-        """What the job has returned, or what has become of its process, which is gone."""
+        """What the job has returned or, where its process died before, how that died."""
         self.channel.close()
         if not self.returned:
             with suppress(ProcessLookupError, PermissionError):
@@ -98,7 +98,7 @@ class _Process:
 
 
 def _unpickled(content: bytes) -> Any:
-    """What a job returned; where that cannot be made here, it has failed."""
+    """What a job returned; a job whose result cannot be unpickled here has failed."""
     try:
         return cloudpickle.loads(content)
     except Exception as error:
@@ -156,11 +156,11 @@ class Local:
         return _Process(process, receiver, worker)
 
     def poll(self, running: Sequence[_Process]) -> list[tuple[_Process, Mapping[str, Any] | JobReturn | Ended]]:
-        """Wait a moment for news: what jobs tell, and what has come of those whose processes are gone."""
+        """Wait a moment for news: the events that jobs send, and the ends of those whose processes are gone."""
         out: list[tuple[_Process, Mapping[str, Any] | JobReturn | Ended]] = []
         wait([*(job.channel for job in running), *(job.process.sentinel for job in running)], timeout=0.2)
         for job in running:
-            gone = not job.process.is_alive()  # asked first: what it has told is there by now
+            gone = not job.process.is_alive()  # asked first: all that it has sent is there by now
             out += [(job, event) for event in job.received()]
             if gone:
                 out.append((job, job.ended()))

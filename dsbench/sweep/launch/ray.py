@@ -84,7 +84,7 @@ class Ray:
             return Ended("killed", first_line(error))
 
     def end(self, running: Sequence[Any], grace_seconds: float) -> None:
-        """Interrupt what runs, as Ctrl-C would, and give it some seconds; what waits is dropped."""
+        """Interrupt what runs, as Ctrl-C would, and give it `grace_seconds`; what waits is dropped."""
         for task in running:
             with suppress(Exception):  # it may have ended by itself
                 self.ray.cancel(task)

@@ -28,10 +28,10 @@ _OF_SLURM = (
 
 
 class _Task:
-    """A job as submitit has it; one on this machine ends, at the latest, a few seconds after what has handed it in."""
+    """A job for submitit; on this machine it ends a few seconds after the sweep's process at the latest."""
 
     def __init__(self, job: Job, owner: Owner | None) -> None:
-        """`owner` is the process that it ends with, if any."""
+        """`owner` is the process with which it ends, if any."""
         self.job, self.owner = job, owner
 
     def __call__(self) -> JobReturn:
@@ -41,7 +41,7 @@ class _Task:
         return run_elsewhere(self.job)
 
     def checkpoint(self) -> Any:
-        """What submitit hands in where SLURM preempts the job or its time is over: the same, which goes on."""
+        """What submitit hands in where SLURM preempts the job or its time is over: the same job, which goes on."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
@@ -94,7 +94,7 @@ class Submitit:
         here = self.cluster == "local"
         owner = this_process() if here else None
         try:
-            with _deaf_to_ctrl_c() if here else nullcontext(), self._executor.batch():
+            with _without_ctrl_c() if here else nullcontext(), self._executor.batch():
                 return [self._executor.submit(_Task(job, owner)) for job in jobs]
         except submitit.core.utils.FailedJobError as error:
             raise FailureError(f"sbatch took no jobs: {' '.join(str(error).split())}") from error
@@ -107,7 +107,7 @@ class Submitit:
         return [(job, self._end_of(job)) for job in ended]
 
     def _end_of(self, job: Any) -> JobReturn | Ended:
-        """How a job that has ended did; where it has returned something its files go."""
+        """The outcome of a job that has ended; its files are removed where it returned something."""
         import submitit
 
         died = Ended("killed", f"its process ended without a result ({job.state}); log: {job.paths.stdout}")
@@ -126,7 +126,7 @@ class Submitit:
         return returned
 
     def end(self, running: Sequence[Any], grace_seconds: float) -> None:
-        """Interrupt jobs, and give them some seconds to say so in their records."""
+        """Interrupt jobs, and give them `grace_seconds` to record it."""
         for job in running:
             self._interrupt(job)
         deadline = time.monotonic() + grace_seconds
@@ -145,8 +145,8 @@ class Submitit:
 
 
 @contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Processes started within do not hear the terminal's Ctrl-C, which is for the sweep."""
+def _without_ctrl_c() -> Iterator[None]:
+    """Processes started within do not get the terminal's Ctrl-C, which is for the sweep."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield

@@ -22,7 +22,7 @@ from dsbench.numerals import counted, duration
 
 
 class Lines(AbstractContextManager["Lines"]):
-    """Shows jobs of which all that is seen is their end: a line for each."""
+    """Shows jobs of which only the end is seen: a line for each."""
 
     def __init__(self, labels: Sequence[str], console: Console | None = None) -> None:
         """`labels` are the jobs', in order."""
@@ -39,7 +39,7 @@ class Lines(AbstractContextManager["Lines"]):
         """A job has been handed in."""
 
     def heard(self, number: int, event: Mapping[str, Any]) -> None:
-        """A job has told something."""
+        """A job has sent an event."""
 
     def ended(self, number: int, job: JobReturn, again: bool) -> None:
         """A job has ended; `again` when it is handed in again."""
@@ -66,12 +66,12 @@ class _Run:
 
 
 class View(Lines):
-    """Shows jobs that tell what they do."""
+    """Shows jobs that send events while they run."""
 
     def __init__(
         self, labels: Sequence[str], at_once: int | None, threads: int, console: Console | None = None
     ) -> None:
-        """So many run `at_once`, on so many `threads` each."""
+        """`at_once` jobs run at a time, each on `threads` threads."""
         super().__init__(labels, console)
         self._at_once, self._threads = at_once, threads
         self._runs = [_Run(label) for label in labels]
@@ -91,7 +91,7 @@ class View(Lines):
         self._open.close()
 
     def opened(self, where: str) -> None:
-        """Nothing: they are seen to start."""
+        """Nothing: each job shows when it starts."""
 
     def started(self, number: int) -> None:
         """A job's process has started."""
@@ -100,7 +100,7 @@ class View(Lines):
         self._print_unless_live(number, "started")
 
     def heard(self, number: int, event: Mapping[str, Any]) -> None:
-        """A job has told something (see dsbench.sweep.launch.worker)."""
+        """A job has sent an event (see dsbench.sweep.launch.worker)."""
         run = self._runs[number]
         run.waits_for = event.get("owner")
         if run.waits_for:
@@ -173,7 +173,7 @@ class View(Lines):
 
 
 def labels(overrides: Sequence[Sequence[str]]) -> list[str]:
-    """What tells each job from the others, in its own overrides."""
+    """For each job, those of its overrides in which it differs from the others."""
     first = set(overrides[0]) if overrides else set()
     varied = {key(override) for job in overrides for override in set(job) ^ first}
     own = [" ".join(override for override in job if key(override) in varied) for job in overrides]

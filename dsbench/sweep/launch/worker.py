@@ -1,6 +1,6 @@
-"""The process of one job on this machine: forked from a server that has all imported, ended with the sweep.
+"""The process of a job on this machine: forked from a server that has imported everything, ended with the sweep.
 
-A run that trains in it tells the sweep what it does, and keeps what its process prints in its own log.
+A run in it sends the sweep its events, and writes what its process prints into its own log.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _sending = threading.Lock()
 
 
 def work(channel: Connection, lifeline: Connection, job: bytes, environment: Mapping[str, str]) -> None:
-    """Call the pickled function `job` and send what it returns; `environment` is this process's own.
+    """Call the pickled function `job` and send what it returns; `environment` is that of this process alone.
 
-    `lifeline` closes when the sweep's process ends, however it ends, and this one ends with it.
+    `lifeline` closes when the sweep's process ends, in whatever way, and this process ends with it.
     """
     global _channel
     os.setsid()  # whatever this process starts is killed with it
@@ -51,7 +51,7 @@ def inside() -> bool:
 
 
 def tell(event: dict[str, Any]) -> None:
-    """Send plain data about the run to the sweep, where this is a process of one."""
+    """Send plain data about the run to the sweep, where this is a sweep's process."""
     if _channel is not None:
         _send("event", event)
 
@@ -72,7 +72,7 @@ def _end_with(lifeline: Connection) -> None:
 
 
 class Reporter(Progress):
-    """A run's view in such a process: it tells the sweep what a Progress would show."""
+    """A run's view in such a process: it sends the sweep what a Progress would show."""
 
     def __init__(self) -> None:
         super().__init__("none")

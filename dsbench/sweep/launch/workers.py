@@ -1,4 +1,4 @@
-"""How many runs fit on this machine at once, and what each has of it."""
+"""How many runs fit on this machine at once, and with which threads and GPU each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def cores() -> int:
 
 
 def workers_for(jobs: int, n_jobs: int | None = None, threads: int | None = None, device: str = "auto") -> Workers:
-    """The workers for `jobs` runs; what is None becomes what gives most runs an hour.
+    """The workers for `jobs` runs; None stands for what gives the most runs an hour.
 
     On CPUs that is a run a core with one thread each: small networks gain little from a second thread, and two
     processes of one thread beat one of two. Fewer runs than cores share them all. On GPUs it is one run a GPU.
