@@ -51,7 +51,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> list[Subject]:
         step = Step(128, TIME, TIME, TIME, TIME)
         return [Measured(Forward(latency), step, 2**20, ONNX if onnx else {}) for _ in subjects]
 
-    monkeypatch.setattr(bench, "bench", bench)
+    monkeypatch.setattr("dsbench.measure.bench.bench", bench)
     return asked
 
 
@@ -59,7 +59,7 @@ def test_the_figures_are_printed_and_added_to_the_record(
     call: Call, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(roofline, "SECONDS", 0.01)
-    monkeypatch.setitem(roofline.SIZES, "cpu", roofline.Sizes((64,), (roofline.Conv(8, 8, 2),), 2, 1))
+    monkeypatch.setitem(roofline.SIZES, "cpu", roofline.Sizes((64,), (roofline.ConvProblem(8, 8, 2),), 2, 1))
     before = json.loads((finished / "result.json").read_text())
     where = str(tmp_path / "kept" / "here")
     ended = call("dsbench", "bench", str(finished), *QUICK, "--roofline", "--json", "--keep", where)
@@ -117,7 +117,7 @@ def test_several_runs_stand_side_by_side_and_each_record_gets_its_own(
     record = json.loads((finished / "result.json").read_text())
     (other / "result.json").write_text(json.dumps(record | {"run_id": "other"}))
     ended = call("dsbench", "bench", str(finished), str(other), "--no-onnx")
-    assert f"times run {finished.name} " in ended.out
+    assert f"times run {finished.name}\n" in ended.out
     assert "onnx" not in ended.out
     assert ended.err == "".join(f"added to {folder / 'result.json'}\n" for folder in (finished, other))
     for folder in (finished, other):

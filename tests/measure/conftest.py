@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from dsbench.cli import benched
+from dsbench.cli import bench as bench_command
 from dsbench.config.compose import compose
 from dsbench.config.network import network
 from dsbench.measure.by_turns import RunningCosts, running_costs
@@ -99,4 +99,4 @@ def measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
         results[:] = results or running_costs(*arguments, **options)
         return results
 
-    monkeypatch.setattr(benched, "running_costs", measure)
+    monkeypatch.setattr(bench_command, "running_costs", measure)
