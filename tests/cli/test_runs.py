@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from dsbench.measure import roofline
 from dsbench.run.trained import load
 from dsbench.sweep.launch.workers import cores
 
@@ -63,11 +64,13 @@ def test_a_failure_while_running_is_one_line_and_exit_code_1_and_its_traceback_i
     assert "Traceback (most recent call last)" in log.read_text()
 
 
-def test_a_sweep_runs_every_job_and_shows_them_side_by_side_and_again_trains_nothing(
-    call: Call, overrides: Overrides, outputs: Path
+def test_a_sweep_runs_every_job_shows_them_here_and_in_wandb_and_again_trains_nothing(
+    call: Call, overrides: Overrides, outputs: Path, inspected: Callable[..., Any]
 ) -> None:
-    """What precision=auto is, is settled for all, wherever they are trained."""
-    line = [one.replace("precision=32", "precision=auto") for one in overrides(f"{SWEPT} width=2,3")]
+    """What precision=auto is, is settled for all, wherever they are trained; in W&B the sweep is a group, its cells a
+    table, and the same sweep again leaves no second summary."""
+    common = [part.replace("precision=32", "precision=auto") for part in overrides(f"{SWEPT} width=2,3")]
+    line = [part for part in common if part != "logger=csv"]
     ended = call("sweep", "-m", *line)
     assert (ended.code, ended.err) == (0, "")
     found = results(outputs)
@@ -83,13 +86,9 @@ def test_a_sweep_runs_every_job_and_shows_them_side_by_side_and_again_trains_not
     assert (ended.code, ended.err) == (0, "")
     assert "2 runs in 2 cells, 2 done, 0 to train" in ended.out
     assert {path: path.stat().st_mtime_ns for path in outputs.glob("runs/*/result.json")} == before
-
-
-def test_a_sweep_is_a_group_in_wandb_and_its_cells_are_a_table(call: Call, overrides: Overrides, outputs: Path) -> None:
-    line = [one for one in overrides(f"{SWEPT} width=2,3") if one != "logger=csv"]
-    for _ in range(2):  # the same sweep again leaves no second summary
-        assert call("sweep", "-m", *line).code == 0
-    groups = [_wandb(folder)["run_group"] for folder in (outputs / "wandb").glob("offline-run-*")]
+    groups = []
+    for folder in (outputs / "wandb").glob("offline-run-*"):
+        groups += [entry["run"]["run_group"] for entry in inspected(True, folder) if entry["type"] == "run"]
     (sweep,) = (outputs / "sweeps").iterdir()
     assert groups == [sweep.name] * 3
     (summary,) = (outputs / "wandb").glob(f"offline-run-*-sweep-{sweep.name}")
@@ -98,13 +97,6 @@ def test_a_sweep_is_a_group_in_wandb_and_its_cells_are_a_table(call: Call, overr
     cells = pd.read_csv(sweep / "cells.csv").set_index("width")["test_acc_mean"].to_dict()
     width, accuracy = (shown["columns"].index(name) for name in ("width", "test_acc_mean"))
     assert {row[width]: row[accuracy] for row in shown["data"]} == pytest.approx(cells)
-
-
-def _wandb(folder: Path) -> dict[str, Any]:
-    """The record that begins an offline run."""
-    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(folder)]
-    lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
-    return next(record["run"] for record in map(json.loads, lines) if record["type"] == "run")
 
 
 def test_a_plan_trains_nothing(call: Call, overrides: Overrides, outputs: Path) -> None:
@@ -136,9 +128,10 @@ def test_a_sweep_ends_with_measured_times_a_verdict_and_a_page(
     call: Call, overrides: Overrides, outputs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dsbench.conclude.RATES_SECONDS", 0.5)
-    monkeypatch.setattr("dsbench.conclude.ENOUGH_SECONDS", 0.5)
-    monkeypatch.setattr("dsbench.measure.roofline.SECONDS", 0.01)
-    line = "arch=mnist_7800_shallow block=keras train.max_epochs=1 model=cnn,dwsep width=2 bench_minutes=0.08"
+    monkeypatch.setattr("dsbench.conclude.ENOUGH_SECONDS", 0.1)
+    monkeypatch.setattr(roofline, "SECONDS", 0.01)
+    monkeypatch.setitem(roofline.SIZES, "cpu", roofline.Sizes((64,), (roofline.ConvProblem(8, 8, 2),), 2, 1))
+    line = "arch=mnist_7800_shallow block=keras train.max_epochs=1 model=cnn,dwsep width=2 bench_minutes=0.03"
     ended = call("sweep", "-m", *overrides(line))
     assert (ended.code, ended.err) == (0, "")
     assert all(result["latency_ms"]["batch_1"]["torch"]["median"] > 0 for result in results(outputs))
@@ -173,20 +166,16 @@ def test_a_run_that_cannot_be_stops_a_sweep_before_it_starts(call: Call, overrid
     assert not outputs.exists()
 
 
-def test_a_run_that_cannot_be_is_skipped_where_that_is_asked_for(
+def test_a_run_that_cannot_be_is_skipped_where_that_is_asked_for_and_an_experiment_keeps_its_label(
     call: Call, overrides: Overrides, outputs: Path
 ) -> None:
-    ended = call("sweep", "-m", "on_error=skip", *overrides(f"{SWEPT} width=0,2"))
+    line = f"experiment=mnist_7800/cnn width=0,2 train.max_epochs=1 seed=1 {BRIEF}"
+    ended = call("sweep", "-m", "on_error=skip", *overrides(line))
     assert (ended.code, ended.err) == (0, "")
     assert "1 impossible" in ended.out
-    assert [result["width"] for result in results(outputs)] == [2]
-
-
-def test_an_experiment_in_a_sweep_keeps_its_label(call: Call, overrides: Overrides, outputs: Path) -> None:
-    line = f"experiment=mnist_7800/cnn width=2 train.max_epochs=1 seed=1 {BRIEF}"
-    assert call("sweep", "-m", *overrides(line)).code == 0
-    labels = {result["study"] for result in results(outputs)}
-    assert labels == {"mnist_7800/cnn (modified: data, width, train.max_epochs)"}
+    assert [(result["width"], result["study"]) for result in results(outputs)] == [
+        (2, "mnist_7800/cnn (modified: data, width, train.max_epochs)")
+    ]
 
 
 PARAMS = 3 * 25 + 2 * 3 + 3 * 14 * 14 * 10 + 10  # of the network in `elsewhere`: convolution, batch norm, linear
@@ -206,22 +195,21 @@ def elsewhere(tmp_path: Path) -> Path:
 
 
 def test_dsbench_trains_from_any_folder_with_files_of_ones_own(
-    elsewhere: Path, overrides: Overrides, data_root: Path
+    elsewhere: Path, call: Call, overrides: Overrides, data_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line = [*overrides("experiment=own train.max_epochs=1"), "--config-dir", "mine", "--outputs", "here"]
     line = [part for part in line if not part.startswith(("outputs=", "data.root="))]
-    environment = {**os.environ, "DSBENCH_DATA": str(data_root)}
-    ended = subprocess.run(
-        [DSBENCH, "train", *line], capture_output=True, text=True, cwd=elsewhere, env=environment, timeout=120
-    )
-    assert (ended.returncode, ended.stderr) == (0, "")
+    monkeypatch.setenv("DSBENCH_DATA", str(data_root))
+    monkeypatch.chdir(elsewhere)
+    ended = call("dsbench", "train", *line)
+    assert (ended.code, ended.err) == (0, "")
     (result,) = results(elsewhere / "here")
     assert (result["arch"], result["params"]) == ("tiny", PARAMS)
     assert result["study"] == "own (modified: data, precision, train.max_epochs)"
     assert {path.name for path in elsewhere.iterdir()} == {"mine", "here"}
 
 
-def test_dsbench_counts_the_same_network_from_any_folder(elsewhere: Path) -> None:
+def test_the_installed_command_counts_the_same_network_from_any_folder(elsewhere: Path) -> None:
     command = [DSBENCH, "cost", "experiment=own", "data=mnist5k", "--config-dir", "mine", "--json"]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=elsewhere, timeout=60, check=True)
     assert json.loads(ended.stdout)["params"] == PARAMS

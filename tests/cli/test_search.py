@@ -36,14 +36,14 @@ def test_a_trial_is_worth_the_mean_over_its_seeds_and_one_that_diverges_ends_no_
     call: Any, overrides: Overrides, outputs: Path
 ) -> None:
     space_ = "model=cnn,dwsep block=keras width=int(interval(2,4)) optimizer.lr=0.1,1e30 seeds=2"
-    how = "sweep=pareto hydra.sweeper.n_trials=6 hydra.sweeper.batch=3 kernel=3"
+    how = "sweep=pareto hydra.sweeper.n_trials=4 hydra.sweeper.batch=2 kernel=3"
     line = overrides(f"{TINY} {how} {space_}")
     ended = call("sweep", *line)
     assert (ended.code, ended.err) == (0, "")  # diverged is an outcome
     found, made = trials(outputs), records(outputs)
     assert [one["state"] for one in found].count("FAIL") == ended.out.count("counts for nothing: seed=")
     good = [one for one in found if one["state"] == "COMPLETE"]
-    assert 0 < len(good) < 6
+    assert 0 < len(good) < 4
     for one in good:
         cell = [
             record

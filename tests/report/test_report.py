@@ -7,6 +7,7 @@ import re
 import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from html import unescape
 from html.parser import HTMLParser
@@ -20,7 +21,7 @@ from synthetic import run
 from dsbench.figures.axes import rows
 from dsbench.report import content
 from dsbench.report.album import album
-from dsbench.report.content import how, report
+from dsbench.report.content import Report, how, report
 from dsbench.report.page import write
 from dsbench.report.versus import versus, write_versus
 from dsbench.results.records import plain
@@ -35,6 +36,25 @@ EMPTY = {"area", "br", "col", "hr", "img", "input", "link", "meta"}  # elements 
 @pytest.fixture
 def made(tmp_path: Path) -> Make:
     return partial(make, tmp_path / "outputs")
+
+
+@dataclass(frozen=True)
+class Written:
+    """A sweep of two families at two widths in eight seeds, its page, and the files of that: HTML, Markdown, JSON."""
+
+    sweep: Made
+    page: Report
+    html: Path
+    markdown: Path
+    data: Path
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """One for all tests that only look at it: its pictures take seconds to draw."""
+    sweep = make(tmp_path_factory.mktemp("written") / "outputs", four_cells(seeds=8))
+    page = report(sweep.folder)
+    return Written(sweep, page, *write(page, sweep.folder.path))
 
 
 class Page(HTMLParser):
@@ -66,10 +86,8 @@ class Page(HTMLParser):
         self.texts.append(data)
 
 
-def test_a_page_needs_nothing_but_itself(made: Make) -> None:
-    sweep = made(four_cells())
-    write(report(sweep.folder), sweep.folder.path)
-    text = (sweep.folder.path / "report.html").read_text()
+def test_a_page_needs_nothing_but_itself(written: Written) -> None:
+    text = (written.sweep.folder.path / "report.html").read_text()
     page = Page(text)
     assert page.addresses
     assert all(address.startswith(("#", "data:image/svg+xml;base64,")) for address in page.addresses)
@@ -77,11 +95,9 @@ def test_a_page_needs_nothing_but_itself(made: Make) -> None:
     assert "@import" not in text
 
 
-def test_the_three_forms_say_the_same(made: Make) -> None:
-    sweep = made(four_cells(seeds=8))
-    found = report(sweep.folder)
-    html, markdown, data = write(found, sweep.folder.path)
-    page, said = Page(html.read_text()), json.loads(data.read_text())
+def test_the_three_forms_say_the_same(written: Written) -> None:
+    sweep, found, html, markdown = written.sweep, written.page, written.html, written.markdown
+    page, said = Page(html.read_text()), json.loads(written.data.read_text())
     assert len(found.headline) == 3
     for sentence in found.headline:
         assert sentence in page.texts
@@ -149,7 +165,7 @@ def test_runs_in_no_mean_are_called_the_same_in_tables_and_pictures(made: Make) 
     (cell,) = rows(sweep.cells)
     page = content.cells(cells(sweep.runs, sweep.cells), plain(sweep.cells), {})
     (said,) = page.texts["not in the mean"]
-    assert said == cell.besides == "1 collapsed, 1 killed, 2 unfinished"
+    assert said == cell.excluded == "1 collapsed, 1 killed, 2 unfinished"
 
 
 def test_a_page_of_many_cells_says_which_pictures_it_leaves_out(made: Make) -> None:
@@ -182,8 +198,8 @@ def test_a_page_of_many_pairs_leaves_out_their_pictures_and_most_of_their_words(
     assert {"differences", "confusion_differences"} <= {name for name, _ in everything}
 
 
-def test_the_headline_has_a_clause_for_each_of_a_few_groups(made: Make) -> None:
-    sweep = made(four_cells(seeds=8))
+def test_the_headline_has_a_clause_for_each_of_a_few_groups(written: Written) -> None:
+    sweep = written.sweep
     assert headline(verdict(sweep.outputs, sweep.runs))[2] == (
         "Is dwsep better than cnn (p adjusted over 2 groups)? At equal width 4 (budgets differ): worse, -2.00 pp (95 % "
         "interval -2.00 to -2.00 pp, p = 0.016, n = 8 seeds); at equal width 8 (budgets differ): worse, -2.00 "
@@ -191,23 +207,22 @@ def test_the_headline_has_a_clause_for_each_of_a_few_groups(made: Make) -> None:
     )
 
 
-def test_the_page_says_what_holds_over_its_groups_once(made: Make) -> None:
-    page = report(made(four_cells(seeds=8)).folder)
+def test_the_page_says_what_holds_over_its_groups_once(written: Written) -> None:
+    page = written.page
     overall = page.headline[2]
     assert overall.startswith("Is dwsep better than cnn (p adjusted over 2 groups)?")
     assert not any(overall[1:] in paragraph for paragraph in page.paragraphs)
 
 
-def test_how_to_repeat_it_can_be_pasted_into_a_shell(made: Make) -> None:
-    sweep = made(four_cells())
+def test_how_to_repeat_it_can_be_pasted_into_a_shell(written: Written) -> None:
+    sweep = written.sweep
     arguments = ["-m", "experiment=glob(mnist_7800/*)", "kernel=[3,5]", "name=a b's $HOME", "seeds=8"]
     said = dict(how("made", sweep.folder.asked() | {"arguments": arguments}, sweep.runs))
     command = f"python() {{ printf '%s\\n' \"$@\"; }}; {said['to repeat it']}"
     ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines() == ["sweep.py", *arguments]
-    assert said["seeds"] == "0 to 2"
-    html, *_ = write(report(sweep.folder), sweep.folder.path)
-    assert "<dt>to repeat it</dt><dd><code>python sweep.py made</code></dd>" in html.read_text()
+    assert said["seeds"] == "0 to 7"
+    assert "<dt>to repeat it</dt><dd><code>python sweep.py made</code></dd>" in written.html.read_text()
 
 
 def test_a_study_that_was_changed_is_called_so_on_the_page(made: Make) -> None:
@@ -295,7 +310,7 @@ def test_the_command_writes_the_latest_sweep_and_says_where(made: Make, capsys: 
 
     from dsbench.cli.app import app
 
-    sweep = made(four_cells())
+    sweep = made([run(seed=seed) for seed in range(2)])
     ended = CliRunner().invoke(app, ["report", f"--outputs={sweep.outputs}"])
     assert ended.exit_code == 0, ended.output
     assert str(sweep.folder.path / "report.html") in ended.output

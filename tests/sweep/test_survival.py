@@ -21,7 +21,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 RUN = "arch=mnist_7800_shallow block=keras"
-SWEEP = f"{RUN} width=2 model=cnn,dwsep seeds=3 train.max_epochs=2"
+SWEEP = f"{RUN} width=2 model=cnn,dwsep seeds=2 train.max_epochs=2"
 
 BRIEF = "bench_minutes=0 report=false"  # nothing but runs and tables
 
@@ -92,7 +92,7 @@ def test_a_sweep_killed_at_random_and_done_by_two_at_once_ends_as_an_undisturbed
         sweep = psutil.Popen(
             command(rough, f"{SWEEP} logger=wandb"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        moment = epochs(rough) + rng.randrange(1, 5)  # of 12 in all
+        moment = epochs(rough) + rng.randrange(1, 4)  # of 8 in all
         while sweep.poll() is None and epochs(rough) < moment:
             time.sleep(0.01)
         everything = [sweep, *sweep.children(recursive=True)]
@@ -112,7 +112,7 @@ def test_a_sweep_killed_at_random_and_done_by_two_at_once_ends_as_an_undisturbed
         out, err = one.communicate(timeout=300)
         assert (one.returncode, err) == (0, ""), out
     runs = table(rough)
-    assert len(runs) == 6
+    assert len(runs) == 4
     for run_id, attempts in runs.set_index("run_id")["attempts"].items():  # of two sweeps at once one trains a run
         done, earlier = before.get(run_id, (False, 0))
         assert attempts == earlier + (not done)

@@ -1,6 +1,9 @@
 """Weights & Biases runs, read back by W&B's own reader."""
 
+import csv
+import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +20,25 @@ Inspected = Callable[..., Any]
 QUICK = "arch=mnist_7800_shallow width=2 train.max_epochs=3 logger=wandb"
 
 
-def test_an_offline_run_holds_result_configuration_and_names(trained: Train, inspected: Inspected) -> None:
-    record = trained(QUICK)
-    found = inspected()
+@dataclass(frozen=True)
+class Tracked:
+    """A run that is done: its folder and its record, and W&B's folder of it."""
+
+    folder: RunFolder
+    record: dict[str, Any]
+    wandb: Path
+
+
+@pytest.fixture
+def tracked(ran: Callable[[str], tuple[Any, dict[str, Any]]]) -> Tracked:
+    """One for all tests that only look at it."""
+    plan, record = ran(QUICK)
+    (wandb,) = plan.folder.path.parents[1].glob(f"wandb/offline-run-*-{plan.run_id}")
+    return Tracked(plan.folder, record, wandb)
+
+
+def test_an_offline_run_holds_result_configuration_and_names(tracked: Tracked, inspected: Inspected) -> None:
+    record, found = tracked.record, inspected(folder=tracked.wandb)
     assert (found["state"], found["exit_code"], found["run_id"]) == ("finished", 0, record["run_id"])
     assert found["name"] == "cnn-mnist_7800_shallow-w2-mnist5k s0"
     assert found["tags"] == ["cnn", "mnist5k", "mnist_7800_shallow"]
@@ -34,21 +53,16 @@ def test_an_offline_run_holds_result_configuration_and_names(trained: Train, ins
         assert facts[key] == record[key]
 
 
-def test_every_epoch_is_logged_with_its_best_values_in_the_summary(
-    trained: Train, planned: Planned, inspected: Inspected
-) -> None:
-    import csv
-
-    trained(QUICK)
-    records = inspected(records=True)
-    with planned(QUICK).folder.metrics_file.open() as file:
+def test_every_epoch_is_logged_with_its_best_values_in_the_summary(tracked: Tracked, inspected: Inspected) -> None:
+    records = inspected(records=True, folder=tracked.wandb)
+    with tracked.folder.metrics_file.open() as file:
         rows = list(csv.DictReader(file))
     items = [record["history"]["item"] for record in records if record["type"] == "history"]
     for row, item in zip(rows, items, strict=False):
         assert item["epoch"] == int(row["epoch"])
         for name, key in (("val/acc", "val_acc"), ("train/loss", "train_loss"), ("train/lr", "lr")):
             assert item[name] == pytest.approx(float(row[key]))
-    summary = inspected()["summary"]
+    summary = inspected(folder=tracked.wandb)["summary"]
     assert summary["val/acc"] == {"max": pytest.approx(max(float(row["val_acc"]) for row in rows))}
     assert summary["val/loss"] == {"min": pytest.approx(min(float(row["val_loss"]) for row in rows))}
     defined = {record["metric"]["name"]: record["metric"] for record in records if record["type"] == "metric"}
@@ -72,13 +86,10 @@ def test_the_group_that_a_sweep_gives_is_a_tag_too(
     assert (run["run_group"], run["tags"]) == ("s1", ["tag", "s1"])
 
 
-def test_confusion_matrix_is_a_plot_of_all_test_images(trained: Train, inspected: Inspected, outputs: Path) -> None:
-    import json
-
-    confusion = RunFolder(outputs / "runs" / trained(QUICK)["run_id"]).confusion()
-    table = inspected()["summary"]["test/confusion_table"]
-    (folder,) = (outputs / "wandb").glob("offline-run-*")
-    shown = json.loads((folder / "files" / table["path"]).read_text())
+def test_confusion_matrix_is_a_plot_of_all_test_images(tracked: Tracked, inspected: Inspected) -> None:
+    confusion = tracked.folder.confusion()
+    table = inspected(folder=tracked.wandb)["summary"]["test/confusion_table"]
+    shown = json.loads((tracked.wandb / "files" / table["path"]).read_text())
     counts = {(int(true), int(predicted)): count for true, predicted, count in shown["data"]}
     assert counts == {(t, p): n for t, row in enumerate(confusion or []) for p, n in enumerate(row)}
 
@@ -88,14 +99,14 @@ def test_resumed_run_is_one_complete_run_with_every_epoch_once(
 ) -> None:
     with pytest.raises(Interrupted):
         trained(QUICK, stop_at=(2,))
-    assert inspected()["exit_code"] == 1
-    assert inspected()["summary"]["status"] == "interrupted"
+    found = inspected()
+    assert (found["exit_code"], found["summary"]["status"]) == (1, "interrupted")
     trained(QUICK)
     assert len(list((outputs / "wandb").glob("offline-run-*"))) == 1
     epochs = [r["history"]["item"].get("epoch") for r in inspected(records=True) if r["type"] == "history"]
     assert [epoch for epoch in epochs if epoch] == [1, 2, 3]
-    assert inspected()["exit_code"] == 0
-    assert inspected()["summary"]["status"] == "done"
+    found = inspected()
+    assert (found["exit_code"], found["summary"]["status"]) == (0, "done")
 
 
 def test_forced_run_replaces_the_one_before(trained: Train, inspected: Inspected) -> None:
