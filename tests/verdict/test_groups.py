@@ -219,8 +219,8 @@ def trained_for(by: str, target: float, model: str = "dwsep", **facts: Any) -> l
     return cell(ONE, model, stop={"by": by, "target": target}, **facts)
 
 
-@pytest.mark.parametrize(("spent", "number"), [(1.00e12, 1), (1.02e12, 0), (None, 0)])
-def test_epochs_that_came_to_the_training_macs_asked_for_match_them(spent: float | None, number: int) -> None:
+@pytest.mark.parametrize(("spent", "number"), [(1_000_000_000_000, 1), (1_020_000_000_000, 0), (None, 0)])
+def test_epochs_that_came_to_the_training_macs_asked_for_match_them(spent: int | None, number: int) -> None:
     """Such a run is the same run, under whichever name it was trained first."""
     reference = trained_for("epochs", 2, "cnn", train_macs=spent)
     found = verdict(reference, trained_for("train_macs", 1e12))
@@ -230,7 +230,7 @@ def test_epochs_that_came_to_the_training_macs_asked_for_match_them(spent: float
 
 
 def test_another_recipe_matches_no_training_macs() -> None:
-    reference = trained_for("epochs", 2, "cnn", train_macs=1e12, settings={"optimizer.lr": 0.2})
+    reference = trained_for("epochs", 2, "cnn", train_macs=1_000_000_000_000, settings={"optimizer.lr": 0.2})
     assert verdict(reference, trained_for("train_macs", 1e12)).groups == ()
 
 
@@ -238,11 +238,11 @@ def test_a_network_trained_for_both_is_in_each_group_once() -> None:
     """100.4 thousand millions are those of 15 epochs; a target rounded to 100 makes another run of it."""
     cells = [
         trained_for("train_macs", 100e9, "cnn"),
-        trained_for("epochs", 15, "cnn", train_macs=100.4e9),
-        trained_for("epochs", 16, "cnn", train_macs=100.9e9),
+        trained_for("epochs", 15, "cnn", train_macs=100400_000_000),
+        trained_for("epochs", 16, "cnn", train_macs=100900_000_000),
         trained_for("train_macs", 100e9),
-        trained_for("epochs", 15, train_macs=99.8e9),
-        trained_for("epochs", 16, train_macs=99.5e9),
+        trained_for("epochs", 15, train_macs=99800_000_000),
+        trained_for("epochs", 16, train_macs=99500_000_000),
     ]
     found = verdict(*cells).groups
     assert [judged.group.recipe["stop.by"] for judged in found] == ["train_macs", "epochs", "epochs"]
