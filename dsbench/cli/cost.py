@@ -94,7 +94,7 @@ def _object(network: Costed) -> dict[str, Any]:
 
 
 def _rows(costed: Sequence[Costed], layers: bool) -> list[dict[str, Any]]:
-    """The rows of a file: one a network, or with `layers` one a layer."""
+    """The rows of a file: a row a network, or with `layers` a row a layer."""
     if not layers:
         return [network.name | network.totals() | _budget(network) for network in costed]
     return [
@@ -174,16 +174,18 @@ def _side_by_side(costed: Sequence[Costed]) -> list[Table | str]:
 def _ratios(costed: Sequence[Costed]) -> list[Column]:
     first = costed[0]
     whole = [
-        numbers(quantity.heading, [_ratio(quantity.name, one.cost, first.cost) for one in costed], "{:.4f}".format)
+        numbers(
+            quantity.heading, [_ratio(quantity.name, network.cost, first.cost) for network in costed], "{:.4f}".format
+        )
         for quantity in LIGHTER
     ]
-    slots = [replaced(first.network, first.cost, one.network, one.cost) for one in costed]
-    alike = [all(one.name[width] == first.name[width] for width in ("width", "fine_width")) for one in costed]
-    closed = [one.closed_form if one and same else None for one, same in zip(slots, alike, strict=True)]
+    slots = [replaced(first.network, first.cost, network.network, network.cost) for network in costed]
+    same_width = [all(network.name[key] == first.name[key] for key in ("width", "fine_width")) for network in costed]
+    closed = [ratio.closed_form if ratio and same else None for ratio, same in zip(slots, same_width, strict=True)]
     return [
         *whole,
-        numbers("slots' params", [one.params if one else None for one in slots], "{:.4f}".format),
-        numbers("slots' MACs", [one.macs if one else None for one in slots], "{:.4f}".format),
+        numbers("slots' params", [ratio.params if ratio else None for ratio in slots], "{:.4f}".format),
+        numbers("slots' MACs", [ratio.macs if ratio else None for ratio in slots], "{:.4f}".format),
         numbers("1/o + 1/k²", closed, "{:.4f}".format),
     ]
 

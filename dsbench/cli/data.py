@@ -1,4 +1,4 @@
-"""`dsbench data`: fetch image sets ahead of time, show what is there, and describe one of the user's own."""
+"""`dsbench data`: fetch image sets ahead of time, list those that are there, and describe a set of the user's own."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def describe(
 
 @contextmanager
 def _reporting(name: str) -> Iterator[Report]:
-    """A progress bar in a terminal, elsewhere one plain line for each thing done."""
+    """A progress bar in a terminal, elsewhere a plain line for each step."""
     from rich.console import Console
 
     console = Console(stderr=True)

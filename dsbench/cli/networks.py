@@ -76,9 +76,11 @@ def networks(arguments: Sequence[str], config_dir: str | None = None) -> list[Na
     """
     folders = [argument for argument in arguments if _names_folder(argument)]
     if folders:
-        others = [argument for argument in arguments if argument not in folders]
-        if others:
-            raise InputError(f"{others[0]} is an override and {folders[0]} the folder of a run; give one kind of both")
+        overrides = [argument for argument in arguments if argument not in folders]
+        if overrides:
+            raise InputError(
+                f"{overrides[0]} is an override and {folders[0]} the folder of a run; give one kind of both"
+            )
         runs = [load(run) for folder in folders for run in _runs(Path(folder))]
         return [NamedNetwork(run.composed, run.network, None, run) for run in runs]
     fitted = [solved(compose(overrides, config_dir)) for overrides in combinations(arguments)]

@@ -98,5 +98,5 @@ def rendered(template: str, values: Mapping[str, Any]) -> str:
 
 
 def _data_uri(picture: Picture) -> str:
-    """The picture within its address: the names inside of one SVG cannot meet those of another."""
+    """The picture as a data URI, so that the ids in one SVG cannot clash with those in another."""
     return f"data:image/svg+xml;base64,{base64.b64encode(picture.svg).decode()}"

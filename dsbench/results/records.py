@@ -116,8 +116,8 @@ def runs_table(records: Iterable[Record]) -> pd.DataFrame:
         {key: median for name in TIMED for key, median in _medians(name, run.measured.get(name))} for run in runs
     ]
     rows = [_flat(run) | own | timed for run, own, timed in zip(runs, settings, timings, strict=True)]
-    others = [name for name in _keys(rows) if name not in COLUMNS]
-    kinds = COLUMNS | {name: _kind([row[name] for row in rows if name in row]) for name in others}
+    further = [name for name in _keys(rows) if name not in COLUMNS]
+    kinds = COLUMNS | {name: _kind([row[name] for row in rows if name in row]) for name in further}
     frame = pd.DataFrame(
         {name: pd.array(_values([row.get(name) for row in rows], kind), dtype=kind) for name, kind in kinds.items()}
     )

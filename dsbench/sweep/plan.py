@@ -1,4 +1,4 @@
-"""What a sweep runs, job by job, what it is called, and its plan for a terminal.
+"""The plan of a sweep, job by job, its name, and the plan as a table.
 
 Asked for again or with more seeds, it has the same name.
 """
@@ -84,7 +84,7 @@ class SweepPlan:
 
     @cached_property
     def runs(self) -> dict[str, PlannedJob]:
-        """The runs by run_id; jobs that come to the same run are one."""
+        """The runs by run_id, each with the first of the jobs that describe it."""
         out: dict[str, PlannedJob] = {}
         for job in self.jobs:
             if job.plan is not None:
@@ -102,7 +102,7 @@ class SweepPlan:
 
     @property
     def folded(self) -> int:
-        """How many jobs come to the same run as an earlier one."""
+        """How many jobs describe the same run as an earlier job."""
         return sum(job.plan is not None for job in self.jobs) - len(self.runs)
 
     @property
