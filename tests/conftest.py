@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -162,6 +163,10 @@ def _view(stop_at: tuple[int, ...] | None) -> Any:
     from dsbench.run.progress import Progress
 
     class View(Progress):
+        @contextmanager
+        def training(self, plan: Any) -> Iterator[Any]:
+            yield self  # is told of each step, as a bar is
+
         def step(self, epoch: int, steps: int, seconds: float) -> None:
             if (epoch + 1, steps) == stop_at:
                 raise Interrupted(signal.SIGTERM)

@@ -101,8 +101,8 @@ def test_one_plain_layer_of_3_to_64_channels_has_1792_parameters() -> None:
 @pytest.mark.parametrize("experiment", RECIPES)
 def test_recipe_is_the_published_one(experiment: str) -> None:
     config = preset(experiment).config
-    found = (config.data.name, config.data.scale, config.optimizer.name, config.optimizer.lr)
-    assert (*found, config.train.batch_size, config.train.max_epochs) == RECIPES[experiment]
+    recipe = (config.data.name, config.data.scale, config.optimizer.name, config.optimizer.lr)
+    assert (*recipe, config.train.batch_size, config.train.max_epochs) == RECIPES[experiment]
     assert config.data.split == "study"
     assert config.precision == "32"
     augment = config.data.augment

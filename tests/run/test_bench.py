@@ -141,16 +141,16 @@ def test_the_tracker_shows_medians_by_flat_keys_beside_the_curves(
     for line in lines:
         record = trained(f"{line} logger=wandb")
     assert len(list((outputs / "wandb").glob("offline-run-*"))) == 1
-    found = inspected()
-    assert (found["state"], found["summary"]["status"]) == ("finished", "done")
-    summary = found["summary"]
+    shown = inspected()
+    assert (shown["state"], shown["summary"]["status"]) == ("finished", "done")
+    summary = shown["summary"]
     assert summary["latency_ms/batch_128/torch"] == record["latency_ms"]["batch_128"]["torch"]["median"]
     assert summary["train_step_ms/backward"] == record["train_step_ms"]["backward"]["median"]
     assert summary["peak_memory_bytes"] == record["peak_memory_bytes"]
     assert summary["test_acc"] == record["test_acc"]
     begun = (planned(QUICK).facts().plain().keys() | BEGUN) - {"settings"}  # which stand in the configuration anyway
-    assert found["config"]["run"].keys() == begun
+    assert shown["config"]["run"].keys() == begun
     same = {key: record[key] for key in begun if key not in ("status", "finished")}
-    assert found["config"]["run"].items() >= json.loads(json.dumps(same)).items()
+    assert shown["config"]["run"].items() >= json.loads(json.dumps(same)).items()
     rows = [entry["history"]["item"] for entry in inspected(records=True) if entry["type"] == "history"]
     assert [row["epoch"] for row in rows if "epoch" in row] == [1, 2]

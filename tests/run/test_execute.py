@@ -79,10 +79,10 @@ def test_metrics_has_a_row_an_epoch(ran: Ran) -> None:
 
 def test_config_file_holds_the_whole_configuration_resolved(ran: Ran) -> None:
     plan, _ = ran(QUICK)
-    found = yaml.safe_load(plan.folder.config_file.read_text())
-    assert found == OmegaConf.to_container(OmegaConf.structured(plan.config))
-    assert found["train"]["max_epochs"] == 2
-    assert found["train"]["batch_size"] == 128
+    written = yaml.safe_load(plan.folder.config_file.read_text())
+    assert written == OmegaConf.to_container(OmegaConf.structured(plan.config))
+    assert written["train"]["max_epochs"] == 2
+    assert written["train"]["batch_size"] == 128
 
 
 @pytest.fixture
@@ -108,9 +108,9 @@ def test_the_same_run_again_is_taken_from_its_record(
     capsys.readouterr()
     assert trained(f"{QUICK} threads=2 device=cpu train.checkpoint_minutes=1") == json.loads(json.dumps(first))
     assert len(counted) == 1
-    said = capsys.readouterr().out
-    assert f"run {first['run_id']} is recorded already" in said
-    assert f"{100 * first['test_acc']:.2f} %" in said
+    printed = capsys.readouterr().out
+    assert f"run {first['run_id']} is recorded already" in printed
+    assert f"{100 * first['test_acc']:.2f} %" in printed
 
 
 def test_force_trains_anew_with_an_equal_result(trained: Train, counted: list[int]) -> None:

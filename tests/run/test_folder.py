@@ -65,9 +65,9 @@ def test_result_is_json_that_others_read_too(folder: RunFolder) -> None:
     def refuse(token: str) -> None:
         raise AssertionError(token)
 
-    found = json.loads(folder.result_file.read_text(), parse_constant=refuse)
+    written = json.loads(folder.result_file.read_text(), parse_constant=refuse)
     finite = {"loss": None, "nested": [{"inf": None, "one": 1.0}], "none": None}
-    assert found.items() >= finite.items()
+    assert written.items() >= finite.items()
     assert folder.result() == replace(RECORD, more=finite)
 
 

@@ -62,9 +62,9 @@ def test_loading_needs_neither_hydra_nor_torch(finished: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", code, finished], capture_output=True, text=True, check=True, timeout=60
     )
-    found = {name.split(".")[0] for name in ended.stdout.split()}
-    assert "omegaconf" in found
-    assert not found & {"hydra", "torch", "pytorch_lightning", "wandb"}
+    loaded = {name.split(".")[0] for name in ended.stdout.split()}
+    assert "omegaconf" in loaded
+    assert not loaded & {"hydra", "torch", "pytorch_lightning", "wandb"}
 
 
 def refused(path: Path) -> str:
@@ -115,9 +115,9 @@ def test_weights_that_are_gone_are_named_with_the_way_to_get_them_back(finished:
 
 def test_another_network_than_the_recorded_one_is_refused(finished: Path) -> None:
     change(finished / "result.json", macs=7)
-    said = refused(finished)
-    assert f"the record of run {finished.name} says macs 7, but the network of its config.yaml has " in said
-    assert "train it anew with force=true" in said
+    message = refused(finished)
+    assert f"the record of run {finished.name} says macs 7, but the network of its config.yaml has " in message
+    assert "train it anew with force=true" in message
 
 
 @pytest.mark.parametrize(
@@ -137,9 +137,9 @@ def test_a_configuration_that_this_version_cannot_read_is_named(
     finished: Path, entries: dict[str, Any], named: str
 ) -> None:
     change(finished / "config.yaml", **entries)
-    said = refused(finished)
-    assert said.startswith(f"{finished / 'config.yaml'} ")
-    assert named in said
+    message = refused(finished)
+    assert message.startswith(f"{finished / 'config.yaml'} ")
+    assert named in message
 
 
 def test_a_configuration_from_when_several_processes_could_train_one_network_is_read(finished: Path) -> None:

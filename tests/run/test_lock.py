@@ -84,9 +84,9 @@ def process(tmp_path: Path) -> Iterator[Callable[..., Process]]:
         return made[-1]
 
     yield make
-    for one in made:
-        one.process.kill()
-        one.process.communicate()
+    for waiter in made:
+        waiter.process.kill()
+        waiter.process.communicate()
 
 
 def written(folder: Path, owner: Owner, age_seconds: float = 0, number: int = 1) -> Path:
@@ -123,15 +123,15 @@ def test_a_lock_given_back_is_followed_at_once_by_its_own_process_too(tmp_path: 
 
 def test_whoever_has_the_lock_is_named_and_waited_for(process: Callable[..., Process], tmp_path: Path) -> None:
     first = process()
-    said: list[tuple[Path, Owner | None]] = []
+    told: list[tuple[Path, Owner | None]] = []
 
     def waiting(folder: Path, owner: Owner | None) -> None:
-        said.append((folder, owner))
+        told.append((folder, owner))
         first.process.kill()
 
     with locked(tmp_path, waiting):
         pass
-    ((folder, owner),) = said
+    ((folder, owner),) = told
     assert folder == tmp_path
     assert str(owner) == f"process {first.process.pid} on {gethostname()}"
 
@@ -169,8 +169,8 @@ def test_another_host_is_believed_for_a_minute(tmp_path: Path, age_seconds: floa
     (tmp_path / ".lock").touch()
     written(tmp_path, Owner("elsewhere", 1, 0.0), age_seconds)
     assert in_use(tmp_path) != free
-    with locked_if_free(tmp_path) as found:
-        assert found == free
+    with locked_if_free(tmp_path) as is_free:
+        assert is_free == free
 
 
 def test_a_lease_that_was_not_written_whole_is_believed_for_a_minute(tmp_path: Path) -> None:
@@ -179,8 +179,8 @@ def test_a_lease_that_was_not_written_whole_is_believed_for_a_minute(tmp_path: P
     file.touch()
     for age_seconds, free in ((0.0, False), (DEAD_SECONDS + 1, True)):
         os.utime(file, (time.time() - age_seconds,) * 2)
-        with locked_if_free(tmp_path) as found:
-            assert found == free
+        with locked_if_free(tmp_path) as is_free:
+            assert is_free == free
 
 
 def test_a_lease_is_renewed_while_it_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

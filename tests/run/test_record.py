@@ -111,10 +111,10 @@ def test_where_the_record_cannot_be_written_the_matrix_does_not_stand_for_it(
     assert folder.result() is None
 
 
-@pytest.mark.parametrize("found", [None, [], {"run_id": "a"}, {"status": "done"}, {"run_id": "a", "status": "over"}])
-def test_what_is_no_record_is_refused(found: Any) -> None:
+@pytest.mark.parametrize("plain", [None, [], {"run_id": "a"}, {"status": "done"}, {"run_id": "a", "status": "over"}])
+def test_what_is_no_record_is_refused(plain: Any) -> None:
     with pytest.raises(ValueError, match=r"not the record of a run|'over' is not a valid Status"):
-        Record.of(found)
+        Record.of(plain)
 
 
 @pytest.mark.parametrize(

@@ -94,19 +94,19 @@ def test_a_run_that_is_stopped_then_killed_and_asked_for_again_is_as_if_nothing_
 
     again = outputs.parent / "uninterrupted"
     uninterrupted = trained(f"{LINE} logger=csv outputs={again}")
-    found = record(outputs)
+    resumed = record(outputs)
     for key in ("run_id", "status", "epochs", "train_acc", "best_val_acc", "best_epoch", "test_acc", "test_loss"):
-        assert found[key] == uninterrupted[key]
+        assert resumed[key] == uninterrupted[key]
     expected = state(again)
     assert all(torch.equal(value, expected[key]) for key, value in state(outputs).items())
-    assert found["train_seconds"] == pytest.approx(sum(float(row["epoch_seconds"]) for row in rows(outputs)))
-    assert found["attempts"] == 3
+    assert resumed["train_seconds"] == pytest.approx(sum(float(row["epoch_seconds"]) for row in rows(outputs)))
+    assert resumed["attempts"] == 3
 
     summary = inspected()
     assert summary["state"] == "finished"
     for key in ("test_acc", "params", "macs", "flops", "train_seconds"):
-        assert summary["summary"][key] == found[key]
-    assert summary["summary"]["val_acc"] == found["best_val_acc"]
+        assert summary["summary"][key] == resumed[key]
+    assert summary["summary"]["val_acc"] == resumed["best_val_acc"]
 
 
 def test_a_request_to_stop_that_was_lost_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:

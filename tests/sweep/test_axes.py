@@ -39,9 +39,13 @@ def values(line: str, loader: Any, key: str, params: str = "") -> list[str]:
         ("width=choice(8,16)", "width", ["8", "16"]),
         ("width=8,16 seed=0,1", "seed", ["0", "1", "0", "1"]),
         ("seeds=3", "seed", ["0", "1", "2"]),
-        ("experiment=glob(mnist_7800/*)", "experiment", [one for one in EXPERIMENTS if one.startswith("mnist_7800/")]),
+        (
+            "experiment=glob(mnist_7800/*)",
+            "experiment",
+            [name for name in EXPERIMENTS if name.startswith("mnist_7800/")],
+        ),
         ("experiment=glob(*)", "experiment", EXPERIMENTS),
-        ("experiment=glob(*/cnn)", "experiment", [one for one in EXPERIMENTS if one.endswith("/cnn")]),
+        ("experiment=glob(*/cnn)", "experiment", [name for name in EXPERIMENTS if name.endswith("/cnn")]),
         ("experiment=glob(cifar10_vgg/*,exclude=*/cnn)", "experiment", ["cifar10_vgg/dwsep"]),
         ("experiment=glob(exclude=*/cnn,include=cifar10_vgg/*)", "experiment", ["cifar10_vgg/dwsep"]),
         ("model=glob(exclude=[c*,'h*'],include=*)", "model", ["dwsep"]),
@@ -67,9 +71,9 @@ def test_an_axis_has_the_values_it_names(line: str, key: str, expected: list[str
 )
 def test_a_glob_has_the_values_that_hydra_gives_it_whatever_form_its_arguments_have(glob: str, loader: Any) -> None:
     (parsed,) = OverridesParser.create(loader).parse_overrides([f"model={glob}"])
-    found = [job[0] for job in jobs([f"model={glob}"], [], loader)]
-    assert found
-    assert found == [f"model={option}" for option in parsed.sweep_string_iterator()]
+    chosen = [job[0] for job in jobs([f"model={glob}"], [], loader)]
+    assert chosen
+    assert chosen == [f"model={option}" for option in parsed.sweep_string_iterator()]
 
 
 @pytest.mark.parametrize("glob", ["glob(exclude=*/cnn,include=cifar10_vgg/*)", "glob(['cifar10_vgg/*'],'*/cnn')"])

@@ -41,7 +41,7 @@ for task in range(int(array[1]), int(array[2]) + 1) if array else [0]:
     "srun": """
 import os, sys
 open(os.environ["SEEN"] + ".pid", "w").write(str(os.getpid()))
-command = [one for one in sys.argv[1:] if one != "--unbuffered"]
+command = [argument for argument in sys.argv[1:] if argument != "--unbuffered"]
 while command[0] in ("--output", "--error"):
     command = command[2:]
 os.execvp(command[0], command)
@@ -59,7 +59,7 @@ def sweep(overrides: Callable[[str], list[str]], tmp_path: Path) -> Sweep:
     (tmp_path / "here").mkdir()
 
     def run(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        given = [one for one in overrides(line) if not one.startswith("threads=")]
+        given = [override for override in overrides(line) if not override.startswith("threads=")]
         command = [sys.executable, str(ROOT / "sweep.py"), "-m", "report=false", *given]
         known = {**os.environ, "PYTHONPATH": f"{Path(__file__).parent}:{ROOT}", **environment}
         return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path / "here", env=known, timeout=240)
@@ -68,8 +68,8 @@ def sweep(overrides: Callable[[str], list[str]], tmp_path: Path) -> Sweep:
 
 
 def records(outputs: Path) -> dict[int, dict[str, Any]]:
-    found = [json.loads(path.read_text()) for path in outputs.glob("runs/*/result.json")]
-    return {one["width"]: one for one in found}
+    ended = [json.loads(path.read_text()) for path in outputs.glob("runs/*/result.json")]
+    return {record["width"]: record for record in ended}
 
 
 @pytest.mark.parametrize("launcher", ["submitit_local", "ray"])
@@ -97,22 +97,22 @@ def test_a_job_that_is_killed_goes_on_as_if_it_never_was_and_one_that_fails_is_n
     assert f"width=2: failed: {reason}" in told
     assert status in shown
     assert reason.split("; ")[0] in shown
-    found = records(outputs)
-    assert {width: (one["status"], one["attempts"]) for width, one in found.items()} == {
+    ended = records(outputs)
+    assert {width: (record["status"], record["attempts"]) for width, record in ended.items()} == {
         2: (status, attempts),
         3: ("done", 2),
     }
-    assert found[2]["error"].startswith(reason)
-    log = (outputs / "runs" / found[3]["run_id"] / "run.log").read_text()
+    assert ended[2]["error"].startswith(reason)
+    log = (outputs / "runs" / ended[3]["run_id"] / "run.log").read_text()
     assert re.findall(r"epoch +(\d)", log) == ["1", "2"]  # none is trained again
     here = trained(f"{runs.replace('2,3', '3')} outputs={tmp_path / 'alone'}")
     figures = ("epochs", "train_loss", "val_loss", "test_loss", "test_acc")
-    assert {name: found[3][name] for name in figures} == {name: here[name] for name in figures}
+    assert {name: ended[3][name] for name in figures} == {name: here[name] for name in figures}
     assert list((tmp_path / "here").iterdir()) == []  # no logs, no pickles
     if launcher == "submitit_local":  # elsewhere, the same runs go on where they were
         again = call("sweep", "-m", "report=false", "bench_minutes=0", *overrides(runs))
         assert (again.code, again.err) == (0, "")
-        ways = {width: (one["status"], one["attempts"]) for width, one in records(outputs).items()}
+        ways = {width: (record["status"], record["attempts"]) for width, record in records(outputs).items()}
         assert ways == {2: ("done", 3), 3: ("done", 2)}
 
 
@@ -147,7 +147,7 @@ def test_jobs_on_this_machine_end_with_a_sweep_that_is_killed(tmp_path: Path) ->
     sweep.kill()
     sweep.wait()
     _, alive = psutil.wait_procs(processes, timeout=30)
-    assert [one for one in alive if one.status() != psutil.STATUS_ZOMBIE] == []
+    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
     assert (tmp_path / "asked").exists()
 
 

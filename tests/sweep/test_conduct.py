@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from omegaconf import OmegaConf
 from dsbench.config.compose import compose
 from dsbench.errors import FailureError
 from dsbench.run.outcome import Ended, ProcessDiedError, recorded_end
+from dsbench.run.record import Status
 from dsbench.sweep.conduct import Sweep, unrecorded, with_shared
 from dsbench.sweep.plan import SweepPlan, plan_sweep
 
@@ -28,12 +30,12 @@ def plan(overrides: Callable[[str], list[str]]) -> Plan:
     return lambda *lines: plan_sweep([overrides(f"{TINY} {line}") for line in lines], compose)
 
 
-def record(plan: SweepPlan, **facts: Any) -> Path:
-    """The folder of the plan's first run, with a record that has these facts."""
+def record(plan: SweepPlan, status: str, **facts: Any) -> Path:
+    """The folder of the plan's first run, with a record of that status that has these facts."""
     planned = plan.jobs[0].plan
     assert planned is not None
     planned.folder.create()
-    planned.folder.write_result({**planned.facts(), **facts})
+    planned.folder.write_result(replace(planned.facts(), status=Status(status), **facts))
     return planned.folder.path
 
 
@@ -99,7 +101,11 @@ def test_a_damaged_record_is_a_problem_of_its_run_alone(plan: Plan) -> None:
 
 def test_what_a_run_says_of_its_end_goes_before_what_is_seen_of_it_if_it_is_of_this_end(plan: Plan) -> None:
     planned, seen = plan(""), Ended("killed", "its process ended with exit code 124")
-    ended = {"status": "timeout", "error": "ran longer than timeout=8 s", "finished": "2026-01-02T00:00:00+00:00"}
+    ended: dict[str, Any] = {
+        "status": "timeout",
+        "error": "ran longer than timeout=8 s",
+        "finished": "2026-01-02T00:00:00+00:00",
+    }
     folder = record(planned, **ended)
     assert recorded_end(folder, seen, "2026-01-01T00:00:00+00:00") == Ended("timeout", ended["error"])
     assert recorded_end(folder, seen, "2026-01-03T00:00:00+00:00") == seen

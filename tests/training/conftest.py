@@ -24,8 +24,8 @@ def few(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
         rows = np.concatenate([np.flatnonzero(labels == digit)[:count] for digit in range(10)])
         arrays |= {f"x_{part}": images[rows], f"y_{part}": labels[rows]}
     np.savez(root / "few.npz", **arrays)
-    found = described(root / "few.npz")
-    prepared.prepare(found, root)
+    few = described(root / "few.npz")
+    prepared.prepare(few, root)
     (root / "conf" / "data").mkdir(parents=True)
-    (root / "conf" / "data" / "few.yaml").write_text(as_yaml(found))
+    (root / "conf" / "data" / "few.yaml").write_text(as_yaml(few))
     return f"data=few data.root={root} hydra.searchpath=[file://{root}/conf]"

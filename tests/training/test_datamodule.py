@@ -51,17 +51,17 @@ def test_study_split_trains_on_all_of_train_and_validates_on_test(opened: Open, 
 
 
 def test_seed_decides_the_order_of_training_but_not_the_split(opened: Open) -> None:
-    one, other = opened(seed=1), opened(seed=2)
+    first, second = opened(seed=1), opened(seed=2)
     for name in ("train", "val", "test"):
-        assert torch.equal(getattr(one, name).rows, getattr(other, name).rows)
-    assert not torch.equal(next(iter(one.train))[1], next(iter(other.train))[1])
+        assert torch.equal(getattr(first, name).rows, getattr(second, name).rows)
+    assert not torch.equal(next(iter(first.train))[1], next(iter(second.train))[1])
 
 
 @pytest.mark.parametrize("split", ["standard", "study"])
 def test_standardised_training_images_have_mean_0_and_sd_1(opened: Open, split: str) -> None:
-    found = images(opened(f"data.split={split}").train).double()
-    assert found.mean((0, 2, 3)).tolist() == pytest.approx([0.0], abs=1e-5)
-    assert found.std((0, 2, 3), correction=0).tolist() == pytest.approx([1.0], abs=1e-5)
+    pixels = images(opened(f"data.split={split}").train).double()
+    assert pixels.mean((0, 2, 3)).tolist() == pytest.approx([0.0], abs=1e-5)
+    assert pixels.std((0, 2, 3), correction=0).tolist() == pytest.approx([1.0], abs=1e-5)
 
 
 def test_validation_and_test_are_scaled_by_the_training_images(opened: Open, data_root: Path) -> None:

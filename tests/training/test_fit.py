@@ -87,9 +87,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(trained: T
     first: dict[str, torch.Tensor] = {}
     for seed, forced, same in ((0, "false", True), (0, "true", True), (1, "false", False)):
         trained(f"{line} seed={seed} force={forced}")
-        found = weights(planned(f"{line} seed={seed}"))
-        first = first or found
-        assert all(torch.equal(found[key], first[key]) for key in first) is same
+        state = weights(planned(f"{line} seed={seed}"))
+        first = first or state
+        assert all(torch.equal(state[key], first[key]) for key in first) is same
 
 
 def test_dropout_and_order_differ_by_epoch(trained: Train, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,9 +48,9 @@ REFERENCES: dict[str, Reference] = {
 def test_steps_equal_those_of_torchs_plain_implementation(line: str) -> None:
     ours = network()
     theirs = copy.deepcopy(ours)
-    found = stepped(ours, optimizer(ours, config(f"{line} optimizer.decay_norm_and_bias=true")))
+    actual = stepped(ours, optimizer(ours, config(f"{line} optimizer.decay_norm_and_bias=true")))
     expected = stepped(theirs, REFERENCES[line](list(theirs.parameters())))
-    for a, b in zip(found, expected, strict=True):
+    for a, b in zip(actual, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
 
 

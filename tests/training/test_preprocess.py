@@ -43,40 +43,40 @@ def test_unsharp_keeps_a_flat_image() -> None:
 )
 def test_scaling_is_the_formula_in_double_precision(kind: str, expected: Callable[..., np.ndarray]) -> None:
     given = images()
-    found = Scale.of(kind, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))(given)
-    assert found.dtype == torch.float32
-    assert found.is_contiguous(memory_format=torch.channels_last)
-    wanted = expected(given.numpy().astype(float)).transpose(0, 3, 1, 2)
-    np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-5, atol=2e-6)
+    actual = Scale.of(kind, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))(given)
+    assert actual.dtype == torch.float32
+    assert actual.is_contiguous(memory_format=torch.channels_last)
+    values = expected(given.numpy().astype(float)).transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(actual.numpy(), values, rtol=1e-5, atol=2e-6)
 
 
 def test_crops_are_slices_of_the_padded_image() -> None:
     given, padding = images(), 3
     offset = torch.randint(0, 2 * padding + 1, (len(given), 2), generator=torch.Generator().manual_seed(1))
-    found = crop_and_mirror(given, Draws(offset=offset), padding)
-    for image, (top, left), crop in zip(given.numpy(), offset.tolist(), found.numpy(), strict=True):
+    actual = crop_and_mirror(given, Draws(offset=offset), padding)
+    for image, (top, left), crop in zip(given.numpy(), offset.tolist(), actual.numpy(), strict=True):
         padded = np.pad(image, ((padding, padding), (padding, padding), (0, 0)))
         assert np.array_equal(crop, padded[top : top + 9, left : left + 9])
 
 
 def test_mirroring_turns_left_and_right_of_the_chosen_images_alone() -> None:
     given = images(4)
-    found = crop_and_mirror(given, Draws(mirror=torch.tensor([True, False, False, True])), 0)
+    actual = crop_and_mirror(given, Draws(mirror=torch.tensor([True, False, False, True])), 0)
     expected = [np.fliplr(x) if chosen else x for x, chosen in zip(given.numpy(), (1, 0, 0, 1), strict=True)]
-    assert np.array_equal(found.numpy(), np.stack(expected))
+    assert np.array_equal(actual.numpy(), np.stack(expected))
 
 
 @pytest.mark.parametrize("side", [1, 4, 5])
 def test_cutout_zeroes_a_square_and_no_more(side: int) -> None:
     centres = [(4, 4), (0, 0), (8, 3)]
     batch = torch.ones(3, 2, 9, 9)
-    found = cut_out(batch, torch.tensor(centres), side)
-    for image, (row, column) in zip(found.numpy(), centres, strict=True):
+    actual = cut_out(batch, torch.tensor(centres), side)
+    for image, (row, column) in zip(actual.numpy(), centres, strict=True):
         expected = np.ones((2, 9, 9))
         top, left = row - side // 2, column - side // 2
         expected[:, max(0, top) : top + side, max(0, left) : left + side] = 0
         assert np.array_equal(image, expected)
-    assert found[0, 0].eq(0).sum() == side * side
+    assert actual[0, 0].eq(0).sum() == side * side
 
 
 def test_draws_reach_every_offset_half_of_the_images_and_every_pixel() -> None:

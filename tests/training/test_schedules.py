@@ -43,9 +43,9 @@ def test_one_cycle_is_torchs_with_its_default_factors() -> None:
     expected = theirs(
         lambda o: lr_scheduler.OneCycleLR(o, PEAK, total_steps=STEPS, pct_start=share, cycle_momentum=False)
     )
-    found = ours("schedule=one_cycle")
-    assert found == pytest.approx(expected)
-    assert found[20] == max(found) == PEAK
+    actual = ours("schedule=one_cycle")
+    assert actual == pytest.approx(expected)
+    assert actual[20] == max(actual) == PEAK
 
 
 def test_one_cycle_without_warmup_starts_at_the_peak() -> None:

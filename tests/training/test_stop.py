@@ -46,11 +46,11 @@ def weights(plan: Any, name: str = "last") -> dict[str, torch.Tensor]:
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.floats(0.01, 200))
-def test_nearest_step_is_the_one_that_a_search_finds(images: int, batch_size: int, wanted: float) -> None:
+def test_nearest_step_is_the_one_that_a_search_finds(images: int, batch_size: int, target: float) -> None:
     batch_size = min(batch_size, images)
     epoch = [min(batch_size, images - start) for start in range(0, images, batch_size)]
-    seen = list(accumulate(epoch * (int(wanted // images) + 2)))
-    assert seen[nearest_step(wanted, images, batch_size) - 1] == min(seen, key=lambda number: abs(number - wanted))
+    seen = list(accumulate(epoch * (int(target // images) + 2)))
+    assert seen[nearest_step(target, images, batch_size) - 1] == min(seen, key=lambda number: abs(number - target))
 
 
 def test_train_macs_end_training_after_the_nearest_step_by_the_optimizers_own_count(
@@ -86,12 +86,12 @@ def test_a_partial_last_epoch_is_validated_and_recorded_like_every_other(trained
 
 
 def test_train_macs_of_whole_epochs_train_as_that_many_epochs(trained: Train, planned: Planned) -> None:
-    one, other = f"{SHALLOW} {macs_of(2 * IMAGES)}", f"{SHALLOW} train.max_epochs=2"
-    found, expected = trained(one), trained(other)
-    assert found["test_loss"] == expected["test_loss"]
-    assert found["train_macs"] == expected["train_macs"] == 3 * MACS * 2 * IMAGES
-    state = weights(planned(other))
-    assert all(torch.equal(value, state[key]) for key, value in weights(planned(one)).items())
+    by_macs, by_epochs = f"{SHALLOW} {macs_of(2 * IMAGES)}", f"{SHALLOW} train.max_epochs=2"
+    actual, expected = trained(by_macs), trained(by_epochs)
+    assert actual["test_loss"] == expected["test_loss"]
+    assert actual["train_macs"] == expected["train_macs"] == 3 * MACS * 2 * IMAGES
+    state = weights(planned(by_epochs))
+    assert all(torch.equal(value, state[key]) for key, value in weights(planned(by_macs)).items())
 
 
 def test_families_with_one_target_end_within_a_batch_of_equal_training_macs(trained: Train) -> None:
