@@ -182,16 +182,13 @@ def _view(stop_at: tuple[int, ...] | None) -> Any:
 def inspected(outputs: Path) -> Callable[..., Any]:
     """What W&B's own reader says of an offline run: its summary, or with `records` all records.
 
-    It is the run in `folder`, or the only one in outputs. The reader is what `wandb leet inspect` starts, without the
-    second that Python takes to import W&B.
+    It is the run in `folder`, or the only one in outputs.
     """
-    from wandb.util import get_core_path
 
     def inspect(records: bool = False, folder: Path | None = None) -> Any:
-        (file,) = folder.glob("*.wandb") if folder else (outputs / "wandb").glob("offline-run-*/*.wandb")
-        command = [get_core_path(), "leet", "inspect", "--no-observability", "--json", "--run-file", str(file)]
-        command += [] if records else ["--summary"]
-        text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+        (folder,) = [folder] if folder else (outputs / "wandb").glob("offline-run-*")
+        command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", *([] if records else ["--summary"])]
+        text = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=True, timeout=60).stdout
         return [json.loads(line) for line in text.splitlines()] if records else json.loads(text)
 
     return inspect
