@@ -84,7 +84,9 @@ def test_an_old_label_is_split_into_experiment_and_modifications() -> None:
 
 def lines(text: str) -> list[str]:
     """The lines of a printout; of its words alone the heading `besides` has become `not in the mean`."""
-    today = re.sub(r" besides *$", " not in the mean", text.replace("; besides: runs in no mean", ""), flags=re.MULTILINE)
+    today = re.sub(
+        r" besides *$", " not in the mean", text.replace("; besides: runs in no mean", ""), flags=re.MULTILINE
+    )
     return [line.rstrip() for line in today.split("\n")]
 
 
