@@ -24,7 +24,6 @@ ENOUGH_SECONDS = 4.0  # of one measurement, which gives slow steps too as many r
 RATES_SECONDS = 10.0  # that a roofline takes to measure what the device attains
 log = logging.getLogger("dsbench")
 PAIRS = 6  # of cells, that are put into words
-log = logging.getLogger("dsbench")
 
 
 def conclude(sweep: Sweep) -> None:

@@ -170,6 +170,7 @@ def test_outputs_that_cannot_be_written_are_named(call: Call, overrides: Overrid
     assert (tmp_path / "file").read_text() == "mine"
 
 
+@pytest.mark.usefixtures("_logging")
 def test_hydra_full_error_shows_the_traceback(
     overrides: Overrides, monkeypatch: pytest.MonkeyPatch, outputs: Path
 ) -> None:
