@@ -47,6 +47,22 @@ def unknown_flags(arguments: Sequence[str]) -> list[str]:
     return get_args_parser().parse_known_args(list(arguments))[1]
 
 
+def group_options(group: str) -> dict[str, list[str]]:
+    """The choices of `group` and of the groups in it, by the names of these; a group without choices is left out.
+
+    Inside a Hydra application; Hydra's public way copies its repository for each question.
+    """
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.object_type import ObjectType
+
+    repository = GlobalHydra.instance().config_loader().repository  # type: ignore[attr-defined]
+    options = sorted(repository.get_group_options(group, ObjectType.CONFIG))
+    out = {group: options} if options else {}
+    for name in sorted(repository.get_group_options(group, ObjectType.GROUP)):
+        out |= group_options(f"{group}/{name}")
+    return out
+
+
 def returned_value(job: JobReturn) -> Any:
     """What a job has returned or, where it has failed, its exception; the public way raises that, and prints to it."""
     return job._return_value

@@ -11,6 +11,7 @@ from typing import Any
 
 import dsbench
 from dsbench.config.checks import MISSING, Checked, choice_of, count, factor, meeting, positive, share
+from dsbench.config.hydra_internals import group_options
 from dsbench.errors import InputError
 
 
@@ -340,8 +341,6 @@ def register() -> None:
 
 def _choosable_groups(*, _root_: Any) -> str:
     """A line each for the groups that GROUP=CHOICE chooses from, with their choices; of Hydra's own none."""
-    from hydra.core.global_hydra import GlobalHydra
-
-    hydra, chosen = GlobalHydra.instance().hydra, _root_.hydra.runtime.choices
-    assert hydra is not None
-    return hydra.format_config_groups(lambda group: group.split("/")[0] in chosen)
+    chosen = sorted({group.split("/")[0] for group in _root_.hydra.runtime.choices} - {"hydra"})
+    options = {name: choices for group in chosen for name, choices in group_options(group).items()}
+    return "".join(f"{name}: {', '.join(choices)}\n" for name, choices in sorted(options.items()))
