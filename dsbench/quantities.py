@@ -1,6 +1,7 @@
 """Every cost, score, time and memory that a record holds: what it is called and how it is written, in one table.
 
-A new cost is counted in dsbench.network.cost and has a line here: tables, pictures, verdicts, W&B and files follow.
+A new cost is counted in dsbench.network.cost and has a line here: records, tables of runs, files and W&B follow, and
+`dsbench cost` where it stands in COSTS too.
 """
 
 from __future__ import annotations

@@ -145,7 +145,7 @@ def _layers(network: Costed) -> Table:
             values: list[float | None] = [*intensities, cost.intensity]
         elif quantity.name == "receptive_field":
             values = [*(layer.receptive_field for layer in cost.layers), None]
-        elif quantity in LIGHTER:
+        elif hasattr(cost.layers[0], quantity.name):
             values = [*(getattr(layer, quantity.name) for layer in cost.layers), getattr(cost, quantity.name)]
         else:
             continue  # it does not add up over layers

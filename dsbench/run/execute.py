@@ -66,7 +66,7 @@ def execute(plan: Plan, progress: Progress) -> Record:
 
 
 def _take_up(plan: Plan, folder: RunFolder, progress: Progress, record: Record) -> Record:
-    """A recorded result under the names by which it is asked for now; the record keeps the first study's name."""
+    """Return the record with the names by which it is asked for now; they are written where it had no study yet."""
     facts = plan.facts()
     names = {name: getattr(facts, name) for name in ("model", "arch", "block", "label", "stop")}
     if record.label.experiment is None and facts.label.experiment is not None:

@@ -209,20 +209,20 @@ def locked(folder: Path, waiting: Callable[[Path, Owner | None], None], host: st
     name, where it is not the system's. What is yielded raises LostLeaseError, when asked, where another host has taken
     this process for dead.
     """
-    door = _Door(folder, this_process(host))
+    contender = _Contender(folder, this_process(host))
     try:
-        held = door.enter()
+        held = contender.enter()
         if held is None:
-            waiting(folder, door.owner())
+            waiting(folder, contender.owner())
         while held is None:
             time.sleep(_POLL_SECONDS)
-            held = door.enter()
+            held = contender.enter()
         try:
             yield held
         finally:
             held.give_back()
     finally:
-        door.close()
+        contender.close()
 
 
 @contextmanager
@@ -234,20 +234,20 @@ def locked_if_free(folder: Path, host: str | None = None) -> Iterator[bool]:
     if not (folder / ".lock").exists():
         yield True
         return
-    door = _Door(folder, this_process(host))
+    contender = _Contender(folder, this_process(host))
     try:
-        held = door.enter()
+        held = contender.enter()
         try:
             yield held is not None
         finally:
             if held is not None:
                 held.give_back()
     finally:
-        door.close()
+        contender.close()
 
 
-class _Door:
-    """The way of one process into a run's folder."""
+class _Contender:
+    """A process that wants a run's folder for itself."""
 
     def __init__(self, folder: Path, me: Owner) -> None:
         self.folder, self.me = folder, me

@@ -40,10 +40,10 @@ class Better:
     """Whether the candidate's test accuracy is higher, over the seeds in which both are done.
 
     `comparisons` is what p is adjusted for, `smallest_adjusted_p` the least that so many seeds can reach beside those
-    of the others. `seeds_needed` stands where the answer is that one cannot tell: as many, in which both are done, as
-    would probably tell if the differences are as observed; None where there is no effect or no spread to go by, and
-    where no number of seeds can settle so many comparisons. The `probability_of_improvement` alone pairs nothing: it is
-    over all runs of both that are done.
+    of the others. `seeds_needed` is known where the answer is that one cannot tell: the number of seeds done in both
+    that would probably give an answer if the differences are as observed; None where there is no effect or no spread to
+    go by, and where no number of seeds can settle so many comparisons. The `probability_of_improvement` alone pairs
+    nothing: it is over all runs of both that are done.
 
     Runs that collapsed or diverged are failures of training and in no mean. `with_failures` and
     `probability_with_failures`, where there are any, are the same with them counted at the accuracy that they have, at

@@ -25,10 +25,9 @@ def measured_times(pairs: Sequence[tuple[Cell, Cell]], records: Records) -> list
     Times compare where they were measured in one place and by turns, the last of such. What disturbs a round disturbs
     both of a pair, so that their ratio, round by round, is what the test looks at: the sign-flip test of its logarithm,
     whose p is adjusted by Holm over the `pairs`, for each thing that is timed. Neighbouring rounds are alike, so that
-    of more than 16 the test takes 16 blocks, in the order of time, each by its median. Faster and slower are said where
-    the adjusted p is below .05 and where both the medians and the ratios by turns differ by more than 5 % as well,
-    which is what two measurements of one network differ by. What was not measured of both alike stands among the rest
-    as lacking.
+    of more than 16 the test takes 16 blocks, in the order of time, each by its median. A candidate is faster or slower
+    where the adjusted p is below .05 and both the medians and the ratios by turns differ by more than 5 %, which is
+    what two measurements of one network differ by. What was not measured of both alike is listed as lacking.
     """
     ids = [(reference.cell_id, candidate.cell_id) for reference, candidate in pairs]
     compared = {key: _comparisons(*pair, records) for key, pair in zip(ids, pairs, strict=True)}  # some in two groups

@@ -15,9 +15,7 @@ from dsbench.verdict.cells import DATA, TOLERANCE, Accuracy, Cell, differing
 
 BUDGET, WIDTH, ASKED = "budget", "width", "asked"
 FAMILIES = ("cnn", "hybrid", "dwsep")  # from none to all of it separable
-COUNTED = tuple(
-    cost.name for cost in COUNTED_BUDGETS
-)  # what cells without a budget are matched by: the first of these that matches
+COUNTED = tuple(cost.name for cost in COUNTED_BUDGETS)  # the first that matches is what cells without a budget have
 STOP_UNITS = {"epochs": "epochs", "train_macs": QUANTITIES["train_macs"].wording, "seconds": "seconds"}
 _STOP = ("stop.by", "stop.target", "device", "threads")  # of a recipe; the last two stand under stop.by=seconds alone
 

@@ -103,7 +103,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class InGroup:
-    """Two families in one group: `compared` are the pairs that tell of them (see across), all questions of the same.
+    """Two families in one group; `compared` are the pairs between them (see across), which every answer here is about.
 
     `tested` has the test accuracy of the candidates less that of the references, per seed in the mean over these pairs;
     `with_failures` the same with runs that collapsed or diverged counted in. p is adjusted over the groups.
