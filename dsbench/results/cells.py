@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dsbench.results.records import ACCURACIES, CODE, COSTS, NAMES, REQUESTED, settings, timings
-from dsbench.statistics.paired import half_width
+from dsbench.statistics.means import half_width
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,10 +15,42 @@ from dsbench.run.lock import in_use
 from dsbench.run.record import Label, Record, Status
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 GONE = "its process is gone"  # the error of a killed run that left none
 _RUN_ID = re.compile("[0-9a-f]{12}")
+
+
+CORRECT = "test_correct.bits"  # beside result.json: which test images the run got right, a bit an image, packed
+
+
+def correct_images(outputs: Path, runs: pd.DataFrame) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Which test images each run that is done got right, by run_id, in the order of the test set; and what is damaged.
+
+    A file that does not hold as many bits as there are test images, or other numbers of right ones than the accuracy
+    says, is damaged; a run without one is in neither.
+    """
+    import numpy as np
+
+    correct, damaged = {}, {}
+    for run_id, accuracy in runs.loc[runs["status"] == "done", ["run_id", "test_acc"]].itertuples(index=False):
+        path = f"{outputs}/runs/{run_id}/{CORRECT}"
+        try:
+            with open(path, "rb") as file:
+                head, _, packed = file.read().partition(b"\n")
+            images = int(head)
+            bits = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=images)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, ValueError) as error:
+            damaged[run_id] = f"{CORRECT}: {error}"
+            continue
+        if len(packed) != -(-images // 8) or abs(int(bits.sum()) - images * accuracy) > 0.5:
+            damaged[run_id] = f"{CORRECT} does not fit the test accuracy"
+        else:
+            correct[run_id] = bits
+    return correct, damaged
 
 
 def records(outputs: Path) -> list[Record]:

@@ -1,193 +1,223 @@
-"""Is it better? Test accuracy, paired by seed, adjusted for all pairs of a group; and block and topology apart."""
+"""Is it better? Differences of the mean accuracy of networks that train, of pairs and of a factorial's effects."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from dsbench.run.record import FINAL
-from dsbench.statistics.paired import Paired, effects, paired, probability_of_improvement
-from dsbench.statistics.power import ALPHA, holm, seeds_needed, seeds_to_settle, smallest_adjusted_ps
-from dsbench.verdict.answers import Answer
-from dsbench.verdict.cells import Cell, Run, seeds_in_common
+from dsbench.numerals import counted, points
+from dsbench.statistics.means import (
+    FEWEST,
+    Contrast,
+    Interval,
+    Sample,
+    contrast,
+    equal_variances_p,
+    mcnemar_p,
+    permutation_p,
+    probability_of_improvement,
+    smallest_permutation_p,
+)
+from dsbench.verdict.cells import Cell, Run
+from dsbench.verdict.rule import Answer, Family, Rule, Standing
 
-Scores = Mapping[int, float]
+Correct = Mapping[str, np.ndarray]  # by run_id, which test images a run got right
+UNEQUAL = 0.01  # p of equal variances below which few runs make a fragile answer
+FEW = 8  # runs a side from which unequal spreads do no harm
 
 
 @dataclass(frozen=True)
-class Tested:
-    """Paired differences (candidate - reference, shares of 1), one for each of `seeds`, and what they come to."""
+class Decision:
+    """An answer with the interval that gives it; `beyond` says whether it lies beyond the margin."""
 
-    seeds: tuple[int, ...]
-    differences: tuple[float, ...]
-    paired: Paired | None
-    adjusted_p: float | None
     answer: Answer
+    interval: Interval | None
+    beyond: bool = False
 
 
-@dataclass(frozen=True)
-class Unpaired:
-    """The seeds that one of a pair has a result in and the other has not."""
+def decide(difference: Contrast, level: float, margin: float) -> Decision:
+    """The answer of a difference whose interval is at 1 - `level`, with a `margin` from 0, in the unit of both.
 
-    reference: tuple[int, ...]
-    candidate: tuple[int, ...]
+    The first that holds: better or worse (clear of 0), as good (within the margin: two one-sided tests at half the
+    level each, Schuirmann 1987), no worse (its lower end above the margin's), cannot tell.
+    """
+    interval = difference.interval(level)
+    if interval is None or not difference.decides:
+        return Decision(Answer.TOO_FEW, interval)
+    low, high = interval.low, interval.high
+    if low > 0 or high < 0:
+        beyond = low > margin or high < -margin
+        return Decision(Answer.BETTER if low > 0 else Answer.WORSE, interval, beyond)
+    if -margin < low and high < margin or (margin and low == high == 0):
+        return Decision(Answer.AS_GOOD, interval)
+    if margin and low > -margin:
+        return Decision(Answer.NO_WORSE, interval)
+    return Decision(Answer.CANNOT_TELL, interval)
 
 
 @dataclass(frozen=True)
 class Better:
-    """Whether the candidate's test accuracy is higher, over the seeds in which both are done.
+    """The difference in mean test accuracy (shares of 1) of the runs that are done, and whether it decides.
 
-    `comparisons` is what p is adjusted for, `smallest_adjusted_p` the least that so many seeds can reach beside those
-    of the others. `seeds_needed` is known where the answer is that one cannot tell: the number of seeds done in both
-    that would probably give an answer if the differences are as observed; None where there is no effect or no spread to
-    go by, and where no number of seeds can settle so many comparisons. The `probability_of_improvement` alone pairs
-    nothing: it is over all runs of both that are done.
-
-    Runs that collapsed or diverged are failures of training and in no mean. `with_failures` and
-    `probability_with_failures`, where there are any, are the same with them counted at the accuracy that they have, at
-    that of guessing where they have none.
+    `interval` is at 1 - `level`, the family's own level over its `comparisons`. `difference` holds the parts of its
+    variance, over new images too where `over_images`; `without_images` names the runs whose images are not known.
+    `p` and `permutation_p` are of this comparison alone; the second is None where so few runs can reject nothing.
+    `fragile` says why an answer may not hold. `seeds_to_decide`, a side, is known where seeds can decide what these
+    cannot. `images_cannot_tell` is their number where no number of seeds would. `mcnemar_p` compares two trained
+    networks where there is one run a side. `runs_later` were trained after the look that decided.
     """
 
-    tested: Tested
+    answer: Answer
+    family: Family
     comparisons: int
-    smallest_adjusted_p: float
-    probability_of_improvement: float | None
-    seeds_needed: int | None
-    unpaired: Unpaired
-    failed_reference: tuple[Run, ...]
-    failed_candidate: tuple[Run, ...]
-    with_failures: Tested | None
-    probability_with_failures: float | None
+    level: float
+    margin: float
+    difference: Contrast | None
+    interval: Interval | None = None
+    beyond: bool = False
+    p: float | None = None
+    permutation_p: float | None = None
+    fragile: str = ""
+    probability_of_improvement: float | None = None
+    seeds_to_decide: int | None = None
+    images_cannot_tell: int | None = None
+    mcnemar_p: float | None = None
+    without_images: tuple[str, ...] = ()
+    look: int | None = None
+    runs_later: int = 0
+    values: tuple[tuple[float, ...], ...] = field(default=(), metadata={"plain": False})
 
     @property
-    def answer(self) -> Answer:
-        """Yes, no, or cannot tell."""
-        return self.tested.answer
+    def mean(self) -> float | None:
+        """The difference itself, a share of 1."""
+        return self.difference.difference if self.difference else None
 
     @property
-    def seeds_to_settle(self) -> int | None:
-        """How many seeds can reach less than .05, if all comparisons have as many."""
-        return seeds_to_settle(self.comparisons)
+    def over_images(self) -> bool:
+        """Whether the interval is of new images too."""
+        return self.difference is not None and self.difference.images is not None
+
+    @property
+    def runs(self) -> tuple[int, ...]:
+        """How many runs each mean is of."""
+        return tuple(len(values) for values in self.values)
 
 
-def better(pairs: Sequence[tuple[Cell, Cell]]) -> list[Better]:
-    """The answer for each pair (reference, candidate) of one group; p is adjusted for all of them by Holm."""
-    tested = tested_together([(reference.scores, candidate.scores) for reference, candidate in pairs])
-    counted = tested_together([(with_failures(reference), with_failures(candidate)) for reference, candidate in pairs])
-    least = smallest_adjusted_ps([len(test.seeds) for test in tested])
-    return [_better(*row, len(pairs)) for row in zip(pairs, tested, counted, least, strict=True)]
+def better(
+    cells: Sequence[Cell],
+    weights: Sequence[float],
+    family: Family,
+    comparisons: int,
+    rule: Rule,
+    standing: Standing,
+    correct: Correct,
+) -> Better:
+    """The answer for the weighted sum of the mean accuracies of `cells`, one of `comparisons` of its `family`.
 
-
-def answer(mean: float | None, adjusted_p: float | None) -> Answer:
-    """Yes or no by the sign of `mean` where `adjusted_p` is below .05."""
-    if mean is None or adjusted_p is None or adjusted_p >= ALPHA:
-        return Answer.CANNOT_TELL
-    return Answer.YES if mean > 0 else Answer.NO
-
-
-def with_failures(cell: Cell) -> Scores:
-    """Test accuracy by seed, with runs that collapsed or diverged: theirs, or one over the number of classes."""
-    chance = 1 / cell.names["classes"] if cell.names["classes"] else 0.0  # of records that do not say how many
-    scores = cell.scores
-    for run in cell.untrained:
-        if run.seed is not None:
-            scores[run.seed] = chance if run.test_acc is None else run.test_acc
-    return scores
-
-
-def tested_together(pairs: Sequence[tuple[Scores, Scores]]) -> list[Tested]:
-    """The test of each pair (reference, candidate) over the seeds of both; p is adjusted for all by Holm."""
-    seeds = [tuple(sorted(before.keys() & after.keys())) for before, after in pairs]
-    differences = [
-        tuple(after[seed] - before[seed] for seed in common)
-        for common, (before, after) in zip(seeds, pairs, strict=True)
-    ]
-    tests = [paired(values) for values in differences]
-    adjusted = holm([test.p if test else None for test in tests])
-    return [
-        Tested(*row, answer(row[2].mean if row[2] else None, row[3]))
-        for row in zip(seeds, differences, tests, adjusted, strict=True)
-    ]
-
-
-def _better(pair: tuple[Cell, Cell], tested: Tested, counted: Tested, least: float, comparisons: int) -> Better:
-    reference, candidate = pair
-    after, before = with_failures(candidate), with_failures(reference)
-    failures = reference.untrained + candidate.untrained
+    A pair is its reference with weight -1 and its candidate with 1.
+    """
+    level, margin = standing.level / comparisons, rule.margin_of(str(cells[0].names["data"]))
+    runs = [_runs(cell, None if standing.seeds is None else standing.seeds[i]) for i, cell in enumerate(cells)]
+    samples = [_sample(own, weight, correct) for own, weight in zip(runs, weights, strict=True)]
+    values = tuple(tuple(map(float, sample.values)) for sample in samples)
+    shared = {"family": family, "comparisons": comparisons, "level": level, "margin": margin, "values": values}
+    difference = contrast(samples)
+    if difference is None:
+        return Better(Answer.TOO_FEW, difference=None, **shared)
+    decision = decide(difference, level, margin)
+    undecided = decision.answer is Answer.CANNOT_TELL
+    no_seeds = undecided and difference.images_cannot_tell(level, margin)
+    unknown = [run.run_id for own in runs for run in own if run.run_id not in correct]
     return Better(
-        tested=tested,
-        comparisons=comparisons,
-        smallest_adjusted_p=least,
-        probability_of_improvement=_probability(candidate.scores, reference.scores),
-        seeds_needed=_seeds_needed(tested, comparisons),
-        unpaired=Unpaired(_only(reference, candidate), _only(candidate, reference)),
-        failed_reference=reference.untrained,
-        failed_candidate=candidate.untrained,
-        with_failures=counted if failures else None,
-        probability_with_failures=_probability(after, before) if failures else None,
+        decision.answer,
+        difference=difference,
+        interval=decision.interval,
+        beyond=decision.beyond,
+        p=difference.p,
+        **_checked(samples, difference, level, decision.answer),
+        seeds_to_decide=difference.seeds_to_decide(level, margin) if undecided and not no_seeds else None,
+        images_cannot_tell=difference.n_images if no_seeds else None,
+        without_images=tuple(unknown) if len(unknown) < sum(map(len, runs)) else (),
+        look=standing.look,
+        runs_later=sum(len(cell.done) for cell in cells) - sum(map(len, runs)),
+        **shared,
     )
 
 
-def _probability(candidate: Scores, reference: Scores) -> float | None:
-    return probability_of_improvement(list(candidate.values()), list(reference.values()))
+def _runs(cell: Cell, seeds: frozenset[int] | None) -> list[Run]:
+    """The runs of a cell that are done, of `seeds` alone where they are given."""
+    done = [run for run in cell.done if run.test_acc is not None]
+    return done if seeds is None else [run for run in done if run.seed in seeds]
 
 
-def _seeds_needed(tested: Tested, comparisons: int) -> int | None:
-    """More seeds than there are, since these could not tell; None where they could."""
-    if tested.answer is not Answer.CANNOT_TELL or tested.paired is None or tested.paired.sd is None:
-        return None
-    needed = seeds_needed(tested.paired.mean, tested.paired.sd, comparisons)
-    return None if needed is None else max(needed, tested.paired.n + 1)
+def _sample(runs: Sequence[Run], weight: float, correct: Correct) -> Sample:
+    known = [correct[run.run_id] for run in runs if run.run_id in correct]
+    same = len(known) == len(runs) > 0 and len({len(images) for images in known}) == 1
+    accuracies = np.array([run.test_acc for run in runs], dtype=float)
+    return Sample(accuracies, weight, np.stack(known) if same else None)
 
 
-def _only(cell: Cell, other: Cell) -> tuple[int, ...]:
-    """The seeds that `cell` has a result in and `other` has not."""
+def _checked(samples: Sequence[Sample], difference: Contrast, level: float, answer: Answer) -> dict[str, object]:
+    """The checks that a pair allows, and what makes its answer fragile."""
+    if len(samples) != 2:
+        return {}
+    reference, candidate = samples
+    out: dict[str, object] = {
+        "probability_of_improvement": probability_of_improvement(list(candidate.values), list(reference.values))
+    }
+    if difference.runs == (1, 1) and reference.correct is not None and candidate.correct is not None:
+        if reference.correct.shape == candidate.correct.shape:
+            out["mcnemar_p"] = mcnemar_p(reference.correct[0], candidate.correct[0])
+    if not difference.decides:
+        return out
+    reasons = []
+    if smallest_permutation_p(difference.runs) < level:
+        p = out["permutation_p"] = permutation_p(reference.values, candidate.values)
+        clear = (difference.seeds_alone.p or 0.0) < level
+        if (p < level) is not clear:
+            reasons.append("a permutation test does not see it" if clear else "a permutation test sees a difference")
+    if min(difference.runs) < FEW and equal_variances_p(reference.values, candidate.values) < UNEQUAL:
+        before, after = (points(float(np.std(sample.values, ddof=1))) for sample in samples)
+        reasons.append(f"few runs of unequal spread (sd {before} and {after} points)")
+    return out | {"fragile": "; ".join(reasons) if answer is not Answer.TOO_FEW else ""}
 
-    def ended(of: Cell) -> set[int]:
-        return {run.seed for run in of.runs if run.status in FINAL and run.seed is not None}
 
-    return tuple(sorted(ended(cell) - ended(other)))
+def too_few() -> str:
+    """What an answer without runs enough says."""
+    return f"too few runs ({FEWEST} a side decide)"
 
 
 @dataclass(frozen=True)
 class Effect:
-    """One effect on test accuracy over the seeds that all four have; p is adjusted for the three effects.
-
-    `what` says which difference it is, `by_seed` has it for each seed (shares of 1); `answer` is yes where its mean
-    is above 0.
-    """
+    """One effect on test accuracy; `what` says which difference it is."""
 
     name: str
     what: str
-    by_seed: tuple[float, ...]
-    paired: Paired | None
-    adjusted_p: float | None
-    answer: Answer
+    better: Better
 
 
 @dataclass(frozen=True)
 class Factorial:
-    """The effects of the block, of the topology and their interaction.
-
-    `seeds` are those in which all four are done, of `asked`. `with_failures`, where runs collapsed or diverged, has the
-    effects with these counted in (see dsbench.verdict.better).
-    """
+    """The effects of the block, of the topology, and their interaction; `cells` are family by family."""
 
     families: tuple[str, str]
     topologies: tuple[str, str]
-    seeds: tuple[int, ...]
-    asked: int
     effects: tuple[Effect, ...]
-    with_failures: tuple[Effect, ...] | None
 
 
-def factorial(cells: Sequence[Cell]) -> Factorial | None:
+_BLOCK, _TOPOLOGY, _INTERACTION = (-0.5, -0.5, 0.5, 0.5), (-0.5, 0.5, -0.5, 0.5), (1.0, -1.0, -1.0, 1.0)
+
+
+def factorial(cells: Sequence[Cell], rule: Rule, correct: Correct) -> Factorial | None:
     """The factorial that the `cells` of a group are, the first family as reference; None where they are none.
 
-    A topology is an architecture with its depth and kernel. The first is that with the fewer activations in the first
-    family's network: of two networks with equal parameters the deeper one writes more.
+    A main effect is the mean over the levels of the other factor of (second level - first level), the interaction how
+    much the block's effect changes from the first topology to the second (Montgomery, Design and Analysis of
+    Experiments, chapter 6, who halves the interaction). A topology is an architecture with its depth and kernel. The
+    first is that with the fewer activations in the first family's network: of two networks with equal parameters the
+    deeper one writes more.
     """
     by_levels = {(str(cell.names["model"]), topology(cell)): cell for cell in cells}
     families = list(dict.fromkeys(family for family, _ in by_levels))
@@ -195,48 +225,37 @@ def factorial(cells: Sequence[Cell]) -> Factorial | None:
     if (len(cells), len(by_levels), len(families), len(topologies)) != (4, 4, 2, 2):
         return None
     topologies.sort(key=lambda kind: by_levels[families[0], kind].costs["acts"] or 0)
-    table = [[by_levels[family, kind] for kind in topologies] for family in families]
+    table = [by_levels[family, kind] for family in families for kind in topologies]
     first, second = (
         " ".join(part for part, *both in zip(kind, *topologies, strict=True) if len(set(both)) > 1)
         for kind in topologies
     )
-    levels = (families[0], families[1]), (first, second)
-    done = [[cell.scores for cell in row] for row in table]
-    counted = [[with_failures(cell) for cell in row] for row in table]
-    return Factorial(
-        *levels,
-        seeds=tuple(_common(done)),
-        asked=len(seeds_in_common(cells)),
-        effects=_effects(*levels, done),
-        with_failures=_effects(*levels, counted) if any(cell.untrained for cell in cells) else None,
-    )
-
-
-def _common(table: Sequence[Sequence[Scores]]) -> list[int]:
-    """The seeds that all of a table have."""
-    return sorted(set.intersection(*(set(scores) for row in table for scores in row)))
-
-
-def _effects(
-    families: tuple[str, str], topologies: tuple[str, str], table: Sequence[Sequence[Scores]]
-) -> tuple[Effect, ...]:
-    """The effects in a row of scores a family and a column a topology."""
-    first, second = topologies
-    scores = np.array([[[cell[seed] for cell in row] for row in table] for seed in _common(table)]).reshape(-1, 2, 2)
-    by_seed = effects(scores)
     named = (
-        ("block", f"{families[1]} - {families[0]}, mean over {first} and {second}", by_seed.rows),
-        ("topology", f"{second} - {first}, mean over {families[0]} and {families[1]}", by_seed.columns),
-        ("interaction", f"{families[1]} - {families[0]} in {second}, less that in {first}", by_seed.interaction),
+        ("block", f"{families[1]} - {families[0]}, mean over {first} and {second}", _BLOCK),
+        ("topology", f"{second} - {first}, mean over {families[0]} and {families[1]}", _TOPOLOGY),
+        ("interaction", f"{families[1]} - {families[0]} in {second}, less that in {first}", _INTERACTION),
     )
-    tests = [paired(values) for *_, values in named]
-    adjusted = holm([test.p if test else None for test in tests])
-    return tuple(
-        Effect(name, what, tuple(map(float, values)), test, p, answer(test.mean if test else None, p))
-        for (name, what, values), test, p in zip(named, tests, adjusted, strict=True)
+    effects = tuple(
+        Effect(
+            name,
+            what,
+            better(table, weights, Family.EFFECT, len(named), rule, rule.standing(key(table, name)), correct),
+        )
+        for name, what, weights in named
     )
+    return Factorial((families[0], families[1]), (first, second), effects)
+
+
+def key(cells: Sequence[Cell], effect: str = "") -> str:
+    """The key of a comparison: the ids of its cells in order, and of an effect its name."""
+    return " ".join([*(cell.cell_id for cell in cells), *([effect] if effect else [])])
 
 
 def topology(cell: Cell) -> tuple[str, ...]:
     """What of a network is neither its block nor its width."""
     return str(cell.names["arch"]), f"depth {cell.network.get('arch.depth')}", f"kernel {cell.names['kernel']}"
+
+
+def runs_a_side(runs: Sequence[int], noun: str = "run") -> str:
+    """5 runs a side, or 5 and 8 runs."""
+    return f"{counted(runs[0], noun)} a side" if len(set(runs)) == 1 else f"{' and '.join(map(str, runs))} {noun}s"

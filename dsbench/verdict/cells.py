@@ -150,11 +150,6 @@ def _cell(
     )
 
 
-def seeds_in_common(cells: Sequence[Cell]) -> set[int]:
-    """The seeds that all of `cells` were asked for, whatever came of them."""
-    return set.intersection(*({run.seed for run in cell.runs if run.seed is not None} for cell in cells))
-
-
 def differing(settings: Sequence[dict[str, Any]]) -> list[str]:
     """The names of what differs among `settings`."""
     names = dict.fromkeys(name for values in settings for name in values)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
 from dsbench.numerals import listed
-from dsbench.statistics.paired import Paired, paired
-from dsbench.statistics.power import ALPHA, holm
-from dsbench.verdict.answers import Answer, Measure
+from dsbench.statistics.means import ALPHA
 from dsbench.verdict.cells import DATA, Cell, Run
+from dsbench.verdict.lighter import Measure
+from dsbench.verdict.rule import SPEED_MARGIN, Answer
 from dsbench.verdict.timings import DECIDING, NAMES, STEP, Comparison, Key, Records, not_comparable, timings
 
 WANTED = (NAMES[STEP], "latency at batch 1", "latency at a large batch")  # without each of which none is faster
@@ -19,30 +19,23 @@ EPOCH, TRAINING = "epoch, as trained", "training, as trained"
 _CONDITIONS = ("device", "precision", "threads", "n_jobs")  # of trainings side by side
 
 
-def measured_times(pairs: Sequence[tuple[Cell, Cell]], records: Records) -> list[tuple[Measure, ...]]:
+def measured_times(
+    pairs: Sequence[tuple[Cell, Cell]],
+    records: Records,
+    levels: Sequence[float] = (),
+    speed_margin: float = SPEED_MARGIN,
+) -> list[tuple[Measure, ...]]:
     """For each pair (reference, candidate) its training step, epoch and latencies, as `dsbench bench` measured them.
 
-    Times compare where they were measured in one place and by turns, the last of such. What disturbs a round disturbs
-    both of a pair, so that their ratio, round by round, is what the test looks at: the sign-flip test of its logarithm,
-    whose p is adjusted by Holm over the `pairs`, for each thing that is timed. Neighbouring rounds are alike, so that
-    of more than 16 the test takes 16 blocks, in the order of time, each by its median. A candidate is faster or slower
-    where the adjusted p is below .05 and both the medians and the ratios by turns differ by more than 5 %, which is
-    what two measurements of one network differ by. What was not measured of both alike is listed as lacking.
+    Times compare where they were measured in one place and by turns, the last of such. `levels` has that of each pair's
+    interval. What was not measured of both alike is listed as lacking.
     """
-    ids = [(reference.cell_id, candidate.cell_id) for reference, candidate in pairs]
-    compared = {key: _comparisons(*pair, records) for key, pair in zip(ids, pairs, strict=True)}  # some in two groups
-    adjusted: dict[Key, dict[tuple[str, str], float | None]] = {}
-    for key in dict.fromkeys(key for comparisons in compared.values() for key in comparisons):
-        ps = [comparisons[key].p if key in comparisons else None for comparisons in compared.values()]
-        adjusted[key] = dict(zip(compared, holm(ps), strict=True))
-    return [
-        tuple(
-            compared[both][key].measure(adjusted[key][both], len(compared))
-            for key in sorted(compared[both], key=_order)
-        )
-        + _lacking(pair, compared[both], records)
-        for both, pair in zip(ids, pairs, strict=True)
-    ]
+    out = []
+    for pair, level in zip(pairs, levels or [ALPHA] * len(pairs), strict=True):
+        compared = _comparisons(*pair, records)
+        times = tuple(compared[key].measure(level, speed_margin) for key in sorted(compared, key=_order))
+        out.append(times + _lacking(pair, compared, records))
+    return out
 
 
 def _comparisons(reference: Cell, candidate: Cell, records: Records) -> dict[Key, Comparison]:
@@ -80,54 +73,30 @@ def _wanted(key: Key) -> str:
 
 
 def trained(pairs: Sequence[tuple[Cell, Cell]]) -> list[tuple[Measure, ...]]:
-    """For each pair of a group the seconds of an epoch and of the whole training, which decide nothing.
+    """For each pair the mean seconds of an epoch and of the whole training, which decide nothing.
 
-    They are paired by seed and tested as accuracies are, each question adjusted by Holm over the pairs, where all runs
-    of both had the same device, precision, threads and number of runs beside them.
+    They compare where all runs of both had the same device, precision, threads and number of runs beside them.
     """
-    questions: dict[str, Callable[[Run], float | None]] = {
-        EPOCH: lambda run: run.train_seconds / run.epochs if run.train_seconds and run.epochs else None,
-        TRAINING: lambda run: run.train_seconds,
-    }
-    columns = [_compared(pairs, name, seconds) for name, seconds in questions.items()]
-    return list(zip(*columns, strict=True))
+    return [(_seconds(EPOCH, pair), _seconds(TRAINING, pair)) for pair in pairs]
 
 
-def _compared(pairs: Sequence[tuple[Cell, Cell]], name: str, seconds: Callable[[Run], float | None]) -> list[Measure]:
-    reasons = [_seconds_not_comparable(pair, by_epoch=name == EPOCH) for pair in pairs]
-    tests, means = [], []
-    for pair in pairs:
-        before, after = ({run.seed: value for run in cell.done if (value := seconds(run)) is not None} for cell in pair)
-        seeds = sorted(before.keys() & after.keys(), key=str)
-        tests.append(paired([after[seed] - before[seed] for seed in seeds]))
-        means.append([sum(of[seed] for seed in seeds) / len(seeds) if seeds else None for of in (before, after)])
-    adjusted = holm([test.p if test and not reason else None for test, reason in zip(tests, reasons, strict=True)])
-    return [_row(name, *row) for row in zip(pairs, tests, means, adjusted, reasons, strict=True)]
-
-
-def _row(
-    name: str, pair: tuple[Cell, Cell], test: Paired | None, means: Sequence[float | None], p: float | None, reason: str
-) -> Measure:
-    if test is None:
-        answer, reason = Answer.NOT_MEASURED, "no seed in which both are done"
+def _seconds(name: str, pair: tuple[Cell, Cell]) -> Measure:
+    values = [[seconds for run in cell.done if (seconds := _seconds_of(run, name)) is not None] for cell in pair]
+    before, after = (sum(of) / len(of) if of else None for of in values)
+    reason = _seconds_not_comparable(pair, by_epoch=name == EPOCH)
+    answer = Answer.CANNOT_TELL
+    if before is None or after is None:
+        answer, reason = Answer.NOT_MEASURED, "no run of both is done"
     elif reason:
-        answer = Answer.REFUSED
-    elif p is not None and p < ALPHA:
-        answer = Answer.YES if test.mean < 0 else Answer.NO
-    else:
-        answer = Answer.CANNOT_TELL
-    return Measure(
-        name=name,
-        unit="s",
-        reference=means[0],
-        candidate=means[1],
-        answer=answer,
-        p=p,
-        n=test.n if test else 0,
-        reason=reason,
-        note=_trained_under(pair),
-        decides=False,
-    )
+        answer = Answer.NOT_COMPARABLE
+    n, note = min(map(len, values)), _trained_under(pair)
+    return Measure(name, "s", before, after, answer, n=n, reason=reason, note=note, decides=False)
+
+
+def _seconds_of(run: Run, name: str) -> float | None:
+    if name == TRAINING:
+        return run.train_seconds
+    return run.train_seconds / run.epochs if run.train_seconds and run.epochs else None
 
 
 def _trained_under(pair: tuple[Cell, Cell]) -> str:

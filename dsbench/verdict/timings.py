@@ -14,10 +14,10 @@ import numpy as np
 from dsbench.measure.record import PLACE
 from dsbench.numerals import counted
 from dsbench.run.record import Record
-from dsbench.statistics.paired import EXACT, sign_flip_p, t_interval
-from dsbench.statistics.power import ALPHA, smallest_adjusted_p
-from dsbench.verdict.answers import Answer, Measure
+from dsbench.statistics.means import Interval, t_interval
 from dsbench.verdict.cells import Cell
+from dsbench.verdict.lighter import Measure
+from dsbench.verdict.rule import Answer
 
 Records = Mapping[str, Record]  # of runs, by run_id
 Key = tuple[str, ...]  # of a time: the keys that lead to it in a record
@@ -125,7 +125,6 @@ def _epoch_steps(record: Record) -> int | None:
 
 
 DECIDING = "torch"  # the backend that trains; the others are shown
-SAME = 0.05  # of the reference: what two measurements of one network differ by
 NAMES: dict[Key, str] = {STEP: "training step", EPOCH: "epoch of such steps"}  # of what is no latency
 
 
@@ -147,39 +146,27 @@ class Comparison:
 
     @cached_property
     def log_ratios(self) -> list[float]:
-        """Of each block of rounds, the median logarithm of how many times as long the candidate takes."""
+        """The logarithm of how many times as long the candidate takes, round by round."""
         before, after = self.before.times[self.key].rounds, self.after.times[self.key].rounds
         if not before or len(before) != len(after):  # of records that do not keep them
             return []
-        ratios = np.log(after) - np.log(before)
-        return [float(np.median(block)) for block in np.array_split(ratios, min(EXACT, len(ratios)))]
+        return [float(ratio) for ratio in np.log(after) - np.log(before)]
 
-    @cached_property
-    def p(self) -> float | None:
-        """That of the sign-flip test, not adjusted; None where the two do not compare."""
-        return None if self.not_comparable else sign_flip_p(self.log_ratios)
-
-    def measure(self, adjusted_p: float | None, comparisons: int) -> Measure:
-        """Both times with the answer, of `comparisons` that were made."""
+    def measure(self, level: float, speed_margin: float) -> Measure:
+        """Both times with the answer: their ratio is clear of the margin, in percent, or within it, or neither."""
         before, after = self.before.times[self.key], self.after.times[self.key]
         unit, in_ms = ("s", 1000) if self.key == EPOCH else ("ms", 1)
-        answer, reason = Answer.REFUSED, self.not_comparable
-        if not reason:
-            ratios = after.median / before.median, math.exp(np.mean(self.log_ratios)) if self.log_ratios else 1.0
-            answer, reason = _answer(ratios, adjusted_p, len(self.log_ratios), comparisons)
-        interval = None if self.not_comparable else t_interval(self.log_ratios)
+        logs = None if self.not_comparable else t_interval(self.log_ratios, level)
+        interval = Interval(math.exp(logs.low), math.exp(logs.high)) if logs else None
         return Measure(
             name=_name(self.key),
             unit=unit,
             reference=before.median / in_ms,
             candidate=after.median / in_ms,
-            answer=answer,
-            reference_spread=before.iqr / in_ms,
-            candidate_spread=after.iqr / in_ms,
-            ratio_interval=None if interval is None else (math.exp(interval.low), math.exp(interval.high)),
-            p=adjusted_p,
+            answer=Answer.NOT_COMPARABLE if self.not_comparable else _answer(interval, speed_margin),
+            interval=interval,
             n=min(len(before.rounds), len(after.rounds)),
-            reason=reason,
+            reason=self.not_comparable,
             note=_where(self.before, self.after),
             decides=self.key == STEP or self.key[-1] == DECIDING,
         )
@@ -195,20 +182,16 @@ def not_comparable(before: Timings, after: Timings) -> str:
     return "" if before.session and before.session == after.session else "not measured by turns"
 
 
-def _answer(ratios: Sequence[float], adjusted_p: float | None, blocks: int, comparisons: int) -> tuple[Answer, str]:
-    """Whether the candidate takes less time, by all `ratios` of the two; and why that cannot be settled."""
-    if adjusted_p is None:
-        return Answer.UNSETTLED, "its rounds were not kept"
-    if adjusted_p < ALPHA:
-        if all(ratio < 1 - SAME for ratio in ratios):
-            return Answer.YES, ""
-        return (Answer.NO if all(ratio > 1 + SAME for ratio in ratios) else Answer.CANNOT_TELL), ""
-    if smallest_adjusted_p(blocks, comparisons) < ALPHA or smallest_adjusted_p(EXACT, comparisons) >= ALPHA:
-        return Answer.CANNOT_TELL, ""  # so many comparisons no number of rounds can settle
-    return (
-        Answer.UNSETTLED,
-        f"{blocks} rounds cannot settle {'it' if comparisons == 1 else f'{comparisons} comparisons'}",
-    )
+def _answer(ratio: Interval | None, speed_margin: float) -> Answer:
+    """Faster below 1 / (1 + margin), slower above 1 + margin, as fast within; else one cannot tell."""
+    most = 1 + speed_margin / 100
+    if ratio is None:
+        return Answer.CANNOT_TELL
+    if ratio.high < 1 / most:
+        return Answer.FASTER
+    if ratio.low > most:
+        return Answer.SLOWER
+    return Answer.AS_FAST if ratio.low > 1 / most and ratio.high < most else Answer.CANNOT_TELL
 
 
 def _name(key: Key) -> str:

@@ -1,0 +1,68 @@
+"""Is it lighter? What two networks cost for one image, which is arithmetic; and the figures that answer a question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dsbench.quantities import LIGHTER, Quantity
+from dsbench.statistics.means import Interval
+from dsbench.verdict.cells import TOLERANCE, Cell
+from dsbench.verdict.rule import Answer
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One figure of both: `ratio` is candidate / reference, `interval` where it lies, `reason` why it is no answer.
+
+    `n` is the number of repeats or seeds it rests on, `note` under what it holds. What does not decide is shown alone.
+    """
+
+    name: str
+    unit: str
+    reference: float | None
+    candidate: float | None
+    answer: Answer
+    interval: Interval | None = None
+    p: float | None = None
+    n: int | None = None
+    reason: str = ""
+    note: str = ""
+    decides: bool = True
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times the reference's figure the candidate's is."""
+        return self.candidate / self.reference if self.reference and self.candidate is not None else None
+
+
+def lighter(reference: Cell, candidate: Cell, matched: str | None) -> tuple[Measure, ...]:
+    """Parameters, MACs, activations and bytes of one image; `matched` is equal, whatever its residual."""
+    return tuple(
+        _measure(cost, reference.costs[cost.name], candidate.costs[cost.name], cost.name == matched)
+        for cost in LIGHTER
+    )
+
+
+def _measure(cost: Quantity, before: float | None, after: float | None, matched: bool) -> Measure:
+    name, unit = cost.name, cost.wording
+    if before is None or after is None:
+        return Measure(name, unit, before, after, Answer.NOT_MEASURED, reason="not recorded")
+    unequal = Answer.LIGHTER if after < before else Answer.HEAVIER
+    answer = Answer.EQUAL if matched or abs(after - before) <= TOLERANCE * before else unequal
+    return Measure(name, unit, before, after, answer)
+
+
+def summed_up(measures: Iterable[Measure]) -> Answer:
+    """One answer of all measures that decide: theirs where they agree, what is equal aside, else that they are mixed.
+
+    What has no answer leaves no answer.
+    """
+    answers = {measure.answer for measure in measures if measure.decides}
+    unequal = answers - {Answer.EQUAL, Answer.AS_FAST} or answers or {Answer.NOT_MEASURED}
+    if len(unequal) == 1:
+        return unequal.pop()
+    for answer in (Answer.NOT_MEASURED, Answer.NOT_COMPARABLE, Answer.CANNOT_TELL):
+        if answer in unequal:
+            return answer
+    return Answer.MIXED

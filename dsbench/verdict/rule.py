@@ -1,0 +1,85 @@
+"""What a verdict goes by: the answers it may give, the margins, the families of comparisons and their levels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dsbench.statistics.means import ALPHA
+
+
+class Answer(StrEnum):
+    """What a question can be answered with; the same words everywhere."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    AS_GOOD = "as good"  # within the margin
+    NO_WORSE = "no worse"  # not below the margin
+    TOO_FEW = "too few runs"
+    CANNOT_TELL = "cannot tell"  # of accuracies and of times
+    LIGHTER = "lighter"
+    HEAVIER = "heavier"
+    EQUAL = "equal"
+    MIXED = "mixed"  # lighter, or faster, by some measures and not by others
+    FASTER = "faster"
+    SLOWER = "slower"
+    AS_FAST = "as fast"  # within the speed margin
+    NOT_MEASURED = "not measured"
+    NOT_COMPARABLE = "not comparable"  # measured, but not under the same conditions
+    MORE_RELIABLE = "more reliable"
+    LESS_RELIABLE = "less reliable"
+    NO_DIFFERENCE = "no difference seen"
+
+
+IN_FAVOUR = (Answer.BETTER, Answer.AS_GOOD, Answer.NO_WORSE, Answer.LIGHTER, Answer.FASTER, Answer.MORE_RELIABLE)
+AGAINST = (Answer.WORSE, Answer.HEAVIER, Answer.SLOWER, Answer.LESS_RELIABLE)
+DECIDED = (Answer.BETTER, Answer.WORSE, Answer.AS_GOOD)  # answers for which no more seeds are trained
+
+
+class Family(StrEnum):
+    """The family that a comparison belongs to; each family has a level of its own, shared by its comparisons."""
+
+    HEADLINE = "headline pairs"  # of all groups: between its least and its most separable family
+    OTHER = "other pairs"  # of one group
+    EFFECT = "effects"  # of one factorial
+
+
+MARGINS = {"mnist": 0.2}  # percentage points, by data set
+MARGIN = 1.0  # of every other
+SPEED_MARGIN = 10.0  # percent
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a comparison stands in a sweep that looks again: the level of its latest look, before it is shared.
+
+    Once it is decided, `seeds` has those of each cell at the look that decided it, `look`, from 1; what was trained
+    later changes nothing.
+    """
+
+    level: float = ALPHA
+    look: int | None = None
+    seeds: tuple[frozenset[int], ...] | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The margins, and how the comparisons stand by their keys.
+
+    `margin`, in percentage points, is what two accuracies may differ by and be as good; None is that of the data set.
+    `speed_margin` is in percent. `looks` is how often the sweep was looked at without having planned it.
+    """
+
+    margin: float | None = None
+    speed_margin: float = SPEED_MARGIN
+    standings: Mapping[str, Standing] | None = None
+    looks: int = 1
+
+    def margin_of(self, data: str) -> float:
+        """The margin for a data set, a share of 1."""
+        return (MARGINS.get(data, MARGIN) if self.margin is None else self.margin) / 100
+
+    def standing(self, key: str) -> Standing:
+        """How the comparison of this key stands: at the full level where nothing else was planned."""
+        return (self.standings or {}).get(key, Standing())
