@@ -13,17 +13,18 @@ from dsbench.console import terminal
 from dsbench.measure.roofline_record import TOGETHER
 from dsbench.measure.timing import LIMIT_SECONDS, MEASUREMENTS
 from dsbench.publish.sweep import mirror_sweep
+from dsbench.report.answers import answer_table
 from dsbench.results.cells import COUNTS
 from dsbench.results.folder import SweepFolder
 from dsbench.sweep.conduct import Sweep, is_local
-from dsbench.verdict.sentences import headline, paragraphs
+from dsbench.verdict.sentences import headline, title
 from dsbench.verdict.verdict import verdict
 
 LEAST_SECONDS = 0.5  # of one measurement, below which it says too little
 ENOUGH_SECONDS = 4.0  # of one measurement, which gives slow steps too as many rounds as are needed
 RATES_SECONDS = 10.0  # that a roofline takes to measure what the device attains
 log = logging.getLogger("dsbench")
-PAIRS = 6  # of cells, that are put into words
+MOST_ROWS = 12  # comparisons that the terminal shows at the end
 
 
 def conclude(sweep: Sweep) -> None:
@@ -47,11 +48,19 @@ def conclude(sweep: Sweep) -> None:
         measure(folder.outputs, cells, share)
         (runs, _), _ = sweep.collect()
     decided = verdict(folder.outputs, runs)
-    for paragraph in paragraphs(decided, folder.outputs, PAIRS):
-        print_text(f"\n{paragraph}")
+    console.print()
+    print_text(title(decided))
+    if decided.groups:
+        console.print(answer_table(decided, MOST_ROWS))
+    for sentence in headline(decided):
+        print_text(sentence)
     pages = _written(folder)[:1] if sweep.config.report else []
     mirror(sweep, {"verdict": "\n".join(headline(decided))}, pages)
-    print_text(f"\nreport: {pages[0]}" if pages else f"\nmore: dsbench verdict {folder.name}")
+    print_text("")
+    for page in pages:
+        print_text(f"page: {page}")
+    left = len(decided.comparisons) - MOST_ROWS
+    print_text(f"{f'{left} more and ' if left > 0 else ''}details: dsbench verdict {folder.name} --details")
 
 
 def mirror(sweep: Sweep, summary: Mapping[str, str] | None = None, files: Sequence[Path] = ()) -> None:

@@ -16,12 +16,12 @@ from dsbench.quantities import QUANTITIES
 from dsbench.results.cells import cells_table
 from dsbench.results.records import runs_table
 from dsbench.run.record import BROKEN, FINAL
-from dsbench.statistics.paired import sign_flip_p, t_interval
-from dsbench.statistics.power import ALPHA
-from dsbench.verdict.answers import TOLD, Answer, Measure
+from dsbench.statistics.means import ALPHA, t_interval
+from dsbench.statistics.paired import sign_flip_p
 from dsbench.verdict.cells import cells
 from dsbench.verdict.faster import measured_times
-from dsbench.verdict.timings import SAME
+from dsbench.verdict.lighter import Measure
+from dsbench.verdict.rule import SPEED_MARGIN, Answer
 
 MEMORY = "peak_memory_bytes"
 TIMES = {QUANTITIES[name].path: QUANTITIES[name].wording for name in ("train_step_ms", "latency_ms")}  # by the verdict
@@ -37,17 +37,12 @@ def ratio(quantity: Quantity, runs: Sequence[Run]) -> Ratio:
 
 
 def _time(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Ratio:
-    """The ratio of the medians; its range is the interval of the ratio by turns, 5 % of it each way at the least.
-
-    Where the verdict on this pair alone cannot tell which is faster, 1 is within.
-    """
+    """The ratio of the times; its range is the interval of the verdict on this pair alone, at least its speed margin."""
     measure = _measure_of_pair(reference, candidate, runs)
-    if measure.answer not in TOLD:
+    if measure.ratio is None or measure.interval is None or measure.answer is Answer.NOT_COMPARABLE:
         raise NotTestedError(measure.reason or str(measure.answer))
-    assert measure.ratio is not None
-    assert measure.ratio_interval is not None
-    open_to = [1.0] if measure.answer is Answer.CANNOT_TELL else []
-    possible = [*measure.ratio_interval, measure.ratio * (1 - SAME), measure.ratio * (1 + SAME), *open_to]
+    margin = 1 + SPEED_MARGIN / 100
+    possible = [measure.interval.low, measure.interval.high, measure.ratio / margin, measure.ratio * margin]
     return measure.ratio, min(possible), max(possible), measure.note
 
 

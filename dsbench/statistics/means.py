@@ -108,9 +108,7 @@ class Contrast:
         terms = [(part, n - 1) for part, n in zip(self.seeds, self.runs, strict=True)]
         if self.images is not None and self.residuals is not None and self.n_images is not None:
             terms.append((self.images, self.n_images - 1))
-            terms += [
-                (part, (n - 1) * (self.n_images - 1)) for part, n in zip(self.residuals, self.runs, strict=True)
-            ]
+            terms += [(part, (n - 1) * (self.n_images - 1)) for part, n in zip(self.residuals, self.runs, strict=True)]
         below = sum(part**2 / df for part, df in terms if df > 0)
         return self.variance**2 / below if below else float(min(self.runs) - 1)
 

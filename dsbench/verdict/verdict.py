@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
-from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,7 +144,14 @@ def judge(
     families = _families(matched)
     pairs = [pair for group in compared for pair in group.pairs]
     sizes = [families.get(key(pair), (Family.HEADLINE, 1)) for pair in pairs]
-    times = iter(zip(pairs, sizes, measured_times(pairs, records, [ALPHA / size for _, size in sizes], rule.speed_margin), strict=True))
+    times = iter(
+        zip(
+            pairs,
+            sizes,
+            measured_times(pairs, records, [ALPHA / size for _, size in sizes], rule.speed_margin),
+            strict=True,
+        )
+    )
     judged = [
         _judged(name, group, [next(times) for _ in group.pairs], rule, correct or {})
         for name, group in zip(group_names(compared), compared, strict=True)
