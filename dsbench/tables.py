@@ -37,7 +37,7 @@ def tone(line: str) -> str:
 
 
 class Kind(StrEnum):
-    """The kind of a column's entries: names of the rows, words, answers (coloured), and to the right numbers and ratios.
+    """The kind of a column's entries: names of the rows, words, answers (coloured), to the right numbers and ratios.
 
     Of ratios those that are equal, or do not decide, are grey, the others bold.
     """
@@ -192,8 +192,8 @@ class Table:
             table = RichTable(box=SIMPLE_HEAD if self.look == "ruled" else None, header_style="bold", pad_edge=margin)
         for column in self.columns:
             heading = Text(column.brief if brief and column.brief else column.heading)
-            justify = "right" if column.kind.right else "left"
-            table.add_column(heading, justify=justify, no_wrap=self.look != "grid")
+            right = column.kind.right
+            table.add_column(heading, justify="right" if right else "left", no_wrap=self.look != "grid")
         for number, row in enumerate(self.rows, 1):
             if self.total and number == len(self.rows):
                 table.add_section()

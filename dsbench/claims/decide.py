@@ -37,7 +37,7 @@ def ratio(quantity: Quantity, runs: Sequence[Run]) -> Ratio:
 
 
 def _time(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Ratio:
-    """The ratio of the times; its range is the interval of the verdict on this pair alone, at least its speed margin."""
+    """The ratio of the times; its range the verdict's interval on this pair alone, at least its speed margin."""
     measure = _measure_of_pair(reference, candidate, runs)
     if measure.ratio is None or measure.interval is None or measure.answer is Answer.NOT_COMPARABLE:
         raise NotTestedError(measure.reason or str(measure.answer))

@@ -21,14 +21,14 @@ _TIMES = (
     "Seconds as trained decide nothing."
 )
 _ACCURACIES = (
-    "Test accuracy: mean of the candidate's runs that are done less the reference's, in percentage points, with the one "
-    "interval at the level of its family. p is that of this comparison alone, by Welch's t over seeds and, where they "
+    "Test accuracy: mean of the candidate's runs that are done less the reference's, in percentage points, with the "
+    "one interval at the level of its family. p is that of this comparison alone, by Welch's t over seeds and, where they "
     "are known, images; beside it that of an exact permutation test. P(better): the chance that a run of one beats a "
     "run of the other. Standard errors are of new seeds and of new images."
 )
 _RELIABILITY = (
-    "Trainings that collapsed or diverged, of all that ended, with the exact interval of the share (Clopper-Pearson) and "
-    "p of Boschloo's test. One trained network costs so many trainings, and seconds of training."
+    "Trainings that collapsed or diverged, of all that ended, with the exact interval of the share (Clopper-Pearson) "
+    "and p of Boschloo's test. One trained network costs so many trainings, and seconds of training."
 )
 _EFFECTS = "Contrasts of mean test accuracies in percentage points, each with the interval at the level of its family."
 _REGIMES = "Test accuracy: mean of the n runs that are done, ± half of its 95 % interval (Student's t)."

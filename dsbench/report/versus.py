@@ -16,7 +16,7 @@ from dsbench.results.folder import SweepFolder
 from dsbench.tables import Column, Entry, Kind, Table, answers, figures, filled, names, numbers, texts, written
 from dsbench.verdict.better import Better, better
 from dsbench.verdict.cells import Cell, cells
-from dsbench.verdict.rule import Family, Rule, Standing
+from dsbench.verdict.rule import DEFAULT, Family, Standing
 from dsbench.verdict.sentences import within
 
 _FREE = ("precision", "device", "threads")  # in which the same cell may differ between sweeps
@@ -49,7 +49,7 @@ class Both:
 
 def compared(pairs: Sequence[tuple[Cell, Cell]]) -> list[Both]:
     """Each cell in both, one of so many comparisons that share their level."""
-    return [Both(*pair, better(pair, (-1.0, 1.0), Family.OTHER, len(pairs), Rule(), Standing(), {})) for pair in pairs]
+    return [Both(*pair, better(pair, (-1.0, 1.0), Family.OTHER, len(pairs), DEFAULT, Standing(), {})) for pair in pairs]
 
 
 def same(first: Sequence[Cell], second: Sequence[Cell]) -> list[tuple[Cell, Cell]]:
@@ -151,10 +151,10 @@ def _table(both: Sequence[Both]) -> Table:
         Column("time ratio", tuple(map(_ratio, both)), Kind.NUMBER),
     ]
     note = (
-        "Test accuracy: mean of the runs that are done, ± half of its 95 % interval; the difference of the means "
-        "with the interval at the level that 5 %, shared by all cells, leaves to each; p is of one cell alone. Runs that collapsed or diverged failed to "
-        "train and are in no mean. Train times are those of runs beside others; their ratio is in brackets where these "
-        "were not equally many in both."
+        "Test accuracy: mean of the runs that are done, ± half of its 95 % interval; the difference of the means with "
+        "the interval at the level that 5 %, shared by all cells, leaves to each; p is of one cell alone. Runs that "
+        "collapsed or diverged failed to train and are in no mean. Train times are those of runs beside others; their "
+        "ratio is in brackets where these were not equally many in both."
     )
     return Table("Cells in both", tuple(filled(columns)), note)
 

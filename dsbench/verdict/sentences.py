@@ -80,7 +80,7 @@ def name(pair: Comparison, side: int) -> str:
 
 
 def _clause(pair: Comparison, reference: str) -> str:
-    """The accuracy, then the training step: "is more accurate by 3.7 points (3.3 to 4.2) and takes 2.6 times as long"."""
+    """The accuracy, then the training step: "is more accurate by 3.7 points (3.3 to 4.2) and takes ..."."""
     parts = [_accuracy(pair, reference), *_step(pair), *_failing(pair.reliable)]
     return listed(parts)
 
@@ -259,8 +259,8 @@ def families(verdict: Verdict) -> str:
             sizes[f"{Family.EFFECT} at {judged.name}"] = len(judged.factorial.effects)
     shared = listed([f"{what} ({number})" for what, number in sizes.items()]) if sizes else ""
     text = (
-        f"Each family of comparisons has a chance of {percent(ALPHA)} of a false claim, shared by its members: {shared}. "
-        "Intervals are at the level that this leaves to each."
+        f"Each family of comparisons has a chance of {percent(ALPHA)} of a false claim, shared by its members: "
+        f"{shared}. Intervals are at the level that this leaves to each."
     )
     if verdict.rule.looks > 1:
         most = percent(min(1.0, verdict.rule.looks * ALPHA))
@@ -269,7 +269,7 @@ def families(verdict: Verdict) -> str:
 
 
 def details(verdict: Verdict) -> list[str]:
-    """What stands beside the answers: families, images, fragile answers, what is left out and what could not be read."""
+    """What stands beside the answers: families, images, what is fragile, what was trained later or cannot be read."""
     out = [families(verdict)] if verdict.groups else []
     pairs = verdict.comparisons
     over = [pair.better.over_images for pair in pairs if pair.better.answer is not Answer.TOO_FEW]
