@@ -152,8 +152,8 @@ def claims(outcomes: Sequence[Outcome], changed: Sequence[str]) -> Table:
         answers("verdict", [outcome.verdict for outcome in outcomes]),
     )
     note = (
-        "With two seeds or more the 95 % interval of the mean over seeds decides, or of the difference of two means; of "
-        "one nothing does but what is counted. Times are measured apart, as in the verdict."
+        "With two seeds or more the 95 % interval of the mean over seeds decides, or of the difference of two means; "
+        "of one nothing does but what is counted. Times are measured apart, as in the verdict."
     )
     recipes = f" Of a changed recipe: {'; '.join(changed)}." if changed else ""
     return Table("What the study claims", columns, note + recipes)

@@ -123,12 +123,13 @@ def _counts(pairs: Sequence[Comparison]) -> str:
         by_answer.setdefault(pair.better.answer, []).append(pair.better.mean or 0.0)
     families = dict.fromkeys((name(pair, 1), name(pair, 0)) for pair in pairs)
     both = next(iter(families)) if len(families) == 1 else ("the second network", "the first")
-    texts = [
-        f"{answer} in {len(means)} ({difference_points(min(means), min(means))} to "
-        f"{difference_points(max(means), max(means))} points)"
-        for answer, means in by_answer.items()
-    ]
-    return f"in {len(pairs)} comparisons with {both[1]}, {both[0]} is {listed(texts)} in test accuracy"
+    texts = [f"{answer} in {len(means)} ({_range(means)} points)" for answer, means in by_answer.items()]
+    return f"test accuracy over {len(pairs)} comparisons, {both[0]} against {both[1]}: {listed(texts)}"
+
+
+def _range(means: Sequence[float]) -> str:
+    low, high = (difference_points(mean, mean) for mean in (min(means), max(means)))
+    return low if low == high else f"{low} to {high}"
 
 
 def sized(better: Better) -> str:
@@ -251,10 +252,10 @@ def trainings(side: Trainings) -> str:
 def families(verdict: Verdict) -> str:
     """Which families of comparisons share a level, and how often was looked."""
     sizes: dict[str, int] = {}
+    for pair in verdict.comparisons:
+        of = "" if pair.better.family is Family.HEADLINE else f" at {pair.group}"
+        sizes[f"{pair.better.family}{of}"] = pair.better.comparisons
     for judged in verdict.groups:
-        for pair in judged.comparisons:
-            of = "" if pair.better.family is Family.HEADLINE else f" at {judged.name}"
-            sizes[f"{pair.better.family}{of}"] = pair.better.comparisons
         if judged.factorial:
             sizes[f"{Family.EFFECT} at {judged.name}"] = len(judged.factorial.effects)
     shared = listed([f"{what} ({number})" for what, number in sizes.items()]) if sizes else ""
