@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _UNBOUNDED = 10_000  # columns of letters
 _TONES = {  # of answers
-    "good": ("better", "as good", "no worse", "lighter", "faster", "more reliable", "holds", "identical"),
-    "bad": ("worse", "heavier", "slower", "less reliable", "does not hold"),
+    "good": ("yes", "better", "as good", "no worse", "lighter", "faster", "more reliable", "holds", "identical"),
+    "bad": ("no", "worse", "heavier", "slower", "less reliable", "does not hold"),
     "open": ("cannot tell", "too few runs", "mixed"),
     "none": ("equal", "as fast", "no difference seen", "not measured", "not comparable", "not tested"),
 }

@@ -25,7 +25,7 @@ RESULTS = sorted(
     for path in (OLD / "outputs" / "runs").glob("*/result.json")
     if json.loads(path.read_text())["status"] in FINAL
 )
-DISPLAYED = {"results": ("results",), "results_runs": ("results", "--runs"), "verdict_json": ("verdict", "--json")}
+DISPLAYED = {"results": ("results",), "results_runs": ("results", "--runs")}
 # A run of each kind, and what was asked for
 ASKED = {
     "771ce74b8b70": "model=dwsep width=8 train.max_epochs=3",
@@ -92,13 +92,23 @@ def lines(text: str) -> list[str]:
 
 @pytest.mark.parametrize("sweep", SWEEPS)
 @pytest.mark.parametrize("what", DISPLAYED)
-def test_tables_and_verdict_of_an_old_sweep_are_those_of_then(old: Path, call: Call, sweep: str, what: str) -> None:
+def test_tables_of_an_old_sweep_are_those_of_then(old: Path, call: Call, sweep: str, what: str) -> None:
     before = contents(old)
     command, *options = DISPLAYED[what]
     ended = call("dsbench", command, sweep, *options)
     text = f"{ended.out}--- standard error\n{ended.err}--- exit code {ended.code}\n"
     assert lines(text) == lines((OLD / "printed" / f"{what}_of_{sweep}.txt").read_text())
     assert contents(old) == before  # runs.csv and cells.csv are made anew, and the same
+
+
+@pytest.mark.parametrize("sweep", SWEEPS)
+def test_an_old_sweep_is_judged_by_the_rule_of_today(old: Path, call: Call, sweep: str) -> None:
+    before = contents(old)
+    ended = call("dsbench", "verdict", sweep, "--json")
+    verdict = json.loads(ended.out)
+    assert (ended.code, ended.err) == (0, "")
+    assert sum(verdict["statuses"].values()) == sum(len(cell["runs"]) for cell in verdict["cells"]) > 0
+    assert contents(old) == before
 
 
 @pytest.mark.parametrize("run_id", ASKED)

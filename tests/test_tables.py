@@ -68,7 +68,7 @@ def test_a_sum_stands_apart_and_answers_have_their_color() -> None:
     total = Table("", (*names({"layer": ["conv", "total"]}), numbers("MACs", [5, 5], str)), look="ruled", total=True)
     *_, conv, apart, total_row, _ = shown(total, 80).splitlines()
     assert (conv.split(), apart.strip(), total_row.split()) == (["conv", "5"], "", ["total", "5"])
-    assert "\x1b[32myes" in shown(Table("", COLUMNS), 80, color=True)
+    assert "\x1b[1;32myes" in shown(Table("", COLUMNS), 80, color=True)
 
 
 def test_columns_without_a_text_are_left_out_unless_there_is_no_row() -> None:

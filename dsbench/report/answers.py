@@ -23,7 +23,7 @@ _TIMES = (
 _ACCURACIES = (
     "Test accuracy: mean of the candidate's runs that are done less the reference's, in percentage points, with the "
     "one interval at the level of its family. p is that of this comparison alone, by Welch's t over seeds and, where "
-    "they are known, images; beside it that of an exact permutation test. P(better): the chance that a run of one beats a "
+    "they are known, images; beside it that of a permutation test. P(better): the chance that a run of one beats a "
     "run of the other. Standard errors are of new seeds and of new images."
 )
 _RELIABILITY = (

@@ -90,9 +90,9 @@ def _accuracy(pair: Comparison, reference: str) -> str:
     if better.mean is None:
         return f"cannot be compared with {reference} in accuracy, since no run is done of one of them"
     if better.answer is Answer.TOO_FEW:
-        return f"differs from {reference} by {signed(better)}, which too few runs back ({FEWEST} a side decide)"
+        return f"differs from {reference} by {signed(better)} (too few runs to tell: {FEWEST} a side decide)"
     if better.answer is Answer.CANNOT_TELL:
-        return f"differs from {reference} in accuracy by {signed(better)}, which cannot tell{would_decide(better)}"
+        return f"cannot be told from {reference} in accuracy ({signed(better)}{would_decide(better)})"
     if better.answer in (Answer.BETTER, Answer.WORSE):
         than = f" than {reference}" if reference == pair.reference else ""
         return f"{_VERBS[better.answer]}{than} by {sized(better)}{' (fragile)' * bool(better.fragile)}"
@@ -164,10 +164,10 @@ def _half(interval: Interval) -> float:
 def would_decide(better: Better) -> str:
     """What would decide: a number of seeds, or none on these images; empty where no number is known."""
     if better.images_cannot_tell:
-        return f": {better.images_cannot_tell:,} test images cannot tell, whatever the seeds"
+        return f"; {better.images_cannot_tell:,} test images cannot tell, whatever the seeds"
     if better.seeds_to_decide is None:
         return ""
-    return f" (about {better.seeds_to_decide:,} seeds a side would)"
+    return f"; about {better.seeds_to_decide:,} seeds a side would decide"
 
 
 def summary(pair: Comparison, question: str) -> tuple[Answer | None, list[str]]:

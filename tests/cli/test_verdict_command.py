@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import scipy.stats
 from made import cell, timed
 from synthetic import read
 
@@ -34,35 +35,58 @@ def verdict(call: Call, outputs: Path) -> Call:
     return lambda *arguments: call("dsbench", "verdict", "--outputs", str(outputs), *arguments)
 
 
-def test_a_sweep_has_its_tables_and_its_sentences(verdict: Call, outputs: Path) -> None:
+def test_a_sweep_has_one_table_and_one_sentence(verdict: Call, outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     write(outputs, timed(cell(BEFORE, macs=100, width=8), 1.0), timed(cell(AFTER, "dwsep", macs=250, width=8), 3.0))
     ended = verdict("first")
     assert (ended.code, ended.err) == (0, "")
-    lines = ended.out.splitlines()
-    assert lines[0] == "1,000 parameters: lighter and faster"
-    assert lines[1].split()[:7] == ["this", "against", "lighter", "faster", "parameters", "MACs", "activations"]
-    assert lines[2].split()[:8] == ["dwsep", "cnn", "no", "no", "x", "1", "x", "2.5"]
-    assert lines[6].split()[:4] == ["dwsep", "cnn", "no", "-0.33"]
-    assert "Its test accuracy is lower by 0.33 pp" in ended.out.replace("\n", " ")
+    lines = [line for line in ended.out.splitlines() if line.strip()]
+    assert lines[0] == "cnn and dwsep on mnist, plain"
+    assert lines[1].split() == ["lighter", "faster", "better", "reliable"]
+    assert lines[3].split() == ["dwsep", "heavier", "slower", "worse", "no", "difference", "seen"]
+    assert lines[4].split()[:5] == ["against", "cnn", "MACs", "x", "2.5"]
+    sentence = next(line for line in lines if line.startswith("At 1,000 parameters the separable network is less"))
+    assert "is less accurate by 0.33 points (0.08 to 0.59) and takes 3 times as long a training" in sentence
+    assert lines[-1] == "details: the same with --details"
+
+
+def test_the_details_have_the_evidence(verdict: Call, outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    write(outputs, timed(cell(BEFORE), 1.0), timed(cell([*AFTER[:7], "collapsed"], "dwsep"), 3.0))
+    out = verdict("first", "--details").out
+    for text in (
+        "1,000 parameters: accuracy",
+        "1,000 parameters: reliability",
+        "1 of 8 (0 to 53 %)",
+        "1,000 parameters: costs",
+        "1,000 parameters: times",
+        "shared by its members: headline pairs (1)",
+        "the runs do not say which images they got right",
+    ):
+        assert text in out
 
 
 def test_json_holds_every_figure(verdict: Call, outputs: Path) -> None:
     write(outputs, timed(cell(BEFORE), 1.0), timed(cell([*AFTER[:7], "collapsed"], "dwsep"), 3.0))
-    found = json.loads(verdict("first", "--json").out)
-    (group,) = found["groups"]
-    (pair,) = group["pairs"]
-    better = pair["better"]
+    data = json.loads(verdict("first", "--json").out)
+    (group,) = data["groups"]
+    (pair,) = group["comparisons"]
+    better, reliable = pair["better"], pair["reliable"]
+    welch = scipy.stats.ttest_ind(AFTER[:7], BEFORE, equal_var=False)
     assert (pair["reference"], pair["candidate"], group["group"]["cells"]) == ("cnn", "dwsep", ["cnn", "dwsep"])
-    assert pair["answers"] == {"lighter": "equal", "faster": "no", "better": "no"}
-    assert (better["tested"]["seeds"], better["tested"]["adjusted_p"]) == (list(range(7)), 2 / 2**7)
-    assert better["tested"]["paired"]["t"]["high"] < 0
-    assert better["failed_candidate"][0]["seed"] == 7
-    assert (better["with_failures"]["answer"], len(better["with_failures"]["seeds"])) == ("no", 8)
-    (step,) = [one for one in pair["by_turns"] if one["name"] == "training step"]
-    assert (step["ratio"], step["reference_spread"], step["unit"]) == (3.0, pytest.approx(0.02), "ms")
-    assert [one["label"] for one in found["cells"]] == ["cnn", "dwsep"]
-    assert found["said"][0].startswith("1,000 parameters (a matched budget")
-    assert found["overall"]["groups"][0]["answers"]["faster"] == ["no"]
+    assert (pair["answers"]["lighter"], pair["answers"]["better"]) == ("equal", "worse")
+    assert (better["runs"], better["family"], better["comparisons"], better["level"]) == (
+        [8, 7],
+        "headline pairs",
+        1,
+        0.05,
+    )
+    assert (better["p"], better["mean"]) == pytest.approx((welch.pvalue, sum(AFTER[:7]) / 7 - sum(BEFORE) / 8))
+    assert better["interval"]["high"] < 0
+    assert (reliable["candidate"]["failed"], reliable["candidate"]["n"]) == (1, 8)
+    assert [cell["label"] for cell in data["cells"]] == ["cnn", "dwsep"]
+    assert data["title"] == "cnn and dwsep on mnist, plain"
+    assert data["headline"][0].startswith("At 1,000 parameters the separable network is less accurate by 0.3")
 
 
 @pytest.mark.parametrize("columns", [40, 80, 300])
@@ -72,18 +96,18 @@ def test_tables_are_complete_at_any_width(
     write(outputs, timed(cell(BEFORE), 1.0), timed(cell(AFTER, "dwsep"), 3.0))
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("FORCE_COLOR", "1")
-    out = verdict("first").out
-    for text in ("step", "0.0078", "-0.33"):
+    out = verdict("first", "--details").out
+    for text in ("step", "-0.33", "reliable", "worse"):
         assert text in out
     assert "…" not in out
 
 
 def test_two_cells_are_compared_as_asked(verdict: Call, outputs: Path) -> None:
     write(outputs, cell(BEFORE, width=8, params=1, macs=1, acts=1), cell(AFTER, "dwsep", width=16))
-    assert "there is nothing to compare" in verdict("first").out
+    assert "There is nothing to compare" in verdict("first").out
     ended = verdict("first", "--compare", "dwsep,cnn")
     assert ended.code == 0
-    assert "cnn is lighter than dwsep: 0.001 times the parameters" in ended.out.replace("\n", " ")
+    assert "params x 0.001" in ended.out
 
 
 @pytest.mark.parametrize("seeds", [0, 1, 5])
@@ -94,28 +118,28 @@ def test_a_sweep_that_has_hardly_begun_has_a_verdict(verdict: Call, outputs: Pat
     assert (ended.code, ended.err) == (0, "")
     out = " ".join(ended.out.split())
     assert (f"{16 - seeds} of 16 runs have no result" if seeds else "None of 16 runs has a result") in out
-    assert "Whether it is better cannot be told: there is no seed in which both are done." in out
+    assert "since no run is done of one of them" in out
 
 
 def test_without_a_sweep_all_runs_are_judged(verdict: Call, outputs: Path) -> None:
     write(outputs, cell(BEFORE))
     write(outputs, cell(AFTER, "dwsep"), name="second")
     assert "nothing to compare" in verdict("first").out
-    assert "it is worse" in verdict().out.replace("\n", " ")
+    assert "is less accurate by" in verdict().out.replace("\n", " ")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "line"),
     [
         (["frist"], "error: unknown sweep 'frist'; did you mean 'first'?"),
         (["first", "--compare", "cnn"], "error: --compare 'cnn' names one cell; write it as A,B, the reference first"),
         (["first", "--compare", "cnn,dwspe"], "error: --compare: no cell 'dwspe'; did you mean 'dwsep'?"),
     ],
 )
-def test_a_mistake_is_one_line(verdict: Call, outputs: Path, arguments: list[str], said: str) -> None:
+def test_a_mistake_is_one_line(verdict: Call, outputs: Path, arguments: list[str], line: str) -> None:
     write(outputs, cell(BEFORE), cell(AFTER, "dwsep"))
     ended = verdict(*arguments)
-    assert (ended.code, ended.out, ended.err) == (2, "", f"{said}\n")
+    assert (ended.code, ended.out, ended.err) == (2, "", f"{line}\n")
 
 
 def test_no_runs_are_one_line(verdict: Call, outputs: Path) -> None:

@@ -40,7 +40,7 @@ def test_one_sentence_answers() -> None:
     ("after", "words"),
     [
         ([score + 0.01 for score in BEFORE], "the separable network is more accurate by 1.00 points ("),
-        (BEFORE, "differs from the conventional network in accuracy by +0.00 points"),
+        (BEFORE, "cannot be told from the conventional network in accuracy (+0.00 points"),
         (AFTER[:2], "differs from the conventional network by -1.65 points (-1."),
         (["failed"], "cannot be compared with the conventional network in accuracy, since no run is done of one of"),
     ],
