@@ -61,9 +61,9 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def named() -> Callable[[str], Any]:
     """The network that a line of overrides names."""
     from dsbench.config.compose import compose
-    from dsbench.config.network import network
+    from dsbench.config.network import network_of
 
-    return cache(lambda line: network(compose(line.split())))
+    return cache(lambda line: network_of(compose(line.split())))
 
 
 @pytest.fixture
@@ -81,13 +81,13 @@ def compute() -> Any:
 def subject(compute: Any) -> Callable[..., Any]:
     """The network that a line of overrides names, with its recipe."""
     from dsbench.config.compose import compose
-    from dsbench.config.network import network
+    from dsbench.config.network import network_of
     from dsbench.measure.subject import StepRecipe, Subject
 
     def make(line: str, where: Any = compute) -> Subject:
         composed = compose(line.split())
         recipe = StepRecipe.of(composed.config.optimizer, composed.config.train)
-        return Subject(network(composed), where, recipe)
+        return Subject(network_of(composed), where, recipe)
 
     return make
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsbench.budget.request import Requested, solved
 from dsbench.config.compose import Composed, compose
-from dsbench.config.network import network
+from dsbench.config.network import network_of
 from dsbench.config.overrides import combinations
 from dsbench.errors import InputError
 from dsbench.network.description import Network
@@ -86,7 +86,7 @@ def networks(arguments: Sequence[str], config_dir: str | None = None) -> list[Na
     fitted = [solved(compose(overrides, config_dir)) for overrides in combinations(arguments)]
     if not fitted:
         raise InputError("these overrides name no network: a range or list in them is empty")
-    return [NamedNetwork(composed, network(composed), requested, None) for composed, requested in fitted]
+    return [NamedNetwork(composed, network_of(composed), requested, None) for composed, requested in fitted]
 
 
 def _runs(folder: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsbench.budget.request import Requested, solved
 from dsbench.config.compose import Composed, choice
-from dsbench.config.network import dataset_of, network
+from dsbench.config.network import dataset_of, network_of
 from dsbench.config.overrides import key
 from dsbench.config.schema import Config
 from dsbench.data import prepared
@@ -194,7 +194,7 @@ def plan(asked: Composed) -> Plan:
     check(asked.config, asked.overrides)
     composed, requested = solved(asked)
     config = composed.config
-    net = network(composed)
+    net = network_of(composed)
     check_last_batch(config, net)
     from dsbench.training.device import resolve, resolve_precision  # torch takes a second, an error should not
 
@@ -216,7 +216,7 @@ def plan(asked: Composed) -> Plan:
 
     def identify_unsolved(other: Composed) -> dict[str, Any]:
         met, _ = solved(other)
-        unsolved = network(met)
+        unsolved = network_of(met)
         return identify(met.config, unsolved, cost(unsolved).macs)
 
     costs = cost(net, compute.precision)

@@ -29,7 +29,7 @@ from dsbench.claims.published import (
     study_runs,
 )
 from dsbench.config.compose import compose
-from dsbench.config.network import network
+from dsbench.config.network import network_of
 from dsbench.config.schema import options
 from dsbench.network.cost import TOTALS, cost
 from dsbench.results.records import runs_table
@@ -83,7 +83,7 @@ def test_a_study_s_claims_speak_of_its_own_models_and_of_figures_that_runs_have(
 @pytest.mark.parametrize("study", studies())
 def test_what_a_study_is_said_to_have_counted_is_what_its_networks_have(study: str) -> None:
     def count(figure: Figure) -> float:
-        return getattr(cost(network(compose([f"experiment={study}/{figure.model}"]))), figure.metric)
+        return getattr(cost(network_of(compose([f"experiment={study}/{figure.model}"]))), figure.metric)
 
     counted = 0
     for one in published(study).claims:

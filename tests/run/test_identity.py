@@ -8,7 +8,7 @@ import torch
 
 from dsbench.budget.request import solved
 from dsbench.config.compose import compose
-from dsbench.config.network import network
+from dsbench.config.network import network_of
 from dsbench.run.identity import identity, run_id
 from dsbench.training.device import resolve_precision
 
@@ -16,7 +16,7 @@ from dsbench.training.device import resolve_precision
 def named(line: str) -> str:
     composed, _ = solved(compose(line.split()))
     precision = resolve_precision(composed.config.precision, "cpu")
-    return run_id(identity(composed.config, network(composed), "0" * 64, precision))
+    return run_id(identity(composed.config, network_of(composed), "0" * 64, precision))
 
 
 STUDY = (
@@ -162,12 +162,12 @@ def test_a_run_of_seconds_is_that_of_one_machine(planned: Callable[..., Any], mo
 def test_a_flag_about_a_decay_that_is_not_there_is_outside() -> None:
     """decay_norm_and_bias decides nothing where weight_decay is 0, and something where it is not."""
     from dsbench.config.compose import compose
-    from dsbench.config.network import network
+    from dsbench.config.network import network_of
     from dsbench.run.identity import identity
 
     def one(*overrides: str) -> object:
         composed = compose(overrides)
-        return identity(composed.config, network(composed), "", "32")
+        return identity(composed.config, network_of(composed), "", "32")
 
     flag = "optimizer.decay_norm_and_bias=true"
     assert one("optimizer.weight_decay=0") == one("optimizer.weight_decay=0", flag)

@@ -8,7 +8,7 @@ import pytest
 
 from dsbench.budget.request import solved
 from dsbench.config.compose import compose
-from dsbench.config.network import network
+from dsbench.config.network import network_of
 from dsbench.run.identity import identity
 from dsbench.run.plan import label
 from dsbench.run.record import Label
@@ -19,7 +19,7 @@ CNN = "mnist_7800/cnn"
 def labelled(line: str, config_dir: str | None = None) -> Label:
     def identify(asked: Any) -> dict[str, Any]:
         composed, _ = solved(asked)
-        return identity(composed.config, network(composed), "", composed.config.precision)
+        return identity(composed.config, network_of(composed), "", composed.config.precision)
 
     return label(compose(line.split(), config_dir), identify)
 
