@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from dsbench import provenance
+from dsbench.budget.request import Requested
 from dsbench.errors import InputError, first_line
 from dsbench.files import write_atomically
 from dsbench.results.cells import cells_table
 from dsbench.results.records import CODE, COLUMNS, OUTCOMES, TEXT, record, runs_table
-from dsbench.run.record import BROKEN, FINAL, Record, Requested, Status
+from dsbench.run.record import BROKEN, FINAL, Record, Status
 
 if TYPE_CHECKING:
     import pandas as pd

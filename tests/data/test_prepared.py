@@ -223,9 +223,9 @@ def test_load_of_what_is_not_prepared_says_how_to_prepare_it(tmp_path):
 
 
 def test_status_follows_a_set_from_absent_to_verified(tmp_path, tiny, put_npz):
-    assert prepared.status(tiny, tmp_path) == prepared.Status("tiny", "absent")
+    assert prepared.status(tiny, tmp_path) == prepared.SetStatus("tiny", "absent")
     npz = put_npz()
-    assert prepared.status(tiny, tmp_path) == prepared.Status("tiny", "not prepared", npz, size=npz.stat().st_size)
+    assert prepared.status(tiny, tmp_path) == prepared.SetStatus("tiny", "not prepared", npz, size=npz.stat().st_size)
     prepared.prepare(tiny, tmp_path)
     status = prepared.status(tiny, tmp_path)
     assert (status.state, status.images, status.source) == ("verified", 28, str(npz))

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from synthetic import run
 
+from dsbench.budget.request import Requested
 from dsbench.errors import InputError
 from dsbench.run.folder import RunFolder
-from dsbench.run.record import BROKEN, FINAL, Label, Record, Requested, Status, Stop
+from dsbench.run.record import BROKEN, FINAL, Label, Record, Status
+from dsbench.training.stop import Stop
 
 LABELS = [
     (Label(), None),

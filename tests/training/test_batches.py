@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from dsbench.config.schema import AugmentConfig
-from dsbench.training.batches import Batches, Scale
+from dsbench.training.batches import Batches, PixelScale
 
-RAW = Scale.of("raw", (0.0,), (1.0,))
+RAW = PixelScale.of("raw", (0.0,), (1.0,))
 AUGMENT = AugmentConfig(crop_padding=2, flip=True, cutout=3)
 
 
