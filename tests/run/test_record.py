@@ -121,7 +121,16 @@ def test_what_is_no_record_is_refused(plain: Any) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("requested", 3), ("stop", "epochs"), ("settings", []), ("latency_ms", 1.5), ("width", 2.5), ("test_acc", "high")],
+    [
+        ("requested", 3),
+        ("stop", "epochs"),
+        ("settings", []),
+        ("latency_ms", 1.5),
+        ("width", 2.5),
+        ("test_acc", "high"),
+        ("macs", "many"),
+        ("versions", "3.11"),
+    ],
 )
 def test_a_value_of_another_kind_is_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"{name} is {re.escape(repr(value))} and should be "):
