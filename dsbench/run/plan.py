@@ -134,7 +134,8 @@ def plan(asked: Composed) -> Plan:
     composed, requested = solved(asked)
     config, network = composed.config, network_of(composed)
     check_last_batch(config, network)
-    resources = _resources(config)
+    tracker.check(config)
+    resources = Resources.of(config)
     identity = resources.identity(composed)
     return Plan(
         composed=composed,
@@ -149,15 +150,6 @@ def plan(asked: Composed) -> Plan:
     )
 
 
-def _resources(config: Config) -> Resources:
-    from dsbench.training.device import resolve  # torch takes a second, an error should not
-
-    compute = resolve(config.device, config.precision, config.threads)
-    tracker.check(config)
-    dataset = dataset_of(config.data)
-    return Resources(compute, dataset, prepared.prepare(dataset, config.data.root, config.data.verify))
-
-
 @dataclass(frozen=True)
 class Resources:
     """What a configuration only names: the device, and the image set with its arrays."""
@@ -166,12 +158,21 @@ class Resources:
     dataset: DataSet
     arrays: Arrays
 
+    @classmethod
+    def of(cls, config: Config) -> Resources:
+        """What `config` names. Raises InputError for what cannot be had."""
+        from dsbench.training.device import resolve  # torch takes a second, an error should not
+
+        compute = resolve(config.device, config.precision, config.threads)
+        dataset = dataset_of(config.data)
+        return cls(compute, dataset, prepared.prepare(dataset, config.data.root, config.data.verify))
+
     def end(self, config: Config, network: Network) -> End:
         """Where the training of `network` ends."""
         return end(config, network, len(self.arrays.x_train) - self.dataset.held_out(config.data.split))
 
     def identity(self, composed: Composed) -> dict[str, Any]:
-        """What decides the result of `composed` on this device; of another image set, the arrays are taken as known."""
+        """What decides the result of `composed` on this device; another image set by its known checksum."""
         from dsbench.training.device import resolve_precision
 
         config, network = composed.config, network_of(composed)
