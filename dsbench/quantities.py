@@ -162,8 +162,8 @@ _ALL = (
         write=mebibytes,
     ),
 )
-QUANTITIES = {one.name: one for one in _ALL}  # in the order of the columns of a table of runs
-COUNTED = tuple(one for one in _ALL if one.group is Group.COUNTED)
+QUANTITIES = {entry.name: entry for entry in _ALL}  # in the order of the columns of a table of runs
+COUNTED = tuple(entry for entry in _ALL if entry.group is Group.COUNTED)
 LIGHTER = tuple(QUANTITIES[name] for name in ("params", "macs", "acts", "bytes"))  # what makes a network lighter
 COSTS = (*LIGHTER, *(QUANTITIES[name] for name in ("intensity", "training_bytes", "receptive_field")))  # side by side
 # What a budget may set: what is counted, of the slots' convolutions alone too (_conv), and what is measured.

@@ -116,21 +116,21 @@ def bench(
 
 
 @contextmanager
-def _onnx_files(named: Sequence[NamedNetwork], asked: bool | None, keep: Path | None) -> Iterator[list[Files]]:
+def _onnx_files(named: Sequence[NamedNetwork], onnx: bool | None, keep: Path | None) -> Iterator[list[Files]]:
     """The files of each network, in a folder that is gone afterwards; none where ONNX Runtime is left out.
 
-    Unless `asked` says, runs have them where the extra is installed, and so has what is to be kept: once all went well,
+    Unless `onnx` says, runs have them where the extra is installed, and so has what is to be kept: once all went well,
     the files are copied into the folder `keep`. Raises InputError where the extra is missing and where nothing can be
     written to `keep`.
     """
-    if keep is not None and asked is False:
+    if keep is not None and onnx is False:
         raise InputError(f"--keep {keep} keeps ONNX files, and --no-onnx makes none; give one of the two")
     missing = lacking()
-    if asked is None and keep is None:
-        asked = named[0].run is not None and not missing
+    if onnx is None and keep is None:
+        onnx = named[0].run is not None and not missing
         if named[0].run is not None and missing:
             remark(f"without ONNX Runtime: {missing}")
-    if asked is False:
+    if onnx is False:
         yield []
         return
     check_installed()

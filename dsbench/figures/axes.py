@@ -96,7 +96,7 @@ COSTS = {
 }
 
 
-def known_costs(cells: Sequence[Cell]) -> list[str]:
+def available_costs(cells: Sequence[Cell]) -> list[str]:
     """Those of COSTS that at least one of the cells has."""
     return [
         name for name, cost in COSTS.items() if any(cell.facts.get(cost.cells_column) is not None for cell in cells)

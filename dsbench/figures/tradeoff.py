@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from dsbench.figures.axes import (
     COSTS,
     Cell,
+    available_costs,
     caption,
     draw_interval,
     families,
     interval,
-    known_costs,
     log_where_wide,
     percent_limits,
     rows,
@@ -47,7 +47,7 @@ def draw(
     refused = unranked or {}
     all_rows = rows(cells)
     scored = [cell for cell in all_rows if cell.facts["test_acc_mean"] is not None]
-    wanted = known_costs(scored) if costs is None else [name for name in costs if name in known_costs(scored)]
+    wanted = available_costs(scored) if costs is None else [name for name in costs if name in available_costs(scored)]
     if not wanted:
         return None
     down, across = layout(len(wanted), ACROSS)

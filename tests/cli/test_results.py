@@ -171,7 +171,7 @@ def test_of_a_sweep_only_its_own_runs_are_shown_and_its_files_made_anew(
     text = results("first").out
     assert f"{outputs}/runs/{recorded[-1]['run_id']}/run.log" in text
     assert "failed: out of memory" in text
-    assert "missing: not begun" in text
+    assert "missing: not started" in text
 
 
 def test_runs_of_several_commits_are_told_under_the_table(outputs: Path, results: Call) -> None:

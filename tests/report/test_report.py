@@ -217,7 +217,7 @@ def test_the_page_says_what_holds_over_its_groups_once(written: Written) -> None
 def test_how_to_repeat_it_can_be_pasted_into_a_shell(written: Written) -> None:
     sweep = written.sweep
     arguments = ["-m", "experiment=glob(mnist_7800/*)", "kernel=[3,5]", "name=a b's $HOME", "seeds=8"]
-    said = dict(how("made", sweep.folder.asked() | {"arguments": arguments}, sweep.runs))
+    said = dict(how("made", sweep.folder.metadata() | {"arguments": arguments}, sweep.runs))
     command = f"python() {{ printf '%s\\n' \"$@\"; }}; {said['to repeat it']}"
     ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines() == ["sweep.py", *arguments]
