@@ -13,7 +13,7 @@ import pytest
 import torch
 from synthetic import read
 
-from dsbench.measure import onnx_files, roofline
+from dsbench.measure import by_turns, roofline
 from dsbench.measure.bench import Forward, Measured, Step
 from dsbench.measure.subject import Subject
 from dsbench.measure.timing import Timing
@@ -169,8 +169,8 @@ WANDB = "logger:\n  name: wandb\n  mode: offline\n  project: dsbench\n  entity: 
 def test_without_the_extra_runs_are_measured_without_it_and_one_line_says_so(
     call: Call, finished: Path, made_up: list[Subject], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find = onnx_files.find_spec
-    monkeypatch.setattr(onnx_files, "find_spec", lambda name: None if name == "onnxruntime" else find(name))
+    find = by_turns.find_spec
+    monkeypatch.setattr(by_turns, "find_spec", lambda name: None if name == "onnxruntime" else find(name))
     ended = call("dsbench", "bench", str(finished))
     way = "no onnxruntime here, which ONNX needs: pip install 'dsbench[onnx]'"
     assert ended.err == f"without ONNX Runtime: {way}\nadded to {finished / 'result.json'}\n"

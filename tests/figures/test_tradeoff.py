@@ -14,7 +14,7 @@ from made_sweeps import Made, four_cells
 from synthetic import run
 
 from dsbench.figures import tradeoff
-from dsbench.figures.axes import COSTS
+from dsbench.figures.axes import COST_AXES
 
 Make = Callable[..., Made]
 grid = st.tuples(st.integers(1, 6).map(float), st.integers(1, 6).map(float))
@@ -39,14 +39,14 @@ def test_front_is_every_point_that_none_betters(points: list[tuple[float, float]
 @pytest.fixture(scope="module")
 def panels(four: Made) -> dict[str, Any]:
     """The panels of one picture of all costs, by cost."""
-    return dict(zip(COSTS, tradeoff.draw(four.cells).axes, strict=True))
+    return dict(zip(COST_AXES, tradeoff.draw(four.cells).axes, strict=True))
 
 
-@pytest.mark.parametrize("cost", COSTS)
+@pytest.mark.parametrize("cost", COST_AXES)
 def test_points_are_the_costs_and_mean_accuracies_of_the_table(four: Made, panels: dict[str, Any], cost: str) -> None:
-    expected = list(zip(four.cells[COSTS[cost].cells_column], 100 * four.cells["test_acc_mean"], strict=True))
+    expected = list(zip(four.cells[COST_AXES[cost].cells_column], 100 * four.cells["test_acc_mean"], strict=True))
     assert points(panels[cost]) == [pytest.approx(one) for one in expected]
-    assert panels[cost].get_xlabel() == COSTS[cost].axis
+    assert panels[cost].get_xlabel() == COST_AXES[cost].axis
 
 
 def test_intervals_are_those_of_the_table(four: Made, panels: dict[str, Any]) -> None:

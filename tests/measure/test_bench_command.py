@@ -16,7 +16,7 @@ from dsbench import provenance
 from dsbench.cli.bench import bench
 from dsbench.errors import InputError
 from dsbench.measure import bench as measuring
-from dsbench.measure import onnx_files
+from dsbench.measure import by_turns
 from dsbench.measure.bench import Forward, Measured, Step
 from dsbench.measure.probes import compiled, compiler
 from dsbench.measure.timing import Timing
@@ -117,8 +117,8 @@ def test_onnx_runtime_takes_turns_with_torch_where_it_is_asked_for(tmp_path: Pat
 
 
 def test_without_the_extra_the_way_to_get_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    find = onnx_files.find_spec
-    monkeypatch.setattr(onnx_files, "find_spec", lambda name: None if name == "onnxruntime" else find(name))
+    find = by_turns.find_spec
+    monkeypatch.setattr(by_turns, "find_spec", lambda name: None if name == "onnxruntime" else find(name))
     with pytest.raises(InputError, match="no onnxruntime here, which ONNX needs: pip install 'dsbench"):
         run(*TINY, "--onnx")
 

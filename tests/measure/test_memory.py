@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from dsbench.measure.memory import allocated_peak, peak_memory_bytes
+from dsbench.measure.probes import allocated_peak, peak_memory_bytes
 from dsbench.network.cost import cost
 from dsbench.training.device import Compute
 

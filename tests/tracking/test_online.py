@@ -15,7 +15,7 @@ from dsbench.cli.wandb import dashboard
 from dsbench.errors import FailureError, InputError
 from dsbench.numerals import percent
 from dsbench.publish import online
-from dsbench.publish.online import COLUMNS, COSTS, CURVES, workspace
+from dsbench.publish.online import COLUMNS, COST_TITLES, CURVES, workspace
 from dsbench.publish.page import page
 from dsbench.run.mirror import card, summary
 from dsbench.run.record import Record
@@ -51,7 +51,7 @@ def content() -> Any:
 def test_accuracy_stands_against_every_cost_and_curves_are_grouped_by_cell() -> None:
     found = panels(workspace("me", "dsbench", None, None))
     scattered = [(panel["config"]["xAxis"], panel["config"]["yAxis"]) for panel in found["Accuracy against cost"]]
-    assert scattered == [(f"summary:{cost}", "summary:test_acc") for cost in COSTS]
+    assert scattered == [(f"summary:{cost}", "summary:test_acc") for cost in COST_TITLES]
     for panel, metric in zip(found["Learning curves"], CURVES, strict=True):
         config = panel["config"]
         assert (config["metrics"], config["xAxis"]) == ([metric], "epoch")
