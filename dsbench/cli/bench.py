@@ -35,7 +35,6 @@ from dsbench.tables import Column, Table, figures, names, numbers, written
 
 if TYPE_CHECKING:
     from dsbench.measure.roofline_record import Roofline
-    from dsbench.run.lock import Owner
 
 _STEP = {"step": "total", "forward": "forward", "backward": "backward", "optimizer": "optimizer"}  # by heading
 _BACKENDS = {"torch_fp32": "torch fp32", "onnx": "onnx fp32", "onnx_int8": "onnx int8"}  # whatever the run's precision
@@ -212,12 +211,12 @@ def _add_to_records(benched: Sequence[Benched]) -> None:
         if network.run is not None:
             from dsbench.run.bench import keep
 
-            keep(network.run, network.record, _tell_wait)
+            keep(
+                network.run,
+                network.record,
+                lambda path, owner: remark(f"{owner or 'another process'} has the run in {path}; waiting for it"),
+            )
             remark(f"added to {network.run.folder.result_file}")
-
-
-def _tell_wait(path: Path, owner: Owner | None) -> None:
-    remark(f"{owner or 'another process'} has the run in {path}; waiting for it")
 
 
 def _sections(benched: Sequence[Benched], limit_seconds: float) -> list[Table | str]:

@@ -40,13 +40,14 @@ def draw(runs: pd.DataFrame, cells: pd.DataFrame, what: str) -> Figure | None:
     figure = canvas(WIDTH, 0.9 + row_height(ROW, names) * len(drawn), title, caption(cells, *sentences))
     panel = figure.subplots()
     values = [float(cell.facts[cost.cells_column]) for cell in drawn]
+    timed_runs = [run for run in plain(runs) if run["status"] == "done" and run["train_seconds"] is not None]
     most = max(values)
     for row, (cell, value) in enumerate(zip(drawn, values, strict=True)):
         look = cell.style
         panel.barh(row, value, height=0.66, color=look.color, hatch=look.hatch, edgecolor=INK, linewidth=0.8)
         reach = value
         if timed:
-            each = [run["train_seconds"] for run in plain(runs) if _of(run, cell.cell_id)]
+            each = [run["train_seconds"] for run in timed_runs if run["cell_id"] == cell.cell_id]
             heights = [row + offset for offset in swarm(each, NEAR * max(each, default=0))]
             panel.plot(each, heights, "o", color="#ffffff", markeredgecolor=INK, markersize=4, label="runs")
             reach = max([value, *each])
@@ -68,7 +69,3 @@ def draw(runs: pd.DataFrame, cells: pd.DataFrame, what: str) -> Figure | None:
     panel.xaxis.set_major_formatter(lambda value, _: short(value))
     settle(figure)
     return figure
-
-
-def _of(run: dict, cell_id: str) -> bool:
-    return run["cell_id"] == cell_id and run["status"] == "done" and run["train_seconds"] is not None
