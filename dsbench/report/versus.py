@@ -140,13 +140,7 @@ def _table(both: Sequence[Both], adjusted: Sequence[float | None]) -> Table:
         intervals("95 % (t)", [test.t if test else None for test in tests]),
         numbers("adjusted p", adjusted, p_value),
         answers("second is better", [_answer(cell, p) for cell, p in zip(both, adjusted, strict=True)]),
-        *(
-            texts(
-                f"failed to train, {side}",
-                [_failures(cell) for cell in cells],
-            )
-            for side, cells in sides
-        ),
+        *(texts(f"failed to train, {side}", [_failures(cell) for cell in cells]) for side, cells in sides),
         *(
             figures(_TIME, [cell.train_seconds[number] for cell in both], f"train time, {side}")
             for number, (side, _) in enumerate(sides)
