@@ -59,7 +59,9 @@ def mirror(sweep: Sweep, summary: Mapping[str, str] | None = None, files: Sequen
     folder = sweep.folder
     _, cells = folder.read()
     counts = {name: int(cells[name].sum()) for name in COUNTS} | {"n_cells": len(cells)}
-    mirror_sweep(sweep.example, folder.outputs, folder.name, folder.asked(), counts | dict(summary or {}), cells, files)
+    mirror_sweep(
+        sweep.example, folder.outputs, folder.name, folder.metadata(), counts | dict(summary or {}), cells, files
+    )
 
 
 @dataclass(frozen=True)

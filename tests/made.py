@@ -18,12 +18,12 @@ FAMILY = {"cnn": {"block": None}, "dwsep": {"block": "keras"}, "hybrid": {"block
 def cell(accuracies: Sequence[float | str | None], model: str = "cnn", **facts: Any) -> list[dict[str, Any]]:
     """The records of a cell, one a seed from 0: done with this accuracy, of this status, or not there."""
     out = []
-    for seed, one in enumerate(accuracies):
-        known = {"model": model, **FAMILY[model], "seed": seed, **facts}
-        if isinstance(one, str):
-            out.append(run(one, **known, **({"test_acc": 0.1135} if one == "collapsed" else {})))
-        elif one is not None:
-            out.append(run(**known, test_acc=one))
+    for seed, accuracy in enumerate(accuracies):
+        shared = {"model": model, **FAMILY[model], "seed": seed, **facts}
+        if isinstance(accuracy, str):
+            out.append(run(accuracy, **shared, **({"test_acc": 0.1135} if accuracy == "collapsed" else {})))
+        elif accuracy is not None:
+            out.append(run(**shared, test_acc=accuracy))
     return out
 
 
@@ -36,9 +36,9 @@ def timed(
     """
 
     def time(median: float) -> dict[str, Any]:
-        found: dict[str, Any] = {"median": median, "iqr": iqr * median, "settled": iqr <= 0.05}
-        found["rounds_ms"] = [median * (1 + iqr / 2 * (-1) ** number) for number in range(n)]
-        return found | ({"session": f"{place['time']} {session}"} if session else {})
+        timing: dict[str, Any] = {"median": median, "iqr": iqr * median, "settled": iqr <= 0.05}
+        timing["rounds_ms"] = [median * (1 + iqr / 2 * (-1) ** number) for number in range(n)]
+        return timing | ({"session": f"{place['time']} {session}"} if session else {})
 
     place = {"device": "a CPU", "threads": 1, "precision": "32", "memory_format": "channels_last", "time": "2026"}
     place |= where
@@ -48,7 +48,7 @@ def timed(
         "train_step_ms": {"batch_size": 64, "total": time(ms)},
         "measured_on": {**versions, "load_average": 0.1, **place},
     }
-    return [one | measured for one in records]
+    return [record | measured for record in records]
 
 
 def budget(target: float, kind: str = "params") -> dict[str, Any]:
@@ -67,10 +67,10 @@ def budget(target: float, kind: str = "params") -> dict[str, Any]:
 
 def verdict(*cells: list[dict[str, Any]], compare: str | None = None) -> Verdict:
     """The verdict on these cells."""
-    records = [one for some in cells for one in some]
-    known = read(records)
-    runs = runs_table(known)
-    measured = {one.run_id: one for one in known}
+    records = [record for some in cells for record in some]
+    typed = read(records)
+    runs = runs_table(typed)
+    measured = {record.run_id: record for record in typed}
     return judge(runs, cells_table(runs), measured, compare)
 
 
@@ -82,15 +82,15 @@ def group(*cells: list[dict[str, Any]]) -> Judged:
 
 def pair(*cells: list[dict[str, Any]]) -> Pair:
     """The only pair of these cells."""
-    (one,) = group(*cells).pairs
-    return one
+    (judged,) = group(*cells).pairs
+    return judged
 
 
 def answers(measures: Iterable[Measure]) -> dict[str, str]:
     """The answer to each measure by its name."""
-    return {one.name: str(one.answer) for one in measures}
+    return {measure.name: str(measure.answer) for measure in measures}
 
 
-def labels(found: Verdict) -> list[tuple[str, list[str]]]:
+def labels(made: Verdict) -> list[tuple[str, list[str]]]:
     """What each group is called, and its cells."""
-    return [(judged.name, [one.label for one in judged.group.cells]) for judged in found.groups]
+    return [(judged.name, [cell.label for cell in judged.group.cells]) for judged in made.groups]

@@ -15,18 +15,18 @@ from dsbench.results.folder import SweepFolder
 
 Call = Callable[..., Any]
 BEFORE = [0.98 + 0.001 * seed for seed in range(8)]
-AFTER = [one - 0.003 - 0.0001 * seed for seed, one in enumerate(BEFORE)]
+AFTER = [accuracy - 0.003 - 0.0001 * seed for seed, accuracy in enumerate(BEFORE)]
 
 
 def write(outputs: Path, *cells: list[dict[str, Any]], name: str = "first") -> None:
     """A sweep with the records of those runs that are not missing."""
-    records = [one for some in cells for one in some]
+    records = [record for some in cells for record in some]
     SweepFolder(outputs / "sweeps" / name).write_plan(read(records), [])
-    for one in records:
-        if one["status"] != "missing":
-            folder = outputs / "runs" / one["run_id"]
+    for record in records:
+        if record["status"] != "missing":
+            folder = outputs / "runs" / record["run_id"]
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / "result.json").write_text(json.dumps(one))
+            (folder / "result.json").write_text(json.dumps(record))
 
 
 @pytest.fixture
@@ -48,8 +48,8 @@ def test_a_sweep_has_its_tables_and_its_sentences(verdict: Call, outputs: Path) 
 
 def test_json_holds_every_figure(verdict: Call, outputs: Path) -> None:
     write(outputs, timed(cell(BEFORE), 1.0), timed(cell([*AFTER[:7], "collapsed"], "dwsep"), 3.0))
-    found = json.loads(verdict("first", "--json").out)
-    (group,) = found["groups"]
+    judged = json.loads(verdict("first", "--json").out)
+    (group,) = judged["groups"]
     (pair,) = group["pairs"]
     better = pair["better"]
     assert (pair["reference"], pair["candidate"], group["group"]["cells"]) == ("cnn", "dwsep", ["cnn", "dwsep"])
@@ -58,11 +58,11 @@ def test_json_holds_every_figure(verdict: Call, outputs: Path) -> None:
     assert better["tested"]["paired"]["t"]["high"] < 0
     assert better["failed_candidate"][0]["seed"] == 7
     assert (better["with_failures"]["answer"], len(better["with_failures"]["seeds"])) == ("no", 8)
-    (step,) = [one for one in pair["by_turns"] if one["name"] == "training step"]
+    (step,) = [entry for entry in pair["by_turns"] if entry["name"] == "training step"]
     assert (step["ratio"], step["reference_spread"], step["unit"]) == (3.0, pytest.approx(0.02), "ms")
-    assert [one["label"] for one in found["cells"]] == ["cnn", "dwsep"]
-    assert found["said"][0].startswith("1,000 parameters (a matched budget")
-    assert found["overall"]["groups"][0]["answers"]["faster"] == ["no"]
+    assert [entry["label"] for entry in judged["cells"]] == ["cnn", "dwsep"]
+    assert judged["said"][0].startswith("1,000 parameters (a matched budget")
+    assert judged["overall"]["groups"][0]["answers"]["faster"] == ["no"]
 
 
 @pytest.mark.parametrize("columns", [40, 80, 300])
@@ -105,17 +105,17 @@ def test_without_a_sweep_all_runs_are_judged(verdict: Call, outputs: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["frist"], "error: unknown sweep 'frist'; did you mean 'first'?"),
         (["first", "--compare", "cnn"], "error: --compare 'cnn' names one cell; write it as A,B, the reference first"),
         (["first", "--compare", "cnn,dwspe"], "error: --compare: no cell 'dwspe'; did you mean 'dwsep'?"),
     ],
 )
-def test_a_mistake_is_one_line(verdict: Call, outputs: Path, arguments: list[str], said: str) -> None:
+def test_a_mistake_is_one_line(verdict: Call, outputs: Path, arguments: list[str], message: str) -> None:
     write(outputs, cell(BEFORE), cell(AFTER, "dwsep"))
     ended = verdict(*arguments)
-    assert (ended.code, ended.out, ended.err) == (2, "", f"{said}\n")
+    assert (ended.code, ended.out, ended.err) == (2, "", f"{message}\n")
 
 
 def test_no_runs_are_one_line(verdict: Call, outputs: Path) -> None:

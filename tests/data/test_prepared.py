@@ -121,10 +121,10 @@ print(prepared.prepare(dataset, root, report=report).sha256)
     children = [spawn(CHILD + together, dataset=repr(tiny), root=str(tmp_path)) for _ in range(3)]
     time.sleep(0.5)
     (tmp_path / "go").touch()
-    said = [child.communicate()[0].splitlines() for child in children]
+    printed = [child.communicate()[0].splitlines() for child in children]
     assert [child.returncode for child in children] == [0, 0, 0]
-    assert {lines[-1] for lines in said} == {tiny.sha256}
-    assert sum(lines.count("writing") for lines in said) == 1
+    assert {lines[-1] for lines in printed} == {tiny.sha256}
+    assert sum(lines.count("writing") for lines in printed) == 1
     assert [path.name for path in (tmp_path / "prepared").iterdir()] == ["tiny"]
 
 

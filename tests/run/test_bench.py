@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dsbench.measure import bench as measuring
-from dsbench.measure.onnx_files import lacking
+from dsbench.measure.by_turns import lacking_for_onnx
 from dsbench.run import bench, execute
 from dsbench.run.interrupts import Interrupted
 
@@ -37,7 +37,7 @@ MEASURED = {"latency_ms", "train_step_ms", "peak_memory_bytes", "measured_on"}
 def _briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits until a measurement has settled, and few for ONNX files."""
     monkeypatch.setattr(bench, "LIMIT_SECONDS", 0.01)
-    monkeypatch.setattr(bench, "lacking", lambda: "no onnx here")
+    monkeypatch.setattr(bench, "lacking_for_onnx", lambda: "no onnx here")
 
 
 def failing(error: BaseException) -> Callable[..., Any]:
@@ -54,7 +54,7 @@ def recorded(plan: Any) -> dict[str, Any]:
 def test_a_run_is_measured_once_it_is_done_in_onnx_runtime_too_where_that_is_installed(
     trained: Train, planned: Planned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench, "lacking", lacking)
+    monkeypatch.setattr(bench, "lacking_for_onnx", lacking_for_onnx)
     record = trained(BENCHED)
     assert record["status"] == "done"
     assert recorded(planned(BENCHED)) == json.loads(json.dumps(record))

@@ -72,11 +72,11 @@ def test_augmentation_does_not_change_the_order() -> None:
 
 @pytest.mark.parametrize("done", [0, 1, 2])
 def test_state_gives_the_rest_of_the_same_epoch(done: int) -> None:
-    begun = batches(5, 3, augment=AUGMENT)
-    iterator = iter(begun)
+    epoch = batches(5, 3, augment=AUGMENT)
+    iterator = iter(epoch)
     for _ in range(done):
         next(iterator)
-    state = begun.state_dict()
+    state = epoch.state_dict()
     resumed = batches(5, 3, augment=AUGMENT)
     resumed.load_state_dict(state)
     rest = list(iterator)
