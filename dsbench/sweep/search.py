@@ -19,6 +19,7 @@ from dsbench.run.record import Status
 from dsbench.sweep import axes
 from dsbench.sweep.conduct import (
     Sweep,
+    backend_for,
     check,
     composing,
     impossible,
@@ -84,7 +85,7 @@ def search(
         raise InputError(
             "nothing to search: list what to choose from, as model=cnn,dwsep or width=int(interval(4,64)) does"
         )
-    shared, _ = shared_overrides(config, how.batch * len(seeds))
+    shared = shared_overrides(config, backend_for(launcher, how.batch * len(seeds)))
     compose, console = composing(config, loader), terminal()
     sweep = Sweep(config, _name(config, arguments, given, names, how), arguments, launcher)
     trials, plan = Trials(how, drawn, names), SweepPlan(())

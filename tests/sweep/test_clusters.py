@@ -130,10 +130,10 @@ def outlive(folder=sys.argv[1]):
     while True:
         time.sleep(1)
 
-submitit = Submitit(Path(sys.argv[1]) / "jobs", "local", cpus_per_task=1, timeout_min=10)
-jobs = submitit.start([outlive])
-while not submitit.poll(jobs):
-    pass
+with Submitit(Path(sys.argv[1]) / "jobs", "local", cpus_per_task=1, timeout_min=10) as submitit:
+    jobs = submitit.start([outlive])
+    while not submitit.poll(jobs):
+        pass
 """
 
 
