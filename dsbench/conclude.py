@@ -12,6 +12,7 @@ from dsbench.config.messages import one_line
 from dsbench.console import terminal
 from dsbench.measure.roofline_record import TOGETHER
 from dsbench.measure.timing import LIMIT_SECONDS, MEASUREMENTS
+from dsbench.numerals import counted
 from dsbench.publish.sweep import mirror_sweep
 from dsbench.results.cells import COUNTS
 from dsbench.results.folder import SweepFolder
@@ -43,7 +44,8 @@ def conclude(sweep: Sweep) -> None:
     minutes = sweep.config.bench_minutes if sweep.trained_here else 0.0
     share = Share.of(len(cells), minutes)
     if share is not None:
-        print_text(f"measuring {len(cells)} cells by turns, {minutes:g} min at the most; bench_minutes=0 leaves it out")
+        many = counted(len(cells), "cell")
+        print_text(f"measuring {many} by turns, {minutes:g} min at the most; bench_minutes=0 leaves it out")
         measure(folder.outputs, cells, share)
         (runs, _), _ = sweep.collect()
     decided = verdict(folder.outputs, runs)

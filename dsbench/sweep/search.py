@@ -14,6 +14,7 @@ from dsbench.config.overrides import key
 from dsbench.console import terminal
 from dsbench.errors import InputError, choose
 from dsbench.files import write_atomically
+from dsbench.numerals import counted
 from dsbench.results import tables
 from dsbench.run.record import Status
 from dsbench.sweep import axes
@@ -97,7 +98,7 @@ def search(
                 raise impossible(plan)
             _check_split(plan, names)
             if config.plan:
-                console.print(planned(plan), f"the first {len(batch)} of {how.n_trials} trials", sep="\n")
+                console.print(planned(plan), f"the first {len(batch)} of {counted(how.n_trials, 'trial')}", sep="\n")
                 return None
             sweep.write(plan)
             sweep.launch(plan)

@@ -136,7 +136,7 @@ class Local(Backend):
         self._free = list(range(len(workers)))
 
     def __str__(self) -> str:
-        return f"{self.at_once} processes of this machine at once"
+        return "this machine"
 
     def prepare(self) -> None:
         """Start the server, which takes seconds to import what runs need."""

@@ -14,6 +14,7 @@ from typing import Any
 from hydra.core.utils import JobReturn
 
 from dsbench.errors import FailureError, InputError, first_line
+from dsbench.numerals import counted
 from dsbench.run.interrupts import GRACE_SECONDS
 from dsbench.run.lock import Owner, this_process
 from dsbench.run.outcome import Ended
@@ -72,7 +73,9 @@ class Submitit(Backend):
         return cls(context.folder, **options)
 
     def __str__(self) -> str:
-        where = "SLURM" if self.cluster == "slurm" else f"{self.at_once} processes of this machine at once"
+        where = "SLURM"
+        if self.at_once is not None:
+            where = f"{counted(self.at_once, 'process', 'processes')} of this machine at once"
         return f"{where}; what they say: {self.folder}"
 
     def __enter__(self) -> Submitit:
