@@ -17,8 +17,8 @@ CNN = "mnist_7800/cnn"
 
 
 def labelled(line: str, config_dir: str | None = None) -> Label:
-    def identify(asked: Any) -> dict[str, Any]:
-        composed, _ = solved(asked)
+    def identify(composed: Any) -> dict[str, Any]:
+        composed, _ = solved(composed)
         return identity(composed.config, network(composed), "", composed.config.precision)
 
     return label(compose(line.split(), config_dir), identify)
