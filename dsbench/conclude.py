@@ -12,10 +12,11 @@ from dsbench.config.messages import one_line
 from dsbench.console import terminal
 from dsbench.measure.roofline_record import TOGETHER
 from dsbench.measure.timing import LIMIT_SECONDS, MEASUREMENTS
+from dsbench.numerals import counted
 from dsbench.publish.sweep import mirror_sweep
 from dsbench.results.cells import COUNTS
 from dsbench.results.folder import SweepFolder
-from dsbench.sweep.conduct import Sweep, is_local
+from dsbench.sweep.conduct import Sweep
 from dsbench.verdict.sentences import headline, paragraphs
 from dsbench.verdict.verdict import verdict
 
@@ -40,10 +41,11 @@ def conclude(sweep: Sweep) -> None:
     runs, _ = folder.read(sweep.reasons)
     before = verdict(folder.outputs, runs)
     cells = (*before.to_measure, *before.unsettled)
-    minutes = sweep.config.bench_minutes if is_local(sweep.config) else 0.0
+    minutes = sweep.config.bench_minutes if sweep.trained_here else 0.0
     share = Share.of(len(cells), minutes)
     if share is not None:
-        print_text(f"measuring {len(cells)} cells by turns, {minutes:g} min at the most; bench_minutes=0 leaves it out")
+        many = counted(len(cells), "cell")
+        print_text(f"measuring {many} by turns, {minutes:g} min at the most; bench_minutes=0 leaves it out")
         measure(folder.outputs, cells, share)
         (runs, _), _ = sweep.collect()
     decided = verdict(folder.outputs, runs)

@@ -182,11 +182,14 @@ def _view(stop_at: tuple[int, ...] | None) -> Any:
 def inspected(outputs: Path) -> Callable[..., Any]:
     """What W&B's own reader says of an offline run: its summary, or with `records` all records.
 
-    It is the run in `folder`, or the only one in outputs.
+    It is the run in `folder`, or the only one in outputs. W&B's service, which writes the file, has ended before: when
+    a run of this process is finished for us, the service may still have all of it to write.
     """
 
     def inspect(records: bool = False, folder: Path | None = None) -> Any:
         (folder,) = [folder] if folder else (outputs / "wandb").glob("offline-run-*")
+        if "wandb" in sys.modules:
+            sys.modules["wandb"].teardown()
         command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", *([] if records else ["--summary"])]
         text = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=True, timeout=60).stdout
         return [json.loads(line) for line in text.splitlines()] if records else json.loads(text)

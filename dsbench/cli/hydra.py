@@ -15,7 +15,7 @@ from typing import Any
 
 from dsbench import torchvision_ops
 from dsbench.errors import FailureError, InputError, first_line
-from dsbench.process import wait_briefly
+from dsbench.process import end_quickly, wait_briefly
 from dsbench.run.interrupts import EXIT_CODE, Interrupted, TimedOut, interruptible
 
 _FULL = "DSBENCH_FULL_ERROR"  # set where the user asked for tracebacks
@@ -169,6 +169,7 @@ def _command() -> Iterator[None]:
     """
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         os.environ[_FULL] = "1"
+    end_quickly()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors instead of printing them
     try:
         yield

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dsbench.config.schema import Config
 from dsbench.network.cost import cost
 from dsbench.network.description import Network
+from dsbench.numerals import counted
 
 TRAIN_PASSES = 3  # in forward passes: one forward, and a backward one that costs about two
 
@@ -43,7 +44,9 @@ class AfterSteps:
 
     def __str__(self) -> str:
         epochs, rest = divmod(self.steps, self.epoch_steps)
-        return f"{self.steps:,} steps ({self.steps / self.epoch_steps:.2f} epochs)" if rest else f"{epochs} epochs"
+        if not rest:
+            return counted(epochs, "epoch")
+        return f"{self.steps:,} {'step' if self.steps == 1 else 'steps'} ({self.steps / self.epoch_steps:.2f} epochs)"
 
 
 @dataclass(frozen=True)

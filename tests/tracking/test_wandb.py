@@ -109,6 +109,12 @@ def test_resumed_run_is_one_complete_run_with_every_epoch_once(
     assert (shown["exit_code"], shown["summary"]["status"]) == (0, "done")
 
 
+def test_a_run_that_starts_anew_within_a_second_is_a_single_one(logged: Callable[..., None], outputs: Path) -> None:
+    for _ in range(4):
+        logged("aaa")
+    assert len(list((outputs / "wandb").glob("offline-run-*"))) == 1
+
+
 def test_forced_run_replaces_the_one_before(trained: Train, inspected: Inspected) -> None:
     trained(f"{QUICK} train.max_epochs=1")
     trained(f"{QUICK} train.max_epochs=1 force=true")
