@@ -31,7 +31,7 @@ def claims(
 
     With two seeds or more the 95 % interval of the mean decides; where it lies across the claim's bound, it cannot be
     told. What compares two models has to pass the verdict's sign-flip test too. What is faster is measured by turns, as
-    for the verdict. Runs of a changed recipe count too, and are said to be changed; runs on other data do not.
+    for the verdict. Runs of a changed recipe count too, and are named as changed; runs on other data do not.
     """
     from dsbench.claims.decide import decide
     from dsbench.claims.published import changed, published, study_runs

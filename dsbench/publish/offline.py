@@ -27,7 +27,7 @@ _REACH_SECONDS = 10
 
 @dataclass(frozen=True)
 class OfflineRun:
-    """The folder of one offline run, `outputs/wandb/offline-run-<time>-<run_id>`."""
+    """The folder of an offline run, `outputs/wandb/offline-run-<time>-<run_id>`."""
 
     path: Path
 

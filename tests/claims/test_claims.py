@@ -29,7 +29,7 @@ from dsbench.claims.published import (
     study_runs,
 )
 from dsbench.config.compose import compose
-from dsbench.config.network import network
+from dsbench.config.network import network_of
 from dsbench.config.schema import options
 from dsbench.network.cost import TOTALS, cost
 from dsbench.results.records import runs_table
@@ -50,8 +50,8 @@ def run(tmp_path: Path) -> Callable[..., Run]:
             writer = csv.writer(out)
             writer.writerow(["epoch", "val_acc", "train_acc"])
             writer.writerows([number, acc, acc + gap] for number, acc in enumerate(accuracies, 1))
-        known = ROW | {"study": f"mnist_7800/{model}", "cell_id": model, "seed": seed, "stop.target": len(accuracies)}
-        return Run.of(known | row, Label(f"mnist_7800/{model}"), file)
+        facts = ROW | {"study": f"mnist_7800/{model}", "cell_id": model, "seed": seed, "stop.target": len(accuracies)}
+        return Run.of(facts | row, Label(f"mnist_7800/{model}"), file)
 
     return make
 
@@ -64,42 +64,42 @@ def claim(figure: str, epoch: int | None = None, low: float = float("-inf"), hig
 @pytest.mark.parametrize("study", studies())
 def test_a_study_s_claims_speak_of_its_own_models_and_of_figures_that_runs_have(study: str) -> None:
     models = {name.split("/")[1] for name in options("experiment") if name.startswith(f"{study}/")}
-    for one in published(study).claims:
-        if one.bound is None:
-            assert one.untested
+    for claim in published(study).claims:
+        if claim.bound is None:
+            assert claim.untested
             continue
-        assert isinstance(one.bound.low, float)
-        assert isinstance(one.bound.high, float)
-        assert one.bound.low <= one.bound.high
-        assert {figure.model for figure in one.bound.figures} <= models
-        for figure in one.bound.figures:
+        assert isinstance(claim.bound.low, float)
+        assert isinstance(claim.bound.high, float)
+        assert claim.bound.low <= claim.bound.high
+        assert {figure.model for figure in claim.bound.figures} <= models
+        for figure in claim.bound.figures:
             assert figure.metric in (BY_EPOCH if figure.epoch else {*TOTALS, *KEYS})
-        if one.bound.quantity.figure.metric in KEYS:  # what is measured apart is a ratio of two of the same
-            assert one.bound.quantity.over is not None
-            assert len({figure.metric for figure in one.bound.figures}) == 1
-            assert one.bound.compared_to is None
+        if claim.bound.quantity.figure.metric in KEYS:  # what is measured apart is a ratio of two of the same
+            assert claim.bound.quantity.over is not None
+            assert len({figure.metric for figure in claim.bound.figures}) == 1
+            assert claim.bound.compared_to is None
 
 
 @pytest.mark.parametrize("study", studies())
 def test_what_a_study_is_said_to_have_counted_is_what_its_networks_have(study: str) -> None:
     def count(figure: Figure) -> float:
-        return getattr(cost(network(compose([f"experiment={study}/{figure.model}"]))), figure.metric)
+        return getattr(cost(network_of(compose([f"experiment={study}/{figure.model}"]))), figure.metric)
 
     counted = 0
-    for one in published(study).claims:
-        said = re.match(r"([\d,.]+)( times(?: (fewer|as many))?)?, counted", one.study)
-        if said is None or one.bound is None:
+    for claim in published(study).claims:
+        matched = re.match(r"([\d,.]+)( times(?: (fewer|as many))?)?, counted", claim.study)
+        if matched is None or claim.bound is None:
             continue
-        quantity, digits = one.bound.quantity, len(said[1].partition(".")[2])
+        quantity, digits = claim.bound.quantity, len(matched[1].partition(".")[2])
         value = count(quantity.figure) / (count(quantity.over) if quantity.over else 1)
-        assert round(value, digits) == float(said[1].replace(",", "")), one.text
+        assert round(value, digits) == float(matched[1].replace(",", "")), claim.text
         counted += 1
     assert counted >= 2
 
 
 def test_every_figure_of_the_tables_of_the_studies_is_a_claim() -> None:
     def between(study: str) -> list[tuple[str, str, int | None]]:
-        bounds = [one.bound for one in published(study).claims if one.bound is not None]
+        bounds = [claim.bound for claim in published(study).claims if claim.bound is not None]
         plain = [bound.quantity.figure for bound in bounds if len(bound.figures) == 1]
         return [(figure.model, figure.metric, figure.epoch) for figure in plain]
 
@@ -108,7 +108,7 @@ def test_every_figure_of_the_tables_of_the_studies_is_a_claim() -> None:
         assert all((model, metric, epoch) in vgg for model in ("cnn", "dwsep") for epoch in (1, 5, 8, 9, 10))
         for model in ("cnn", "dwsep_same_width", SMALL):
             assert all((model, metric, epoch) in mnist for epoch in (15, 40))
-    assert {one[:2] for one in between("cifar100_series")} >= {("dwsep", "train_loss"), ("dwsep", "val_loss")}
+    assert {entry[:2] for entry in between("cifar100_series")} >= {("dwsep", "train_loss"), ("dwsep", "val_loss")}
 
 
 def test_there_are_the_claims_of_all_five_studies() -> None:
@@ -140,8 +140,8 @@ def test_the_interval_is_student_s() -> None:
 
 def test_differences_are_paired_by_seed(run: Callable[..., Run]) -> None:
     accuracies = (0.90, 0.50, 0.70, 0.95, 0.80, 0.85)
-    runs = [run("cnn", seed, [one]) for seed, one in enumerate(accuracies)]
-    runs += [run("dwsep_same_budget", seed, [one + 0.01]) for seed, one in enumerate(accuracies)]
+    runs = [run("cnn", seed, [accuracy]) for seed, accuracy in enumerate(accuracies)]
+    runs += [run("dwsep_same_budget", seed, [accuracy + 0.01]) for seed, accuracy in enumerate(accuracies)]
     (outcome,) = decide(claim("dwsep_same_budget.val_acc", 1, low=0.005, minus="cnn.val_acc"), runs)
     assert (outcome.verdict, outcome.measured) == (HOLDS, "1.00 ± 0.00 points (n = 6, p = 0.031)")
     (less,) = decide(claim("dwsep_same_budget.val_acc", 1, high=0.005, minus="cnn.val_acc"), runs)
@@ -167,7 +167,7 @@ def test_a_run_that_stopped_early_counts_with_its_last_epoch(run: Callable[..., 
     (best,) = decide(claim("cnn.best_val_acc", 40, low=0.955), [early])
     (first,) = decide(claim("cnn.best_val_acc", 1, low=0.955), [early])
     (epochs,) = decide(claim("cnn.epochs", 500, low=3, high=3), [early])
-    assert [one.verdict for one in (last, best, first, epochs)] == [
+    assert [outcome.verdict for outcome in (last, best, first, epochs)] == [
         FAILS + ONCE,
         HOLDS + ONCE,
         FAILS + ONCE,
@@ -199,9 +199,9 @@ def apart(tmp_path: Path) -> Callable[..., list[Run]]:
     """Runs of two networks, one of each measured: a step of `ms` each, quartiles `iqr` of it apart."""
 
     def make(before: float, after: float, iqr: float = 0.02, n: int = 20, **where: Any) -> list[Run]:
-        one = [record(seed=seed, study="mnist_7800/cnn") for seed in range(2)]
+        first = [record(seed=seed, study="mnist_7800/cnn") for seed in range(2)]
         two = [record(seed=seed, study=f"mnist_7800/{SMALL}", model="dwsep", block="keras") for seed in range(2)]
-        measured = timed(one[:1], before, n=n) + one[1:] + two[:1] + timed(two[1:], after, iqr, n=n, **where)
+        measured = timed(first[:1], before, n=n) + first[1:] + two[:1] + timed(two[1:], after, iqr, n=n, **where)
         measured[0][MEMORY], measured[3][MEMORY] = 1000, 500
         for each in measured:
             folder = tmp_path / "runs" / each["run_id"]
@@ -227,8 +227,8 @@ def test_a_time_is_shorter_where_the_verdict_says_faster(
     (outcome,) = decide(shorter, runs)
     assert outcome.verdict == verdict
     rows = runs_table([run.record for run in runs])
-    said = judge(rows, cells_table(rows), {run.record.run_id: run.record for run in runs})
-    answers = {str(one.answer) for one in said.groups[0].pairs[0].by_turns if one.decides}
+    judged = judge(rows, cells_table(rows), {run.record.run_id: run.record for run in runs})
+    answers = {str(measure.answer) for measure in judged.groups[0].pairs[0].by_turns if measure.decides}
     assert answers == {{HOLDS: "yes", OPEN: "cannot tell", FAILS: "no"}[verdict]}
 
 
@@ -311,5 +311,5 @@ def test_runs_of_a_study_are_known_by_their_label_changed_or_not() -> None:
     studies = ("mnist_7800/cnn (modified: train.max_epochs)", "cifar10_vgg/cnn", None, "mnist_7800/dwsep")
     rows = table(record(seed=seed, study=study) for seed, study in enumerate(studies))
     runs = study_runs("mnist_7800", rows, Path())
-    assert [(one.seed, one.model) for one in runs] == [(0, "cnn"), (3, "dwsep")]
-    assert changed(one.label for one in runs) == [studies[0]]
+    assert [(run.seed, run.model) for run in runs] == [(0, "cnn"), (3, "dwsep")]
+    assert changed(run.label for run in runs) == [studies[0]]

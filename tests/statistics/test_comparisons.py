@@ -32,7 +32,7 @@ def closed_testing(ps: list[float]) -> list[float]:
             for some in itertools.combinations(range(len(ps)), size)
             if index in some
         ]
-        out.append(max(min(1.0, len(some) * min(ps[one] for one in some)) for some in with_it))
+        out.append(max(min(1.0, len(some) * min(ps[place] for place in some)) for some in with_it))
     return out
 
 
@@ -60,8 +60,8 @@ def test_probability_of_improvement_is_mann_whitneys_u_over_all_pairs() -> None:
     for _ in range(SAMPLES):
         candidate, reference = (rng.integers(0, 12, rng.integers(1, 12)) / 10_000 for _ in range(2))
         u = scipy.stats.mannwhitneyu(candidate, reference).statistic
-        found = probability_of_improvement(candidate.tolist(), reference.tolist())
-        assert found == pytest.approx(u / (len(candidate) * len(reference)))
+        share = probability_of_improvement(candidate.tolist(), reference.tolist())
+        assert share == pytest.approx(u / (len(candidate) * len(reference)))
     assert probability_of_improvement([], [0.1]) is None
 
 
@@ -80,8 +80,8 @@ def test_the_power_is_the_integral_that_defines_noncentral_t() -> None:
 def test_the_power_is_the_share_of_experiments_that_find_the_effect() -> None:
     rng = np.random.default_rng(4)
     values = rng.normal(0.8, 1, (4_000, 12))
-    found = int((scipy.stats.ttest_1samp(values, 0, axis=1).pvalue < 0.05).sum())
-    assert scipy.stats.binomtest(found, 4_000, power(0.8, 1, 12, 0.05)).pvalue > 0.001
+    significant = int((scipy.stats.ttest_1samp(values, 0, axis=1).pvalue < 0.05).sum())
+    assert scipy.stats.binomtest(significant, 4_000, power(0.8, 1, 12, 0.05)).pvalue > 0.001
 
 
 def test_seeds_needed_are_the_fewest_that_reach_the_power() -> None:
@@ -100,17 +100,17 @@ def test_seeds_needed_are_the_fewest_that_reach_the_power() -> None:
 
 
 @pytest.mark.parametrize(
-    ("effect", "comparisons", "found"), [(1.45, 1, 0.75), (2.0, 1, 0.75), (1.5, 3, 0.7), (1.5, 6, 0.7), (1.6, 10, 0.7)]
+    ("effect", "comparisons", "share"), [(1.45, 1, 0.75), (2.0, 1, 0.75), (1.5, 3, 0.7), (1.5, 6, 0.7), (1.6, 10, 0.7)]
 )
 def test_so_many_seeds_let_the_sign_flip_test_find_the_effect_in_most_experiments(
-    effect: float, comparisons: int, found: float
+    effect: float, comparisons: int, share: float
 ) -> None:
     """By the t test in 80 % of them."""
     n = seeds_needed(effect, 1.0, comparisons)
     assert n is not None
     values = np.random.default_rng(6).normal(effect, 1, (500, n))
-    settled = [p < 0.05 / comparisons for one in values if (p := sign_flip_p(one)) is not None]
-    assert np.mean(settled) > found
+    settled = [p < 0.05 / comparisons for sample in values if (p := sign_flip_p(sample)) is not None]
+    assert np.mean(settled) > share
 
 
 def test_the_fewest_seeds_that_can_settle_it_are_not_those_of_the_t_test_alone() -> None:
@@ -164,9 +164,9 @@ def test_factorial_effects_are_the_coefficients_of_least_squares() -> None:
         row, column = np.meshgrid([-0.5, 0.5], [-0.5, 0.5], indexing="ij")
         design = np.stack([np.ones(4), row.ravel(), column.ravel(), (row * column).ravel()], axis=1)
         _, by_row, by_column, both = np.linalg.lstsq(design, scores.ravel(), rcond=None)[0]
-        found = effects(scores[None])
+        estimated = effects(scores[None])
         np.testing.assert_allclose(
-            [found.rows[0], found.columns[0], found.interaction[0]], [by_row, by_column, both], atol=1e-12
+            [estimated.rows[0], estimated.columns[0], estimated.interaction[0]], [by_row, by_column, both], atol=1e-12
         )
 
 
@@ -177,7 +177,7 @@ def test_no_seeds_have_no_effects() -> None:
 @pytest.mark.parametrize("numbers", [(8, 8, 8, 6, 6, 6), (5, 9), (0, 8, 7), (6,)])
 def test_the_smallest_adjusted_p_is_what_holm_makes_of_differences_of_one_sign(numbers: tuple[int, ...]) -> None:
     """The other pairs may come to anything: it is reached where all of them agree."""
-    found = smallest_adjusted_ps(numbers)
-    assert found == holm([sign_flip_p([1.0] * n) if n else 1.0 for n in numbers])
-    assert found[0] == {(8, 8, 8, 6, 6, 6): 6 * 2 / 256, (5, 9): 2 / 32, (0, 8, 7): 1.0, (6,): 2 / 64}[numbers]
-    assert found[-1] == {(8, 8, 8, 6, 6, 6): 3 * 2 / 64, (5, 9): 4 / 512, (0, 8, 7): 4 / 128, (6,): 2 / 64}[numbers]
+    smallest = smallest_adjusted_ps(numbers)
+    assert smallest == holm([sign_flip_p([1.0] * n) if n else 1.0 for n in numbers])
+    assert smallest[0] == {(8, 8, 8, 6, 6, 6): 6 * 2 / 256, (5, 9): 2 / 32, (0, 8, 7): 1.0, (6,): 2 / 64}[numbers]
+    assert smallest[-1] == {(8, 8, 8, 6, 6, 6): 3 * 2 / 64, (5, 9): 4 / 512, (0, 8, 7): 4 / 128, (6,): 2 / 64}[numbers]

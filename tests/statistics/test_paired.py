@@ -23,12 +23,12 @@ def samples(sizes: tuple[int, int], count: int = SAMPLES) -> list[np.ndarray]:
 
 def test_mean_spread_and_t_interval_are_those_of_scipy() -> None:
     for values in samples((2, 40)):
-        found = paired(values)
-        assert found is not None
-        assert (found.n, found.mean, found.sd) == (len(values), pytest.approx(values.mean()), values.std(ddof=1))
+        result = paired(values)
+        assert result is not None
+        assert (result.n, result.mean, result.sd) == (len(values), pytest.approx(values.mean()), values.std(ddof=1))
         interval = scipy.stats.ttest_1samp(values, 0).confidence_interval(0.95)
-        assert found.t is not None
-        assert (found.t.low, found.t.high) == pytest.approx((interval.low, interval.high), rel=1e-12)
+        assert result.t is not None
+        assert (result.t.low, result.t.high) == pytest.approx((interval.low, interval.high), rel=1e-12)
 
 
 def test_the_sign_flip_p_is_that_of_all_permutations_in_scipy() -> None:
@@ -48,8 +48,8 @@ def test_ties_of_accuracies_count_as_integers_say() -> None:
         before, after = rng.integers(9_700, 9_712, (2, n))
         images = [int(a - b) for a, b in zip(after, before, strict=True)]
         flips = itertools.product((-1, 1), repeat=int(n))
-        sums = [abs(sum(sign * one for sign, one in zip(signs, images, strict=True))) for signs in flips]
-        expected = sum(one >= abs(sum(images)) for one in sums) / 2 ** int(n)
+        sums = [abs(sum(sign * value for sign, value in zip(signs, images, strict=True))) for signs in flips]
+        expected = sum(value >= abs(sum(images)) for value in sums) / 2 ** int(n)
         assert sign_flip_p(after / 10_000 - before / 10_000) == expected
 
 
@@ -106,8 +106,8 @@ def bca_by_hand(values: np.ndarray, resampled: np.ndarray, level: float = 0.95) 
     share = (np.mean(resampled < values.mean()) + np.mean(resampled <= values.mean())) / 2
     bias = scipy.stats.norm.ppf(share)
     left_out = (values.sum() - values) / (len(values) - 1)
-    away = left_out.mean() - left_out
-    acceleration = (away**3).sum() / (6 * (away**2).sum() ** 1.5)
+    deviations = left_out.mean() - left_out
+    acceleration = (deviations**3).sum() / (6 * (deviations**2).sum() ** 1.5)
     ends = [bias + scipy.stats.norm.ppf(p) for p in ((1 - level) / 2, (1 + level) / 2)]
     shares = [scipy.stats.norm.cdf(bias + z / (1 - acceleration * z)) for z in ends]
     low, high = np.quantile(resampled, shares)
@@ -118,10 +118,10 @@ def test_the_bca_interval_is_that_of_efrons_formulas() -> None:
     for values in samples((4, 20)):
         draws = np.random.default_rng(0).integers(0, len(values), (9_999, len(values)))
         resampled = values[draws].mean(axis=1)
-        found = bca_interval(values, seed=0)
-        assert found is not None
-        assert (found.low, found.high) == pytest.approx(bca_by_hand(values, resampled), rel=1e-9)
-        assert found == bca_interval(values)
+        interval = bca_interval(values, seed=0)
+        assert interval is not None
+        assert (interval.low, interval.high) == pytest.approx(bca_by_hand(values, resampled), rel=1e-9)
+        assert interval == bca_interval(values)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -1e-4, 1 / 3])
@@ -130,23 +130,23 @@ def test_equal_differences_have_an_interval_of_no_width(value: float) -> None:
     values = (accuracies + value) - accuracies  # equal but for rounding
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = paired(values)
-    assert found is not None
-    assert (found.mean, found.sd) == (pytest.approx(value), 0)
-    assert found.t == found.bca == Interval(values.mean(), values.mean())
+        result = paired(values)
+    assert result is not None
+    assert (result.mean, result.sd) == (pytest.approx(value), 0)
+    assert result.t == result.bca == Interval(values.mean(), values.mean())
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3])
 def test_few_differences_have_what_can_be_said_of_them(n: int) -> None:
     values = np.array([0.1, 0.3, 0.2])[:n]
-    found = paired(values)
+    result = paired(values)
     if n == 0:
-        assert found is None
+        assert result is None
         return
-    assert found is not None
-    assert (found.sd is None, found.t is None) == (n < 2, n < 2)
-    assert (found.bca is None) == (n < 3)
-    assert found.p == min(1, 2 / 2**n)
+    assert result is not None
+    assert (result.sd is None, result.t is None) == (n < 2, n < 2)
+    assert (result.bca is None) == (n < 3)
+    assert result.p == min(1, 2 / 2**n)
 
 
 def test_no_sample_lets_a_warning_escape() -> None:
@@ -154,23 +154,23 @@ def test_no_sample_lets_a_warning_escape() -> None:
     rng = np.random.default_rng(2)
     for _ in range(SAMPLES):
         n = rng.integers(3, 8)
-        found = bca_interval(rng.integers(0, 2, n) * rng.choice([1e-12, 1e-4, 1.0]))
-        assert found is not None
-        assert math.isfinite(found.low)
-        assert math.isfinite(found.high)
+        interval = bca_interval(rng.integers(0, 2, n) * rng.choice([1e-12, 1e-4, 1.0]))
+        assert interval is not None
+        assert math.isfinite(interval.low)
+        assert math.isfinite(interval.high)
 
 
 def test_a_mean_of_rounding_alone_is_no_effect() -> None:
-    found = paired([0.1 + 0.2 - 0.3, 0.1, -0.1])
-    assert found is not None
-    assert found.mean == 0
+    result = paired([0.1 + 0.2 - 0.3, 0.1, -0.1])
+    assert result is not None
+    assert result.mean == 0
 
 
 def test_the_t_interval_covers_the_truth_as_often_as_it_says() -> None:
     rng = np.random.default_rng(3)
     covered = 0
     for values in rng.normal(0.3, 1, (2_000, 8)):
-        found = t_interval(values)
-        assert found is not None
-        covered += found.low <= 0.3 <= found.high
+        interval = t_interval(values)
+        assert interval is not None
+        covered += interval.low <= 0.3 <= interval.high
     assert scipy.stats.binomtest(covered, 2_000, 0.95).pvalue > 0.001
