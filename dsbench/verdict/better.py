@@ -50,7 +50,7 @@ def decide(difference: Contrast, level: float, margin: float) -> Decision:
     if low > 0 or high < 0:
         beyond = low > margin or high < -margin
         return Decision(Answer.BETTER if low > 0 else Answer.WORSE, interval, beyond)
-    if -margin < low and high < margin or (margin and low == high == 0):
+    if -margin < low and high < margin:
         return Decision(Answer.AS_GOOD, interval)
     if margin and low > -margin:
         return Decision(Answer.NO_WORSE, interval)
