@@ -32,7 +32,7 @@ def nominal_levels(fractions: tuple[float, ...], level: float = ALPHA) -> tuple[
     """
     if any(not 0 < now <= 1 for now in fractions) or list(fractions) != sorted(set(fractions)):
         raise ValueError(f"fractions {fractions} do not ascend from above 0 to 1 at the most")
-    from scipy.special import ndtr, ndtri
+    from scipy.special import ndtr
 
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     levels: list[float] = []
@@ -41,11 +41,7 @@ def nominal_levels(fractions: tuple[float, ...], level: float = ALPHA) -> tuple[
     for fraction in fractions:
         to_spend, step = spent(fraction, level) - before, math.sqrt(fraction - at)
 
-        def crossing(z: float, values=values, density=density, step=step, fraction=fraction) -> float:  # noqa: ANN001
-            edge = z * math.sqrt(fraction)
-            return float(density @ (ndtr((values - edge) / step) + ndtr((-values - edge) / step)))
-
-        z = _root(crossing, to_spend)
+        z = _boundary(values, density, step, math.sqrt(fraction), to_spend)
         levels.append(float(2 * ndtr(-z)))
         edge = min(z, _BOUND) * math.sqrt(fraction)
         inside, mass = edge * nodes, edge * weights
@@ -55,12 +51,19 @@ def nominal_levels(fractions: tuple[float, ...], level: float = ALPHA) -> tuple[
     return tuple(levels)
 
 
-def _root(crossing, wanted: float) -> float:  # noqa: ANN001
-    """The boundary with a chance of `wanted` to be crossed, by halving."""
+def _boundary(values: np.ndarray, density: np.ndarray, step: float, sd: float, wanted: float) -> float:
+    """The z at which the sum, of standard deviation `sd`, is beyond z sd with a chance of `wanted`, by halving.
+
+    One look earlier it had the weighted `density` at `values`; since then it has changed by the standard deviation
+    `step`.
+    """
+    from scipy.special import ndtr
+
     low, high = 0.0, _BOUND
     for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if crossing(middle) > wanted else (low, middle)
+        z = (low + high) / 2
+        beyond = float(density @ (ndtr((values - z * sd) / step) + ndtr((-values - z * sd) / step)))
+        low, high = (z, high) if beyond > wanted else (low, z)
     return (low + high) / 2
 
 
