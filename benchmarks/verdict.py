@@ -1,10 +1,17 @@
 """How often the verdict's rule errs, and what it sees: python benchmarks/verdict.py [--repeats N] [--only PART].
 
 Experiments of which the truth is known are drawn and judged as dsbench.verdict does, 10,000 of each unless told
-otherwise, always the same ones. Differences are in sd, the root of the mean variance of both sides over seeds. Parts:
-errors (false claims of each family), crossed (over new images
-too), skewed (the same where accuracies are not normal), power, saved (seeds that looks
-save), replaced (beside the rule that was replaced), reach (what 3 seeds can decide). Tables are Markdown.
+otherwise, always the same ones. Differences are in sd, the root of the mean variance of both sides over seeds. Tables
+are Markdown. Parts:
+
+errors    false claims of each family, where accuracies are normal
+crossed   the same over new images too
+skewed    the same where accuracies are not normal
+unequal   why unequal spreads make more of them, and what would make fewer
+power     how often a difference is seen, and how often there is none
+saved     seeds that looks save
+reach     what 3 seeds can decide
+replaced  the rule that was replaced beside this one
 
 The arithmetic of dsbench.statistics.means and dsbench.verdict.better stands here again for many experiments at once;
 tests/statistics/test_simulation.py holds the one to the other.
@@ -242,10 +249,10 @@ class Crossed:
 
 
 CROSSED = {  # with a margin of each
-    "500 images, next to nothing of their own": (Crossed((0.10, 0.10), 1.5, 0.05), 0.03),
-    "500 images, some as much as seeds": (Crossed((0.05, 0.05), 1.5, 0.5), 0.03),
-    "500 images, more than seeds": (Crossed((0.03, 0.03), 1.5, 1.0), 0.06),
-    "500 images, spreads 1 to 3": (Crossed((0.05, 0.15), 1.5, 0.6), 0.04),
+    "500 images, next to none of the variance": (Crossed((0.10, 0.10), 1.5, 0.05), 0.03),
+    "500 images, a third of the variance": (Crossed((0.05, 0.05), 1.5, 0.5), 0.03),
+    "500 images, most of the variance": (Crossed((0.03, 0.03), 1.5, 1.0), 0.06),
+    "500 images, a third of the variance, spreads 1 to 3": (Crossed((0.05, 0.15), 1.5, 0.6), 0.04),
 }
 
 
@@ -426,13 +433,13 @@ def power(repeats: int) -> str:
 
 
 def saved(repeats: int) -> str:
-    """Seeds a side that looks take, and what they save against a fixed number, with the answers of each."""
+    """Seeds a cell that looks take, what they save against a fixed number, and how many comparisons each decides."""
     rows = []
-    for design in (PAIR, GROUPS):
+    for design in (PAIR, SHARED, GROUPS):
         for margin in (0.0, 1.0, 2.0):
             for d in (0.0, 1.0, 2.0, 4.0):
                 found = judged(normal(), design, d, margin, repeats, (8, 16))
-                seeds = float(found["looks"].seeds.mean())
+                seeds = _trained(found["looks"], design)
                 decided = [
                     percent(float(np.isin(found[name].answers, (BETTER, WORSE, AS_GOOD)).mean()))
                     for name in ("looks", "8", "16")
@@ -440,7 +447,13 @@ def saved(repeats: int) -> str:
                 less = [f"{100 * (1 - seeds / n):+.0f}" for n in (8, 16)]
                 rows.append([f"{design.name}, m = {margin:g} sd, d = {d:g} sd", f"{seeds:.1f}", *less, *decided])
     head = ["", "seeds by looks", "saved of 8, %", "of 16, %", "decided by looks, %", "by 8, %", "by 16, %"]
-    return "Pairs without a cell in common, equal spreads:\n\n" + table(head, rows)
+    return "Seeds a cell, spreads equal:\n\n" + table(head, rows)
+
+
+def _trained(found: Judged, design: Design) -> float:
+    """Seeds a cell, each cell as many as the last of its comparisons to be decided."""
+    of_cells = np.asarray(design.contrasts) != 0
+    return float(np.where(of_cells.T, found.seeds[:, None, :], 0).max(axis=2).mean())
 
 
 def reach(_repeats: int) -> str:
@@ -452,6 +465,59 @@ def reach(_repeats: int) -> str:
     return "Observed differences that 3 seeds a side decide, in sd:\n\n" + table(
         ["comparisons", "one look at full level", f"first of the looks {', '.join(map(str, LOOKS))}"], rows
     )
+
+
+# What more careful rules would do where spreads differ
+
+
+@dataclass(frozen=True)
+class Careful(Differences):
+    """With df = V / max(part / its df), which is at most Satterthwaite's, and equal where all parts have the same."""
+
+    @property
+    def df(self) -> np.ndarray:
+        return self.variance / (self.seeds / (self.runs - 1)).max(axis=1)
+
+
+def unequal(repeats: int) -> str:
+    """Why unequal spreads raise false claims: how levels are shared, and degrees of freedom that are too many."""
+    fractions = tuple(n / MOST for n in LOOKS)
+    rows = []
+    for design in (PAIR, GROUPS):
+        k = len(design.contrasts)
+        shared_first = nominal_levels(fractions, ALPHA / k)
+        rules = ((look_levels(k), Differences), (shared_first, Differences), (shared_first, Careful))
+        for ratio in (1, 2, 3, 6):
+            sds = math.sqrt(2 / (1 + ratio**2)) * np.array([1.0, ratio])
+            (drawn,) = experiments(normal((sds[0], sds[1])), design, 0.0, repeats, repeats)
+            false = [_ever_clear(drawn, design, LOOKS, levels, kind) for levels, kind in rules]
+            rows.append([f"{design.name}, spreads 1 to {ratio}", *(percent(share, ALLOWED) for share in false)])
+    seen = []
+    for design in (PAIR, GROUPS):
+        for n, d in ((3, 4.0), (5, 2.0), (8, 2.0)):
+            (drawn,) = experiments(normal(), design, d, repeats, repeats)
+            one = replace(design, contrasts=design.contrasts[:1])
+            level = (ALPHA / len(design.contrasts),)
+            shares = [percent(_ever_clear(drawn, one, (n,), level, kind)) for kind in (Differences, Careful)]
+            seen.append([f"{design.name}, {n} seeds, {d:g} sd", *shares])
+    head = ["", "the rule", "level shared before it is spent", "and more careful df"]
+    return (
+        f"False *better* or *worse* by looks, % of families:\n\n{table(head, rows)}\n\n"
+        f"Seen, %, spreads equal:\n\n{table(['', 'the rule', 'more careful df'], seen)}"
+    )
+
+
+def _ever_clear(
+    drawn: Drawn, design: Design, seeds: Sequence[int], levels: Sequence[float], kind: type[Differences]
+) -> float:
+    """How many families have a comparison whose interval is clear of 0 at some look."""
+    clear = np.zeros(len(drawn.values), dtype=bool)
+    for n, level in zip(seeds, levels, strict=True):
+        for weights in design.contrasts:
+            found = drawn.first(n, weights)
+            found = kind(found.difference, found.runs, found.seeds)
+            clear |= np.abs(found.difference) > found.half(level)
+    return float(clear.mean())
 
 
 # The rule that was replaced: differences paired by seed, the sign-flip test with Holm, BCa intervals
@@ -521,10 +587,11 @@ PARTS: dict[str, Callable[[int], str]] = {
     "errors": errors,
     "crossed": crossed,
     "skewed": not_normal,
+    "unequal": unequal,
     "power": power,
     "saved": saved,
-    "replaced": replaced,
     "reach": reach,
+    "replaced": replaced,
 }
 
 
