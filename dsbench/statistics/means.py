@@ -162,13 +162,19 @@ class Contrast:
         return int(n[enough[0]]) if len(enough) else None
 
     def images_cannot_tell(self, level: float, margin: float = 0.0) -> bool:
-        """Whether the images alone leave more room than the difference, or the margin beside it, however many seeds."""
+        """Whether the images alone leave more room than the difference, or the margin beside it, however many seeds.
+
+        More seeds would change the difference too: it is taken at whichever end of its interval over seeds alone
+        leaves more room.
+        """
         if not self.images_alone:
             return False
         from scipy.special import ndtri
 
         half = float(ndtri(1 - level / 2)) * math.sqrt(self.images_alone)
-        return half >= max(abs(self.difference), margin - abs(self.difference))
+        seeds = self.seeds_alone.interval()
+        low, high = (seeds.low, seeds.high) if seeds else (-math.inf, math.inf)
+        return half >= max(abs(low), abs(high), margin - max(low, -high, 0.0))
 
 
 def contrast(samples: Sequence[Sample]) -> Contrast | None:

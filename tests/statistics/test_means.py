@@ -313,8 +313,26 @@ def test_images_cannot_tell_what_is_nearer_to_0_and_to_the_margin_than_their_par
         (0.01, 0.0295, True),
         (0.01, 0.0297, False),
     ):
-        found = Contrast(d, (3, 3), (0.01, 0.01), images=1.5e-4, residuals=(3e-5, 2e-5), n_images=500)
+        found = Contrast(d, (3, 3), (0.0, 0.0), images=1.5e-4, residuals=(3e-5, 2e-5), n_images=500)
         assert found.images_cannot_tell(0.05, margin) is cannot
-    assert not Contrast(0.0, (3, 3), (0.01, 0.01)).images_cannot_tell(0.05)
-    alike = Contrast(0.0, (3, 3), (0.01, 0.01), images=1e-5, residuals=(1e-5, 1e-5), n_images=500)
+    assert not Contrast(0.0, (3, 3), (0.0, 0.0)).images_cannot_tell(0.05)
+    alike = Contrast(0.0, (3, 3), (0.0, 0.0), images=1e-5, residuals=(1e-5, 1e-5), n_images=500)
     assert not alike.images_cannot_tell(0.05)
+
+
+def test_images_cannot_tell_only_where_more_seeds_cannot_bring_a_difference_that_they_can() -> None:
+    """Over seeds alone the interval is d -+ t(4) sd; images decide from .0196 on."""
+    t = scipy.stats.t.ppf(0.975, 4)
+    for d, margin, reach, cannot in (
+        (0.005, 0.0, 0.0145, True),
+        (0.005, 0.0, 0.0148, False),
+        (-0.005, 0.0, 0.0145, True),
+        (-0.005, 0.0, 0.0148, False),
+        (0.01, 0.025, 0.004, True),  # the nearest to 0 is .006, which leaves .019 to the margin
+        (0.01, 0.025, 0.005, False),
+        (-0.01, 0.025, 0.005, False),
+        (0.001, 0.0195, 0.005, True),  # 0 leaves .0195
+    ):
+        part = (reach / t) ** 2 / 2
+        found = Contrast(d, (3, 3), (part, part), images=1e-4, residuals=(0.0, 0.0), n_images=500)
+        assert found.images_cannot_tell(0.05, margin) is cannot
