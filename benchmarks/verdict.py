@@ -381,6 +381,8 @@ def crossed(repeats: int) -> str:
     }
     name, (model, margin) = list(CROSSED.items())[1]
     cases[f"two pairs that share a cell, {name}"] = model.draw, SHARED, margin
+    name, (model, margin) = list(CROSSED.items())[3]
+    cases[f"three pairs of six cells, {name}"] = model.draw, GROUPS, margin
     shares = [
         [
             name,
