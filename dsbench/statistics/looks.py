@@ -40,31 +40,18 @@ def nominal_levels(fractions: tuple[float, ...], level: float = ALPHA) -> tuple[
     values, density = np.zeros(1), np.ones(1)  # of the sum, whose variance is the fraction, where nothing was crossed
     for fraction in fractions:
         to_spend, step = spent(fraction, level) - before, math.sqrt(fraction - at)
-
-        z = _boundary(values, density, step, math.sqrt(fraction), to_spend)
+        low, high = 0.0, _BOUND
+        for _ in range(60):
+            z = (low + high) / 2
+            edge = z * math.sqrt(fraction)
+            crossing = density @ (ndtr((values - edge) / step) + ndtr((-values - edge) / step))
+            low, high = (z, high) if crossing > to_spend else (low, z)
         levels.append(float(2 * ndtr(-z)))
-        edge = min(z, _BOUND) * math.sqrt(fraction)
         inside, mass = edge * nodes, edge * weights
         distances = (inside[:, None] - values[None]) / step
         density = mass * (np.exp(-(distances**2) / 2) / (step * math.sqrt(2 * math.pi)) @ density)
         values, at, before = inside, fraction, before + to_spend
     return tuple(levels)
-
-
-def _boundary(values: np.ndarray, density: np.ndarray, step: float, sd: float, wanted: float) -> float:
-    """The z at which the sum, of standard deviation `sd`, is beyond z sd with a chance of `wanted`, by halving.
-
-    One look earlier it had the weighted `density` at `values`; since then it has changed by the standard deviation
-    `step`.
-    """
-    from scipy.special import ndtr
-
-    low, high = 0.0, _BOUND
-    for _ in range(60):
-        z = (low + high) / 2
-        beyond = float(density @ (ndtr((values - z * sd) / step) + ndtr((-values - z * sd) / step)))
-        low, high = (z, high) if beyond > wanted else (low, z)
-    return (low + high) / 2
 
 
 def fraction(seeds: Sequence[int], most: int) -> float:

@@ -1,4 +1,4 @@
-"""Differences of mean accuracies: their interval over new seeds and images, p, a permutation check, seeds to decide."""
+"""Differences of mean accuracies: their interval over new seeds and new images, checks of it, and seeds to decide."""
 
 from __future__ import annotations
 
