@@ -185,7 +185,7 @@ def test_slurm_is_asked_for_one_array_and_a_run_that_it_is_told_to_cancel_makes_
         lines.append(sweep.stdout.readline())
         assert lines[-1], sweep.communicate()
     deadline = time.monotonic() + 120
-    while not list(outputs.glob("runs/*/checkpoints/last.ckpt")) and time.monotonic() < deadline:
+    while len(list(outputs.glob("runs/*/checkpoints/last.ckpt"))) < 2 and time.monotonic() < deadline:
         assert sweep.poll() is None, sweep.communicate()
         time.sleep(0.1)
     sweep.send_signal(signal.SIGINT)
