@@ -31,7 +31,7 @@ def made(outputs: Path, *names: str) -> list[OfflineRun]:
     folders = [outputs / "wandb" / f"offline-run-20260101_00000{number}-{name}" for number, name in enumerate(names)]
     for folder in folders:
         folder.mkdir(parents=True)
-    return [OfflineRun(folder) for folder in folders]
+    return [OfflineRun(folder, name) for folder, name in zip(folders, names, strict=True)]
 
 
 def remembered(outputs: Path) -> dict[str, object]:
