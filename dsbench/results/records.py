@@ -10,7 +10,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dsbench.errors import InputError
 from dsbench.quantities import COUNTED, QUANTITIES
+from dsbench.run.folder import RunFolder
 from dsbench.run.lock import in_use
 from dsbench.run.record import Label, Record, Status
 
@@ -22,34 +24,29 @@ GONE = "its process is gone"  # the error of a killed run that left none
 _RUN_ID = re.compile("[0-9a-f]{12}")
 
 
-CORRECT = "test_correct.bits"  # beside result.json: which test images the run got right, a bit an image, packed
-
-
 def correct_images(outputs: Path, runs: pd.DataFrame) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Which test images each run that is done got right, by run_id, in the order of the test set; and what is damaged.
 
     A file that does not hold as many bits as there are test images, or other numbers of right ones than the accuracy
     says, is damaged; a run without one is in neither.
     """
-    import numpy as np
-
     correct, damaged = {}, {}
     for run_id, accuracy in runs.loc[runs["status"] == "done", ["run_id", "test_acc"]].itertuples(index=False):
-        path = f"{outputs}/runs/{run_id}/{CORRECT}"
+        folder = RunFolder(outputs / "runs" / run_id)
         try:
-            with open(path, "rb") as file:
-                head, _, packed = file.read().partition(b"\n")
-            images = int(head)
-            bits = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=images)
-        except (FileNotFoundError, NotADirectoryError):
+            bits = folder.correct()
+        except InputError as error:
+            damaged[run_id] = str(error)
             continue
-        except (OSError, ValueError) as error:
-            damaged[run_id] = f"{CORRECT}: {error}"
+        if bits is None:
             continue
-        if len(packed) != -(-images // 8) or abs(int(bits.sum()) - images * accuracy) > 0.5:
-            damaged[run_id] = f"{CORRECT} does not fit the test accuracy"
-        else:
+        if abs(int(bits.sum()) - len(bits) * accuracy) < 0.5:
             correct[run_id] = bits
+        else:
+            damaged[run_id] = (
+                f"{folder.correct_file} is damaged: {int(bits.sum()):,} of its {len(bits):,} images are right, "
+                f"which is not the test accuracy, {accuracy:.6g}"
+            )
     return correct, damaged
 
 

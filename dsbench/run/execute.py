@@ -118,7 +118,7 @@ def _train_and_test(plan: Plan, folder: RunFolder, progress: Progress, held: Hel
             confusion = fitted.confusion if fitted else None
             try:
                 with deferred():
-                    folder.write_result(record, confusion)
+                    folder.write_result(record, confusion, fitted.correct if fitted else None)
                 if _to_measure(plan, record):
                     record = _measured(plan, progress, record)
             finally:

@@ -25,7 +25,8 @@ from dsbench.training.stop import Stop
 class Fitted:
     """How training ended: `status` is done, diverged or collapsed; the test figures are None where there was no test.
 
-    `confusion` counts test images, true classes in rows, predicted ones in columns.
+    `confusion` counts test images, true classes in rows, predicted ones in columns; `correct` says of each test image,
+    in the order of the set, whether it was predicted right.
     """
 
     status: str
@@ -33,6 +34,7 @@ class Fitted:
     test_acc: float | None = None
     test_loss: float | None = None
     confusion: list[list[int]] | None = None
+    correct: list[bool] | None = None
 
 
 def fit(training: Training, on_epoch: Callable[[list[Epoch]], None], callbacks: Sequence[Callback] = ()) -> Fitted:
@@ -57,7 +59,7 @@ def fit(training: Training, on_epoch: Callable[[list[Epoch]], None], callbacks: 
     trainer.test(module, datamodule=data, verbose=False)
     test = module.test_figures
     status = "collapsed" if collapsed(history, data.majority_share) else "done"
-    return Fitted(status, history, test.accuracy, test.loss, test.confusion.tolist())
+    return Fitted(status, history, test.accuracy, test.loss, test.confusion.tolist(), module.test_correct)
 
 
 class Stopping(Callback):

@@ -62,7 +62,7 @@ def test_a_run_leaves_its_files_and_no_others(trained: Train, planned: Planned, 
     trained(QUICK)
     run = outputs / "runs" / planned(QUICK).run_id
     files = {str(path.relative_to(outputs)) for path in outputs.rglob("*") if path.is_file()}
-    names = ("config.yaml", "result.json", "confusion.json", "metrics.csv", "run.log")
+    names = ("config.yaml", "result.json", "confusion.json", "test_correct.bits", "metrics.csv", "run.log")
     names = (*names, "checkpoints/last.ckpt", "checkpoints/best.ckpt")
     assert files == {str((run / name).relative_to(outputs)) for name in (*names, ".lock", ".lease-1")}
 

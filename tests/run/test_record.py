@@ -94,20 +94,20 @@ def test_a_confusion_matrix_lies_beside_the_record_and_in_older_ones_inside(tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_where_the_record_cannot_be_written_the_matrix_does_not_stand_for_it(
+def test_where_the_record_cannot_be_written_what_belongs_to_it_does_not_stand_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, written = RunFolder(tmp_path), []
 
-    def write(path: Path, content: str) -> None:
+    def write(path: Path, content: str | bytes) -> None:
         if path == folder.result_file:
             raise OSError(28, "No space left on device")
         written.append(path)
 
     monkeypatch.setattr("dsbench.run.folder.write_atomically", write)
     with pytest.raises(OSError, match="No space left"):
-        folder.write_result(Record.of(run()), [[1]])
-    assert written == [folder.confusion_file]  # before the record, which says that it counts
+        folder.write_result(Record.of(run()), [[1]], [True])
+    assert written == [folder.confusion_file, folder.correct_file]  # before the record, which says that it counts
     assert folder.result() is None
 
 
