@@ -11,7 +11,7 @@ from dsbench.statistics.means import half_width
 if TYPE_CHECKING:
     import pandas as pd
 
-MEANS = ("train_acc", "epochs", "train_seconds", "train_macs", "images_per_second")
+MEANS = ("test_balanced_acc", "train_acc", "epochs", "train_seconds", "train_macs", "images_per_second")
 # Runs of a cell by status; `other` is interrupted, running, missing or unreadable.
 _COUNTED = ("done", "collapsed", "diverged", "failed", "killed", "timeout")
 COUNTS = ("n_runs", *(f"n_{name}" for name in _COUNTED), "n_other")
@@ -24,8 +24,8 @@ def cells_table(runs: pd.DataFrame) -> pd.DataFrame:
     from `low` to `high`, which two runs or more have (and which may reach beyond 0 and 1); of times and timings the
     mean. All of these are over the runs that are done, and n_done is their number. Runs that ended otherwise, and those
     that have not ended, are counted apart and are in no mean: n_runs is the sum of the counts. A family that collapses
-    is worse than its mean, so the counts belong beside it. Devices, threads, commits and sources are listed where the
-    runs differ in them.
+    is worse than its mean, so the counts belong beside it. Devices, threads, commits, sources and remarks are listed
+    where the runs differ in them.
     """
     import pandas as pd
 
@@ -37,10 +37,10 @@ def cells_table(runs: pd.DataFrame) -> pd.DataFrame:
         grouped[list(NAMES)].first(),
         _counts(runs["status"], key),
         *(_spread(done[name], name) for name in reversed(ACCURACIES)),
-        done[list(MEANS)].mean().astype("float64").add_suffix("_mean"),
+        done[[name for name in MEANS if name in runs]].mean().astype("float64").add_suffix("_mean"),
         done[timings(runs)].mean().astype("float64"),
         grouped[same].first(),
-        *(_listed(runs[name], key) for name in ("device", "threads", *CODE)),
+        *(_listed(runs[name], key) for name in ("device", "threads", *CODE, "remark") if name in runs),
     ]
     table = pd.concat([part.reindex(parts[0].index) for part in parts], axis=1).reset_index()
     table.attrs = runs.attrs

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench.errors import InputError
+from dsbench.numerals import percent
 from dsbench.quantities import COUNTED, QUANTITIES
 from dsbench.run.folder import RunFolder
 from dsbench.run.lock import in_use
 from dsbench.run.record import Label, Record, Status
+from dsbench.training.history import balanced_accuracy, shows_learning
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +50,25 @@ def correct_images(outputs: Path, runs: pd.DataFrame) -> tuple[dict[str, np.ndar
                 f"which is not the test accuracy, {accuracy:.6g}"
             )
     return correct, damaged
+
+
+def misjudged(record: Record, confusion: Sequence[Sequence[int]]) -> str | None:
+    """One sentence where the confusion matrix of a run's test images says otherwise than its status, else None.
+
+    Statuses of older records are those of older rules: a network could be perfect on very unequal classes and be called
+    collapsed, and one that learnt and fell be called done.
+    """
+    images = sum(map(sum, confusion))
+    if record.status == Status.COLLAPSED and shows_learning(confusion):
+        right, largest = sum(row[i] for i, row in enumerate(confusion)), max(map(sum, confusion))
+        return (
+            f"run {record.run_id} is recorded as collapsed, but gets {right:,} of {images:,} test images right, where "
+            f"answering the largest class gets {largest:,} (balanced accuracy {percent(balanced_accuracy(confusion))})"
+        )
+    one_answer = max(map(sum, zip(*confusion, strict=True))) == images
+    if record.status == Status.DONE and record.remark is None and one_answer:
+        return f"run {record.run_id} is recorded as done, but answers one class to all {images:,} test images"
+    return None
 
 
 def records(outputs: Path) -> list[Record]:
@@ -97,7 +118,7 @@ ACCURACIES = {name: _KINDS[name] for name in ("best_val_acc", "test_acc")}
 MEASURED = {
     name: _KINDS[name]
     for name in (
-        *("test_loss", "val_acc", "val_loss", "train_acc", "train_loss"),
+        *("test_balanced_acc", "test_loss", "val_acc", "val_loss", "train_acc", "train_loss"),
         *("epochs", "best_epoch", "train_seconds", "train_macs", "images_per_second"),
     )
 }
@@ -111,7 +132,7 @@ REQUESTED = {
     "requested_residual": REAL,
 }
 CODE = {"git_sha": TEXT, "source_sha256": TEXT}
-COURSE = {"started": TEXT, "finished": TEXT, "attempts": WHOLE, "n_jobs": WHOLE, "error": TEXT}
+COURSE = {"started": TEXT, "finished": TEXT, "attempts": WHOLE, "n_jobs": WHOLE, "error": TEXT, "remark": TEXT}
 COLUMNS = {
     **{"run_id": TEXT, "cell_id": TEXT, "status": TEXT},
     **NAMES,
@@ -126,16 +147,18 @@ COLUMNS = {
 }
 _FIELDS = tuple(field.name for field in fields(Record) if field.name in COLUMNS)
 OUTCOMES = ("status", *ACCURACIES, *MEASURED, *COURSE)  # which a run has only once it has started
+RARE = ("test_balanced_acc", "remark")  # columns of a table some of whose runs have a value in them
 TIMED = ("latency_ms", "train_step_ms", "peak_memory_bytes")  # measured apart from training, by conditions
 
 
 def runs_table(records: Iterable[Record]) -> pd.DataFrame:
     """One row a run, in the order given: COLUMNS, then the settings and timings that any of the records holds.
 
-    What a record lacks is missing in its row. Accuracies are shares of 1. A kernel of several sizes, and any other
-    list, is text such as `[3,5]`. `git_sha` is the commit of the code that made the run. A run that is recorded without
-    a cell_id, since its record is old or unreadable, is a cell of its own. Which columns are settings and timings, and
-    what the labels in `study` consist of, are attributes of the table.
+    What a record lacks is missing in its row; a column of RARE that no record has a value for is left out. Accuracies
+    are shares of 1. A kernel of several sizes, and any other list, is text such as `[3,5]`. `git_sha` is the commit of
+    the code that made the run. A run that is recorded without a cell_id, since its record is old or unreadable, is a
+    cell of its own. Which columns are settings and timings, and what the labels in `study` consist of, are attributes
+    of the table.
     """
     import pandas as pd
 
@@ -146,7 +169,9 @@ def runs_table(records: Iterable[Record]) -> pd.DataFrame:
     ]
     rows = [_flat(run) | own | timed for run, own, timed in zip(runs, settings, timings, strict=True)]
     further = [name for name in _keys(rows) if name not in COLUMNS]
-    kinds = COLUMNS | {name: _kind([row[name] for row in rows if name in row]) for name in further}
+    empty = {name for name in RARE if all(row.get(name) is None for row in rows)}
+    kinds = {name: kind for name, kind in COLUMNS.items() if name not in empty}
+    kinds |= {name: _kind([row[name] for row in rows if name in row]) for name in further}
     frame = pd.DataFrame(
         {name: pd.array(_values([row.get(name) for row in rows], kind), dtype=kind) for name, kind in kinds.items()}
     )

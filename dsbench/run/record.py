@@ -22,7 +22,7 @@ class Status(StrEnum):
     """How a run is or ended. The last two are of no record, only of a table of runs."""
 
     DONE = "done"
-    COLLAPSED = "collapsed"  # trained to the end and answers one class
+    COLLAPSED = "collapsed"  # trained to the end and no better than the answer of the largest class
     DIVERGED = "diverged"  # its loss is no number
     FAILED = "failed"  # ended by an error
     KILLED = "killed"  # its process is gone
@@ -97,9 +97,9 @@ class Result:
     """What a run came to. Accuracies are shares of 1; null is what a diverged run has none of.
 
     train_acc, train_loss, val_acc and val_loss are those of the last epoch, best_val_acc is that of `best_epoch`,
-    counted from 1. test_class_acc is by true class. train_seconds are those of all epochs, train_macs the
-    multiply-accumulates of all images' forward and backward passes. Of one epoch at the end of which training is cut
-    short the part counts as one of `epochs`.
+    counted from 1. test_class_acc is by true class, test_balanced_acc its mean over the classes that have images.
+    train_seconds are those of all epochs, train_macs the multiply-accumulates of all images' forward and backward
+    passes. Of one epoch at the end of which training is cut short the part counts as one of `epochs`.
     """
 
     train_acc: float | None = None
@@ -111,6 +111,7 @@ class Result:
     test_acc: float | None = None
     test_loss: float | None = None
     test_class_acc: list[float] | None = None
+    test_balanced_acc: float | None = None
     epochs: int | None = None
     train_seconds: float | None = None
     train_macs: int | None = None
@@ -160,6 +161,7 @@ class Record:
     started: str | None = None  # ISO 8601 in UTC, of the first attempt
     finished: str | None = None
     error: str | None = None  # one line, of a run that ended without a result
+    remark: str | None = None  # on a result that is not to be taken for what it looks like: undertrained
 
     result: Result | None = None
     measured: Mapping[str, Any] = field(default_factory=dict)  # see dsbench.measure.record
@@ -210,13 +212,18 @@ class Record:
             else:
                 value = getattr(self, name)
                 out[name] = asdict(value) if isinstance(value, (Requested, Stop)) else value
-        out |= {"error": self.error} if self.error is not None else {}
+        out |= {name: value for name in _RARE if (value := getattr(self, name)) is not None}
         out |= asdict(self.result) if self.result is not None else {}
         return {**out, **self.measured, **self.more}
 
     def to_json(self) -> str:
         """The text of result.json; numbers that JSON does not have (nan, inf) become null."""
         return json.dumps(_finite(self.plain()), indent=2) + "\n"
+
+    @property
+    def ending(self) -> str:
+        """How it ended: its status, with the remark where there is one."""
+        return f"{self.status}, {self.remark}" if self.remark else str(self.status)
 
     @property
     def stale(self) -> bool:
@@ -236,13 +243,14 @@ class Record:
         return replace(self, status=status, error=error, finished=provenance.now())
 
 
-_ENDS = ("error", "result", "measured", "more")
+_RARE = ("error", "remark")  # which a record has on disk where there is one
+_ENDS = (*_RARE, "result", "measured", "more")
 _ORDER = tuple(field.name for field in fields(Record) if field.name not in _ENDS)
 _APART = {"label", "costs", "requested", "stop", "settings", "status"}
-_SAME = (*(name for name in _ORDER if name not in _APART), "error")
+_SAME = (*(name for name in _ORDER if name not in _APART), *_RARE)
 _RESULT = {field.name for field in fields(Result)}
 _MEASURED = (*KEYS, "measured_on")
-_KNOWN = {*_ORDER, "error", "study", "experiment", "modified", *TOTALS, *_RESULT, *_MEASURED} - {"label", "costs"}
+_KNOWN = {*_ORDER, *_RARE, "study", "experiment", "modified", *TOTALS, *_RESULT, *_MEASURED} - {"label", "costs"}
 
 _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     **{name: ((int, float) if name == "intensity" else int, "a number") for name in TOTALS},
