@@ -49,6 +49,15 @@ def test_a_record_has_a_result_once_there_is_one_and_an_error_where_there_was_on
     assert Record.of(ended.plain()) == ended
 
 
+def test_a_remark_is_on_disk_where_there_is_one(tmp_path: Path) -> None:
+    folder, remarked = RunFolder(tmp_path), replace(Record.of(run()), remark="undertrained")
+    for record, ending in ((Record.of(run()), "done"), (remarked, "done, undertrained")):
+        folder.write_result(record)
+        assert ("remark" in json.loads(folder.result_file.read_text())) == (record.remark is not None)
+        assert folder.result() == record
+        assert record.ending == ending
+
+
 @pytest.mark.parametrize(("label", "text"), LABELS)
 def test_a_label_is_kept_in_parts_and_of_older_records_read_from_its_words(label: Label, text: str | None) -> None:
     plain = replace(Record.of(run()), label=label).plain()
