@@ -149,10 +149,14 @@ def test_what_other_code_has_begun_is_not_gone_on_with_where_stale_results_are_n
 def test_a_forced_run_that_is_interrupted_keeps_the_old_result_and_goes_on(trained: Train, planned: Planned) -> None:
     first = trained(QUICK)
     folder = planned(QUICK).folder
+    right = folder.correct_file.read_bytes()
     with pytest.raises(Interrupted):
         trained(f"{QUICK} force=true", stop_at=(1,))
     assert strict(folder.previous / "result.json") == json.loads(json.dumps(first))
+    assert (folder.previous / "test_correct.bits").read_bytes() == right
+    assert folder.correct() is None
     again = trained(f"{QUICK} force=true")
+    assert folder.correct_file.read_bytes() == right
     assert again["attempts"] == 2  # it went on after the first epoch instead of starting anew
     assert again["test_acc"] == first["test_acc"]
     assert not folder.previous.exists()
