@@ -16,6 +16,7 @@ from dsbench.publish.sweep import mirror_sweep
 from dsbench.results.cells import COUNTS
 from dsbench.results.folder import SweepFolder
 from dsbench.sweep.conduct import Sweep, is_local
+from dsbench.sweep.looks import rule_of
 from dsbench.verdict.sentences import headline, paragraphs
 from dsbench.verdict.verdict import verdict
 
@@ -38,7 +39,8 @@ def conclude(sweep: Sweep) -> None:
         console.print(text, soft_wrap=not console.is_terminal)
 
     runs, _ = folder.read(sweep.reasons)
-    before = verdict(folder.outputs, runs)
+    rule = rule_of(folder)
+    before = verdict(folder.outputs, runs, rule=rule)
     cells = (*before.to_measure, *before.unsettled)
     minutes = sweep.config.bench_minutes if is_local(sweep.config) else 0.0
     share = Share.of(len(cells), minutes)
@@ -46,7 +48,7 @@ def conclude(sweep: Sweep) -> None:
         print_text(f"measuring {len(cells)} cells by turns, {minutes:g} min at the most; bench_minutes=0 leaves it out")
         measure(folder.outputs, cells, share)
         (runs, _), _ = sweep.collect()
-    decided = verdict(folder.outputs, runs)
+    decided = verdict(folder.outputs, runs, rule=rule)
     for paragraph in paragraphs(decided, folder.outputs, PAIRS):
         print_text(f"\n{paragraph}")
     pages = _written(folder)[:1] if sweep.config.report else []

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dsbench.cli.options import OUTPUTS, Outputs
+from dsbench.cli.options import OUTPUTS, Margin, Outputs
 from dsbench.cli.output import show
 from dsbench.tables import Table
 
@@ -22,6 +22,7 @@ def verdict(
             metavar="A,B", help="Only whether B is lighter, faster and better than A, names as in the tables."
         ),
     ] = None,
+    margin: Margin = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON with every figure: an object.")] = False,
 ) -> None:
     """Say of each two cells that match whether one is lighter, faster and better: yes, no, or cannot tell.
@@ -31,13 +32,14 @@ def verdict(
     faster is measured by dsbench bench.
     """
     from dsbench.report.answers import verdict_tables
-    from dsbench.results.query import runs_of
+    from dsbench.results.query import runs_of, sweep_folder
+    from dsbench.sweep.looks import rule_of
     from dsbench.verdict.sentences import paragraphs
     from dsbench.verdict.verdict import as_data, verdict
 
-    runs, outputs = runs_of(outputs, sweep)
-    judged = verdict(outputs, runs, compare)
-    sentences = paragraphs(judged, outputs)
+    runs, where = runs_of(outputs, sweep)
+    judged = verdict(where, runs, compare, rule_of(None if sweep is None else sweep_folder(outputs, sweep), margin))
+    sentences = paragraphs(judged, where)
     if as_json:
         typer.echo(json.dumps(as_data(judged) | {"said": sentences}))
         return

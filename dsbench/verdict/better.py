@@ -50,7 +50,7 @@ def decide(difference: Contrast, level: float, margin: float) -> Decision:
     if low > 0 or high < 0:
         beyond = low > margin or high < -margin
         return Decision(Answer.BETTER if low > 0 else Answer.WORSE, interval, beyond)
-    if -margin < low and high < margin or (margin and low == high == 0):
+    if (-margin < low and high < margin) or (margin and low == high == 0):
         return Decision(Answer.AS_GOOD, interval)
     if margin and low > -margin:
         return Decision(Answer.NO_WORSE, interval)
@@ -191,11 +191,12 @@ def too_few() -> str:
 
 @dataclass(frozen=True)
 class Effect:
-    """One effect on test accuracy; `what` says which difference it is."""
+    """One effect on test accuracy of `cells`; `what` says which difference it is."""
 
     name: str
     what: str
     better: Better
+    cells: tuple[Cell, ...] = field(metadata={"plain": False})
 
 
 @dataclass(frozen=True)
@@ -240,6 +241,7 @@ def factorial(cells: Sequence[Cell], rule: Rule, correct: Correct) -> Factorial 
             name,
             what,
             better(table, weights, Family.EFFECT, len(named), rule, rule.standing(key(table, name)), correct),
+            tuple(table),
         )
         for name, what, weights in named
     )
