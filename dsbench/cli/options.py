@@ -16,7 +16,7 @@ Margin = Annotated[
     float | None,
     typer.Option(
         metavar="POINTS",
-        help="Percentage points that accuracies may differ by and be as good; else as the sweep or its data set has it.",
+        help="Percentage points that accuracies may differ by and be as good; else those of the sweep or data set.",
     ),
 ]
 Where = Annotated[
