@@ -13,6 +13,7 @@ from dsbench.config.schema import SWEEPS_OWN
 from dsbench.errors import InputError
 
 AUTO = "seeds=auto"  # seeds are trained until that decides
+_SEEDS = ("seed", "seeds")
 _SWEEPER = "hydra/sweeper"
 
 
@@ -28,7 +29,7 @@ def jobs(
 
 def until_decided(arguments: Sequence[str], params: Sequence[str]) -> bool:
     """Whether a command line, on top of a named sweep's `params`, leaves the number of seeds to what they decide."""
-    seeds = [override for override in (*params, *arguments) if key(override) in ("seed", "seeds")]
+    seeds = [override for override in (*params, *arguments) if key(override) in _SEEDS]
     return seeds[-1:] == [AUTO]
 
 
@@ -48,13 +49,14 @@ def given(arguments: Sequence[str], params: Sequence[str], loader: Any, most_see
     for a list of values of what is the sweep's own, and for seeds=auto where nothing says how many are the most.
     """
     _refuse_twice(arguments)
-    seeds_of = {AUTO: f"seed=range(0,{most_seeds})"} if most_seeds else {}
-    overrides = [seeds_of.get(override, override) for override in (*spelled_out(params), *spelled_out(arguments))]
-    if AUTO in overrides:
-        raise _no_auto("a search")
-    seeds = [override for override in overrides if key(override) == "seed"]
+    overrides = [*spelled_out(params), *spelled_out(arguments)]
+    seeds = [override for override in overrides if key(override) in _SEEDS]
     others = [override for override in overrides if override not in seeds]
     _refuse_lists(others)
+    if seeds[-1:] == [AUTO]:
+        if most_seeds is None:
+            raise _no_auto("a search")
+        seeds = [f"seed=range(0,{most_seeds})"]
     return [_globbed(override, loader) for override in [*others, *seeds[-1:]]]
 
 
@@ -63,7 +65,7 @@ def spelled_out(arguments: Sequence[str]) -> list[str]:
 
     seeds=auto, which is for dsbench's own sweeper alone, stays.
     """
-    if {"seed", "seeds"} <= set(map(key, arguments)):
+    if set(_SEEDS) <= set(map(key, arguments)):
         short = "seeds=auto chooses them" if AUTO in arguments else "seeds=8 is short for seed=range(0,8)"
         raise InputError(f"seed and seeds are both given; {short}")
     sweepers = [argument for argument in arguments if key(argument) == _SWEEPER and argument != f"{_SWEEPER}=dsbench"]

@@ -239,11 +239,14 @@ def _summary(plan: SweepPlan, amounts: Sequence[Amount]) -> str:
     """One line; `amounts` has the least and the most that is trained, or the one that is."""
     least, most = amounts[0], amounts[-1]
 
-    def ranging(low: str, high: str) -> str:
-        return high if low == high else f"{low} to {high}"
+    def ranging(low: object, high: object) -> str:
+        return str(high) if low == high else f"{low} to {high}"
 
-    runs = ranging(str(least.runs), counted(most.runs, "run"))
-    parts = [f"{runs} in {counted(len(plan.cells), 'cell')}", f"{most.runs - most.missing} done"]
+    ran = f"{least.runs} to " if least.runs < most.runs else ""
+    parts = [
+        f"{ran}{counted(most.runs, 'run')} in {counted(len(plan.cells), 'cell')}",
+        f"{most.runs - most.missing} done",
+    ]
     if plan.folded:
         parts.append(f"{plan.folded} folded into a run that another comes to")
     if plan.problems:
@@ -251,7 +254,7 @@ def _summary(plan: SweepPlan, amounts: Sequence[Amount]) -> str:
     if plan.stale:
         again = not plan.stale[0].done
         parts.append(f"{len(plan.stale)} made by other code{'' if again else ' (rerun=stale trains these anew)'}")
-    parts.append(f"{ranging(str(least.missing), str(most.missing))} to train")
+    parts.append(f"{ranging(least.missing, most.missing)} to train")
     if most.seconds is not None:
         parts.append(f"about {ranging(duration(least.seconds or 0), duration(most.seconds))}")
     return ", ".join(parts)

@@ -157,7 +157,7 @@ def test_a_sweep_stopped_anywhere_and_continued_has_the_looks_of_an_undisturbed_
     sweeping: Sweeping, outputs: Path
 ) -> None:
     schedule = Schedule((3, 5, 8))
-    launcher, folder = sweeping(three_families, schedule, "cnn hybrid dwsep")
+    _, folder = sweeping(three_families, schedule, "cnn hybrid dwsep")
     expected, seeds = looks(folder), trained(folder)
     for number in (2, 9, 12):  # before the first look, right after it, and before the second
         outputs.rename(outputs.with_name(f"before {number}"))
