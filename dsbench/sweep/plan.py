@@ -242,11 +242,8 @@ def _summary(plan: SweepPlan, amounts: Sequence[Amount]) -> str:
     def ranging(low: object, high: object) -> str:
         return str(high) if low == high else f"{low} to {high}"
 
-    ran = f"{least.runs} to " if least.runs < most.runs else ""
-    parts = [
-        f"{ran}{counted(most.runs, 'run')} in {counted(len(plan.cells), 'cell')}",
-        f"{most.runs - most.missing} done",
-    ]
+    runs = f"{least.runs} to {most.runs} runs" if least.runs < most.runs else counted(most.runs, "run")
+    parts = [f"{runs} in {counted(len(plan.cells), 'cell')}", f"{most.runs - most.missing} done"]
     if plan.folded:
         parts.append(f"{plan.folded} folded into a run that another comes to")
     if plan.problems:

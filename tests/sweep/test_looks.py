@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -235,6 +238,69 @@ def test_looks_that_nobody_planned_leave_levels_and_are_counted(sweeping: Sweepi
     assert {key: standing.level for key, standing in after.items()} == {
         key: standing.level for key, standing in standings.items()
     }
+
+
+TINY = "model=cnn,dwsep arch=mnist_7800_shallow width=2 train.max_epochs=1 bench_minutes=0 report=false"
+
+
+def test_a_sweep_extended_by_hand_was_looked_at_again_and_one_judged_again_was_not(
+    call: Callable[..., Any], overrides: Callable[[str], list[str]], outputs: Path
+) -> None:
+    """What is the sweep's own decides neither its name nor what is trained."""
+
+    def swept(line: str) -> tuple[list[dict[str, Any]], SweepFolder]:
+        ended = call("sweep", "-m", *overrides(f"{TINY} {line}"))
+        assert (ended.code, ended.err) == (0, ""), ended.out
+        (folder,) = map(SweepFolder, (outputs / "sweeps").iterdir())
+        return looks(folder), folder
+
+    first, folder = swept("seeds=3")
+    assert [(len(look["runs"]), look["most"]) for look in first] == [(6, None)]
+    standings = (rule_of(folder).standings or {}).values()
+    assert [(standing.level, standing.seeds) for standing in standings] == [(ALPHA, None)]
+    assert (swept("seeds=3")[0], rule_of(folder).looks) == (first, 1)
+    extended, _ = swept("seeds=4")
+    assert [len(look["runs"]) for look in extended] == [6, 8]
+    assert rule_of(folder).looks == 2
+    assert call("dsbench", "verdict", folder.name, "--outputs", str(outputs), "--margin", "3", "--json").code == 0
+    assert looks(folder) == extended
+    until_decided, _ = swept("seeds=auto max_seeds=4 looks=[3] verdict.margin=2 verdict.speed_margin=5")
+    assert until_decided[:2] == extended
+    assert [(look["at"], look["most"]) for look in until_decided[2:]] in ([(3, 4)], [(3, 4), (4, 4)])
+    assert len(list((outputs / "runs").iterdir())) == 8
+    assert {read(path)["attempts"] for path in outputs.glob("runs/*/result.json")} == {1}
+    rule = rule_of(folder)
+    assert (rule.margin, rule.speed_margin, rule.looks) == (2, 5, 3)
+
+
+def read(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text()))
+
+
+def test_a_sweep_killed_between_its_looks_comes_to_those_of_an_undisturbed_one(
+    overrides: Callable[[str], list[str]], outputs: Path
+) -> None:
+    line = [*overrides(f"{TINY} seeds=auto max_seeds=4 verdict.margin=0"), "n_jobs=1"]
+    command = [sys.executable, str(Path(__file__).parents[2] / "sweep.py"), "-m", *line]
+
+    def folder() -> SweepFolder:
+        (path,) = (outputs / "sweeps").iterdir()
+        return SweepFolder(path)
+
+    def run() -> tuple[list[dict[str, Any]], dict[str, list[int]]]:
+        subprocess.run(command, check=True, capture_output=True, timeout=300)
+        return looks(folder()), trained(folder())
+
+    sweep = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while sweep.poll() is None and len(list(outputs.glob("runs/*"))) < 7:  # of 8: the first of the second look
+        time.sleep(0.05)
+    sweep.kill()
+    sweep.wait(timeout=60)
+    assert [look["at"] for look in looks(folder())] == [3]
+    killed = run()
+    outputs.rename(outputs.with_name("killed"))
+    assert killed == run()
+    assert [look["at"] for look in killed[0]] == [3, 4]
 
 
 @pytest.mark.parametrize(
