@@ -1,4 +1,4 @@
-"""Looks at a sweep: over which runs it was judged, and how each comparison stood; seeds are trained until that decides.
+"""Looks at a sweep: over which runs it was judged, how each comparison stood, and which cells more seeds may decide.
 
 Lan and DeMets (1983) with Pocock's spending: of the chance of a false claim each look may spend what comes with the
 seeds that are there, so that all looks of one plan together spend no more than one look at the full level.

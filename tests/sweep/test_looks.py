@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hydra.core.utils import JobReturn
+from made_sweeps import four_cells, make
 from omegaconf import OmegaConf
 
 from dsbench.config.compose import compose
@@ -27,7 +28,7 @@ from dsbench.statistics.means import ALPHA
 from dsbench.sweep.conduct import Sweep, train_until_decided
 from dsbench.sweep.looks import Looks, Schedule, rule_of
 from dsbench.sweep.plan import SweepPlan, plan_sweep
-from dsbench.verdict.rule import DECIDED, Answer
+from dsbench.verdict.rule import DECIDED, Answer, Rule
 from dsbench.verdict.verdict import Comparison, Verdict, verdict
 
 IMAGES = 40
@@ -240,6 +241,18 @@ def test_looks_that_nobody_planned_leave_levels_and_are_counted(sweeping: Sweepi
     }
 
 
+def test_an_older_sweep_is_judged_by_the_defaults_and_a_margin_given_comes_first(tmp_path: Path) -> None:
+    folder = make(tmp_path, four_cells()).folder
+    assert rule_of(folder) == replace(Rule(), standings={})
+    assert rule_of(None) == Rule()
+    assert rule_of(folder, 0.0).margin_of("mnist") == 0
+    with pytest.raises(InputError, match=r"--margin -1 is not a number of percentage points, 0 or more"):
+        rule_of(folder, -1.0)
+    folder.sweep_file.write_text(folder.sweep_file.read_text() + "verdict: {margin: much, speed_margin: 10}\n")
+    with pytest.raises(InputError, match=r"sweep.yaml is damaged: verdict is not what was written"):
+        rule_of(folder)
+
+
 TINY = "model=cnn,dwsep arch=mnist_7800_shallow width=2 train.max_epochs=1 bench_minutes=0 report=false"
 
 
@@ -298,9 +311,9 @@ def test_a_sweep_killed_between_its_looks_comes_to_those_of_an_undisturbed_one(
     sweep.wait(timeout=60)
     assert [look["at"] for look in looks(folder())] == [3]
     killed = run()
-    outputs.rename(outputs.with_name("killed"))
-    assert killed == run()
     assert [look["at"] for look in killed[0]] == [3, 4]
+    (folder().path / "looks.json").unlink()
+    assert killed == run()  # from all runs at once
 
 
 @pytest.mark.parametrize(
