@@ -56,7 +56,8 @@ class Launcher:
             planned = self.plans[overrides]
             assert planned is not None
             facts = planned.facts()
-            status, accuracy, *images = self.course(str(facts.model), int(facts.seed or 0))
+            name = next(one.split("=")[1] for one in overrides if one.startswith(("model=", "experiment=")))
+            status, accuracy, *images = self.course(name, int(facts.seed or 0))
             result = Result(test_acc=accuracy) if status in ("done", "collapsed") else None
             planned.folder.create()
             if images:
@@ -80,9 +81,9 @@ def sweeping(overrides: Callable[[str], list[str]], outputs: Path) -> Sweeping:
         left: float = math.inf,
         margin: float | None = None,
     ) -> tuple[Launcher, SweepFolder]:
-        common = [one for one in overrides("width=2") if not one.startswith("outputs=")]
-        lines = [[f"model={model}", f"seed={seed}"] for model in models.split() for seed in range(schedule.most)]
-        plan = plan_sweep([[*common, f"outputs={outputs}", *line] for line in lines], compose)
+        named = [[f"experiment={name}"] if "/" in name else [f"model={name}", "width=2"] for name in models.split()]
+        lines = [[*line, f"seed={seed}"] for line in named for seed in range(schedule.most)]
+        plan = plan_sweep([[*overrides(""), *line] for line in lines], compose)
         launcher = Launcher(plan, course, left)
         config = OmegaConf.create({"outputs": str(outputs), "verdict": {"margin": margin, "speed_margin": 10.0}})
         conducted = Sweep(config, "made", [], launcher, schedule)  # type: ignore[arg-type]
@@ -138,6 +139,27 @@ def test_cells_of_comparisons_that_are_decided_train_no_more(sweeping: Sweeping)
     near = pair(judged(folder), "cnn", "hybrid").better
     assert near.answer not in DECIDED
     assert (near.look, near.runs, near.runs_later) == (3, (8, 8), 0)
+
+
+def test_the_effects_of_a_factorial_are_comparisons_as_pairs_are(sweeping: Sweeping) -> None:
+    """No pair and no main effect is in doubt; the interaction is, and all four cells are trained for it."""
+    accuracies = {"cnn_shallow": 0.2, "cnn_deep": 0.4, "dwsep_shallow": 0.7, "dwsep_deep": 0.9}
+
+    def course(name: str, seed: int) -> Outcome:
+        return "done", accuracies[name.split("/")[1]] + 0.01 * (seed % 3)
+
+    _, folder = sweeping(course, Schedule((3, 5)), " ".join(f"matched_7800/{name}" for name in accuracies))
+    first, second = (look["comparisons"] for look in looks(folder))
+    open_ = [key for key, looked in first.items() if not looked["decided"]]
+    assert (len(first), len(open_), list(second)) == (6 + 3, 1, open_)
+    assert open_[0].endswith(" interaction")
+    assert all(seeds == [*range(5)] for looked in second.values() for seeds in looked["seeds"])
+    (factorial,) = [group.factorial for group in judged(folder).groups if group.factorial]
+    assert [(effect.name, effect.better.look, effect.better.runs) for effect in factorial.effects] == [
+        ("block", 1, (3,) * 4),
+        ("topology", 1, (3,) * 4),
+        ("interaction", 2, (5,) * 4),
+    ]
 
 
 def test_each_look_spends_what_its_share_of_all_seeds_allows(sweeping: Sweeping) -> None:
