@@ -18,6 +18,7 @@ from dsbench.report.answers import answer_table
 from dsbench.results.cells import COUNTS
 from dsbench.results.folder import SweepFolder
 from dsbench.sweep.conduct import Sweep
+from dsbench.sweep.looks import rule_of
 from dsbench.verdict.sentences import headline, title
 from dsbench.verdict.verdict import verdict
 
@@ -40,7 +41,8 @@ def conclude(sweep: Sweep) -> None:
         console.print(text, soft_wrap=not console.is_terminal)
 
     runs, _ = folder.read(sweep.reasons)
-    before = verdict(folder.outputs, runs)
+    rule = rule_of(folder)
+    before = verdict(folder.outputs, runs, rule=rule)
     cells = (*before.to_measure, *before.unsettled)
     minutes = sweep.config.bench_minutes if sweep.trained_here else 0.0
     share = Share.of(len(cells), minutes)
@@ -49,7 +51,7 @@ def conclude(sweep: Sweep) -> None:
         print_text(f"measuring {many} by turns, {minutes:g} min at the most; bench_minutes=0 leaves it out")
         measure(folder.outputs, cells, share)
         (runs, _), _ = sweep.collect()
-    decided = verdict(folder.outputs, runs)
+    decided = verdict(folder.outputs, runs, rule=rule)
     console.print()
     print_text(title(decided))
     if decided.groups:

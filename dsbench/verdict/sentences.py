@@ -16,7 +16,7 @@ from dsbench.verdict.faster import SHORT
 from dsbench.verdict.groups import BUDGET, WIDTH, Group
 from dsbench.verdict.lighter import Measure
 from dsbench.verdict.reliable import Reliable, Trainings
-from dsbench.verdict.rule import Answer, Family
+from dsbench.verdict.rule import DECIDED, Answer, Family
 from dsbench.verdict.verdict import Comparison, Judged, Verdict
 
 FEW = 3  # comparisons that the headline has a clause each for
@@ -290,7 +290,8 @@ def details(verdict: Verdict) -> list[str]:
             )
         if pair.better.runs_later:
             later = counted(pair.better.runs_later, "run")
-            out.append(f"{described(pair)}: decided at look {pair.better.look}; {later} trained since change nothing.")
+            when = "decided at" if pair.better.answer in DECIDED else "as of"
+            out.append(f"{described(pair)}: {when} look {pair.better.look}; {later} trained since change nothing.")
     out += [f"Run {run_id} is judged without its images: {why}." for run_id, why in verdict.damaged.items()]
     return out
 
