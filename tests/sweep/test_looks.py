@@ -21,14 +21,13 @@ from omegaconf import OmegaConf
 from dsbench.config.compose import compose
 from dsbench.errors import InputError
 from dsbench.results.folder import SweepFolder
-from dsbench.results.records import CORRECT
 from dsbench.run.record import Result, Status
 from dsbench.statistics.looks import nominal_levels, spent
 from dsbench.statistics.means import ALPHA
 from dsbench.sweep.conduct import Sweep, train_until_decided
 from dsbench.sweep.looks import Looks, Schedule, rule_of
 from dsbench.sweep.plan import SweepPlan, plan_sweep
-from dsbench.verdict.rule import DECIDED, Answer, Rule
+from dsbench.verdict.rule import DECIDED, Answer, Rule, Standing
 from dsbench.verdict.verdict import Comparison, Verdict, verdict
 
 IMAGES = 40
@@ -62,7 +61,7 @@ class Launcher:
             planned.folder.create()
             if images:
                 packed = np.packbits(images[0].astype(np.uint8)).tobytes()
-                (planned.folder.path / CORRECT).write_bytes(b"%d\n" % IMAGES + packed)
+                planned.folder.correct_file.write_bytes(b"%d\n" % IMAGES + packed)
             planned.folder.write_result(replace(facts, status=Status(status), result=result))
         return []
 
@@ -170,13 +169,17 @@ def test_each_look_spends_what_its_share_of_all_seeds_allows(sweeping: Sweeping)
 
     _, folder = sweeping(course, Schedule((3, 5, 8)))
     (stood,) = ([look["comparisons"][key] for look in looks(folder)] for key in looks(folder)[0]["comparisons"])
-    assert [one["fraction"] for one in stood] == [3 / 8, 5 / 8, 1.0]
-    assert [one["trained"] for one in stood] == [[3, 3], [5, 5], [8, 8]]
+    assert [looked["fractions"] for looked in stood] == [[3 / 8], [3 / 8, 5 / 8], [3 / 8, 5 / 8, 1.0]]
+    assert [looked["trained"] for looked in stood] == [[3, 3], [5, 5], [8, 8]]
     assert stood[0]["seeds"] == [[0, 1, 2], [0, 2]]
     assert stood[0]["answer"] == Answer.TOO_FEW
-    assert [one["level"] for one in stood] == list(nominal_levels((3 / 8, 5 / 8, 1.0)))
-    assert stood[0]["level"] == pytest.approx(spent(3 / 8))  # the first look has all of it for itself
-    assert pair(judged(folder), "cnn", "dwsep").better.level == stood[-1]["level"] < ALPHA
+    levels = [Standing(tuple(looked["fractions"])).level(1) for looked in stood]
+    assert levels == list(nominal_levels((3 / 8, 5 / 8, 1.0)))
+    assert levels[0] == pytest.approx(spent(3 / 8))  # the first look has all of it for itself
+    judged_now = pair(judged(folder), "cnn", "dwsep").better
+    assert judged_now.level == levels[-1] < ALPHA
+    assert judged_now.difference is not None
+    assert judged_now.difference.cautious
 
 
 def test_a_sweep_stopped_anywhere_and_continued_has_the_looks_of_an_undisturbed_one(
@@ -258,8 +261,8 @@ def test_looks_that_nobody_planned_leave_levels_and_are_counted(sweeping: Sweepi
     looked.take(verdict(folder.outputs, runs))
     assert rule_of(folder).looks == 3
     after = rule_of(folder).standings or {}
-    assert {key: standing.level for key, standing in after.items()} == {
-        key: standing.level for key, standing in standings.items()
+    assert {key: standing.fractions for key, standing in after.items()} == {
+        key: standing.fractions for key, standing in standings.items()
     }
 
 
@@ -292,7 +295,7 @@ def test_a_sweep_extended_by_hand_was_looked_at_again_and_one_judged_again_was_n
     first, folder = swept("seeds=3")
     assert [(len(look["runs"]), look["most"]) for look in first] == [(6, None)]
     standings = (rule_of(folder).standings or {}).values()
-    assert [(standing.level, standing.seeds) for standing in standings] == [(ALPHA, None)]
+    assert [(standing.fractions, standing.seeds) for standing in standings] == [((1.0,), None)]
     assert (swept("seeds=3")[0], rule_of(folder).looks) == (first, 1)
     extended, _ = swept("seeds=4")
     assert [len(look["runs"]) for look in extended] == [6, 8]
