@@ -18,10 +18,10 @@ from dsbench.results.records import runs_table
 from dsbench.run.record import BROKEN, FINAL
 from dsbench.statistics.paired import sign_flip_p, t_interval
 from dsbench.statistics.power import ALPHA
-from dsbench.verdict.answers import TOLD, Answer, Measure
 from dsbench.verdict.cells import cells
 from dsbench.verdict.faster import measured_times
-from dsbench.verdict.timings import SAME
+from dsbench.verdict.lighter import Measure
+from dsbench.verdict.rule import SPEED_MARGIN, Answer
 
 MEMORY = "peak_memory_bytes"
 TIMES = {QUANTITIES[name].path: QUANTITIES[name].wording for name in ("train_step_ms", "latency_ms")}  # by the verdict
@@ -37,17 +37,17 @@ def ratio(quantity: Quantity, runs: Sequence[Run]) -> Ratio:
 
 
 def _time(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Ratio:
-    """The ratio of the medians; its range is the interval of the ratio by turns, 5 % of it each way at the least.
+    """The ratio of the means by turns; its range is its interval over repeats, the speed margin each way at the least.
 
-    Where the verdict on this pair alone cannot tell which is faster, 1 is within.
+    Where the verdict on this pair alone does not say which is faster, 1 is within.
     """
     measure = _measure_of_pair(reference, candidate, runs)
-    if measure.answer not in TOLD:
+    if measure.interval is None or measure.ratio is None:
         raise NotTestedError(measure.reason or str(measure.answer))
-    assert measure.ratio is not None
-    assert measure.ratio_interval is not None
-    open_to = [1.0] if measure.answer is Answer.CANNOT_TELL else []
-    possible = [*measure.ratio_interval, measure.ratio * (1 - SAME), measure.ratio * (1 + SAME), *open_to]
+    margin = 1 + SPEED_MARGIN / 100
+    open_to = [] if measure.answer in (Answer.FASTER, Answer.SLOWER) else [1.0]
+    ends = [measure.interval.low, measure.interval.high]
+    possible = [*ends, measure.ratio / margin, measure.ratio * margin, *open_to]
     return measure.ratio, min(possible), max(possible), measure.note
 
 

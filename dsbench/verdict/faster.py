@@ -1,4 +1,4 @@
-"""Is it faster? Times measured by turns, which decide, and the seconds of training, which are shown beside them."""
+"""Is it faster? Times measured by turns in repeats, which decide, and the seconds of training, shown beside them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dsbench.statistics.means import ALPHA
 from dsbench.verdict.cells import DATA, Cell, Run
 from dsbench.verdict.lighter import Measure
 from dsbench.verdict.rule import SPEED_MARGIN, Answer
-from dsbench.verdict.timings import DECIDING, NAMES, STEP, Comparison, Key, Records, not_comparable, timings
+from dsbench.verdict.timings import DECIDING, NAMES, STEP, Comparison, Key, Records, timings
 
 WANTED = (NAMES[STEP], "latency at batch 1", "latency at a large batch")  # without each of which none is faster
 LATENCY: Key = ("latency_ms", "batch_1", DECIDING)
@@ -27,8 +27,9 @@ def measured_times(
 ) -> list[tuple[Measure, ...]]:
     """For each pair (reference, candidate) its training step, epoch and latencies, as `dsbench bench` measured them.
 
-    Times compare where they were measured in one place and by turns, the last of such. `levels` has that of each pair's
-    interval. What was not measured of both alike is listed as lacking.
+    Times compare where they were measured in one place and by turns, the last of such. The interval is over repeats
+    (see dsbench.verdict.timings.over_days), at the level that `levels` has for the pair. What was not measured of both
+    alike is listed as lacking.
     """
     out = []
     for pair, level in zip(pairs, levels or [ALPHA] * len(pairs), strict=True):
@@ -41,10 +42,12 @@ def measured_times(
 def _comparisons(reference: Cell, candidate: Cell, records: Records) -> dict[Key, Comparison]:
     """By what is timed, the last two times that compare, else the last two."""
     both = product(timings(reference, records), timings(candidate, records))
+    compared = [
+        Comparison(key, before, after) for before, after in both for key in before.times.keys() & after.times.keys()
+    ]
     out: dict[Key, Comparison] = {}
-    for before, after in sorted(both, key=lambda pair: bool(not_comparable(*pair))):
-        for key in before.times.keys() & after.times.keys():
-            out.setdefault(key, Comparison(key, before, after))
+    for one in sorted(compared, key=lambda one: bool(one.not_comparable)):
+        out.setdefault(one.key, one)
     return out
 
 
@@ -154,4 +157,5 @@ def _side_by_side(cells: Sequence[Cell]) -> str:
 
 def _latency(cells: Sequence[Cell], records: Records) -> str:
     measured = [times for cell in cells for times in timings(cell, records) if LATENCY in times.times]
-    return next(filter(None, (not_comparable(measured[0], times) for times in measured)), "")
+    reasons = (Comparison(LATENCY, measured[0], times).not_comparable for times in measured)
+    return next(filter(None, reasons), "")
