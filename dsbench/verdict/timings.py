@@ -219,8 +219,8 @@ def over_days(values: Sequence[Sequence[float]], level: float) -> Interval | Non
 
     Student's, with the days as fixed blocks: value = mean + day + error. Each value weighs alike, so that a day has the
     weight of its values; the error's variance is that about the means of days, with as many degrees of freedom as there
-    are values less days (Box, Hunter and Hunter 2005, Statistics for Experimenters, chapter 4). It speaks of these days,
-    not of others. Of one day it is t_interval; None where each day has one value alone.
+    are values less days (Box, Hunter and Hunter 2005, Statistics for Experimenters, chapter 4). It speaks of these days
+    and of no others. Of one day it is t_interval; None where each day has one value alone.
     """
     from scipy.special import stdtrit
 
