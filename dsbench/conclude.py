@@ -15,10 +15,11 @@ from dsbench.measure.repeats import LEAST_SECONDS
 from dsbench.measure.roofline_record import TOGETHER
 from dsbench.measure.timing import FEWEST_REPEATS, LIMIT_SECONDS, MEASUREMENTS, REPEATS, THREADS
 from dsbench.publish.sweep import mirror_sweep
+from dsbench.report.answers import answer_table
 from dsbench.results.cells import COUNTS
 from dsbench.results.folder import SweepFolder
 from dsbench.sweep.conduct import Sweep, is_local
-from dsbench.verdict.sentences import headline, paragraphs
+from dsbench.verdict.sentences import headline, title
 from dsbench.verdict.verdict import verdict
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ START_SECONDS = 5.0  # that a process takes to import what measures, on a slow m
 ENOUGH_SECONDS = 0.5  # of one measurement in one repeat, which leaves time for a roofline
 RATES_SECONDS = 10.0  # that a roofline takes to measure what the device attains
 log = logging.getLogger("dsbench")
-PAIRS = 6  # of cells, that are put into words
+MOST_ROWS = 12  # comparisons that the terminal shows at the end
 
 
 def conclude(sweep: Sweep) -> None:
@@ -55,11 +56,19 @@ def conclude(sweep: Sweep) -> None:
             print_text(f"{repeats} of {REPEATS} repeats; bench_minutes={2 * minutes:g} gives them longer")
         (runs, _), _ = sweep.collect()
     decided = verdict(folder.outputs, runs)
-    for paragraph in paragraphs(decided, folder.outputs, PAIRS):
-        print_text(f"\n{paragraph}")
+    console.print()
+    print_text(title(decided))
+    if decided.groups:
+        console.print(answer_table(decided, MOST_ROWS))
+    for sentence in headline(decided):
+        print_text(sentence)
     pages = _written(folder)[:1] if sweep.config.report else []
     mirror(sweep, {"verdict": "\n".join(headline(decided))}, pages)
-    print_text(f"\nreport: {pages[0]}" if pages else f"\nmore: dsbench verdict {folder.name}")
+    print_text("")
+    for page in pages:
+        print_text(f"page: {page}")
+    left = len(decided.comparisons) - MOST_ROWS
+    print_text(f"{f'{left} more and ' if left > 0 else ''}details: dsbench verdict {folder.name} --details")
 
 
 def mirror(sweep: Sweep, summary: Mapping[str, str] | None = None, files: Sequence[Path] = ()) -> None:

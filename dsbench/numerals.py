@@ -38,6 +38,14 @@ def interval_points(low: float, high: float) -> str:
     return f"{signed_points(low)} to {signed_points(high)}"
 
 
+def difference_points(share: float, half: float, sign: str = "+") -> str:
+    """A difference of shares in percentage points, to as many digits as an interval of that `half` width bears."""
+    digits = 1 if abs(half) >= 0.003 else 2
+    while share and digits < 4 and not float(f"{100 * share:.{digits}f}"):
+        digits += 1
+    return f"{100 * share:{sign}.{digits}f}"
+
+
 def p_value(p: float) -> str:
     """A p to two digits."""
     return "< 0.0001" if p < 1e-4 else f"{p:.2g}"

@@ -5,8 +5,8 @@ Rich prints it as it is; dsbench.report.page writes it in HTML and Markdown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,19 +18,40 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _UNBOUNDED = 10_000  # columns of letters
-_STYLES = {  # of answers; page.css has the same
-    **{"yes": "green", "no": "red", "holds": "green", "does not hold": "red"},
-    **{"cannot tell": "yellow", "not tested": "dim"},
+_TONES = {  # of answers
+    "good": ("better", "as good", "no worse", "lighter", "faster", "more reliable", "holds", "identical"),
+    "bad": ("worse", "heavier", "slower", "less reliable", "does not hold"),
+    "open": ("cannot tell", "too few runs", "mixed"),
+    "none": ("equal", "as fast", "no difference seen", "not measured", "not comparable", "not tested"),
 }
+_TONE = {answer: tone for tone, of_tone in _TONES.items() for answer in of_tone}
+_STYLES = {"good": "bold green", "bad": "bold red", "open": "yellow", "none": "dim"}
+
+
+def tone(line: str) -> str:
+    """How an answer sounds, good, bad, open or none, by the word that a line is, or that stands before its colon.
+
+    Empty where the line has no answer.
+    """
+    return _TONE.get(line.partition(":")[0].removesuffix(" in one seed"), "")
 
 
 class Kind(StrEnum):
-    """The kind of a column's entries: names of the rows, numbers (to the right), words, or answers (coloured)."""
+    """The kind of a column's entries: names of the rows, words, answers (coloured), to the right numbers and ratios.
+
+    Of ratios those that are equal, or do not decide, are grey, the others bold.
+    """
 
     NAME = "name"
     NUMBER = "number"
     TEXT = "text"
     ANSWER = "answer"
+    RATIO = "ratio"
+
+    @property
+    def right(self) -> bool:
+        """Whether its entries stand to the right."""
+        return self in (Kind.NUMBER, Kind.RATIO)
 
 
 @dataclass(frozen=True)
@@ -116,6 +137,10 @@ class Table:
     total: bool = False
     margin: bool | None = None
 
+    def without_note(self) -> Table:
+        """The same, without what is written below."""
+        return replace(self, note="")
+
     @property
     def rows(self) -> list[tuple[Entry, ...]]:
         """The entries of each row."""
@@ -142,7 +167,11 @@ class Table:
         if self.title:
             yield Text(self.title, style="italic")
         if self.columns:
-            yield next(filter(fits, self._side_by_side()), None) or self._stacked()
+            table = next(filter(fits, self._side_by_side()), None)
+            if table is None and any("\n" in text for column in self.columns for text in column.texts):
+                yield from self._by_row()
+            else:
+                yield table or self._stacked()
         if self.note:
             yield Text(self.note, style="dim")
 
@@ -163,7 +192,7 @@ class Table:
             table = RichTable(box=SIMPLE_HEAD if self.look == "ruled" else None, header_style="bold", pad_edge=margin)
         for column in self.columns:
             heading = Text(column.brief if brief and column.brief else column.heading)
-            right = column.kind is Kind.NUMBER
+            right = column.kind.right
             table.add_column(heading, justify="right" if right else "left", no_wrap=self.look != "grid")
         for number, row in enumerate(self.rows, 1):
             if self.total and number == len(self.rows):
@@ -171,6 +200,29 @@ class Table:
             entries = zip(self.columns, row, strict=True)
             table.add_row(*(_shown(column.kind, _brief(entry) if brief else entry.text) for column, entry in entries))
         return table
+
+    def _by_row(self) -> Iterator[RichTable | Text]:
+        """Each row by itself: its names, then a line a column, the lines of an entry side by side."""
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        for row in range(len(self.rows)):
+            name = ", ".join(
+                column.texts[row].replace("\n", " ") for column in self.columns if column.kind is Kind.NAME
+            )
+            yield Text(name, style="bold")
+            lines = RichTable(box=None, show_header=False, pad_edge=False)
+            lines.add_column(no_wrap=True)
+            lines.add_column(no_wrap=True)
+            lines.add_column(overflow="fold")
+            for column in self.columns:
+                first, *rest = column.texts[row].split("\n")
+                if column.kind is not Kind.NAME and first:
+                    answer, text = (first, rest) if tone(first) and ":" not in first else ("", [first, *rest])
+                    lines.add_row(
+                        f"  {column.heading}", _shown(column.kind, answer), _shown(column.kind, ", ".join(text))
+                    )
+            yield lines
 
     def _stacked(self) -> RichTable:
         """The names of a row in one column, a line each, then its piles."""
@@ -203,4 +255,18 @@ def _brief(entry: Entry) -> str:
 def _shown(kind: Kind, text: str) -> Text:
     from rich.text import Text
 
-    return Text(text, style=_STYLES.get(text, "") if kind is Kind.ANSWER else "")
+    if kind is Kind.RATIO:
+        return Text(text, style="dim" if is_equal(text) else "bold")
+    out = Text(text)
+    if kind is Kind.ANSWER:
+        start = 0
+        for line in text.split("\n"):
+            if style := _STYLES.get(tone(line)):
+                out.stylize(style, start, start + len(line.partition(":")[0]))
+            start += len(line) + 1
+    return out
+
+
+def is_equal(text: str) -> bool:
+    """Whether a ratio is equal, or in brackets since it decides nothing."""
+    return text == "equal" or text.startswith("(")

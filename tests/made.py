@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from synthetic import read, run
 
 from dsbench.results.cells import cells_table
 from dsbench.results.records import runs_table
-from dsbench.verdict.answers import Measure
-from dsbench.verdict.verdict import Judged, Pair, Verdict, judge
+from dsbench.verdict.lighter import Measure
+from dsbench.verdict.rule import DEFAULT, Rule
+from dsbench.verdict.verdict import Comparison, Judged, Verdict, judge
 
 FAMILY = {"cnn": {"block": None}, "dwsep": {"block": "keras"}, "hybrid": {"block": "keras"}}
 
@@ -18,12 +20,12 @@ FAMILY = {"cnn": {"block": None}, "dwsep": {"block": "keras"}, "hybrid": {"block
 def cell(accuracies: Sequence[float | str | None], model: str = "cnn", **facts: Any) -> list[dict[str, Any]]:
     """The records of a cell, one a seed from 0: done with this accuracy, of this status, or not there."""
     out = []
-    for seed, one in enumerate(accuracies):
-        known = {"model": model, **FAMILY[model], "seed": seed, **facts}
-        if isinstance(one, str):
-            out.append(run(one, **known, **({"test_acc": 0.1135} if one == "collapsed" else {})))
-        elif one is not None:
-            out.append(run(**known, test_acc=one))
+    for seed, accuracy in enumerate(accuracies):
+        facts_of_run = {"model": model, **FAMILY[model], "seed": seed, **facts}
+        if isinstance(accuracy, str):
+            out.append(run(accuracy, **facts_of_run, **({"test_acc": 0.1135} if accuracy == "collapsed" else {})))
+        elif accuracy is not None:
+            out.append(run(**facts_of_run, test_acc=accuracy))
     return out
 
 
@@ -36,9 +38,9 @@ def timed(
     """
 
     def time(median: float) -> dict[str, Any]:
-        found: dict[str, Any] = {"median": median, "iqr": iqr * median, "settled": iqr <= 0.05}
-        found["rounds_ms"] = [median * (1 + iqr / 2 * (-1) ** number) for number in range(n)]
-        return found | ({"session": f"{place['time']} {session}"} if session else {})
+        entry: dict[str, Any] = {"median": median, "iqr": iqr * median, "settled": iqr <= 0.05}
+        entry["rounds_ms"] = [median * (1 + iqr / 2 * (-1) ** number) for number in range(n)]
+        return entry | ({"session": f"{place['time']} {session}"} if session else {})
 
     place = {"device": "a CPU", "threads": 1, "precision": "32", "memory_format": "channels_last", "time": "2026"}
     place |= where
@@ -48,7 +50,7 @@ def timed(
         "train_step_ms": {"batch_size": 64, "total": time(ms)},
         "measured_on": {**versions, "load_average": 0.1, **place},
     }
-    return [one | measured for one in records]
+    return [record | measured for record in records]
 
 
 def budget(target: float, kind: str = "params") -> dict[str, Any]:
@@ -65,32 +67,35 @@ def budget(target: float, kind: str = "params") -> dict[str, Any]:
     }
 
 
-def verdict(*cells: list[dict[str, Any]], compare: str | None = None) -> Verdict:
-    """The verdict on these cells."""
-    records = [one for some in cells for one in some]
-    known = read(records)
-    runs = runs_table(known)
-    measured = {one.run_id: one for one in known}
-    return judge(runs, cells_table(runs), measured, compare)
+def verdict(
+    *cells: list[dict[str, Any]],
+    compare: str | None = None,
+    rule: Rule = DEFAULT,
+    correct: Mapping[str, np.ndarray] | None = None,
+) -> Verdict:
+    """The verdict on these cells; `correct` says by run_id which test images a run got right."""
+    records = read([record for cell in cells for record in cell])
+    runs = runs_table(records)
+    return judge(runs, cells_table(runs), {record.run_id: record for record in records}, compare, rule, correct)
 
 
-def group(*cells: list[dict[str, Any]]) -> Judged:
+def group(*cells: list[dict[str, Any]], rule: Rule = DEFAULT) -> Judged:
     """The only group of these cells."""
-    (judged,) = verdict(*cells).groups
+    (judged,) = verdict(*cells, rule=rule).groups
     return judged
 
 
-def pair(*cells: list[dict[str, Any]]) -> Pair:
+def pair(*cells: list[dict[str, Any]], rule: Rule = DEFAULT) -> Comparison:
     """The only pair of these cells."""
-    (one,) = group(*cells).pairs
-    return one
+    (comparison,) = group(*cells, rule=rule).comparisons
+    return comparison
 
 
 def answers(measures: Iterable[Measure]) -> dict[str, str]:
     """The answer to each measure by its name."""
-    return {one.name: str(one.answer) for one in measures}
+    return {measure.name: str(measure.answer) for measure in measures}
 
 
-def labels(found: Verdict) -> list[tuple[str, list[str]]]:
+def labels(verdict: Verdict) -> list[tuple[str, list[str]]]:
     """What each group is called, and its cells."""
-    return [(judged.name, [one.label for one in judged.group.cells]) for judged in found.groups]
+    return [(judged.name, [cell.label for cell in judged.group.cells]) for judged in verdict.groups]

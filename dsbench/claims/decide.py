@@ -16,8 +16,8 @@ from dsbench.quantities import QUANTITIES
 from dsbench.results.cells import cells_table
 from dsbench.results.records import runs_table
 from dsbench.run.record import BROKEN, FINAL
-from dsbench.statistics.paired import sign_flip_p, t_interval
-from dsbench.statistics.power import ALPHA
+from dsbench.statistics.means import ALPHA, t_interval
+from dsbench.statistics.paired import sign_flip_p
 from dsbench.verdict.cells import cells
 from dsbench.verdict.faster import measured_times
 from dsbench.verdict.lighter import Measure
@@ -37,17 +37,16 @@ def ratio(quantity: Quantity, runs: Sequence[Run]) -> Ratio:
 
 
 def _time(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Ratio:
-    """The ratio of the means by turns; its range is its interval over repeats, the speed margin each way at the least.
+    """The ratio of the times; its range the verdict's interval on this pair alone, at least its speed margin.
 
-    Where the verdict on this pair alone does not say which is faster, 1 is within.
+    Where that does not say which is faster, 1 is within.
     """
     measure = _measure_of_pair(reference, candidate, runs)
-    if measure.interval is None or measure.ratio is None:
+    if measure.ratio is None or measure.interval is None:
         raise NotTestedError(measure.reason or str(measure.answer))
     margin = 1 + SPEED_MARGIN / 100
-    open_to = [] if measure.answer in (Answer.FASTER, Answer.SLOWER) else [1.0]
-    ends = [measure.interval.low, measure.interval.high]
-    possible = [*ends, measure.ratio / margin, measure.ratio * margin, *open_to]
+    possible = [measure.interval.low, measure.interval.high, measure.ratio / margin, measure.ratio * margin]
+    possible += [] if measure.answer in (Answer.FASTER, Answer.SLOWER) else [1.0]
     return measure.ratio, min(possible), max(possible), measure.note
 
 

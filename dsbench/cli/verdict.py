@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from dsbench.cli.options import OUTPUTS, Outputs
 from dsbench.cli.output import show
-from dsbench.tables import Table
 
 
 def verdict(
@@ -22,29 +20,34 @@ def verdict(
             metavar="A,B", help="Only whether B is lighter, faster and better than A, names as in the tables."
         ),
     ] = None,
+    with_details: Annotated[
+        bool, typer.Option("--details", help="Print the evidence too: levels, p, costs, times, reliability.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON with every figure: an object.")] = False,
 ) -> None:
-    """Say of each two cells that match whether one is lighter, faster and better: yes, no, or cannot tell.
+    """Say of each two cells that match whether one is lighter, faster, better and more reliable, and by how much.
 
-    Cells match where data, recipe and a budget are the same, to within 1 %; those of equal width are compared apart.
-    Accuracies are paired by seed; p is that of the sign-flip test, adjusted by Holm over the pairs of a group. What is
+    Cells match where data, recipe and a budget are the same; those of equal width are compared apart. Accuracies are
+    means over all runs that are done; each family of comparisons shares a chance of 5 % of a false claim. What is
     faster is measured by dsbench bench.
     """
-    from dsbench.report.answers import verdict_tables
+    from dsbench.report.answers import answer_table, verdict_tables
     from dsbench.results.query import runs_of
-    from dsbench.verdict.sentences import paragraphs
+    from dsbench.verdict.sentences import details, headline, missing, title
     from dsbench.verdict.verdict import as_data, verdict
 
     runs, outputs = runs_of(outputs, sweep)
     judged = verdict(outputs, runs, compare)
-    sentences = paragraphs(judged, outputs)
     if as_json:
-        typer.echo(json.dumps(as_data(judged) | {"said": sentences}))
+        typer.echo(json.dumps({"title": title(judged), "headline": headline(judged)} | as_data(judged)))
         return
-    tables = verdict_tables(judged)
-    notes = " ".join(table.note for table in tables if table.note)
-    for table in tables:
-        show(replace(table, note=""), "")
-    if tables:
-        show(Table("", (), notes), "")
-    show("\n\n".join(sentences))
+    show(title(judged), "")
+    if judged.groups:
+        show(answer_table(judged), "")
+    show(*headline(judged))
+    if not with_details:
+        show("", "details: the same with --details")
+        return
+    for table in verdict_tables(judged):
+        show("", table)
+    show("", *details(judged), *missing(judged, outputs))

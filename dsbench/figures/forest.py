@@ -1,4 +1,4 @@
-"""Paired differences in test accuracy as a forest plot, and the pairs of two families that a verdict has."""
+"""Differences in test accuracy as a forest plot, and the pairs of two families that a verdict has."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 
 from dsbench.figures.axes import Cell, rows, wrapped
 from dsbench.figures.style import FAINT, INK, canvas, row_height, settle, styled
-from dsbench.numerals import p_equals
-from dsbench.verdict import cells
-from dsbench.verdict.verdict import Judged, Pair, Verdict
+from dsbench.verdict.verdict import Comparison, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,28 +16,23 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH, ROW = 8.6, 0.52  # inches
-SPREAD = 0.22  # of a row: how far down the points of seeds reach
 LETTERS = 34  # of a line of a label
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One pair: the mean of its paired differences, the interval, the difference of each seed, all in one unit.
+    """One comparison: the difference of two means, its interval and margin in one unit, the answer and runs a side.
 
-    `low` and `high` are None where there is no interval, `p_adjusted` where nothing was tested.
+    `low` and `high` are None where there is no interval.
     """
 
     label: str
     mean: float
     low: float | None
     high: float | None
-    points: tuple[float, ...]
-    p_adjusted: float | None
-
-    @property
-    def n(self) -> int:
-        """The number of pairs."""
-        return len(self.points)
+    margin: float
+    answer: str
+    runs: tuple[int, ...]
 
 
 @styled
@@ -50,7 +43,7 @@ def draw(
     caption: str = "",
     sides: tuple[str, str] | None = None,
 ) -> Figure:
-    """A row a pair, in order: a point a seed, the mean and its interval, and all of them in words at the right.
+    """A row a comparison, in order: the difference and its interval over the band of its margin, in words at the right.
 
     `axis` says what is shown, with its unit; `sides` what a difference below and above 0 means.
     """
@@ -81,55 +74,52 @@ def draw(
 
 
 def in_words(difference: Difference) -> str:
-    """A difference in words: its mean, interval, adjusted p, and number of pairs."""
+    """A difference in words: it and its interval, the answer, and the number of runs."""
     interval = (
         "" if difference.low is None or difference.high is None else f" [{difference.low:+.2f}, {difference.high:+.2f}]"
     )
-    tested = "" if difference.p_adjusted is None else f"{p_equals(difference.p_adjusted)}, "
-    return f"{difference.mean:+.2f}{interval}".replace("-", "\N{MINUS SIGN}") + f"\n{tested}n = {difference.n}"
+    figures = f"{difference.mean:+.2f}{interval}".replace("-", "\N{MINUS SIGN}")
+    return f"{figures}\n{difference.answer}, n = {' and '.join(map(str, difference.runs[::-1]))}"
 
 
 def _row(panel: Axes, row: int, difference: Difference) -> None:
+    if difference.margin:
+        rows, margin = [row - 0.5, row + 0.5], difference.margin
+        panel.fill_betweenx(rows, -margin, margin, color=FAINT, linewidth=0, zorder=0, label="margin")
     if difference.low is not None and difference.high is not None:
         panel.plot(
             [difference.low, difference.high], [row, row], color=INK, linewidth=2.0, zorder=2, solid_capstyle="butt"
         )
     panel.plot([difference.mean], [row], color=INK, marker="D", markersize=6.5, zorder=3, label="mean")
-    heights = [row + SPREAD] * difference.n
-    panel.scatter(
-        difference.points, heights, s=20, facecolors="none", edgecolors=INK, linewidths=0.8, zorder=2.5, label="seeds"
-    )
 
 
 def pairs(verdict: Verdict, table: pd.DataFrame) -> list[tuple[Cell, Cell]]:
     """The pairs of a verdict that are of two families, reference first, each once, as rows of the `table` of cells."""
     known = {cell.cell_id: cell for cell in rows(table)}
-    matched = {(reference.cell_id, candidate.cell_id) for _, _, (reference, candidate) in _across(verdict)}
+    matched = {tuple(cell.cell_id for cell in pair.cells) for pair in _across(verdict)}
     return [(known[first], known[second]) for first in known for second in known if (first, second) in matched]
 
 
 def differences(verdict: Verdict) -> list[Difference]:
-    """Candidate less reference in test accuracy, in percentage points, of the pairs of two families in each group.
+    """Candidate less reference in mean test accuracy, in percentage points, of the pairs of two families.
 
-    Interval and p are the verdict's: Student's t, and the sign-flip test adjusted over the pairs of the group. Pairs
-    without a common seed are left out.
+    Intervals are the verdict's. Pairs of which one has no run that is done are left out.
     """
-    several = len({judged.name for judged, *_ in _across(verdict)}) > 1
+    compared = [pair for pair in _across(verdict) if pair.better.mean is not None]
+    several = len({pair.group for pair in compared}) > 1
     out = []
-    for judged, pair, _ in _across(verdict):
-        tested = pair.better.tested
-        if tested.paired is None:
-            continue
-        points = tuple(100 * difference for difference in tested.differences)
-        spread = tested.paired.t
-        low, high = (100 * spread.low, 100 * spread.high) if spread else (None, None)
-        label = f"{pair.candidate}\nminus {pair.reference}" + (f"\nat {judged.name}" if several else "")
-        out.append(Difference(label, 100 * tested.paired.mean, low, high, points, tested.adjusted_p))
+    for pair in compared:
+        better = pair.better
+        low, high = (100 * better.interval.low, 100 * better.interval.high) if better.interval else (None, None)
+        label = f"{pair.candidate}\nminus {pair.reference}" + (f"\nat {pair.group}" if several else "")
+        assert better.mean is not None
+        out.append(
+            Difference(label, 100 * better.mean, low, high, 100 * better.margin, str(better.answer), better.runs)
+        )
     return out
 
 
-def _across(verdict: Verdict) -> Iterator[tuple[Judged, Pair, tuple[cells.Cell, cells.Cell]]]:
-    for judged in verdict.groups:
-        for pair, (reference, candidate) in judged.compared:
-            if reference.names["model"] != candidate.names["model"]:
-                yield judged, pair, (reference, candidate)
+def _across(verdict: Verdict) -> Iterator[Comparison]:
+    for pair in verdict.comparisons:
+        if pair.cells[0].names["model"] != pair.cells[1].names["model"]:
+            yield pair

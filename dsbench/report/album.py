@@ -47,7 +47,7 @@ def reasons(verdict: Verdict, rooflines: Mapping[str, Roofline]) -> list[str]:
     The first says that their times are not those of the verdict, which are of whole steps.
     """
     pairs = dict.fromkeys(
-        tuple(cell.cell_id for cell in cells) for judged in verdict.groups for _, cells in judged.compared
+        tuple(cell.cell_id for cell in pair.cells) for judged in verdict.groups for pair in judged.comparisons
     )
     out = [comparison(rooflines[a], rooflines[b]) for a, b in pairs if {a, b} <= rooflines.keys()]
     return [f"Layer by layer, in a measurement of its own: {out[0]}", *out[1:]] if out else []
@@ -121,14 +121,13 @@ def _forest(verdict: Verdict, matched: list[tuple[Cell, Cell]], cells: pd.DataFr
     below = caption(
         cells,
         "Cells of two families in one group",
-        "Diamond: mean over the seeds that both have done, dots: each seed",
-        "Line: 95 % interval (Student's t) of that pair alone; p: sign-flip test, adjusted over the pairs of the group",
+        "Diamond: mean of the runs that are done less that of the reference's, line: its interval, band: the margin",
     )
     families = {(candidate.model, reference.model) for candidate, reference in matched}
     candidate, reference = families.pop() if len(families) == 1 else ("the second", "the first")
     return forest.draw(
         shown,
-        "Paired differences in test accuracy",
+        "Differences in test accuracy",
         "difference in test accuracy (percentage points)",
         below,
         (f"{candidate} is better", f"{reference} is better"),

@@ -2,107 +2,176 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 
-from dsbench.numerals import interval_points, mean_percent, p_value, signed_points, times
+from dsbench.numerals import mean_percent, p_value, points, seconds, signed_points
 from dsbench.quantities import QUANTITIES
-from dsbench.statistics.paired import Interval, Paired
 from dsbench.tables import Column, Entry, Kind, Table, answers, filled, names, numbers, texts, written
-from dsbench.verdict.answers import Measure
 from dsbench.verdict.better import Better, Factorial
 from dsbench.verdict.groups import Regimes
-from dsbench.verdict.verdict import Judged, Pair, Verdict
+from dsbench.verdict.lighter import Measure
+from dsbench.verdict.reliable import Trainings
+from dsbench.verdict.rule import Answer
+from dsbench.verdict.sentences import ratio, summary, trainings, within
+from dsbench.verdict.verdict import QUESTIONS, Comparison, Judged, Verdict
 
-_COSTS = (
-    "x: how many times the other's; in brackets what decides nothing or does not compare. Faster and slower are times "
-    "whose medians differ by more than 5 % and whose p, by turns and adjusted over all pairs, is below .05."
+_COSTS = "Costs of one image, as so many times the reference's; equal within 1 %, and what a group is matched by."
+_TIMES = (
+    "Times, as so many times the reference's, with the interval over repeats; in brackets what does not compare. "
+    "Seconds as trained decide nothing."
 )
 _ACCURACIES = (
-    "Test accuracy: mean of the differences over n seeds in percentage points (pp), its 95 % intervals by Student's t "
-    "and the BCa bootstrap, each of that pair alone; p of the sign-flip test, adjusted by Holm over the group, so that "
-    "an interval without 0 can stand beside an adjusted p above .05; P(better): the chance that a run beats one of the "
-    "other, over all runs that are done, then with those counted in that failed to train; least p: the smallest "
-    "adjusted p that n seeds can reach; seeds needed: as many, in which both are done, as would probably tell, if "
-    "differences are as they seem."
+    "Test accuracy: mean of the candidate's runs that are done less the reference's, in percentage points, with the "
+    "one interval at the level of its family. p is that of this comparison alone, by Welch's t over seeds and, where they are "
+    "known, images; beside it that of an exact permutation test. P(better): the chance that a run of one beats a "
+    "run of the other. Standard errors are of new seeds and of new images."
 )
-_EFFECTS = "Differences in test accuracy in percentage points (pp), p adjusted by Holm over the effects."
+_RELIABILITY = (
+    "Trainings that collapsed or diverged, of all that ended, with the exact interval of the share (Clopper-Pearson) "
+    "and p of Boschloo's test. One trained network costs so many trainings, and seconds of training."
+)
+_EFFECTS = "Contrasts of mean test accuracies in percentage points, each with the interval at the level of its family."
 _REGIMES = "Test accuracy: mean of the n runs that are done, ± half of its 95 % interval (Student's t)."
 
 
+def answer_table(verdict: Verdict, most: int | None = None) -> Table:
+    """The verdict in one table: a row a comparison, a column a question, each a word, its figures and their interval.
+
+    At most `most` rows, those of the headline first.
+    """
+    pairs = verdict.comparisons[:most]
+    rows = [f"{pair.candidate}\nagainst {pair.reference}\nat {pair.group}" for pair in pairs]
+    columns = [*names({"": rows}), *(_answers(question, pairs) for question in QUESTIONS)]
+    return Table("", tuple(columns), look="ruled", margin=False)
+
+
+def _answers(question: str, pairs: Sequence[Comparison]) -> Column:
+    entries = []
+    for pair in pairs:
+        answer, lines = summary(pair, question)
+        entries.append(Entry("\n".join([*([str(answer)] if answer else []), *lines]), str(answer or "")))
+    return Column(question, tuple(entries), Kind.ANSWER)
+
+
 def verdict_tables(verdict: Verdict) -> list[Table]:
-    """Lighter and faster, better, and the effects of block and topology of each group; then accuracies by regime.
+    """The evidence of each group: costs, times, accuracies, reliability, effects; then accuracies by regime.
 
     A note stands below the first table of its kind.
     """
     out: list[Table] = []
     for judged in verdict.groups:
-        out += [_costs(judged), _accuracies(judged)]
-        if judged.factorial and judged.factorial.seeds:
+        out += [_accuracies(judged), _reliability(judged), _costs(judged), _times(judged)]
+        if judged.factorial:
             out.append(_effects(judged.name, judged.factorial))
     if verdict.regimes:
         out.append(_regimes(verdict.regimes))
-    notes = [table.note for table in out]
-    return [replace(table, note="" if table.note in notes[:index] else table.note) for index, table in enumerate(out)]
+    noted: set[str] = set()
+    tables = []
+    for table in out:
+        if len(table.columns) > 2:
+            tables.append(table if table.note not in noted else table.without_note())
+            noted.add(table.note)
+    return tables
+
+
+def _named(pairs: Sequence[Comparison]) -> list[Column]:
+    return names({"this": [pair.candidate for pair in pairs], "against": [pair.reference for pair in pairs]})
 
 
 def _costs(judged: Judged) -> Table:
-    """The answers, then a column a measure."""
-    measures = [
-        {measure.name: measure for measure in (*pair.lighter, *pair.by_turns, *pair.trained)} for pair in judged.pairs
-    ]
-    names_of_measures = dict.fromkeys(name for row in measures for name in row)
+    pairs = judged.comparisons
+    measures = [{measure.name: measure for measure in pair.lighter} for pair in pairs]
     columns = [
-        *_named(judged.pairs),
-        *(answers(question, [pair.answers[question] for pair in judged.pairs]) for question in ("lighter", "faster")),
-        *(_ratios(name, [row.get(name) for row in measures]) for name in names_of_measures),
+        *_named(pairs),
+        answers("lighter", [pair.answers["lighter"] for pair in pairs]),
+        *(_ratios(name, [row.get(name) for row in measures]) for name in measures[0]),
     ]
-    return Table(f"{judged.name}: lighter and faster", tuple(filled(columns)), _COSTS)
+    return Table(f"{judged.name}: costs", tuple(filled(columns)), _COSTS)
+
+
+def _times(judged: Judged) -> Table:
+    pairs = judged.comparisons
+    measures = [{measure.name: measure for measure in (*pair.measured, *pair.trained)} for pair in pairs]
+    names_of_measures = dict.fromkeys(name for row in measures for name in row)
+    columns = [*_named(pairs), *(_ratios(name, [row.get(name) for row in measures]) for name in names_of_measures)]
+    return Table(f"{judged.name}: times", tuple(filled(columns)), _TIMES)
 
 
 def _ratios(name: str, measures: Sequence[Measure | None]) -> Column:
-    """The ratios to the reference, in brackets what does not compare."""
+    """The ratios to the reference: `equal` where that is so, in brackets what does not compare."""
     heading = QUANTITIES[name].wording if name in QUANTITIES else name
     entries = []
     for measure in measures:
-        ratio = measure.ratio if measure else None
-        text = "" if ratio is None else f"x {times(ratio)}"
-        entries.append(Entry(text if measure is None or measure.counts or not text else f"({text})", ratio))
-    return Column(heading, tuple(entries), Kind.NUMBER)
+        text = ratio(measure) if measure else ""
+        if measure and text and measure.answer is Answer.EQUAL:
+            text = str(Answer.EQUAL)
+        elif measure and text and (measure.answer is Answer.NOT_COMPARABLE or not measure.decides):
+            text = f"({text})"
+        entries.append(Entry(text, measure.ratio if measure else None))
+    return Column(heading, tuple(entries), Kind.RATIO)
 
 
 def _accuracies(judged: Judged) -> Table:
     """The answer, then its evidence."""
-    decisions = [pair.better for pair in judged.pairs]
-    failed = [(len(decision.failed_candidate), len(decision.failed_reference)) for decision in decisions]
+    pairs = judged.comparisons
     columns = [
-        *_named(judged.pairs),
-        answers("better", [decision.answer for decision in decisions]),
-        *_tests([(decision.tested.paired, decision.tested.adjusted_p) for decision in decisions]),
-        numbers("P(better)", [decision.probability_of_improvement for decision in decisions], "{:.2f}".format),
-        *_failures_counted(decisions),
-        numbers("least p", [decision.smallest_adjusted_p for decision in decisions], p_value),
-        numbers("seeds needed", [decision.seeds_needed for decision in decisions], "{:,}".format),
-        texts("failed to train", [f"{this} against {other}" if this or other else "" for this, other in failed]),
+        *_named(pairs),
+        answers("better", [pair.better.answer for pair in pairs]),
+        *_evidence([pair.better for pair in pairs]),
+        numbers("permutation p", [pair.better.permutation_p for pair in pairs], p_value),
+        numbers("P(better)", [pair.better.probability_of_improvement for pair in pairs], "{:.2f}".format),
+        numbers("seeds that decide", [pair.better.seeds_to_decide for pair in pairs], "{:,}".format),
+        texts("fragile", [pair.better.fragile for pair in pairs]),
     ]
-    return Table(f"{judged.name}: better", tuple(filled(columns)), _ACCURACIES)
+    return Table(f"{judged.name}: accuracy", tuple(filled(columns)), _ACCURACIES)
 
 
-def _failures_counted(decisions: Sequence[Better]) -> list[Column]:
-    """P(better) with the runs that collapsed or diverged, where there are any."""
-    if all(decision.with_failures is None for decision in decisions):
-        return []
+def _evidence(rows: Sequence[Better]) -> list[Column]:
+    """The difference, its interval and level, p, and the parts of its variance."""
+
+    def error(variance: Callable[[Better], float | None]) -> list[float | None]:
+        values = [variance(row) for row in rows]
+        return [None if value is None else value**0.5 for value in values]
+
     return [
-        numbers("failures counted", [decision.probability_with_failures for decision in decisions], "{:.2f}".format)
+        numbers("points", [row.mean for row in rows], signed_points),
+        written("interval", [within(row.interval) if row.interval else "" for row in rows]),
+        numbers("at", [1 - row.level for row in rows], "{:.4g}".format),
+        numbers("margin", [row.margin for row in rows], points),
+        written("n", [", ".join(map(str, row.runs[::-1])) for row in rows]),
+        numbers("p", [row.p for row in rows], p_value),
+        numbers("se seeds", error(lambda row: sum(row.difference.seeds) if row.difference else None), points),
+        numbers("se images", error(lambda row: row.difference.images if row.difference else None), points),
     ]
+
+
+def _reliability(judged: Judged) -> Table:
+    rows = [pair.reliable for pair in judged.comparisons]
+    both = [(row.candidate, row.reference) for row in rows]
+    columns = [
+        *_named(judged.comparisons),
+        answers("reliable", [row.answer for row in rows]),
+        written("failed", [trainings(candidate) for candidate, _ in both]),
+        written("other failed", [trainings(reference) for _, reference in both]),
+        numbers("p", [row.p for row in rows], p_value),
+        texts("trainings a network", [" against ".join(map(_per_success, sides)) for sides in both]),
+        texts("seconds a network", [" against ".join(seconds(one.seconds) or "?" for one in sides) for sides in both]),
+    ]
+    return Table(f"{judged.name}: reliability", tuple(filled(columns)), _RELIABILITY)
+
+
+def _per_success(side: Trainings) -> str:
+    if not side.n:
+        return "?"
+    return f"> {side.n}" if side.per_success is None else f"{side.per_success:.3g}"
 
 
 def _effects(name: str, factorial: Factorial) -> Table:
-    effects, on = [effect.name for effect in factorial.effects], [effect.what for effect in factorial.effects]
+    effects = factorial.effects
     columns = [
-        *names({"effect": effects, "on test accuracy": on}),
-        *_tests([(effect.paired, effect.adjusted_p) for effect in factorial.effects]),
-        numbers("of seeds", [factorial.asked for _ in factorial.effects], str),
+        *names({"effect": [effect.name for effect in effects], "on": [effect.what for effect in effects]}),
+        answers("answer", [effect.better.answer for effect in effects]),
+        *_evidence([effect.better for effect in effects]),
     ]
     return Table(f"{name}: block and topology apart", tuple(filled(columns)), _EFFECTS)
 
@@ -118,25 +187,3 @@ def _regimes(rows: Sequence[Regimes]) -> Table:
         ]
         columns.append(Column(str(regime), tuple(entries), Kind.NUMBER))
     return Table("Test accuracy, side by side", tuple(filled(columns)), _REGIMES)
-
-
-def _named(pairs: Sequence[Pair]) -> list[Column]:
-    return names({"this": [pair.candidate for pair in pairs], "against": [pair.reference for pair in pairs]})
-
-
-def _tests(rows: Sequence[tuple[Paired | None, float | None]]) -> list[Column]:
-    """A row of figures for each test."""
-    tests = [test for test, _ in rows]
-    return [
-        numbers("pp", [test.mean if test else None for test in tests], signed_points),
-        intervals("95 % (t)", [test.t if test else None for test in tests]),
-        intervals("95 % (BCa)", [test.bca if test else None for test in tests]),
-        numbers("p", [test.p if test else None for test in tests], p_value),
-        numbers("adjusted p", [p for _, p in rows], p_value),
-        numbers("n", [test.n if test else 0 for test in tests], str),
-    ]
-
-
-def intervals(heading: str, values: Sequence[Interval | None]) -> Column:
-    """A column of intervals of differences of shares, in percentage points."""
-    return written(heading, [interval_points(interval.low, interval.high) if interval else "" for interval in values])

@@ -13,14 +13,14 @@ from dsbench.claims.published import changed, published, studies, study_runs
 from dsbench.figures.style import rendered
 from dsbench.numerals import listed, mean_percent, points
 from dsbench.quantities import LIGHTER, QUANTITIES
-from dsbench.report.album import MOST_ROWS, album, crowded, reasons, rooflines
-from dsbench.report.answers import verdict_tables
+from dsbench.report.album import album, crowded, reasons, rooflines
+from dsbench.report.answers import answer_table, verdict_tables
 from dsbench.results.cells import not_in_means
 from dsbench.results.folder import SweepFolder
 from dsbench.results.records import labels, plain, settings
 from dsbench.tables import Column, Entry, Kind, Table, answers, figures, names, numbers, texts
 from dsbench.verdict.cells import Cell
-from dsbench.verdict.sentences import group_paragraphs, headline, missing
+from dsbench.verdict.sentences import details, effects, headline, missing, title
 from dsbench.verdict.verdict import as_data, measured_records, verdict
 
 if TYPE_CHECKING:
@@ -40,12 +40,15 @@ class Picture:
 class Report:
     """The content of a page; `data` is all of it as plain data but for the pictures.
 
-    `headline` answers in three sentences over all groups, `paragraphs` pair by pair, with what is missing; `why` has a
+    `title` says what was compared, `summary` answers in a row a comparison, `headline` in a sentence; `paragraphs` have
+    what stands beside, with what is missing; `why` has a
     paragraph a pair on where the time of a training step goes, `how` headings and texts on how it was measured.
     """
 
     name: str
+    title: str
     headline: list[str]
+    summary: Table
     paragraphs: list[str]
     cells: Table
     answers: list[Table]
@@ -61,7 +64,8 @@ def report(folder: SweepFolder) -> Report:
     """The content of the page of a sweep, whatever of it has ended. Raises InputError where there is no sweep."""
     asked, (run_rows, cell_rows) = folder.asked(), folder.read()
     judged = verdict(folder.outputs, run_rows)
-    top, paragraphs = headline(judged), [*group_paragraphs(judged, MOST_ROWS), *missing(judged, folder.outputs)]
+    top = headline(judged)
+    paragraphs = [*details(judged), *filter(None, map(effects, judged.groups)), *missing(judged, folder.outputs)]
     paragraphs += [
         f"Pictures that show each of the {many} apart are drawn by: dsbench figures {folder.name}"
         for many in crowded(cell_rows, judged)
@@ -74,7 +78,9 @@ def report(folder: SweepFolder) -> Report:
     why = reasons(judged, measured)
     return Report(
         name=folder.name,
+        title=title(judged),
         headline=top,
+        summary=answer_table(judged),
         paragraphs=paragraphs,
         cells=cells(judged.cells, plain(cell_rows), judged.unranked),
         answers=verdict_tables(judged),
@@ -85,8 +91,9 @@ def report(folder: SweepFolder) -> Report:
         runs=runs(plain(run_rows), {cell.cell_id: cell.label for cell in judged.cells}),
         data={
             "sweep": folder.name,
+            "title": title(judged),
             "headline": top,
-            "said": paragraphs,
+            "details": paragraphs,
             "verdict": as_data(judged),
             "claims": [outcome.plain() for outcome in outcomes],
             "why": why,
@@ -145,8 +152,8 @@ def claims(outcomes: Sequence[Outcome], changed: Sequence[str]) -> Table:
         answers("verdict", [outcome.verdict for outcome in outcomes]),
     )
     note = (
-        "With two seeds or more the 95 % interval of the mean over seeds decides; of one its value. What compares two "
-        "networks has to pass the sign-flip test as well; times are measured apart, by turns; both as in the verdict."
+        "With two seeds or more the 95 % interval of the mean over seeds decides, or of the difference of two means; "
+        "of one nothing does but what is counted. Times are measured apart, as in the verdict."
     )
     recipes = f" Of a changed recipe: {'; '.join(changed)}." if changed else ""
     return Table("What the study claims", columns, note + recipes)

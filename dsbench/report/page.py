@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dsbench.files import write_atomically
 from dsbench.report.content import Picture, Report
-from dsbench.tables import Kind, Table
+from dsbench.tables import Table
 
 # What can begin or end emphasis, code, a link or a table's cell. An underscore between letters or digits is none of
 # these.
@@ -48,7 +48,7 @@ def table(content: Table) -> str:
     """A table, its numbers to the right, with its note below."""
     lines = [
         [escaped(column.heading) for column in content.columns],
-        ["---:" if column.kind is Kind.NUMBER else "---" for column in content.columns],
+        ["---:" if column.kind.right else "---" for column in content.columns],
         *([escaped(entry.text) for entry in row] for row in content.rows),
     ]
     rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -10,41 +10,46 @@ from pathlib import Path
 
 from dsbench.numerals import counted, listed, mean_percent, p_value, signed_points, times
 from dsbench.quantities import QUANTITIES
-from dsbench.report.answers import intervals
 from dsbench.report.content import how
 from dsbench.report.page import write_all
 from dsbench.results.folder import SweepFolder
-from dsbench.statistics.paired import Paired, paired
-from dsbench.statistics.power import holm
-from dsbench.tables import Column, Entry, Kind, Table, answers, figures, filled, names, numbers, texts
-from dsbench.verdict.better import answer
+from dsbench.tables import Column, Entry, Kind, Table, answers, figures, filled, names, numbers, texts, written
+from dsbench.verdict.better import Better, better
 from dsbench.verdict.cells import Cell, cells
-from dsbench.verdict.pair_sentences import too_few_seeds
+from dsbench.verdict.rule import DEFAULT, Family, Standing
+from dsbench.verdict.sentences import within
 
 _FREE = ("precision", "device", "threads")  # in which the same cell may differ between sweeps
 
 
 @dataclass(frozen=True)
 class Both:
-    """A cell in both sweeps; `seeds` are those that are done in both, `test` is of the second less the first."""
+    """A cell in both sweeps, and how the accuracy of the second compares to that of the first."""
 
     first: Cell
     second: Cell
-    seeds: tuple[int, ...]
-    test: Paired | None
-    train_seconds: tuple[float | None, float | None]
-
-    @classmethod
-    def of(cls, first: Cell, second: Cell) -> Both:
-        """The same cell of either sweep, and the test of the seeds that are done in both."""
-        seeds = tuple(sorted(first.scores.keys() & second.scores.keys()))
-        test = paired([second.scores[seed] - first.scores[seed] for seed in seeds])
-        return cls(first, second, seeds, test, (_mean_seconds(first), _mean_seconds(second)))
+    better: Better
 
     @property
     def equal(self) -> bool:
-        """Whether every seed has exactly the same accuracy."""
-        return bool(self.seeds) and all(self.first.scores[seed] == self.second.scores[seed] for seed in self.seeds)
+        """Whether every seed that is done in both has exactly the same accuracy."""
+        seeds = self.first.scores.keys() & self.second.scores.keys()
+        return bool(seeds) and all(self.first.scores[seed] == self.second.scores[seed] for seed in seeds)
+
+    @property
+    def train_seconds(self) -> tuple[float | None, float | None]:
+        """The mean seconds of training in either."""
+        return _mean_seconds(self.first), _mean_seconds(self.second)
+
+    @property
+    def answer(self) -> str:
+        """That of the comparison, or that they are identical."""
+        return "identical" if self.equal else str(self.better.answer)
+
+
+def compared(pairs: Sequence[tuple[Cell, Cell]]) -> list[Both]:
+    """Each cell in both, one of so many comparisons that share their level."""
+    return [Both(*pair, better(pair, (-1.0, 1.0), Family.OTHER, len(pairs), DEFAULT, Standing(), {})) for pair in pairs]
 
 
 def same(first: Sequence[Cell], second: Sequence[Cell]) -> list[tuple[Cell, Cell]]:
@@ -96,8 +101,7 @@ def versus(first: SweepFolder, second: SweepFolder) -> Versus:
     InputError where there is no such sweep.
     """
     sides = [cells(*folder.read()) for folder in (first, second)]
-    both = [Both.of(*pair) for pair in same(*sides)]
-    adjusted = holm([cell.test.p if cell.test else None for cell in both])
+    both = compared(same(*sides))
     sweeps = (first.name, second.name) if first.name != second.name else (str(first.path), str(second.path))
     paired_ids = ({cell.first.cell_id for cell in both}, {cell.second.cell_id for cell in both})
     only = [
@@ -112,8 +116,8 @@ def versus(first: SweepFolder, second: SweepFolder) -> Versus:
     columns = zip(("", *sweeps), zip(*differences, strict=True), strict=True) if differences else ()
     return Versus(
         sweeps,
-        _sentences(sweeps, both, adjusted, only, differences) + without_result,
-        _table(both, adjusted),
+        _sentences(sweeps, both, only, differences) + without_result,
+        _table(both),
         Table("What is not the same", tuple(texts(heading, column) for heading, column in columns)),
     )
 
@@ -122,24 +126,23 @@ def write_versus(comparison: Versus, folder: Path) -> list[Path]:
     """Write the comparison as HTML, Markdown and JSON into `folder`; returns their paths. Raises OSError."""
     data = {
         "sweeps": comparison.names,
-        "said": comparison.sentences,
+        "sentences": comparison.sentences,
         "cells": comparison.cells.plain(),
         "differences": comparison.differences.plain(),
     }
     return write_all("versus", f"versus-{Path(comparison.names[1]).name}", vars(comparison), data, folder)
 
 
-def _table(both: Sequence[Both], adjusted: Sequence[float | None]) -> Table:
-    tests = [cell.test for cell in both]
+def _table(both: Sequence[Both]) -> Table:
+    rows = [cell.better for cell in both]
     sides = [("first", [cell.first for cell in both]), ("second", [cell.second for cell in both])]
     columns = [
         *names({"cell": [cell.first.label for cell in both]}),
-        numbers("n", [len(cell.seeds) for cell in both], str),
         *(Column(f"accuracy, {side}", tuple(map(_accuracy, cells)), Kind.NUMBER) for side, cells in sides),
-        numbers("pp", [test.mean if test else None for test in tests], signed_points),
-        intervals("95 % (t)", [test.t if test else None for test in tests]),
-        numbers("adjusted p", adjusted, p_value),
-        answers("second is better", [_answer(cell, p) for cell, p in zip(both, adjusted, strict=True)]),
+        numbers("points", [row.mean for row in rows], signed_points),
+        written("interval", [within(row.interval) if row.interval else "" for row in rows]),
+        numbers("p", [row.p for row in rows], p_value),
+        answers("second is", [cell.answer for cell in both]),
         *(texts(f"failed to train, {side}", [_failures(cell) for cell in cells]) for side, cells in sides),
         *(
             figures(_TIME, [cell.train_seconds[number] for cell in both], f"train time, {side}")
@@ -148,10 +151,10 @@ def _table(both: Sequence[Both], adjusted: Sequence[float | None]) -> Table:
         Column("time ratio", tuple(map(_ratio, both)), Kind.NUMBER),
     ]
     note = (
-        "Test accuracy: mean of the runs that are done, ± half of its 95 % interval; the difference is paired by seed, "
-        "p that of the sign-flip test, adjusted by Holm over the cells. Runs that collapsed or diverged failed to "
-        "train and are in no mean. Train times are those of runs beside others; their ratio is in brackets where these "
-        "were not equally many in both."
+        "Test accuracy: mean of the runs that are done, ± half of its 95 % interval; the difference of the means with "
+        "the interval at the level that 5 %, shared by all cells, leaves to each; p is of one cell alone. Runs that "
+        "collapsed or diverged failed to train and are in no mean. Train times are those of runs beside others; their "
+        "ratio is in brackets where these were not equally many in both."
     )
     return Table("Cells in both", tuple(filled(columns)), note)
 
@@ -163,10 +166,6 @@ def _accuracy(cell: Cell) -> Entry:
 
 def _failures(cell: Cell) -> str:
     return f"{len(cell.untrained)} of {cell.ended}" if cell.untrained else ""
-
-
-def _answer(cell: Both, p: float | None) -> str:
-    return "identical" if cell.equal else str(answer(cell.test.mean if cell.test else None, p))
 
 
 def _ratio(both: Both) -> Entry:
@@ -188,29 +187,21 @@ def _differences(first: SweepFolder, second: SweepFolder) -> list[tuple[str, str
 def _sentences(
     names: tuple[str, str],
     both: list[Both],
-    adjusted: list[float | None],
     only: list[list[str]],
     differences: list[tuple[str, str, str]],
 ) -> list[str]:
-    out = [_better(names, both, adjusted) if both else f"{names[0]} and {names[1]} have no cell in common."]
+    out = [_better(names, both) if both else f"{names[0]} and {names[1]} have no cell in common."]
     headings = [heading for heading, _, _ in differences]
     out.append(f"They differ in {listed(headings)}." if headings else "They differ in nothing else that is recorded.")
-    out += _too_few(both) if both else []
     out += [f"Only in {name}: {listed(labels)}." for name, labels in zip(names, only, strict=True) if labels]
     return out
 
 
-def _better(names: tuple[str, str], both: Sequence[Both], adjusted: Sequence[float | None]) -> str:
-    answers = Counter(_answer(cell, p) for cell, p in zip(both, adjusted, strict=True))
+def _better(names: tuple[str, str], both: Sequence[Both]) -> str:
+    answers = Counter(cell.answer for cell in both)
     parts = [f"{word}{' in every seed' * (word == 'identical')} in {number}" for word, number in answers.most_common()]
     question = f"Is the test accuracy of {names[1]} better than that of {names[0]}?"
     return f"{question} Of {counted(len(both), 'cell')} in both: {listed(parts)}."
-
-
-def _too_few(both: Sequence[Both]) -> list[str]:
-    """A sentence where the seeds are too few to settle any of the cells that are not identical."""
-    sentence = too_few_seeds(max(len(cell.seeds) for cell in both), len(both))
-    return [sentence] if sentence and not all(cell.equal for cell in both) else []
 
 
 def _failed(name: str, cells: Sequence[Cell]) -> list[str]:

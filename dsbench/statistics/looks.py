@@ -32,7 +32,7 @@ def nominal_levels(fractions: tuple[float, ...], level: float = ALPHA) -> tuple[
     """
     if any(not 0 < now <= 1 for now in fractions) or list(fractions) != sorted(set(fractions)):
         raise ValueError(f"fractions {fractions} do not ascend from above 0 to 1 at the most")
-    from scipy.special import ndtr, ndtri
+    from scipy.special import ndtr
 
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     levels: list[float] = []
@@ -40,28 +40,18 @@ def nominal_levels(fractions: tuple[float, ...], level: float = ALPHA) -> tuple[
     values, density = np.zeros(1), np.ones(1)  # of the sum, whose variance is the fraction, where nothing was crossed
     for fraction in fractions:
         to_spend, step = spent(fraction, level) - before, math.sqrt(fraction - at)
-
-        def crossing(z: float, values=values, density=density, step=step, fraction=fraction) -> float:  # noqa: ANN001
+        low, high = 0.0, _BOUND
+        for _ in range(60):
+            z = (low + high) / 2
             edge = z * math.sqrt(fraction)
-            return float(density @ (ndtr((values - edge) / step) + ndtr((-values - edge) / step)))
-
-        z = _root(crossing, to_spend)
+            crossing = density @ (ndtr((values - edge) / step) + ndtr((-values - edge) / step))
+            low, high = (z, high) if crossing > to_spend else (low, z)
         levels.append(float(2 * ndtr(-z)))
-        edge = min(z, _BOUND) * math.sqrt(fraction)
         inside, mass = edge * nodes, edge * weights
         distances = (inside[:, None] - values[None]) / step
         density = mass * (np.exp(-(distances**2) / 2) / (step * math.sqrt(2 * math.pi)) @ density)
         values, at, before = inside, fraction, before + to_spend
     return tuple(levels)
-
-
-def _root(crossing, wanted: float) -> float:  # noqa: ANN001
-    """The boundary with a chance of `wanted` to be crossed, by halving."""
-    low, high = 0.0, _BOUND
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if crossing(middle) > wanted else (low, middle)
-    return (low + high) / 2
 
 
 def fraction(seeds: Sequence[int], most: int) -> float:

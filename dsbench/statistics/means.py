@@ -1,4 +1,4 @@
-"""Differences of mean accuracies: their interval over new seeds and new images, p, a permutation check, seeds to decide."""
+"""Differences of mean accuracies: their interval over new seeds and new images, checks of it, and seeds to decide."""
 
 from __future__ import annotations
 
@@ -108,9 +108,7 @@ class Contrast:
         terms = [(part, n - 1) for part, n in zip(self.seeds, self.runs, strict=True)]
         if self.images is not None and self.residuals is not None and self.n_images is not None:
             terms.append((self.images, self.n_images - 1))
-            terms += [
-                (part, (n - 1) * (self.n_images - 1)) for part, n in zip(self.residuals, self.runs, strict=True)
-            ]
+            terms += [(part, (n - 1) * (self.n_images - 1)) for part, n in zip(self.residuals, self.runs, strict=True)]
         below = sum(part**2 / df for part, df in terms if df > 0)
         return self.variance**2 / below if below else float(min(self.runs) - 1)
 
@@ -151,8 +149,8 @@ class Contrast:
 
         n = np.arange(FEWEST, MOST_SEEDS + 1)
         parts = [part * runs / n for part, runs in zip(self.seeds, self.runs, strict=True)]
-        total = sum(parts) + self.images_alone
-        below = sum(part**2 / (n - 1) for part in parts)
+        total = np.sum(parts, axis=0) + self.images_alone
+        below = np.sum([part**2 / (n - 1) for part in parts], axis=0)
         below = below + self.images_alone**2 / max((self.n_images or 2) - 1, 1)
         with np.errstate(divide="ignore", invalid="ignore"):
             df = np.where(below > 0, total**2 / below, n - 1.0)

@@ -6,7 +6,7 @@ from dsbench.statistics.means import ALPHA, Interval
 
 
 def share_interval(failed: int, n: int, level: float = ALPHA) -> Interval:
-    """The exact interval at 1 - `level` of the share of which `failed` of `n` is a sample (Clopper and Pearson 1934)."""
+    """The exact interval at 1 - `level` of the share that fails, by `failed` of `n` (Clopper and Pearson 1934)."""
     from scipy.special import betaincinv
 
     low = float(betaincinv(failed, n - failed + 1, level / 2)) if failed else 0.0

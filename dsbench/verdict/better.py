@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from dsbench.numerals import counted, points
+from dsbench.numerals import points
 from dsbench.statistics.means import (
-    FEWEST,
     Contrast,
     Interval,
     Sample,
@@ -50,7 +49,7 @@ def decide(difference: Contrast, level: float, margin: float) -> Decision:
     if low > 0 or high < 0:
         beyond = low > margin or high < -margin
         return Decision(Answer.BETTER if low > 0 else Answer.WORSE, interval, beyond)
-    if -margin < low and high < margin or (margin and low == high == 0):
+    if (-margin < low and high < margin) or (margin and low == high == 0):
         return Decision(Answer.AS_GOOD, interval)
     if margin and low > -margin:
         return Decision(Answer.NO_WORSE, interval)
@@ -122,28 +121,28 @@ def better(
     runs = [_runs(cell, None if standing.seeds is None else standing.seeds[i]) for i, cell in enumerate(cells)]
     samples = [_sample(own, weight, correct) for own, weight in zip(runs, weights, strict=True)]
     values = tuple(tuple(map(float, sample.values)) for sample in samples)
-    shared = {"family": family, "comparisons": comparisons, "level": level, "margin": margin, "values": values}
+    out = Better(Answer.TOO_FEW, family, comparisons, level, margin, difference=None, values=values)
     difference = contrast(samples)
     if difference is None:
-        return Better(Answer.TOO_FEW, difference=None, **shared)
+        return out
     decision = decide(difference, level, margin)
     undecided = decision.answer is Answer.CANNOT_TELL
     no_seeds = undecided and difference.images_cannot_tell(level, margin)
     unknown = [run.run_id for own in runs for run in own if run.run_id not in correct]
-    return Better(
-        decision.answer,
+    out = replace(
+        out,
+        answer=decision.answer,
         difference=difference,
         interval=decision.interval,
         beyond=decision.beyond,
         p=difference.p,
-        **_checked(samples, difference, level, decision.answer),
         seeds_to_decide=difference.seeds_to_decide(level, margin) if undecided and not no_seeds else None,
         images_cannot_tell=difference.n_images if no_seeds else None,
         without_images=tuple(unknown) if len(unknown) < sum(map(len, runs)) else (),
         look=standing.look,
         runs_later=sum(len(cell.done) for cell in cells) - sum(map(len, runs)),
-        **shared,
     )
+    return _checked(out, difference, *samples) if len(samples) == 2 else out
 
 
 def _runs(cell: Cell, seeds: frozenset[int] | None) -> list[Run]:
@@ -159,34 +158,27 @@ def _sample(runs: Sequence[Run], weight: float, correct: Correct) -> Sample:
     return Sample(accuracies, weight, np.stack(known) if same else None)
 
 
-def _checked(samples: Sequence[Sample], difference: Contrast, level: float, answer: Answer) -> dict[str, object]:
-    """The checks that a pair allows, and what makes its answer fragile."""
-    if len(samples) != 2:
-        return {}
-    reference, candidate = samples
-    out: dict[str, object] = {
-        "probability_of_improvement": probability_of_improvement(list(candidate.values), list(reference.values))
-    }
-    if difference.runs == (1, 1) and reference.correct is not None and candidate.correct is not None:
-        if reference.correct.shape == candidate.correct.shape:
-            out["mcnemar_p"] = mcnemar_p(reference.correct[0], candidate.correct[0])
+def _checked(better: Better, difference: Contrast, reference: Sample, candidate: Sample) -> Better:
+    """With the checks that a pair allows, and what makes its answer fragile."""
+    better = replace(
+        better,
+        probability_of_improvement=probability_of_improvement(list(candidate.values), list(reference.values)),
+    )
+    before, after = reference.correct, candidate.correct
+    if difference.runs == (1, 1) and before is not None and after is not None and before.shape == after.shape:
+        return replace(better, mcnemar_p=mcnemar_p(before[0], after[0]))
     if not difference.decides:
-        return out
-    reasons = []
-    if smallest_permutation_p(difference.runs) < level:
-        p = out["permutation_p"] = permutation_p(reference.values, candidate.values)
-        clear = (difference.seeds_alone.p or 0.0) < level
-        if (p < level) is not clear:
+        return better
+    reasons, p = [], None
+    if smallest_permutation_p(difference.runs) < better.level:
+        p = permutation_p(reference.values, candidate.values)
+        clear = (difference.seeds_alone.p or 0.0) < better.level
+        if (p < better.level) is not clear:
             reasons.append("a permutation test does not see it" if clear else "a permutation test sees a difference")
     if min(difference.runs) < FEW and equal_variances_p(reference.values, candidate.values) < UNEQUAL:
-        before, after = (points(float(np.std(sample.values, ddof=1))) for sample in samples)
-        reasons.append(f"few runs of unequal spread (sd {before} and {after} points)")
-    return out | {"fragile": "; ".join(reasons) if answer is not Answer.TOO_FEW else ""}
-
-
-def too_few() -> str:
-    """What an answer without runs enough says."""
-    return f"too few runs ({FEWEST} a side decide)"
+        spreads = (points(float(np.std(sample.values, ddof=1))) for sample in (reference, candidate))
+        reasons.append(f"few runs of unequal spread (sd {' and '.join(spreads)} points)")
+    return replace(better, permutation_p=p, fragile="; ".join(reasons))
 
 
 @dataclass(frozen=True)
@@ -254,8 +246,3 @@ def key(cells: Sequence[Cell], effect: str = "") -> str:
 def topology(cell: Cell) -> tuple[str, ...]:
     """What of a network is neither its block nor its width."""
     return str(cell.names["arch"]), f"depth {cell.network.get('arch.depth')}", f"kernel {cell.names['kernel']}"
-
-
-def runs_a_side(runs: Sequence[int], noun: str = "run") -> str:
-    """5 runs a side, or 5 and 8 runs."""
-    return f"{counted(runs[0], noun)} a side" if len(set(runs)) == 1 else f"{' and '.join(map(str, runs))} {noun}s"

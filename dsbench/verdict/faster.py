@@ -14,6 +14,7 @@ from dsbench.verdict.rule import SPEED_MARGIN, Answer
 from dsbench.verdict.timings import DECIDING, NAMES, STEP, Comparison, Key, Records, timings
 
 WANTED = (NAMES[STEP], "latency at batch 1", "latency at a large batch")  # without each of which none is faster
+SHORT = dict(zip(WANTED, ("step", "one image", "many images"), strict=True))
 LATENCY: Key = ("latency_ms", "batch_1", DECIDING)
 EPOCH, TRAINING = "epoch, as trained", "training, as trained"
 _CONDITIONS = ("device", "precision", "threads", "n_jobs")  # of trainings side by side

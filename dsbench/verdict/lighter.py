@@ -39,8 +39,7 @@ class Measure:
 def lighter(reference: Cell, candidate: Cell, matched: str | None) -> tuple[Measure, ...]:
     """Parameters, MACs, activations and bytes of one image; `matched` is equal, whatever its residual."""
     return tuple(
-        _measure(cost, reference.costs[cost.name], candidate.costs[cost.name], cost.name == matched)
-        for cost in LIGHTER
+        _measure(cost, reference.costs[cost.name], candidate.costs[cost.name], cost.name == matched) for cost in LIGHTER
     )
 
 

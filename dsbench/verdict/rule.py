@@ -83,3 +83,6 @@ class Rule:
     def standing(self, key: str) -> Standing:
         """How the comparison of this key stands: at the full level where nothing else was planned."""
         return (self.standings or {}).get(key, Standing())
+
+
+DEFAULT = Rule()

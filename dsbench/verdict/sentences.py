@@ -1,126 +1,310 @@
-"""A verdict in sentences: the headline, a paragraph a pair, what holds over all groups, and what is missing."""
+"""A verdict in words: what it compared, one sentence that answers, and what is missing."""
 
 from __future__ import annotations
 
 import shlex
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dsbench.numerals import counted, interval_points, listed, p_equals, signed_points, times
+from dsbench.numerals import counted, difference_points, listed, percent, points, quantity, times
 from dsbench.quantities import QUANTITIES
 from dsbench.run.record import FINAL
-from dsbench.verdict.answers import Answer
-from dsbench.verdict.better import Effect, Factorial
+from dsbench.statistics.means import ALPHA, FEWEST, Interval
+from dsbench.verdict.better import Better
 from dsbench.verdict.cells import Cell
-from dsbench.verdict.groups import ASKED, BUDGET, WIDTH
-from dsbench.verdict.pair_sentences import (
-    evidence,
-    failure_sentences,
-    pair_sentences,
-    seeds_of,
-    too_few_beside_others,
-    too_few_seeds,
-    would_change,
-)
-from dsbench.verdict.verdict import Compared, InGroup, Judged, Overall, Pair, Verdict
+from dsbench.verdict.faster import SHORT
+from dsbench.verdict.groups import BUDGET, WIDTH, Group
+from dsbench.verdict.lighter import Measure
+from dsbench.verdict.reliable import Reliable, Trainings
+from dsbench.verdict.rule import Answer, Family
+from dsbench.verdict.verdict import Comparison, Judged, Verdict
 
-FEW = 3  # groups, or pairs in a group, that have a clause each
+FEW = 3  # comparisons that the headline has a clause each for
 MOST = 12  # names or runs that a sentence lists
-LONGER_SECONDS = 60  # of each measurement of each network, where those of a few seconds did not settle
-BY = {BUDGET: "a matched budget", WIDTH: "matched in width alone, so that budgets differ", ASKED: "as asked"}
-_QUESTIONS = {  # what yes and no are called
-    "lighter": ("lighter", "heavier"),
-    "faster": ("faster", "slower"),
-    "better": ("better", "worse"),
+LONGER_SECONDS = 60  # of each measurement of each network, where those of a few seconds could not tell
+_NOUNS = {"cnn": "the conventional network", "dwsep": "the separable network", "hybrid": "the hybrid"}
+_VERBS = {
+    Answer.BETTER: "is more accurate",
+    Answer.WORSE: "is less accurate",
+    Answer.AS_GOOD: "is as accurate",
+    Answer.NO_WORSE: "is no less accurate",
 }
 
 
+def title(verdict: Verdict) -> str:
+    """What was compared on what: "cnn and dwsep on cifar10, plain, 10 epochs"."""
+    cells = verdict.cells
+    models = listed(list(dict.fromkeys(str(cell.names["model"]) for cell in cells)))
+    data = listed(sorted({str(cell.names["data"]) for cell in cells}))
+    archs = list(dict.fromkeys(str(cell.names["arch"]) for cell in cells))
+    ends = sorted({length for cell in cells if (length := _length(cell))})
+    shown = [f"{models} on {data}", *(archs if len(archs) == 1 else []), *([listed(ends)] if len(ends) == 1 else [])]
+    return ", ".join(shown)
+
+
+def _length(cell: Cell) -> str:
+    by, target = cell.recipe.get("stop.by"), cell.recipe.get("stop.target")
+    if by is None or target is None:
+        return ""
+    words = {"epochs": "epoch", "seconds": "second", "train_macs": "training MAC"}
+    return counted(int(target), words[by]) if by == "epochs" else f"{quantity(target)} {words[by]}s"
+
+
 def headline(verdict: Verdict) -> list[str]:
-    """One sentence to each question, or one that says why there is none; one more where runs have no result.
-
-    They say what the sweep says over all its groups, adjusted for all of them (see dsbench.verdict.verdict.Overall);
-    of a group alone that is one pair what that pair says, which is the same. What has failed to train, and whether that
-    would change an answer, stands beside the last.
-    """
-    overall = verdict.overall
-    if overall is None:
-        nothing = "There is nothing to compare yet: no two families share data, recipe and a budget or a width."
+    """One sentence on the headline's pairs, and one more where runs have no result."""
+    pairs = verdict.headline
+    if not pairs:
+        nothing = "There is nothing to compare yet: no two cells share data, recipe and a budget or a width."
         return [nothing, *unfinished(verdict)]
-    group = overall.groups[0].group
-    if len(overall.groups) > 1 or len(group.pairs) > 1:
-        return [*overall_sentences(overall), *unfinished(verdict)]
-    ((pair, cells),) = group.compared
-    lighter, faster, better = pair_sentences(pair, *cells)[:3]
-    clause = lighter[0].lower() + lighter[1:] if lighter.startswith(("What ", "Whether ")) else lighter
-    with_failures = " ".join([better, *failure_sentences(*cells, pair.better)])
-    return [f"At {group.name}, {clause}", faster, with_failures, *unfinished(verdict)]
+    text = _each(pairs) if len(pairs) <= FEW else _counts(pairs)
+    return [f"{text[0].upper()}{text[1:]}.", *unfinished(verdict)]
 
 
-def paragraphs(verdict: Verdict, outputs: Path | str = "outputs", most: int | None = None) -> list[str]:
-    """All that a verdict says: each group, a paragraph a pair, then what holds over all groups, then what is missing.
+def _each(pairs: Sequence[Comparison]) -> str:
+    """A clause a pair; the networks are named once where they are the same in all."""
+    several = len({pair.group for pair in pairs}) < len(pairs)  # pairs of one group are told apart by their labels
+    named = [(pair.candidate, pair.reference) if several else (name(pair, 1), name(pair, 0)) for pair in pairs]
+    clauses = []
+    for index, (pair, (candidate, reference)) in enumerate(zip(pairs, named, strict=True)):
+        subject = "it" if index and len(set(named)) == 1 else candidate
+        where = "" if index and pair.group == pairs[index - 1].group else f"at {pair.group} "
+        clauses.append(f"{where}{subject} {_clause(pair, reference)}")
+    return "; ".join(clauses)
 
-    At most `most` pairs are put into words, else all.
-    """
-    over = []
-    if verdict.overall and len(verdict.overall.groups) > 1:
-        text = " ".join(overall_sentences(verdict.overall))
-        over.append(f"Over {len(verdict.overall.groups)} groups, {text[0].lower()}{text[1:]}")
-    return [*group_paragraphs(verdict, most), *over, *unfinished(verdict), *missing(verdict, outputs)]
+
+def name(pair: Comparison, side: int) -> str:
+    """The reference, 0, or the candidate, 1: its family in words where both differ in that, else its label."""
+    models = [str(cell.names["model"]) for cell in pair.cells]
+    labels = (pair.reference, pair.candidate)
+    return _NOUNS.get(models[side], labels[side]) if models[0] != models[1] else labels[side]
 
 
-def group_paragraphs(verdict: Verdict, most: int | None = None) -> list[str]:
-    """A paragraph a pair, group by group, of at most `most` pairs, and what so many seeds cannot settle."""
-    out: list[str] = []
-    left = sum(len(judged.pairs) for judged in verdict.groups)
-    room = left if most is None else most
+def _clause(pair: Comparison, reference: str) -> str:
+    """The accuracy, then the training step: "is more accurate by 3.7 points (3.3 to 4.2) and takes ..."."""
+    parts = [_accuracy(pair, reference), *_step(pair), *_failing(pair.reliable)]
+    return listed(parts)
+
+
+def _accuracy(pair: Comparison, reference: str) -> str:
+    better = pair.better
+    if better.mean is None:
+        return f"cannot be compared with {reference} in accuracy, since no run is done of one of them"
+    if better.answer is Answer.TOO_FEW:
+        return f"differs from {reference} by {signed(better)}, which too few runs back ({FEWEST} a side decide)"
+    if better.answer is Answer.CANNOT_TELL:
+        return f"differs from {reference} in accuracy by {signed(better)}, which cannot tell{would_decide(better)}"
+    if better.answer in (Answer.BETTER, Answer.WORSE):
+        than = f" than {reference}" if reference == pair.reference else ""
+        return f"{_VERBS[better.answer]}{than} by {sized(better)}{' (fragile)' * bool(better.fragile)}"
+    return f"{_VERBS[better.answer]} to within {points(better.margin)} points ({signed(better)})"
+
+
+def _step(pair: Comparison) -> list[str]:
+    """The training step, where it was measured."""
+    step = next((measure for measure in pair.measured if measure.decides and measure.ratio is not None), None)
+    if step is None or step.ratio is None or step.answer in (Answer.NOT_COMPARABLE, Answer.CANNOT_TELL):
+        return []
+    if step.answer is Answer.AS_FAST:
+        return [f"takes as long a {step.name}"]
+    return [f"takes {times(step.ratio)} times as long a {step.name}"]
+
+
+def _failing(reliable: Reliable) -> list[str]:
+    if reliable.answer not in (Answer.MORE_RELIABLE, Answer.LESS_RELIABLE):
+        return []
+    after, before = reliable.candidate, reliable.reference
+    return [f"fails to train in {after.failed} of {after.n} runs against {before.failed} of {before.n}"]
+
+
+def _counts(pairs: Sequence[Comparison]) -> str:
+    """How often which answer, with the range of the differences."""
+    by_answer: dict[Answer, list[float]] = {}
+    for pair in pairs:
+        by_answer.setdefault(pair.better.answer, []).append(pair.better.mean or 0.0)
+    families = dict.fromkeys((name(pair, 1), name(pair, 0)) for pair in pairs)
+    both = next(iter(families)) if len(families) == 1 else ("the second network", "the first")
+    texts = [f"{answer} in {len(means)} ({_range(means)} points)" for answer, means in by_answer.items()]
+    return f"test accuracy over {len(pairs)} comparisons, {both[0]} against {both[1]}: {listed(texts)}"
+
+
+def _range(means: Sequence[float]) -> str:
+    low, high = (difference_points(mean, mean) for mean in (min(means), max(means)))
+    return low if low == high else f"{low} to {high}"
+
+
+def sized(better: Better) -> str:
+    """A difference without its sign, and its interval: 3.7 points (3.3 to 4.2)."""
+    assert better.mean is not None
+    if better.interval is None:
+        return f"{points(better.mean)} points"
+    ends = sorted((abs(better.interval.low), abs(better.interval.high)))
+    half = (better.interval.high - better.interval.low) / 2
+    size, low, high = (difference_points(value, half, sign="") for value in (abs(better.mean), *ends))
+    return f"{size} points ({low} to {high})"
+
+
+def signed(better: Better) -> str:
+    """A difference with its sign, and its interval: -0.9 points (-1.5 to -0.2)."""
+    assert better.mean is not None
+    if better.interval is None:
+        return f"{difference_points(better.mean, better.mean)} points"
+    return f"{difference_points(better.mean, _half(better.interval))} points {within(better.interval)}"
+
+
+def within(interval: Interval) -> str:
+    """An interval of a difference: (-1.5 to -0.2)."""
+    low, high = (difference_points(end, _half(interval)) for end in (interval.low, interval.high))
+    return f"({low} to {high})"
+
+
+def _half(interval: Interval) -> float:
+    return (interval.high - interval.low) / 2
+
+
+def would_decide(better: Better) -> str:
+    """What would decide: a number of seeds, or none on these images; empty where no number is known."""
+    if better.images_cannot_tell:
+        return f": {better.images_cannot_tell:,} test images cannot tell, whatever the seeds"
+    if better.seeds_to_decide is None:
+        return ""
+    return f" (about {better.seeds_to_decide:,} seeds a side would)"
+
+
+def summary(pair: Comparison, question: str) -> tuple[Answer | None, list[str]]:
+    """The answer to a question and its figures, a line each; None where each line has an answer of its own."""
+    if question == "lighter":
+        return pair.answers[question], [cost(measure) for measure in pair.lighter if not _equal(measure)]
+    if question == "faster":
+        return _faster(pair)
+    if question == "better":
+        return pair.better.answer, _better(pair.better)
+    return pair.reliable.answer, _reliable(pair.reliable)
+
+
+def _equal(measure: Measure) -> bool:
+    return measure.answer is Answer.EQUAL
+
+
+def cost(measure: Measure) -> str:
+    """A cost against the reference's: acts x 4.4."""
+    what = QUANTITIES[measure.name].brief
+    return f"{what} {ratio(measure) or measure.reason}"
+
+
+def ratio(measure: Measure) -> str:
+    """A ratio with its interval: x 2.57 (2.3 to 2.9)."""
+    if measure.ratio is None:
+        return ""
+    ends = measure.interval
+    return f"x {times(measure.ratio)}" + (f" ({times(ends.low)} to {times(ends.high)})" if ends else "")
+
+
+def _faster(pair: Comparison) -> tuple[Answer | None, list[str]]:
+    """Training step, latency of one image and of many: one answer where all agree, else one each."""
+    deciding = [measure for measure in pair.measured if measure.decides and measure.name in SHORT]
+    told = [measure for measure in deciding if measure.ratio is not None]
+    answers = {measure.answer for measure in deciding}
+    if not told:
+        return (answers.pop() if len(answers) == 1 else Answer.NOT_MEASURED), []
+    if len(answers) == 1:
+        return answers.pop(), [f"{SHORT[measure.name]} {ratio(measure)}" for measure in told]
+    return None, [f"{measure.answer}: {SHORT[measure.name]} {ratio(measure)}" for measure in deciding]
+
+
+def _better(better: Better) -> list[str]:
+    if better.mean is None:
+        return ["no run is done on a side"]
+    half = better.interval and _half(better.interval)
+    out = [f"{difference_points(better.mean, half or better.mean)} points"]
+    out += [within(better.interval)] if better.interval else []
+    if better.answer is Answer.TOO_FEW:
+        return [*out, f"{FEWEST} runs a side decide"]
+    if better.answer in (Answer.BETTER, Answer.WORSE) and better.margin:
+        assert better.interval is not None
+        inside = max(abs(better.interval.low), abs(better.interval.high)) < better.margin
+        out += [f"by {'more' if better.beyond else 'less'} than {points(better.margin)}"] * (better.beyond or inside)
+    if better.images_cannot_tell:
+        out.append(f"{better.images_cannot_tell:,} images cannot tell")
+    elif better.seeds_to_decide:
+        out.append(f"about {better.seeds_to_decide:,} seeds would")
+    return out + ["fragile"] * bool(better.fragile)
+
+
+def _reliable(reliable: Reliable) -> list[str]:
+    after, before = reliable.candidate, reliable.reference
+    if not (after.n and before.n):
+        return []
+    out = [f"{after.failed} of {after.n} and {before.failed} of {before.n} failed"]
+    highest = [side.interval.high for side in (after, before) if side.interval]
+    if reliable.answer is Answer.NO_DIFFERENCE:
+        out.append(f"each below {100 * max(highest):.0f} %")
+    return out
+
+
+def trainings(side: Trainings) -> str:
+    """k of n with the interval of the share: 3 of 8 (9 to 76 %)."""
+    if side.interval is None:
+        return f"{side.failed} of {side.n}"
+    low, high = (f"{100 * end:.0f}" for end in (side.interval.low, side.interval.high))
+    return f"{side.failed} of {side.n} ({low} to {high} %)"
+
+
+def families(verdict: Verdict) -> str:
+    """Which families of comparisons share a level, and how often was looked."""
+    sizes: dict[str, int] = {}
+    for pair in verdict.comparisons:
+        of = "" if pair.better.family is Family.HEADLINE else f" at {pair.group}"
+        sizes[f"{pair.better.family}{of}"] = pair.better.comparisons
     for judged in verdict.groups:
-        shown = judged.compared[:room]
-        room, left = room - len(shown), left - len(shown)
-        if shown:
-            out += _group(judged, shown)
-    return [*out, f"{counted(left, 'more pair')} in dsbench verdict."] if left else out
-
-
-def _group(judged: Judged, shown: Sequence[Compared]) -> Iterator[str]:
-    group = judged.group
-    by = BY[group.by] + (" as built" if group.by == BUDGET and not group.requested else "")
-    for pair, cells in shown:
-        yield " ".join([f"{judged.name} ({by}):", *pair_sentences(pair, *cells)])
-    if too_few := too_few_seeds(judged.seeds, len(judged.pairs)):
-        yield f"{judged.name}: {too_few}"
-    else:  # some pairs may have fewer seeds in common than others
-        for pair in judged.pairs:
-            if too_few := too_few_beside_others(pair.better):
-                yield f"{judged.name}, {pair.candidate} against {pair.reference}: {too_few}"
-    if judged.factorial:
-        yield f"{judged.name}: {factorial_sentence(judged.factorial)}"
-
-
-def factorial_sentence(factorial: Factorial) -> str:
-    """The effects of block and topology, and whether so many seeds can settle them."""
-    if not factorial.seeds:
-        return "block and topology apart: there is no seed in which all four are done."
-    seeds, effects = len(factorial.seeds), factorial.effects
-    sentences = [
-        f"block and topology apart ({seeds_of(seeds, factorial.asked)}): {'; '.join(map(_effect, effects))}.",
-        too_few_seeds(seeds, len(effects)),
-    ]
-    if factorial.with_failures is not None:
-        both = zip(effects, factorial.with_failures, strict=True)
-        changed = [(f"on the {before.name}", after.answer) for before, after in both if before.answer != after.answer]
-        sentences.insert(1, would_change(changed))
-    return " ".join(filter(None, sentences))
-
-
-def _effect(effect: Effect) -> str:
-    assert effect.paired is not None
-    spread = (
-        [f"95 % interval {interval_points(effect.paired.t.low, effect.paired.t.high)} pp"] if effect.paired.t else []
+        if judged.factorial:
+            sizes[f"{Family.EFFECT} at {judged.name}"] = len(judged.factorial.effects)
+    shared = listed([f"{what} ({number})" for what, number in sizes.items()]) if sizes else ""
+    text = (
+        f"Each family of comparisons has a chance of {percent(ALPHA)} of a false claim, shared by its members: "
+        f"{shared}. Intervals are at the level that this leaves to each."
     )
-    p = [f"adjusted {p_equals(effect.adjusted_p)}"] if effect.adjusted_p is not None else []
-    return f"{effect.name} {signed_points(effect.paired.mean)} pp ({', '.join([effect.what, *spread, *p])})"
+    if verdict.rule.looks > 1:
+        most = percent(min(1.0, verdict.rule.looks * ALPHA))
+        text += f" The sweep was looked at {verdict.rule.looks} times: together at most {most}."
+    return text
+
+
+def details(verdict: Verdict) -> list[str]:
+    """What stands beside the answers: families, images, what is fragile, what was trained later or cannot be read."""
+    out = [families(verdict)] if verdict.groups else []
+    pairs = verdict.comparisons
+    over = [pair.better.over_images for pair in pairs if pair.better.answer is not Answer.TOO_FEW]
+    if over and all(over):
+        out.append("Intervals of accuracies are of new seeds and new test images.")
+    elif over and any(over):
+        out.append("Intervals are of new seeds and new test images where all runs of both kept which they got right.")
+    elif over:
+        out.append("Intervals are of new seeds on these test images: the runs do not say which images they got right.")
+    for pair in pairs:
+        if pair.better.fragile:
+            out.append(f"{described(pair)}: fragile, since {pair.better.fragile}.")
+        if pair.better.mcnemar_p is not None and pair.better.mean is not None:
+            out.append(
+                f"{described(pair)}: these two trained networks differ by {points(pair.better.mean)} points on these "
+                f"images (McNemar p = {pair.better.mcnemar_p:.2g}); what other seeds would give, one run cannot say."
+            )
+        if pair.better.runs_later:
+            later = counted(pair.better.runs_later, "run")
+            out.append(f"{described(pair)}: decided at look {pair.better.look}; {later} trained since change nothing.")
+    out += [f"Run {run_id} is judged without its images: {why}." for run_id, why in verdict.damaged.items()]
+    return out
+
+
+def described(pair: Comparison) -> str:
+    """A comparison by its names and its group."""
+    return f"{pair.candidate} against {pair.reference} at {pair.group}"
+
+
+def by(group: Group) -> str:
+    """How a group is matched."""
+    if group.by == BUDGET:
+        return "a matched budget" + ("" if group.requested else ", as built")
+    return "equal width, so that budgets differ" if group.by == WIDTH else "as asked"
 
 
 def unfinished(verdict: Verdict) -> list[str]:
@@ -139,22 +323,15 @@ def unfinished(verdict: Verdict) -> list[str]:
 
 def missing(verdict: Verdict, outputs: Path | str = "outputs") -> Iterator[str]:
     """What a verdict lacks: groups, matched budgets, measurements; with the command that would add it."""
-    if not verdict.groups:
-        yield "No two cells share data, recipe and either a budget or a width: there is nothing to compare."
     if names := verdict.unmatched:
         shown = [*names[:MOST], f"{len(names) - MOST} more"] if len(names) > MOST + 1 else names
         yield f"In no group: {'; '.join(shown)}."
     if verdict.to_measure:
-        yield (
-            "What is faster is measured by turns, best with nothing else running, by: "
-            f"{_bench(verdict.to_measure, outputs)}"
-        )
+        yield f"Which is faster is measured, best with nothing else running, by: {_bench(verdict.to_measure, outputs)}"
     if verdict.unsettled:
-        yield (
-            f"The times of {counted(len(verdict.unsettled), 'cell')} were measured, but not often enough to settle "
-            "which is faster. More time would help: "
-            f"{_bench(verdict.unsettled, outputs, LONGER_SECONDS)}"
-        )
+        cells = counted(len(verdict.unsettled), "cell")
+        again = _bench(verdict.unsettled, outputs, LONGER_SECONDS)
+        yield f"The times of {cells} cannot tell which is faster. More of them would help: {again}"
 
 
 def _bench(run_ids: Sequence[str], outputs: Path | str, seconds: int | None = None) -> str:
@@ -166,139 +343,13 @@ def _bench(run_ids: Sequence[str], outputs: Path | str, seconds: int | None = No
     return f"dsbench bench {longer}{shlex.join(folders)}"
 
 
-def overall_sentences(overall: Overall) -> list[str]:
-    """Lighter, faster and better in a sentence each: of few groups a clause each, of many a clause a kind of group.
-
-    Failures of training, and too few seeds, stand beside the last.
-    """
-    lighter = _sentence(overall, "lighter", partial(_costs, "lighter"))
-    faster = _sentence(overall, "faster", partial(_costs, "faster"))
-    better = _sentence(overall, "better", _better)
-    too_few = too_few_seeds(overall.seeds, len(overall.groups))
-    return [lighter, faster, " ".join(filter(None, [better, *failures(overall), too_few]))]
-
-
-def _sentence(overall: Overall, question: str, clause: Callable[[InGroup], str]) -> str:
-    if len(overall.groups) <= FEW:
-        clauses = [f"at {part.group.name}{_budgets_differ(part)}: {clause(part)}" for part in overall.groups]
-    else:
-        kinds: dict[str, list[InGroup]] = {}
-        for part in overall.groups:
-            kinds.setdefault(_kind(part), []).append(part)
-        clauses = [f"at {kind}: {_counts(question, parts)}" for kind, parts in kinds.items()]
-    several = question == "better" and len(overall.groups) > 1
-    over = f" (p adjusted over {len(overall.groups)} groups)" if several else ""
-    text = "; ".join(clauses)
-    return f"Is {overall.candidate} {question} than {overall.reference}{over}? {text[0].upper()}{text[1:]}."
-
-
-def _costs(question: str, part: InGroup) -> str:
-    """The answer to each of few pairs with its figures, or how many of many have which answer."""
-    answers = part.answers[question]
-    if len(answers) > FEW:
-        return listed([f"{_word(question, answer)} in {answers.count(answer)}" for answer in dict.fromkeys(answers)])
-    several = len(answers) > 1
-    return listed(
-        [f"{pair.candidate} against {pair.reference} " * several + _cost(question, pair) for pair in part.pairs]
-    )
-
-
-def _cost(question: str, pair: Pair) -> str:
-    lighter = question == "lighter"
-    measures = pair.lighter if lighter else pair.by_turns
-    shown = [measure for measure in measures if measure.counts and measure.answer is not Answer.EQUAL]
-    figures = [
-        f"{measure.unit if lighter else measure.name} x {times(measure.ratio)}" for measure in shown if measure.ratio
+def effects(judged: Judged) -> str:
+    """The factorial of a group in one sentence; empty where it is none."""
+    if judged.factorial is None:
+        return ""
+    parts = [
+        f"{effect.name} {signed(effect.better)}, {effect.better.answer}"
+        for effect in judged.factorial.effects
+        if effect.better.mean is not None
     ]
-    return f"{_word(question, pair.answers[question])}{f' ({listed(figures)})' if figures else ''}"
-
-
-def _better(part: InGroup) -> str:
-    test = part.tested.paired
-    if test is None:
-        return "cannot tell, no seed is done in all"
-    over = f"mean over {len(part.pairs)} pairs, " if len(part.pairs) > 1 else ""
-    rests_on = evidence(test, part.tested.adjusted_p, asked=part.asked)
-    return f"{_word('better', part.tested.answer)}, {signed_points(test.mean)} pp ({over}{rests_on})"
-
-
-def _counts(question: str, parts: Sequence[InGroup]) -> str:
-    """How often which answer; of accuracies with the range of their mean differences and of their numbers of seeds."""
-    by_answer: dict[Answer, list[InGroup]] = {}
-    for part in parts:
-        for answer in part.answers[question]:
-            by_answer.setdefault(answer, []).append(part)
-    text = listed(
-        [
-            f"{_word(question, answer)} in {len(where)}{_range(where) if question == 'better' else ''}"
-            for answer, where in by_answer.items()
-        ]
-    )
-    if question != "better":
-        return text
-    seeds, asked = sorted({len(part.tested.seeds) for part in parts}), max(part.asked for part in parts)
-    n = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}"
-    return f"{text}, n = {n}{f' of {asked}' if seeds[0] < asked else ''} seeds"
-
-
-def _range(parts: Sequence[InGroup]) -> str:
-    means = sorted(part.tested.paired.mean for part in parts if part.tested.paired)
-    ends = dict.fromkeys(signed_points(mean) for mean in (*means[:1], *means[-1:]))
-    return f" ({' to '.join(ends)} pp)" if ends else ""
-
-
-def _word(question: str, answer: Answer) -> str:
-    yes, no = _QUESTIONS[question]
-    words = {
-        Answer.YES: yes,
-        Answer.NO: no,
-        Answer.IN_PART: f"{yes} in part",
-        Answer.NOT_IN_PART: f"{no} in part",
-        Answer.MIXED: f"{yes} in part and {no} in part",
-        Answer.REFUSED: "not comparable",
-    }
-    return words.get(answer, str(answer))
-
-
-def _kind(part: InGroup) -> str:
-    group = part.group.group
-    return (
-        f"equal widths{_budgets_differ(part)}"
-        if group.by == WIDTH
-        else f"equal {QUANTITIES[str(group.measure)].wording}"
-    )
-
-
-def _budgets_differ(part: InGroup) -> str:
-    return " (budgets differ)" if part.group.group.by == WIDTH else ""
-
-
-def failures(overall: Overall) -> list[str]:
-    """A sentence on each family of which runs have failed, and whether counting them would change an answer."""
-    out = [sentence for side in (1, 0) if (sentence := _failed(overall, side))]
-    if all(part.with_failures == part.tested for part in overall.groups):
-        return out
-    changed = [part for part in overall.groups if part.with_failures.answer is not part.tested.answer]
-    answers = [(f"at {part.group.name}", _word("better", part.with_failures.answer)) for part in changed]
-    return [*out, would_change(answers)]
-
-
-def _failed(overall: Overall, side: int) -> str:
-    """Of few groups with failures a clause each, of many what they come to; empty where none has failed."""
-    by_group = {part.group.name: part.side(side) for part in overall.groups}
-    lost = {f" at {name}" * (len(by_group) > 1): text for name, cells in by_group.items() if (text := _lost(cells))}
-    if len(lost) > FEW and (total := _lost([cell for part in by_group.values() for cell in part])):
-        lost = {f" over {len(by_group)} groups": total}
-    clauses = [f"in {number}{where} ({kinds})" for where, (number, kinds) in lost.items()]
-    return f"{(overall.reference, overall.candidate)[side]} failed {listed(clauses)}." if clauses else ""
-
-
-def _lost(cells: Sequence[Cell]) -> tuple[str, str] | None:
-    """How many of the runs of these cells ended without being done, and by status; None where none did."""
-    known = {cell.cell_id: cell for cell in cells}.values()
-    statuses = Counter(run.status for cell in known for run in (*cell.untrained, *cell.without_result))
-    if not statuses:
-        return None
-    runs = sum(cell.ended + len(cell.without_result) for cell in known)
-    kinds = listed([f"{number} {status}" for status, number in statuses.items()])
-    return f"{statuses.total()} of {counted(runs, 'run')}", kinds
+    return f"Block and topology apart at {judged.name}: {'; '.join(parts)}." if parts else ""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
-from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from dsbench.verdict.faster import measured_times, trained, unranked
 from dsbench.verdict.groups import ASKED, FAMILIES, Group, Regimes, group_names, groups, named_pair, regimes
 from dsbench.verdict.lighter import Measure, lighter, summed_up
 from dsbench.verdict.reliable import Reliable, reliable
-from dsbench.verdict.rule import Answer, Family, Rule
+from dsbench.verdict.rule import DEFAULT, Answer, Family, Rule
 from dsbench.verdict.timings import Records
 
 if TYPE_CHECKING:
@@ -111,10 +110,10 @@ class Verdict:
         return [pair for pair in pairs if pair.better.family is Family.HEADLINE] or pairs[:1]
 
 
-def verdict(outputs: Path, runs: pd.DataFrame, compare: str | None = None, rule: Rule | None = None) -> Verdict:
+def verdict(outputs: Path, runs: pd.DataFrame, compare: str | None = None, rule: Rule = DEFAULT) -> Verdict:
     """The verdict on `runs` (see runs_table), whose folders lie under `outputs`; see judge."""
     correct, damaged = correct_images(outputs, runs)
-    return judge(runs, cells_table(runs), measured_records(outputs, runs), compare, rule or Rule(), correct, damaged)
+    return judge(runs, cells_table(runs), measured_records(outputs, runs), compare, rule, correct, damaged)
 
 
 def measured_records(outputs: Path, runs: pd.DataFrame) -> Records:
@@ -128,7 +127,7 @@ def judge(
     table: pd.DataFrame,
     records: Records,
     compare: str | None = None,
-    rule: Rule = Rule(),
+    rule: Rule = DEFAULT,
     correct: Correct | None = None,
     damaged: Mapping[str, str] | None = None,
 ) -> Verdict:
@@ -145,7 +144,14 @@ def judge(
     families = _families(matched)
     pairs = [pair for group in compared for pair in group.pairs]
     sizes = [families.get(key(pair), (Family.HEADLINE, 1)) for pair in pairs]
-    times = iter(zip(pairs, sizes, measured_times(pairs, records, [ALPHA / size for _, size in sizes], rule.speed_margin), strict=True))
+    times = iter(
+        zip(
+            pairs,
+            sizes,
+            measured_times(pairs, records, [ALPHA / size for _, size in sizes], rule.speed_margin),
+            strict=True,
+        )
+    )
     judged = [
         _judged(name, group, [next(times) for _ in group.pairs], rule, correct or {})
         for name, group in zip(group_names(compared), compared, strict=True)

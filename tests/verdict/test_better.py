@@ -1,232 +1,284 @@
-"""What accuracies of chosen seeds come to: answers, failures of training, seeds that stand alone, too few seeds."""
+"""What accuracies of chosen seeds come to: answers, families and their levels, images, failures of training."""
 
 from __future__ import annotations
+
+from itertools import combinations
 
 import numpy as np
 import pytest
 import scipy.stats
 from made import budget, cell, group, pair, verdict
 
-from dsbench.verdict.answers import Answer
-from dsbench.verdict.pair_sentences import better_sentence
-from dsbench.verdict.sentences import factorial_sentence, failures, headline, paragraphs
+from dsbench.verdict.better import key
+from dsbench.verdict.rule import Answer, Family, Rule, Standing
 
-BASE = [0.97 + 0.001 * seed for seed in range(8)]
-
-
-def lower(by: float, spread: float = 0.0002, seed: int = 0) -> list[float]:
-    """The accuracies of BASE, lower by about `by` in every seed."""
-    return (np.array(BASE) - by + np.random.default_rng(seed).normal(0, spread, 8)).round(4).tolist()
+SPREAD = [0.97 + 0.001 * seed for seed in range(8)]  # sd 0.24 points
+MNIST = 0.002  # the margin
 
 
-def test_a_loss_in_all_eight_seeds_is_no_with_the_figures_of_scipy() -> None:
-    after = lower(0.003)
-    found = pair(cell(BASE), cell(after, "dwsep")).better
-    expected = scipy.stats.ttest_rel(after, BASE)
+def shifted(by: float, spread: float = 0.0002, seed: int = 0, n: int = 8) -> list[float]:
+    """The accuracies of SPREAD, higher by about `by` in every seed."""
+    return (np.array(SPREAD[:n]) + by + np.random.default_rng(seed).normal(0, spread, n)).round(4).tolist()
+
+
+@pytest.mark.parametrize("n", [3, 5, 8])
+def test_a_pair_has_the_difference_interval_and_p_of_welchs_test(n: int) -> None:
+    after = shifted(-0.01, 0.002, n=n)
+    better = pair(cell(SPREAD[:n]), cell(after, "dwsep")).better
+    expected = scipy.stats.ttest_ind(after, SPREAD[:n], equal_var=False)
     interval = expected.confidence_interval(0.95)
-    test = found.tested.paired
-    assert test is not None
-    assert test.t is not None
-    assert found.tested.differences == pytest.approx(np.subtract(after, BASE))
-    assert (found.answer, test.n, test.p) == (Answer.NO, 8, 2 / 2**8)
-    assert test.mean == pytest.approx(np.mean(np.subtract(after, BASE)))
-    assert (test.t.low, test.t.high) == pytest.approx((interval.low, interval.high))
-    u = scipy.stats.mannwhitneyu(after, BASE).statistic
-    assert found.probability_of_improvement == pytest.approx(u / 64)
-    assert found.seeds_needed is None
+    assert (better.answer, better.beyond, better.runs) == (Answer.WORSE, True, (n, n))
+    assert better.mean == pytest.approx(np.mean(after) - np.mean(SPREAD[:n]))
+    assert better.interval is not None
+    assert (better.interval.low, better.interval.high) == pytest.approx((interval.low, interval.high))
+    assert better.p == pytest.approx(expected.pvalue)
+    u = scipy.stats.mannwhitneyu(after, SPREAD[:n]).statistic
+    assert better.probability_of_improvement == pytest.approx(u / n**2)
 
 
-def test_the_same_gain_is_yes_and_the_order_given_decides_which() -> None:
-    cells = cell(BASE), cell(lower(-0.003), "dwsep")
-    assert pair(*cells).better.answer is Answer.YES
-    assert pair(*reversed(cells)).better.answer is Answer.YES  # cnn stays the reference
+def test_seeds_are_not_paired_and_each_side_has_its_own() -> None:
+    after = shifted(0.003)
+    better = pair(cell(SPREAD[:5]), cell([*[None] * 3, *after[3:]], "dwsep")).better
+    expected = scipy.stats.ttest_ind(after[3:], SPREAD[:5], equal_var=False)
+    assert better.runs == (5, 5)
+    assert better.p == pytest.approx(expected.pvalue)
+
+
+def test_the_order_given_decides_which_is_better() -> None:
+    cells = cell(SPREAD), cell(shifted(0.01), "dwsep")
+    assert pair(*cells).better.answer is Answer.BETTER
+    assert pair(*reversed(cells)).better.answer is Answer.BETTER  # cnn stays the reference
     (turned,) = verdict(*cells, compare="dwsep,cnn").groups
-    assert turned.pairs[0].better.answer is Answer.NO
+    assert turned.comparisons[0].better.answer is Answer.WORSE
 
 
-def test_equal_accuracies_in_all_seeds_cannot_tell_and_no_seeds_would() -> None:
-    found = pair(cell(BASE), cell(BASE, "dwsep")).better
-    assert (found.answer, found.tested.adjusted_p, found.seeds_needed) == (Answer.CANNOT_TELL, 1, None)
-    assert found.probability_of_improvement == 0.5
+@pytest.mark.parametrize(
+    ("difference", "spread", "margin", "answer", "beyond"),
+    [
+        (0.01, 0.0005, None, Answer.BETTER, True),
+        (0.001, 0.0002, None, Answer.BETTER, False),
+        (-0.01, 0.0005, None, Answer.WORSE, True),
+        (0.0, 0.0005, None, Answer.AS_GOOD, False),
+        (0.0, 0.0005, 0.0, Answer.CANNOT_TELL, False),
+        (0.0015, 0.0025, None, Answer.NO_WORSE, False),
+        (0.0, 0.005, None, Answer.CANNOT_TELL, False),
+        (0.0, 0.005, 1.0, Answer.AS_GOOD, False),
+    ],
+)
+def test_the_first_answer_that_holds(
+    difference: float, spread: float, margin: float | None, answer: Answer, beyond: bool
+) -> None:
+    """Eight accuracies evenly about 0.9: the half interval of the difference is 1.0 times the largest deviation."""
+    around = np.linspace(-spread, spread, 8)
+    better = pair(
+        cell((0.9 + around).tolist()), cell((0.9 + difference + around).tolist(), "dwsep"), rule=Rule(margin=margin)
+    ).better
+    assert (better.answer, better.beyond) == (answer, beyond)
+    assert better.margin == (MNIST if margin is None else margin / 100)
 
 
-def test_a_small_difference_cannot_be_told_and_says_how_many_seeds_would() -> None:
-    after = np.add(BASE, [0.002, -0.001, 0.002, -0.001, 0.001, -0.0005, 0.001, 0.0005]).tolist()
-    found = pair(cell(BASE), cell(after, "dwsep")).better
-    assert found.answer is Answer.CANNOT_TELL
-    assert found.seeds_needed is not None
-    assert found.seeds_needed > 8
-    differences = np.subtract(after, BASE)
-    effect = differences.mean() / differences.std(ddof=1)
-    power = [
-        scipy.stats.nct.sf(scipy.stats.t.ppf(0.975, n - 1), n - 1, effect * np.sqrt(n))
-        for n in (found.seeds_needed - 1, found.seeds_needed)
-    ]
-    assert power[0] < 0.8 <= power[1]
+@pytest.mark.parametrize("n", [1, 2])
+def test_fewer_than_three_runs_a_side_decide_nothing_however_large_the_difference(n: int) -> None:
+    better = pair(cell([0.9, 0.901][:n]), cell([0.5, 0.502, 0.501], "dwsep")).better
+    assert (better.answer, better.seeds_to_decide) == (Answer.TOO_FEW, None)
+    assert better.mean == pytest.approx(0.501 - np.mean([0.9, 0.901][:n]))
+    assert (better.interval is None) == (n == 1)
 
 
-@pytest.mark.parametrize("seeds", [1, 2, 3, 5])
-def test_fewer_than_six_seeds_settle_nothing_however_large_the_difference(seeds: int) -> None:
-    judged = group(cell([0.9] * seeds), cell([0.5] * seeds, "dwsep"))
-    assert judged.pairs[0].better.answer is Answer.CANNOT_TELL
-    assert judged.smallest_adjusted_p == 2 / 2**seeds
-    assert judged.seeds_to_settle == 6
+@pytest.mark.parametrize(("data", "margin"), [("mnist", 0.002), ("mnist5k", 0.01), ("cifar10", 0.01), ("mine", 0.01)])
+def test_the_margin_is_that_of_the_data(data: str, margin: float) -> None:
+    assert pair(cell(SPREAD, data=data), cell(SPREAD, "dwsep", data=data)).better.margin == margin
 
 
-def test_one_seed_has_a_difference_and_no_interval() -> None:
-    test = pair(cell([0.9]), cell([0.8], "dwsep")).better.tested.paired
-    assert test is not None
-    assert (test.n, test.mean, test.sd, test.t, test.bca, test.p) == (1, pytest.approx(-0.1), None, None, None, 1)
+def test_what_cannot_be_told_says_how_many_seeds_would_probably_tell() -> None:
+    rng = np.random.default_rng(3)
+    before, after = rng.normal(0.9, 0.01, 5), rng.normal(0.908, 0.01, 5)
+    better = pair(cell(before.tolist()), cell(after.tolist(), "dwsep")).better
+    assert better.answer is Answer.CANNOT_TELL
+    assert better.seeds_to_decide is not None
+    assert better.difference is not None
+    sds = before.std(ddof=1), after.std(ddof=1)
+
+    def power(n: int) -> float:
+        tests = scipy.stats.ttest_ind(
+            rng.normal(0, sds[0], (n, 4000)), rng.normal(better.mean, sds[1], (n, 4000)), equal_var=False
+        )
+        return float(np.mean(tests.pvalue < 0.05))
+
+    assert power(better.seeds_to_decide) == pytest.approx(0.8, abs=0.04)
 
 
-def test_p_is_adjusted_over_the_pairs_of_a_group_and_not_over_other_groups() -> None:
-    """Three families at three budgets: eight seeds settle the three pairs of each, and never nine at once."""
+def test_pairs_of_the_headline_share_a_level_over_all_groups_and_the_others_within_theirs() -> None:
     cells = [
-        cell(lower(loss, seed=target), model, width=target + len(model), params=target, **budget(target))
+        cell(shifted(-loss, seed=target), model, width=target + len(model), params=target, **budget(target))
         for target in (1000, 2000, 4000)
         for model, loss in (("cnn", 0.0), ("hybrid", 0.004), ("dwsep", 0.008))
     ]
-    found = verdict(*cells)
-    pairs = [one for judged in found.groups for one in judged.pairs]
-    assert len(found.groups) == 3
-    assert len(pairs) == 9
-    assert {one.better.tested.paired.p for one in pairs if one.better.tested.paired} == {2 / 256}
-    assert {one.better.tested.adjusted_p for one in pairs} == {6 / 256}
-    assert {one.better.answer for one in pairs} == {Answer.NO}
-    assert 9 * 2 / 256 > 0.05
-    assert found.overall is not None  # of the conventional and the fully separable family alone
-    assert (found.overall.reference, found.overall.candidate) == ("cnn", "dwsep")
-    assert [of.tested.adjusted_p for of in found.overall.groups] == [6 / 256] * 3
-    assert {of.tested.answer for of in found.overall.groups} == {Answer.NO}
+    judged = verdict(*cells)
+    headline = [(pair.reference, pair.candidate) for pair in judged.headline]
+    assert len(judged.groups) == 3
+    assert [(first[:3], second[:5]) for first, second in headline] == [("cnn", "dwsep")] * 3
+    for pair_ in judged.comparisons:
+        of_headline = pair_ in judged.headline
+        assert pair_.better.family is (Family.HEADLINE if of_headline else Family.OTHER)
+        assert pair_.better.comparisons == (3 if of_headline else 2)
+        assert pair_.better.level == pytest.approx(0.05 / pair_.better.comparisons)
+        assert pair_.reliable.level == pair_.better.level
+        after, before = (pair_.better.values[side] for side in (1, 0))
+        interval = scipy.stats.ttest_ind(after, before, equal_var=False).confidence_interval(1 - pair_.better.level)
+        assert pair_.better.interval is not None
+        assert pair_.better.interval.low == pytest.approx(interval.low)
 
 
-def test_ten_pairs_of_one_group_are_too_many_for_eight_seeds() -> None:
-    """Five cells make ten pairs: the least p is 20 / 256, whatever the accuracies."""
+def test_a_pair_in_two_groups_is_one_comparison() -> None:
+    """Equal in width and in parameters: the group of equal width is the same cells, and the pair counts once."""
+    cells = [cell(SPREAD, width=8), cell(SPREAD, "dwsep", width=8), cell(SPREAD, "hybrid", width=8, params=2000)]
+    judged = verdict(*cells)
+    keys = [key(pair.cells) for pair in judged.comparisons]
+    assert len(judged.groups) == 2
+    assert sum(len(group.comparisons) for group in judged.groups) == 4
+    assert len(keys) == len(set(keys)) == 3
+
+
+def test_a_pair_that_is_asked_for_keeps_the_level_of_its_family() -> None:
+    cells = [cell(SPREAD, model) for model in ("cnn", "hybrid", "dwsep")]
+    (asked,) = verdict(*cells, compare="cnn,hybrid").groups
+    assert (asked.comparisons[0].better.family, asked.comparisons[0].better.comparisons) == (Family.OTHER, 2)
+
+
+@pytest.mark.parametrize("models", [("hybrid", "dwsep"), ("cnn", "hybrid"), ("cnn", "dwsep")])
+def test_the_headline_is_about_the_families_that_there_are(models: tuple[str, str]) -> None:
+    (headline,) = verdict(*(cell(SPREAD, model) for model in models)).headline
+    assert (headline.reference, headline.candidate) == models
+
+
+def test_the_headline_pairs_networks_of_one_topology_where_some_share_theirs() -> None:
     cells = [
-        cell(lower(0.01 * index), "dwsep" if index else "cnn", width=index + 1, arch=f"a{index}") for index in range(5)
+        cell(SPREAD, arch="shallow", width=1, **budget(1000)),
+        cell(SPREAD, "dwsep", arch="shallow", width=2, **budget(1000)),
+        cell(shifted(0.006), "dwsep", arch="deep", width=3, **budget(1000)),
     ]
-    judged = group(*cells)
-    assert len(judged.pairs) == 10
-    assert judged.smallest_adjusted_p == pytest.approx(20 / 256)
-    assert judged.seeds_to_settle == 9
-    assert {one.better.answer for one in judged.pairs} == {Answer.CANNOT_TELL}
+    (headline,) = verdict(*cells).headline
+    assert (headline.reference, headline.candidate) == ("cnn, shallow", "dwsep, shallow")
 
 
-def test_the_sentence_over_all_groups_is_adjusted_for_all_groups() -> None:
-    """Seven groups of one pair: each is settled by itself, at 2/256; the seven together are not, at 14/256."""
-    cells = [
-        cell(lower(loss, seed=index), model, width=10 * index + 1 + len(model), params=1000 * 2**index)
-        for index in range(7)
-        for model, loss in (("cnn", 0.0), ("dwsep", 0.004))
-    ]
-    found = verdict(*[[one | budget(one["params"]) for one in some] for some in cells])
-    assert [judged.pairs[0].better.answer for judged in found.groups] == [Answer.NO] * 7
-    one = found.overall
-    assert one is not None
-    assert one.smallest_adjusted_p == pytest.approx(14 / 256)
-    assert one.seeds_to_settle == 9
-    assert {of.tested.answer for of in one.groups} == {Answer.CANNOT_TELL}
-    better = headline(found)[2]
-    assert better.startswith(
-        "Is dwsep better than cnn (p adjusted over 7 groups)? At equal parameters: cannot tell in 7 ("
+def test_few_runs_of_unequal_spread_are_fragile() -> None:
+    before, after = [0.9, 0.9001, 0.8999, 0.9, 0.9001], [0.95, 0.97, 0.93, 0.99, 0.96]
+    better = pair(cell(before), cell(after, "dwsep")).better
+    f = np.var(before, ddof=1) / np.var(after, ddof=1)
+    assert 2 * scipy.stats.f.cdf(f, 4, 4) < 0.01
+    assert (better.answer, better.fragile) == (
+        Answer.BETTER,
+        "few runs of unequal spread (sd 0.01 and 2.24 points)",
     )
-    assert "worse" not in better
-    assert better in paragraphs(found)[-2]
 
 
-def test_without_the_two_extremes_the_sentence_is_about_the_families_that_there_are() -> None:
-    for models in (("hybrid", "dwsep"), ("cnn", "hybrid")):
-        one = verdict(*(cell(BASE, model) for model in models)).overall
-        assert one is not None
-        assert (one.reference, one.candidate) == models
+def test_an_answer_that_a_permutation_test_contradicts_is_fragile() -> None:
+    """Of many pairs of skewed samples those are fragile on which the two tests differ, and no others."""
+    rng = np.random.default_rng(5)
+    contradicted = 0
+    for _ in range(60):
+        before, after = 0.9 - 0.01 * rng.exponential(size=8), 0.908 - 0.01 * rng.exponential(size=8)
+        better = pair(cell(before.tolist()), cell(after.tolist(), "dwsep")).better
+        assert better.permutation_p is not None
+        assert better.p is not None
+        differ = (better.p < 0.05) != (better.permutation_p < 0.05)
+        contradicted += differ
+        assert bool(better.fragile) == differ
+    assert contradicted
 
 
-def test_seeds_that_a_family_has_not_in_all_its_cells_are_in_no_mean_and_counted_in_when_they_failed() -> None:
-    """Two cells of dwsep in one of two groups, one of which collapsed in seed 2."""
-    fallen: list[float | str | None] = [*lower(0.004)]
-    fallen[2] = "collapsed"
+def test_the_permutation_test_is_scipys_where_so_few_runs_can_reject_at_all() -> None:
+    for n in (3, 4, 5):
+        before, after = np.random.default_rng(n).normal(0.9, 0.01, (2, n)).tolist()
+        better = pair(cell(before), cell(after, "dwsep")).better
+        if n == 3:
+            assert better.permutation_p is None  # 2 of 20 splits
+            continue
+
+        def t(first: np.ndarray, second: np.ndarray, axis: int) -> np.ndarray:
+            return np.abs(scipy.stats.ttest_ind(first, second, equal_var=False, axis=axis).statistic)
+
+        exact = scipy.stats.permutation_test(
+            (before, after), t, n_resamples=np.inf, alternative="greater", vectorized=True
+        )
+        assert better.permutation_p == pytest.approx(exact.pvalue)
+
+
+def images_of(cells: list[list[dict[str, object]]], images: int = 500) -> dict[str, np.ndarray]:
+    """Which of `images` each run got right, at random, as often as its accuracy says."""
+    rng = np.random.default_rng(0)
+    return {
+        str(record["run_id"]): (rng.permutation(images) < round(float(str(record["test_acc"])) * images)).astype(int)
+        for records in cells
+        for record in records
+    }
+
+
+def test_with_the_images_that_runs_got_right_the_interval_is_of_new_images_too() -> None:
+    rng = np.random.default_rng(1)
     cells = [
-        cell(BASE, width=1, **budget(1000)),
-        cell(lower(0.004), "dwsep", width=2, **budget(1000)),
-        cell(fallen, "dwsep", width=3, **budget(1000)),
-        cell(BASE, width=4, params=2000, **budget(2000)),
-        cell(lower(0.004), "dwsep", width=5, params=2000, **budget(2000)),
+        cell((rng.normal(mean, 0.004, 5) * 500).round().__truediv__(500).tolist(), model)
+        for model, mean in (("cnn", 0.9), ("dwsep", 0.92))
     ]
-    one = verdict(*cells).overall
-    assert one is not None
-    first, second = one.groups
-    assert (first.tested.seeds, first.asked, len(second.tested.seeds)) == ((0, 1, 3, 4, 5, 6, 7), 8, 8)
-    assert first.with_failures.differences[2] == pytest.approx((lower(0.004)[2] + 0.1135) / 2 - BASE[2])
-    assert second.with_failures == second.tested
-    assert failures(one) == [
-        "dwsep failed in 1 of 16 runs at 1,000 parameters (1 collapsed).",
-        "Counting runs that collapsed or diverged, at what they ended with or at guessing, would change no answer.",
-    ]
+    with_images = verdict(*cells, correct=images_of(cells)).comparisons[0].better
+    seeds_alone = pair(*cells).better
+    assert with_images.difference is not None
+    assert with_images.difference.n_images == 500
+    assert seeds_alone.difference is not None
+    assert with_images.difference.seeds == seeds_alone.difference.seeds
+    assert with_images.interval is not None
+    assert seeds_alone.interval is not None
+    assert with_images.interval.high - with_images.interval.low > seeds_alone.interval.high - seeds_alone.interval.low
+    some = dict(list(images_of(cells).items())[1:])
+    partly = verdict(*cells, correct=some).comparisons[0].better
+    assert (partly.interval, partly.over_images) == (seeds_alone.interval, False)
+    assert partly.without_images == (cells[0][0]["run_id"],)
 
 
-def test_costs_of_other_topologies_are_left_out_where_some_share_theirs() -> None:
-    cells = factorial_cells(np.zeros((4, 8)))
-    for some, macs in zip(
-        cells, (100, 50, 1000, 500), strict=True
-    ):  # the deep one of dwsep costs more than shallow cnn
-        for one in some:
-            one["macs"] = macs
-    one = verdict(*cells).overall
-    assert one is not None
-    assert one.groups[0].answers["lighter"] == [Answer.MIXED, Answer.MIXED]
+def test_too_few_images_cannot_tell_whatever_the_seeds() -> None:
+    """50 images, on which each family is right on another nine tenths: their part alone is wider than the margin."""
+    cells = [cell([0.9] * 4, "cnn", data="mnist5k"), cell([0.9] * 4, "dwsep", data="mnist5k")]
+    correct = {
+        str(record["run_id"]): np.arange(50) % 10 != number
+        for number, records in enumerate(cells)
+        for record in records
+    }
+    better = verdict(*cells, correct=correct).comparisons[0].better
+    assert (better.answer, better.images_cannot_tell, better.seeds_to_decide) == (Answer.CANNOT_TELL, 50, None)
 
 
-def test_a_family_that_collapses_in_two_of_eight_has_it_in_its_verdict() -> None:
-    after: list[float | str | None] = [*lower(-0.004)]
-    after[2] = after[5] = "collapsed"
-    found = pair(cell(BASE), cell(after, "dwsep")).better
-    assert found.tested.seeds == (0, 1, 3, 4, 6, 7)
-    assert (found.answer, found.tested.adjusted_p) == (Answer.YES, 2 / 64)
-    assert [run.seed for run in found.failed_candidate] == [2, 5]
-    assert (found.failed_reference, found.unpaired.reference) == ((), ())
-    counted = found.with_failures
-    assert counted is not None
-    assert counted.seeds == tuple(range(8))
-    assert counted.answer is Answer.CANNOT_TELL
-    assert counted.paired is not None
-    scores = [0.1135 if one == "collapsed" else float(str(one)) for one in after]
-    assert counted.paired.mean == pytest.approx(np.mean(np.subtract(scores, BASE)))
+def test_two_trained_networks_are_compared_on_the_images_by_mcnemars_test() -> None:
+    cells = [cell([0.6], "cnn"), cell([0.8], "dwsep")]
+    right = [np.arange(50) < 30, (np.arange(50) < 44) & (np.arange(50) > 3)]
+    correct = {str(records[0]["run_id"]): images for records, images in zip(cells, right, strict=True)}
+    better = verdict(*cells, correct=correct).comparisons[0].better
+    assert better.answer is Answer.TOO_FEW
+    assert better.mcnemar_p == pytest.approx(scipy.stats.binomtest(4, 4 + 14).pvalue)
 
 
-def test_a_diverged_run_counts_as_guessing_among_the_classes_of_its_data() -> None:
-    own = {"data": "a_set_of_my_own", "classes": 4}
-    found = pair(cell(BASE, **own), cell(["diverged", *BASE[1:]], "dwsep", **own)).better
-    assert found.with_failures is not None
-    assert found.with_failures.paired is not None
-    assert found.with_failures.paired.mean == pytest.approx((0.25 - BASE[0]) / 8)
+def test_a_decision_stands_as_of_its_look() -> None:
+    cells = [cell(SPREAD), cell(shifted(0.01), "dwsep")]
+    (before,) = verdict(*cells).comparisons
+    standing = Standing(0.01, 1, (frozenset(range(3)), frozenset(range(4))))
+    (after,) = verdict(*cells, rule=Rule(standings={key(before.cells): standing})).comparisons
+    assert (after.better.runs, after.better.level, after.better.look) == ((3, 4), 0.01, 1)
+    assert after.better.runs_later == 5 + 4
 
 
-def test_without_failures_nothing_is_counted_twice() -> None:
-    assert pair(cell(BASE), cell(BASE, "dwsep")).better.with_failures is None
-
-
-def test_seeds_of_one_alone_are_in_no_pair_and_are_named() -> None:
-    before: list[float | str | None] = [*BASE]
-    before[1] = "failed"
-    after: list[float | str | None] = [*lower(0.003)]
-    after[6], after[7] = None, "running"
-    found = pair(cell(before), cell(after, "dwsep")).better
-    assert found.tested.seeds == (0, 2, 3, 4, 5)
-    assert (found.unpaired.reference, found.unpaired.candidate) == ((6, 7), (1,))
-    assert found.failed_reference == found.failed_candidate == ()
-
-
-def test_an_unfinished_sweep_counts_what_is_missing() -> None:
-    found = verdict(cell([*BASE[:6], "running", "missing"]), cell([*lower(0.003)[:6], "missing", "missing"], "dwsep"))
-    assert found.unfinished == 4
-    assert found.statuses == {"done": 12, "running": 1, "missing": 3}
-    assert found.groups[0].pairs[0].better.answer is Answer.NO
+def test_failures_of_training_are_in_no_mean() -> None:
+    fallen: list[float | str | None] = [*shifted(0.003)]
+    fallen[2], fallen[4] = "collapsed", "diverged"
+    kept = [accuracy for accuracy in fallen if isinstance(accuracy, float)]
+    better = pair(cell(SPREAD), cell(fallen, "dwsep")).better
+    assert better.mean == pytest.approx(np.mean(kept) - np.mean(SPREAD))
+    assert better.runs == (8, 6)
 
 
 def test_without_a_finished_run_all_that_is_known_is_the_cost() -> None:
-    one = pair(cell(["missing"] * 8, macs=100), cell(["running"] * 8, "dwsep", macs=50))
-    assert (one.better.answer, one.better.tested.adjusted_p) == (Answer.CANNOT_TELL, None)
-    assert {measure.name: measure.answer for measure in one.lighter}["macs"] is Answer.YES
+    comparison = pair(cell(["missing"] * 8, macs=100), cell(["running"] * 8, "dwsep", macs=50))
+    assert (comparison.better.answer, comparison.better.mean) == (Answer.TOO_FEW, None)
+    assert {measure.name: measure.answer for measure in comparison.lighter}["macs"] is Answer.LIGHTER
 
 
 FACTORIAL = (
@@ -237,155 +289,59 @@ FACTORIAL = (
 )
 
 
-def factorial_cells(noise: np.ndarray) -> list[list[dict[str, object]]]:
+def factorial_scores(noise: float = 0.0005, n: int = 8) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [0.97 + effect + rng.normal(0, noise, n) for *_, effect in FACTORIAL]
+
+
+def factorial_cells(scores: list[np.ndarray]) -> list[list[dict[str, object]]]:
     return [
-        cell(
-            (np.array(BASE) + effect + noise[index]).tolist(), model, arch=arch, acts=acts, width=index, **budget(1000)
-        )
-        for index, (model, arch, acts, effect) in enumerate(FACTORIAL)
+        cell(accuracies.tolist(), model, arch=arch, acts=acts, width=index, **budget(1000))
+        for index, ((model, arch, acts, _), accuracies) in enumerate(zip(FACTORIAL, scores, strict=True))
     ]
 
 
 def test_block_and_depth_are_told_apart() -> None:
-    """Effects of -0.1 pp, +0.4 pp and an interaction of +0.6 pp, paired by seed, are those of scipy's tests."""
-    noise = np.random.default_rng(0).normal(0, 0.0005, (4, 8))
-    found = group(*factorial_cells(noise)).factorial
-    assert found is not None
-    assert (found.families, found.topologies, found.seeds) == (("cnn", "dwsep"), ("shallow", "deep"), tuple(range(8)))
-    scores = [np.array(BASE) + effect + noise[index] for index, (*_, effect) in enumerate(FACTORIAL)]
-    cnn_shallow, dwsep_shallow, cnn_deep, dwsep_deep = scores
-    expected = {
-        "block": (dwsep_shallow + dwsep_deep - cnn_shallow - cnn_deep) / 2,
-        "topology": (cnn_deep + dwsep_deep - cnn_shallow - dwsep_shallow) / 2,
-        "interaction": (dwsep_deep - cnn_deep) - (dwsep_shallow - cnn_shallow),
-    }
-    for effect in found.effects:
-        t = scipy.stats.ttest_1samp(expected[effect.name], 0).confidence_interval(0.95)
-        assert effect.paired is not None
-        assert effect.paired.t is not None
-        assert effect.by_seed == pytest.approx(expected[effect.name])
-        assert effect.paired.mean == pytest.approx(expected[effect.name].mean())
-        assert (effect.paired.t.low, effect.paired.t.high) == pytest.approx((t.low, t.high))
-    assert {effect.name: str(effect.answer) for effect in found.effects} == {
-        "block": "no",
-        "topology": "yes",
-        "interaction": "yes",
+    """Effects of -0.1, +0.4 and an interaction of +0.6 points, by sums of means and of squared standard errors."""
+    scores = factorial_scores()
+    factorial = group(*factorial_cells(scores)).factorial
+    assert factorial is not None
+    assert (factorial.families, factorial.topologies) == (("cnn", "dwsep"), ("shallow", "deep"))
+    weights = {"block": (-1, 1, -1, 1), "topology": (-1, -1, 1, 1), "interaction": (2, -2, -2, 2)}
+    for effect in factorial.effects:
+        w = np.array(weights[effect.name]) / 2
+        parts = np.array([weight**2 * values.var(ddof=1) / 8 for weight, values in zip(w, scores, strict=True)])
+        df = parts.sum() ** 2 / (parts**2 / 7).sum()
+        half = scipy.stats.t.ppf(1 - 0.05 / 3 / 2, df) * parts.sum() ** 0.5
+        mean = sum(weight * values.mean() for weight, values in zip(w, scores, strict=True))
+        assert effect.better.interval is not None
+        assert effect.better.mean == pytest.approx(mean)
+        assert (effect.better.interval.low, effect.better.interval.high) == pytest.approx((mean - half, mean + half))
+        assert (effect.better.family, effect.better.comparisons) == (Family.EFFECT, 3)
+    assert {effect.name: str(effect.better.answer) for effect in factorial.effects} == {
+        "block": "worse",
+        "topology": "better",
+        "interaction": "better",
     }
 
 
 def test_the_topology_with_more_activations_is_the_second_in_whatever_order_they_come() -> None:
-    found = group(*reversed(factorial_cells(np.zeros((4, 8))))).factorial
-    assert found is not None
-    assert found.topologies == ("shallow", "deep")
+    factorial = group(*reversed(factorial_cells(factorial_scores()))).factorial
+    assert factorial is not None
+    assert factorial.topologies == ("shallow", "deep")
 
 
-def test_a_factorial_uses_the_seeds_of_all_four_and_needs_all_four() -> None:
-    cells = factorial_cells(np.zeros((4, 8)))
-    cells[3][4]["status"] = "collapsed"
-    del cells[0][0]
-    found = group(*cells).factorial
-    assert found is not None
-    assert found.seeds == (1, 2, 3, 5, 6, 7)
+def test_a_factorial_needs_all_four_and_three_runs_of_each() -> None:
+    cells = factorial_cells(factorial_scores())
     assert group(*cells[:3]).factorial is None
+    cells[2] = cells[2][:2]
+    factorial = group(*cells).factorial
+    assert factorial is not None
+    assert {effect.better.answer for effect in factorial.effects} == {Answer.TOO_FEW}
 
 
-def test_a_factorial_without_results_has_no_effects() -> None:
-    cells = [
-        [one | {"status": "missing", "test_acc": None} for one in some] for some in factorial_cells(np.zeros((4, 8)))
-    ]
-    found = group(*cells).factorial
-    assert found is not None
-    assert (found.seeds, [effect.paired for effect in found.effects]) == ((), [None] * 3)
-
-
-def test_regimes_stand_side_by_side() -> None:
-    cells = [
-        cell([accuracy] * 2, model, width=8, stop={"by": by, "target": target})
-        for (by, target), accuracy in {("epochs", 15): 0.9, ("train_macs", 1e12): 0.8, ("seconds", 60): 0.7}.items()
-        for model in ("cnn", "dwsep")
-        if (model, by) != ("dwsep", "seconds")
-    ]
-    found = verdict(*cells)
-    assert len(found.groups) == 2
-    assert [row.network for row in found.regimes] == ["cnn", "dwsep block keras"]
-    assert [str(one) for one in found.regimes[0].regimes] == [
-        "15 epochs",
-        "1e+12 training MACs",
-        "60 seconds (a CPU, threads 1)",
-    ]
-    means = [[one and one.mean for one in row.accuracies] for row in found.regimes]
-    assert means == [pytest.approx([0.9, 0.8, 0.7]), [pytest.approx(0.9), pytest.approx(0.8), None]]
-    assert verdict(*cells[:2]).regimes == ()
-
-
-def test_seconds_of_two_machines_are_two_regimes() -> None:
-    cells = [
-        cell([accuracy], stop={"by": "seconds", "target": 60}, threads=threads, cell_id=f"{threads} threads")
-        for threads, accuracy in ((1, 0.7), (2, 0.8))
-    ]
-    (row,) = verdict(*cells).regimes
-    assert [(str(regime), one and one.mean) for regime, one in zip(row.regimes, row.accuracies, strict=True)] == [
-        ("60 seconds (a CPU, threads 1)", 0.7),
-        ("60 seconds (a CPU, threads 2)", 0.8),
-    ]
-
-
-def test_all_questions_of_the_headline_are_about_the_same_pairs() -> None:
-    """The deep network, which only one family has, is better; the shallow ones are alike in accuracy."""
-    cells = [
-        cell(BASE, arch="shallow", width=1, macs=1000, **budget(1000)),
-        cell(BASE, "dwsep", arch="shallow", width=2, macs=500, **budget(1000)),
-        cell(lower(-0.006), "dwsep", arch="deep", width=3, macs=5000, **budget(1000)),
-    ]
-    one = verdict(*cells).overall
-    assert one is not None
-    (of,) = one.groups
-    assert [(pair.reference, pair.candidate) for pair in of.pairs] == [("cnn, shallow", "dwsep, shallow")]
-    assert of.answers == {"lighter": [Answer.YES], "faster": [Answer.NOT_MEASURED], "better": [Answer.CANNOT_TELL]}
-    assert of.tested.differences == (0.0,) * 8
-
-
-def test_a_factorial_says_how_many_seeds_it_lost_and_what_they_would_change() -> None:
-    """The block costs 0.1 pp in each of six seeds; in the two others dwsep collapsed once each."""
-    cells = factorial_cells(np.zeros((4, 8)))
-    for number, seed in ((1, 6), (3, 7)):
-        cells[number][seed] |= {"status": "collapsed", "test_acc": 0.1135}
+def test_every_pair_of_a_group_is_compared_once() -> None:
+    cells = [cell(shifted(0.001 * index), "dwsep", width=index + 1, arch=f"a{index}") for index in range(5)]
     judged = group(*cells)
-    found = judged.factorial
-    assert found is not None
-    assert (found.seeds, found.asked) == ((0, 1, 2, 3, 4, 5), 8)
-    assert found.with_failures is not None
-    block = found.with_failures[0]
-    assert block.by_seed[:6] == pytest.approx(found.effects[0].by_seed)
-    deep = cells[3][6]["test_acc"] - cells[2][6]["test_acc"]
-    assert block.by_seed[6] == pytest.approx((deep + 0.1135 - BASE[6]) / 2)
-    assert (found.effects[0].answer, block.answer) == (Answer.CANNOT_TELL, Answer.NO)
-    assert "(n = 6 of 8 seeds)" in factorial_sentence(found)
-    assert "would change the answer on the block to no" in factorial_sentence(found)
-
-
-def test_the_seeds_needed_count_the_trainings_that_fail() -> None:
-    """5 of 8 train: 6 seeds in which both do are 10 begun."""
-    after: list[float | str | None] = [one + 0.004 for one in BASE]
-    after[:3] = ["collapsed"] * 3
-    found = pair(cell(BASE), cell(after, "dwsep")).better
-    assert (found.seeds_needed, len(found.tested.seeds)) == (6, 5)
-    assert better_sentence(found).endswith(
-        "about 6 seeds would probably tell, if the differences are as they seem and both train in them, as in 5 of 8 "
-        "here: about 10 have to be begun."
-    )
-
-
-def test_a_training_that_fails_beats_none() -> None:
-    """8 trainings against 8: the 5 that train are above all, the 3 that collapse below all."""
-    after: list[float | str | None] = [0.999] * 8
-    after[:3] = ["collapsed"] * 3
-    found = pair(cell(BASE), cell(after, "dwsep")).better
-    assert (found.probability_of_improvement, found.probability_with_failures) == (1.0, 5 / 8)
-    assert pair(cell(BASE), cell(BASE, "dwsep")).better.probability_with_failures is None
-
-
-def test_seeds_that_nobody_asked_for_are_not_lost() -> None:
-    one = verdict(cell(BASE), cell(lower(0.004)[:4], "dwsep")).overall
-    assert one is not None
-    assert (len(one.groups[0].tested.seeds), one.groups[0].asked) == (4, 4)
+    assert len(judged.comparisons) == len(list(combinations(cells, 2))) == 10
+    assert {pair.better.level for pair in judged.comparisons} == {0.005}

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.stats
-from made import answers, budget, cell, pair, timed, verdict
-
 from dsbench.verdict.answers import Answer, Measure
+from made import answers, budget, cell, pair, timed, verdict
 
 SEEDS = [0.9, 0.91, 0.92]
 

@@ -39,7 +39,7 @@ def test_four_topologies_at_one_budget_are_one_group_of_six_pairs() -> None:
     assert (name, members) == ("7,800 parameters", ["cnn, shallow", "cnn, deep", "dwsep, deep", "dwsep, shallow"])
     (judged,) = verdict(*networks).groups
     assert judged.group.requested
-    assert [(one.reference, one.candidate) for one in judged.pairs] == [
+    assert [(pair.reference, pair.candidate) for pair in judged.comparisons] == [
         ("cnn, shallow", "cnn, deep"),
         ("cnn, shallow", "dwsep, deep"),
         ("cnn, shallow", "dwsep, shallow"),
@@ -146,7 +146,7 @@ def test_devices_are_another_recipe_only_where_seconds_end_the_training() -> Non
 
 def test_one_family_has_nothing_to_compare() -> None:
     found = verdict(cell(ONE, width=8, params=10, macs=10, acts=10), cell(ONE, width=16, params=20, macs=20, acts=20))
-    assert (found.groups, found.overall, found.unmatched) == ((), None, ("width 8", "width 16"))
+    assert (found.groups, found.headline, found.unmatched) == ((), [], ("width 8", "width 16"))
 
 
 def test_records_that_cannot_be_read_match_nothing() -> None:
@@ -174,13 +174,15 @@ def test_two_cells_that_are_asked_for_are_compared(names: str) -> None:
     found = verdict(*THREE, compare=names)
     ((_, members),) = labels(found)
     assert members == ["cnn, kernel 3", "dwsep, kernel [3,5]"]
-    assert (found.overall, found.unmatched) == (None, ())
+    assert found.unmatched == ()
 
 
 def test_what_is_asked_for_is_compared_in_the_order_given_and_says_where_recipes_differ() -> None:
     first = THREE[2][0]["cell_id"]
     (judged,) = verdict(*THREE, compare=f"{first},cnn").groups
-    assert [(one.reference, one.candidate) for one in judged.pairs] == [("dwsep, kernel [5,3]", "cnn, kernel 3")]
+    assert [(pair.reference, pair.candidate) for pair in judged.comparisons] == [
+        ("dwsep, kernel [5,3]", "cnn, kernel 3")
+    ]
     assert judged.group.recipe == {"optimizer.lr": [0.2, 0.1]}
 
 
@@ -246,7 +248,39 @@ def test_a_network_trained_for_both_is_in_each_group_once() -> None:
     ]
     found = verdict(*cells).groups
     assert [judged.group.recipe["stop.by"] for judged in found] == ["train_macs", "epochs", "epochs"]
-    assert [len(judged.pairs) for judged in found] == [1, 1, 1]
+    assert [len(judged.comparisons) for judged in found] == [1, 1, 1]
     without = verdict(*cells[:3], *cells[4:]).groups
     (only,) = (judged for judged in without if judged.group.recipe["stop.by"] == "train_macs")
     assert [cell.recipe["stop.target"] for cell in only.group.cells] == [100e9, 15]
+
+
+def test_regimes_stand_side_by_side() -> None:
+    cells = [
+        cell([accuracy] * 2, model, width=8, stop={"by": by, "target": target})
+        for (by, target), accuracy in {("epochs", 15): 0.9, ("train_macs", 1e12): 0.8, ("seconds", 60): 0.7}.items()
+        for model in ("cnn", "dwsep")
+        if (model, by) != ("dwsep", "seconds")
+    ]
+    judged = verdict(*cells)
+    assert len(judged.groups) == 2
+    assert [row.network for row in judged.regimes] == ["cnn", "dwsep block keras"]
+    assert [str(regime) for regime in judged.regimes[0].regimes] == [
+        "15 epochs",
+        "1e+12 training MACs",
+        "60 seconds (a CPU, threads 1)",
+    ]
+    means = [[score and score.mean for score in row.accuracies] for row in judged.regimes]
+    assert means == [pytest.approx([0.9, 0.8, 0.7]), [pytest.approx(0.9), pytest.approx(0.8), None]]
+    assert verdict(*cells[:2]).regimes == ()
+
+
+def test_seconds_of_two_machines_are_two_regimes() -> None:
+    cells = [
+        cell([accuracy], stop={"by": "seconds", "target": 60}, threads=threads, cell_id=f"{threads} threads")
+        for threads, accuracy in ((1, 0.7), (2, 0.8))
+    ]
+    (row,) = verdict(*cells).regimes
+    assert [(str(regime), score and score.mean) for regime, score in zip(row.regimes, row.accuracies, strict=True)] == [
+        ("60 seconds (a CPU, threads 1)", 0.7),
+        ("60 seconds (a CPU, threads 2)", 0.8),
+    ]
