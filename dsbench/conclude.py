@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dsbench.config.messages import one_line
 from dsbench.console import terminal
@@ -21,10 +20,6 @@ from dsbench.results.folder import SweepFolder
 from dsbench.sweep.conduct import Sweep, is_local
 from dsbench.verdict.sentences import headline, title
 from dsbench.verdict.verdict import verdict
-
-if TYPE_CHECKING:
-    from dsbench.measure.subject import Subject
-    from dsbench.run.trained import Trained
 
 START_SECONDS = 5.0  # that a process takes to import what measures, on a slow machine
 ENOUGH_SECONDS = 0.5  # of one measurement in one repeat, which leaves time for a roofline
@@ -119,13 +114,13 @@ def measure(outputs: Path, run_ids: Sequence[str], share: Share, threads: int = 
     """
     from dsbench.measure.repeats import repeated
     from dsbench.run.bench import keep
-    from dsbench.run.trained import load
+    from dsbench.run.trained import load, subjects
 
     named = run_ids if share.roofline else None
     try:
         runs = [load(outputs / "runs" / run_id) for run_id in run_ids]
         costs, repeats = repeated(
-            partial(_subjects, runs, threads),
+            partial(subjects, runs, threads),
             share.seconds,
             within=share.within,
             rooflines_of=named,
@@ -138,10 +133,6 @@ def measure(outputs: Path, run_ids: Sequence[str], share: Share, threads: int = 
         log.debug("measuring ended with an error", exc_info=True)
         return 0
     return repeats
-
-
-def _subjects(runs: Sequence[Trained], threads: int) -> list[Subject]:
-    return [run.subject(threads) for run in runs]
 
 
 def _no_roofline(error: Exception) -> None:

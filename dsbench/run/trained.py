@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,6 +103,11 @@ class Trained:
         except InputError as error:
             raise InputError(f"run {self.run_id} cannot be measured here: {error}") from None
         return Subject(self.network, there, StepRecipe.of(config.optimizer, config.train), self)
+
+
+def subjects(runs: Sequence[Trained], threads: int = THREADS) -> list[Subject]:
+    """Each of `runs` as something to measure, see Trained.subject."""
+    return [run.subject(threads) for run in runs]
 
 
 COUNTS = ("params", "buffers", "macs", "acts")  # of the record, which differ between networks
