@@ -21,7 +21,7 @@ from dsbench.sweep.conduct import Sweep, is_local
 from dsbench.verdict.sentences import headline, title
 from dsbench.verdict.verdict import verdict
 
-START_SECONDS = 5.0  # that a process takes to import what measures, on a slow machine
+START_SECONDS = 3.0  # that a process takes to import what measures, on a slow machine
 ENOUGH_SECONDS = 0.5  # of one measurement in one repeat, which leaves time for a roofline
 RATES_SECONDS = 10.0  # that a roofline takes to measure what the device attains
 log = logging.getLogger("dsbench")
