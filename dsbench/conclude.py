@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from dsbench import torchvision_ops
 from dsbench.config.messages import one_line
 from dsbench.console import terminal
 from dsbench.measure.repeats import LEAST_SECONDS
@@ -112,6 +113,7 @@ def measure(outputs: Path, run_ids: Sequence[str], share: Share, threads: int = 
     of its training and on `threads`; and the layers of the step against what the device attains. Returns the repeats
     that came to an end. A failure is logged: the runs are done, whatever goes wrong here.
     """
+    torchvision_ops.ensure()  # before Lightning imports torchvision
     from dsbench.measure.repeats import repeated
     from dsbench.run.bench import keep
     from dsbench.run.trained import load, subjects
@@ -120,7 +122,7 @@ def measure(outputs: Path, run_ids: Sequence[str], share: Share, threads: int = 
     try:
         runs = [load(outputs / "runs" / run_id) for run_id in run_ids]
         costs, repeats = repeated(
-            partial(subjects, runs, threads),
+            partial(subjects, [run.folder.path for run in runs], threads),
             share.seconds,
             within=share.within,
             rooflines_of=named,

@@ -43,6 +43,7 @@ from dsbench.measure.timing import (
 )
 from dsbench.quantities import QUANTITIES
 from dsbench.run.check import check, check_last_batch
+from dsbench.run.trained import subjects as subjects_of_runs
 from dsbench.tables import Column, Table, figures, names, numbers, written
 
 if TYPE_CHECKING:
@@ -214,7 +215,8 @@ def _measured(
     options: dict[str, Any],
 ) -> list[Benched]:
     """Measure the networks side by side, in this process or `repeats` fresh ones, where their configurations say."""
-    subjects = partial(_subjects, named, threads)
+    runs = [network.run.folder.path for network in named if network.run]
+    subjects = partial(subjects_of_runs, runs, threads) if runs else partial(_subjects, named, threads)
 
     def say(what: str) -> None:
         remark_progress(f"measuring: {what}")
@@ -226,8 +228,8 @@ def _measured(
     return [Benched(**vars(network), **vars(costs)) for network, costs in zip(named, costs_of_all, strict=True)]
 
 
-def _subjects(named: Sequence[NamedNetwork], threads: int) -> list[Subject]:
-    return [network.subject(threads) for network in named]
+def _subjects(networks: Sequence[NamedNetwork], threads: int) -> list[Subject]:
+    return [network.subject(threads) for network in networks]
 
 
 def _rooflines(benched: Sequence[Benched]) -> list[Roofline]:

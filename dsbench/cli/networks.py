@@ -58,13 +58,10 @@ class NamedNetwork:
         return f"{run}{name['model']}, arch {name['arch']}{block}, width {name['width']}{fine}, image {image}"
 
     def subject(self, threads: int = THREADS) -> Subject:
-        """The network as something to measure, where its configuration says.
+        """The network, whoever trained it, as something to measure where and how its configuration says.
 
-        It is on `threads` CPU threads or, of one without a run, on those that its configuration asks for. Raises
-        InputError.
+        It is on `threads` CPU threads where that asks for none. Raises InputError.
         """
-        if self.run is not None:
-            return self.run.subject(threads)
         from dsbench.measure.subject import StepRecipe, Subject
         from dsbench.training.device import resolve
 

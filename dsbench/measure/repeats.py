@@ -16,6 +16,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from dsbench import torchvision_ops
 from dsbench.errors import InputError, first_line
 from dsbench.measure.by_turns import RunningCosts, running_costs
 from dsbench.measure.record import times
@@ -64,6 +65,7 @@ def repeated(
             break
         done.append(costs)
         longest = time.monotonic() - start
+    torchvision_ops.ensure()  # before whoever keeps the costs imports torchvision
     return [_joined(costs) for costs in zip(*done, strict=True)], len(done)
 
 

@@ -105,9 +105,9 @@ class Trained:
         return Subject(self.network, there, StepRecipe.of(config.optimizer, config.train), self)
 
 
-def subjects(runs: Sequence[Trained], threads: int = THREADS) -> list[Subject]:
-    """Each of `runs` as something to measure, see Trained.subject."""
-    return [run.subject(threads) for run in runs]
+def subjects(paths: Sequence[Path], threads: int = THREADS) -> list[Subject]:
+    """The runs in these folders as something to measure; see `load` and Trained.subject."""
+    return [load(path).subject(threads) for path in paths]
 
 
 COUNTS = ("params", "buffers", "macs", "acts")  # of the record, which differ between networks

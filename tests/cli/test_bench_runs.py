@@ -129,11 +129,9 @@ def test_several_runs_stand_side_by_side_and_each_record_gets_its_own(
     assert f"times run {finished.name}\n" in ended.out
     assert "onnx" not in ended.out
     assert ended.err == "".join(f"added to {folder / 'result.json'}\n" for folder in (finished, other))
-    entries = [
-        json.loads((folder / "result.json").read_text())["latency_ms"]["batch_1"] for folder in (finished, other)
-    ]
-    assert [entry["torch"]["median"] for entry in entries] == [1.25, 1.25]
-    assert [len(entry["torch"]["repeats"]) for entry in entries] == [5, 5]
+    records = [json.loads((folder / "result.json").read_text()) for folder in (finished, other)]
+    entries = [one["latency_ms"]["batch_1"]["torch"] for one in records]
+    assert [(entry["median"], len(entry["repeats"])) for entry in entries] == [(1.25, 5), (1.25, 5)]
     assert len(made_up) == 2 * 5
 
 
