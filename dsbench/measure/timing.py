@@ -45,6 +45,8 @@ class Timing:
     @classmethod
     def over(cls, repeats: Sequence[Timing]) -> Timing:
         """The timing of the rounds of all `repeats`."""
+        if len(repeats) == 1:
+            return repeats[0]
         return cls.of([ms / 1e3 for timing in repeats for ms in timing.rounds_ms])
 
     @property
