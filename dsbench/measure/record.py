@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dsbench import provenance
-from dsbench.measure.timing import Timing
 
 if TYPE_CHECKING:  # whoever only reads records needs nothing that measures
     from dsbench.measure.bench import Measured
+    from dsbench.measure.timing import Timing
     from dsbench.training.device import Compute
 
 FIGURES = ("latency_ms", "train_step_ms", "peak_memory_bytes", "compile_seconds", "onnx")  # for tables and trackers
@@ -67,7 +67,7 @@ def times(repeats: Sequence[Measured]) -> dict[str, Any]:
 
 
 def _time(timings: Sequence[Timing], sessions: Sequence[str]) -> dict[str, Any]:
-    pooled = Timing.over(timings)
+    pooled = timings[0].over(timings)
     return {
         "median": pooled.median_ms,
         "iqr": pooled.iqr_ms,
