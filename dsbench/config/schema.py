@@ -315,6 +315,7 @@ class SweepConfig(Config):
     retries: int = meeting(lambda x: x >= 0, "{} is negative; 0 tries a killed run no more")
     on_error: str = choice_of("stop", "skip")
     bench_minutes: float = meeting(lambda x: 0 <= x < math.inf, "{:g} is not a number of minutes, 0 or more")
+    bench_threads: int = meeting(lambda x: x > 0, "{} is not a positive integer")
     report: bool = MISSING
     objective: Any = MISSING
 
