@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dsbench.measure.timing import REPEATS
 from dsbench.results.cells import cells_table
 from dsbench.results.records import correct_images, record, timings
 from dsbench.run.record import FINAL
@@ -64,10 +65,10 @@ class Judged:
     factorial: Factorial | None
 
     @property
-    def times(self) -> set[Answer]:
-        """What times came to in the pairs both of which have a finished run, which can be measured."""
+    def times(self) -> list[Measure]:
+        """The times that decide, of the pairs both of which have a finished run, which can be measured."""
         measurable = (pair for pair in self.comparisons if all(cell.done for cell in pair.cells))
-        return {measure.answer for pair in measurable for measure in pair.measured if measure.decides}
+        return [measure for pair in measurable for measure in pair.measured if measure.decides]
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Verdict:
 
     `unmatched` are the labels of the cells that stand in no group. `to_measure` has a finished run of each cell in
     a group of which not all is timed together: of all its cells, and of those of the groups that share one of them.
-    `unsettled` has those of groups that are timed, but too seldom. `unranked` says by what its cells cannot be ranked
+    `unsettled` has those of groups that are timed in fewer than REPEATS repeats, which could not tell. `unranked` says by what its cells cannot be ranked
     (see dsbench.verdict.faster). `damaged` says of which runs the images that they got right cannot be read, and why.
     """
 
@@ -157,8 +158,9 @@ def judge(
         for name, group in zip(group_names(compared), compared, strict=True)
     ]
     grouped = {cell_id for group in compared for cell_id in group.ids}
-    untimed = _connected(judged, {Answer.NOT_MEASURED, Answer.NOT_COMPARABLE})
-    unsettled = _connected(judged, {Answer.CANNOT_TELL}) - untimed
+    untimed = _connected(judged, lambda time: time.answer in (Answer.NOT_MEASURED, Answer.NOT_COMPARABLE))
+    few = _connected(judged, lambda time: time.answer is Answer.CANNOT_TELL and (time.n or 0) < REPEATS)
+    unsettled = few - untimed
     unmatched = [cell.label for cell in known if cell.cell_id not in grouped]
     return Verdict(
         rule=rule,
@@ -231,12 +233,12 @@ def _judged(
     return Judged(name, group, tuple(comparisons), factorial(group.cells, rule, correct))
 
 
-def _connected(judged: Sequence[Judged], answers: set[Answer]) -> set[str]:
-    """The cells of the groups whose times came to any of `answers`, and of all groups that share a cell with these.
+def _connected(judged: Sequence[Judged], wanted: Callable[[Measure], bool]) -> set[str]:
+    """The cells of the groups with a time that is `wanted`, and of all groups that share a cell with these.
 
     What is measured of them anew stays together with whatever it is compared to.
     """
-    reached: set[str] = set().union(*(group.group.ids for group in judged if group.times & answers))
+    reached: set[str] = set().union(*(group.group.ids for group in judged if any(map(wanted, group.times))))
     while (wider := reached.union(*(group.group.ids for group in judged if group.group.ids & reached))) > reached:
         reached = wider
     return reached
