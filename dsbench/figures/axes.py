@@ -13,6 +13,7 @@ from dsbench.quantities import QUANTITIES
 from dsbench.results.cells import not_in_means
 from dsbench.results.naming import naming, short_names
 from dsbench.results.records import plain
+from dsbench.verdict.cells import TOLERANCE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,6 +124,15 @@ def log_where_wide(panel: Axes, values: Sequence[float]) -> None:
         reach = 0.15 * (high - low) or 0.1 * abs(high) or 1.0
         panel.set_xlim(low - reach, high + reach)
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+
+
+def equal_costs(values: Sequence[float]) -> list[float]:
+    """The values, those within TOLERANCE of a lesser one as that: budgets that are met are equal."""
+    least: list[float] = []
+    for value in sorted(values):
+        if not least or value > (1 + TOLERANCE) * least[-1]:
+            least.append(value)
+    return [max(one for one in least if one <= value) for value in values]
 
 
 def percent_limits(values: Sequence[float], intervals: Sequence[float]) -> tuple[float, float]:

@@ -1,0 +1,204 @@
+"""The picture that says it all: what each comparison costs, as so many times the reference, beside its accuracy."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dsbench.figures.axes import rows
+from dsbench.figures.forest import Difference, difference, draw_margin_and_interval
+from dsbench.figures.style import FAINT, FULL, GREY, INK, SMALL, TEXT, canvas, settle, style, styled
+from dsbench.numerals import times
+from dsbench.quantities import LIGHTER, QUANTITIES
+from dsbench.verdict.faster import SHORT
+from dsbench.verdict.lighter import Measure
+from dsbench.verdict.rule import Answer
+from dsbench.verdict.sentences import described, signed
+from dsbench.verdict.verdict import Comparison, Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+NARROW = 3.8  # inches: a phone
+BAR, HEAD, FOOT = 0.29, 0.36, 0.62  # inches: of a bar, of a comparison's name, of the axes below
+ACCURACY = 0.95  # inches of the accuracy of a comparison where it stands below its costs
+LEAST = 1.5  # times the reference that the axis of costs reaches at the least, both ways
+MOST_TICKS = 7
+_MEMORY = QUANTITIES["peak_memory_bytes"]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A cost of the candidate as so many times the reference's; `low` and `high` are its interval's ends, if any."""
+
+    name: str
+    ratio: float
+    low: float | None
+    high: float | None
+    equal: bool
+
+    @property
+    def text(self) -> str:
+        """Equal, or the ratio with its interval."""
+        if self.equal:
+            return str(Answer.EQUAL)
+        ends = "" if self.low is None or self.high is None else f" ({times(self.low)} to {times(self.high)})"
+        return f"x {times(self.ratio)}{ends}"
+
+
+def bars(pair: Comparison, memory: dict[str, float]) -> list[Bar]:
+    """The costs of a comparison: counted, timed and, of those cells by id that have it, the peak of memory."""
+    timed = [measure for measure in pair.measured if measure.name in SHORT and measure.decides]
+    shown = [measure for measure in (*pair.lighter, *timed) if measure.answer is not Answer.NOT_COMPARABLE]
+    out = [bar for measure in shown if (bar := _bar(measure))]
+    before, after = (memory.get(cell.cell_id) for cell in pair.cells)
+    if before and after:
+        out.append(Bar(_MEMORY.wording, after / before, None, None, equal=False))
+    return out
+
+
+def _bar(measure: Measure) -> Bar | None:
+    if not measure.ratio:
+        return None
+    name = QUANTITIES[measure.name].wording if measure.name in QUANTITIES else measure.name
+    ends = measure.interval
+    equal = measure.answer is Answer.EQUAL
+    return Bar(name, measure.ratio, ends.low if ends else None, ends.high if ends else None, equal)
+
+
+@styled
+def draw(verdict: Verdict, cells: pd.DataFrame, most: int | None = None, narrow: bool = False) -> Figure | None:
+    """A row a comparison, those of the headline first and at most `most`: bars of cost ratios, beside them accuracy.
+
+    See cells_table for the table. `narrow` has the accuracy below the costs, for a phone. None where nothing is
+    compared.
+    """
+    memory = {
+        cell.cell_id: cell.facts[_MEMORY.cells_column] for cell in rows(cells) if cell.facts.get(_MEMORY.cells_column)
+    }
+    drawn = [(pair, bars(pair, memory), difference(pair)) for pair in verdict.comparisons[:most]]
+    if not drawn:
+        return None
+    tall = [HEAD + BAR * max(len(of), 2) for _, of, _ in drawn]
+    heights = [inches for own in tall for inches in (own, ACCURACY)] if narrow else tall
+    seen = ". ".join(_seen(pair, of) for pair, of, _ in drawn)
+    title = "What it costs, and how accurate it is"
+    width = NARROW if narrow else FULL
+    figure = canvas(width, sum(heights) + FOOT * (1 + narrow), title, _CAPTION, seen)
+    ratios = None if narrow else [1.75, 1]
+    grid = figure.subplots(len(heights), 1 if narrow else 2, squeeze=False, height_ratios=heights, width_ratios=ratios)
+    panels = list(grid.flat)
+    costs, accuracies = panels[::2], panels[1::2]
+    _share(costs)
+    _share(accuracies)
+    _reach([bar for _, of, _ in drawn for bar in of], costs)
+    for panel, accuracy, (pair, of, of_accuracy) in zip(costs, accuracies, drawn, strict=True):
+        _costs(panel, pair, of, narrow)
+        _accuracy(accuracy, pair, of_accuracy, narrow)
+    _spread(accuracies, [of_accuracy for _, _, of_accuracy in drawn if of_accuracy])
+    costs[-1].set_xlabel("times the reference's" if narrow else "← less    times the reference's    more →")
+    accuracies[-1].set_xlabel("difference in test accuracy (points)")
+    settle(figure)
+    return figure
+
+
+_CAPTION = (
+    "Left: the candidate's cost as so many times the reference's, with the interval of what is timed. Right: mean test "
+    "accuracy of the candidate less the reference's (diamond), its interval at the level of its family (line), and the "
+    "margin within which both are as good (band)."
+)
+
+
+def _share(panels: Sequence[Axes]) -> None:
+    """One horizontal axis for all, with its numbers below the last."""
+    for panel in panels[1:]:
+        panel.sharex(panels[0])
+    for panel in panels[:-1]:
+        panel.tick_params(labelbottom=False)
+
+
+def _reach(bars: Sequence[Bar], panels: Sequence[Axes]) -> None:
+    """A logarithmic axis about 1 for all bars, its numbers powers of two."""
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    values = [value for bar in bars for value in (bar.ratio, bar.low, bar.high) if value]
+    low, high = min([1 / LEAST, *values]) / 1.08, max([LEAST, *values]) * 1.08
+    first, last = math.ceil(math.log2(low)), math.floor(math.log2(high))
+    step = -(-(last - first + 1) // MOST_TICKS)
+    ticks = [2.0**power for power in range(first, last + 1) if power % step == 0]
+    for panel in panels:
+        panel.set_xscale("log")
+        panel.set_xlim(low, high)
+        panel.xaxis.set_major_locator(FixedLocator(ticks))
+        panel.xaxis.set_minor_locator(NullLocator())
+        panel.xaxis.set_major_formatter(lambda value, _: f"{value:g}" if value >= 1 else f"1/{1 / value:g}")
+
+
+def _costs(panel: Axes, pair: Comparison, bars: Sequence[Bar], narrow: bool) -> None:
+    look = style(pair.cells[1].names["model"])
+    for row, bar in enumerate(bars):
+        if bar.equal:
+            panel.plot([1], [row], marker="o", color=GREY, markersize=5, label="equal")
+            continue
+        fill: dict[str, Any] = {"color": look.color, "edgecolor": INK, "linewidth": 0.6}
+        panel.barh(row, bar.ratio - 1, left=1, height=0.62, label=bar.name, **fill)
+        if bar.low is not None and bar.high is not None:
+            panel.plot([bar.low, bar.high], [row, row], color=INK, linewidth=1.6, label="interval")
+    panel.axvline(1, color=INK, linewidth=1.0, zorder=1)
+    panel.set_ylim(max(len(bars), 2) - 0.4, -0.6)
+    panel.set_yticks(range(len(bars)), [_brief(bar.name) if narrow else bar.name for bar in bars])
+    right = panel.secondary_yaxis("right")
+    right.set_yticks(range(len(bars)), [bar.text.partition(" (")[0] if narrow else bar.text for bar in bars])
+    for axis in (panel, right):
+        axis.tick_params(axis="y", length=0)
+    for label, bar in zip(right.get_yticklabels(), bars, strict=True):
+        label.set_color(GREY if bar.equal else INK)
+    panel.grid(visible=False, axis="y")
+    name = textwrap.fill(described(pair), 44) if narrow else described(pair)
+    panel.set_title(name, loc="left", weight="bold")
+
+
+def _brief(name: str) -> str:
+    """The name of a cost where there is little room."""
+    briefs = {cost.wording: cost.brief for cost in LIGHTER} | SHORT | {_MEMORY.wording: "memory"}
+    return briefs.get(name, name)
+
+
+def _accuracy(panel: Axes, pair: Comparison, difference: Difference | None, narrow: bool) -> None:
+    panel.set_yticks([])
+    panel.set_ylim(1, -1)
+    panel.grid(visible=False, axis="y")
+    panel.axvline(0, color=INK, linewidth=1.0, zorder=1)
+    better = pair.better
+    if difference is None or better.mean is None:
+        panel.text(0.5, 0.7, "no run is done on a side", transform=panel.transAxes, ha="center", fontsize=SMALL)
+        return
+    draw_margin_and_interval(panel, 0, difference, band=(-1, 1))
+    text = f"{better.answer}\n{signed(better)}" if narrow else f"{better.answer}: {signed(better)}"
+    box = {"facecolor": "#ffffff", "alpha": 0.8, "linewidth": 0, "pad": 1.0}
+    panel.text(0.5, 0.93, text, transform=panel.transAxes, ha="center", va="top", fontsize=TEXT, bbox=box)
+
+
+def _spread(panels: Sequence[Axes], differences: Sequence[Difference]) -> None:
+    """One axis that holds 0, the margins and all differences, and intervals as far as these leave room."""
+    reach = max([max(abs(one.mean), one.margin) for one in differences], default=1.0) or 1.0
+    ends = [end for one in differences for end in (one.low, one.high) if end is not None]
+    widest = max([abs(end) for end in ends], default=reach)
+    wide = 1.12 * max(reach, min(widest, 3 * reach))
+    low, high = (min([-reach * 0.4, *ends, *[one.mean for one in differences], *[-one.margin for one in differences]]),) * 2
+    high = max([reach * 0.4, *ends, *[one.mean for one in differences], *[one.margin for one in differences]])
+    for panel in panels:
+        panel.set_xlim(max(-wide, 1.12 * low), min(wide, 1.12 * high))
+        panel.axhline(1, color=FAINT, linewidth=0.8)
+
+
+def _seen(pair: Comparison, bars: Sequence[Bar]) -> str:
+    costs = ", ".join(f"{bar.name} {bar.text}" for bar in bars)
+    better = pair.better
+    accuracy = "" if better.mean is None else f"; test accuracy {better.answer}, {signed(better)}"
+    return f"{described(pair)}: {costs}{accuracy}"
