@@ -9,8 +9,8 @@ from synthetic import read, run
 
 from dsbench.results.cells import cells_table
 from dsbench.results.records import runs_table
-from dsbench.verdict.answers import Measure
-from dsbench.verdict.verdict import Judged, Pair, Verdict, judge
+from dsbench.verdict.lighter import Measure
+from dsbench.verdict.verdict import Comparison, Judged, Verdict, judge
 
 FAMILY = {"cnn": {"block": None}, "dwsep": {"block": "keras"}, "hybrid": {"block": "keras"}}
 
@@ -80,9 +80,9 @@ def group(*cells: list[dict[str, Any]]) -> Judged:
     return judged
 
 
-def pair(*cells: list[dict[str, Any]]) -> Pair:
+def pair(*cells: list[dict[str, Any]]) -> Comparison:
     """The only pair of these cells."""
-    (one,) = group(*cells).pairs
+    (one,) = group(*cells).comparisons
     return one
 
 

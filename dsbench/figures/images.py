@@ -48,7 +48,7 @@ def draw(verdict: Verdict, matrices: Mapping[str, np.ndarray], most: int) -> Fig
     height = 1.0 + ROW * min(MOST_CLASSES, max(map(len, rights)))
     seen = ". ".join(_seen(pair, points) for (pair, *_), points in zip(known, rights, strict=True))
     text = "Bar: images of a true class that the candidate gets right less those that the reference does, over all runs"
-    text += f" that are done; of many classes the {MOST_CLASSES} that differ most."
+    text += f" that are done, in its colour where it is ahead; of many classes the {MOST_CLASSES} that differ most."
     figure = canvas(FULL, height * down, "Where the networks differ, class by class", text, seen)
     for panel, (pair, *_), points in zip(panels(figure, len(known), across, sharex=True), known, rights, strict=True):
         _panel(panel, pair, points)
@@ -72,7 +72,7 @@ def _panel(panel: Axes, pair: Comparison, points: np.ndarray) -> None:
     panel.tick_params(axis="y", length=0)
     panel.grid(visible=False, axis="y")
     panel.set_ylabel("true class")
-    panel.set_xlabel(f"← {pair.reference}    points of images that are right    {pair.candidate} →")
+    panel.set_xlabel("difference in images that are right (points)")
     panel.set_title(textwrap.fill(described(pair), LETTERS), loc="left")
 
 

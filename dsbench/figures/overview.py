@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsbench.figures.axes import rows
 from dsbench.figures.forest import Difference, difference, draw_margin_and_interval
-from dsbench.figures.style import FAINT, FULL, GREY, INK, SMALL, TEXT, canvas, settle, style, styled
+from dsbench.figures.style import FULL, GREY, INK, SMALL, canvas, settle, style, styled
 from dsbench.numerals import times
 from dsbench.quantities import LIGHTER, QUANTITIES
 from dsbench.verdict.faster import SHORT
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-NARROW = 3.8  # inches: a phone
-BAR, HEAD, FOOT = 0.29, 0.36, 0.62  # inches: of a bar, of a comparison's name, of the axes below
+NARROW, LETTERS = 3.8, 34  # inches: a phone, and letters of a line on it
+BAR, HEAD, FOOT = 0.27, 0.4, 0.62  # inches: of a bar, of a comparison's name, of the axes below
 ACCURACY = 0.95  # inches of the accuracy of a comparison where it stands below its costs
 LEAST = 1.5  # times the reference that the axis of costs reaches at the least, both ways
 MOST_TICKS = 7
+SIDES = "← less\N{NO-BREAK SPACE} · \N{NO-BREAK SPACE}times the reference's\N{NO-BREAK SPACE} · \N{NO-BREAK SPACE}more →"
 _MEMORY = QUANTITIES["peak_memory_bytes"]
 
 
@@ -84,7 +85,7 @@ def draw(verdict: Verdict, cells: pd.DataFrame, most: int | None = None, narrow:
     drawn = [(pair, bars(pair, memory), difference(pair)) for pair in verdict.comparisons[:most]]
     if not drawn:
         return None
-    tall = [HEAD + BAR * max(len(of), 2) for _, of, _ in drawn]
+    tall = [HEAD * (1 + narrow) + BAR * max(len(of), 2) for _, of, _ in drawn]
     heights = [inches for own in tall for inches in (own, ACCURACY)] if narrow else tall
     seen = ". ".join(_seen(pair, of) for pair, of, _ in drawn)
     title = "What it costs, and how accurate it is"
@@ -99,9 +100,9 @@ def draw(verdict: Verdict, cells: pd.DataFrame, most: int | None = None, narrow:
     _reach([bar for _, of, _ in drawn for bar in of], costs)
     for panel, accuracy, (pair, of, of_accuracy) in zip(costs, accuracies, drawn, strict=True):
         _costs(panel, pair, of, narrow)
-        _accuracy(accuracy, pair, of_accuracy, narrow)
+        _accuracy(accuracy, pair, of_accuracy)
     _spread(accuracies, [of_accuracy for _, _, of_accuracy in drawn if of_accuracy])
-    costs[-1].set_xlabel("times the reference's" if narrow else "← less    times the reference's    more →")
+    costs[-1].set_xlabel("times the reference's" if narrow else SIDES)
     accuracies[-1].set_xlabel("difference in test accuracy (points)")
     settle(figure)
     return figure
@@ -159,7 +160,7 @@ def _costs(panel: Axes, pair: Comparison, bars: Sequence[Bar], narrow: bool) -> 
     for label, bar in zip(right.get_yticklabels(), bars, strict=True):
         label.set_color(GREY if bar.equal else INK)
     panel.grid(visible=False, axis="y")
-    name = textwrap.fill(described(pair), 44) if narrow else described(pair)
+    name = textwrap.fill(described(pair), LETTERS) if narrow else described(pair)
     panel.set_title(name, loc="left", weight="bold")
 
 
@@ -169,7 +170,7 @@ def _brief(name: str) -> str:
     return briefs.get(name, name)
 
 
-def _accuracy(panel: Axes, pair: Comparison, difference: Difference | None, narrow: bool) -> None:
+def _accuracy(panel: Axes, pair: Comparison, difference: Difference | None) -> None:
     panel.set_yticks([])
     panel.set_ylim(1, -1)
     panel.grid(visible=False, axis="y")
@@ -179,22 +180,18 @@ def _accuracy(panel: Axes, pair: Comparison, difference: Difference | None, narr
         panel.text(0.5, 0.7, "no run is done on a side", transform=panel.transAxes, ha="center", fontsize=SMALL)
         return
     draw_margin_and_interval(panel, 0, difference, band=(-1, 1))
-    text = f"{better.answer}\n{signed(better)}" if narrow else f"{better.answer}: {signed(better)}"
-    box = {"facecolor": "#ffffff", "alpha": 0.8, "linewidth": 0, "pad": 1.0}
-    panel.text(0.5, 0.93, text, transform=panel.transAxes, ha="center", va="top", fontsize=TEXT, bbox=box)
+    panel.set_title(f"{better.answer}: {signed(better)}", loc="left", weight="bold")
 
 
 def _spread(panels: Sequence[Axes], differences: Sequence[Difference]) -> None:
-    """One axis that holds 0, the margins and all differences, and intervals as far as these leave room."""
-    reach = max([max(abs(one.mean), one.margin) for one in differences], default=1.0) or 1.0
-    ends = [end for one in differences for end in (one.low, one.high) if end is not None]
-    widest = max([abs(end) for end in ends], default=reach)
-    wide = 1.12 * max(reach, min(widest, 3 * reach))
-    low, high = (min([-reach * 0.4, *ends, *[one.mean for one in differences], *[-one.margin for one in differences]]),) * 2
-    high = max([reach * 0.4, *ends, *[one.mean for one in differences], *[one.margin for one in differences]])
+    """One axis for all: it holds 0, the margins and the differences, and intervals up to three times as far."""
+    held = [value for one in differences for value in (one.mean, one.margin, -one.margin)] or [1.0]
+    reach = 3 * max(map(abs, held)) or 1.0
+    ends = [max(-reach, min(end, reach)) for one in differences for end in (one.low, one.high) if end is not None]
+    low, high = min([0.0, *held, *ends]), max([0.0, *held, *ends])
+    spare = 0.06 * (high - low) or 1.0
     for panel in panels:
-        panel.set_xlim(max(-wide, 1.12 * low), min(wide, 1.12 * high))
-        panel.axhline(1, color=FAINT, linewidth=0.8)
+        panel.set_xlim(low - spare, high + spare)
 
 
 def _seen(pair: Comparison, bars: Sequence[Bar]) -> str:

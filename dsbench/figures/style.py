@@ -78,6 +78,7 @@ def settings() -> AbstractContextManager[Any]:
         "font.size": TEXT,
         "axes.titlesize": TEXT,
         **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
+        "axes.facecolor": "none",
         "axes.grid": True,
         "axes.axisbelow": True,
         "grid.color": FAINT,

@@ -21,7 +21,7 @@ from dsbench.report.answers import answer_table, verdict_tables
 from dsbench.results.cells import not_in_means
 from dsbench.results.folder import SweepFolder
 from dsbench.results.records import correct_images, labels, plain, settings
-from dsbench.tables import Column, Entry, Kind, Table, answers, figures, names, numbers, texts
+from dsbench.tables import Column, Entry, Kind, Table, answers, figures, filled, names, numbers, texts
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.sentences import details, effects, headline, missing, title
 from dsbench.verdict.verdict import Verdict, as_data, measured_records, verdict
@@ -183,6 +183,7 @@ def cells(cells: Sequence[Cell], rows: Sequence[Mapping[str, Any]], unranked: Ma
         *(figures(time, [row.get(time.path) for row in rows], time.wording) for time in _MEASURED),
         texts("not in the mean", [not_in_means(row) for row in rows]),
     )
+    columns = tuple(filled(columns))
     apart = [f"{what} do not compare: {unranked[by]}." for by, what in _TIMES.items() if by in unranked]
     return Table("Cells", columns, " ".join([_CELLS, *apart]))
 

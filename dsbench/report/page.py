@@ -65,7 +65,8 @@ def _entry(kind: Kind, text: str) -> str:
         return f"**{escaped(text)}**"
     first, *rest = text.split("\n")
     if kind is Kind.ANSWER and rest:
-        return escaped("; ".join([first, *rest]) if ":" in first else f"{first}: {', '.join(rest)}")
+        joined = "; ".join([first, *rest]) if ":" in first else f"{first}: {', '.join(rest)}"
+        return escaped(joined.replace(", (", " ("))
     return escaped(text)
 
 
