@@ -17,7 +17,7 @@ from dsbench.verdict.faster import SHORT
 from dsbench.verdict.lighter import Measure
 from dsbench.verdict.rule import Answer
 from dsbench.verdict.sentences import described, signed
-from dsbench.verdict.verdict import Comparison, Verdict
+from dsbench.verdict.verdict import Comparison
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,13 +35,17 @@ _MEMORY = QUANTITIES["peak_memory_bytes"]
 
 @dataclass(frozen=True)
 class Bar:
-    """A cost of the candidate as so many times the reference's; `low` and `high` are its interval's ends, if any."""
+    """A cost of the candidate as so many times the reference's; `low` and `high` are its interval's ends, if any.
+
+    One that is not `clear` may be as much on both sides.
+    """
 
     name: str
     ratio: float
     low: float | None
     high: float | None
-    equal: bool
+    equal: bool = False
+    clear: bool = True
 
     @property
     def text(self) -> str:
@@ -54,12 +58,12 @@ class Bar:
 
 def bars(pair: Comparison, memory: dict[str, float]) -> list[Bar]:
     """The costs of a comparison: counted, timed and, of those cells by id that have it, the peak of memory."""
-    timed = [measure for measure in pair.measured if measure.name in SHORT and measure.decides]
+    timed = [measure for measure in pair.measured if measure.decides]
     shown = [measure for measure in (*pair.lighter, *timed) if measure.answer is not Answer.NOT_COMPARABLE]
     out = [bar for measure in shown if (bar := _bar(measure))]
     before, after = (memory.get(cell.cell_id) for cell in pair.cells)
     if before and after:
-        out.append(Bar(_MEMORY.wording, after / before, None, None, equal=False))
+        out.append(Bar(_MEMORY.wording, after / before, None, None))
     return out
 
 
@@ -68,13 +72,14 @@ def _bar(measure: Measure) -> Bar | None:
         return None
     name = QUANTITIES[measure.name].wording if measure.name in QUANTITIES else measure.name
     ends = measure.interval
-    equal = measure.answer is Answer.EQUAL
-    return Bar(name, measure.ratio, ends.low if ends else None, ends.high if ends else None, equal)
+    low, high = (ends.low, ends.high) if ends else (None, None)
+    clear = measure.answer not in (Answer.CANNOT_TELL, Answer.AS_FAST)
+    return Bar(name, measure.ratio, low, high, measure.answer is Answer.EQUAL, clear)
 
 
 @styled
-def draw(verdict: Verdict, cells: pd.DataFrame, most: int | None = None, narrow: bool = False) -> Figure | None:
-    """A row a comparison, those of the headline first and at most `most`: bars of cost ratios, beside them accuracy.
+def draw(pairs: Sequence[Comparison], cells: pd.DataFrame, narrow: bool = False) -> Figure | None:
+    """A row for each of `pairs`: bars of cost ratios, beside them the difference in accuracy.
 
     See cells_table for the table. `narrow` has the accuracy below the costs, for a phone. None where nothing is
     compared.
@@ -82,7 +87,7 @@ def draw(verdict: Verdict, cells: pd.DataFrame, most: int | None = None, narrow:
     memory = {
         cell.cell_id: cell.facts[_MEMORY.cells_column] for cell in rows(cells) if cell.facts.get(_MEMORY.cells_column)
     }
-    drawn = [(pair, bars(pair, memory), difference(pair)) for pair in verdict.comparisons[:most]]
+    drawn = [(pair, bars(pair, memory), difference(pair)) for pair in pairs]
     if not drawn:
         return None
     tall = [HEAD * (1 + narrow) + BAR * max(len(of), 2) for _, of, _ in drawn]
@@ -109,9 +114,9 @@ def draw(verdict: Verdict, cells: pd.DataFrame, most: int | None = None, narrow:
 
 
 _CAPTION = (
-    "Left: the candidate's cost as so many times the reference's, with the interval of what is timed. Right: mean test "
+    "Left: the candidate's cost as so many times the reference's, with the interval of what is timed; hollow where that may be as much on both sides. Right: mean test "
     "accuracy of the candidate less the reference's (diamond), its interval at the level of its family (line), and the "
-    "margin within which both are as good (band)."
+    "margin within which both are as good (band). An interval may go on beyond the axis."
 )
 
 
@@ -146,7 +151,7 @@ def _costs(panel: Axes, pair: Comparison, bars: Sequence[Bar], narrow: bool) -> 
         if bar.equal:
             panel.plot([1], [row], marker="o", color=GREY, markersize=5, label="equal")
             continue
-        fill: dict[str, Any] = {"color": look.color, "edgecolor": INK, "linewidth": 0.6}
+        fill: dict[str, Any] = {"facecolor": look.color if bar.clear else "none", "edgecolor": INK, "linewidth": 0.8}
         panel.barh(row, bar.ratio - 1, left=1, height=0.62, label=bar.name, **fill)
         if bar.low is not None and bar.high is not None:
             panel.plot([bar.low, bar.high], [row, row], color=INK, linewidth=1.6, label="interval")
@@ -167,7 +172,7 @@ def _costs(panel: Axes, pair: Comparison, bars: Sequence[Bar], narrow: bool) -> 
 def _brief(name: str) -> str:
     """The name of a cost where there is little room."""
     briefs = {cost.wording: cost.brief for cost in LIGHTER} | SHORT | {_MEMORY.wording: "memory"}
-    return briefs.get(name, name)
+    return briefs.get(name, name.removeprefix("latency at "))
 
 
 def _accuracy(panel: Axes, pair: Comparison, difference: Difference | None) -> None:
@@ -180,7 +185,7 @@ def _accuracy(panel: Axes, pair: Comparison, difference: Difference | None) -> N
         panel.text(0.5, 0.7, "no run is done on a side", transform=panel.transAxes, ha="center", fontsize=SMALL)
         return
     draw_margin_and_interval(panel, 0, difference, band=(-1, 1))
-    panel.set_title(f"{better.answer}: {signed(better)}", loc="left", weight="bold")
+    panel.set_title(f"{better.answer}: {signed(better)}", loc="right", weight="bold")
 
 
 def _spread(panels: Sequence[Axes], differences: Sequence[Difference]) -> None:

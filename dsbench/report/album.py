@@ -94,9 +94,10 @@ def _all(
     whole: bool,
 ) -> Iterator[tuple[str, Figure | None]]:
     cell_rows, most = rows(cells), MOST_ROWS if whole else MOST_PANELS
-    yield "overview", overview.draw(verdict, cells, most)
+    first = verdict.comparisons if len(verdict.comparisons) <= most else verdict.headline[:most]
+    yield "overview", overview.draw(first, cells)
     if not whole:
-        yield f"overview{NARROW}", overview.draw(verdict, cells, most, narrow=True)
+        yield f"overview{NARROW}", overview.draw(first, cells, narrow=True)
     yield "tradeoff", tradeoff.draw(cells, unranked=verdict.unranked)
     for cost in known_costs(cell_rows) if whole else ():
         yield f"tradeoff_{cost}", tradeoff.draw(cells, [cost], verdict.unranked)
@@ -110,7 +111,7 @@ def _all(
             yield f"validation_{word}", curves.draw(courses, cells, measure, ["val"])
     matched = pairs(verdict, cells)
     apart = whole or len(matched) <= MOST_ROWS
-    if apart and (whole or len(verdict.comparisons) > most):
+    if apart and (whole or len(verdict.comparisons) > len(first)):
         yield "differences", _forest(verdict, matched, cells)
     matrices = confusions(runs, outputs)
     yield "classes", images.draw(verdict, matrices, most)

@@ -115,7 +115,7 @@ def rendered(template: str, values: Mapping[str, Any]) -> str:
 
 
 _ID = re.compile(r'(\bid="|href="#|url\(#)')
-_COLOR = re.compile(rf"(?<=[ :])({'|'.join(PALETTE.values())})(?=[;\"])")
+_COLOR = re.compile(rf"(?<=[ :\"])({'|'.join(PALETTE.values())})(?=[;\"])")
 _NAMES = {color: f"var(--{name})" for name, color in PALETTE.items()}
 _SIZE = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
 
@@ -133,6 +133,7 @@ def inlined(picture: Picture) -> Markup:
     width, height, above = float(size[1]), float(size[2]), 72 * picture.words.above
     body = re.sub(r"<(metadata|defs)>\s*<(rdf:RDF|style).*?</\1>", "", body, count=2, flags=re.DOTALL)
     body = re.sub(rf'<g id="({HEADING}|{CAPTION})">\s*(<text.*?</text>\s*)*</g>', "", body, flags=re.DOTALL)
+    body = re.sub(r'(<image\b[^>]*?) id="\w+"', r"\1", body)  # equal ones have the same
     body = _ID.sub(rf"\g<1>{picture.name}-", body)
     shades = "<image" in body
     if not shades:

@@ -41,7 +41,7 @@ def drawn(panel: Any, label: str) -> list[list[float]]:
 
 @pytest.mark.parametrize("narrow", [False, True])
 def test_bars_reach_from_one_to_the_ratio_and_equal_costs_have_none(sweep: Made, narrow: bool) -> None:
-    costs = overview.draw(judged(sweep), sweep.cells, narrow=narrow).axes[0]
+    costs = overview.draw(judged(sweep).comparisons, sweep.cells, narrow=narrow).axes[0]
     assert costs.get_xscale() == "log"
     ends = [sorted((bar.get_x(), bar.get_x() + bar.get_width())) for bar in costs.patches]
     assert ends == [[1, 2], [0.5, 1]]
@@ -61,7 +61,7 @@ def _rgba(color: str) -> tuple[float, ...]:
 
 def test_accuracy_stands_beside_with_the_verdicts_interval_and_its_margin(sweep: Made) -> None:
     (pair,) = judged(sweep).comparisons
-    accuracy = overview.draw(judged(sweep), sweep.cells).axes[1]
+    accuracy = overview.draw(judged(sweep).comparisons, sweep.cells).axes[1]
     assert drawn(accuracy, "mean") == [[pytest.approx(-5)]]
     assert pair.better.interval is not None
     assert drawn(accuracy, "interval") == [
@@ -69,7 +69,7 @@ def test_accuracy_stands_beside_with_the_verdicts_interval_and_its_margin(sweep:
     ]
     (band,) = (shape.get_paths()[0].vertices[:, 0] for shape in accuracy.collections)
     assert (band.min(), band.max()) == pytest.approx((-1, 1))
-    assert accuracy.get_title(loc="left").startswith("worse: -5.0 points")
+    assert accuracy.get_title(loc="right").startswith("worse: -5.0 points")
 
 
 def test_times_and_memory_have_bars_where_they_were_measured(made: Make) -> None:
@@ -81,28 +81,36 @@ def test_times_and_memory_have_bars_where_they_were_measured(made: Make) -> None
     sweep = made(records)
     (pair,) = judged(sweep).comparisons
     ratios = {bar.name: bar.ratio for bar in overview.bars(pair, _memory(sweep))}
-    assert ratios["training step"] == ratios["latency at batch 1"] == ratios["latency at a large batch"]
+    assert ratios["training step"] == ratios["latency at batch 1"] == ratios["latency at batch 128"]
     assert (ratios["training step"], ratios["peak memory"]) == (pytest.approx(3), 4)
+
+
+@pytest.mark.parametrize(("ms", "alpha"), [(1.05, 0), (1.5, 1)])
+def test_a_time_that_shows_no_difference_is_a_hollow_bar(made: Make, ms: float, alpha: float) -> None:
+    sweep = made(timed([run(model="cnn")], 1.0) + timed([run(model="dwsep")], ms))
+    costs = overview.draw(judged(sweep).comparisons, sweep.cells).axes[0]
+    assert [bar.get_facecolor()[3] for bar in costs.patches] == [alpha] * 3
 
 
 def _memory(sweep: Made) -> dict[str, float]:
     return dict(zip(sweep.cells["cell_id"], sweep.cells["peak_memory_bytes"], strict=True))
 
 
-def test_each_comparison_has_its_row_as_far_as_there_is_room(made: Make) -> None:
+def test_each_comparison_has_its_row_and_is_told_to_those_who_do_not_see_it(made: Make) -> None:
     sweep = made(four_cells())
-    both, first = overview.draw(judged(sweep), sweep.cells), overview.draw(judged(sweep), sweep.cells, most=1)
-    assert (len(both.axes), len(first.axes)) == (4, 2)
-    assert "dwsep, width 8 against cnn, width 8" in words(both).seen
-    assert "worse" in words(first).seen
+    figure = overview.draw(judged(sweep).comparisons, sweep.cells)
+    assert len(figure.axes) == 4
+    for width in (4, 8):
+        assert f"dwsep, width {width} against cnn, width {width}" in words(figure).seen
+    assert "worse, -2.00 points" in words(figure).seen
 
 
 def test_where_nothing_is_compared_there_is_no_picture_and_without_a_run_no_accuracy(made: Make) -> None:
     alone = made([run(), run(seed=1)])
-    assert overview.draw(judged(alone), alone.cells) is None
+    assert overview.draw(judged(alone).comparisons, alone.cells) is None
 
 
 def test_a_side_without_a_run_that_is_done_is_said(made: Make) -> None:
     sweep = made([run(), run("missing", model="dwsep")])
-    accuracy = overview.draw(judged(sweep), sweep.cells).axes[1]
+    accuracy = overview.draw(judged(sweep).comparisons, sweep.cells).axes[1]
     assert [text.get_text() for text in accuracy.texts] == ["no run is done on a side"]
