@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dsbench.figures.axes import Cell, rows, wrapped
 from dsbench.figures.style import FAINT, FULL, INK, SMALL, canvas, row_height, settle, styled
+from dsbench.verdict.better import Better
 from dsbench.verdict.verdict import Comparison, Verdict
 
 if TYPE_CHECKING:
@@ -118,12 +119,16 @@ def differences(verdict: Verdict) -> list[Difference]:
 
 def difference(pair: Comparison, named: bool = False) -> Difference | None:
     """The difference of a comparison with the verdict's own interval, `named` with its group; None without one."""
-    better = pair.better
+    label = f"{pair.candidate}\nminus {pair.reference}" + f"\nat {pair.group}" * named
+    return difference_of(pair.better, label, str(pair.better.answer))
+
+
+def difference_of(better: Better, label: str, answer: str) -> Difference | None:
+    """What was judged in percentage points, with that label and answer; None without a difference."""
     if better.mean is None:
         return None
     low, high = (100 * better.interval.low, 100 * better.interval.high) if better.interval else (None, None)
-    label = f"{pair.candidate}\nminus {pair.reference}" + f"\nat {pair.group}" * named
-    return Difference(label, 100 * better.mean, low, high, 100 * better.margin, str(better.answer), better.runs)
+    return Difference(label, 100 * better.mean, low, high, 100 * better.margin, answer, better.runs)
 
 
 def _across(verdict: Verdict) -> Iterator[Comparison]:

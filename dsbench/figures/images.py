@@ -86,7 +86,7 @@ def most_different(verdict: Verdict, correct: Correct) -> Table:
 
     Without rows where no pair has runs on both sides that kept which images they got right.
     """
-    rows = [(pair, *one) for pair in verdict.headline for one in _images(pair, correct)]
+    rows = [(pair, *image) for pair in verdict.headline for image in _images(pair, correct)]
     columns = (
         *names({"this": [pair.candidate for pair, *_ in rows], "against": [pair.reference for pair, *_ in rows]}),
         *names({"at": [pair.group for pair, *_ in rows]}),

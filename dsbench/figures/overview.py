@@ -29,7 +29,9 @@ BAR, HEAD, FOOT = 0.27, 0.4, 0.62  # inches: of a bar, of a comparison's name, o
 ACCURACY = 0.95  # inches of the accuracy of a comparison where it stands below its costs
 LEAST = 1.5  # times the reference that the axis of costs reaches at the least, both ways
 MOST_TICKS = 7
-SIDES = "← less\N{NO-BREAK SPACE} · \N{NO-BREAK SPACE}times the reference's\N{NO-BREAK SPACE} · \N{NO-BREAK SPACE}more →"
+SIDES = (
+    "← less\N{NO-BREAK SPACE} · \N{NO-BREAK SPACE}times the reference's\N{NO-BREAK SPACE} · \N{NO-BREAK SPACE}more →"
+)
 _MEMORY = QUANTITIES["peak_memory_bytes"]
 
 
@@ -114,9 +116,10 @@ def draw(pairs: Sequence[Comparison], cells: pd.DataFrame, narrow: bool = False)
 
 
 _CAPTION = (
-    "Left: the candidate's cost as so many times the reference's, with the interval of what is timed; hollow where that may be as much on both sides. Right: mean test "
-    "accuracy of the candidate less the reference's (diamond), its interval at the level of its family (line), and the "
-    "margin within which both are as good (band). An interval may go on beyond the axis."
+    "Costs: the candidate's as so many times the reference's, with the interval of what is timed; hollow where that may "
+    "be as much on both sides. Accuracy: mean of the candidate's runs less the reference's (diamond), its interval at the "
+    "level of its family (line), and the margin within which both are as good (band). An interval may go on beyond the "
+    "axis."
 )
 
 
@@ -190,9 +193,9 @@ def _accuracy(panel: Axes, pair: Comparison, difference: Difference | None) -> N
 
 def _spread(panels: Sequence[Axes], differences: Sequence[Difference]) -> None:
     """One axis for all: it holds 0, the margins and the differences, and intervals up to three times as far."""
-    held = [value for one in differences for value in (one.mean, one.margin, -one.margin)] or [1.0]
+    held = [value for row in differences for value in (row.mean, row.margin, -row.margin)] or [1.0]
     reach = 3 * max(map(abs, held)) or 1.0
-    ends = [max(-reach, min(end, reach)) for one in differences for end in (one.low, one.high) if end is not None]
+    ends = [max(-reach, min(end, reach)) for row in differences for end in (row.low, row.high) if end is not None]
     low, high = min([0.0, *held, *ends]), max([0.0, *held, *ends])
     spare = 0.06 * (high - low) or 1.0
     for panel in panels:

@@ -123,7 +123,9 @@ def _seen(scored: Sequence[Cell]) -> str:
     texts = []
     for cell in scored:
         values = {name: cell.facts.get(cost.cells_column) for name, cost in COSTS.items()}
-        costs = [f"{COSTS[name].write(value)} {COSTS[name].title}" for name, value in values.items() if value is not None]
+        costs = [
+            f"{COSTS[name].write(value)} {COSTS[name].title}" for name, value in values.items() if value is not None
+        ]
         texts.append(f"{cell.called}: {100 * cell.facts['test_acc_mean']:.2f} % at {', '.join(costs)}")
     return ". ".join(texts)
 

@@ -129,12 +129,11 @@ def _forest(verdict: Verdict, matched: list[tuple[Cell, Cell]], cells: pd.DataFr
         "Cells of two families in one group",
         "Diamond: mean of the runs that are done less that of the reference's, line: its interval, band: the margin",
     )
-    families = {(candidate.model, reference.model) for candidate, reference in matched}
-    candidate, reference = families.pop() if len(families) == 1 else ("the second", "the first")
+    families = {(f"{reference.model} is better", f"{candidate.model} is better") for reference, candidate in matched}
     return forest.draw(
         shown,
         "Differences in test accuracy",
         "difference in test accuracy (percentage points)",
         below,
-        (f"{candidate} is better", f"{reference} is better"),
+        families.pop() if len(families) == 1 else None,
     )

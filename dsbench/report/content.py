@@ -50,9 +50,9 @@ class Report:
 
     `title` says what was compared, `summary` answers in a row a comparison, the first `leading` of them those of the
     headline; `headline` answers in a sentence, `others` what the other pairs come to. `paragraphs` have what stands
-    beside, with what is missing, `images` those on which networks differ most; `why` has a paragraph a pair on where the
-    time of a training step goes, `how` headings and texts on how it was measured. `links` has the folders of runs by
-    run_id, from the page's.
+    beside, with what is missing, `images` those on which networks differ most; `why` has a paragraph a pair on where
+    the time of a training step goes, `how` headings and texts on how it was measured. `links` has the folders of runs
+    by run_id, from the page's.
     """
 
     name: str
@@ -197,8 +197,8 @@ def claims(outcomes: Sequence[Outcome], changed: Sequence[str]) -> Table:
         answers("verdict", [outcome.verdict for outcome in outcomes]),
     )
     note = (
-        "With two seeds or more the 95 % interval of the mean over seeds decides, or of the difference of two means; of "
-        "one nothing does but what is counted. Times are measured apart, as in the verdict."
+        "With two seeds or more the 95 % interval of the mean over seeds decides, or of the difference of two means; "
+        "of one nothing does but what is counted. Times are measured apart, as in the verdict."
     )
     recipes = f" Of a changed recipe: {'; '.join(changed)}." if changed else ""
     return Table("What the study claims", columns, note + recipes)

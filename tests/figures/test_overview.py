@@ -1,4 +1,4 @@
-"""The first picture: a bar a cost where its ratio is, equal costs without one, accuracy with its interval and margin."""
+"""The first picture: a bar a cost where its ratio is, equal costs without, accuracy with its interval and margin."""
 
 from __future__ import annotations
 

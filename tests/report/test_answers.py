@@ -30,7 +30,7 @@ def test_better_stands_on_scipys_welch_interval_and_p() -> None:
     better = row(verdict_tables(verdict(cell(BEFORE), cell(AFTER, "dwsep"))), "accuracy")
     test = scipy.stats.ttest_ind(AFTER, BEFORE, equal_var=False)
     low, high = test.confidence_interval(0.95)
-    assert better["interval"] == f"({100 * low:+.1f} to {100 * high:+.1f})"
+    assert better["interval"] == f"({100 * low:+.2f} to {100 * high:+.2f})"
     assert better["points"] == f"{100 * np.mean(AFTER) - 100 * np.mean(BEFORE):+.2f}"
     assert better["p"] == f"{test.pvalue:.2g}"
     assert (better["better"], better["n"], better["at"], better["margin"]) == ("worse", "8, 8", "0.95", "0.20")
