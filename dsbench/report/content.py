@@ -48,8 +48,8 @@ class Picture:
 class Report:
     """The content of a page; `data` is all of it as plain data but for the pictures.
 
-    `title` says what was compared, `summary` answers in a row a comparison, the first `leading` of them those of the
-    headline; `headline` answers in a sentence, `others` what the other pairs come to. `paragraphs` have what stands
+    `title` says what was compared, `summary` answers in a row a comparison, the first `leading` of them at once, the
+    others folded; `headline` answers in a sentence, `others` what the other pairs come to. `paragraphs` have what stands
     beside, with what is missing, `images` those on which networks differ most; `why` has a paragraph a pair on where
     the time of a training step goes, `how` headings and texts on how it was measured. `links` has the folders of runs
     by run_id, from the page's.
@@ -78,7 +78,7 @@ def report(folder: SweepFolder) -> Report:
     """The content of the page of a sweep, whatever of it has ended. Raises InputError where there is no sweep."""
     asked, (run_rows, cell_rows) = folder.asked(), folder.read()
     judged = verdict(folder.outputs, run_rows)
-    top = headline(judged)
+    top, leading = headline(judged), min(len(judged.headline), CARDS)
     paragraphs = [*details(judged), *filter(None, map(effects, judged.groups)), *missing(judged, folder.outputs)]
     paragraphs += [
         f"Pictures that show each of the {many} apart are drawn by: dsbench figures {folder.name}"
@@ -96,8 +96,8 @@ def report(folder: SweepFolder) -> Report:
         title=title(judged),
         headline=top,
         summary=answer_table(judged),
-        leading=len(judged.headline),
-        others=others(judged),
+        leading=leading,
+        others=others(judged, leading),
         paragraphs=paragraphs,
         cells=cells(judged.cells, plain(cell_rows), judged.unranked),
         answers=verdict_tables(judged),
@@ -126,10 +126,13 @@ def report(folder: SweepFolder) -> Report:
     )
 
 
-def others(verdict: Verdict) -> str:
-    """What the pairs that are not in the headline come to in accuracy, family by family; empty where there is none."""
+CARDS = 3  # comparisons that are answered before everything else
+
+
+def others(verdict: Verdict, leading: int) -> str:
+    """What the pairs after the first `leading` come to in accuracy, family by family; empty where there is none."""
     by_families: dict[str, Counter[str]] = {}
-    for pair in verdict.comparisons[len(verdict.headline) :]:
+    for pair in verdict.comparisons[leading:]:
         reference, candidate = (str(cell.names["model"]) for cell in pair.cells)
         counts = by_families.setdefault(f"{candidate} against {reference}", Counter())
         counts[str(pair.better.answer)] += 1

@@ -68,7 +68,7 @@ def test_more_networks_than_a_row_holds_wrap() -> None:
     assert ET.fromstring(five).get("width") == ET.fromstring(one).get("width")
     found = texts(five)
     assert {f"net {number}: 100 ms a step of 32" for number in range(5)} <= set(found)
-    assert found.count("operations per byte read or written (FLOP per byte)") == 3
+    assert found.count("operations per byte read or written (FLOP per byte)") == 2
 
 
 def test_kinds_differ_in_colour_or_marker_and_in_grey_by_marker() -> None:

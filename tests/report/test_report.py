@@ -186,6 +186,16 @@ def test_answers_stand_in_cards_those_of_the_headline_first(made: Make) -> None:
     assert page.others in unescape(html.read_text())
 
 
+def test_of_many_comparisons_three_are_answered_at_once(made: Make) -> None:
+    cells = [(model, width) for width in range(1, 6) for model in ("cnn", "dwsep")]
+    sweep = made([run(model=model, width=width, params=1000 * width) for model, width in cells])
+    page = report(sweep.folder)
+    html, *_ = write(page, sweep.folder.path)
+    at_once, _, folded = html.read_text().partition("<details>")
+    assert (at_once.count("<article>"), folded.count("<article>")) == (3, 2)
+    assert page.others == "Of the other pairs, dwsep against cnn: too few runs in 2 in test accuracy."
+
+
 def test_ratios_that_are_equal_are_grey_and_others_bold(made: Make) -> None:
     sweep = made([run(macs=1000), run(model="dwsep", macs=3000)])
     html, markdown, _ = write(report(sweep.folder), sweep.folder.path)
