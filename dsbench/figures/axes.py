@@ -75,7 +75,7 @@ def wrapped(name: str, letters: int = LETTERS) -> str:
 def caption(cells: pd.DataFrame, *sentences: str) -> str:
     """What all cells have in common, in a line of its own, then the sentences that are not empty."""
     context, rest = shared(cells), " ".join(f"{sentence}." for sentence in sentences if sentence)
-    return "\n".join(filter(None, (context, rest)))
+    return "\n".join(filter(None, (f"{context}." if context else "", rest)))
 
 
 def shared(cells: pd.DataFrame) -> str:

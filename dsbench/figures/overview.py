@@ -117,8 +117,8 @@ def draw(pairs: Sequence[Comparison], cells: pd.DataFrame, narrow: bool = False)
 
 _CAPTION = (
     "Costs: the candidate's as so many times the reference's, with the interval of what is timed; hollow where they "
-    "may be equal. Accuracy: mean of the candidate's runs less the reference's (diamond), its interval at the level of its "
-    "family (line), and the margin within which both are as good (band). An interval may go on beyond the axis."
+    "may be equal. Accuracy: mean of the candidate's runs less the reference's (diamond), its interval at the level of "
+    "its family (line), and the margin within which both are as good (band). An interval may go on beyond the axis."
 )
 
 

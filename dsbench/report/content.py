@@ -49,10 +49,10 @@ class Report:
     """The content of a page; `data` is all of it as plain data but for the pictures.
 
     `title` says what was compared, `summary` answers in a row a comparison, the first `leading` of them at once, the
-    others folded; `headline` answers in a sentence, `others` what the other pairs come to. `paragraphs` have what stands
-    beside, with what is missing, `images` those on which networks differ most; `why` has a paragraph a pair on where
-    the time of a training step goes, `how` headings and texts on how it was measured. `links` has the folders of runs
-    by run_id, from the page's.
+    others folded; `headline` answers in a sentence, `others` what the other pairs come to. `paragraphs` have what
+    stands beside, with what is missing, `images` those on which networks differ most; `why` has a paragraph a pair on
+    where the time of a training step goes, `how` headings and texts on how it was measured. `links` has the folders of
+    runs by run_id, from the page's.
     """
 
     name: str
