@@ -74,8 +74,8 @@ def figures(
 ) -> None:
     """Draw a sweep as far as it has come, into outputs/sweeps/NAME/figures, and print the path of each picture.
 
-    Accuracy against costs, runs by seed, learning curves, paired differences, rooflines, confusion matrices, bars
-    of costs.
+    Costs and accuracy of each comparison, accuracy against costs, runs by seed, learning curves, differences, classes,
+    confusion matrices, rooflines.
     """
     from dsbench.figures.style import FORMATS
     from dsbench.results.query import checked, sweep_folder

@@ -13,6 +13,7 @@ from dsbench.quantities import PICTURED
 from dsbench.results.cells import not_in_means
 from dsbench.results.naming import naming, short_names
 from dsbench.results.records import plain
+from dsbench.verdict.cells import TOLERANCE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +75,7 @@ def wrapped(name: str, letters: int = LETTERS) -> str:
 def caption(cells: pd.DataFrame, *sentences: str) -> str:
     """What all cells have in common, in a line of its own, then the sentences that are not empty."""
     context, rest = shared(cells), " ".join(f"{sentence}." for sentence in sentences if sentence)
-    return "\n".join(filter(None, (context, rest)))
+    return "\n".join(filter(None, (f"{context}." if context else "", rest)))
 
 
 def shared(cells: pd.DataFrame) -> str:
@@ -121,6 +122,15 @@ def log_where_wide(panel: Axes, values: Sequence[float]) -> None:
         reach = 0.15 * (high - low) or 0.1 * abs(high) or 1.0
         panel.set_xlim(low - reach, high + reach)
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+
+
+def equal_costs(values: Sequence[float]) -> list[float]:
+    """The values, those within TOLERANCE of a lesser one as that: budgets that are met are equal."""
+    least: list[float] = []
+    for value in sorted(values):
+        if not least or value > (1 + TOLERANCE) * least[-1]:
+            least.append(value)
+    return [max(one for one in least if one <= value) for value in values]
 
 
 def percent_limits(values: Sequence[float], intervals: Sequence[float]) -> tuple[float, float]:

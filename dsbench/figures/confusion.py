@@ -11,7 +11,7 @@ import numpy as np
 
 from dsbench.errors import InputError
 from dsbench.figures.axes import Cell, caption, rows, wrapped
-from dsbench.figures.style import BLUE, INK, ORANGE, canvas, layout, panels, settle, styled
+from dsbench.figures.style import BLUE, FULL, INK, ORANGE, PAPER, canvas, layout, panels, settle, styled
 from dsbench.run.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ WRITTEN = 10  # classes up to which each field has its number
 SIGNED, UNSIGNED = ("#00436b", BLUE, "#ffffff", ORANGE, "#7a4a00"), ("#00243a", BLUE, "#9a9a9a", ORANGE, "#fff3cf")
 ACROSS = 3
 LETTERS = 30  # of a line of a name
-PANEL = (4.9, 4.2)  # inches
+PANEL = (FULL / 3, 3.6)  # inches
 LINE = 0.25  # inches of each further line of a title
 GAMMA = 0.5  # shares are shown by their square root, so that rare errors are seen beside the diagonal
 
@@ -71,7 +71,8 @@ def draw(matrices: Mapping[str, np.ndarray], cells: pd.DataFrame) -> Figure | No
         "Numbers: images" if any(len(matrices[cell.cell_id]) <= WRITTEN for cell in drawn) else "",
     )
     titles = [f"{cell.name}, n = {cell.facts['n_done']}" for cell in drawn]
-    figure, grid = _grid("Confusion on the test images", text, titles)
+    seen = ". ".join(_seen(cell.called, matrices[cell.cell_id]) for cell in drawn)
+    figure, grid = _grid("Confusion on the test images", text, titles, seen)
     for panel, cell, title in zip(grid, drawn, titles, strict=True):
         counts = matrices[cell.cell_id]
         colours = LinearSegmentedColormap.from_list("family", ["#ffffff", cell.style.color, "#000000"])
@@ -106,7 +107,11 @@ def draw_differences(
         "On the diagonal more is better, off it less",
     )
     titles = [f"{wrapped(second.called, LETTERS)}\nminus {wrapped(first.called, LETTERS)}" for first, second in shown]
-    figure, grid = _grid("Where the confusion of two cells differs", text, titles)
+    seen = ". ".join(
+        f"{second.called} minus {first.called}: {_most(matrices[first.cell_id], matrices[second.cell_id])}"
+        for first, second in shown
+    )
+    figure, grid = _grid("Where the confusion of two cells differs", text, titles, seen)
     colours = {
         written: LinearSegmentedColormap.from_list("difference", shades)
         for written, shades in ((True, SIGNED), (False, UNSIGNED))
@@ -126,11 +131,27 @@ def draw_differences(
     return figure
 
 
-def _grid(title: str, text: str, titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
+def _seen(name: str, counts: np.ndarray) -> str:
+    """The confusion that is most frequent."""
+    errors = counts - np.diag(np.diag(counts))
+    if not errors.any():
+        return f"{name}: no image is confused"
+    true, predicted = np.unravel_index(errors.argmax(), errors.shape)
+    return f"{name}: most often {true} is taken for {predicted}, {errors.max()} images"
+
+
+def _most(first: np.ndarray, second: np.ndarray) -> str:
+    """The class whose share of right images differs most."""
+    right = 100 * (np.diag(shares(second)) - np.diag(shares(first)))
+    most = int(np.abs(right).argmax())
+    return f"class {most} is right {right[most]:+.1f} points more often, the largest difference of a class"
+
+
+def _grid(title: str, text: str, titles: Sequence[str], seen: str) -> tuple[Figure, list[Axes]]:
     """An empty panel for each of `titles`, with room for their lines: a square panel does not give way to them."""
     down, across = layout(len(titles), ACROSS)
     more = LINE * max(heading.count("\n") for heading in titles)
-    figure = canvas(max(6.0, PANEL[0] * across), (PANEL[1] + more) * down, title, text)
+    figure = canvas(max(FULL / 2, PANEL[0] * across), (PANEL[1] + more) * down, title, text, seen)
     return figure, panels(figure, len(titles), across)
 
 
@@ -159,7 +180,7 @@ def _numbers(panel: Axes, image: Any, texts: list[list[str]]) -> None:
         for column, text in enumerate(line):
             red, green, blue, _ = image.cmap(image.norm(values[row, column]))
             light = 0.299 * red + 0.587 * green + 0.114 * blue
-            colour = INK if light > 0.5 else "#ffffff"
+            colour = INK if light > 0.5 else PAPER
             written = panel.text(column, row, text, ha="center", va="center", fontsize=6.5, color=colour)
             written.set_in_layout(False)  # within the panel anyway, and slow to lay out
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench.figures.axes import Cell, caption, rows
-from dsbench.figures.style import INK, SMALL, canvas, layout, legend, settle, styled
+from dsbench.figures.style import FULL, INK, SMALL, canvas, layout, legend, settle, styled
 from dsbench.run.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ WORDS = {"acc": "accuracy (%)", "loss": "loss (cross-entropy)"}
 PARTS = {"train": "training", "val": "validation"}
 QUARTILES_FROM = 4  # runs, from which a band is the middle half of them; below it reaches from least to greatest
 ACROSS = 3
-ALONE, SMALLER = (7.0, 4.4), (4.0, 3.1)  # inches: a panel alone, and one of several
+ALONE, SMALLER = (FULL, 4.4), (FULL / 3, 3.2)  # inches: a panel alone, and one of several
 LEFT = 0.22  # of a panel's height: the strip of the runs that are left
 LATE, SOME = 0.1, 5  # share of the epochs that come before those by which an axis is chosen, from so many on
 THIN: dict[str, Any] = {"linewidth": 0.8, "marker": "x", "markersize": 6}  # a run that is not done
@@ -74,12 +74,12 @@ def draw(
 
     Cells that are each of a family of its own share a panel; else each cell has one. Curves and bands are of the runs
     that are done, other runs are thin lines with a cross at their end, or an arrowhead where that is off the axis. None
-    where no run has ended an epoch.
+    where no run has ended a second epoch.
     """
     from matplotlib.ticker import MaxNLocator
 
     drawn = [cell for cell in rows(cells) if (histories["cell_id"] == cell.cell_id).any()]
-    if not drawn:
+    if not drawn or histories["epoch"].max() < 2:
         return None
     groups = [drawn] if together(drawn) else [[cell] for cell in drawn]
     done = histories[histories["status"] == "done"]
@@ -95,6 +95,7 @@ def draw(
         (height * (1 + LEFT * unequal)) * down + 0.5,
         f"{kinds.capitalize()} {WORDS[measure].split(' (')[0]} by epoch",
         _caption(cells, histories, measure, parts, quartiles, unequal, lost, bool(cut)),
+        ". ".join(_seen(cell, done, measure, parts) for cell in drawn),
     )
     grid = _grid(figure, len(groups), across, unequal)
     grid[0][0].set_xlim(0.5, histories["epoch"].max() + 0.5)
@@ -103,7 +104,7 @@ def draw(
         for cell in group:
             _cell(panel, strip, cell, histories, measure, parts, quartiles)
         _arrowheads(panel, group, cut, limits)
-        panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        panel.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
         if len(groups) > 1:
             panel.set_title(group[0].name)
         (strip or panel).set_xlabel("epoch")
@@ -112,10 +113,24 @@ def draw(
             if strip is not None:
                 strip.set_ylabel("runs left")
                 strip.set_ylim(bottom=0)
-                strip.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+                strip.yaxis.set_major_locator(MaxNLocator(3, integer=True, min_n_ticks=1))
     legend(figure, _entries(drawn if len(groups) == 1 else [], parts, lost, bool(cut)))
     settle(figure)
     return figure
+
+
+def _seen(cell: Cell, done: pd.DataFrame, measure: str, parts: Sequence[str]) -> str:
+    """What the median comes to at the end of training."""
+    own, unit = done[done["cell_id"] == cell.cell_id], " %" if measure == "acc" else ""
+    if own.empty:
+        return f"{cell.called}: no run is done"
+    first, last = own["epoch"].min(), own["epoch"].max()
+    at = [own.loc[own["epoch"] == epoch, [f"{part}_{measure}" for part in parts]].median() for epoch in (first, last)]
+    texts = [
+        f"{PARTS[part]} {SCALES[measure] * before:.3g} to {SCALES[measure] * after:.3g}{unit}"
+        for part, before, after in zip(parts, *at, strict=True)
+    ]
+    return f"{cell.called}, from epoch {first:.0f} to {last:.0f}: {', '.join(texts)}"
 
 
 def together(cells: Sequence[Cell]) -> bool:

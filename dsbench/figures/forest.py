@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dsbench.figures.axes import Cell, rows, wrapped
-from dsbench.figures.style import FAINT, INK, canvas, row_height, settle, styled
+from dsbench.figures.style import FAINT, FULL, INK, SMALL, canvas, row_height, settle, styled
+from dsbench.verdict.better import Better
 from dsbench.verdict.verdict import Comparison, Verdict
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH, ROW = 8.6, 0.52  # inches
+ROW = 0.56  # inches
 LETTERS = 34  # of a line of a label
 
 
@@ -48,11 +49,13 @@ def draw(
     `axis` says what is shown, with its unit; `sides` what a difference below and above 0 means.
     """
     labels = ["\n".join(wrapped(line, LETTERS) for line in difference.label.splitlines()) for difference in differences]
-    figure = canvas(WIDTH, 1.0 + row_height(ROW, labels) * len(differences) + 0.2 * (sides is not None), title, caption)
+    height = 1.0 + row_height(ROW, labels) * len(differences) + 0.2 * (sides is not None)
+    seen = ". ".join(f"{one.label}: {in_words(one)}".replace("\n", " ") for one in differences)
+    figure = canvas(FULL, height, title, caption, seen)
     panel = figure.subplots()
     panel.axvline(0, color=INK, linewidth=1.0, zorder=1)
     for row, difference in enumerate(differences):
-        _row(panel, row, difference)
+        draw_margin_and_interval(panel, row, difference)
     panel.set_ylim(len(differences) - 0.4, -0.6)
     panel.set_yticks(range(len(differences)), labels)
     panel.tick_params(axis="y", length=0)
@@ -67,7 +70,7 @@ def draw(
     if sides is not None:
         low, high = panel.get_xlim()
         for text, place, side in ((f"← {sides[0]}", 0.0, "left"), (f"{sides[1]} →", 1.0, "right")):
-            panel.text(place, 1.01, text, transform=panel.transAxes, ha=side, va="bottom", fontsize=8)
+            panel.text(place, 1.01, text, transform=panel.transAxes, ha=side, va="bottom", fontsize=SMALL)
         panel.set_xlim(min(low, -0.1 * high), max(high, -0.1 * low))
     settle(figure)
     return figure
@@ -82,15 +85,20 @@ def in_words(difference: Difference) -> str:
     return f"{figures}\n{difference.answer}, n = {' and '.join(map(str, difference.runs[::-1]))}"
 
 
-def _row(panel: Axes, row: int, difference: Difference) -> None:
+def draw_margin_and_interval(
+    panel: Axes, row: float, difference: Difference, band: tuple[float, float] | None = None
+) -> None:
+    """A difference at height `row`: a diamond on the line of its interval, over the band of its margin.
+
+    The band fills the row, or reaches over the heights of `band`.
+    """
     if difference.margin:
-        rows, margin = [row - 0.5, row + 0.5], difference.margin
-        panel.fill_betweenx(rows, -margin, margin, color=FAINT, linewidth=0, zorder=0, label="margin")
+        heights, margin = list(band or (row - 0.5, row + 0.5)), difference.margin
+        panel.fill_betweenx(heights, -margin, margin, color=FAINT, linewidth=0, zorder=0, label="margin")
     if difference.low is not None and difference.high is not None:
-        panel.plot(
-            [difference.low, difference.high], [row, row], color=INK, linewidth=2.0, zorder=2, solid_capstyle="butt"
-        )
-    panel.plot([difference.mean], [row], color=INK, marker="D", markersize=6.5, zorder=3, label="mean")
+        ends = [difference.low, difference.high]
+        panel.plot(ends, [row, row], color=INK, linewidth=2.4, zorder=2, solid_capstyle="butt", label="interval")
+    panel.plot([difference.mean], [row], color=INK, marker="D", markersize=7, zorder=3, label="mean")
 
 
 def pairs(verdict: Verdict, table: pd.DataFrame) -> list[tuple[Cell, Cell]]:
@@ -103,20 +111,24 @@ def pairs(verdict: Verdict, table: pd.DataFrame) -> list[tuple[Cell, Cell]]:
 def differences(verdict: Verdict) -> list[Difference]:
     """Candidate less reference in mean test accuracy, in percentage points, of the pairs of two families.
 
-    Intervals are the verdict's. Pairs of which one has no run that is done are left out.
+    Pairs of which one has no run that is done are left out.
     """
-    compared = [pair for pair in _across(verdict) if pair.better.mean is not None]
-    several = len({pair.group for pair in compared}) > 1
-    out = []
-    for pair in compared:
-        better = pair.better
-        low, high = (100 * better.interval.low, 100 * better.interval.high) if better.interval else (None, None)
-        label = f"{pair.candidate}\nminus {pair.reference}" + (f"\nat {pair.group}" if several else "")
-        assert better.mean is not None
-        out.append(
-            Difference(label, 100 * better.mean, low, high, 100 * better.margin, str(better.answer), better.runs)
-        )
-    return out
+    groups = {pair.group for pair in _across(verdict) if pair.better.mean is not None}
+    return [one for pair in _across(verdict) if (one := difference(pair, named=len(groups) > 1)) is not None]
+
+
+def difference(pair: Comparison, named: bool = False) -> Difference | None:
+    """The difference of a comparison with the verdict's own interval, `named` with its group; None without one."""
+    label = f"{pair.candidate}\nminus {pair.reference}" + f"\nat {pair.group}" * named
+    return difference_of(pair.better, label, str(pair.better.answer))
+
+
+def difference_of(better: Better, label: str, answer: str) -> Difference | None:
+    """What was judged in percentage points, with that label and answer; None without a difference."""
+    if better.mean is None:
+        return None
+    low, high = (100 * better.interval.low, 100 * better.interval.high) if better.interval else (None, None)
+    return Difference(label, 100 * better.mean, low, high, 100 * better.margin, answer, better.runs)
 
 
 def _across(verdict: Verdict) -> Iterator[Comparison]:

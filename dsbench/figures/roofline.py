@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dsbench.figures.labels import Box, Spot, along, covered, names, pixels
 from dsbench.figures.style import (
     BLUE,
+    FULL,
     GREEN,
     GREY,
     INK,
@@ -53,8 +54,8 @@ STYLES = {
 LEAST = 0.002  # share of the time below which a layer is not drawn
 NAMED, NAMES = 0.04, 6  # share of the time from which a layer is named, at most so many a panel
 AREA, SPOT = 2200.0, 14.0  # square points: of a layer that takes all of the time; what is added to every point
-ACROSS = 3  # panels in a row
-PANEL = (5.6, 4.6)  # inches
+ACROSS = 2  # panels in a row
+PANEL = (FULL / 2, 4.6)  # inches
 
 
 @styled
@@ -63,7 +64,8 @@ def draw(rooflines: Sequence[Roofline]) -> Figure:
     shown = [_shown(roofline) for roofline in rooflines]
     title, caption = _heading(rooflines[0], any(row.efficiency > 1 for layers in shown for row in layers))
     down, across = layout(len(rooflines), ACROSS)
-    figure = canvas(max(7.5, PANEL[0] * across), PANEL[1] * down + 0.8, title, caption)
+    seen = ". ".join(_seen(*one) for one in zip(rooflines, shown, strict=True))
+    figure = canvas(max(7.5, PANEL[0] * across), PANEL[1] * down + 0.8, title, caption, seen)
     grid = panels(figure, len(rooflines), across, sharex=True, sharey=True)
     for number, (panel, roofline, layers) in enumerate(zip(grid, rooflines, shown, strict=True)):
         _panel(panel, roofline, layers)
@@ -82,6 +84,12 @@ def draw(rooflines: Sequence[Roofline]) -> Figure:
 def achieved(layer: LayerRow) -> float:
     """Operations per second."""
     return 1000 * layer.flops / layer.time_ms
+
+
+def _seen(roofline: Roofline, layers: Sequence[LayerRow]) -> str:
+    """The layer that takes longest."""
+    longest = [f", longest {layers[0].label} with {percent(layers[0].share)}"] if layers else []
+    return "".join([f"{roofline.name}: {ms(roofline.total.time_ms)} a step", *longest])
 
 
 def _heading(roofline: Roofline, cached: bool) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dsbench.figures.axes import Cell, caption, draw_interval, interval, percent_limits, rows, swarm, wrapped
-from dsbench.figures.style import FAINT, INK, canvas, legend, row_height, settle, styled
+from dsbench.figures.style import FAINT, FULL, INK, SMALL, canvas, legend, row_height, settle, styled
 from dsbench.results.records import plain
 from dsbench.run.record import BROKEN
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH, ROW = 8.6, 0.62  # inches
+ROW = 0.66  # inches
 EXCLUDED_WIDTH = 0.3  # of the panel of runs in no mean, in widths of the other
 LETTERS, COUNT_LINE = 25, 0.35  # of a line of what is counted there, and inches of a row that such a line asks for
 SIZE = 5.5  # points: the diameter of a marker
@@ -50,10 +50,10 @@ def mark(status: str) -> Mark:
 def draw(runs: pd.DataFrame, cells: pd.DataFrame) -> Figure | None:
     """A row a cell: each run that is done, the mean and its interval; in a second panel each run that is in no mean.
 
-    See runs_table and cells_table for the tables. None where there is no cell.
+    See runs_table and cells_table for the tables. None where there is no cell, or one run.
     """
     drawn = rows(cells)
-    if not drawn:
+    if not drawn or len(runs) < 2:
         return None
     done: dict[str, list[float]] = {cell.cell_id: [] for cell in drawn}  # accuracies in percent
     others: dict[str, list[Mark]] = {cell.cell_id: [] for cell in drawn}
@@ -71,7 +71,11 @@ def draw(runs: pd.DataFrame, cells: pd.DataFrame) -> Figure | None:
     lines = max(1 + wrapped(cell.excluded, LETTERS).count("\n") for cell in drawn)
     height = max(row_height(ROW, names), COUNT_LINE * lines)
     figure = canvas(
-        WIDTH, 0.9 + height * len(drawn) + 0.3 * bool(shown), "Test accuracy of every run", _caption(cells, drawn, cut)
+        FULL,
+        0.9 + height * len(drawn) + 0.3 * bool(shown),
+        "Test accuracy of every run",
+        _caption(cells, drawn, cut),
+        ". ".join(_seen(cell, done[cell.cell_id]) for cell in drawn),
     )
     panel, *excluded = _panels(figure, names, bool(shown))
     panel.set_xlim(*limits)
@@ -124,7 +128,7 @@ def _excluded(panel: Axes, row: int, cell: Cell, marks: Sequence[Mark]) -> None:
         face = cell.style.color if shape.filled else "none"
         look: dict[str, Any] = {"marker": shape.marker, "markersize": 7, "color": face, "markeredgecolor": INK}
         panel.plot([x], [row + RUNS], linestyle="", label=shape.name, **look)
-    panel.text(0.06, row - 0.12, wrapped(cell.excluded, LETTERS), ha="left", va="bottom", fontsize=8)
+    panel.text(0.06, row - 0.12, wrapped(cell.excluded, LETTERS), ha="left", va="bottom", fontsize=SMALL)
 
 
 def _entry(shape: Mark) -> Any:
@@ -132,6 +136,12 @@ def _entry(shape: Mark) -> Any:
 
     face = FAINT if shape.filled else "none"
     return Line2D([], [], linestyle="", marker=shape.marker, markersize=7, color=face, markeredgecolor=INK)
+
+
+def _seen(cell: Cell, values: Sequence[float]) -> str:
+    runs = ", ".join(f"{value:.2f}" for value in sorted(values))
+    parts = [f"{runs} %" if values else "no run is done", *([cell.excluded] if cell.excluded else [])]
+    return f"{cell.called}: {'; '.join(parts)}"
 
 
 def _caption(cells: pd.DataFrame, drawn: Sequence[Cell], cut: bool) -> str:

@@ -17,11 +17,26 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette, apart for colour-blind readers.
 BLUE, GREEN, ORANGE = "#0072b2", "#009e73", "#e69f00"
 VERMILION, PURPLE, SKY, YELLOW = "#d55e00", "#cc79a7", "#56b4e9", "#f0e442"
-INK, FAINT, GREY = "#222222", "#d9d9d9", "#8c8c8c"
+INK, FAINT, GREY, PAPER = "#222222", "#d9d9d9", "#8c8c8c", "#ffffff"
+# Each colour by the name of the CSS variable that a page gives it, which is another in a dark scheme.
+PALETTE = {
+    "blue": BLUE,
+    "green": GREEN,
+    "orange": ORANGE,
+    "vermilion": VERMILION,
+    "purple": PURPLE,
+    "sky": SKY,
+    "yellow": YELLOW,
+    "ink": INK,
+    "faint": FAINT,
+    "grey": GREY,
+    "paper": PAPER,
+}
 FORMATS = ("svg", "png")
-SMALL = 8  # points of the letters of labels
+FULL = 12.4  # inches: the width of a page, on which letters of TEXT points are as large as its tables'
+TEXT, SMALL = 10.5, 9.5  # points of letters, and of those of labels
 DOTS_PER_INCH = 150  # of a PNG
-_TITLE, _CAPTION = 11, 8.5  # points of their letters
+_TITLE, _CAPTION = 12, 10  # points of their letters
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -60,9 +75,10 @@ def settings() -> AbstractContextManager[Any]:
         "svg.fonttype": "none",  # text stays text: it can be searched, and a page's own fonts can be set
         "font.family": "sans-serif",  # DejaVu Sans, which matplotlib brings; a viewer without it takes the next
         "text.parse_math": False,  # names are no formulas, whatever is in them
-        "font.size": 9,
-        "axes.titlesize": 10,
-        "axes.edgecolor": INK,
+        "font.size": TEXT,
+        "axes.titlesize": TEXT,
+        **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
+        "axes.facecolor": "none",
         "axes.grid": True,
         "axes.axisbelow": True,
         "grid.color": FAINT,
@@ -84,29 +100,60 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
     return within
 
 
-def canvas(width: float, height: float, title: str, caption: str = "") -> Figure:
+def canvas(width: float, height: float, title: str, caption: str = "", seen: str = "") -> Figure:
     """An empty figure with room of `width` by `height` inches below its title and its caption, both at the left.
 
-    Each line of the caption is wrapped. The title, in one line, is the figure's label.
+    Each line of the caption is wrapped. The title, in one line, is the figure's label. `seen` says what is to be seen,
+    to those who do not see it.
     """
     from matplotlib.figure import Figure
 
     lines = [line for part in caption.splitlines() for line in textwrap.wrap(part, int(width * 72 / (_CAPTION * 0.56)))]
     heads = textwrap.wrap(title, int(width * 72 / (_TITLE * 0.62)))
-    head, rest = 0.1 + 0.21 * len(heads), 0.165 * len(lines)
-    tall = height + head + rest + 0.1
+    above = _above(len(heads), len(lines))
+    tall = height + above + 0.05
     figure = Figure(figsize=(width, tall), layout="constrained")
     figure.set_label(title)
-    figure.get_layout_engine().set(rect=(0, 0, 1, 1 - (head + rest + 0.05) / tall))  # type: ignore[union-attr, call-arg]
-    place: dict[str, Any] = {"ha": "left", "va": "top", "color": INK}
-    figure.text(0.1 / width, 1 - 0.1 / tall, "\n".join(heads), fontsize=_TITLE, weight="bold", **place)
-    figure.text(0.1 / width, 1 - (head + 0.05) / tall, "\n".join(lines), fontsize=_CAPTION, linespacing=1.25, **place)
+    figure.get_layout_engine().set(rect=(0, 0, 1, 1 - above / tall))  # type: ignore[union-attr, call-arg]
+    place: dict[str, Any] = {"ha": "left", "va": "top"}
+    head, text = "\n".join(heads), "\n".join(lines)
+    figure.text(0.1 / width, 1 - 0.1 / tall, head, fontsize=_TITLE, weight="bold", gid=HEADING, **place)
+    top = 1 - _above(len(heads), 0) / tall
+    figure.text(0.1 / width, top, text, fontsize=_CAPTION, linespacing=1.25, gid=CAPTION, **place)
+    figure.text(0, 0, seen, gid=_SEEN, visible=False)
     return figure
+
+
+HEADING, CAPTION, _SEEN = "heading", "caption", "seen"  # texts of a figure
+
+
+def _above(heads: int, lines: int) -> float:
+    """Inches that a title of so many lines, and a caption of so many, stand in."""
+    return 0.15 + _TITLE * 1.4 / 72 * heads + _CAPTION * 1.42 / 72 * lines
+
+
+@dataclass(frozen=True)
+class Words:
+    """What stands above a picture, and what is to be seen in it; `above` is the inches that the first two take."""
+
+    title: str
+    caption: str
+    seen: str
+    above: float
+
+
+def words(figure: Figure) -> Words:
+    """The words of a figure that `canvas` made."""
+    texts = {text.get_gid(): text.get_text() for text in figure.texts}
+    caption, title = texts[CAPTION], str(figure.get_label())
+    lines = caption.count("\n") + 1 if caption else 0
+    above = _above(texts[HEADING].count("\n") + 1, lines)
+    return Words(title, " ".join(caption.split()), texts[_SEEN] or title, above)
 
 
 def row_height(least: float, names: Sequence[str]) -> float:
     """Inches of each of the rows that have these names, in as many lines as they have."""
-    return max(least, 0.12 + 0.155 * max(1 + name.count("\n") for name in names))
+    return max(least, 0.14 + TEXT * 1.25 / 72 * max(1 + name.count("\n") for name in names))
 
 
 def layout(count: int, most: int) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from dsbench.figures.axes import (
     available_costs,
     caption,
     draw_interval,
+    equal_costs,
     families,
     interval,
     log_where_wide,
@@ -19,15 +20,16 @@ from dsbench.figures.axes import (
     rows,
 )
 from dsbench.figures.labels import Point, Spot, names, traced
-from dsbench.figures.style import INK, SMALL, canvas, layout, legend, panels, settle, style, styled
+from dsbench.figures.style import FULL, INK, SMALL, canvas, layout, legend, panels, settle, style, styled
+from dsbench.quantities import Group
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDE = (7.0, 4.6)  # inches: a panel alone
-SMALLER = (5.4, 4.2)  # one of several
+WIDE = (FULL, 4.6)  # inches: a panel alone
+SMALLER = (FULL / 2, 4.2)  # one of several
 ACROSS = 2
 FRONT: dict[str, Any] = {"color": INK, "linewidth": 1.3, "linestyle": (0, (1, 1.2))}
 REASON = 72  # letters of a line above a panel
@@ -42,12 +44,13 @@ def draw(
     """A panel for each of `costs` (keys of COST_AXES; None: all that are known), a point a cell that has finished runs.
 
     Where `unranked` says why cells cannot be ranked by a cost, or by accuracy at all, the panel says so and has no
-    front. None where no cell has both an accuracy and one of these costs.
+    front. A cost of which all cells have as much has no panel, and None is returned where no panel is left.
     """
     refused = unranked or {}
     all_rows = rows(cells)
     scored = [cell for cell in all_rows if cell.facts["test_acc_mean"] is not None]
-    wanted = available_costs(scored) if costs is None else [name for name in costs if name in available_costs(scored)]
+    known = {name: _values(name, scored) for name in available_costs(scored) if costs is None or name in costs}
+    wanted = [name for name, values in known.items() if len({x for x in values if x is not None}) > 1]
     if not wanted:
         return None
     down, across = layout(len(wanted), ACROSS)
@@ -56,7 +59,7 @@ def draw(
     ends = [end for cell in scored for end in interval(cell) or ()]
     limits = percent_limits([100 * cell.facts["test_acc_mean"] for cell in scored], ends)
     text = _caption(cells, all_rows, scored, any(not limits[0] <= end <= limits[1] for end in ends))
-    figure = canvas(width * across, height * down + 0.4, f"Test accuracy against {subject}", text)
+    figure = canvas(width * across, height * down + 0.4, f"Test accuracy against {subject}", text, _seen(scored))
     grid = panels(figure, len(wanted), across, sharey=True)
     grid[0].set_ylim(*limits)
     reasons = [refused.get("accuracy") or refused.get(cost, "") for cost in wanted]
@@ -86,11 +89,10 @@ def front(points: Sequence[Point]) -> list[int]:
 
 def _panel(panel: Axes, cost: str, why: str, scored: Sequence[Cell]) -> list[tuple[Cell, Point]]:
     """Draw the cells whose cost is known, with their front unless `why` says why there is none; cells and points."""
-    column = COST_AXES[cost].cells_column
     placed = [
-        (cell, (float(cell.facts[column]), 100 * cell.facts["test_acc_mean"]))
-        for cell in scored
-        if cell.facts.get(column) is not None
+        (cell, (x, 100 * cell.facts["test_acc_mean"]))
+        for cell, x in zip(scored, _values(cost, scored), strict=True)
+        if x is not None
     ]
     points = [point for _, point in placed]
     panel.set_xlabel(COST_AXES[cost].axis)
@@ -107,6 +109,23 @@ def _panel(panel: Axes, cost: str, why: str, scored: Sequence[Cell]) -> list[tup
             [x], [y], color=look.color, marker=look.marker, markersize=SIZE, markeredgecolor=INK, zorder=3, label="cell"
         )
     return placed
+
+
+def _values(cost: str, cells: Sequence[Cell]) -> list[float | None]:
+    """What each cell costs, None where that is unknown; counts that a budget would take for equal are equal."""
+    values = [cell.facts.get(COST_AXES[cost].cells_column) for cell in cells]
+    numbers = [float(value) for value in values if value is not None]
+    known = iter(equal_costs(numbers) if COST_AXES[cost].group is Group.COUNTED else numbers)
+    return [None if value is None else next(known) for value in values]
+
+
+def _seen(scored: Sequence[Cell]) -> str:
+    texts = []
+    for cell in scored:
+        values = [(cost, cell.facts.get(cost.cells_column)) for cost in COST_AXES.values()]
+        costs = [f"{cost.write(value)} {cost.title}" for cost, value in values if value is not None]
+        texts.append(f"{cell.called}: {100 * cell.facts['test_acc_mean']:.2f} % at {', '.join(costs)}")
+    return ". ".join(texts)
 
 
 def _steps(best: Sequence[Point]) -> tuple[list[float], list[float]]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dsbench.figures import bars, confusion, curves, forest, roofline, seeds, tradeoff
+from dsbench.figures import confusion, curves, forest, images, overview, roofline, seeds, tradeoff
 from dsbench.figures.axes import Cell, available_costs, caption, rows
 from dsbench.figures.confusion import confusions
 from dsbench.figures.curves import histories
@@ -54,6 +54,8 @@ def reasons(verdict: Verdict, rooflines: Mapping[str, Roofline]) -> list[str]:
 
 
 MOST_ROWS = 40  # cells, or pairs of cells, that a page has room for
+MOST_PANELS = 6  # comparisons that the first picture of a page has room for
+NARROW = "_narrow"  # ends the name of a picture that takes the place of another on a phone
 
 
 def album(
@@ -66,9 +68,9 @@ def album(
 ) -> Iterator[tuple[str, Figure]]:
     """Each picture that the runs so far allow, with its name; see SweepFolder.read for the tables.
 
-    With `whole` each cost has a picture of its own beside that of all costs, and pictures with a row or a panel for
-    each cell or pair are drawn however many there are; else where there are at most MOST_ROWS. Pictures of validation
-    alone are drawn where cells can share a panel, one a family, as in published studies.
+    With `whole` each cost has a picture of its own beside that of all costs, validation has its own, and pictures with
+    a row or a panel for each cell or pair are drawn however many there are; else where there are at most MOST_ROWS, and
+    nothing is drawn twice but for a phone.
     """
     for name, figure in _all(runs, cells, verdict, rooflines, outputs, whole):
         if figure is not None:
@@ -91,7 +93,11 @@ def _all(
     outputs: Path,
     whole: bool,
 ) -> Iterator[tuple[str, Figure | None]]:
-    cell_rows = rows(cells)
+    cell_rows, most = rows(cells), MOST_ROWS if whole else MOST_PANELS
+    first = verdict.comparisons if len(verdict.comparisons) <= most else verdict.headline[:most]
+    yield "overview", overview.draw(first, cells)
+    if not whole:
+        yield f"overview{NARROW}", overview.draw(first, cells, narrow=True)
     yield "tradeoff", tradeoff.draw(cells, unranked=verdict.unranked)
     for cost in available_costs(cell_rows) if whole else ():
         yield f"tradeoff_{cost}", tradeoff.draw(cells, [cost], verdict.unranked)
@@ -101,17 +107,17 @@ def _all(
     courses = histories(runs, outputs)
     for measure, word in (("acc", "accuracy"), ("loss", "loss")):
         yield f"curves_{word}", curves.draw(courses, cells, measure)
-        if curves.together(cell_rows):
+        if whole and curves.together(cell_rows):
             yield f"validation_{word}", curves.draw(courses, cells, measure, ["val"])
-    for what in bars.BARS:
-        yield what, bars.draw(runs, cells, what)
     matched = pairs(verdict, cells)
     apart = whole or len(matched) <= MOST_ROWS
-    yield "differences", _forest(verdict, matched, cells) if apart else None
-    yield "roofline", roofline.draw(list(rooflines)) if rooflines else None
+    if apart and (whole or len(verdict.comparisons) > len(first)):
+        yield "differences", _forest(verdict, matched, cells)
     matrices = confusions(runs, outputs)
+    yield "classes", images.draw(verdict, matrices, most)
     yield "confusion", confusion.draw(matrices, cells)
     yield "confusion_differences", confusion.draw_differences(matrices, matched, cells) if apart else None
+    yield "roofline", roofline.draw(list(rooflines)) if rooflines else None
 
 
 def _forest(verdict: Verdict, matched: list[tuple[Cell, Cell]], cells: pd.DataFrame) -> Figure | None:
@@ -123,12 +129,11 @@ def _forest(verdict: Verdict, matched: list[tuple[Cell, Cell]], cells: pd.DataFr
         "Cells of two families in one group",
         "Diamond: mean of the runs that are done less that of the reference's, line: its interval, band: the margin",
     )
-    families = {(candidate.model, reference.model) for candidate, reference in matched}
-    candidate, reference = families.pop() if len(families) == 1 else ("the second", "the first")
+    families = {(f"{reference.model} is better", f"{candidate.model} is better") for reference, candidate in matched}
     return forest.draw(
         shown,
         "Differences in test accuracy",
         "difference in test accuracy (percentage points)",
         below,
-        (f"{candidate} is better", f"{reference} is better"),
+        families.pop() if len(families) == 1 else None,
     )

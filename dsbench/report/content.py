@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench.claims.decide import Outcome, decide
 from dsbench.claims.published import changed, published, studies, study_runs
-from dsbench.figures.style import rendered
+from dsbench.figures.images import most_different
+from dsbench.figures.style import Words, rendered, words
 from dsbench.numerals import listed, mean_percent, points
 from dsbench.quantities import LIGHTER, QUANTITIES
-from dsbench.report.album import album, crowded, reasons, rooflines
+from dsbench.report.album import NARROW, album, crowded, reasons, rooflines
 from dsbench.report.answers import answer_table, verdict_tables
 from dsbench.results.cells import not_in_means
 from dsbench.results.folder import SweepFolder
-from dsbench.results.records import labels, plain, settings
+from dsbench.results.records import correct_images, labels, plain, settings
 from dsbench.sweep.looks import rule_of
-from dsbench.tables import Column, Entry, Kind, Table, answers, figures, names, numbers, texts
+from dsbench.tables import Column, Entry, Kind, Table, answers, figures, filled, names, numbers, texts
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.sentences import details, effects, headline, missing, title
-from dsbench.verdict.verdict import as_data, measured_records, verdict
+from dsbench.verdict.verdict import Verdict, as_data, measured_records, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,34 +33,45 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as SVG, by its name; the title stands above it."""
+    """A picture as SVG, by its name, with what stands above it and what is to be seen in it."""
 
     name: str
-    title: str
     svg: bytes
+    words: Words
+
+    @property
+    def of_its_own(self) -> bool:
+        """Whether it is none that takes the place of another on a phone."""
+        return not self.name.endswith(NARROW)
 
 
 @dataclass(frozen=True)
 class Report:
     """The content of a page; `data` is all of it as plain data but for the pictures.
 
-    `title` says what was compared, `summary` answers in a row a comparison, `headline` in a sentence; `paragraphs` have
-    what stands beside, with what is missing; `why` has a
-    paragraph a pair on where the time of a training step goes, `how` headings and texts on how it was measured.
+    `title` says what was compared, `summary` answers in a row a comparison, the first `leading` of them at once, the
+    others folded; `headline` answers in a sentence, `others` what the other pairs come to. `paragraphs` have what
+    stands beside, with what is missing, `images` those on which networks differ most; `why` has a paragraph a pair on
+    where the time of a training step goes, `how` headings and texts on how it was measured. `links` has the folders of
+    runs by run_id, from the page's.
     """
 
     name: str
     title: str
     headline: list[str]
     summary: Table
+    leading: int
+    others: str
     paragraphs: list[str]
     cells: Table
     answers: list[Table]
+    images: Table
     claims: Table | None
     pictures: list[Picture]
     why: list[str]
     how: list[tuple[str, str]]
     runs: Table
+    links: dict[str, str]
     data: dict[str, Any]
 
 
@@ -68,7 +82,7 @@ def report(folder: SweepFolder, margin: float | None = None) -> Report:
     """
     metadata, (run_rows, cell_rows) = folder.metadata(), folder.read()
     judged = verdict(folder.outputs, run_rows, rule=rule_of(folder, margin))
-    top = headline(judged)
+    top, leading = headline(judged), min(len(judged.headline), CARDS)
     paragraphs = [*details(judged), *filter(None, map(effects, judged.groups)), *missing(judged, folder.outputs)]
     paragraphs += [
         f"Pictures that show each of the {many} apart are drawn by: dsbench figures {folder.name}"
@@ -78,36 +92,69 @@ def report(folder: SweepFolder, margin: float | None = None) -> Report:
     outcomes = _outcomes(run_rows, folder.outputs)
     measured = rooflines(judged.cells, measured_records(folder.outputs, run_rows))
     drawn = album(run_rows, cell_rows, judged, measured.values(), folder.outputs, whole=False)
-    pictures = [Picture(name, str(figure.get_label()), rendered(figure, "svg")) for name, figure in drawn]
+    pictures = [Picture(name, rendered(figure, "svg"), words(figure)) for name, figure in drawn]
     why = reasons(judged, measured)
+    images = most_different(judged, correct_images(folder.outputs, run_rows)[0])
     return Report(
         name=folder.name,
         title=title(judged),
         headline=top,
         summary=answer_table(judged),
+        leading=leading,
+        others=others(judged, leading),
         paragraphs=paragraphs,
         cells=cells(judged.cells, plain(cell_rows), judged.unranked),
         answers=verdict_tables(judged),
+        images=images,
         claims=claims(outcomes, changed(labels(run_rows))) if outcomes else None,
         pictures=pictures,
         why=why,
         how=measured_how,
         runs=runs(plain(run_rows), {cell.cell_id: cell.label for cell in judged.cells}),
+        links=links(folder, run_rows["run_id"]),
         data={
             "sweep": folder.name,
             "title": title(judged),
             "headline": top,
             "details": paragraphs,
             "verdict": as_data(judged),
+            "images": images.plain(),
             "claims": [outcome.plain() for outcome in outcomes],
             "why": why,
             "how": dict(measured_how),
             "asked": metadata,
             "cells": plain(cell_rows),
             "runs": plain(run_rows),
-            "pictures": [picture.name for picture in pictures],
+            "pictures": [picture.name for picture in pictures if picture.of_its_own],
         },
     )
+
+
+CARDS = 3  # comparisons that are answered before everything else
+
+
+def others(verdict: Verdict, leading: int) -> str:
+    """What the pairs after the first `leading` come to in accuracy, family by family; empty where there is none."""
+    by_families: dict[str, Counter[str]] = {}
+    for pair in verdict.comparisons[leading:]:
+        reference, candidate = (str(cell.names["model"]) for cell in pair.cells)
+        counts = by_families.setdefault(f"{candidate} against {reference}", Counter())
+        counts[str(pair.better.answer)] += 1
+    texts = [
+        f"{families}: {listed([f'{answer} in {number}' for answer, number in counts.items()])}"
+        for families, counts in by_families.items()
+    ]
+    return f"Of the other pairs, {'; '.join(texts)} in test accuracy." if texts else ""
+
+
+def links(folder: SweepFolder, run_ids: Iterable[str]) -> dict[str, str]:
+    """The folders of those runs that have one, from that of the sweep."""
+    runs = folder.outputs / "runs"
+    return {
+        run_id: f"{Path(os.path.relpath(runs / run_id, folder.path)).as_posix()}/"
+        for run_id in run_ids
+        if (runs / run_id).is_dir()
+    }
 
 
 def _outcomes(runs: pd.DataFrame, outputs: Path) -> list[Outcome]:
@@ -143,6 +190,7 @@ def cells(cells: Sequence[Cell], rows: Sequence[Mapping[str, Any]], unranked: Ma
         *(figures(time, [row.get(time.path) for row in rows], time.wording) for time in _MEASURED),
         texts("not in the mean", [not_in_means(row) for row in rows]),
     )
+    columns = tuple(filled(columns))
     apart = [f"{what} do not compare: {unranked[by]}." for by, what in _TIMES.items() if by in unranked]
     return Table("Cells", columns, " ".join([_CELLS, *apart]))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Mapping
@@ -10,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
+from dsbench.figures.style import CAPTION, HEADING, PALETTE
 from dsbench.files import write_atomically
 from dsbench.report.content import Picture, Report
-from dsbench.tables import Table
+from dsbench.tables import Kind, Table, is_equal, tone
 
 # What can begin or end emphasis, code, a link or a table's cell. An underscore between letters or digits is none of
 # these.
@@ -45,14 +46,28 @@ def fact(heading: str, text: str) -> str:
 
 
 def table(content: Table) -> str:
-    """A table, its numbers to the right, with its note below."""
+    """A table, its numbers to the right, ratios that differ in bold, with its note below."""
+    columns = content.columns
     lines = [
-        [escaped(column.heading) for column in content.columns],
-        ["---:" if column.kind.right else "---" for column in content.columns],
-        *([escaped(entry.text) for entry in row] for row in content.rows),
+        [escaped(column.heading) for column in columns],
+        ["---:" if column.kind.right else "---" for column in columns],
+        *(
+            [_entry(column.kind, entry.text) for column, entry in zip(columns, row, strict=True)]
+            for row in content.rows
+        ),
     ]
     rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"{rows}\n\n{escaped(content.note)}" if content.note else rows
+
+
+def _entry(kind: Kind, text: str) -> str:
+    if kind is Kind.RATIO and text and not is_equal(text):
+        return f"**{escaped(text)}**"
+    first, *rest = text.split("\n")
+    if kind is Kind.ANSWER and rest:
+        joined = "; ".join([first, *rest]) if ":" in first else f"{first}: {', '.join(rest)}"
+        return escaped(joined.replace(", (", " ("))
+    return escaped(text)
 
 
 PICTURES = "figures"  # the folder of those that Markdown shows
@@ -66,8 +81,10 @@ def write(report: Report, folder: Path) -> list[Path]:
     pictures = folder / PICTURES
     pictures.mkdir(parents=True, exist_ok=True)
     for picture in report.pictures:
-        write_atomically(pictures / f"{picture.name}.svg", picture.svg)
-    return write_all("report", "report", vars(report), report.data, folder)
+        if picture.of_its_own:
+            write_atomically(pictures / f"{picture.name}.svg", picture.svg)
+    drawn = {picture.name: picture for picture in report.pictures}
+    return write_all("report", "report", vars(report) | {"drawn": drawn}, report.data, folder)
 
 
 def write_all(template: str, name: str, values: Mapping[str, Any], data: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -91,12 +108,40 @@ def rendered(template: str, values: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"md": escaped, "table": table, "data_uri": _data_uri}
-    environment.globals["fact"] = fact
-    environment.tests["command"] = is_command
+    environment.filters |= {"md": escaped, "table": table, "inlined": inlined, "tone": tone}
+    environment.globals |= {"fact": fact, "palette": PALETTE}
+    environment.tests |= {"command": is_command, "equal_ratio": is_equal}
     return environment.get_template(template).render(values, folder=PICTURES)
 
 
-def _data_uri(picture: Picture) -> str:
-    """The picture as a data URI, so that the ids in one SVG cannot clash with those in another."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(picture.svg).decode()}"
+_ID = re.compile(r'(\bid="|href="#|url\(#)')
+_COLOR = re.compile(rf"(?<=[ :\"])({'|'.join(PALETTE.values())})(?=[;\"])")
+_NAMES = {color: f"var(--{name})" for name, color in PALETTE.items()}
+_SIZE = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
+
+
+def inlined(picture: Picture) -> Markup:
+    """The picture as an element of a page, without its title and caption, which the page has itself.
+
+    Its colours are the page's, so that they follow its scheme; a picture with shades in it keeps its own, and the
+    page's style sheet turns them. Its ids begin with its name, so that they clash with no other's.
+    """
+    _, _, text = picture.svg.decode().partition("<svg")
+    head, _, body = text.partition(">")
+    size = _SIZE.search(head)
+    assert size is not None, "matplotlib's SVG has a viewBox"
+    width, height, above = float(size[1]), float(size[2]), 72 * picture.words.above
+    body = re.sub(r"<(metadata|defs)>\s*<(rdf:RDF|style).*?</\1>", "", body, count=2, flags=re.DOTALL)
+    body = re.sub(rf'<g id="({HEADING}|{CAPTION})">\s*(<text.*?</text>\s*)*</g>', "", body, flags=re.DOTALL)
+    body = re.sub(r'(<image\b[^>]*?) id="\w+"', r"\1", body)  # equal ones have the same
+    body = _ID.sub(rf"\g<1>{picture.name}-", body)
+    shades = "<image" in body
+    if not shades:
+        body = _COLOR.sub(lambda found: _NAMES[found[1]], body)
+    seen = escape(picture.words.seen)
+    opening = (
+        f'<svg{" class=shades" * shades} role="img" aria-label="{seen}" xmlns="http://www.w3.org/2000/svg" '
+        f'xmlns:xlink="http://www.w3.org/1999/xlink" width="{width:g}pt" height="{height - above:.6g}pt" '
+        f'viewBox="0 {above:.6g} {width:g} {height - above:.6g}">'
+    )
+    return Markup(opening + body)

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dsbench.figures.forest import difference_of, draw
+from dsbench.figures.style import rendered, words
+from dsbench.files import write_atomically
 from dsbench.numerals import counted, listed, mean_percent, p_value, signed_points, times
 from dsbench.quantities import QUANTITIES
-from dsbench.report.content import how
-from dsbench.report.page import write_all
+from dsbench.report.content import Picture, how
+from dsbench.report.page import PICTURES, write_all
 from dsbench.results.folder import SweepFolder
 from dsbench.tables import Column, Entry, Kind, Table, answers, figures, filled, names, numbers, texts, written
 from dsbench.verdict.better import Better, better
@@ -86,10 +89,11 @@ _NOT_COMPARED = ("to repeat it", "to make this page anew", "time")
 
 @dataclass(frozen=True)
 class Versus:
-    """The content of a page about two sweeps."""
+    """The content of a page about two sweeps; `picture` shows the differences, where there are some."""
 
     names: tuple[str, str]
     sentences: list[str]
+    picture: Picture | None
     cells: Table
     differences: Table
 
@@ -117,6 +121,7 @@ def versus(first: SweepFolder, second: SweepFolder) -> Versus:
     return Versus(
         sweeps,
         _sentences(sweeps, both, only, differences) + without_result,
+        _picture(sweeps, both),
         _table(both),
         Table("What is not the same", tuple(texts(heading, column) for heading, column in columns)),
     )
@@ -130,7 +135,28 @@ def write_versus(comparison: Versus, folder: Path) -> list[Path]:
         "cells": comparison.cells.plain(),
         "differences": comparison.differences.plain(),
     }
+    if comparison.picture:
+        folder.joinpath(PICTURES).mkdir(exist_ok=True)
+        write_atomically(folder / PICTURES / f"{comparison.picture.name}.svg", comparison.picture.svg)
     return write_all("versus", f"versus-{Path(comparison.names[1]).name}", vars(comparison), data, folder)
+
+
+def _picture(sweeps: tuple[str, str], both: Sequence[Both]) -> Picture | None:
+    """The difference in accuracy of each cell, the second sweep's less the first's; None where none has both."""
+    differences = [
+        row for cell in both if (row := difference_of(cell.better, cell.first.label, cell.answer)) is not None
+    ]
+    if not differences:
+        return None
+    first, second = sweeps
+    figure = draw(
+        differences,
+        "Differences in test accuracy",
+        "difference in test accuracy (percentage points)",
+        f"Diamond: mean of the runs of {second} less that of {first}, line: its interval, band: the margin.",
+        (f"{first} is better", f"{second} is better"),
+    )
+    return Picture(f"versus-{Path(second).name}", rendered(figure, "svg"), words(figure))
 
 
 def _table(both: Sequence[Both]) -> Table:

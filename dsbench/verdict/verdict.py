@@ -77,8 +77,9 @@ class Verdict:
 
     `unmatched` are the labels of the cells that stand in no group. `to_measure` has a finished run of each cell in
     a group of which not all is timed together: of all its cells, and of those of the groups that share one of them.
-    `unsettled` has those of groups that are timed in fewer than REPEATS repeats, which could not tell. `unranked` says by what its cells cannot be ranked
-    (see dsbench.verdict.faster). `damaged` says of which runs the images that they got right cannot be read, and why.
+    `unsettled` has those of groups that are timed in fewer than REPEATS repeats, which could not tell. `unranked` says
+    by what its cells cannot be ranked (see dsbench.verdict.faster). `damaged` says of which runs the images that they
+    got right cannot be read, and why.
     """
 
     rule: Rule

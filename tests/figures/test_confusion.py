@@ -74,7 +74,7 @@ def test_a_picture_holds_all_that_belongs_to_its_panels(made: Make, classes: int
     matrices = {cell: np.eye(classes, dtype=int) + number for number, cell in enumerate(sweep.cells["cell_id"])}
     figure = confusion.draw_differences(matrices, matched(sweep), sweep.cells)
     figure.draw_without_rendering()
-    below_caption = min(text.get_window_extent().y0 for text in figure.texts)
+    below_caption = min(text.get_window_extent().y0 for text in figure.texts if text.get_visible())
     for panel in figure.axes:
         box = panel.get_tightbbox()
         assert box.y0 >= 0

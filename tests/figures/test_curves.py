@@ -181,6 +181,21 @@ def test_a_damaged_or_missing_course_is_none(made: Make) -> None:
     assert curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "acc") is None
 
 
+@pytest.mark.parametrize("epochs", [2, 3, 7])
+def test_an_epoch_axis_has_whole_epochs_alone(made: Make, epochs: int) -> None:
+    sweep = made([run()], epochs=lambda _: epochs)
+    (panel,) = curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "acc").axes
+    low, high = panel.get_xlim()
+    ticks = [tick for tick in panel.get_xticks() if low <= tick <= high]
+    assert ticks
+    assert all(tick == round(tick) for tick in ticks)
+
+
+def test_one_epoch_is_no_curve(made: Make) -> None:
+    sweep = made([run(), run(seed=1)], epochs=lambda _: 1)
+    assert curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "acc") is None
+
+
 def test_cells_of_a_family_each_share_a_panel(made: Make) -> None:
     sweep = made([run(model=model) for model in ("cnn", "hybrid", "dwsep")])
     assert len(curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "acc").axes) == 1

@@ -92,15 +92,16 @@ def test_runs_in_no_mean_are_each_a_mark_in_a_panel_of_their_own_and_counted(mad
     ]
 
 
-@pytest.mark.parametrize("records", [[run()], [run("missing")], [run("diverged"), run("collapsed", seed=1)]])
-def test_one_run_and_none_that_is_done_are_drawn(made: Make, records: list[dict[str, Any]]) -> None:
+@pytest.mark.parametrize("records", [[run(), run("missing", seed=1)], [run("diverged"), run("collapsed", seed=1)]])
+def test_one_run_and_none_that_is_done_are_drawn_beside_others(made: Make, records: list[dict[str, Any]]) -> None:
     sweep = made(records)
     assert seeds.draw(sweep.runs, sweep.cells) is not None
+    assert seeds.draw(sweep.runs[:1], sweep.cells) is None
     assert seeds.draw(sweep.runs[:0], sweep.cells[:0]) is None
 
 
 def test_a_legend_names_the_kinds_that_are_there_alone(made: Make, four: Made) -> None:
     assert not seeds.draw(four.runs, four.cells).legends
-    sweep = made([run("timeout", seed=3)])
+    sweep = made([run("timeout", seed=3), run("killed", seed=4)])
     (legend,) = seeds.draw(sweep.runs, sweep.cells).legends
     assert [text.get_text() for text in legend.get_texts()] == ["ended without a result"]

@@ -88,7 +88,7 @@ def test_names_of_up_to_twelve_cells_cover_neither_each_other_nor_the_edge(made:
 
 
 def test_an_interval_that_would_hide_the_rest_is_cut_and_the_caption_says_so(made: Make) -> None:
-    wild = [run(width=1, seed=0, test_acc=0.2), run(width=1, seed=1, test_acc=0.9), run(width=2, test_acc=0.6)]
+    wild = [run(seed=0, test_acc=0.2), run(seed=1, test_acc=0.9), run(params=2000, test_acc=0.6)]
     figure = tradeoff.draw(made(wild).cells, ["params"])
     (panel,) = figure.axes
     assert panel.get_ylim()[1] < 100
@@ -108,6 +108,23 @@ def test_a_cell_says_how_many_of_its_runs_are_in_no_mean(made: Make) -> None:
 
 def test_without_a_run_that_is_done_there_is_no_picture(made: Make) -> None:
     assert tradeoff.draw(made([run("collapsed"), run("missing", seed=1)]).cells) is None
+
+
+def test_budgets_within_the_tolerance_are_equal_and_those_alone_have_no_panel(made: Make) -> None:
+    cells = [("cnn", 18_482, 0.97), ("dwsep", 18_477, 0.96), ("cnn", 7_800, 0.93), ("dwsep", 7_841, 0.94)]
+    records = [run(model=model, params=params, test_acc=acc, train_seconds=acc) for model, params, acc in cells]
+    (panel,) = tradeoff.draw(made(records).cells, ["params"]).axes
+    assert [x for x, _ in points(panel)] == [18_477, 18_477, 7_800, 7_800]
+    (line,) = (drawn for drawn in panel.get_lines() if drawn.get_label() == "front")
+    assert list(line.get_ydata()) == pytest.approx([94, 94, 97])
+
+
+def test_a_cost_that_all_have_as_much_of_has_no_panel(made: Make) -> None:
+    sweep = made([run(params=1000, macs=10), run(model="dwsep", params=1009, macs=30, train_seconds=8.0)])
+    assert tradeoff.draw(sweep.cells, ["params"]) is None
+    panels = tradeoff.draw(sweep.cells).axes
+    assert [panel.get_xlabel() for panel in panels] == [COST_AXES[cost].axis for cost in ("macs", "train_seconds")]
+    assert tradeoff.draw(sweep.cells[:1]) is None
 
 
 def test_costs_that_do_not_rank_have_no_front_and_the_panel_says_why(four: Made) -> None:

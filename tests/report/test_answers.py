@@ -1,4 +1,4 @@
-"""The tables of a verdict hold what it rests on, and its headline what failed."""
+"""The tables of a verdict hold what it rests on, and its summary an answer to each question."""
 
 from __future__ import annotations
 
@@ -9,33 +9,45 @@ import pytest
 import scipy.stats
 from made import budget, cell, timed, verdict
 
-from dsbench.report.answers import verdict_tables
+from dsbench.report.answers import answer_table, verdict_tables
+from dsbench.tables import Table
 from dsbench.verdict.sentences import headline
 
 BEFORE = [0.98, 0.981, 0.982, 0.983, 0.984, 0.985, 0.986, 0.987]
 AFTER = [
-    round(accuracy - by, 4)
-    for accuracy, by in zip(BEFORE, (0.003, 0.003, 0.003, 0.003, 0.003, 0.004, 0.004, 0.012), strict=True)
+    round(score - by, 4)
+    for score, by in zip(BEFORE, (0.003, 0.003, 0.003, 0.003, 0.003, 0.004, 0.004, 0.012), strict=True)
 ]
 
 
-def test_better_stands_on_both_intervals_and_on_what_so_many_seeds_can_reach() -> None:
-    _, better = verdict_tables(verdict(cell(BEFORE), cell(AFTER, "dwsep")))
-    row = {name: texts[0] for name, texts in better.texts.items()}
-    differences = 100 * np.subtract(AFTER, BEFORE)
-    low, high = scipy.stats.t.interval(0.95, 7, differences.mean(), scipy.stats.sem(differences))
-    assert row["95 % (t)"] == f"{low:+.2f} to {high:+.2f}"
-    bca = scipy.stats.bootstrap(
-        (differences,), np.mean, n_resamples=9_999, rng=np.random.default_rng(0)
-    ).confidence_interval
-    assert row["95 % (BCa)"] == f"{bca.low:+.2f} to {bca.high:+.2f}" != row["95 % (t)"]
-    assert (row["least p"], row["n"], row["better"]) == ("0.0078", "8", "no")
+def row(tables: list[Table], title: str) -> dict[str, str]:
+    """The first row of the table whose title ends so."""
+    (table,) = (table for table in tables if table.title.endswith(title))
+    return {name: texts[0] for name, texts in table.texts.items()}
 
 
-def test_figures_that_do_not_compare_stand_in_brackets() -> None:
-    (costs, _) = verdict_tables(verdict(timed(cell(BEFORE), 1.0), timed(cell(AFTER, "dwsep"), 2.0, threads=2)))
-    row = {name: texts[0] for name, texts in costs.texts.items()}
-    assert (row["faster"], row["training step"], row["MACs"]) == ("refused", "(x 2)", "x 1")
+def test_better_stands_on_scipys_welch_interval_and_p() -> None:
+    better = row(verdict_tables(verdict(cell(BEFORE), cell(AFTER, "dwsep"))), "accuracy")
+    test = scipy.stats.ttest_ind(AFTER, BEFORE, equal_var=False)
+    low, high = test.confidence_interval(0.95)
+    assert better["interval"] == f"({100 * low:+.2f} to {100 * high:+.2f})"
+    assert better["points"] == f"{100 * np.mean(AFTER) - 100 * np.mean(BEFORE):+.2f}"
+    assert better["p"] == f"{test.pvalue:.2g}"
+    assert (better["better"], better["n"], better["at"], better["margin"]) == ("worse", "8, 8", "0.95", "0.20")
+
+
+def test_the_summary_has_an_answer_to_each_question_with_its_figures() -> None:
+    table = answer_table(verdict(timed(cell(BEFORE), 1.0), timed(cell(AFTER, "dwsep"), 2.0)))
+    answers = {name: texts[0].split("\n")[0] for name, texts in table.texts.items() if name}
+    assert answers == {"lighter": "equal", "faster": "slower", "better": "worse", "reliable": "no difference seen"}
+    assert "step x 2 (2 to 2)" in table.texts["faster"][0]
+    assert "0 of 8 and 0 of 8 failed" in table.texts["reliable"][0]
+
+
+def test_times_that_do_not_compare_stand_in_brackets_and_equal_costs_as_a_word() -> None:
+    tables = verdict_tables(verdict(timed(cell(BEFORE), 1.0), timed(cell(AFTER, "dwsep"), 2.0, threads=2)))
+    assert row(tables, "times")["training step"] == "(x 2)"
+    assert row(tables, "costs")["MACs"] == "equal"
 
 
 def test_a_factorial_and_regimes_have_tables() -> None:
@@ -55,23 +67,15 @@ def test_a_factorial_and_regimes_have_tables() -> None:
 
 
 @pytest.mark.parametrize("pairs", [1, 2])
-def test_a_family_that_fails_in_some_seeds_has_that_in_the_headline(pairs: int) -> None:
+def test_a_family_that_fails_in_some_trainings_has_that_in_its_row(pairs: int) -> None:
     after: list[Any] = [*AFTER[:5], "collapsed", "collapsed", "failed"]
     cells = [
         cell(scores, model, width=size, params=size, macs=size, acts=size)
         for size in (1000, 2000)[:pairs]
         for model, scores in (("cnn", BEFORE), ("dwsep", after))
     ]
-    *_, better, unfinished = headline(verdict(*cells))
-    sentences = {
-        1: ("dwsep failed to train in 2 of 8 seeds (collapsed: 5 and 6).", "the answer would change: it is worse."),
-        2: (
-            "dwsep failed in 3 of 8 runs at 1,000 parameters (2 collapsed and 1 failed) and in 3 of 8 runs at 2,000 "
-            "parameters (2 collapsed and 1 failed).",
-            "would change the answer at 1,000 parameters to worse and the answer at 2,000 parameters to worse.",
-        ),
-    }[pairs]
-    for sentence in sentences:
-        assert sentence in better
-    assert unfinished.startswith(f"{pairs} of {16 * pairs} runs ha")
-    assert len(headline(verdict(cell(BEFORE), cell(AFTER, "dwsep")))) == 3
+    judged = verdict(*cells)
+    for text in answer_table(judged).texts["reliable"]:
+        assert "2 of 7 and 0 of 8 failed" in text
+    assert headline(judged)[-1].startswith(f"{pairs} of {16 * pairs} runs ha")
+    assert len(headline(verdict(cell(BEFORE), cell(AFTER, "dwsep")))) == 1

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +27,6 @@ from dsbench.report.page import write
 from dsbench.report.versus import versus, write_versus
 from dsbench.results.records import plain
 from dsbench.verdict.cells import cells
-from dsbench.verdict.sentences import headline
 from dsbench.verdict.verdict import verdict
 
 Make = Callable[..., Made]
@@ -58,65 +58,169 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
 
 
 class Page(HTMLParser):
-    """What a page refers to, its texts and its tables; fails where an element does not end."""
+    """What a page refers to, its texts, tables and pictures; fails where an element does not end or an id is twice."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.open: list[str] = []
         self.addresses: list[str] = []
+        self.ids: list[str] = []
         self.texts: list[str] = []
-        self.rows = 0
-        self.headings: list[str | None] = []  # their classes
-        self.titles: list[str] = []  # of pictures
+        self.words: list[tuple[str, str]] = []  # with their classes
+        self.seen: list[str] = []  # what pictures say to those who do not see them
+        self.landmarks: list[str] = []
         self.feed(text)
         assert self.open == []
+        assert [value for value, times in Counter(self.ids).items() if times > 1] == []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
-        self.titles += [value or "" for name, value in attrs if name == "alt"]
-        self.headings += [dict(attrs).get("class")] if tag == "th" else []
-        self.rows += tag == "tr"
+        values = {name: value or "" for name, value in attrs}
+        self.addresses += [value for name, value in values.items() if name in ("src", "href", "xlink:href")]
+        self.ids += [values["id"]] if "id" in values else []
+        self.seen += [values["aria-label"]] if tag == "svg" else []
+        self.landmarks += [tag] if tag in ("main", "nav", "header") else []
+        self.tag, self.classes = tag, values.get("class", "")
         if tag not in EMPTY:
             self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in EMPTY:
+            self.open.pop()
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
         self.texts.append(data)
+        if data.strip():
+            self.words.append((data, self.classes))
 
 
 def test_a_page_needs_nothing_but_itself(written: Written) -> None:
-    text = (written.sweep.folder.path / "report.html").read_text()
+    """It links to what lies beside it: runs, and pictures as files."""
+    text = written.html.read_text()
     page = Page(text)
-    assert page.addresses
-    assert all(address.startswith(("#", "data:image/svg+xml;base64,")) for address in page.addresses)
-    assert "url(" not in text
+    assert page.landmarks == ["header", "main", "nav"]
+    shown = [address for address in page.addresses if not address.startswith(("#", "data:image/png;base64,"))]
+    folder = written.sweep.folder.path
+    assert shown
+    assert all((folder / address).exists() for address in shown)
+    assert {f"../../runs/{run_id}/" for run_id in written.sweep.runs["run_id"]} <= set(shown)
+    assert text.count("url(") == text.count("url(#")
     assert "@import" not in text
+    assert "<link" not in text
+
+
+def test_what_a_picture_refers_to_is_in_it(written: Written) -> None:
+    page = Page(written.html.read_text())
+    assert {address[1:] for address in page.addresses if address.startswith("#")} <= set(page.ids)
+
+
+def test_pictures_have_the_pages_colours_and_say_what_is_seen(written: Written) -> None:
+    text = written.html.read_text()
+    pictures = re.findall("<svg.*?</svg>", text, re.DOTALL)
+    for picture in pictures:
+        shades = "<image" in picture
+        assert ("class=shades" in picture.partition(">")[0]) == shades
+        assert shades != ("var(--ink)" in picture)
+        assert shades or not re.search("#(0072b2|e69f00|222222|ffffff)", picture)
+        assert "<style" not in picture
+    seen = Page(text).seen
+    assert len(seen) == len(pictures)
+    for title in [picture.words.title for picture in written.page.pictures]:
+        assert title not in seen
+    assert any(re.search(r"dwsep, width 4 against cnn, width 4 .*worse, -2\.0+ points", words) for words in seen)
+    for palette in re.findall(r"--blue: (#\w+)", text):
+        assert palette in ("#0072b2", "#4a9fd8")  # light and dark
+
+
+def test_an_answer_has_a_class_of_its_tone(written: Written) -> None:
+    classes = dict(Page(written.html.read_text()).words)
+    assert classes["worse"].split()[-1] == "bad"
+    assert classes["no difference seen"].split()[-1] == "none"
+    assert {tone for words in ("good", "bad", "open", "none") for tone in classes.values() if words in tone.split()}
 
 
 def test_the_three_forms_say_the_same(written: Written) -> None:
-    sweep, shown, html, markdown = written.sweep, written.page, written.html, written.markdown
-    page, content = Page(html.read_text()), json.loads(written.data.read_text())
-    assert len(shown.headline) == 3
-    for sentence in shown.headline:
-        assert sentence in page.texts
-        assert f"**{sentence}**" in unescape(markdown.read_text())
-    assert content["headline"] == shown.headline
-    assert [entry["test_acc"] for entry in content["runs"]] == sweep.runs["test_acc"].tolist()
-    assert page.rows == markdown.read_text().count("\n|") - len(re.findall(r"\n\|( -+:? \|)+", markdown.read_text()))
-    classes = [
-        column.kind == "number" for entry in (shown.cells, *shown.answers, shown.runs) for column in entry.columns
-    ]
-    assert page.headings == ["number" if right else None for right in classes]
-    order = ["Cells", "Figures", "Pair by pair", "How it was measured", "Runs"]
-    assert re.findall("<h2>(.*)</h2>", html.read_text()) == order
-    assert re.findall("^## (.*)", markdown.read_text(), re.MULTILINE) == order
-    assert page.titles[:2] == ["Test accuracy against what networks cost", "Test accuracy of every run"]
-    assert [f"![{title}]" in markdown.read_text() for title in page.titles] == [True] * len(content["pictures"])
-    for picture in content["pictures"]:
+    sweep, page, html, markdown = written.sweep, written.page, written.html, written.markdown
+    shown, data = Page(html.read_text()), json.loads(written.data.read_text())
+    text = markdown.read_text()
+    assert page.title == data["title"] == "cnn and dwsep on mnist, plain"
+    assert f"<h1>{page.title}</h1>" in html.read_text()
+    assert text.startswith(f"# {page.title}\n")
+    for sentence in page.headline:
+        assert sentence in shown.texts
+        assert f"**{sentence}**" in unescape(text)
+    assert data["headline"] == page.headline
+    assert [row["test_acc"] for row in data["runs"]] == sweep.runs["test_acc"].tolist()
+    order = ["Cells", "Training", "Pair by pair", "How it was measured", "Runs"]
+    assert re.findall("<h2>([A-Z].*)</h2>", html.read_text()) == order
+    assert re.findall("^## (.*)", text, re.MULTILINE) == order
+    for table in (page.cells, *page.answers, page.runs):
+        for column in table.columns:
+            assert f"<button>{column.heading}</button>" in html.read_text()
+            assert column.heading in text
+    drawn = re.findall(r"\]\(figures/(\w+)\.svg\)", text)
+    assert drawn[:3] == ["overview", "tradeoff", "seeds"]
+    assert set(drawn) <= set(data["pictures"])
+    for picture in data["pictures"]:
         ET.parse(sweep.folder.path / "figures" / f"{picture}.svg")
-        assert f"(figures/{picture}.svg)" in markdown.read_text()
+        assert f'href="figures/{picture}.svg"' in html.read_text()
+    assert not list((sweep.folder.path / "figures").glob("*narrow*"))
+
+
+def test_answers_stand_in_cards_those_of_the_headline_first(made: Make) -> None:
+    families = {"cnn": None, "hybrid": "keras", "dwsep": "keras"}
+    sweep = made([run(model=model, block=block, seed=seed) for model, block in families.items() for seed in range(3)])
+    page = report(sweep.folder)
+    html, *_ = write(page, sweep.folder.path)
+    cards = re.findall("<article>(.*?)</article>", html.read_text(), re.DOTALL)
+    assert len(cards) == 3
+    assert "dwsep against cnn" in cards[0]
+    for card in cards:
+        assert re.findall("<dt>(.*?)</dt>", card) == ["lighter?", "faster?", "better?", "reliable?"]
+    assert page.others == (
+        "Of the other pairs, hybrid against cnn: as good in 1; dwsep against hybrid: as good in 1 in test accuracy."
+    )
+    assert page.others in unescape(html.read_text())
+
+
+def test_of_many_comparisons_three_are_answered_at_once(made: Make) -> None:
+    cells = [(model, width) for width in range(1, 6) for model in ("cnn", "dwsep")]
+    sweep = made([run(model=model, width=width, params=1000 * width) for model, width in cells])
+    page = report(sweep.folder)
+    html, *_ = write(page, sweep.folder.path)
+    at_once, _, folded = html.read_text().partition("<details>")
+    assert (at_once.count("<article>"), folded.count("<article>")) == (3, 2)
+    assert page.others == "Of the other pairs, dwsep against cnn: too few runs in 2 in test accuracy."
+
+
+def test_ratios_that_are_equal_are_grey_and_others_bold(made: Make) -> None:
+    sweep = made([run(macs=1000), run(model="dwsep", macs=3000)])
+    html, markdown, _ = write(report(sweep.folder), sweep.folder.path)
+    assert re.search('<td class="ratio right equal"[^>]*>equal</td>', html.read_text())
+    assert re.search('<td class="ratio right"[^>]*>x 3</td>', html.read_text())
+    assert "| equal | **x 3** | equal |" in markdown.read_text()
+
+
+def test_tables_are_sorted_by_numbers_within_names(written: Written) -> None:
+    """A browser orders width 8 before width 16."""
+    assert "localeCompare(y, undefined, { numeric: true })" in written.html.read_text()
+
+
+def test_images_on_which_networks_differ_are_listed_where_runs_kept_them(made: Make) -> None:
+    import numpy as np
+
+    sweep = made([run(model=model, seed=seed) for model in ("cnn", "dwsep") for seed in range(2)])  # 75 % each
+    for number, run_id in enumerate(sweep.runs["run_id"]):
+        right = np.array([1, 1, 1, 0] if number < 2 else [0, 1, 1, 1], dtype=np.uint8)
+        (sweep.outputs / "runs" / run_id / "test_correct.bits").write_bytes(b"4\n" + np.packbits(right).tobytes())
+    page = report(sweep.folder)
+    assert page.images.texts["test image"] == ["0", "3"]
+    html, _, data = write(page, sweep.folder.path)
+    assert f"<summary>{page.images.title}</summary>" in html.read_text()
+    assert [row["test image"] for row in json.loads(data.read_text())["images"]] == ["0", "3"]
 
 
 def test_a_quantity_has_one_name_on_a_page(made: Make) -> None:
@@ -173,47 +277,44 @@ def test_runs_in_no_mean_are_called_the_same_in_tables_and_pictures(made: Make) 
 def test_a_page_of_many_cells_says_which_pictures_it_leaves_out(made: Make) -> None:
     sweep = made([run(width=width, params=1000 * width) for width in range(1, 42)])
     page = report(sweep.folder)
-    assert [picture.name for picture in page.pictures] == ["tradeoff"]
+    assert [picture.name for picture in page.pictures] == ["overview", "overview_narrow", "tradeoff"]
     assert (
         page.paragraphs[-1]
         == f"Pictures that show each of the 41 cells apart are drawn by: dsbench figures {page.name}"
     )
 
 
-def test_a_page_of_many_pairs_leaves_out_their_pictures_and_most_of_their_words(
-    made: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for module in ("report.album", "report.content"):
-        monkeypatch.setattr(f"dsbench.{module}.MOST_ROWS", 4)
+def test_a_page_of_many_pairs_leaves_out_their_pictures(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dsbench.report.album.MOST_ROWS", 4)
     families = {"cnn": None, "hybrid": "keras", "dwsep": "keras"}
-    sweep = made(
-        [*(run(model=model, block=block) for model, block in families.items()), run(model="dwsep", block="linear")]
-    )
+    records = [run(model=model, block=block) for model, block in families.items()]
+    sweep = made([*records, run(model="dwsep", block="linear")])
     page = report(sweep.folder)  # 4 cells at one budget: 6 pairs, 5 of them of two families
     drawn = {picture.name for picture in page.pictures}
     assert {"seeds", "confusion"} <= drawn
-    assert not {"differences", "confusion_differences"} & drawn
-    assert sum(" (a matched budget as built): " in paragraph for paragraph in page.paragraphs) == 4
-    assert "2 more pairs in dsbench verdict." in page.paragraphs
+    assert "confusion_differences" not in drawn
     assert page.paragraphs[-1].startswith("Pictures that show each of the 5 pairs of families apart are drawn by: ")
     everything = album(sweep.runs, sweep.cells, verdict(sweep.outputs, sweep.runs), [], sweep.outputs)
     assert {"differences", "confusion_differences"} <= {name for name, _ in everything}
 
 
-def test_the_headline_has_a_clause_for_each_of_a_few_groups(written: Written) -> None:
-    sweep = written.sweep
-    assert headline(verdict(sweep.outputs, sweep.runs))[2] == (
-        "Is dwsep better than cnn (p adjusted over 2 groups)? At equal width 4 (budgets differ): worse, -2.00 pp (95 % "
-        "interval -2.00 to -2.00 pp, p = 0.016, n = 8 seeds); at equal width 8 (budgets differ): worse, -2.00 "
-        "pp (95 % interval -2.00 to -2.00 pp, p = 0.016, n = 8 seeds)."
-    )
+def test_accuracies_of_all_pairs_are_drawn_where_the_first_picture_has_no_room(
+    made: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = {"cnn": None, "hybrid": "keras", "dwsep": "keras"}
+    sweep = made([run(model=model, block=block, seed=seed) for model, block in models.items() for seed in range(3)])
+
+    def drawn() -> list[str]:
+        return [picture.name for picture in report(sweep.folder).pictures]
+
+    assert "differences" not in drawn()
+    monkeypatch.setattr("dsbench.report.album.MOST_PANELS", 2)
+    assert "differences" in drawn()
 
 
-def test_the_page_says_what_holds_over_its_groups_once(written: Written) -> None:
-    page = written.page
-    overall = page.headline[2]
-    assert overall.startswith("Is dwsep better than cnn (p adjusted over 2 groups)?")
-    assert not any(overall[1:] in paragraph for paragraph in page.paragraphs)
+def test_one_cell_has_no_picture_of_costs_and_one_epoch_no_curve(tmp_path: Path) -> None:
+    sweep = make(tmp_path / "outputs", [run(seed=seed) for seed in range(2)], epochs=lambda _: 1)
+    assert [picture.name for picture in report(sweep.folder).pictures] == ["seeds", "confusion"]
 
 
 def test_how_to_repeat_it_can_be_pasted_into_a_shell(written: Written) -> None:
@@ -247,16 +348,20 @@ def test_two_sweeps_of_the_same_runs_are_identical_and_of_others_are_compared(tm
         "identical in every seed in 4."
     )
 
-    lower = [record | {"test_acc": record["test_acc"] - 0.01 - record["seed"] / 1e4} for record in four_cells(8)]
-    other = make(tmp_path / "c", [record | {"precision": "bf16"} for record in lower[:16]])
-    compared = versus(first.folder, other.folder)
-    assert "Of 2 cells in both: no in 2." in compared.sentences[0]
-    assert "precision" in compared.sentences[1]
-    assert compared.sentences[2].startswith("Only in ")
-    html, markdown, data = write_versus(compared, first.folder.path)
+    lower = [one | {"test_acc": one["test_acc"] - 0.01 - one["seed"] / 1e4} for one in four_cells(8)]
+    other = make(tmp_path / "c", [one | {"precision": "bf16"} for one in lower[:16]])
+    found = versus(first.folder, other.folder)
+    assert "Of 2 cells in both: worse in 2." in found.sentences[0]
+    assert "precision" in found.sentences[1]
+    assert found.sentences[2].startswith("Only in ")
+    html, markdown, data = write_versus(found, first.folder.path)
     Page(html.read_text())
     assert compared.sentences[0] in unescape(markdown.read_text().replace("\\", ""))
     assert len(json.loads(data.read_text())["cells"]) == 2
+    assert found.picture is not None
+    assert "worse" in found.picture.words.seen
+    assert found.picture.words.seen in Page(html.read_text()).seen
+    assert (html.parent / "figures" / f"{found.picture.name}.svg").exists()
 
 
 def test_of_two_sweeps_in_two_precisions_each_cell_meets_its_own(tmp_path: Path) -> None:
@@ -289,23 +394,21 @@ def test_two_sweeps_of_few_seeds_and_half_the_runs_say_so(tmp_path: Path) -> Non
     second = make(
         tmp_path / "b", [run(seed=0, test_acc=0.5), run(seed=1), run("missing", seed=2), run("failed", seed=3)]
     )
-    sentences = versus(first.folder, second.folder).sentences
-    assert (
-        "2 seeds cannot settle 1 comparison: the smallest adjusted p that they can reach is 0.5; 6 seeds can."
-        in sentences
-    )
-    assert sentences[-1] == f"2 of 4 runs of {second.folder.path} have no result."
+    comparison = versus(first.folder, second.folder)
+    said = comparison.sentences
+    assert comparison.cells.texts["second is"] == ["too few runs"]
+    assert said[-1] == f"2 of 4 runs of {second.folder.path} have no result."
 
 
 def test_a_precision_that_collapses_in_two_of_eight_seeds_has_that_beside_its_accuracy(tmp_path: Path) -> None:
     first = make(tmp_path / "a", [run(seed=seed) for seed in range(8)])
     statuses = ["collapsed", "diverged", *["done"] * 6]
-    second = make(tmp_path / "b", [run(status, seed=seed, precision="bf16") for seed, status in enumerate(statuses)])
-    compared = versus(first.folder, second.folder)
-    assert compared.cells.texts["n"] == ["6"]
-    assert compared.cells.texts["failed to train, second"] == ["2 of 8"]
-    assert "failed to train, first" not in compared.cells.texts
-    assert f"2 of 8 runs of {second.folder.path} failed to train (1 collapsed and 1 diverged)." in compared.sentences
+    second = make(tmp_path / "b", [run(one, seed=seed, precision="bf16") for seed, one in enumerate(statuses)])
+    found = versus(first.folder, second.folder)
+    assert found.cells.texts["accuracy, second"] == ["75.00 ± 0.00 % (n 6)"]
+    assert found.cells.texts["failed to train, second"] == ["2 of 8"]
+    assert "failed to train, first" not in found.cells.texts
+    assert f"2 of 8 runs of {second.folder.path} failed to train (1 collapsed and 1 diverged)." in found.sentences
 
 
 def test_the_command_writes_the_latest_sweep_and_says_where(made: Make, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ for (const button of document.querySelectorAll("th button")) {
       const [x, y] = [key(a), key(b)];
       if (x === "" || y === "") return (x === "") - (y === "");
       const difference = number(x) - number(y);
-      return (Number.isNaN(difference) ? x.localeCompare(y) : difference) * (up ? 1 : -1);
+      return (Number.isNaN(difference) ? x.localeCompare(y, undefined, { numeric: true }) : difference) * (up ? 1 : -1);
     };
     for (const other of head.parentElement.cells) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", up ? "ascending" : "descending");
