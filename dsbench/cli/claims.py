@@ -29,9 +29,10 @@ def claims(
 ) -> None:
     """Print each claim, what the study itself measured, what runs here measured, and whether it holds.
 
-    With two seeds or more the 95 % interval of the mean decides; where it lies across the claim's bound, it cannot be
-    told. What compares two models has to pass the verdict's sign-flip test too. What is faster is measured by turns, as
-    for the verdict. Runs of a changed recipe count too, and are said to be changed; runs on other data do not.
+    The 95 % interval of the mean over seeds decides, of two models that of the difference of their means, unpaired;
+    where it lies across the claim's bound, or of fewer than three runs a model, it cannot be told. One run is enough for
+    what is counted and for a digit of the study's own log. Times are those of the verdict. Runs of a changed recipe
+    count too, and are named; runs on other data do not.
     """
     from dsbench.claims.decide import decide
     from dsbench.claims.published import changed, published, study_runs

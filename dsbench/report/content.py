@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dsbench.claims.decide import Outcome, decide
+from dsbench.claims.decide import Outcome, decide, summed_up
 from dsbench.claims.published import changed, published, studies, study_runs
 from dsbench.figures.style import rendered
 from dsbench.numerals import listed, mean_percent, points
@@ -64,14 +64,14 @@ def report(folder: SweepFolder) -> Report:
     """The content of the page of a sweep, whatever of it has ended. Raises InputError where there is no sweep."""
     asked, (run_rows, cell_rows) = folder.asked(), folder.read()
     judged = verdict(folder.outputs, run_rows)
-    top = headline(judged)
+    outcomes = _outcomes(run_rows, folder.outputs)
+    top = [*headline(judged), *filter(None, [summed_up(outcomes)])]
     paragraphs = [*details(judged), *filter(None, map(effects, judged.groups)), *missing(judged, folder.outputs)]
     paragraphs += [
         f"Pictures that show each of the {many} apart are drawn by: dsbench figures {folder.name}"
         for many in crowded(cell_rows, judged)
     ]
     measured_how = how(folder.name, asked, run_rows)
-    outcomes = _outcomes(run_rows, folder.outputs)
     measured = rooflines(judged.cells, measured_records(folder.outputs, run_rows))
     drawn = album(run_rows, cell_rows, judged, measured.values(), folder.outputs, whole=False)
     pictures = [Picture(name, str(figure.get_label()), rendered(figure, "svg")) for name, figure in drawn]
@@ -152,8 +152,8 @@ def claims(outcomes: Sequence[Outcome], changed: Sequence[str]) -> Table:
         answers("verdict", [outcome.verdict for outcome in outcomes]),
     )
     note = (
-        "With two seeds or more the 95 % interval of the mean over seeds decides, or of the difference of two means; "
-        "of one nothing does but what is counted. Times are measured apart, as in the verdict."
+        "The 95 % interval of the mean over seeds decides, or of the difference of two means, of three runs a network "
+        "or more; one is enough for what is counted and for a digit of the study's own log. Times are the verdict's."
     )
     recipes = f" Of a changed recipe: {'; '.join(changed)}." if changed else ""
     return Table("What the study claims", columns, note + recipes)
