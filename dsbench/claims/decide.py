@@ -12,7 +12,7 @@ import numpy as np
 from dsbench.claims.published import Bound, Claim, Figure, NotTestedError, Published, Quantity, Run, of_model
 from dsbench.measure.record import PLACE
 from dsbench.network.cost import TOTALS
-from dsbench.numerals import listed
+from dsbench.numerals import counted, listed
 from dsbench.quantities import QUANTITIES
 from dsbench.results.cells import cells_table
 from dsbench.results.records import runs_table
@@ -48,7 +48,12 @@ def _time(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Ratio:
 
 def _measure_of_pair(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Measure:
     """The verdict's measure of the two models' times, as of the only pair."""
-    done = [run for figure in (reference, candidate) for run in of_model(figure.model, runs, ["done"])]
+    done = []
+    for figure in (reference, candidate):
+        own = of_model(figure.model, runs, ["done"])
+        if not any(run.record.measured.get("measured_on") for run in own):
+            raise NotTestedError(f"no {TIMES[figure.metric]} of {figure.model} was measured")
+        done += own
     table = runs_table([run.record for run in done])
     by_id = {cell.cell_id: cell for cell in cells(table, cells_table(table))}
     first, second = (by_id[of_model(figure.model, done, ["done"])[0].cell_id] for figure in (reference, candidate))
@@ -130,9 +135,7 @@ def _by_seed(bound: Bound, runs: Sequence[Run]) -> Measured:
     for model in models:
         own = [(weight, figure) for weight, figure in bound.weights if figure.model == model]
         done = [run for run in ended if run.model == model and run.status == "done"]
-        samples.append(
-            Sample(np.array([sum(weight * run.at_epoch(figure) for weight, figure in own) for run in done]))
-        )
+        samples.append(Sample(np.array([sum(weight * run.at_epoch(figure) for weight, figure in own) for run in done])))
     difference = contrast(samples)
     if difference is None:
         raise NotTestedError(f"no run is done of each network that it speaks of{left_out}")
@@ -150,7 +153,12 @@ def _difference(bound: Bound, value_of: Callable[[Figure], float]) -> float:
 
 
 HOLDS, FAILS, OPEN, UNTESTED = "holds", "does not hold", "cannot tell", "not tested"
-_VERBS = {HOLDS: "hold", FAILS: "do not hold", OPEN: "cannot be told", UNTESTED: "are not tested"}
+_VERBS = {  # of one claim, of several
+    HOLDS: ("holds", "hold"),
+    FAILS: ("does not hold", "do not hold"),
+    OPEN: ("cannot be told", "cannot be told"),
+    UNTESTED: ("is not tested", "are not tested"),
+}
 _MOST_REASONS = 2  # that a sentence gives
 
 
@@ -171,8 +179,8 @@ def decide(published: Published, runs: Sequence[Run]) -> list[Outcome]:
     """The outcome of each of the study's claims by `runs`.
 
     The range of the measured value decides: inside the claim's bounds it holds, outside it does not, across one of them
-    it cannot be told. Neither can what fewer than FEWEST runs a model say, but for a digit of the study's own log, which
-    is of one run as well. Runs on another data set than the claim's test nothing.
+    it cannot be told. Nor can it by fewer than FEWEST runs a model, but for a digit of the study's own log, which is of
+    one run as well. Runs on another data set than the claim's test nothing.
     """
     return [_outcome(claim, runs, claim.data or published.data) for claim in published.claims]
 
@@ -205,11 +213,11 @@ def summed_up(outcomes: Sequence[Outcome]) -> str:
     counts = Counter(outcome.verdict for outcome in outcomes)
     if not counts:
         return ""
-    parts = [f"{counts[verdict]} {verb}" for verdict, verb in _VERBS.items() if counts[verdict]]
+    parts = [f"{counts[verdict]} {verbs[counts[verdict] > 1]}" for verdict, verbs in _VERBS.items() if counts[verdict]]
     reasons = Counter(outcome.measured for outcome in outcomes if outcome.verdict == UNTESTED)
     most = [reason for reason, number in reasons.most_common(_MOST_REASONS) if number > 1]
     why = f", most since {listed(most)}" if most else ""
-    return f"Of the study's {len(outcomes)} claims {listed(parts)}{why}."
+    return f"Of the study's {counted(len(outcomes), 'claim')} {listed(parts)}{why}."
 
 
 def _in_words(bound: Bound, measured: Measured) -> str:

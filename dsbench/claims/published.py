@@ -164,8 +164,8 @@ class NotTestedError(Exception):
 class Run:
     """A run of one of the study's networks; its metrics.csv and its record are read when they are needed.
 
-    `costs` are by TOTALS, `most_epochs` those after which training would have ended, had it not stopped early, `last` has
-    what the row says of the last epoch.
+    `costs` are by TOTALS, `most_epochs` those after which training would have ended, had it not stopped early, `last`
+    is what the row says of the last epoch.
     """
 
     label: Label
@@ -184,7 +184,9 @@ class Run:
         costs = {name: row[name] for name in TOTALS if row.get(name) is not None}
         most_epochs = row["stop.target"] if row.get("stop.by") == "epochs" else row["epochs"]
         last = {name: row[name] for name in _LAST if row.get(name) is not None}
-        return cls(label, metrics_file, row["cell_id"], row["status"], row["data"], row["seed"], costs, most_epochs, last)
+        return cls(
+            label, metrics_file, row["cell_id"], row["status"], row["data"], row["seed"], costs, most_epochs, last
+        )
 
     @property
     def model(self) -> str | None:

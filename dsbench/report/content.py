@@ -68,10 +68,10 @@ def report(folder: SweepFolder) -> Report:
     top = [*headline(judged), *filter(None, [summed_up(outcomes)])]
     paragraphs = [*details(judged), *filter(None, map(effects, judged.groups)), *missing(judged, folder.outputs)]
     paragraphs += [
-        f"Pictures that show each of the {many} apart are drawn by: dsbench figures {folder.name}"
+        f"Pictures that show each of the {many} apart are drawn by: dsbench figures {folder.argument}"
         for many in crowded(cell_rows, judged)
     ]
-    measured_how = how(folder.name, asked, run_rows)
+    measured_how = how(folder.argument, asked, run_rows)
     measured = rooflines(judged.cells, measured_records(folder.outputs, run_rows))
     drawn = album(run_rows, cell_rows, judged, measured.values(), folder.outputs, whole=False)
     pictures = [Picture(name, str(figure.get_label()), rendered(figure, "svg")) for name, figure in drawn]
@@ -186,7 +186,7 @@ _WEIGHTS = {"best": "those of the best validation accuracy", "last": "those of t
 def how(name: str, asked: Mapping[str, Any], runs: pd.DataFrame) -> list[tuple[str, str]]:
     """How the sweep was run and measured, pairs of heading and text; values in which runs differ are listed.
 
-    `asked` is what sweep.yaml holds, `runs` the table of runs.
+    `name` is what commands call the sweep, `asked` what sweep.yaml holds, `runs` the table of runs.
     """
     started = runs[runs["started"].notna()]
     facts = {
@@ -207,8 +207,8 @@ def how(name: str, asked: Mapping[str, Any], runs: pd.DataFrame) -> list[tuple[s
         "code": _values(started, "git_sha"),
         "versions": ", ".join(f"{package} {version}" for package, version in asked["versions"].items()),
     }
-    again = f"python sweep.py {shlex.join(asked['arguments'])}"
-    commands = {"to repeat it": again, "to make this page anew": f"dsbench report {name}"}
+    again = f"python sweep.py {shlex.join(asked['arguments'])}" if asked["arguments"] else ""
+    commands = {"to repeat it": again, "to make this page anew": f"dsbench report {shlex.quote(name)}"}
     return [(heading, text) for heading, text in (facts | commands).items() if text]
 
 

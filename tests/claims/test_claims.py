@@ -242,7 +242,7 @@ def apart(tmp_path: Path) -> Callable[..., list[Run]]:
 
 @pytest.mark.parametrize("metric", KEYS[:2])
 @pytest.mark.parametrize(
-    ("after", "iqr", "verdict"), [(0.9, 0.3, HOLDS), (0.96, 0.001, OPEN), (1.04, 0.001, OPEN), (1.1, 0.02, FAILS)]
+    ("after", "iqr", "verdict"), [(0.8, 0.02, HOLDS), (0.96, 0.001, OPEN), (1.04, 0.001, OPEN), (1.3, 0.02, FAILS)]
 )
 def test_a_time_is_shorter_where_the_verdict_says_faster(
     apart: Callable[..., list[Run]], metric: str, after: float, iqr: float, verdict: str
@@ -255,9 +255,9 @@ def test_a_time_is_shorter_where_the_verdict_says_faster(
     (outcome,) = decide(shorter, runs)
     assert outcome.verdict == verdict
     rows = runs_table([run.record for run in runs])
-    said = judge(rows, cells_table(rows), {run.record.run_id: run.record for run in runs})
-    answers = {str(one.answer) for one in said.groups[0].pairs[0].by_turns if one.decides}
-    assert answers == {{HOLDS: "yes", OPEN: "cannot tell", FAILS: "no"}[verdict]}
+    judged = judge(rows, cells_table(rows), {run.record.run_id: run.record for run in runs})
+    answers = {str(one.answer) for one in judged.groups[0].comparisons[0].measured if one.decides}
+    assert answers <= {HOLDS: {"faster"}, OPEN: {"cannot tell", "as fast"}, FAILS: {"slower"}}[verdict]
 
 
 def test_a_time_is_a_ratio_with_what_its_rounds_leave_open(apart: Callable[..., list[Run]]) -> None:
@@ -266,19 +266,14 @@ def test_a_time_is_a_ratio_with_what_its_rounds_leave_open(apart: Callable[..., 
     )
     # in each round half as long, so that nothing is open but what two measurements of one network differ by
     assert outcome.verdict == OPEN
-    assert outcome.measured.startswith("0.5 times, 0.475 to 0.525 (a CPU, precision 32, 1 thread")
+    assert outcome.measured.startswith("0.5 times, 0.455 to 0.55 (a CPU, precision 32, 1 thread")
 
 
-@pytest.mark.parametrize(
-    ("where", "reason"),
-    [({"n": 5}, "5 rounds cannot settle it"), ({"threads": 2}, "measured with different threads")],
-)
-def test_times_that_do_not_compare_decide_nothing(
-    apart: Callable[..., list[Run]], where: dict[str, Any], reason: str
-) -> None:
+def test_times_that_do_not_compare_decide_nothing(apart: Callable[..., list[Run]]) -> None:
     latency = "{}.latency_ms/batch_1/torch".format
-    (outcome,) = decide(claim(latency(SMALL), high=1.0, over=latency("cnn")), apart(1.0, 0.5, **where))
-    assert (outcome.verdict, outcome.measured[: len(reason)]) == (UNTESTED, reason)
+    (outcome,) = decide(claim(latency(SMALL), high=1.0, over=latency("cnn")), apart(1.0, 0.5, threads=2))
+    assert outcome.verdict == UNTESTED
+    assert outcome.measured.startswith("measured with different threads")
 
 
 def test_memory_is_counted_on_one_machine(apart: Callable[..., list[Run]]) -> None:
@@ -292,6 +287,9 @@ def test_memory_is_counted_on_one_machine(apart: Callable[..., list[Run]]) -> No
 def test_what_was_not_measured_is_not_tested(run: Callable[..., Run]) -> None:
     (outcome,) = decide(claim(f"{SMALL}.{MEMORY}", high=1.0, over=f"cnn.{MEMORY}"), [run("cnn", 0, [0.9])])
     assert outcome.verdict == UNTESTED
+    step = claim(f"{SMALL}.{KEYS[0]}", high=1.0, over=f"cnn.{KEYS[0]}")
+    (outcome,) = decide(step, [run("cnn", 0, [0.9]), run(SMALL, 0, [0.9])])
+    assert (outcome.verdict, outcome.measured) == (UNTESTED, "no training step of cnn was measured")
 
 
 def test_runs_on_other_data_test_nothing(run: Callable[..., Run]) -> None:
@@ -318,10 +316,11 @@ def test_what_of_a_study_is_tested_is_one_sentence(run: Callable[..., Run]) -> N
     all_of_them = Published("", "", "mnist", tuple(one for part in parts for one in part.claims))
     outcomes = decide(all_of_them, [run("cnn", seed, [0.9]) for seed in range(3)])
     assert summed_up(outcomes) == (
-        "Of the study's 4 claims 1 hold, 1 do not hold and 2 are not tested, most since cnn was trained for 1 epochs, "
+        "Of the study's 4 claims 1 holds, 1 does not hold and 2 are not tested, most since cnn was trained for 1 epochs, "
         "not 40."
     )
     assert summed_up([]) == ""
+
 
 @pytest.mark.parametrize("kept", [None, "", "epoch,val_acc,train_acc\n"])
 def test_a_run_whose_course_is_lost_tests_nothing(run: Callable[..., Run], kept: str | None) -> None:
