@@ -35,7 +35,7 @@ def frames() -> dict[str, list[Frame]]:
         out[arch] = [frame(compose([f"arch={arch}", "data=cifar10", *choice])) for choice in choices]
     deep = ["depth=10", "data=cifar10", "slots.residual=project"]
     composed = [compose([*deep, *choice]) for choice in ([], ["model=dwsep"], ["model=dwsep", "slots.se_ratio=0.25"])]
-    out["imagenet"] = [large(one) for one in composed]
+    out["imagenet"] = [large(composition) for composition in composed]
     return out
 
 
@@ -47,16 +47,16 @@ def large(composed: Composed) -> Frame:
 
 def measure(solves: int) -> dict[str, list[tuple[float, bool]]]:
     """Milliseconds of each solve by architecture, and whether a network was found."""
-    rng, known = random.Random(0), frames()
-    out: dict[str, list[tuple[float, bool]]] = {arch: [] for arch in known}
+    rng, by_arch = random.Random(0), frames()
+    out: dict[str, list[tuple[float, bool]]] = {arch: [] for arch in by_arch}
     for number in range(solves):
-        arch = list(known)[number % len(known)]
-        one, name = rng.choice(known[arch]), rng.choice(NAMES)
-        cost = AnalyticCost(one, name)(round(2 ** rng.uniform(3, 9)))
+        arch = list(by_arch)[number % len(by_arch)]
+        problem, name = rng.choice(by_arch[arch]), rng.choice(NAMES)
+        cost = AnalyticCost(problem, name)(round(2 ** rng.uniform(3, 9)))
         target = (cost or 10**6) * rng.uniform(0.9, 1.1)
         start = time.perf_counter()
         try:
-            solve(counted_knob(one, name), target, 0.01)
+            solve(counted_knob(problem, name), target, 0.01)
             met = True
         except OutOfReachError:
             met = False
@@ -72,12 +72,12 @@ def main() -> None:
     table = Table("architecture", title=f"{solves} solves, ms; load average before {before:.2f}", title_justify="left")
     for column in ("slots", "solves", "met", "median", "99 %", "longest"):
         table.add_column(column, justify="right")
-    known = frames()
+    by_arch = frames()
     for arch, rows in measured.items():
         times = sorted(time for time, _ in rows)
         table.add_row(
             arch,
-            str(max(len(one.architecture.slots) for one in known[arch])),
+            str(max(len(problem.architecture.slots) for problem in by_arch[arch])),
             str(len(rows)),
             str(sum(met for _, met in rows)),
             f"{statistics.median(times):.1f}",
@@ -88,7 +88,7 @@ def main() -> None:
     console.print(table)
     longest = max(time for rows in measured.values() for time, _ in rows)
     tracemalloc.start()
-    solve(counted_knob(known["imagenet"][1], "params"), 5e7, 0.01)
+    solve(counted_knob(by_arch["imagenet"][1], "params"), 5e7, 0.01)
     peak = tracemalloc.get_traced_memory()[1]
     console.print(
         f"longest {longest:.1f} ms (limit {LIMIT_MS:.0f}); memory at the peak of one solve {peak / 1e6:.2f} MB"

@@ -12,11 +12,12 @@ from dsbench.config.messages import one_line
 from dsbench.console import terminal
 from dsbench.measure.roofline_record import TOGETHER
 from dsbench.measure.timing import LIMIT_SECONDS, MEASUREMENTS
+from dsbench.numerals import counted
 from dsbench.publish.sweep import mirror_sweep
 from dsbench.report.answers import answer_table
 from dsbench.results.cells import COUNTS
 from dsbench.results.folder import SweepFolder
-from dsbench.sweep.conduct import Sweep, is_local
+from dsbench.sweep.conduct import Sweep
 from dsbench.verdict.sentences import headline, title
 from dsbench.verdict.verdict import verdict
 
@@ -41,10 +42,11 @@ def conclude(sweep: Sweep) -> None:
     runs, _ = folder.read(sweep.reasons)
     before = verdict(folder.outputs, runs)
     cells = (*before.to_measure, *before.unsettled)
-    minutes = sweep.config.bench_minutes if is_local(sweep.config) else 0.0
+    minutes = sweep.config.bench_minutes if sweep.trained_here else 0.0
     share = Share.of(len(cells), minutes)
     if share is not None:
-        print_text(f"measuring {len(cells)} cells by turns, {minutes:g} min at the most; bench_minutes=0 leaves it out")
+        many = counted(len(cells), "cell")
+        print_text(f"measuring {many} by turns, {minutes:g} min at the most; bench_minutes=0 leaves it out")
         measure(folder.outputs, cells, share)
         (runs, _), _ = sweep.collect()
     decided = verdict(folder.outputs, runs)
@@ -68,7 +70,9 @@ def mirror(sweep: Sweep, summary: Mapping[str, str] | None = None, files: Sequen
     folder = sweep.folder
     _, cells = folder.read()
     counts = {name: int(cells[name].sum()) for name in COUNTS} | {"n_cells": len(cells)}
-    mirror_sweep(sweep.example, folder.outputs, folder.name, folder.asked(), counts | dict(summary or {}), cells, files)
+    mirror_sweep(
+        sweep.example, folder.outputs, folder.name, folder.metadata(), counts | dict(summary or {}), cells, files
+    )
 
 
 @dataclass(frozen=True)

@@ -129,9 +129,9 @@ def _prefixed(value: float, digits: int = 3) -> tuple[float, str]:
     return value / 1000**power, ("", "k", "M", "G", "T", "P")[power]
 
 
-def counted(number: int, noun: str) -> str:
-    """1 seed, 2 seeds."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """1 seed, 2 seeds; `plural` where that is not the noun with an s."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def listed(items: Sequence[object]) -> str:

@@ -1,7 +1,7 @@
 """Every cost, score, time and memory that a record holds: what it is called and how it is written, in one table.
 
-A new cost is counted in dsbench.network.cost and has a line here: records, tables of runs, files and W&B follow, and
-`dsbench cost` where it stands in COSTS too.
+A new cost is counted in dsbench.network.cost and has a line here: records, tables of runs, files and W&B follow.
+Where else it stands is said by the selections at the end, such as COST_COLUMNS for the columns of `dsbench cost`.
 """
 
 from __future__ import annotations
@@ -162,11 +162,22 @@ _ALL = (
         write=mebibytes,
     ),
 )
-QUANTITIES = {one.name: one for one in _ALL}  # in the order of the columns of a table of runs
-COUNTED = tuple(one for one in _ALL if one.group is Group.COUNTED)
-LIGHTER = tuple(QUANTITIES[name] for name in ("params", "macs", "acts", "bytes"))  # what makes a network lighter
-COSTS = (*LIGHTER, *(QUANTITIES[name] for name in ("intensity", "training_bytes", "receptive_field")))  # side by side
+QUANTITIES = {entry.name: entry for entry in _ALL}  # in the order of the columns of a table of runs
+
+
+def _selected(*names: str) -> tuple[Quantity, ...]:
+    return tuple(QUANTITIES[name] for name in names)
+
+
+COUNTED = tuple(entry for entry in _ALL if entry.group is Group.COUNTED)
+OF_TRAINING = tuple(entry for entry in _ALL if entry.group in (Group.ACCURACY, Group.LOSS, Group.TRAINING))
+LIGHTER = _selected("params", "macs", "acts", "bytes")  # what makes a network lighter
+COST_COLUMNS = (*LIGHTER, *_selected("intensity", "training_bytes", "receptive_field"))  # of `dsbench cost`
 # What a budget may set: what is counted, of the slots' convolutions alone too (_conv), and what is measured.
-COUNTED_BUDGETS = tuple(QUANTITIES[name] for name in ("params", "macs", "acts"))
-MEASURED_BUDGETS = tuple(QUANTITIES[name] for name in ("latency_ms", "train_seconds_per_epoch"))
+COUNTED_BUDGETS = _selected("params", "macs", "acts")
+MEASURED_BUDGETS = _selected("latency_ms", "train_seconds_per_epoch")
 BUDGETS = (*COUNTED_BUDGETS, *MEASURED_BUDGETS)
+JUDGED = (*LIGHTER, *_selected(*(f"{cost.name}_conv" for cost in COUNTED_BUDGETS)))  # of the cells of a verdict
+# What accuracy is drawn against, in pictures and in W&B
+PICTURED = _selected("params", "macs", "acts", "train_seconds", "latency_ms")
+SHOWN_ONLINE = (*LIGHTER, *_selected("train_macs", "train_seconds", "latency_ms", "train_step_ms"))

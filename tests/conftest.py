@@ -61,9 +61,9 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def named() -> Callable[[str], Any]:
     """The network that a line of overrides names."""
     from dsbench.config.compose import compose
-    from dsbench.config.network import network
+    from dsbench.config.network import network_of
 
-    return cache(lambda line: network(compose(line.split())))
+    return cache(lambda line: network_of(compose(line.split())))
 
 
 @pytest.fixture
@@ -81,13 +81,13 @@ def compute() -> Any:
 def subject(compute: Any) -> Callable[..., Any]:
     """The network that a line of overrides names, with its recipe."""
     from dsbench.config.compose import compose
-    from dsbench.config.network import network
+    from dsbench.config.network import network_of
     from dsbench.measure.subject import StepRecipe, Subject
 
     def make(line: str, where: Any = compute) -> Subject:
         composed = compose(line.split())
         recipe = StepRecipe.of(composed.config.optimizer, composed.config.train)
-        return Subject(network(composed), where, recipe)
+        return Subject(network_of(composed), where, recipe)
 
     return make
 
@@ -182,11 +182,14 @@ def _view(stop_at: tuple[int, ...] | None) -> Any:
 def inspected(outputs: Path) -> Callable[..., Any]:
     """What W&B's own reader says of an offline run: its summary, or with `records` all records.
 
-    It is the run in `folder`, or the only one in outputs.
+    It is the run in `folder`, or the only one in outputs. W&B's service, which writes the file, has ended before: when
+    a run of this process is finished for us, the service may still have all of it to write.
     """
 
     def inspect(records: bool = False, folder: Path | None = None) -> Any:
         (folder,) = [folder] if folder else (outputs / "wandb").glob("offline-run-*")
+        if "wandb" in sys.modules:
+            sys.modules["wandb"].teardown()
         command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", *([] if records else ["--summary"])]
         text = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=True, timeout=60).stdout
         return [json.loads(line) for line in text.splitlines()] if records else json.loads(text)

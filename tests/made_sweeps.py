@@ -52,15 +52,15 @@ def make(
     outputs: Path, records: Sequence[dict[str, Any]], epochs: Callable[[dict[str, Any]], int] = lambda _: 3
 ) -> Made:
     """Write records, a course of `epochs` rows each, and confusion matrices of two classes; read the sweep."""
-    for number, one in enumerate(records):
-        if one["status"] == "missing":
+    for number, record in enumerate(records):
+        if record["status"] == "missing":
             continue
-        folder = outputs / "runs" / one["run_id"]
+        folder = outputs / "runs" / record["run_id"]
         folder.mkdir(parents=True)
-        confusion = [[8, 2], [number, 5]] if one["status"] == "done" else None
-        RunFolder(folder).write_result(Record.of(one), confusion)
-        top = one.get("test_acc") or 0.1
-        rows = [(epoch, 2 / epoch, top * (1 - 0.5**epoch), 3 / epoch, top) for epoch in range(1, epochs(one) + 1)]
+        confusion = [[8, 2], [number, 5]] if record["status"] == "done" else None
+        RunFolder(folder).write_result(Record.of(record), confusion)
+        top = record.get("test_acc") or 0.1
+        rows = [(epoch, 2 / epoch, top * (1 - 0.5**epoch), 3 / epoch, top) for epoch in range(1, epochs(record) + 1)]
         pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(folder / "metrics.csv", index=False)
     folder = SweepFolder(outputs / "sweeps" / "made")
     folder.write_plan(read(records), ["made"])

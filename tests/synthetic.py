@@ -30,7 +30,7 @@ def hexadecimal(*parts: object) -> str:
 
 def run(status: str = "done", settings: dict[str, Any] | None = None, **facts: Any) -> dict[str, Any]:
     """A run of `status` as result.json has it; its cell is what `facts` and `settings` say, the seed aside."""
-    known = {
+    defaults = {
         "model": "cnn",
         "arch": "plain",
         "block": None,
@@ -69,13 +69,13 @@ def run(status: str = "done", settings: dict[str, Any] | None = None, **facts: A
     if status == "diverged":
         measured = measured | {"best_val_acc": None, "test_acc": None, "test_loss": None}
     course = {"git_sha": "a" * 40, "started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:01:00+00:00"}
-    plain = {**ids, **known, "settings": settings, "status": status, "attempts": 1, **course, **measured, **facts}
+    plain = {**ids, **defaults, "settings": settings, "status": status, "attempts": 1, **course, **measured, **facts}
     return Record.of(plain).plain()
 
 
 def read(records: Iterable[dict[str, Any]]) -> list[Record]:
     """The records that these are in result.json."""
-    return [Record.of(one) for one in records]
+    return [Record.of(record) for record in records]
 
 
 def table(records: Iterable[dict[str, Any]]) -> pd.DataFrame:

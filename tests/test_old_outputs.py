@@ -27,7 +27,7 @@ RESULTS = sorted(
 )
 DISPLAYED = {"results": ("results",), "results_runs": ("results", "--runs")}
 # A run of each kind, and what was asked for
-ASKED = {
+OVERRIDES = {
     "771ce74b8b70": "model=dwsep width=8 train.max_epochs=3",
     "c83fcc711908": "model=hybrid model.pattern=stage_2 width=6 train.max_epochs=2",
     "6eb810b176d4": "model=hybrid model.pattern=[plain,separable,plain,separable,plain,separable] kernel=[3,5,3,5,3,3] "
@@ -59,11 +59,11 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 
 def test_every_old_record_is_read_with_all_that_it_says() -> None:
-    found = records(OLD / "outputs")
-    statuses = {one.status for one in found}
+    old_records = records(OLD / "outputs")
+    statuses = {old_record.status for old_record in old_records}
     assert statuses == {Status.DONE, Status.COLLAPSED, Status.DIVERGED, Status.INTERRUPTED, *BROKEN}
-    for one in found:
-        file = OLD / "outputs" / "runs" / one.run_id / "result.json"
+    for old_record in old_records:
+        file = OLD / "outputs" / "runs" / old_record.run_id / "result.json"
         plain = json.loads(file.read_text())
         added = {"experiment", "modified"}
         kept = Record.of(plain).plain()
@@ -72,14 +72,14 @@ def test_every_old_record_is_read_with_all_that_it_says() -> None:
             del plain["roofline"]["verdict"]  # a paragraph, which follows from the numbers
         assert {key: kept[key] for key in plain} == plain
         matrix = RunFolder(file.parent).confusion()
-        assert (matrix is not None) == (one.status in (Status.DONE, Status.COLLAPSED))
+        assert (matrix is not None) == (old_record.status in (Status.DONE, Status.COLLAPSED))
         assert matrix == plain.get("test_confusion")
 
 
 def test_an_old_label_is_split_into_experiment_and_modifications() -> None:
-    known = {record(OLD / "outputs", run_id).label for run_id in ("2dc8548c5778", "acab71a4cad2", "771ce74b8b70")}
+    labels = {record(OLD / "outputs", run_id).label for run_id in ("2dc8548c5778", "acab71a4cad2", "771ce74b8b70")}
     modified = ("train.max_epochs",)
-    assert known == {Label("mnist_7800/cnn", modified), Label("mnist_7800/dwsep_same_width", modified), Label()}
+    assert labels == {Label("mnist_7800/cnn", modified), Label("mnist_7800/dwsep_same_width", modified), Label()}
 
 
 def lines(text: str) -> list[str]:
@@ -111,14 +111,14 @@ def test_an_old_sweep_is_judged_by_the_rule_of_today(old: Path, call: Call, swee
     assert contents(old) == before
 
 
-@pytest.mark.parametrize("run_id", ASKED)
+@pytest.mark.parametrize("run_id", OVERRIDES)
 def test_an_old_result_asked_for_again_is_taken_up(old: Path, data_root: Path, run_id: str) -> None:
     from dsbench.config.compose import compose
     from dsbench.run.execute import execute
     from dsbench.run.plan import plan
 
-    line = f"data=mnist5k data.root={data_root} threads=1 precision=32 logger=csv outputs={old} {ASKED[run_id]}"
-    overrides = [one for one in line.split() if one != "precision=32" or "precision=bf16" not in line]
+    line = f"data=mnist5k data.root={data_root} threads=1 precision=32 logger=csv outputs={old} {OVERRIDES[run_id]}"
+    overrides = [override for override in line.split() if override != "precision=32" or "precision=bf16" not in line]
     planned = plan(compose(overrides))
     assert planned.run_id == run_id
     before = contents(old)
@@ -128,10 +128,10 @@ def test_an_old_result_asked_for_again_is_taken_up(old: Path, data_root: Path, r
 
 @pytest.mark.parametrize("run_id", RESULTS)
 def test_an_old_result_stays_and_its_folder_is_written_by_nobody(run_id: str) -> None:
-    found = record(OLD / "outputs", run_id)
-    assert found.stays(force=False, rerun="never")
-    assert found.stale  # rerun=stale alone cares
-    assert not found.stays(force=False, rerun="stale")
+    old_record = record(OLD / "outputs", run_id)
+    assert old_record.stays(force=False, rerun="never")
+    assert old_record.stale  # rerun=stale alone cares
+    assert not old_record.stays(force=False, rerun="stale")
 
 
 def test_what_is_measured_of_an_old_run_joins_its_record_and_nothing_is_lost(old: Path) -> None:

@@ -72,7 +72,10 @@ def test_a_sum_stands_apart_and_answers_have_their_color() -> None:
 
 
 def test_columns_without_a_text_are_left_out_unless_there_is_no_row() -> None:
-    assert [one.heading for one in filled([texts("a", ["", ""]), texts("b", ["", "x"]), texts("c", [])])] == ["b", "c"]
+    assert [column.heading for column in filled([texts("a", ["", ""]), texts("b", ["", "x"]), texts("c", [])])] == [
+        "b",
+        "c",
+    ]
 
 
 def test_a_table_is_plain_data_by_its_headings() -> None:

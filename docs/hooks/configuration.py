@@ -10,7 +10,7 @@ from markdown_text import code, plain, table
 from yaml_comments import Described, Key, described
 
 PRESETS = ("arch", "experiment", "study", "sweep")  # files of values whose meaning stands elsewhere: shown as they are
-PLUMBING = ("hydra", "name", "family", "_target_", "cluster")  # what names the option, and what Hydra alone reads
+PLUMBING = ("hydra", "name", "family", "_target_", "backend", "cluster")  # what names the option, and what no user sets
 SHARED = {"block": "separable.yaml", "data": "images.yaml"}  # what each file of a group begins with
 ADDED = {"sweep": "none", "hydra/launcher": "dsbench", "hydra/sweeper": "dsbench"}  # defaults beside train.yaml's
 

@@ -26,9 +26,10 @@ NOTHING_SCALES = "none of its convolutions scales with width, give one a width i
 
 @dataclass(frozen=True)
 class Requested:
-    """A budget that was met: its kind (one of KINDS), scope, the family it was matched with, and how well.
+    """The budget that a network was fitted to, and how well it meets it.
 
-    `target` and `actual` are in the kind's unit, `residual` is (actual - target) / target.
+    `kind` is one of KINDS, `target` and `actual` are in its unit, `residual` is (actual - target) / target, `scope` is
+    total or conv, `match` the family whose cost was the target.
     """
 
     kind: str

@@ -26,8 +26,7 @@ from dsbench.cli.networks import (
 )
 from dsbench.cli.output import check_plot, print_csv, print_json, remark, remark_progress, show, write
 from dsbench.errors import InputError
-from dsbench.measure.by_turns import RunningCosts, running_costs
-from dsbench.measure.onnx_files import Files, check_installed, lacking
+from dsbench.measure.by_turns import OnnxFiles, RunningCosts, check_onnx_installed, lacking_for_onnx, running_costs
 from dsbench.measure.record import flat
 from dsbench.measure.timing import BATCHES, LIMIT_SECONDS, MIN_ROUNDS, SETTLED_IQR, Timing
 from dsbench.quantities import QUANTITIES
@@ -36,7 +35,6 @@ from dsbench.tables import Column, Table, figures, names, numbers, written
 
 if TYPE_CHECKING:
     from dsbench.measure.roofline_record import Roofline
-    from dsbench.run.lock import Owner
 
 _STEP = {"step": "total", "forward": "forward", "backward": "backward", "optimizer": "optimizer"}  # by heading
 _BACKENDS = {"torch_fp32": "torch fp32", "onnx": "onnx fp32", "onnx_int8": "onnx int8"}  # whatever the run's precision
@@ -116,28 +114,28 @@ def bench(
 
 
 @contextmanager
-def _onnx_files(named: Sequence[NamedNetwork], asked: bool | None, keep: Path | None) -> Iterator[list[Files]]:
+def _onnx_files(named: Sequence[NamedNetwork], onnx: bool | None, keep: Path | None) -> Iterator[list[OnnxFiles]]:
     """The files of each network, in a folder that is gone afterwards; none where ONNX Runtime is left out.
 
-    Unless `asked` says, runs have them where the extra is installed, and so has what is to be kept: once all went well,
+    Unless `onnx` says, runs have them where the extra is installed, and so has what is to be kept: once all went well,
     the files are copied into the folder `keep`. Raises InputError where the extra is missing and where nothing can be
     written to `keep`.
     """
-    if keep is not None and asked is False:
+    if keep is not None and onnx is False:
         raise InputError(f"--keep {keep} keeps ONNX files, and --no-onnx makes none; give one of the two")
-    missing = lacking()
-    if asked is None and keep is None:
-        asked = named[0].run is not None and not missing
+    missing = lacking_for_onnx()
+    if onnx is None and keep is None:
+        onnx = named[0].run is not None and not missing
         if named[0].run is not None and missing:
             remark(f"without ONNX Runtime: {missing}")
-    if asked is False:
+    if onnx is False:
         yield []
         return
-    check_installed()
+    check_onnx_installed()
     if keep is not None:
         _check_folder(keep)
     with tempfile.TemporaryDirectory(prefix="dsbench-") as folder:
-        files = [Files.named(Path(folder), name) for name in _file_names(named)]
+        files = [OnnxFiles.named(Path(folder), name) for name in _file_names(named)]
         yield files
         if keep is not None:
             keep.mkdir(parents=True, exist_ok=True)
@@ -172,7 +170,7 @@ def _measured(
     batches: Sequence[int],
     limit_seconds: float,
     compile_too: bool,
-    onnx: Sequence[Files],
+    onnx: Sequence[OnnxFiles],
     roofline: bool,
 ) -> list[Benched]:
     """Measure the networks side by side, each on the device and in the precision that its configuration names."""
@@ -213,17 +211,17 @@ def _add_to_records(benched: Sequence[Benched]) -> None:
         if network.run is not None:
             from dsbench.run.bench import keep
 
-            keep(network.run, network.record, _tell_wait)
+            keep(
+                network.run,
+                network.record,
+                lambda path, owner: remark(f"{owner or 'another process'} has the run in {path}; waiting for it"),
+            )
             remark(f"added to {network.run.folder.result_file}")
-
-
-def _tell_wait(path: Path, owner: Owner | None) -> None:
-    remark(f"{owner or 'another process'} has the run in {path}; waiting for it")
 
 
 def _sections(benched: Sequence[Benched], limit_seconds: float) -> list[Table | str]:
     """What was measured where, section by section, with what did not settle marked."""
-    from dsbench.measure.memory import WHAT
+    from dsbench.measure.probes import PEAK_MEMORY
 
     sections: list[Table | str] = [f"{shared(names_of(benched))}, torch {version('torch')}"]
     load_average = benched[0].record["measured_on"]["load_average"]
@@ -232,7 +230,7 @@ def _sections(benched: Sequence[Benched], limit_seconds: float) -> list[Table | 
     files = benched[0].measured.onnx
     sections += [_forward(benched), *([_onnx(benched)] if files else []), _step(benched)]
     sections += [_ratios(benched)] if len(benched) > 1 else []
-    sections.append(f"median ± interquartile range over rounds, each the mean of a block of calls; peak: {WHAT}")
+    sections.append(f"median ± interquartile range over rounds, each the mean of a block of calls; peak: {PEAK_MEMORY}")
     if files:
         bits, images = files["weight_bits"], files["calibrated_on"]
         sections.append(f"ONNX Runtime on the CPU; int8: weights of {bits} bits, ranges calibrated on {images}")

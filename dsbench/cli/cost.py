@@ -26,7 +26,7 @@ from dsbench.network.cost import DTYPE_BYTES, Cost, LayerCost, replaced
 from dsbench.network.cost import cost as cost_of
 from dsbench.network.layers import Conv, Linear
 from dsbench.numerals import percent
-from dsbench.quantities import COSTS, COUNTED, LIGHTER, QUANTITIES
+from dsbench.quantities import COST_COLUMNS, COUNTED, LIGHTER, QUANTITIES
 from dsbench.tables import Column, Table, figures, names, numbers
 
 _RATIOS = (
@@ -140,7 +140,7 @@ def _layers(network: Costed) -> Table:
     )
     steps = zip(cost.layers, network.network.steps, strict=True)
     intensities = [layer.intensity if isinstance(step.layer, (Conv, Linear)) else None for layer, step in steps]
-    for quantity in COSTS:
+    for quantity in COST_COLUMNS:
         if quantity.name == "intensity":
             values: list[float | None] = [*intensities, cost.intensity]
         elif quantity.name == "receptive_field":
@@ -159,7 +159,9 @@ def _side_by_side(costed: Sequence[Costed]) -> list[Table | str]:
     distinctions = names(
         dict(zip(differing_keys(own_names), zip(*differing_values(own_names), strict=True), strict=True))
     )
-    costs = [figures(quantity, [getattr(network.cost, quantity.name) for network in costed]) for quantity in COSTS]
+    costs = [
+        figures(quantity, [getattr(network.cost, quantity.name) for network in costed]) for quantity in COST_COLUMNS
+    ]
     residuals = [network.requested.residual if network.requested else None for network in costed]
     off = numbers("off budget", residuals, lambda share: percent(share, "+"))
     budgets = dict.fromkeys(network.requested.target_line for network in costed if network.requested)

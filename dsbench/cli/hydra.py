@@ -9,13 +9,13 @@ import signal
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from dsbench import torchvision_ops
 from dsbench.errors import FailureError, InputError, first_line
-from dsbench.process import wait_briefly
+from dsbench.process import end_quickly, wait_briefly
 from dsbench.run.interrupts import EXIT_CODE, Interrupted, TimedOut, interruptible
 
 _FULL = "DSBENCH_FULL_ERROR"  # set where the user asked for tracebacks
@@ -23,12 +23,14 @@ _FULL = "DSBENCH_FULL_ERROR"  # set where the user asked for tracebacks
 
 def train() -> None:
     """`python train.py OVERRIDES`: one run."""
-    _guard(lambda: run_hydra("train"))
+    with _command():
+        run_hydra("train")
 
 
 def sweep() -> None:
     """`python sweep.py -m OVERRIDES`: many runs."""
-    _guard(lambda: run_hydra("sweep"))
+    with _command():
+        run_hydra("sweep")
 
 
 def dsbench() -> None:
@@ -37,7 +39,10 @@ def dsbench() -> None:
 
     if len(sys.argv) == 1:
         sys.argv.append("--help")
-    _guard(lambda: app(standalone_mode=False))
+    with _command():
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(code if isinstance(code, int) else 0)
 
 
 @interruptible()
@@ -55,23 +60,14 @@ def run_hydra(config_name: str) -> None:
     from dsbench.config.overrides import without_trainer
     from dsbench.config.schema import conf_dir
 
-    failures: list[Exception] = []
-
-    def single_run(config: Any) -> None:
-        try:
-            job(config)
-        except Exception as error:  # Hydra would print lines of its own about it
-            failures.append(error)
-
     schema.register()
     forget_choices()
-    if {"-m", "--multirun"} & set(sys.argv):
-        config_name = "sweep"
-    task: Callable[[Any], Any] = single_run
-    if config_name == "sweep":
+    failures: list[Exception] = []
+    task = _kept(failures)(job)
+    if config_name == "sweep" or {"-m", "--multirun"} & set(sys.argv):
         from dsbench.sweep.axes import spelled_out
 
-        task, sys.argv[1:] = job, spelled_out(sys.argv[1:])
+        config_name, task, sys.argv[1:] = "sweep", job, spelled_out(sys.argv[1:])
     sys.argv[1:] = sorted(without_trainer(sys.argv[1:]), key=_is_override)  # Hydra wants its flags first
     _check_flags()
     with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
@@ -86,6 +82,15 @@ def run_hydra(config_name: str) -> None:
             raise InputError(one_line(error)) from error
     if failures:
         raise failures[0]
+
+
+@contextmanager
+def _kept(failures: list[Exception]) -> Iterator[None]:
+    """Within, errors go into `failures`: of a single run that raises them Hydra prints lines of its own."""
+    try:
+        yield
+    except Exception as error:
+        failures.append(error)
 
 
 def job(config: Any) -> float | list[float] | None:
@@ -155,17 +160,19 @@ def _quieten_lightning() -> None:
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
 
 
-def _guard(command: Callable[[], Any]) -> None:
-    """Run `command`; exit with 2 after one line for bad input, with 1 after one line for a failure.
+@contextmanager
+def _command() -> Iterator[None]:
+    """Within, a command runs; then exit: with 2 after one line for bad input, with 1 after one line for a failure.
 
     Where a signal ended it, exit with 128 and its number, SIGPIPE without a word. HYDRA_FULL_ERROR=1 shows the
     traceback instead of the line.
     """
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         os.environ[_FULL] = "1"
+    end_quickly()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors instead of printing them
     try:
-        code = command()
+        yield
         sys.stdout.flush()
     except BaseException as error:
         if _reader_is_gone(error):
@@ -173,8 +180,8 @@ def _guard(command: Callable[[], Any]) -> None:
             sys.exit(128 + signal.SIGPIPE)
         if isinstance(error, SystemExit) or _FULL in os.environ:
             raise
-        code = _report(error)
-    sys.exit(code if isinstance(code, int) else 0)
+        sys.exit(_report(error))
+    sys.exit(0)
 
 
 def _reader_is_gone(error: BaseException) -> bool:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from dsbench.budget.request import Requested, solved
 from dsbench.config.compose import Composed, compose
-from dsbench.config.network import network
-from dsbench.config.overrides import combinations
+from dsbench.config.network import network_of
+from dsbench.config.overrides import combinations, key
 from dsbench.errors import InputError
 from dsbench.network.description import Network
 from dsbench.run.trained import Trained, load
@@ -49,10 +49,12 @@ class NamedNetwork:
 
     @property
     def title(self) -> str:
-        """The name in one line."""
+        """The name in one line, with the options in which the block differs from the one of its name."""
         name, image = self.name, "x".join(map(str, self.network.input_shape))
         run = f"run {name['run']}, " if self.run else ""
-        block = f", block {name['block']}" if name["block"] else ""
+        changed = [override.lstrip("+~") for override in self.composed.overrides if key(override).startswith("block.")]
+        switches = f" ({', '.join(changed)})" if changed else ""
+        block = f", block {name['block']}{switches}" if name["block"] else ""
         fine = f", fine width {name['fine_width']}" if name["fine_width"] else ""
         return f"{run}{name['model']}, arch {name['arch']}{block}, width {name['width']}{fine}, image {image}"
 
@@ -86,7 +88,7 @@ def networks(arguments: Sequence[str], config_dir: str | None = None) -> list[Na
     fitted = [solved(compose(overrides, config_dir)) for overrides in combinations(arguments)]
     if not fitted:
         raise InputError("these overrides name no network: a range or list in them is empty")
-    return [NamedNetwork(composed, network(composed), requested, None) for composed, requested in fitted]
+    return [NamedNetwork(composed, network_of(composed), requested, None) for composed, requested in fitted]
 
 
 def _runs(folder: Path) -> list[Path]:

@@ -69,14 +69,14 @@ def _selected(runs: pd.DataFrame, where: list[str], as_runs: bool) -> tuple[pd.D
     if as_runs:
         runs = selected(runs, conditions)
         return runs, runs
-    asked = [name for name in runs.columns if name not in (*OUTCOMES, *timings(runs))]
-    on_runs = [each for each in conditions if each.column in asked]
-    on_cells = [each for each in conditions if each.column not in asked]
+    planned = [name for name in runs.columns if name not in (*OUTCOMES, *timings(runs))]
+    on_runs = [each for each in conditions if each.column in planned]
+    on_cells = [each for each in conditions if each.column not in planned]
     names = cells_table(runs).columns
     for each in on_cells:
         if each.column in runs.columns and _cell_column(each.column, names) not in names:
             raise InputError(f"{each.column} is a run's, not a cell's; add --runs")
-        checked(_cell_column(each.column, names), [*names, *asked])
+        checked(_cell_column(each.column, names), [*names, *planned])
     runs = selected(runs, on_runs)
     cells = selected(cells_table(runs), [each.on(_cell_column(each.column, names)) for each in on_cells])
     return runs[runs["cell_id"].isin(cells["cell_id"])], cells

@@ -32,9 +32,9 @@ def sync(
     from dsbench.run.interrupts import interruptible
     from dsbench.tracking.wandb import check_credentials
 
-    asked = offline_runs_of(outputs, sweep)
+    runs = offline_runs_of(outputs, sweep)
     check_credentials()
-    free = [run for run in asked if _is_free(outputs, run)]
+    free = [run for run in runs if _is_free(outputs, run)]
     waiting = [run for run in free if again or not run.marker.exists()]
     if waiting:
         offline.check_reachable()
@@ -42,7 +42,7 @@ def sync(
         offline.forget(waiting)
     with interruptible():
         failed = _upload(waiting, at_once)
-    _report(len(waiting) - len(failed), len(free) - len(waiting), len(asked) - len(free), failed)
+    _report(len(waiting) - len(failed), len(free) - len(waiting), len(runs) - len(free), failed)
     if failed:
         raise SystemExit(1)
 

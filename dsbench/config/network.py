@@ -73,6 +73,6 @@ def _frame(keyed: _Keyed) -> Frame:
     return Frame(skeleton, options, dataset.image_shape, dataset.classes)
 
 
-def network(composed: Composed) -> Network:
+def network_of(composed: Composed) -> Network:
     """The network description that the configuration names. Raises InputError."""
     return frame(composed).network(composed.config.width, composed.config.arch.fine_width)

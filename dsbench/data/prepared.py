@@ -55,7 +55,7 @@ class Arrays:
 
 
 @dataclass(frozen=True)
-class Status:
+class SetStatus:
     """What is there of one set; `size` is in bytes on disk.
 
     `state` is "verified" or "unverified" when it is prepared, "damaged" when that folder cannot be used,
@@ -106,22 +106,22 @@ def load(dataset: DataSet | str, root: Path | str, verify: bool = True) -> Array
     return arrays
 
 
-def status(dataset: DataSet | str, root: Path | str) -> Status:
+def status(dataset: DataSet | str, root: Path | str) -> SetStatus:
     """What is prepared of `dataset` below `root`; never raises InputError for what is there."""
     dataset = _set(dataset)
     folder = folder_of(dataset, Path(root))
     if not folder.exists():
         place = sources.unprepared(dataset, Path(root))
         if place is None:
-            return Status(dataset.name, "absent")
-        return Status(dataset.name, "not prepared", place, size=_size(place))
+            return SetStatus(dataset.name, "absent")
+        return SetStatus(dataset.name, "not prepared", place, size=_size(place))
     try:
         arrays = _read(folder, dataset)
     except InputError:
-        return Status(dataset.name, "damaged", folder, size=_size(folder))
+        return SetStatus(dataset.name, "damaged", folder, size=_size(folder))
     state = "verified" if arrays.verified else "unverified"
     images = len(arrays.x_train) + len(arrays.x_test)
-    return Status(dataset.name, state, folder, arrays.source, images, _size(folder))
+    return SetStatus(dataset.name, state, folder, arrays.source, images, _size(folder))
 
 
 def folder_of(dataset: DataSet, root: Path) -> Path:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsbench.figures.style import Style, style
 from dsbench.numerals import short
-from dsbench.quantities import QUANTITIES
+from dsbench.quantities import PICTURED
 from dsbench.results.cells import not_in_means
 from dsbench.results.naming import naming, short_names
 from dsbench.results.records import plain
@@ -91,15 +91,13 @@ LOG_FROM = 4  # times the least value that the greatest is, from which an axis i
 
 
 # What accuracy is drawn against, by the names of pictures (tradeoff_latency) and of what does not compare.
-COSTS = {
-    name.removesuffix("_ms"): QUANTITIES[name] for name in ("params", "macs", "acts", "train_seconds", "latency_ms")
-}
+COST_AXES = {cost.name.removesuffix("_ms"): cost for cost in PICTURED}
 
 
-def known_costs(cells: Sequence[Cell]) -> list[str]:
-    """Those of COSTS that at least one of the cells has."""
+def available_costs(cells: Sequence[Cell]) -> list[str]:
+    """Those of COST_AXES that at least one of the cells has."""
     return [
-        name for name, cost in COSTS.items() if any(cell.facts.get(cost.cells_column) is not None for cell in cells)
+        name for name, cost in COST_AXES.items() if any(cell.facts.get(cost.cells_column) is not None for cell in cells)
     ]
 
 

@@ -61,18 +61,18 @@ def draw(matrices: Mapping[str, np.ndarray], cells: pd.DataFrame) -> Figure | No
     """
     from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 
-    known = [cell for cell in rows(cells) if cell.cell_id in matrices]
-    if not known:
+    drawn = [cell for cell in rows(cells) if cell.cell_id in matrices]
+    if not drawn:
         return None
     text = caption(
         cells,
         "Test images by true and predicted class, summed over the n runs that are done",
         "Shade: share of the true class, growing as its square root",
-        "Numbers: images" if any(len(matrices[cell.cell_id]) <= WRITTEN for cell in known) else "",
+        "Numbers: images" if any(len(matrices[cell.cell_id]) <= WRITTEN for cell in drawn) else "",
     )
-    titles = [f"{cell.name}, n = {cell.facts['n_done']}" for cell in known]
+    titles = [f"{cell.name}, n = {cell.facts['n_done']}" for cell in drawn]
     figure, grid = _grid("Confusion on the test images", text, titles)
-    for panel, cell, title in zip(grid, known, titles, strict=True):
+    for panel, cell, title in zip(grid, drawn, titles, strict=True):
         counts = matrices[cell.cell_id]
         colours = LinearSegmentedColormap.from_list("family", ["#ffffff", cell.style.color, "#000000"])
         image = panel.imshow(100 * shares(counts), cmap=colours, norm=PowerNorm(GAMMA, 0, 100))
@@ -92,27 +92,27 @@ def draw_differences(
     """
     from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 
-    known = [
+    shown = [
         (first, second)
         for first, second in pairs
         if {first.cell_id, second.cell_id} <= set(matrices)
         and matrices[first.cell_id].shape == matrices[second.cell_id].shape
     ]
-    if not known:
+    if not shown:
         return None
     text = caption(
         cells,
         "Share of each true class in the first cell minus that in the second, in percentage points",
         "On the diagonal more is better, off it less",
     )
-    titles = [f"{wrapped(second.called, LETTERS)}\nminus {wrapped(first.called, LETTERS)}" for first, second in known]
+    titles = [f"{wrapped(second.called, LETTERS)}\nminus {wrapped(first.called, LETTERS)}" for first, second in shown]
     figure, grid = _grid("Where the confusion of two cells differs", text, titles)
     colours = {
         written: LinearSegmentedColormap.from_list("difference", shades)
         for written, shades in ((True, SIGNED), (False, UNSIGNED))
     }
     differences = [
-        100 * (shares(matrices[second.cell_id]) - shares(matrices[first.cell_id])) for first, second in known
+        100 * (shares(matrices[second.cell_id]) - shares(matrices[first.cell_id])) for first, second in shown
     ]
     most = max(float(np.abs(points).max()) for points in differences) or 1.0  # of all panels, so that they compare
     for panel, title, points in zip(grid, titles, differences, strict=True):

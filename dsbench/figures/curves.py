@@ -78,10 +78,10 @@ def draw(
     """
     from matplotlib.ticker import MaxNLocator
 
-    known = [cell for cell in rows(cells) if (histories["cell_id"] == cell.cell_id).any()]
-    if not known:
+    drawn = [cell for cell in rows(cells) if (histories["cell_id"] == cell.cell_id).any()]
+    if not drawn:
         return None
-    groups = [known] if together(known) else [[cell] for cell in known]
+    groups = [drawn] if together(drawn) else [[cell] for cell in drawn]
     done = histories[histories["status"] == "done"]
     quartiles = done.groupby("cell_id")["run_id"].nunique().min() >= QUARTILES_FROM if len(done) else False
     unequal = bool((done.groupby("run_id")["epoch"].max().nunique() > 1) if len(done) else False)
@@ -113,7 +113,7 @@ def draw(
                 strip.set_ylabel("runs left")
                 strip.set_ylim(bottom=0)
                 strip.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-    legend(figure, _entries(known if len(groups) == 1 else [], parts, lost, bool(cut)))
+    legend(figure, _entries(drawn if len(groups) == 1 else [], parts, lost, bool(cut)))
     settle(figure)
     return figure
 
@@ -184,9 +184,9 @@ def _not_done(panel: Axes, cell: Cell, lost: pd.DataFrame, measure: str, parts: 
     """A thin line a part of each run of `lost`, which are a cell's."""
     for _, run in lost.groupby("run_id"):
         for part in parts:
-            known = run[["epoch", f"{part}_{measure}"]].dropna()
-            look = _line(part) | {"color": cell.style.color, "markevery": [len(known) - 1]} | THIN
-            panel.plot(known["epoch"], SCALES[measure] * known[f"{part}_{measure}"], label="not done", **look)
+            points = run[["epoch", f"{part}_{measure}"]].dropna()
+            look = _line(part) | {"color": cell.style.color, "markevery": [len(points) - 1]} | THIN
+            panel.plot(points["epoch"], SCALES[measure] * points[f"{part}_{measure}"], label="not done", **look)
 
 
 def _arrowheads(panel: Axes, cells: Sequence[Cell], off_axis: OffAxis, limits: Limits) -> None:
@@ -222,9 +222,9 @@ def _off_axis(histories: pd.DataFrame, measure: str, parts: Sequence[str], limit
     for _, run in histories[histories["status"] != "done"].groupby("run_id"):
         ends = set()
         for part in parts:
-            known = run.dropna(subset=[f"{part}_{measure}"])
-            if len(known):
-                last = known.iloc[-1]
+            points = run.dropna(subset=[f"{part}_{measure}"])
+            if len(points):
+                last = points.iloc[-1]
                 value = SCALES[measure] * last[f"{part}_{measure}"]
                 if not limits[0] <= value <= limits[1]:
                     ends.add((last["cell_id"], float(last["epoch"]), bool(value > limits[1])))

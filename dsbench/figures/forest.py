@@ -95,9 +95,9 @@ def _row(panel: Axes, row: int, difference: Difference) -> None:
 
 def pairs(verdict: Verdict, table: pd.DataFrame) -> list[tuple[Cell, Cell]]:
     """The pairs of a verdict that are of two families, reference first, each once, as rows of the `table` of cells."""
-    known = {cell.cell_id: cell for cell in rows(table)}
+    by_id = {cell.cell_id: cell for cell in rows(table)}
     matched = {tuple(cell.cell_id for cell in pair.cells) for pair in _across(verdict)}
-    return [(known[first], known[second]) for first in known for second in known if (first, second) in matched]
+    return [(by_id[first], by_id[second]) for first in by_id for second in by_id if (first, second) in matched]
 
 
 def differences(verdict: Verdict) -> list[Difference]:

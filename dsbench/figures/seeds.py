@@ -52,11 +52,11 @@ def draw(runs: pd.DataFrame, cells: pd.DataFrame) -> Figure | None:
 
     See runs_table and cells_table for the tables. None where there is no cell.
     """
-    known = rows(cells)
-    if not known:
+    drawn = rows(cells)
+    if not drawn:
         return None
-    done: dict[str, list[float]] = {cell.cell_id: [] for cell in known}  # accuracies in percent
-    others: dict[str, list[Mark]] = {cell.cell_id: [] for cell in known}
+    done: dict[str, list[float]] = {cell.cell_id: [] for cell in drawn}  # accuracies in percent
+    others: dict[str, list[Mark]] = {cell.cell_id: [] for cell in drawn}
     for run in plain(runs):
         if run["status"] != "done":
             others[run["cell_id"]].append(mark(run["status"]))
@@ -64,18 +64,18 @@ def draw(runs: pd.DataFrame, cells: pd.DataFrame) -> Figure | None:
             done[run["cell_id"]].append(100 * run["test_acc"])
     shown = [shape for shape in MARKS if any(shape in shapes for shapes in others.values())]
     values = [value for accuracies in done.values() for value in accuracies]
-    ends = [end for cell in known for end in interval(cell) or ()]
+    ends = [end for cell in drawn for end in interval(cell) or ()]
     limits = percent_limits(values, ends) if values else (0.0, 100.0)
     cut = any(not limits[0] <= end <= limits[1] for end in ends)
-    names = [f"{cell.name}\nn = {cell.facts['n_done']}" for cell in known]
-    lines = max(1 + wrapped(cell.excluded, LETTERS).count("\n") for cell in known)
+    names = [f"{cell.name}\nn = {cell.facts['n_done']}" for cell in drawn]
+    lines = max(1 + wrapped(cell.excluded, LETTERS).count("\n") for cell in drawn)
     height = max(row_height(ROW, names), COUNT_LINE * lines)
     figure = canvas(
-        WIDTH, 0.9 + height * len(known) + 0.3 * bool(shown), "Test accuracy of every run", _caption(cells, known, cut)
+        WIDTH, 0.9 + height * len(drawn) + 0.3 * bool(shown), "Test accuracy of every run", _caption(cells, drawn, cut)
     )
     panel, *excluded = _panels(figure, names, bool(shown))
     panel.set_xlim(*limits)
-    for row, cell in enumerate(known):
+    for row, cell in enumerate(drawn):
         _row(panel, row, cell, done[cell.cell_id])
         for second in excluded:
             _excluded(second, row, cell, others[cell.cell_id])
@@ -134,8 +134,8 @@ def _entry(shape: Mark) -> Any:
     return Line2D([], [], linestyle="", marker=shape.marker, markersize=7, color=face, markeredgecolor=INK)
 
 
-def _caption(cells: pd.DataFrame, known: Sequence[Cell], cut: bool) -> str:
-    line = ", line: its 95 % interval (Student's t)" if any(map(interval, known)) else ""
+def _caption(cells: pd.DataFrame, drawn: Sequence[Cell], cut: bool) -> str:
+    line = ", line: its 95 % interval (Student's t)" if any(map(interval, drawn)) else ""
     return caption(
         cells,
         "Each point is a run that is done; runs of about the same accuracy stand above one another",

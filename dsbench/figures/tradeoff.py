@@ -7,13 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dsbench.figures.axes import (
-    COSTS,
+    COST_AXES,
     Cell,
+    available_costs,
     caption,
     draw_interval,
     families,
     interval,
-    known_costs,
     log_where_wide,
     percent_limits,
     rows,
@@ -39,7 +39,7 @@ SIZE = 7  # points: the diameter of a marker
 def draw(
     cells: pd.DataFrame, costs: Sequence[str] | None = None, unranked: Mapping[str, str] | None = None
 ) -> Figure | None:
-    """A panel for each of `costs` (keys of COSTS; None: all that are known), a point a cell that has finished runs.
+    """A panel for each of `costs` (keys of COST_AXES; None: all that are known), a point a cell that has finished runs.
 
     Where `unranked` says why cells cannot be ranked by a cost, or by accuracy at all, the panel says so and has no
     front. None where no cell has both an accuracy and one of these costs.
@@ -47,12 +47,12 @@ def draw(
     refused = unranked or {}
     all_rows = rows(cells)
     scored = [cell for cell in all_rows if cell.facts["test_acc_mean"] is not None]
-    wanted = known_costs(scored) if costs is None else [name for name in costs if name in known_costs(scored)]
+    wanted = available_costs(scored) if costs is None else [name for name in costs if name in available_costs(scored)]
     if not wanted:
         return None
     down, across = layout(len(wanted), ACROSS)
     width, height = WIDE if across == 1 else SMALLER
-    subject = COSTS[wanted[0]].title if len(wanted) == 1 else "what networks cost"
+    subject = COST_AXES[wanted[0]].title if len(wanted) == 1 else "what networks cost"
     ends = [end for cell in scored for end in interval(cell) or ()]
     limits = percent_limits([100 * cell.facts["test_acc_mean"] for cell in scored], ends)
     text = _caption(cells, all_rows, scored, any(not limits[0] <= end <= limits[1] for end in ends))
@@ -86,14 +86,14 @@ def front(points: Sequence[Point]) -> list[int]:
 
 def _panel(panel: Axes, cost: str, why: str, scored: Sequence[Cell]) -> list[tuple[Cell, Point]]:
     """Draw the cells whose cost is known, with their front unless `why` says why there is none; cells and points."""
-    column = COSTS[cost].cells_column
+    column = COST_AXES[cost].cells_column
     placed = [
         (cell, (float(cell.facts[column]), 100 * cell.facts["test_acc_mean"]))
         for cell in scored
         if cell.facts.get(column) is not None
     ]
     points = [point for _, point in placed]
-    panel.set_xlabel(COSTS[cost].axis)
+    panel.set_xlabel(COST_AXES[cost].axis)
     log_where_wide(panel, [x for x, _ in points])
     if why:
         panel.set_title(textwrap.fill(f"No Pareto front: {why}", REASON), fontsize=SMALL, loc="left")

@@ -6,21 +6,31 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from dsbench import provenance
 from dsbench.config.schema import OptimizerConfig
-from dsbench.measure.memory import peak_memory_bytes
-from dsbench.measure.onnx_files import Files
-from dsbench.measure.probes import Backend, Inference, StepProbe, compile_seconds, compiled, compiler, forward_probe
+from dsbench.measure.probes import (
+    Backend,
+    Inference,
+    StepProbe,
+    compile_seconds,
+    compiled,
+    compiler,
+    forward_probe,
+    peak_memory_bytes,
+)
 from dsbench.measure.store import Store, conditions
 from dsbench.measure.subject import StepRecipe, Subject, random_batch
 from dsbench.measure.timing import BATCHES, LIMIT_SECONDS, Probe, Timing, interleaved
 from dsbench.network.build import build
 from dsbench.network.description import Network
 from dsbench.training.device import Compute, set_up_process
+
+if TYPE_CHECKING:
+    from dsbench.measure.by_turns import OnnxFiles
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,7 @@ def new_session() -> str:
 class Measured:
     """What was measured of one network; `onnx` is empty where it was not deployed.
 
-    `peak_memory_bytes` is that of a training step (see dsbench.measure.memory), `onnx` a section of its record (see
+    `peak_memory_bytes` is that of a training step (see dsbench.measure.probes), `onnx` a section of its record (see
     dsbench.measure.onnx). Networks that took turns share their `session`.
     """
 
@@ -75,7 +85,7 @@ def bench(
     batches: Sequence[int] = BATCHES,
     limit_seconds: float = LIMIT_SECONDS,
     compile_too: bool = False,
-    onnx: Sequence[Files] = (),
+    onnx: Sequence[OnnxFiles] = (),
     say: Callable[[str], None] = lambda message: None,
 ) -> list[Measured]:
     """Measure `subjects` by turns; each measurement takes at most `limit_seconds` a subject, its warm-up aside.
@@ -97,7 +107,7 @@ def bench(
 
 
 def _deployed(
-    subjects: Sequence[Subject], onnx: Sequence[Files]
+    subjects: Sequence[Subject], onnx: Sequence[OnnxFiles]
 ) -> tuple[list[dict[str, Backend]], list[dict[str, Any]]]:
     """For each subject the backends beside torch, and its section of the record."""
     if not onnx:

@@ -21,7 +21,6 @@ from torch import Tensor, nn
 
 from dsbench.data import split
 from dsbench.files import write_atomically
-from dsbench.measure.onnx_files import Files
 from dsbench.measure.probes import Backend, Inference, accuracy
 from dsbench.measure.subject import Subject, random_batch
 from dsbench.network.layers import Shape
@@ -31,6 +30,7 @@ from dsbench.training.device import resolve
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+    from dsbench.measure.by_turns import OnnxFiles
     from dsbench.training.datamodule import ImageData
 
 INPUT, OUTPUT = "images", "logits"
@@ -165,7 +165,7 @@ class Deployed:
     section: dict[str, Any]
 
 
-def deploy(subject: Subject, files: Files) -> Deployed:
+def deploy(subject: Subject, files: OnnxFiles) -> Deployed:
     """Export the network to `files` and open them.
 
     int8 is calibrated on training images of the run; of a network without one, whose accuracy means nothing, on random

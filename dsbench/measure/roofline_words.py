@@ -6,6 +6,7 @@ Every clause follows from the numbers by a rule and a threshold that stand here.
 from __future__ import annotations
 
 from dsbench.measure.roofline_record import KindRow, Roofline, Row
+from dsbench.numerals import listed
 
 WORTH = 0.10  # of the time, or of all changes: less is not mentioned
 MOST = 3  # kinds that a paragraph mentions
@@ -66,7 +67,11 @@ def comparison(first: Roofline, second: Roofline) -> str:
     kinds.sort(key=lambda kind: -abs(changes[kind]))
     changed = [kind for kind in kinds if abs(changes[kind]) >= least][:MOST]
     if least:
-        sentences.append(f"{_capital(_list([_change(kind, changes[kind]) for kind in changed]))}.")
+        clauses = [
+            f"{SUBJECTS[kind]} {_take(kind)} {ms(abs(changes[kind]))} {'more' if changes[kind] > 0 else 'less'}"
+            for kind in changed
+        ]
+        sentences.append(f"{_capital(listed(clauses))}.")
     longer = [after[kind] for kind in changed if changes[kind] > 0]
     sentences += [f"In {second.name}, {_shares(row)}: {_bound(row, second.rates.ridge)}." for row in longer]
     same = [row for kind, row in after.items() if kind in before and abs(changes[kind]) < ALIKE * row.time_ms]
@@ -94,11 +99,8 @@ def _ratios(first: Roofline, second: Roofline) -> str:
         return f"{head}: {'fewer MACs, yet slower' if macs < 1 else 'more MACs, yet faster'}; {each}."
     if abs(time / macs - 1) < ALIKE:
         return f"{head}: about what its MACs say."
-    return f"{head}: {'faster' if time < 1 else 'slower'}, by {_degree(macs, time)} than its MACs say; {each}."
-
-
-def _degree(macs: float, time: float) -> str:
-    return "more" if (time < macs) == (time < 1) else "less"
+    degree = "more" if (time < macs) == (time < 1) else "less"
+    return f"{head}: {'faster' if time < 1 else 'slower'}, by {degree} than its MACs say; {each}."
 
 
 def _shares(row: KindRow) -> str:
@@ -122,20 +124,12 @@ def _bound(row: Row, ridge: float) -> str:
     return f"bound by memory, {row.intensity:.1f} FLOP per byte where this device balances at {ridge:.1f}, {speed}"
 
 
-def _change(kind: str, change_ms: float) -> str:
-    return f"{SUBJECTS[kind]} {_take(kind)} {ms(abs(change_ms))} {'more' if change_ms > 0 else 'less'}"
-
-
 def _take(kind: str) -> str:
     return "takes" if SUBJECTS[kind].startswith("the ") else "take"
 
 
 def _time(row: KindRow | None) -> float:
     return row.time_ms if row else 0.0
-
-
-def _list(items: list[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
 def _capital(text: str) -> str:

@@ -24,7 +24,7 @@ DTYPES = {"32": torch.float32, "bf16": torch.bfloat16, "16": torch.float16}
 
 @dataclass(frozen=True)
 class StepRecipe:
-    """All that a training step depends on besides the network and the batch; `batch_size` in images."""
+    """All that a training step depends on apart from the network and the batch; `batch_size` in images."""
 
     optimizer: OptimizerConfig
     batch_size: int

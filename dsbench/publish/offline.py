@@ -27,14 +27,10 @@ _REACH_SECONDS = 10
 
 @dataclass(frozen=True)
 class OfflineRun:
-    """The folder of one offline run, `outputs/wandb/offline-run-<time>-<run_id>`."""
+    """The folder of an offline run, and its id in W&B, which is the run's own; of a sweep's summary `sweep-<name>`."""
 
     path: Path
-
-    @property
-    def run_id(self) -> str:
-        """The run's id in W&B, which is its own; of a sweep's summary `sweep-<name>`."""
-        return self.path.name.split("-", 3)[3]
+    run_id: str
 
     @property
     def marker(self) -> Path:
@@ -49,7 +45,8 @@ class OfflineRun:
 
 def offline_runs(outputs: Path) -> list[OfflineRun]:
     """The offline runs under `outputs`, in the order of their start."""
-    return [OfflineRun(path.parent) for path in sorted((outputs / "wandb").glob("offline-run-*-*/run-*.wandb"))]
+    files = sorted((outputs / "wandb").glob("offline-run-*-*/run-*.wandb"))
+    return [OfflineRun(file.parent, file.stem.removeprefix("run-")) for file in files]
 
 
 def summary_id(sweep: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsbench.errors import FailureError, InputError
 from dsbench.files import write_atomically
-from dsbench.quantities import LIGHTER, QUANTITIES
+from dsbench.quantities import QUANTITIES, SHOWN_ONLINE
 
 if TYPE_CHECKING:
     import wandb_workspaces.reports.v2 as reports
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 
 CELL = "cell"  # the key of a run's configuration that names its cell (see dsbench.run.mirror.card)
 ACCURACY = "test_acc"
-# Costs that accuracy is drawn against, keys of a run's summary; the last two are there once the run is measured.
-_AGAINST = (*LIGHTER, *(QUANTITIES[name] for name in ("train_macs", "train_seconds", "latency_ms", "train_step_ms")))
-COSTS = {cost.path: ", ".join(filter(None, (cost.wording, cost.unit))) for cost in _AGAINST}
+# Titles by key of a run's summary; the last two keys are there once the run is measured.
+COST_TITLES = {cost.path: ", ".join(filter(None, (cost.wording, cost.unit))) for cost in SHOWN_ONLINE}
 CURVES = {
     f"{part}/{measure}": QUANTITIES[f"{part}_{measure}"].wording
     for part in ("val", "train")
@@ -39,7 +38,7 @@ COLUMNS = (
     "run:state",
     *(f"config:run.value.{name}" for name in FACTS),
     *("summary:status", f"summary:{ACCURACY}", "summary:val_acc"),
-    *(f"summary:{name}" for name in COSTS),
+    *(f"summary:{name}" for name in COST_TITLES),
 )
 _RUNS = 100  # the most that a panel shows
 
@@ -78,7 +77,7 @@ def filters(run_ids: Sequence[str] | None) -> And:
 def sections_of_panels() -> dict[str, list[Any]]:
     """The panels by the sections they stand in."""
     return {
-        "Accuracy against cost": [_against(cost, title) for cost, title in COSTS.items()],
+        "Accuracy against cost": [_against(cost, title) for cost, title in COST_TITLES.items()],
         "Learning curves": [_curve(metric, title) for metric, title in CURVES.items()],
         "All at once": [_coordinates()],
     }
@@ -114,7 +113,7 @@ def _coordinates() -> Any:
 
     facts = [wr.ParallelCoordinatesPlotColumn(wr.Config(f"run.{name}"), display_name=name) for name in COORDINATES]
     costs = [
-        wr.ParallelCoordinatesPlotColumn(wr.SummaryMetric(name), display_name=COSTS[name], log=True)
+        wr.ParallelCoordinatesPlotColumn(wr.SummaryMetric(name), display_name=COST_TITLES[name], log=True)
         for name in ("params", "macs", "train_seconds")
     ]
     accuracy = wr.ParallelCoordinatesPlotColumn(wr.SummaryMetric(ACCURACY), display_name="test accuracy")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dsbench.figures import bars, confusion, curves, forest, roofline, seeds, tradeoff
-from dsbench.figures.axes import Cell, caption, known_costs, rows
+from dsbench.figures.axes import Cell, available_costs, caption, rows
 from dsbench.figures.confusion import confusions
 from dsbench.figures.curves import histories
 from dsbench.figures.forest import differences, pairs
@@ -93,7 +93,7 @@ def _all(
 ) -> Iterator[tuple[str, Figure | None]]:
     cell_rows = rows(cells)
     yield "tradeoff", tradeoff.draw(cells, unranked=verdict.unranked)
-    for cost in known_costs(cell_rows) if whole else ():
+    for cost in available_costs(cell_rows) if whole else ():
         yield f"tradeoff_{cost}", tradeoff.draw(cells, [cost], verdict.unranked)
     if len(cell_rows) > MOST_ROWS and not whole:
         return

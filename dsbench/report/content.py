@@ -62,7 +62,7 @@ class Report:
 
 def report(folder: SweepFolder) -> Report:
     """The content of the page of a sweep, whatever of it has ended. Raises InputError where there is no sweep."""
-    asked, (run_rows, cell_rows) = folder.asked(), folder.read()
+    metadata, (run_rows, cell_rows) = folder.metadata(), folder.read()
     judged = verdict(folder.outputs, run_rows)
     outcomes = _outcomes(run_rows, folder.outputs)
     top = [*headline(judged), *filter(None, [summed_up(outcomes)])]
@@ -71,7 +71,7 @@ def report(folder: SweepFolder) -> Report:
         f"Pictures that show each of the {many} apart are drawn by: dsbench figures {folder.argument}"
         for many in crowded(cell_rows, judged)
     ]
-    measured_how = how(folder.argument, asked, run_rows)
+    measured_how = how(folder.argument, metadata, run_rows)
     measured = rooflines(judged.cells, measured_records(folder.outputs, run_rows))
     drawn = album(run_rows, cell_rows, judged, measured.values(), folder.outputs, whole=False)
     pictures = [Picture(name, str(figure.get_label()), rendered(figure, "svg")) for name, figure in drawn]
@@ -98,7 +98,7 @@ def report(folder: SweepFolder) -> Report:
             "claims": [outcome.plain() for outcome in outcomes],
             "why": why,
             "how": dict(measured_how),
-            "asked": asked,
+            "asked": metadata,
             "cells": plain(cell_rows),
             "runs": plain(run_rows),
             "pictures": [picture.name for picture in pictures],
@@ -183,10 +183,10 @@ _SPLITS = {
 _WEIGHTS = {"best": "those of the best validation accuracy", "last": "those of the last epoch"}
 
 
-def how(name: str, asked: Mapping[str, Any], runs: pd.DataFrame) -> list[tuple[str, str]]:
+def how(name: str, metadata: Mapping[str, Any], runs: pd.DataFrame) -> list[tuple[str, str]]:
     """How the sweep was run and measured, pairs of heading and text; values in which runs differ are listed.
 
-    `name` is what commands call the sweep, `asked` what sweep.yaml holds, `runs` the table of runs.
+    `name` is what commands call the sweep, `metadata` what sweep.yaml holds, `runs` the table of runs.
     """
     started = runs[runs["started"].notna()]
     facts = {
@@ -203,11 +203,11 @@ def how(name: str, asked: Mapping[str, Any], runs: pd.DataFrame) -> list[tuple[s
         "device": _values(started, "device"),
         "threads a run": _values(started, "threads"),
         "runs at once": _values(started, "n_jobs") if "n_jobs" in started else "",
-        "time": f"{asked['started']} to {asked['finished'] or 'now: not every run has ended'}",
+        "time": f"{metadata['started']} to {metadata['finished'] or 'now: not every run has ended'}",
         "code": _values(started, "git_sha"),
-        "versions": ", ".join(f"{package} {version}" for package, version in asked["versions"].items()),
+        "versions": ", ".join(f"{package} {version}" for package, version in metadata["versions"].items()),
     }
-    again = f"python sweep.py {shlex.join(asked['arguments'])}" if asked["arguments"] else ""
+    again = f"python sweep.py {shlex.join(metadata['arguments'])}" if metadata["arguments"] else ""
     commands = {"to repeat it": again, "to make this page anew": f"dsbench report {shlex.quote(name)}"}
     return [(heading, text) for heading, text in (facts | commands).items() if text]
 

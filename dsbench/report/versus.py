@@ -178,7 +178,7 @@ def _ratio(both: Both) -> Entry:
 
 
 def _differences(first: SweepFolder, second: SweepFolder) -> list[tuple[str, str, str]]:
-    facts = [dict(how(folder.name, folder.asked(), folder.read()[0])) for folder in (first, second)]
+    facts = [dict(how(folder.name, folder.metadata(), folder.read()[0])) for folder in (first, second)]
     headings = [heading for heading in dict.fromkeys([*facts[0], *facts[1]]) if heading not in _NOT_COMPARED]
     rows = [(heading, facts[0].get(heading, ""), facts[1].get(heading, "")) for heading in headings]
     return [row for row in rows if row[1] != row[2]]

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dsbench.results.records import ACCURACIES, CODE, COSTS, NAMES, REQUESTED, settings, timings
+from dsbench.quantities import COUNTED
+from dsbench.results.records import CODE, NAMES, REQUESTED, settings, timings
 from dsbench.statistics.means import half_width
 
 if TYPE_CHECKING:
     import pandas as pd
 
+ACCURACIES = ("test_acc", "best_val_acc")  # with mean, standard deviation and interval
 MEANS = ("train_acc", "epochs", "train_seconds", "train_macs", "images_per_second")
 # Runs of a cell by status; `other` is interrupted, running, missing or unreadable.
-_COUNTED = ("done", "collapsed", "diverged", "failed", "killed", "timeout")
-COUNTS = ("n_runs", *(f"n_{name}" for name in _COUNTED), "n_other")
+_STATUSES = ("done", "collapsed", "diverged", "failed", "killed", "timeout")
+COUNTS = ("n_runs", *(f"n_{name}" for name in _STATUSES), "n_other")
 
 
 def cells_table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -31,12 +33,12 @@ def cells_table(runs: pd.DataFrame) -> pd.DataFrame:
 
     key = runs["cell_id"]
     grouped = runs.groupby(key, sort=False)
-    same = ["precision", "test_weights", *COSTS, *REQUESTED, *settings(runs)]
+    same = ["precision", "test_weights", *(cost.name for cost in COUNTED), *REQUESTED, *settings(runs)]
     done = runs[runs["status"] == "done"].groupby(key, sort=False)
     parts = [
         grouped[list(NAMES)].first(),
         _counts(runs["status"], key),
-        *(_spread(done[name], name) for name in reversed(ACCURACIES)),
+        *(_spread(done[name], name) for name in ACCURACIES),
         done[list(MEANS)].mean().astype("float64").add_suffix("_mean"),
         done[timings(runs)].mean().astype("float64"),
         grouped[same].first(),
@@ -58,7 +60,7 @@ def not_in_means(row: Mapping[str, Any]) -> str:
 def _counts(status: pd.Series, key: pd.Series) -> pd.DataFrame:
     import pandas as pd
 
-    counted = {f"n_{name}": status == name for name in _COUNTED}
+    counted = {f"n_{name}": status == name for name in _STATUSES}
     flags = pd.DataFrame({"n_runs": status.notna(), **counted}).astype("int64")
     flags["n_other"] = flags["n_runs"] - flags[list(counted)].sum(axis=1)
     return flags.groupby(key, sort=False).sum()[list(COUNTS)]

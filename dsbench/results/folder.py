@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from dsbench import provenance
+from dsbench.budget.request import Requested
 from dsbench.errors import InputError, first_line
 from dsbench.files import write_atomically
 from dsbench.results.cells import cells_table
 from dsbench.results.records import CODE, COLUMNS, OUTCOMES, TEXT, TIMED, record, runs_table
-from dsbench.run.record import BROKEN, FINAL, Record, Requested, Status
+from dsbench.run.record import BROKEN, FINAL, Record, Status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,9 +163,9 @@ class SweepFolder:
             for run_id, run in read(self.plan_file).items()
             if run_id not in runs and (run.cell_id in cells or record(self.outputs, run_id).status == Status.RUNNING)
         }
-        earlier = self.asked() if self.sweep_file.exists() else {}
+        earlier = self.metadata() if self.sweep_file.exists() else {}
         goes_on = earlier.get("arguments") == list(arguments)
-        asked = {
+        metadata = {
             "arguments": list(arguments),
             "started": earlier["started"] if goes_on else provenance.now(),
             "finished": None,
@@ -174,7 +175,7 @@ class SweepFolder:
             "runs": list(runs),
         }
         _write_csv(self.plan_file, table(runs.values()))
-        self._write(asked)
+        self._write(metadata)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -195,7 +196,7 @@ class SweepFolder:
 
     def run_ids(self) -> list[str]:
         """The runs, in order. Raises InputError where there is no sweep."""
-        return [str(run_id) for run_id in self.asked()["runs"]]
+        return [str(run_id) for run_id in self.metadata()["runs"]]
 
     def read(self, reasons: Mapping[str, Ended] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The tables of runs and of cells, from the runs' records as they are now.
@@ -204,25 +205,25 @@ class SweepFolder:
         sweep, whatever the run was called when it was made. `reasons`, by run_id, are those of runs that have failed
         and could not write it down.
         """
-        return self._tables(self.asked(), reasons or {})
+        return self._tables(self.metadata(), reasons or {})
 
     def collect(self, reasons: Mapping[str, Ended] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """As read; writes runs.csv, cells.csv and, once every run has ended, when the last one did."""
-        self.asked()  # where there is no sweep there is no folder for a lock
+        self.metadata()  # where there is no sweep there is no folder for a lock
         with self._locked():
-            asked = self.asked()
-            runs, cells = self._tables(asked, reasons or {})
+            metadata = self.metadata()
+            runs, cells = self._tables(metadata, reasons or {})
             _write_csv(self.runs_file, runs)
             _write_csv(self.cells_file, cells)
             finished = max(runs["finished"].dropna(), default=None) if runs["status"].isin(_ENDED).all() else None
-            if asked["finished"] != finished:
-                self._write(asked | {"finished": finished})
+            if metadata["finished"] != finished:
+                self._write(metadata | {"finished": finished})
             return runs, cells
 
-    def _tables(self, asked: dict[str, Any], reasons: Mapping[str, Ended]) -> tuple[pd.DataFrame, pd.DataFrame]:
-        budgets, planned = asked["budgets"], read(self.plan_file)
+    def _tables(self, metadata: dict[str, Any], reasons: Mapping[str, Ended]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        budgets, planned = metadata["budgets"], read(self.plan_file)
         records = []
-        for run_id in map(str, asked["runs"]):
+        for run_id in map(str, metadata["runs"]):
             run, plan = record(self.outputs, run_id), planned.get(run_id)
             if plan is not None:
                 missing = run.status == Status.MISSING
@@ -235,32 +236,34 @@ class SweepFolder:
         runs = runs_table(records)
         return runs, cells_table(runs)
 
-    def asked(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """What sweep.yaml holds. Raises InputError where there is no sweep, and where the file is damaged."""
         import yaml
 
         try:
             text = self.sweep_file.read_text(encoding="utf-8")
-            asked = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+            metadata = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         except (FileNotFoundError, NotADirectoryError):
             raise InputError(f"no sweep in {self.path}: there is no {self.sweep_file.name}") from None
         except (UnicodeDecodeError, yaml.YAMLError) as error:
             raise self._damaged(first_line(error)) from None
-        if not isinstance(asked, dict):
+        if not isinstance(metadata, dict):
             raise self._damaged("it holds no keys")
         for key, kind in _READ.items():
-            if not (key in asked and isinstance(asked[key], kind)):
+            if not (key in metadata and isinstance(metadata[key], kind)):
                 raise self._damaged(f"{key} is not what was written, or not there")
-        return asked
+        return metadata
 
     def _damaged(self, how: str) -> InputError:
         return InputError(f"{self.sweep_file} is damaged: {how}; delete it, and the same sweep makes it anew")
 
-    def _write(self, asked: dict[str, Any]) -> None:
+    def _write(self, metadata: dict[str, Any]) -> None:
         import yaml
 
         dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-        write_atomically(self.sweep_file, _HEAD + yaml.dump(asked, Dumper=dumper, sort_keys=False, allow_unicode=True))
+        write_atomically(
+            self.sweep_file, _HEAD + yaml.dump(metadata, Dumper=dumper, sort_keys=False, allow_unicode=True)
+        )
 
 
 @dataclass(frozen=True)
@@ -294,10 +297,10 @@ class RunsFile(SweepFolder):
         """A folder without runs."""
         return self.path
 
-    def asked(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """What the sweep.yaml beside the file holds; without one, what the runs say."""
         if self.sweep_file.exists():
-            return super().asked()
+            return super().metadata()
         runs = self.read()[0]
         started, finished = runs["started"].dropna(), runs["finished"].dropna()
         return {

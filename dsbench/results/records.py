@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dsbench.quantities import COUNTED, QUANTITIES
+from dsbench.quantities import COUNTED, OF_TRAINING, Quantity
 from dsbench.run.lock import in_use
 from dsbench.run.record import Label, Record, Status
 
@@ -94,16 +94,13 @@ NAMES = {
     "fine_width": WHOLE,
     "kernel": TEXT,
 }
-_KINDS = {quantity.name: WHOLE if quantity.whole else REAL for quantity in QUANTITIES.values()}
-COSTS = {cost.name: _KINDS[cost.name] for cost in COUNTED}
-ACCURACIES = {name: _KINDS[name] for name in ("best_val_acc", "test_acc")}
-MEASURED = {
-    name: _KINDS[name]
-    for name in (
-        *("test_loss", "val_acc", "val_loss", "train_acc", "train_loss"),
-        *("epochs", "best_epoch", "train_seconds", "train_macs", "images_per_second"),
-    )
-}
+
+
+def _columns(quantities: Iterable[Quantity]) -> dict[str, str]:
+    return {quantity.name: WHOLE if quantity.whole else REAL for quantity in quantities}
+
+
+RESULTS = _columns(OF_TRAINING)
 COMPUTE = {"precision": TEXT, "device": TEXT, "threads": WHOLE, "ranks": WHOLE, "test_weights": TEXT}
 REQUESTED = {
     "requested_kind": TEXT,
@@ -119,16 +116,15 @@ COLUMNS = {
     **{"run_id": TEXT, "cell_id": TEXT, "status": TEXT},
     **NAMES,
     **{"seed": WHOLE},
-    **COSTS,
-    **ACCURACIES,
-    **MEASURED,
+    **_columns(COUNTED),
+    **RESULTS,
     **COMPUTE,
     **REQUESTED,
     **CODE,
     **COURSE,
 }
 _FIELDS = tuple(field.name for field in fields(Record) if field.name in COLUMNS)
-OUTCOMES = ("status", *ACCURACIES, *MEASURED, *COURSE)  # which a run has only once it has started
+OUTCOMES = ("status", *RESULTS, *COURSE)  # which a run has only once it has started
 TIMED = ("latency_ms", "train_step_ms", "peak_memory_bytes")  # measured apart from training, by conditions
 
 
@@ -197,7 +193,7 @@ def _flat(record: Record) -> dict[str, Any]:
     if record.requested is not None:
         out |= {f"requested_{name}": value for name, value in vars(record.requested).items()}
     if record.result is not None:
-        out |= {name: getattr(record.result, name) for name in (*ACCURACIES, *MEASURED)}
+        out |= {name: getattr(record.result, name) for name in RESULTS}
     return out
 
 

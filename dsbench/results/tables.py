@@ -20,7 +20,7 @@ REASONS = {
     "collapsed": "learnt nothing, answers one class",
     "diverged": "a loss that is no number",
     "running": "not ended",
-    "missing": "not begun",
+    "missing": "not started",
 }
 _LEGEND = "test accuracy: mean of the n runs that are done, ± half of its 95 % interval (Student's t); sd over seeds"
 _MIXED_CODE = "mixed code"

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dsbench.measure.by_turns import running_costs
-from dsbench.measure.onnx_files import Files, lacking
+from dsbench.measure.by_turns import OnnxFiles, lacking_for_onnx, running_costs
 from dsbench.measure.timing import LIMIT_SECONDS
 from dsbench.run.lock import Owner, locked
 from dsbench.run.mirror import mirror_again, shown_offline
@@ -40,7 +39,7 @@ def complete(plan: Plan, progress: Progress, record: Record) -> Record:
 def _measured(run: Trained, compute: Compute) -> dict[str, Any]:
     """The running costs of `run` on `compute`, in ONNX Runtime too where that is installed."""
     with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
-        onnx = [] if lacking() else [Files.named(Path(scratch), run.run_id)]
+        onnx = [] if lacking_for_onnx() else [OnnxFiles.named(Path(scratch), run.run_id)]
         (costs,) = running_costs(lambda: [run.subject(compute)], LIMIT_SECONDS, onnx=onnx)
     return costs.record
 

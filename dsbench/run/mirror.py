@@ -82,4 +82,6 @@ def shown_offline(config: Config, folder: RunFolder, run_id: str) -> bool:
     logger = config.logger
     if not isinstance(logger, WandbConfig) or logger.mode != "offline":
         return False
-    return any((folder.outputs / "wandb").glob(f"offline-run-*-{run_id}"))
+    from dsbench.tracking.wandb import offline_folders
+
+    return bool(offline_folders(folder.outputs, run_id))

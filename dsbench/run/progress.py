@@ -19,7 +19,7 @@ from rich.text import Text
 from dsbench.console import terminal
 from dsbench.run.record import Record, width
 from dsbench.training.history import Epoch
-from dsbench.training.stop import AfterSeconds, AfterSteps, Stop
+from dsbench.training.stop import AfterSteps, End
 
 if TYPE_CHECKING:
     from dsbench.run.lock import Owner
@@ -49,7 +49,7 @@ class Progress:
             "MACs": f"{facts.costs['macs']:,} an image",
             "data": f"{facts.data}, split {facts.split}, from {plan.source}",
             "recipe": f"{config.optimizer.name}, {config.schedule.name}, batch {config.train.batch_size}, "
-            f"at most {plan.stop}, seed {facts.seed}",
+            f"at most {plan.end}, seed {facts.seed}",
             "compute": f"{facts.device}, precision {facts.precision}, threads {facts.threads}",
         }
         if history:
@@ -70,7 +70,7 @@ class Progress:
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with RichProgress(*columns, console=self.console, transient=True) as shown:
-            yield Bar(shown, plan.stop)
+            yield Bar(shown, plan.end)
 
     def epoch(self, row: Epoch) -> None:
         """One line for one epoch."""
@@ -127,8 +127,8 @@ class Progress:
 class Bar:
     """Moves a few times a second; a step in between costs one look at the clock."""
 
-    def __init__(self, shown: RichProgress, stop: Stop) -> None:
-        self._shown, self._stop = shown, stop
+    def __init__(self, shown: RichProgress, end: End) -> None:
+        self._shown, self._end = shown, end
         self._task = shown.add_task("starting", total=None)
         self._moved = 0.0
 
@@ -137,15 +137,14 @@ class Bar:
         if steps and time.monotonic() - self._moved < _REFRESH_SECONDS:
             return
         self._moved = time.monotonic()
-        stop = self._stop
-        if isinstance(stop, AfterSteps):
-            epochs = -(-stop.steps // stop.epoch_steps)
-            length = min(stop.epoch_steps, stop.steps - epoch * stop.epoch_steps)  # the last epoch may have fewer
+        end = self._end
+        if isinstance(end, AfterSteps):
+            epochs = -(-end.steps // end.epoch_steps)
+            length = min(end.epoch_steps, end.steps - epoch * end.epoch_steps)  # the last epoch may have fewer
             self._shown.update(self._task, description=f"epoch {epoch + 1}/{epochs}", completed=steps, total=length)
         else:  # seconds: nobody knows how many steps they hold
-            assert isinstance(stop, AfterSeconds)
-            done = min(seconds, stop.target)
-            self._shown.update(self._task, description=f"epoch {epoch + 1}, seconds", completed=done, total=stop.target)
+            done = min(seconds, end.target)
+            self._shown.update(self._task, description=f"epoch {epoch + 1}, seconds", completed=done, total=end.target)
 
 
 def _percent(share: float | None, rest: str = "") -> str:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
-from typing import Any, TypeVar
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from dsbench import provenance
+from dsbench.budget.request import Requested
 from dsbench.measure.record import KEYS
 from dsbench.network.cost import TOTALS
+from dsbench.quantities import QUANTITIES
+from dsbench.training.stop import Stop
 
 # The sections of the configuration that a record's settings are of: those that describe the network, and the recipe.
 NETWORK = ("model", "arch", "block", "slots")
@@ -52,6 +56,13 @@ class Label:
         experiment, _, keys = (text or "").removesuffix(")").partition(" (modified: ")
         return cls(experiment or None, tuple(keys.split(", ")) if keys else ())
 
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Label:
+        """The label that result.json holds as `plain`, of older records in words alone."""
+        if "experiment" in plain:
+            return cls(plain["experiment"], tuple(plain.get("modified") or ()))
+        return cls.read(plain.get("study"))
+
     @property
     def study(self) -> str | None:
         """The study that the experiment belongs to."""
@@ -62,34 +73,14 @@ class Label:
         """What the study calls the network; None where the experiment belongs to no study."""
         return (self.experiment or "").partition("/")[2] or None
 
+    def plain(self) -> dict[str, Any]:
+        """As result.json has it, `study` being the whole in words."""
+        return {"study": str(self) or None, "experiment": self.experiment, "modified": list(self.modified)}
+
     def __str__(self) -> str:
         if self.experiment is None:
             return ""
         return f"{self.experiment} (modified: {', '.join(self.modified)})" if self.modified else self.experiment
-
-
-@dataclass(frozen=True)
-class Requested:
-    """The budget that the network was fitted to.
-
-    `kind` is params, macs, acts, latency_ms or train_seconds_per_epoch, `target` and `actual` are in its unit,
-    `residual` is (actual - target) / target, `scope` total or conv, `match` the family whose cost was the target.
-    """
-
-    kind: str | None = None
-    scope: str | None = None
-    match: str | None = None
-    target: float | None = None
-    actual: float | None = None
-    residual: float | None = None
-
-
-@dataclass(frozen=True)
-class Stop:
-    """When training ends: after `target` epochs, MACs of training, or seconds, as `by` says."""
-
-    by: str | None = None
-    target: float | None = None
 
 
 @dataclass(frozen=True)
@@ -170,26 +161,13 @@ class Record:
         """The record that result.json holds as `plain`. Raises ValueError where that is not the record of a run."""
         if not isinstance(plain, Mapping) or not {"run_id", "status"} <= plain.keys():
             raise ValueError("not the record of a run")
-        _check(plain)
-        if "experiment" in plain:
-            label = Label(plain["experiment"], tuple(plain.get("modified") or ()))
-        else:
-            label = Label.read(plain.get("study"))
-        measured = {name: plain[name] for name in _MEASURED if name in plain}
-        if isinstance(measured.get("roofline"), Mapping):  # which older records have in words too
-            measured["roofline"] = {key: value for key, value in measured["roofline"].items() if key != "verdict"}
-        return cls(
-            **{name: plain[name] for name in _SAME if name in plain},
-            status=Status(plain["status"]),
-            label=label,
-            costs={name: plain[name] for name in TOTALS if name in plain},
-            requested=_part(Requested, plain.get("requested")),
-            stop=_part(Stop, plain.get("stop")),
-            settings=plain.get("settings") or {},
-            result=_part(Result, plain) if _RESULT & plain.keys() else None,
-            measured=measured,
-            more={name: plain[name] for name in plain if name not in _KNOWN},
-        )
+        rest, values = dict(plain), {}
+        for name, form in _FORMS.items():
+            given = {key: rest.pop(key) for key in form.keys if key in rest}
+            if given:
+                _check(given, form.keys)
+                values[name] = form.read(given)
+        return cls(**values, more=rest)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Record:
@@ -199,20 +177,9 @@ class Record:
     def plain(self) -> dict[str, Any]:
         """As in result.json, in its order: facts, how it was made, its result, what was measured of it."""
         out: dict[str, Any] = {}
-        for name in _ORDER:
-            if name == "label":
-                text = str(self.label) or None
-                out |= {"study": text, "experiment": self.label.experiment, "modified": list(self.label.modified)}
-            elif name == "costs":
-                out |= self.costs
-            elif name == "status":
-                out[name] = str(self.status)
-            else:
-                value = getattr(self, name)
-                out[name] = asdict(value) if isinstance(value, (Requested, Stop)) else value
-        out |= {"error": self.error} if self.error is not None else {}
-        out |= asdict(self.result) if self.result is not None else {}
-        return {**out, **self.measured, **self.more}
+        for name, form in _FORMS.items():
+            out |= form.write(getattr(self, name))
+        return {**out, **self.more}
 
     def to_json(self) -> str:
         """The text of result.json; numbers that JSON does not have (nan, inf) become null."""
@@ -236,41 +203,91 @@ class Record:
         return replace(self, status=status, error=error, finished=provenance.now())
 
 
-_ENDS = ("error", "result", "measured", "more")
-_ORDER = tuple(field.name for field in fields(Record) if field.name not in _ENDS)
-_APART = {"label", "costs", "requested", "stop", "settings", "status"}
-_SAME = (*(name for name in _ORDER if name not in _APART), "error")
-_RESULT = {field.name for field in fields(Result)}
-_MEASURED = (*KEYS, "measured_on")
-_KNOWN = {*_ORDER, "error", "study", "experiment", "modified", *TOTALS, *_RESULT, *_MEASURED} - {"label", "costs"}
+@dataclass(frozen=True)
+class _Form:
+    """How a field of Record stands in result.json: its keys there with their types, and the way in and out.
 
-_KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
-    **{name: ((int, float) if name == "intensity" else int, "a number") for name in TOTALS},
-    **{
-        part.name: (int, "a whole number") if part.type == "int | None" else ((int, float), "a number")
-        for part in (*fields(Record), *fields(Result))
-        if part.type in ("int | None", "float | None")
-    },
-    **dict.fromkeys(("requested", "stop", "settings", "measured_on", "latency_ms", "train_step_ms"), (Mapping, "keys")),
+    `read` is given what is there of the keys, one at least; `write` the value.
+    """
+
+    keys: Mapping[str, Any]
+    read: Callable[[Mapping[str, Any]], Any]
+    write: Callable[[Any], Mapping[str, Any]]
+
+
+def _form(name: str, kind: Any) -> _Form:
+    """A field of type `kind` as most are written: under its own name, named values as an object."""
+    if is_dataclass(kind):
+        return _Form(
+            {name: Mapping},
+            lambda given: None if given[name] is None else _part(kind, given[name]),
+            lambda value: {name: None if value is None else asdict(value)},
+        )
+    return _Form({name: kind}, lambda given: given[name], lambda value: {name: value})
+
+
+def _part(kind: Any, plain: Mapping[str, Any]) -> Any:
+    """What `plain` holds of the fields of `kind`; None is what it does not say."""
+    return kind(**{field.name: plain.get(field.name) for field in fields(kind)})
+
+
+def _types(kind: type) -> dict[str, Any]:
+    """The type of each field of a dataclass, without its parameters and the None that stands beside it."""
+    return {name: _class(hint) for name, hint in get_type_hints(kind).items()}
+
+
+def _class(hint: Any) -> Any:
+    others = [part for part in get_args(hint) if part is not NoneType]
+    if NoneType in get_args(hint) and len(others) == 1:
+        return _class(others[0])
+    return get_origin(hint) or hint
+
+
+def _measured(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the paragraph that older records have beside the numbers of a roofline."""
+    return {
+        name: {key: number for key, number in value.items() if key != "verdict"}
+        if name == "roofline" and isinstance(value, Mapping)
+        else value
+        for name, value in given.items()
+    }
+
+
+def _settings(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    return given["settings"] or {}
+
+
+def _unless_none(plain: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+    """Writes what `plain` makes of a value, and nothing of None."""
+    return lambda value: {} if value is None else plain(value)
+
+
+_LABEL = dict.fromkeys(("study", "experiment", "modified"))
+_COSTS = {name: int if QUANTITIES[name].whole else float for name in TOTALS}
+_MEASURED = dict.fromkeys(KEYS) | dict.fromkeys(("measured_on", "latency_ms", "train_step_ms"), Mapping)
+# Of each field but `more`, in the order of result.json: by its type, but for those that are written in another way.
+_FORMS = {name: _form(name, kind) for name, kind in _types(Record).items() if name != "more"} | {
+    "label": _Form(_LABEL, Label.of, Label.plain),
+    "costs": _Form(_COSTS, dict, dict),
+    "settings": _Form({"settings": Mapping}, _settings, lambda value: {"settings": value}),
+    "status": _Form({"status": Status}, lambda given: Status(given["status"]), lambda value: {"status": str(value)}),
+    "error": _Form({"error": str}, lambda given: given["error"], _unless_none(lambda value: {"error": value})),
+    "result": _Form(_types(Result), lambda given: _part(Result, given), _unless_none(asdict)),
+    "measured": _Form(_MEASURED, _measured, dict),
+}
+_KINDS: dict[Any, tuple[Any, str]] = {
+    int: (int, "a whole number"),
+    float: ((int, float), "a number"),
+    Mapping: (Mapping, "keys"),
 }
 
 
-def _check(plain: Mapping[str, Any]) -> None:
-    """Raise ValueError where a value is of another kind than its field."""
-    for name, (kind, words) in _KINDS.items():
-        value = plain.get(name)
-        if value is not None and not isinstance(value, kind):
-            raise ValueError(f"{name} is {value!r} and should be {words}")
-
-
-Part = TypeVar("Part", Requested, Stop, Result)
-
-
-def _part(kind: type[Part], plain: Any) -> Part | None:
-    """What `plain` holds of the fields of `kind`."""
-    if plain is None:
-        return None
-    return kind(**{field.name: plain[field.name] for field in fields(kind) if field.name in plain})
+def _check(given: Mapping[str, Any], types: Mapping[str, Any]) -> None:
+    """Raise ValueError where numbers or keys are due and something else is given."""
+    for name, value in given.items():
+        due = _KINDS.get(types[name])
+        if due is not None and value is not None and not isinstance(value, due[0]):
+            raise ValueError(f"{name} is {value!r} and should be {due[1]}")
 
 
 def _finite(value: Any) -> Any:

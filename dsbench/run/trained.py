@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dsbench.config.compose import Composed, typed
 from dsbench.config.messages import one_line
-from dsbench.config.network import network
+from dsbench.config.network import network_of
 from dsbench.config.schema import FORMER, SWEEPS_OWN, TYPES, Config
 from dsbench.errors import InputError, choose
 from dsbench.measure.record import PLACE
@@ -172,7 +172,7 @@ def _composed(folder: RunFolder, record: Record) -> Composed:
 
 def _network(folder: RunFolder, composed: Composed) -> Network:
     try:
-        return network(composed)
+        return network_of(composed)
     except InputError as error:
         raise InputError(f"{folder.config_file} names no network for this version of dsbench: {error}") from None
 

@@ -77,11 +77,12 @@ class Contrast:
     images: float | None = None
     residuals: tuple[float, ...] | None = None
     n_images: int | None = None
+    cautious: bool = False  # of several looks: see df
 
     @property
     def seeds_alone(self) -> Contrast:
         """The same, of new seeds on these images."""
-        return Contrast(self.difference, self.runs, self.seeds)
+        return Contrast(self.difference, self.runs, self.seeds, cautious=self.cautious)
 
     @property
     def variance(self) -> float:
@@ -104,13 +105,21 @@ class Contrast:
 
     @property
     def df(self) -> float:
-        """Degrees of freedom of the variance (Satterthwaite 1946, over all its terms; Welch 1947 of seeds alone)."""
+        """Degrees of freedom of the variance (Satterthwaite 1946, over all its terms; Welch 1947 of seeds alone).
+
+        Of few runs whose spreads differ these are too many, by so little that one look keeps its level, and several
+        do not: a `cautious` contrast has those of the part that has most of the variance for its own, where they are
+        fewer (see docs/concepts/simulation.md).
+        """
         terms = [(part, n - 1) for part, n in zip(self.seeds, self.runs, strict=True)]
         if self.images is not None and self.residuals is not None and self.n_images is not None:
             terms.append((self.images, self.n_images - 1))
             terms += [(part, (n - 1) * (self.n_images - 1)) for part, n in zip(self.residuals, self.runs, strict=True)]
-        below = sum(part**2 / df for part, df in terms if df > 0)
-        return self.variance**2 / below if below else float(min(self.runs) - 1)
+        below = [(part, df) for part, df in terms if part and df > 0]
+        if not below:
+            return float(min(self.runs) - 1)
+        df = self.variance**2 / sum(part**2 / df for part, df in below)
+        return min(df, self.variance / max(part / df for part, df in below)) if self.cautious else df
 
     @property
     def decides(self) -> bool:
@@ -140,37 +149,45 @@ class Contrast:
     def seeds_to_decide(self, level: float, margin: float = 0.0) -> int | None:
         """The fewest seeds a side that decide with a chance of POWER if all is as observed; None above MOST_SEEDS.
 
-        Decided is a difference whose interval at 1 - `level` is clear of 0 or, with a `margin`, within it. That is so
-        where the distance to 0 or to the margin is t(1 - level / 2) + z(POWER) standard errors.
+        Decided is a difference whose interval at 1 - `level` is clear of 0 or, with a `margin`, within it: one beyond
+        t(1 - level / 2) standard errors, or nearer to 0 than the margin less as much. Its chance is a normal one.
         """
         if min(self.runs) < 2:
             return None
-        from scipy.special import ndtri, stdtrit
+        from scipy.special import ndtr, stdtrit
 
         n = np.arange(FEWEST, MOST_SEEDS + 1)
         parts = [part * runs / n for part, runs in zip(self.seeds, self.runs, strict=True)]
-        total = np.sum(parts, axis=0) + self.images_alone
-        below = np.sum([part**2 / (n - 1) for part in parts], axis=0)
+        total, d = np.sum(parts, axis=0) + self.images_alone, abs(self.difference)
+        below = np.sum(np.square(parts), axis=0) / (n - 1)
         below = below + self.images_alone**2 / max((self.n_images or 2) - 1, 1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            df = np.where(below > 0, total**2 / below, n - 1.0)
-        needed = (stdtrit(df, 1 - level / 2) + ndtri(POWER)) * np.sqrt(total)
-        room = max(abs(self.difference), margin - abs(self.difference))
-        enough = np.flatnonzero((needed <= room) if room > 0 else np.zeros(len(n), dtype=bool))
+            t = stdtrit(np.where(below > 0, total**2 / below, n - 1.0), 1 - level / 2)
+            at, edge = d / np.sqrt(total), margin / np.sqrt(total) - t
+            clear = ndtr(at - t) + ndtr(-at - t)
+            within = np.maximum(ndtr(edge - at) - ndtr(-edge - at), 0)
+        exact = float(d > 0 or margin > 0)  # where nothing varies
+        enough = np.flatnonzero(np.where(total > 0, clear + within, exact) >= POWER)
         return int(n[enough[0]]) if len(enough) else None
 
     def images_cannot_tell(self, level: float, margin: float = 0.0) -> bool:
-        """Whether the images alone leave more room than the difference, or the margin beside it, however many seeds."""
+        """Whether the images alone leave more room than the difference, or the margin beside it, however many seeds.
+
+        More seeds would change the difference too: it is taken at whichever end of its interval over seeds alone
+        leaves more room.
+        """
         if not self.images_alone:
             return False
         from scipy.special import ndtri
 
         half = float(ndtri(1 - level / 2)) * math.sqrt(self.images_alone)
-        return half >= max(abs(self.difference), margin - abs(self.difference))
+        seeds = self.seeds_alone.interval()
+        low, high = (seeds.low, seeds.high) if seeds else (-math.inf, math.inf)
+        return half >= max(abs(low), abs(high), margin - max(low, -high, 0.0))
 
 
-def contrast(samples: Sequence[Sample]) -> Contrast | None:
-    """The weighted sum of the means of `samples`; None where one of them is empty.
+def contrast(samples: Sequence[Sample], cautious: bool = False) -> Contrast | None:
+    """The weighted sum of the means of `samples`; None where one of them is empty; `cautious` where one looks again.
 
     Over images too where every sample says of the same images which were right. With m(i) the weighted sum of the
     shares of each sample's runs that got image i right, the images' part is the variance of m over the N images by N.
@@ -190,14 +207,14 @@ def contrast(samples: Sequence[Sample]) -> Contrast | None:
     known = [sample.correct for sample in samples if sample.correct is not None]
     n_images = {correct.shape[1] for correct in known}
     if len(known) < len(samples) or len(n_images) != 1 or min(runs) < 2:
-        return Contrast(difference, runs, seeds)
+        return Contrast(difference, runs, seeds, cautious=cautious)
     images = n_images.pop()
     by_image = sum(sample.weight * sample.correct.mean(axis=0) for sample in samples if sample.correct is not None)
     residuals = tuple(
         sample.weight**2 * _residual(correct) / (n * images)
         for sample, correct, n in zip(samples, known, runs, strict=True)
     )
-    return Contrast(difference, runs, seeds, float(np.var(by_image, ddof=1)) / images, residuals, images)
+    return Contrast(difference, runs, seeds, float(np.var(by_image, ddof=1)) / images, residuals, images, cautious)
 
 
 def _residual(correct: np.ndarray) -> float:
@@ -223,40 +240,36 @@ def permutation_p(reference: np.ndarray, candidate: np.ndarray, seed: int = 0) -
     observed one where their statistic is less by 1e-9 of its size.
     """
     pooled, n = np.concatenate([reference, candidate]).astype(float), len(reference)
-    observed = float(_welch(pooled[None], np.arange(n)[None])[0])
+    least = float(_welch(pooled[None], n)[0]) * (1 - _SAME)
     if math.comb(len(pooled), n) <= _EXACT:
-        return float(np.mean(_welch(pooled[None], _splits(len(pooled), n)) >= observed - _SAME * abs(observed)))
+        return float(np.mean(_welch(pooled[_splits(len(pooled), n)], n) >= least))
     shuffled = np.random.default_rng(seed).permuted(np.tile(pooled, (_RANDOM, 1)), axis=1)
-    beyond = np.count_nonzero(_welch(shuffled, np.arange(n)[None]) >= observed - _SAME * abs(observed))
-    return (1 + int(beyond)) / (1 + _RANDOM)
+    return (1 + int(np.count_nonzero(_welch(shuffled, n) >= least))) / (1 + _RANDOM)
 
 
 @cache
 def _splits(total: int, n: int) -> np.ndarray:
-    """All choices of `n` out of `total`, a row each."""
-    from itertools import chain, combinations
+    """All choices of `n` out of `total`, a row each: first those chosen, then the others."""
+    from itertools import combinations
 
-    count = math.comb(total, n)
-    flat = np.fromiter(chain.from_iterable(combinations(range(total), n)), dtype=np.int8, count=count * n)
-    return flat.reshape(count, n)
+    chosen = np.array(list(combinations(range(total), n)), dtype=np.int8)
+    others = np.ones((len(chosen), total), dtype=bool)
+    np.put_along_axis(others, chosen.astype(np.intp), False, axis=1)
+    return np.hstack([chosen, np.nonzero(others)[1].reshape(len(chosen), -1).astype(np.int8)])
 
 
-def _welch(pooled: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """The size of Welch's t of each split; infinite where neither part spreads and the means differ, 0 where not."""
-    rows = np.arange(len(pooled))[:, None]
-    total, squares, n = pooled.sum(axis=1), (pooled**2).sum(axis=1), first.shape[1]
-    centre = pooled.mean(axis=1, keepdims=True)
-    centred = pooled - centre  # squares of accuracies near 1 lose their digits else
-    total, squares = centred.sum(axis=1), (centred**2).sum(axis=1)
-    chosen = centred[rows, first]
-    m, s1, q1 = pooled.shape[1] - n, chosen.sum(axis=1), (chosen**2).sum(axis=1)
-    s2, q2 = total - s1, squares - q1
-    v1 = np.maximum(q1 - s1**2 / n, 0) / max(n - 1, 1) / n
-    v2 = np.maximum(q2 - s2**2 / m, 0) / max(m - 1, 1) / m
-    difference, spread = np.abs(s1 / n - s2 / m), np.sqrt(v1 + v2)
-    same = _SAME * np.abs(centred).max(axis=1)
+def _welch(splits: np.ndarray, n: int) -> np.ndarray:
+    """The size of Welch's t of the first `n` of each row against the rest; infinite where neither part spreads."""
+    means, squared_errors = [], []
+    for part in (splits[:, :n], splits[:, n:]):
+        mean, size = part.mean(axis=1), part.shape[1]
+        means.append(mean)
+        squared_errors.append(((part - mean[:, None]) ** 2).sum(axis=1) / max(size - 1, 1) / size)
+    same = _SAME * np.abs(splits).max(axis=1)
+    difference, error = np.abs(means[0] - means[1]), np.sqrt(sum(squared_errors))
+    difference = np.where(difference > same, difference, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(spread > same, difference / spread, np.where(difference > same, np.inf, 0.0))
+        return np.where(error > same, difference / error, np.where(difference > 0, np.inf, 0.0))
 
 
 def equal_variances_p(first: np.ndarray, second: np.ndarray) -> float:

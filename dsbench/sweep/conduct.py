@@ -30,8 +30,6 @@ from dsbench.run.record import FINAL
 from dsbench.sweep import axes
 from dsbench.sweep.composition import Composer
 from dsbench.sweep.estimate import seconds_left
-from dsbench.sweep.launch.local import begin_server
-from dsbench.sweep.launch.workers import workers_for
 from dsbench.sweep.objective import objectives
 from dsbench.sweep.plan import PlannedJob, SweepPlan, deciding, plan_sweep, planned, sweep_name
 
@@ -39,6 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from dsbench.config.schema import Config
+    from dsbench.sweep.launch.backend import Backend
 
 log = logging.getLogger("dsbench")
 
@@ -54,15 +53,17 @@ def conduct(
     """
     check(config)
     jobs = axes.jobs(arguments, params, loader)
-    shared, at_once = shared_overrides(config, len(jobs))
+    backend = backend_for(launcher, len(jobs))
+    shared = shared_overrides(config, backend)
     plan = plan_sweep([with_shared(job, shared) for job in jobs], composing(config, loader))
     raise_if_asked_to_stop()
     console = terminal()
     if plan.problems and (config.on_error != "skip" or not plan.runs):
         console.print(planned(plan))
         raise impossible(plan)
-    if plan.missing and is_local(config) and not config.plan:
-        begin_server()  # which takes seconds to import what runs need
+    if plan.missing and backend and not config.plan:
+        backend.prepare()
+    at_once = 1 if backend is None else backend.at_once if backend.watched else None
     console.print(planned(plan, seconds_left(plan, at_once) if plan.missing and at_once else None))
     if config.plan:
         return None
@@ -90,6 +91,12 @@ class Sweep:
         self._arguments, self._launcher = arguments, launcher
         self._final: set[str] = set()  # run_ids with a result, by the table shown last
         launcher.folder = self.folder.path / "jobs"  # type: ignore[attr-defined]  # where one that has files keeps them
+
+    @property
+    def trained_here(self) -> bool:
+        """Whether the runs are trained by processes of this one."""
+        backend = backend_for(self._launcher, 1)
+        return backend is not None and backend.watched
 
     @property
     def example(self) -> Config:
@@ -192,22 +199,14 @@ def impossible(plan: SweepPlan) -> InputError:
     return InputError(f"{' '.join(first.overrides)}: {first.problem}")
 
 
-def is_local(config: DictConfig) -> bool:
-    """Whether the runs are trained on this machine, by dsbench's own launcher."""
-    return config.hydra.launcher._target_.endswith(".DsbenchLauncher")
+def backend_for(launcher: Launcher, jobs: int) -> Backend | None:
+    """What runs so many jobs; None for a launcher of Hydra's own, which runs them in this process, one by one."""
+    return launcher.backend(jobs) if hasattr(launcher, "backend") else None
 
 
-def shared_overrides(config: DictConfig, jobs: int) -> tuple[list[str], int | None]:
-    """Overrides for all runs, however many of them are left to train; and how many run at once, if that is known."""
-    launcher = config.hydra.launcher
-    if "cpus_per_task" in launcher:  # on machines that are not this one
-        threads, at_once = launcher.cpus_per_task, None
-    elif is_local(config):
-        workers = workers_for(jobs, config.n_jobs, config.threads, config.device)
-        threads, at_once = workers.threads, len(workers)
-    else:
-        return [], 1
-    return ([f"threads={threads}"] if config.threads is None else []), at_once
+def shared_overrides(config: DictConfig, backend: Backend | None) -> list[str]:
+    """Overrides for all runs, however many of them are left to train: the threads that `backend` gives each."""
+    return [f"threads={backend.threads}"] if backend and config.threads is None else []
 
 
 def with_shared(job: Sequence[str], shared: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from dsbench.config.network import dataset_of
 from dsbench.run.plan import Plan
 from dsbench.sweep.plan import SweepPlan
-from dsbench.training.stop import AfterSeconds, AfterSteps
+from dsbench.training.stop import AfterSteps
 
 PROBES = 5  # networks at the most, spread over the sweep's range of MACs
 PROBE_SECONDS = 0.4
@@ -95,9 +95,6 @@ def _run_seconds(plan: Plan, per_image: float) -> float:
     config, dataset = plan.config, dataset_of(plan.config.data)
     held_out, test = dataset.held_out(config.data.split), sum(dataset.test_counts)
     epoch = (dataset.train_size - held_out) * per_image
-    if isinstance(plan.stop, AfterSteps):
-        train = plan.stop.steps / plan.stop.epoch_steps * epoch
-    else:
-        assert isinstance(plan.stop, AfterSeconds)
-        train = plan.stop.target
+    end = plan.end
+    train = end.steps / end.epoch_steps * epoch if isinstance(end, AfterSteps) else end.target
     return train + _EVALUATION * per_image * (math.ceil(train / epoch) * (held_out or test) + test)

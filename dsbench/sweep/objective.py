@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dsbench.errors import InputError
+from dsbench.errors import InputError, choose
 from dsbench.run.record import Record
 
 DIRECTIONS = {
@@ -22,8 +22,7 @@ def objectives(names: Any) -> tuple[str, ...]:
     """The names in `objective`, a text or a list of several. Raises InputError for any other name."""
     names = (names,) if isinstance(names, str) else tuple(names or ())
     for name in names:
-        if name not in DIRECTIONS:
-            raise InputError(f"unknown objective {name!r}; choose of {', '.join(DIRECTIONS)}")
+        choose("objective", name, DIRECTIONS)
     if not names or len(set(names)) < len(names):
         raise InputError(f"objective {list(names)} must list one or more of {', '.join(DIRECTIONS)}, each once")
     return names

@@ -14,11 +14,13 @@ from dsbench.config.overrides import key
 from dsbench.console import terminal
 from dsbench.errors import InputError, choose
 from dsbench.files import write_atomically
+from dsbench.numerals import counted
 from dsbench.results import tables
 from dsbench.run.record import Status
 from dsbench.sweep import axes
 from dsbench.sweep.conduct import (
     Sweep,
+    backend_for,
     check,
     composing,
     impossible,
@@ -84,7 +86,7 @@ def search(
         raise InputError(
             "nothing to search: list what to choose from, as model=cnn,dwsep or width=int(interval(4,64)) does"
         )
-    shared, _ = shared_overrides(config, how.batch * len(seeds))
+    shared = shared_overrides(config, backend_for(launcher, how.batch * len(seeds)))
     compose, console = composing(config, loader), terminal()
     sweep = Sweep(config, _name(config, arguments, given, names, how), arguments, launcher)
     trials, plan = Trials(how, drawn, names), SweepPlan(())
@@ -96,7 +98,7 @@ def search(
                 raise impossible(plan)
             _check_split(plan, names)
             if config.plan:
-                console.print(planned(plan), f"the first {len(batch)} of {how.n_trials} trials", sep="\n")
+                console.print(planned(plan), f"the first {len(batch)} of {counted(how.n_trials, 'trial')}", sep="\n")
                 return None
             sweep.write(plan)
             sweep.launch(plan)

@@ -62,7 +62,7 @@ def begin(config: WandbConfig, outputs: Path, card: Card, job_type: str) -> Any:
     import wandb
 
     say_mode(config.mode)
-    earlier = list((outputs / "wandb").glob(f"offline-run-*-{card.run_id}"))
+    earlier = offline_folders(outputs, card.run_id)
     os.environ.setdefault("WANDB_DATA_DIR", str(outputs / "wandb" / ".staging"))  # else it is in the home folder
     run = wandb.init(
         project=config.project,
@@ -88,6 +88,14 @@ def begin(config: WandbConfig, outputs: Path, card: Card, job_type: str) -> Any:
     for folder in earlier:
         shutil.rmtree(folder)
     return run
+
+
+def offline_folders(outputs: Path, run_id: str) -> list[Path]:
+    """The folders of offline runs of that id.
+
+    W&B names them by second and id, and puts -1 behind where that is taken; the file within has the id alone.
+    """
+    return [path.parent for path in (outputs / "wandb").glob(f"offline-run-*/run-{run_id}.wandb")]
 
 
 def say_mode(mode: str) -> None:

@@ -31,14 +31,14 @@ def unsharp(images: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Scale:
+class PixelScale:
     """x * factor + shift, a number of each for every channel: tensors (C,) float32."""
 
     factor: Tensor
     shift: Tensor
 
     @classmethod
-    def of(cls, kind: str, mean: tuple[float, ...], std: tuple[float, ...]) -> Scale:
+    def of(cls, kind: str, mean: tuple[float, ...], std: tuple[float, ...]) -> PixelScale:
         """The scaling that `kind` names; `mean` and `std` are those of x/255 in the train part, for standardize."""
         if kind == "standardize":
             factor, shift = [1 / (255 * s) for s in std], [-m / s for m, s in zip(mean, std, strict=True)]
@@ -47,9 +47,9 @@ class Scale:
             factor, shift = [same[0]] * len(mean), [same[1]] * len(mean)
         return cls(torch.tensor(factor), torch.tensor(shift))
 
-    def to(self, device: torch.device) -> Scale:
+    def to(self, device: torch.device) -> PixelScale:
         """The same scaling on `device`."""
-        return Scale(self.factor.to(device), self.shift.to(device))
+        return PixelScale(self.factor.to(device), self.shift.to(device))
 
     def __call__(self, images: Tensor) -> Tensor:
         """(B, H, W, C) uint8 to (B, C, H, W) float32 in channels_last format."""
@@ -124,7 +124,7 @@ class Batches:
         labels: Tensor,
         rows: Tensor,
         batch_size: int,
-        scale: Scale,
+        scale: PixelScale,
         seed: int | None = None,
         augment: AugmentConfig | None = None,
     ) -> None:

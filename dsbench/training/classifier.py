@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from pytorch_lightning import LightningModule
@@ -17,7 +17,10 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 from dsbench.seeds import derived
 from dsbench.training.batches import Batches
 from dsbench.training.history import Epoch
-from dsbench.training.recipe import Training, can_be_fused, factor, optimizer
+from dsbench.training.recipe import can_be_fused, factor, optimizer
+
+if TYPE_CHECKING:
+    from dsbench.training.fit import Training
 
 
 class Classifier(LightningModule):
@@ -28,7 +31,7 @@ class Classifier(LightningModule):
 
     def __init__(self, network: nn.Module, training: Training) -> None:
         super().__init__()
-        self.network, self.config, self.stop = network, training.config, training.stop
+        self.network, self.config, self.end = network, training.config, training.end
         self.classes, self.precision = training.network.classes, training.compute.precision
         self.history: list[Epoch] = []
         self._resumed: dict[str, Any] | None = None
@@ -60,7 +63,7 @@ class Classifier(LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The loss of one batch; sets this step's learning rate first."""
         images, labels = batch
-        progress = self.stop.progress(*self.spent(batch_idx))
+        progress = self.end.progress(*self.spent(batch_idx))
         self._lr = self.config.optimizer.lr * factor(self.config.schedule, progress, self.current_epoch)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = self._lr

@@ -10,7 +10,7 @@ from pytorch_lightning import LightningDataModule
 from dsbench.config.network import dataset_of
 from dsbench.config.schema import DataConfig
 from dsbench.data import prepared, split
-from dsbench.training.batches import Batches, Scale, unsharp
+from dsbench.training.batches import Batches, PixelScale, unsharp
 
 EVAL_BATCH_SIZE = 500
 
@@ -36,7 +36,7 @@ class ImageData(LightningDataModule):
             return
         config, dataset = self.config, dataset_of(self.config)
         arrays = prepared.load(dataset, config.root, config.verify)
-        scale = Scale.of(config.scale, arrays.mean[config.split], arrays.std[config.split])
+        scale = PixelScale.of(config.scale, arrays.mean[config.split], arrays.std[config.split])
         x_train, x_test = (self._images(torch.from_numpy(x)) for x in (arrays.x_train, arrays.x_test))
         y_train, y_test = (torch.from_numpy(y).long().to(self.device) for y in (arrays.y_train, arrays.y_test))
         all_test = torch.arange(len(y_test), device=self.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,13 +13,29 @@ from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from dsbench.config.schema import Config, EarlyStoppingConfig
 from dsbench.network.build import build
+from dsbench.network.description import Network
 from dsbench.training.checkpoint import Checkpoints
 from dsbench.training.classifier import Classifier
 from dsbench.training.datamodule import ImageData
 from dsbench.training.device import LIGHTNING_PRECISION, Compute, set_up_process
 from dsbench.training.history import Epoch, collapsed, diverged, should_stop
-from dsbench.training.recipe import Training
-from dsbench.training.stop import Stop
+from dsbench.training.stop import End
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that training a network is given: which one, how, until when, on what device, and where checkpoints go.
+
+    `test_weights` is best or last, the checkpoint that is tested; training goes on from `last` where there is one.
+    """
+
+    config: Config
+    network: Network
+    end: End
+    compute: Compute
+    test_weights: str
+    last: Path
+    best: Path
 
 
 @dataclass(frozen=True)
@@ -46,7 +63,7 @@ def fit(training: Training, on_epoch: Callable[[list[Epoch]], None], callbacks: 
     data.setup()
     module = Classifier(build(training.network, config.seed), training)
     checkpoints = Checkpoints(training.last, training.best, config.train.checkpoint_minutes, on_epoch)
-    trainer = _trainer(config, compute, [Stopping(training.stop, config.train.early_stopping), checkpoints, *callbacks])
+    trainer = _trainer(config, compute, [Stopping(training.end, config.train.early_stopping), checkpoints, *callbacks])
     resumed = training.last if training.last.exists() else None
     trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
     history = module.history
@@ -61,13 +78,13 @@ def fit(training: Training, on_epoch: Callable[[list[Epoch]], None], callbacks: 
 
 
 class Stopping(Callback):
-    """Ends training where `stop` says, and earlier when the early-stopping rule does or the loss is no longer a number.
+    """Ends training where `end` says, and earlier when the early-stopping rule does or the loss is no longer a number.
 
     Between epochs it decides from the history alone, so that a resumed run decides as an uninterrupted one.
     """
 
-    def __init__(self, stop: Stop, rule: EarlyStoppingConfig) -> None:
-        self.stop, self.rule = stop, rule
+    def __init__(self, end: End, rule: EarlyStoppingConfig) -> None:
+        self.end, self.rule = end, rule
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """A run resumed after its last epoch ends at once."""
@@ -78,7 +95,7 @@ class Stopping(Callback):
     ) -> None:
         """End the last epoch at its last step; Lightning validates as at the end of any other."""
         assert isinstance(pl_module, Classifier)
-        trainer.should_stop = self.stop.reached(*pl_module.spent(batch_idx + 1))
+        trainer.should_stop = self.end.reached(*pl_module.spent(batch_idx + 1))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at the epochs so far."""
@@ -88,7 +105,7 @@ class Stopping(Callback):
         assert isinstance(pl_module, Classifier)
         history = pl_module.history
         if history:
-            ended = self.stop.reached(*pl_module.spent())
+            ended = self.end.reached(*pl_module.spent())
             trainer.should_stop = ended or diverged(history) or should_stop(history, self.rule)
 
 

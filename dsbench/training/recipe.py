@@ -1,15 +1,12 @@
-"""How a network is trained: all of it in one record, the optimizer, and the schedule of its learning rate."""
+"""How a network is trained: the optimizer, and the schedule of its learning rate."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench.config.schema import (
     AdamConfig,
-    Config,
     CosineConfig,
     ExponentialConfig,
     MultistepConfig,
@@ -22,26 +19,6 @@ from dsbench.config.schema import (
 
 if TYPE_CHECKING:
     from torch import nn, optim
-
-    from dsbench.network.description import Network
-    from dsbench.training.device import Compute
-    from dsbench.training.stop import Stop
-
-
-@dataclass(frozen=True)
-class Training:
-    """All that training a network is given: which one, how, until when, on what device, and where checkpoints go.
-
-    `test_weights` is best or last, the checkpoint that is tested; training goes on from `last` where there is one.
-    """
-
-    config: Config
-    network: Network
-    stop: Stop
-    compute: Compute
-    test_weights: str
-    last: Path
-    best: Path
 
 
 def optimizer(network: nn.Module, config: OptimizerConfig, fused: bool = True) -> optim.Optimizer:

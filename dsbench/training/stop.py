@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from dsbench.config.schema import Config
+from dsbench.network.cost import cost
+from dsbench.network.description import Network
+from dsbench.numerals import counted
 
 TRAIN_PASSES = 3  # in forward passes: one forward, and a backward one that costs about two
 
 
-class Stop(Protocol):
-    """An end of training; its methods are given the optimizer steps done so far and the seconds that these took."""
+@dataclass(frozen=True)
+class Stop:
+    """The end of training that was asked for: `target` epochs, MACs of training, or seconds, as `by` says."""
 
-    def progress(self, steps: int, seconds: float) -> float:
-        """How far training is for its learning-rate schedule, from 0 at the first step to 1 at the last."""
+    by: str
+    target: float
 
-    def reached(self, steps: int, seconds: float) -> bool:
-        """Whether training ends here."""
+    @classmethod
+    def of(cls, config: Config) -> Stop:
+        """What `config` asks for, whichever of its keys says so."""
+        target = epochs(config) if config.stop.by == "epochs" else config.stop.target
+        assert target is not None  # see StopConfig.check
+        return cls(config.stop.by, target)
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,7 @@ class AfterSteps:
     epoch_steps: int
 
     def progress(self, steps: int, seconds: float) -> float:
-        """Steps done / (all steps - 1): 1 when all but the last are done, which is when the last one asks."""
+        """Steps done / (all steps - 1): 1 when all but the last are done, which is when the last asks."""
         return min(steps / max(1, self.steps - 1), 1.0)
 
     def reached(self, steps: int, seconds: float) -> bool:
@@ -37,7 +44,9 @@ class AfterSteps:
 
     def __str__(self) -> str:
         epochs, rest = divmod(self.steps, self.epoch_steps)
-        return f"{self.steps:,} steps ({self.steps / self.epoch_steps:.2f} epochs)" if rest else f"{epochs} epochs"
+        if not rest:
+            return counted(epochs, "epoch")
+        return f"{self.steps:,} {'step' if self.steps == 1 else 'steps'} ({self.steps / self.epoch_steps:.2f} epochs)"
 
 
 @dataclass(frozen=True)
@@ -58,17 +67,21 @@ class AfterSeconds:
         return f"{self.target:g} seconds of training"
 
 
-def stop(config: Config, macs: int, images: int) -> AfterSteps | AfterSeconds:
-    """The end that `config` asks for; a forward pass of the network costs `macs` an image, an epoch has `images`."""
-    batch_size = config.train.batch_size
+# Where training ends. Methods are given the optimizer steps done so far and the seconds that these took: `progress` is
+# how far training is for its learning-rate schedule, `reached` whether it ends here.
+End = AfterSteps | AfterSeconds
+
+
+def end(config: Config, network: Network, images: int) -> End:
+    """The end that `config` asks for, of the training of `network` in epochs of `images`."""
+    asked, batch_size = Stop.of(config), config.train.batch_size
     epoch_steps = -(-images // batch_size)
-    if config.stop.by == "epochs":
+    if asked.by == "epochs":
         return AfterSteps(epochs(config) * epoch_steps, epoch_steps)
-    target = config.stop.target
-    assert target is not None  # see StopConfig.check
-    if config.stop.by == "train_macs":
-        return AfterSteps(nearest_step(target / (TRAIN_PASSES * macs), images, batch_size), epoch_steps)
-    return AfterSeconds(target)
+    if asked.by == "train_macs":
+        image_macs = TRAIN_PASSES * cost(network).macs
+        return AfterSteps(nearest_step(asked.target / image_macs, images, batch_size), epoch_steps)
+    return AfterSeconds(asked.target)
 
 
 def epochs(config: Config) -> int:
@@ -85,8 +98,3 @@ def nearest_step(target: float, images: int, batch_size: int) -> int:
     step = int(rest // batch_size)
     fewer, more = step * batch_size, min((step + 1) * batch_size, images)
     return max(1, int(whole) * -(-images // batch_size) + step + (more - rest < rest - fewer))
-
-
-def requested(config: Config) -> dict[str, Any]:
-    """The end that `config` asks for, as a record holds it."""
-    return {"by": config.stop.by, "target": epochs(config) if config.stop.by == "epochs" else config.stop.target}

@@ -49,7 +49,7 @@ def decide(difference: Contrast, level: float, margin: float) -> Decision:
     if low > 0 or high < 0:
         beyond = low > margin or high < -margin
         return Decision(Answer.BETTER if low > 0 else Answer.WORSE, interval, beyond)
-    if (-margin < low and high < margin) or (margin and low == high == 0):
+    if -margin < low and high < margin:
         return Decision(Answer.AS_GOOD, interval)
     if margin and low > -margin:
         return Decision(Answer.NO_WORSE, interval)
@@ -117,12 +117,12 @@ def better(
 
     A pair is its reference with weight -1 and its candidate with 1.
     """
-    level, margin = standing.level / comparisons, rule.margin_of(str(cells[0].names["data"]))
+    level, margin = standing.level(comparisons), rule.margin_of(str(cells[0].names["data"]))
     runs = [_runs(cell, None if standing.seeds is None else standing.seeds[i]) for i, cell in enumerate(cells)]
     samples = [_sample(own, weight, correct) for own, weight in zip(runs, weights, strict=True)]
     values = tuple(tuple(map(float, sample.values)) for sample in samples)
     out = Better(Answer.TOO_FEW, family, comparisons, level, margin, difference=None, values=values)
-    difference = contrast(samples)
+    difference = contrast(samples, cautious=standing.looks_again)
     if difference is None:
         return out
     decision = decide(difference, level, margin)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dsbench.quantities import COUNTED_BUDGETS, LIGHTER
+from dsbench.quantities import JUDGED
 from dsbench.results.naming import short_names
 from dsbench.results.records import NAMES, labels, plain, settings
 from dsbench.run.record import BROKEN, FINAL, RECIPE
@@ -16,7 +16,7 @@ from dsbench.run.record import BROKEN, FINAL, RECIPE
 if TYPE_CHECKING:
     import pandas as pd
 
-COSTS = (*(cost.name for cost in LIGHTER), *(f"{cost.name}_conv" for cost in COUNTED_BUDGETS))
+COSTS = tuple(cost.name for cost in JUDGED)
 UNTRAINED = ("collapsed", "diverged")  # trainings that ended without a network that has learnt
 TOLERANCE = 0.01  # share of a budget within which costs count as matched, as budget.tolerance has it
 DATA = ("data", "split")  # of a recipe: what accuracies must share to be compared at all

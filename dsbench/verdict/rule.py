@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dsbench.statistics.looks import nominal_levels
 from dsbench.statistics.means import ALPHA
 
 
@@ -52,15 +53,25 @@ SPEED_MARGIN = 10.0  # percent
 
 @dataclass(frozen=True)
 class Standing:
-    """How a comparison stands in a sweep that looks again: the level of its latest look, before it is shared.
+    """How a comparison stands in a sweep that looks again: `fractions` of all its seeds at its looks so far.
 
     Once it is decided, `seeds` has those of each cell at the look that decided it, `look`, from 1; what was trained
     later changes nothing.
     """
 
-    level: float = ALPHA
+    fractions: tuple[float, ...] = (1.0,)
     look: int | None = None
     seeds: tuple[frozenset[int], ...] | None = None
+
+    def level(self, comparisons: int) -> float:
+        """The level of its latest look, of one of so many `comparisons` that share ALPHA."""
+        share = ALPHA / comparisons
+        return nominal_levels(self.fractions, share)[-1] if self.looks_again else share
+
+    @property
+    def looks_again(self) -> bool:
+        """Whether there is more than one look."""
+        return self.fractions != (1.0,)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Hydra finds plugins here and nowhere else: dsbench's launchers and sweepers, a few lines over dsbench.sweep."""
+"""Hydra finds plugins here and nowhere else: dsbench's launcher and sweepers, a few lines over dsbench.sweep."""
 
 # No `from __future__ import annotations`: Hydra executes this module outside of sys.modules, where dataclasses look.
 from collections.abc import Sequence
@@ -12,24 +12,26 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
+
+LOCAL = "dsbench.sweep.launch.local.Local"
 
 
 class DsbenchLauncher(Launcher):
-    """Runs jobs side by side on this machine, each in a process of its own."""
+    """Runs jobs on a backend (see dsbench.sweep.launch.backend), by default side by side on this machine."""
 
-    needs: tuple[str, str] | None = None  # a package, and the extra of dsbench's that has it
-
-    def __init__(self, **options: Any) -> None:
-        """`options` are those of its file in conf/hydra/launcher."""
-        self.options = OmegaConf.to_container(OmegaConf.create(options))
+    def __init__(self, backend: str = LOCAL, **options: Any) -> None:
+        """`backend` is the full name of its class, `options` are those of its file in conf/hydra/launcher."""
+        self._backend, self._options = backend, OmegaConf.to_container(OmegaConf.create(options))
         self.folder: Path | None = None  # where one that has files keeps them
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what jobs need. Raises InputError where what runs them is not installed."""
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
-        if self.needs:
-            _check_installed(f"hydra/launcher={config.hydra.runtime.choices['hydra/launcher']}", *self.needs)
+        self._class = get_class(self._backend)
+        if self._class.needs:
+            _check_installed(f"hydra/launcher={config.hydra.runtime.choices['hydra/launcher']}", *self._class.needs)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; returns how each ended, in order."""
@@ -39,39 +41,13 @@ class DsbenchLauncher(Launcher):
         return launch(backend, self.hydra_context, self.task_function, self.config, job_overrides, initial_job_idx)
 
     def backend(self, jobs: int) -> Any:
-        """What runs so many jobs (see dsbench.sweep.launch.driver.Backend)."""
-        from dsbench.process import wait_briefly
+        """What runs so many jobs."""
+        from dsbench.sweep.launch.backend import LaunchContext
         from dsbench.sweep.launch.job import is_ours
-        from dsbench.sweep.launch.local import PRELOAD, Local
-        from dsbench.sweep.launch.workers import workers_for
 
-        wait_briefly()  # which the processes inherit
-        given = {name: self.config[name] for name in ("n_jobs", "threads", "device") if name in self.config}
-        return Local(workers_for(jobs, **given), PRELOAD if is_ours(self.task_function) else ())
-
-
-class RayLauncher(DsbenchLauncher):
-    """Runs jobs as tasks of Ray (extra `ray`)."""
-
-    needs = ("ray", "ray")
-
-    def backend(self, jobs: int) -> Any:
-        """Ray, on this machine or at an address."""
-        from dsbench.sweep.launch.ray import Ray
-
-        return Ray(**self.options)
-
-
-class SubmititLauncher(DsbenchLauncher):
-    """Runs jobs over submitit (extra `slurm`)."""
-
-    needs = ("submitit", "slurm")
-
-    def backend(self, jobs: int) -> Any:
-        """submitit's executor."""
-        from dsbench.sweep.launch.submitit import Submitit
-
-        return Submitit(self.folder or Path(self.config.outputs).absolute() / "jobs", **self.options)
+        ours = is_ours(self.task_function)
+        folder = self.folder or Path(self.config.get("outputs", ".")).absolute() / "jobs"
+        return self._class.of(LaunchContext(self.config, jobs, folder, ours), **self._options)
 
 
 def _check_installed(choice: str, package: str, extra: str) -> None:
@@ -154,6 +130,7 @@ class DsbenchLauncherConf:
     """hydra/launcher=dsbench."""
 
     _target_: str = "hydra_plugins.dsbench_launcher.DsbenchLauncher"
+    backend: str = LOCAL
 
 
 @dataclass

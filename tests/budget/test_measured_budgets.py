@@ -12,7 +12,7 @@ import pytest
 
 from dsbench.budget.request import solved
 from dsbench.config.compose import Composed, compose
-from dsbench.config.network import network
+from dsbench.config.network import network_of
 from dsbench.errors import InputError
 from dsbench.measure import bench
 from dsbench.measure.timing import Timing
@@ -28,7 +28,7 @@ def composed(model: str) -> Composed:
 @cache
 def priced(width: int, model: str = "dwsep") -> Cost:
     configured = composed(model)
-    return cost(network(replace(configured, config=replace(configured.config, width=width))))
+    return cost(network_of(replace(configured, config=replace(configured.config, width=width))))
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_a_reference_that_no_width_changes_is_its_own_budget(
 ) -> None:
     composed, requested = solved(fixed("channels: 8", "model=cnn budget.match=cnn budget.by=latency_ms"))
     assert requested is not None
-    assert (requested.actual, requested.residual) == (cost(network(composed)).acts / 1e4, 0)
+    assert (requested.actual, requested.residual) == (cost(network_of(composed)).acts / 1e4, 0)
 
 
 def test_a_device_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from dsbench.budget.request import Requested, solved
 from dsbench.config.compose import Composed, compose
-from dsbench.config.network import network
+from dsbench.config.network import network_of
 from dsbench.errors import InputError
 from dsbench.network.check import count
 from dsbench.network.cost import cost
@@ -39,8 +39,8 @@ def widths(composed: Composed) -> tuple[int, int | None]:
 @pytest.mark.parametrize("study", STUDIES)
 def test_a_study_s_networks_cost_what_its_conventional_one_does(study: str, by: str) -> None:
     composed, requested = met(f"experiment={study} budget.match=cnn budget.by={by}")
-    reference = network(compose([f"experiment={study}", "model=cnn"]))
-    counted = getattr(count(network(composed)), by)  # by fvcore and torch
+    reference = network_of(compose([f"experiment={study}", "model=cnn"]))
+    counted = getattr(count(network_of(composed)), by)  # by fvcore and torch
     target = getattr(cost(reference), by)
     assert requested.target == target
     assert requested.actual == counted
@@ -51,8 +51,8 @@ def test_a_study_s_networks_cost_what_its_conventional_one_does(study: str, by: 
 def test_the_slots_convolutions_alone_can_be_matched() -> None:
     """Under a dense head of 94 % of the parameters the whole is hardly a budget for its convolutions."""
     line = "experiment=cifar10_fc/dwsep budget.match=cnn budget.by=params"
-    cnn = cost(network(compose(["experiment=cifar10_fc/cnn"])))
-    whole, conv = (cost(network(met(f"{line} budget.scope={scope}")[0])) for scope in ("total", "conv"))
+    cnn = cost(network_of(compose(["experiment=cifar10_fc/cnn"])))
+    whole, conv = (cost(network_of(met(f"{line} budget.scope={scope}")[0])) for scope in ("total", "conv"))
     assert abs(whole.params_conv / cnn.params_conv - 1) > 0.1
     assert abs(conv.params_conv / cnn.params_conv - 1) < 0.01
 
@@ -67,7 +67,7 @@ def test_the_reference_cell_has_the_width_given(width: int) -> None:
 def test_three_families_at_three_budgets_are_three_matched_groups() -> None:
     for width in (8, 16, 32):
         line = f"width={width} budget.match=cnn budget.by=params"
-        params = [cost(network(met(f"model={model} {line}")[0])).params for model in ("cnn", "dwsep", "hybrid")]
+        params = [cost(network_of(met(f"model={model} {line}")[0])).params for model in ("cnn", "dwsep", "hybrid")]
         assert max(params) <= 1.01 * params[0]
         assert min(params) >= 0.99 * params[0]
 
@@ -81,7 +81,7 @@ def test_the_study_s_conventional_network_is_its_own_budget() -> None:
 @pytest.mark.parametrize("name", ["cnn_shallow", "cnn_deep", "dwsep_shallow", "dwsep_deep"])
 def test_the_factorial_is_at_7800_parameters(name: str) -> None:
     composed, _ = met(f"experiment=matched_7800/{name}")
-    net = network(composed)
+    net = network_of(composed)
     assert abs(count(net).params - 7800) <= 78
     assert len(net.slots) == (3 if "shallow" in name else 6)
     assert {slot.kind for slot in net.slots} == {"plain" if "cnn" in name else "separable"}
@@ -97,12 +97,12 @@ def test_without_the_fine_knob_only_the_width_moves() -> None:
 
 def test_a_matched_family_keeps_its_default_pattern() -> None:
     _, requested = met("model=dwsep width=16 budget.match=hybrid budget.by=macs")
-    assert requested.target == cost(network(compose(["model=hybrid", "width=16"]))).macs
+    assert requested.target == cost(network_of(compose(["model=hybrid", "width=16"]))).macs
 
 
 def test_the_reference_may_have_a_fine_width_of_its_own() -> None:
     _, requested = met("model=dwsep width=16 arch.fine_width=70 budget.match=cnn budget.by=params")
-    assert requested.target == cost(network(compose(["model=cnn", "width=16", "arch.fine_width=70"]))).params
+    assert requested.target == cost(network_of(compose(["model=cnn", "width=16", "arch.fine_width=70"]))).params
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_the_reference_may_have_a_fine_width_of_its_own() -> None:
 )
 def test_large_groups_that_few_widths_allow_are_met_all_the_same(line: str, expected: int) -> None:
     composed, _ = met(line)
-    assert count(network(composed)).params == expected
+    assert count(network_of(composed)).params == expected
 
 
 def test_a_solved_configuration_asked_for_again_is_the_same_network() -> None:
@@ -126,7 +126,7 @@ def test_a_solved_configuration_asked_for_again_is_the_same_network() -> None:
 
 def test_a_family_is_matched_by_what_it_is_not_by_what_it_is_called() -> None:
     composed, requested = met("model=cnn model.family=dwsep width=16 budget.match=cnn budget.by=params")
-    assert requested.target == cost(network(compose(["model=cnn", "width=16"]))).params
+    assert requested.target == cost(network_of(compose(["model=cnn", "width=16"]))).params
     assert composed.config.width > 16
 
 
@@ -134,7 +134,7 @@ def test_a_family_is_matched_by_what_it_is_not_by_what_it_is_called() -> None:
 def test_a_network_that_no_width_changes_is_said_to_be_the_only_one(
     kind: str, target: int, fixed: Callable[..., Composed]
 ) -> None:
-    cost_of_it = getattr(count(network(fixed("channels: 8"))), kind)
+    cost_of_it = getattr(count(network_of(fixed("channels: 8"))), kind)
     has = f"it has {cost_of_it:,} (width=1): none of its convolutions scales with width"
     with pytest.raises(InputError, match=re.escape(has)):
         solved(fixed("channels: 8", f"budget.{kind}={target}"))
@@ -142,7 +142,7 @@ def test_a_network_that_no_width_changes_is_said_to_be_the_only_one(
 
 def test_a_fine_width_meets_a_budget_where_no_width_is_to_be_solved(fixed: Callable[..., Composed]) -> None:
     conv = "channels: 20, fine: true"
-    params = count(network(fixed(conv, "arch.fine_width=23"))).params
+    params = count(network_of(fixed(conv, "arch.fine_width=23"))).params
     composed, _ = solved(fixed(conv, f"budget.params={params}"))
     assert composed.config.arch.fine_width == 23
 

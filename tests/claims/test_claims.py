@@ -30,7 +30,7 @@ from dsbench.claims.published import (
     study_runs,
 )
 from dsbench.config.compose import compose
-from dsbench.config.network import network
+from dsbench.config.network import network_of
 from dsbench.config.schema import options
 from dsbench.network.cost import TOTALS, cost
 from dsbench.results.records import runs_table
@@ -86,7 +86,7 @@ def test_a_study_s_claims_speak_of_its_own_models_and_of_figures_that_runs_have(
 @pytest.mark.parametrize("study", studies())
 def test_what_a_study_is_said_to_have_counted_is_what_its_networks_have(study: str) -> None:
     def count(figure: Figure) -> float:
-        return getattr(cost(network(compose([f"experiment={study}/{figure.model}"]))), figure.metric)
+        return getattr(cost(network_of(compose([f"experiment={study}/{figure.model}"]))), figure.metric)
 
     counted = 0
     for one in published(study).claims:
@@ -316,8 +316,8 @@ def test_what_of_a_study_is_tested_is_one_sentence(run: Callable[..., Run]) -> N
     all_of_them = Published("", "", "mnist", tuple(one for part in parts for one in part.claims))
     outcomes = decide(all_of_them, [run("cnn", seed, [0.9]) for seed in range(3)])
     assert summed_up(outcomes) == (
-        "Of the study's 4 claims 1 holds, 1 does not hold and 2 are not tested, most since cnn was trained for 1 epochs, "
-        "not 40."
+        "Of the study's 4 claims 1 holds, 1 does not hold and 2 are not tested, most since cnn was trained for 1 "
+        "epochs, not 40."
     )
     assert summed_up([]) == ""
 

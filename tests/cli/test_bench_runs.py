@@ -13,7 +13,7 @@ import pytest
 import torch
 from synthetic import read
 
-from dsbench.measure import onnx_files, roofline
+from dsbench.measure import by_turns, roofline
 from dsbench.measure.bench import Forward, Measured, Step
 from dsbench.measure.subject import Subject
 from dsbench.measure.timing import Timing
@@ -43,16 +43,16 @@ def _threads(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.fixture
 def made_up(monkeypatch: pytest.MonkeyPatch) -> list[Subject]:
     """Measurements without measuring, with ONNX Runtime's where it is asked for; returns what was to be measured."""
-    asked: list[Subject] = []
+    measured: list[Subject] = []
 
     def bench(subjects: list[Subject], batches: Any, limit: float, compile_too: bool, onnx: Any, say: Any) -> Any:
-        asked.extend(subjects)
+        measured.extend(subjects)
         latency = {1: {"torch": TIME} | ({"onnx": TIME, "onnx_int8": TIME} if onnx else {})}
         step = Step(128, TIME, TIME, TIME, TIME)
         return [Measured(Forward(latency), step, 2**20, ONNX if onnx else {}) for _ in subjects]
 
     monkeypatch.setattr("dsbench.measure.bench.bench", bench)
-    return asked
+    return measured
 
 
 def test_the_figures_are_printed_and_added_to_the_record(
@@ -104,10 +104,10 @@ def test_a_run_is_measured_in_its_precision_on_its_threads_with_its_weights(
     record = json.loads((finished / "result.json").read_text())
     (finished / "result.json").write_text(json.dumps(record | {"threads": 2, "precision": "bf16"}))
     assert call("dsbench", "bench", str(finished)).code == 0
-    (one,) = made_up
-    assert (one.compute.device.type, one.compute.precision, one.compute.threads) == ("cpu", "bf16", 2)
+    (subject,) = made_up
+    assert (subject.compute.device.type, subject.compute.precision, subject.compute.threads) == ("cpu", "bf16", 2)
     saved = torch.load(finished / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
-    assert all(torch.equal(value, saved[f"network.{name}"]) for name, value in one.module().state_dict().items())
+    assert all(torch.equal(value, saved[f"network.{name}"]) for name, value in subject.module().state_dict().items())
 
 
 def test_several_runs_stand_side_by_side_and_each_record_gets_its_own(
@@ -129,15 +129,15 @@ def test_of_a_sweep_one_run_of_each_cell_is_measured(call: Call, finished: Path,
     record = json.loads((finished / "result.json").read_text())
     others = {"second": {"seed": 1}, "failed": {"status": "failed", "cell_id": "another"}}
     records = [record, *(record | {"run_id": name} | row for name, row in others.items())]
-    for one in records[1:]:
-        folder = shutil.copytree(finished, finished.parent / one["run_id"])
-        (folder / "result.json").write_text(json.dumps(one))
+    for entry in records[1:]:
+        folder = shutil.copytree(finished, finished.parent / entry["run_id"])
+        (folder / "result.json").write_text(json.dumps(entry))
     sweep = SweepFolder(finished.parents[1] / "sweeps" / "mine")
     sweep.write_plan(read(records), [])
     ended = call("dsbench", "bench", str(sweep.path), "--no-onnx")
     assert ended.err == f"added to {finished / 'result.json'}\n"
-    for one in records:
-        shutil.rmtree(finished.parent / one["run_id"])
+    for entry in records:
+        shutil.rmtree(finished.parent / entry["run_id"])
     ended = call("dsbench", "bench", str(sweep.path))
     assert (ended.code, ended.err) == (2, f"error: no run of the sweep in {sweep.path} is done\n")
 
@@ -148,11 +148,11 @@ def test_an_offline_run_of_wandb_shows_the_figures(
     record = trained("arch=mnist_7800_shallow width=2 train.max_epochs=2 logger=wandb")
     assert call("dsbench", "bench", str(outputs / "runs" / record["run_id"])).code == 0
     assert len(list((outputs / "wandb").glob("offline-run-*"))) == 1
-    found = inspected()
-    assert (found["state"], found["summary"]["test_acc"]) == ("finished", record["test_acc"])
-    assert found["summary"]["latency_ms/batch_1/onnx_int8"] == 1.25
-    assert found["summary"]["onnx/int8/test_acc"] == 0.9753
-    assert found["config"]["run"]["started"] == record["started"]
+    shown = inspected()
+    assert (shown["state"], shown["summary"]["test_acc"]) == ("finished", record["test_acc"])
+    assert shown["summary"]["latency_ms/batch_1/onnx_int8"] == 1.25
+    assert shown["summary"]["onnx/int8/test_acc"] == 0.9753
+    assert shown["config"]["run"]["started"] == record["started"]
 
 
 def test_a_run_without_one_gets_none(call: Call, finished: Path, made_up: list[Subject]) -> None:
@@ -169,8 +169,8 @@ WANDB = "logger:\n  name: wandb\n  mode: offline\n  project: dsbench\n  entity: 
 def test_without_the_extra_runs_are_measured_without_it_and_one_line_says_so(
     call: Call, finished: Path, made_up: list[Subject], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find = onnx_files.find_spec
-    monkeypatch.setattr(onnx_files, "find_spec", lambda name: None if name == "onnxruntime" else find(name))
+    find = by_turns.find_spec
+    monkeypatch.setattr(by_turns, "find_spec", lambda name: None if name == "onnxruntime" else find(name))
     ended = call("dsbench", "bench", str(finished))
     way = "no onnxruntime here, which ONNX needs: pip install 'dsbench[onnx]'"
     assert ended.err == f"without ONNX Runtime: {way}\nadded to {finished / 'result.json'}\n"

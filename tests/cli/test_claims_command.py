@@ -23,9 +23,9 @@ def test_claims_are_held_against_the_runs_that_there_are(call: Call, tmp_path: P
     make(tmp_path, [run(study="mnist_7800/cnn (modified: train.max_epochs)", params=7800)])
     ended = call("dsbench", "claims", "mnist_7800", f"--outputs={tmp_path}", "--json")
     assert (ended.code, ended.err) == (0, "")
-    found = {one["claim"]: (one["verdict"], one["measured"]) for one in json.loads(ended.out)}
-    assert found[COUNTED] == ("holds", "7,800 (counted)")
-    faster = found["Faster: at the same parameters it trains in less time (a step, measured by turns)"]
+    outcomes = {outcome["claim"]: (outcome["verdict"], outcome["measured"]) for outcome in json.loads(ended.out)}
+    assert outcomes[COUNTED] == ("holds", "7,800 (counted)")
+    faster = outcomes["Faster: at the same parameters it trains in less time (a step, measured by turns)"]
     assert faster == ("not tested", "no finished run of dwsep_same_budget")
 
 
@@ -34,8 +34,8 @@ def test_a_training_on_other_data_tests_nothing_and_is_said_to_be_changed(
 ) -> None:
     trained("experiment=mnist_7800/cnn train.max_epochs=1")
     shown = call("dsbench", "claims", "mnist_7800", f"--outputs={outputs}", "--json")
-    found = {one["claim"]: (one["verdict"], one["measured"]) for one in json.loads(shown.out)}
-    assert found[COUNTED] == ("not tested", "trained on mnist5k, not on mnist")
+    outcomes = {outcome["claim"]: (outcome["verdict"], outcome["measured"]) for outcome in json.loads(shown.out)}
+    assert outcomes[COUNTED] == ("not tested", "trained on mnist5k, not on mnist")
     shown = call("dsbench", "claims", "mnist_7800", f"--outputs={outputs}")
     assert "changed recipe: mnist_7800/cnn (modified: data, train.max_epochs)" in shown.out
 

@@ -94,6 +94,12 @@ def test_block_is_not_named_where_no_slot_is_separable() -> None:
     assert "block" not in run("model=cnn")
 
 
+def test_what_is_changed_in_a_block_is_named() -> None:
+    assert run("model=dwsep").startswith("dwsep, arch plain, block mobilenet, width 16")
+    changed = run("model=dwsep", "block.kind=inverted_residual", "block.expansion=4")
+    assert changed.startswith("dwsep, arch plain, block mobilenet (block.kind=inverted_residual, block.expansion=4), w")
+
+
 def test_check_says_that_fvcore_and_torch_agree() -> None:
     output = run("experiment=mnist_7800/cnn", "--check")
     assert "fvcore agrees: 680,932 MACs, 14,788 activations; torch: 7,800 parameters" in output

@@ -28,8 +28,8 @@ HYDRAS = ("hydra/launcher", "hydra/sweeper")
 
 def documented() -> list[tuple[str, list[str]]]:
     """Each program and its arguments, as they stand in a block of code; `...` stands for the rest of a line."""
-    found = [match for page in PAGES for match in LINE.findall(page.read_text(encoding="utf-8"))]
-    lines = {(program, re.sub(r"\s+# .*|\.\.\.|\\\n| > .*", " ", rest).strip()) for program, rest in found}
+    matches = [match for page in PAGES for match in LINE.findall(page.read_text(encoding="utf-8"))]
+    lines = {(program, re.sub(r"\s+# .*|\.\.\.|\\\n| > .*", " ", rest).strip()) for program, rest in matches}
     return [(program, shlex.split(line)) for program, line in sorted(lines)]
 
 
@@ -42,11 +42,11 @@ def keys() -> set[str]:
     """Every key of a sweep, and so of a run, and of the launchers and searches."""
     schema.register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        found = set(_keys(OmegaConf.to_container(compose("sweep"))))
+        out = set(_keys(OmegaConf.to_container(compose("sweep"))))
     for group in HYDRAS:
         for path in (conf_dir() / group).glob("*.yaml"):
-            found |= {f"{group.replace('/', '.')}.{key}" for key in yaml.safe_load(path.read_text())}
-    return found
+            out |= {f"{group.replace('/', '.')}.{key}" for key in yaml.safe_load(path.read_text())}
+    return out
 
 
 def _keys(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[str]:
@@ -64,14 +64,14 @@ def command_of(words: list[str]) -> Any:
     return command
 
 
-@pytest.mark.parametrize(("program", "words"), LINES, ids=[" ".join((one, *rest)) for one, rest in LINES])
+@pytest.mark.parametrize(("program", "words"), LINES, ids=[" ".join((program, *rest)) for program, rest in LINES])
 def test_what_is_documented_can_be_typed(program: str, words: list[str]) -> None:
     flags = {word for word in words if word.startswith("-")}
     if program == "dsbench":
-        known = {option for one in command_of(words).params for option in (*one.opts, *one.secondary_opts)}
+        allowed = {text for option in command_of(words).params for text in (*option.opts, *option.secondary_opts)}
     else:
-        known = {"-m", "--config-dir"}
-    assert flags <= known
+        allowed = {"-m", "--config-dir"}
+    assert flags <= allowed
     for override in words:
         key, equals, value = override.partition("=")
         if not equals or key.startswith("-"):
@@ -91,8 +91,8 @@ def test_the_table_of_choices_lists_what_a_group_has(group: str) -> None:
 
 
 def test_the_patterns_in_the_table_of_choices_are_patterns(named: Callable[[str], Any]) -> None:
-    (said,) = re.findall(r"\([^)]*`model.pattern=[^)]*\)", CHOICES["model"])
-    patterns = [one.removeprefix("model.pattern=") for one in re.findall(r"`([^`]+)`", said)]
+    (examples,) = re.findall(r"\([^)]*`model.pattern=[^)]*\)", CHOICES["model"])
+    patterns = [text.removeprefix("model.pattern=") for text in re.findall(r"`([^`]+)`", examples)]
     assert len(patterns) > 1
     for pattern in patterns:
         slots = named(f"model=hybrid model.pattern={pattern}").slots

@@ -51,7 +51,7 @@ def test_lenet_of_readme_has_its_classic_parameters_and_a_separable_twin(example
     dense = 400 * 120 + 120 + 120 * 84 + 84 + 84 * 10 + 10
     separable = (25 * 1 + 1 * 6 + 6) + (25 * 6 + 6 * 16 + 16)  # of keras, k*k*i + i*o + o
     ended = call(*command("arch=lenet"), "--json")
-    assert [one["params"] for one in json.loads(ended.out)] == [61_706, dense + separable]
+    assert [network["params"] for network in json.loads(ended.out)] == [61_706, dense + separable]
 
 
 def test_the_block_of_readme_has_a_pointwise_then_a_depthwise_convolution(examples: Path, call: Call) -> None:

@@ -40,10 +40,10 @@ def result(width: int, seed: int, **facts: Any) -> dict[str, Any]:
 
 
 def write(outputs: Path, *results: dict[str, Any]) -> None:
-    for one in results:
-        folder = outputs / "runs" / one["run_id"]
+    for result in results:
+        folder = outputs / "runs" / result["run_id"]
         (folder / "checkpoints").mkdir(parents=True)
-        (folder / "result.json").write_text(json.dumps(one))
+        (folder / "result.json").write_text(json.dumps(result))
         (folder / "metrics.csv").write_text("epoch\n")
         (folder / "checkpoints" / "last.ckpt").write_bytes(b"l" * 2_000_000)
         (folder / "checkpoints" / "best.ckpt").write_bytes(b"b" * 1_000_000)
@@ -86,19 +86,21 @@ def test_all_runs_are_shown_as_cells(recorded: list[dict[str, Any]], results: Ca
 
 def test_csv_and_json_hold_the_same_with_every_column(recorded: list[dict[str, Any]], results: Call) -> None:
     table, objects = rows(results("--csv")), json.loads(results("--json").out)
-    assert [row["cell_id"] for row in table] == [one["cell_id"] for one in objects] == [f"{w:012x}" for w in WIDTHS]
-    for row, one in zip(table, objects, strict=True):
-        assert set(row) == set(one)
-        done = [r["test_acc"] for r in recorded if r["width"] == one["width"] and r["status"] == "done"]
-        assert float(row["test_acc_mean"]) == one["test_acc_mean"] == pytest.approx(mean(done))
-        assert (int(row["n_failed"]), one["n_failed"]) == (3 - len(done), 3 - len(done))
-        assert (row["study"], one["study"]) == ("", None)
+    assert [row["cell_id"] for row in table] == [cell["cell_id"] for cell in objects] == [f"{w:012x}" for w in WIDTHS]
+    for row, cell in zip(table, objects, strict=True):
+        assert set(row) == set(cell)
+        done = [r["test_acc"] for r in recorded if r["width"] == cell["width"] and r["status"] == "done"]
+        assert float(row["test_acc_mean"]) == cell["test_acc_mean"] == pytest.approx(mean(done))
+        assert (int(row["n_failed"]), cell["n_failed"]) == (3 - len(done), 3 - len(done))
+        assert (row["study"], cell["study"]) == ("", None)
     runs = json.loads(results("--runs", "--json").out)
-    assert {run["run_id"]: run["test_acc"] for run in runs} == {one["run_id"]: one["test_acc"] for one in recorded}
+    assert {run["run_id"]: run["test_acc"] for run in runs} == {
+        record["run_id"]: record["test_acc"] for record in recorded
+    }
 
 
 @pytest.mark.parametrize(
-    ("arguments", "found"),
+    ("arguments", "widths"),
     [
         (["--sort", "macs"], [8, 4]),
         (["--sort", "-macs"], [4, 8]),
@@ -111,8 +113,8 @@ def test_csv_and_json_hold_the_same_with_every_column(recorded: list[dict[str, A
     ],
 )
 @pytest.mark.usefixtures("recorded")
-def test_cells_are_chosen_and_ordered(results: Call, arguments: list[str], found: list[int]) -> None:
-    assert [int(row["width"]) for row in rows(results("--csv", *arguments))] == found
+def test_cells_are_chosen_and_ordered(results: Call, arguments: list[str], widths: list[int]) -> None:
+    assert [int(row["width"]) for row in rows(results("--csv", *arguments))] == widths
 
 
 @pytest.mark.usefixtures("recorded")
@@ -130,7 +132,7 @@ def test_a_condition_on_the_seed_chooses_runs(results: Call) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--where", "widht=8"], "error: unknown column 'widht'; did you mean 'width'?"),
         (["--where", "status=done"], "error: status is a run's, not a cell's; add --runs"),
@@ -144,12 +146,12 @@ def test_a_condition_on_the_seed_chooses_runs(results: Call) -> None:
     ],
 )
 def test_a_mistake_is_one_line(
-    recorded: list[dict[str, Any]], results: Call, outputs: Path, arguments: list[str], said: str
+    recorded: list[dict[str, Any]], results: Call, outputs: Path, arguments: list[str], message: str
 ) -> None:
     SweepFolder(outputs / "sweeps" / "first").write_plan(read(recorded), [])
     ended = results(*arguments)
     assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
-    assert ended.err.startswith(said)
+    assert ended.err.startswith(message)
 
 
 def test_a_folder_without_runs_is_one_line(results: Call, clean: Call) -> None:
@@ -171,7 +173,7 @@ def test_of_a_sweep_only_its_own_runs_are_shown_and_its_files_made_anew(
     text = results("first").out
     assert f"{outputs}/runs/{recorded[-1]['run_id']}/run.log" in text
     assert "failed: out of memory" in text
-    assert "missing: not begun" in text
+    assert "missing: not started" in text
 
 
 def test_runs_of_several_commits_are_told_under_the_table(outputs: Path, results: Call) -> None:
@@ -184,8 +186,8 @@ def test_parquet_holds_the_table(recorded: list[dict[str, Any]], results: Call, 
     ended = results("--runs", "--parquet", str(tmp_path / "runs.parquet"))
     assert (ended.code, ended.out) == (0, "")
     table = pd.read_parquet(tmp_path / "runs.parquet")
-    known = {one["run_id"]: one["test_acc"] for one in recorded if one["test_acc"] is not None}
-    assert table.set_index("run_id")["test_acc"].dropna().to_dict() == known
+    accuracies = {record["run_id"]: record["test_acc"] for record in recorded if record["test_acc"] is not None}
+    assert table.set_index("run_id")["test_acc"].dropna().to_dict() == accuracies
     assert len(table) == len(recorded)
 
 
@@ -228,7 +230,7 @@ def test_cleaning_says_first_and_removes_when_told(recorded: list[dict[str, Any]
     ]
     assert files(outputs) == before
     assert clean("--yes").out.splitlines()[0] == "freed 10.0 MB: 5 last.ckpt, of 5 of 6 runs"
-    done = [one["run_id"] for one in recorded if one["status"] == "done"]
+    done = [record["run_id"] for record in recorded if record["status"] == "done"]
     assert before - files(outputs) == {f"runs/{run_id}/checkpoints/last.ckpt" for run_id in done}
     assert len(list(outputs.glob("runs/*/result.json"))) == len(list(outputs.glob("runs/*/metrics.csv"))) == 6
     assert clean("--yes").out.splitlines()[0] == "freed 0.0 MB: nothing, of 0 of 6 runs"
@@ -256,7 +258,7 @@ def test_cleaning_leaves_a_run_that_a_process_trains(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--keep", "bset"], "error: unknown --keep 'bset'; did you mean 'best'?"),
         (["--status", "dnoe"], "error: unknown status 'dnoe'; did you mean 'done'?"),
@@ -264,9 +266,9 @@ def test_cleaning_leaves_a_run_that_a_process_trains(
     ],
 )
 @pytest.mark.usefixtures("recorded")
-def test_a_mistake_in_cleaning_is_one_line(clean: Call, outputs: Path, arguments: list[str], said: str) -> None:
+def test_a_mistake_in_cleaning_is_one_line(clean: Call, outputs: Path, arguments: list[str], message: str) -> None:
     ended = clean("--yes", *arguments)
-    assert (ended.code, ended.err) == (2, f"{said}\n")
+    assert (ended.code, ended.err) == (2, f"{message}\n")
     assert len(files(outputs)) == 12
 
 

@@ -29,8 +29,8 @@ SWEPT = f"arch=mnist_7800_shallow train.max_epochs=1 {BRIEF}"
 
 
 def results(outputs: Path) -> list[dict[str, Any]]:
-    found = [json.loads(path.read_text()) for path in (outputs / "runs").glob("*/result.json")]
-    return sorted(found, key=lambda result: result["width"])
+    out = [json.loads(path.read_text()) for path in (outputs / "runs").glob("*/result.json")]
+    return sorted(out, key=lambda result: result["width"])
 
 
 def test_a_run_ends_with_exit_code_0_and_a_silent_stderr(call: Call, overrides: Overrides, outputs: Path) -> None:
@@ -73,14 +73,14 @@ def test_a_sweep_runs_every_job_shows_them_here_and_in_wandb_and_again_trains_no
     line = [part for part in common if part != "logger=csv"]
     ended = call("sweep", "-m", *line)
     assert (ended.code, ended.err) == (0, "")
-    found = results(outputs)
-    assert [(result["width"], result["status"]) for result in found] == [(2, "done"), (3, "done")]
+    recorded = results(outputs)
+    assert [(result["width"], result["status"]) for result in recorded] == [(2, "done"), (3, "done")]
     table = ended.out[ended.out.index("test accuracy") :]
-    for result in found:
+    for result in recorded:
         assert f"{100 * result['test_acc']:.2f} %" in table
         assert f"{result['macs']:,}" in table
-    asked = [yaml.safe_load(path.read_text())["precision"] for path in outputs.glob("runs/*/config.yaml")]
-    assert asked == [found[0]["precision"]] * 2 != ["auto"] * 2
+    precisions = [yaml.safe_load(path.read_text())["precision"] for path in outputs.glob("runs/*/config.yaml")]
+    assert precisions == [recorded[0]["precision"]] * 2 != ["auto"] * 2
     before = {path: path.stat().st_mtime_ns for path in outputs.glob("runs/*/result.json")}
     ended = call("sweep", "-m", *line)
     assert (ended.code, ended.err) == (0, "")
@@ -111,14 +111,14 @@ def test_a_sweep_matches_families_group_by_group(call: Call, overrides: Override
     line = f"{SWEPT} block=keras model=cnn,dwsep width=6,8"
     ended = call("sweep", "-m", *overrides(line), "budget.match=cnn", "budget.by=params", "budget.tolerance=0.05")
     assert (ended.code, ended.err) == (0, "")
-    found = {(result["model"], result["requested"]["target"]): result["params"] for result in results(outputs)}
-    targets = {params for (model, _), params in found.items() if model == "cnn"}
-    assert len(found) == 4
-    assert all(abs(params / target - 1) <= 0.05 for (_, target), params in found.items())
-    assert {target for _, target in found} == targets
-    for one in outputs.glob("runs/*"):
-        load(one)  # as dsbench bench does: a sweep's run is like any other
-        assert not {"plan", "n_jobs"} & yaml.safe_load((one / "config.yaml").read_text()).keys()
+    params_of = {(result["model"], result["requested"]["target"]): result["params"] for result in results(outputs)}
+    targets = {params for (model, _), params in params_of.items() if model == "cnn"}
+    assert len(params_of) == 4
+    assert all(abs(params / target - 1) <= 0.05 for (_, target), params in params_of.items())
+    assert {target for _, target in params_of} == targets
+    for folder in outputs.glob("runs/*"):
+        load(folder)  # as dsbench bench does: a sweep's run is like any other
+        assert not {"plan", "n_jobs"} & yaml.safe_load((folder / "config.yaml").read_text()).keys()
     assert {result["n_jobs"] for result in results(outputs)} == {min(4, cores())}
     assert " ".join(ended.out.split()).count("Whether it is better cannot be told: its test accuracy is ") == 2
     assert ended.out.count("1 seed cannot settle 1 comparison: the smallest adjusted p that it can reach is 1;") == 2
@@ -138,12 +138,12 @@ def test_a_sweep_ends_with_measured_times_a_verdict_and_a_page(
     assert "lighter than cnn" in ended.out
     (folder,) = (outputs / "sweeps").iterdir()
     assert f"report: {folder / 'report.html'}" in ended.out
-    said = json.loads((folder / "report.json").read_text())
-    assert {cell["n_done"] for cell in said["cells"]} == {1}
-    assert "has not been measured" not in " ".join(said["said"])
+    content = json.loads((folder / "report.json").read_text())
+    assert {cell["n_done"] for cell in content["cells"]} == {1}
+    assert "has not been measured" not in " ".join(content["said"])
     assert "What is faster is measured by" not in ended.out
-    assert "roofline" in said["pictures"]
-    (why,) = said["why"]
+    assert "roofline" in content["pictures"]
+    (why,) = content["why"]
     assert re.match(
         r"Layer by layer, in a measurement of its own: dwsep has 0\.\d+ times the MACs of cnn and takes ", why
     )

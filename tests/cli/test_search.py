@@ -25,11 +25,11 @@ def records(outputs: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in outputs.glob("runs/*/result.json")]
 
 
-def dominated(one: dict[str, str], others: list[dict[str, str]]) -> bool:
+def dominated(trial: dict[str, str], others: list[dict[str, str]]) -> bool:
     better = [
-        o for o in others if float(o["val_acc"]) >= float(one["val_acc"]) and float(o["macs"]) <= float(one["macs"])
+        o for o in others if float(o["val_acc"]) >= float(trial["val_acc"]) and float(o["macs"]) <= float(trial["macs"])
     ]
-    return any((o["val_acc"], o["macs"]) != (one["val_acc"], one["macs"]) for o in better)
+    return any((o["val_acc"], o["macs"]) != (trial["val_acc"], trial["macs"]) for o in better)
 
 
 def test_a_trial_is_worth_the_mean_over_its_seeds_and_one_that_diverges_ends_no_search(
@@ -40,26 +40,26 @@ def test_a_trial_is_worth_the_mean_over_its_seeds_and_one_that_diverges_ends_no_
     line = overrides(f"{TINY} {how} {space_}")
     ended = call("sweep", *line)
     assert (ended.code, ended.err) == (0, "")  # diverged is an outcome
-    found, made = trials(outputs), records(outputs)
-    assert [one["state"] for one in found].count("FAIL") == ended.out.count("counts for nothing: seed=")
-    good = [one for one in found if one["state"] == "COMPLETE"]
+    table, made = trials(outputs), records(outputs)
+    assert [trial["state"] for trial in table].count("FAIL") == ended.out.count("counts for nothing: seed=")
+    good = [trial for trial in table if trial["state"] == "COMPLETE"]
     assert 0 < len(good) < 4
-    for one in good:
+    for trial in good:
         cell = [
             record
             for record in made
             if (record["model"], record["width"], record["settings"]["optimizer.lr"])
-            == (one["params_model"], int(one["params_width"]), float(one["params_optimizer.lr"]))
+            == (trial["params_model"], int(trial["params_width"]), float(trial["params_optimizer.lr"]))
         ]
         assert [record["seed"] for record in sorted(cell, key=lambda record: record["seed"])] == [0, 1]
-        assert float(one["val_acc"]) == pytest.approx(mean(record["best_val_acc"] for record in cell))
-        assert float(one["macs"]) == cell[0]["macs"]
-        assert (one["best"] == "True") == (not dominated(one, good))
+        assert float(trial["val_acc"]) == pytest.approx(mean(record["best_val_acc"] for record in cell))
+        assert float(trial["macs"]) == cell[0]["macs"]
+        assert (trial["best"] == "True") == (not dominated(trial, good))
     before = {path: path.stat().st_mtime_ns for path in outputs.glob("runs/*/result.json")}
     again = call("sweep", *line)
     assert again.code == 0
     assert "started" not in again.out
-    assert trials(outputs) == found
+    assert trials(outputs) == table
     assert {path: path.stat().st_mtime_ns for path in outputs.glob("runs/*/result.json")} == before
     other = call("sweep", *line, "objective=params", "hydra.sweeper.n_trials=1")
     assert (other.code, other.err) == (0, "")
@@ -74,7 +74,7 @@ def test_a_run_that_fails_counts_for_nothing_and_the_search_goes_on(
     how = "hydra.sweeper.sampler=random hydra.sweeper.n_trials=4 hydra.sweeper.batch=4"
     ended = call("sweep", *overrides(f"{TINY} width=2,3 {how}"))
     assert (ended.code, ended.err) == (1, "")
-    assert {one["params_width"]: one["state"] for one in trials(outputs)} == {"2": "COMPLETE", "3": "FAIL"}
+    assert {trial["params_width"]: trial["state"] for trial in trials(outputs)} == {"2": "COMPLETE", "3": "FAIL"}
     assert "counts for nothing: the run is failed" in ended.out
 
 
@@ -87,7 +87,7 @@ def test_a_run_that_fails_counts_for_nothing_and_the_search_goes_on(
         ),
         ("width=2,3 hydra.sweeper.n_trials=0", "hydra.sweeper.n_trials 0 is not a positive integer"),
         ("width=2", "nothing to search: list what to choose from"),
-        ("width=2,3 objective=test_acc", "unknown objective 'test_acc'; choose of val_acc, macs, params, acts, train"),
+        ("width=2,3 objective=test_acc", "unknown objective 'test_acc'; choose one of val_acc, macs, params, acts"),
         ("width=2,3 data.split=study", "objective=val_acc would choose on the test images under data.split=study"),
         ("width=0,-1", "is not a positive integer"),
     ],

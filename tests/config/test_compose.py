@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dsbench.config.compose import compose
-from dsbench.config.network import network
+from dsbench.config.network import network_of
 from dsbench.errors import InputError
 from dsbench.network.cost import cost
 from dsbench.network.description import Network, Slot
@@ -20,7 +20,7 @@ EXAMPLES = str(Path(__file__).parents[2] / "examples")
 
 @cache
 def named(line: str) -> Network:
-    return network(compose(line.split()))
+    return network_of(compose(line.split()))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def named(line: str) -> Network:
 )
 def test_a_mistake_is_one_line_that_names_it(overrides: str, message: str) -> None:
     with pytest.raises(InputError) as error:
-        network(compose(overrides.split()))
+        network_of(compose(overrides.split()))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -123,7 +123,7 @@ def test_identity_is_that_of_the_same_layers_without_slots() -> None:
 @pytest.mark.parametrize("arch", ["plain", "cifar10_fc", "cifar10_three_way", "cifar10_vgg", "cifar100_series"])
 def test_channels_scale_with_width_but_for_the_dense_head(arch: str) -> None:
     def slots(width: int) -> list[int]:
-        net = network(compose([f"arch={arch}", "data=cifar10", f"width={width}"]))
+        net = network_of(compose([f"arch={arch}", "data=cifar10", f"width={width}"]))
         shape, out = net.input_shape, []
         for layer in net.layers:
             shape = layer.output_shape(shape)
@@ -135,34 +135,34 @@ def test_channels_scale_with_width_but_for_the_dense_head(arch: str) -> None:
 
 
 def test_last_convolution_of_mnist_7800_keeps_ten_channels_at_any_width() -> None:
-    net = network(compose(["arch=mnist_7800_shallow", "width=40"]))
+    net = network_of(compose(["arch=mnist_7800_shallow", "width=40"]))
     assert [layer.in_features for layer in net.layers if hasattr(layer, "in_features")] == [10]
 
 
 @pytest.mark.parametrize("arch", ["plain", "mnist_7800_deep", "cifar10_fc", "cifar10_three_way", "cifar10_vgg"])
 def test_every_architecture_has_a_fine_knob(arch: str) -> None:
     params = [
-        cost(network(compose([f"arch={arch}", "data=cifar10", f"arch.fine_width={width}"]))).params
+        cost(network_of(compose([f"arch={arch}", "data=cifar10", f"arch.fine_width={width}"]))).params
         for width in (40, 41)
     ]
     assert params[0] < params[1]
 
 
 def test_divisor_rounds_channels_to_its_nearest_multiple() -> None:
-    net = network(compose(["width=13", "arch.divisor=8"]))
+    net = network_of(compose(["width=13", "arch.divisor=8"]))
     widths = {step.out_shape[0] for step in net.steps[:-1] if len(step.out_shape) == 3}
     assert widths == {16, 24, 56}  # 13, 26 and 52, the last half way up
 
 
 def test_lenet_of_the_examples_has_its_classic_61706_parameters() -> None:
-    net = network(compose(["arch=lenet"], config_dir=EXAMPLES))
+    net = network_of(compose(["arch=lenet"], config_dir=EXAMPLES))
     assert cost(net).params == 61_706
     assert {step.layer.kind for step in net.steps if isinstance(step.layer, Activation)} == {"tanh"}
 
 
 def test_an_architecture_of_ones_own_scales_and_takes_every_family() -> None:
     small, large = (
-        cost(network(compose(["arch=lenet", "model=dwsep", f"width={width}"], config_dir=EXAMPLES))).params
+        cost(network_of(compose(["arch=lenet", "model=dwsep", f"width={width}"], config_dir=EXAMPLES))).params
         for width in (8, 32)
     )
     assert small < large

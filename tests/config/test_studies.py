@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 
 from dsbench.config.compose import Composed, compose
-from dsbench.config.network import network
+from dsbench.config.network import network_of
 from dsbench.network.blocks import Block, Place, Style, fill
 from dsbench.network.check import count
 from dsbench.network.cost import cost
@@ -60,24 +60,24 @@ def convolution_params(net: Network) -> int:
 
 @pytest.mark.parametrize("experiment", COUNTS)
 def test_published_counts_hold_to_the_unit(experiment: str) -> None:
-    total = cost(network(preset(experiment)))
+    total = cost(network_of(preset(experiment)))
     assert (total.params, total.buffers, total.macs) == COUNTS[experiment]
 
 
 @pytest.mark.parametrize("experiment", CONVOLUTIONS)
 def test_published_counts_of_the_convolutions_hold(experiment: str) -> None:
-    assert convolution_params(network(preset(experiment))) == CONVOLUTIONS[experiment]
+    assert convolution_params(network_of(preset(experiment))) == CONVOLUTIONS[experiment]
 
 
 @pytest.mark.parametrize(("model", "params"), [("cnn", 1_127_040), ("dwsep", 784_225)])
 def test_conv_stacks_of_cifar10_fc_hold_with_norm(model: str, params: int) -> None:
-    net = network(preset(f"cifar10_fc/{model}"))
+    net = network_of(preset(f"cifar10_fc/{model}"))
     assert sum(step.layer.params for step in net.steps if isinstance(step.layer, (Conv, BatchNorm))) == params
 
 
 @pytest.mark.parametrize("experiment", COUNTS)
 def test_fvcore_and_torch_agree_on_the_studies(experiment: str) -> None:
-    counted = count(network(preset(experiment)))
+    counted = count(network_of(preset(experiment)))
     assert (counted.params, counted.buffers, counted.macs) == COUNTS[experiment]
 
 
@@ -119,7 +119,7 @@ def test_models_of_one_study_share_their_recipe(experiment: str) -> None:
 
 def test_batch_norm_has_the_constants_of_each_framework() -> None:
     def constants(experiment: str) -> set[tuple[float, float]]:
-        norms = [step.layer for step in network(preset(experiment)).steps if isinstance(step.layer, BatchNorm)]
+        norms = [step.layer for step in network_of(preset(experiment)).steps if isinstance(step.layer, BatchNorm)]
         return {(norm.eps, norm.momentum) for norm in norms}
 
     assert constants("cifar10_three_way/hybrid") == {(1e-3, 0.01)}  # Keras

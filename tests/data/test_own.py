@@ -15,11 +15,11 @@ from dsbench.errors import InputError
 
 
 def test_a_description_has_the_shape_counts_and_checksum_of_the_arrays(put_npz, arrays):
-    found = described(put_npz())
-    assert (found.name, found.image_shape) == ("tiny", (1, 4, 4))
-    assert (found.train_counts, found.test_counts) == ((8, 6, 6), (3, 3, 2))
-    assert found.sha256 == reference_sha256(arrays)
-    assert found.validation_size == 2  # a tenth of 20
+    description = described(put_npz())
+    assert (description.name, description.image_shape) == ("tiny", (1, 4, 4))
+    assert (description.train_counts, description.test_counts) == ((8, 6, 6), (3, 3, 2))
+    assert description.sha256 == reference_sha256(arrays)
+    assert description.validation_size == 2  # a tenth of 20
 
 
 def test_colour_images_have_their_channels_first_in_a_description(put_npz):
@@ -28,22 +28,22 @@ def test_colour_images_have_their_channels_first_in_a_description(put_npz):
 
 
 def test_what_a_description_writes_names_the_same_set(put_npz, tmp_path):
-    found = described(put_npz())
+    description = described(put_npz())
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "tiny.yaml").write_text(as_yaml(found))
-    assert dataset_of(compose(["data=tiny"], str(tmp_path)).config.data) == found
-    assert yaml.safe_load(as_yaml(found))["name"] == "tiny"
+    (tmp_path / "data" / "tiny.yaml").write_text(as_yaml(description))
+    assert dataset_of(compose(["data=tiny"], str(tmp_path)).config.data) == description
+    assert yaml.safe_load(as_yaml(description))["name"] == "tiny"
 
 
 def test_a_described_set_is_verified_and_one_changed_since_is_refused(put_npz, tmp_path, arrays):
-    found = described(put_npz())
+    description = described(put_npz())
     changed = arrays["x_train"].copy()
     changed[3, 1, 2] ^= 1
     put_npz(x_train=changed)
     with pytest.raises(InputError, match="checksum"):
-        prepared.prepare(found, tmp_path)
+        prepared.prepare(description, tmp_path)
     put_npz(x_train=arrays["x_train"][::-1], y_train=arrays["y_train"][::-1])  # the order does not matter
-    assert prepared.prepare(found, tmp_path).verified
+    assert prepared.prepare(description, tmp_path).verified
 
 
 @pytest.mark.parametrize(

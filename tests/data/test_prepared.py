@@ -121,10 +121,10 @@ print(prepared.prepare(dataset, root, report=report).sha256)
     children = [spawn(CHILD + together, dataset=repr(tiny), root=str(tmp_path)) for _ in range(3)]
     time.sleep(0.5)
     (tmp_path / "go").touch()
-    said = [child.communicate()[0].splitlines() for child in children]
+    printed = [child.communicate()[0].splitlines() for child in children]
     assert [child.returncode for child in children] == [0, 0, 0]
-    assert {lines[-1] for lines in said} == {tiny.sha256}
-    assert sum(lines.count("writing") for lines in said) == 1
+    assert {lines[-1] for lines in printed} == {tiny.sha256}
+    assert sum(lines.count("writing") for lines in printed) == 1
     assert [path.name for path in (tmp_path / "prepared").iterdir()] == ["tiny"]
 
 
@@ -223,9 +223,9 @@ def test_load_of_what_is_not_prepared_says_how_to_prepare_it(tmp_path):
 
 
 def test_status_follows_a_set_from_absent_to_verified(tmp_path, tiny, put_npz):
-    assert prepared.status(tiny, tmp_path) == prepared.Status("tiny", "absent")
+    assert prepared.status(tiny, tmp_path) == prepared.SetStatus("tiny", "absent")
     npz = put_npz()
-    assert prepared.status(tiny, tmp_path) == prepared.Status("tiny", "not prepared", npz, size=npz.stat().st_size)
+    assert prepared.status(tiny, tmp_path) == prepared.SetStatus("tiny", "not prepared", npz, size=npz.stat().st_size)
     prepared.prepare(tiny, tmp_path)
     status = prepared.status(tiny, tmp_path)
     assert (status.state, status.images, status.source) == ("verified", 28, str(npz))

@@ -178,10 +178,10 @@ def test_mnist_comes_from_the_second_mirror_when_the_first_is_dead(tmp_path, mni
         (folder / name).write_bytes(content)
     monkeypatch.setattr(datasets.MNIST, "mirrors", ["http://127.0.0.1:1/", address])
     monkeypatch.setattr(datasets.MNIST, "resources", [(name, md5(content)) for name, content in archives.items()])
-    asked = []
-    ready = prepared.prepare(dataset, tmp_path / "root", report=lambda message, _: asked.append(message))
+    messages = []
+    ready = prepared.prepare(dataset, tmp_path / "root", report=lambda message, _: messages.append(message))
     assert ready.verified
-    assert asked.count("asking 127.0.0.1") == 5  # the dead mirror once, the other for each of the four files
+    assert messages.count("asking 127.0.0.1") == 5  # the dead mirror once, the other for each of the four files
 
 
 def test_download_with_the_wrong_checksum_is_not_used(tmp_path, cifar, datasets, host, monkeypatch):

@@ -42,10 +42,10 @@ def test_only_runs_that_are_done_have_a_time(made: Make) -> None:
     assert bars.draw(nothing, cells_table(nothing), "train_time") is None
 
 
-@pytest.mark.parametrize(("n_jobs", "said"), [(1, False), (2, True), (None, True)])
+@pytest.mark.parametrize(("n_jobs", "mentioned"), [(1, False), (2, True), (None, True)])
 def test_the_caption_speaks_of_neighbours_where_there_may_have_been_some(
-    made: Make, n_jobs: int | None, said: bool
+    made: Make, n_jobs: int | None, mentioned: bool
 ) -> None:
     sweep = made([run(n_jobs=n_jobs), run("missing", seed=1)])
     figure = bars.draw(sweep.runs, sweep.cells, "train_time")
-    assert any("side by side" in text.get_text() for text in figure.texts) == said
+    assert any("side by side" in text.get_text() for text in figure.texts) == mentioned

@@ -28,8 +28,8 @@ def test_a_cell_has_the_sum_over_its_runs_that_are_done(made: Make) -> None:
     sweep = made(
         [run(seed=0), run(seed=1), run("collapsed", seed=2), run(model="dwsep", seed=0), run("missing", seed=9)]
     )
-    found = confusions(sweep.runs, sweep.outputs)
-    assert [found[cell].tolist() for cell in sweep.cells["cell_id"]] == [[[16, 4], [1, 10]], [[8, 2], [3, 5]]]
+    matrices = confusions(sweep.runs, sweep.outputs)
+    assert [matrices[cell].tolist() for cell in sweep.cells["cell_id"]] == [[[16, 4], [1, 10]], [[8, 2], [3, 5]]]
 
 
 def test_shares_are_scikit_learns_normalised_over_true_classes() -> None:
@@ -60,8 +60,8 @@ def test_a_hundred_classes_have_no_text(made: Make) -> None:
 
 def test_a_difference_is_the_second_cells_shares_minus_the_firsts(made: Make) -> None:
     sweep = made([run(model="cnn"), run(model="dwsep")])
-    one, other = sweep.cells["cell_id"]
-    matrices = {one: np.array([[9, 1], [5, 5]]), other: np.array([[8, 2], [4, 16]])}
+    first, second = sweep.cells["cell_id"]
+    matrices = {first: np.array([[9, 1], [5, 5]]), second: np.array([[8, 2], [4, 16]])}
     panel = confusion.draw_differences(matrices, matched(sweep), sweep.cells).axes[0]
     np.testing.assert_allclose(panel.images[0].get_array(), [[-10, 10], [-30, 30]])
     assert [text.get_text() for text in panel.texts] == ["\N{MINUS SIGN}10.0", "+10.0", "\N{MINUS SIGN}30.0", "+30.0"]
@@ -83,8 +83,8 @@ def test_a_picture_holds_all_that_belongs_to_its_panels(made: Make, classes: int
 
 def test_cells_of_other_classes_are_not_compared(made: Make) -> None:
     sweep = made([run(model="cnn"), run(model="dwsep")])
-    one, other = sweep.cells["cell_id"]
-    matrices = {one: np.eye(2, dtype=int), other: np.eye(3, dtype=int)}
+    first, second = sweep.cells["cell_id"]
+    matrices = {first: np.eye(2, dtype=int), second: np.eye(3, dtype=int)}
     assert confusion.draw_differences(matrices, matched(sweep), sweep.cells) is None
     assert len(confusion.draw(matrices, sweep.cells).axes) == 4  # two panels, two scales
 

@@ -23,7 +23,7 @@ def caption(figure: Any) -> str:
 
 
 def lines(panel: Any, label: str) -> list[tuple[list[float], list[float]]]:
-    return [(list(one.get_xdata()), list(one.get_ydata())) for one in panel.get_lines() if one.get_label() == label]
+    return [(list(line.get_xdata()), list(line.get_ydata())) for line in panel.get_lines() if line.get_label() == label]
 
 
 @pytest.mark.parametrize("quartiles", [True, False])
@@ -34,9 +34,9 @@ def test_course_is_numpys_median_and_band_at_each_epoch(quartiles: bool) -> None
         for n in range(7)
         for epoch in range(4 if n < 5 else 2)
     ]
-    found = course(pd.DataFrame(rows), "val_acc", quartiles)
-    assert found["runs"].tolist() == [7, 7, 5, 5]
-    for epoch, row in enumerate(found.itertuples()):
+    curve = course(pd.DataFrame(rows), "val_acc", quartiles)
+    assert curve["runs"].tolist() == [7, 7, 5, 5]
+    for epoch, row in enumerate(curve.itertuples()):
         left = values[: row.runs, epoch]
         band = np.percentile(left, (25, 75)) if quartiles else (left.min(), left.max())
         assert (row.median, row.low, row.high) == pytest.approx((np.median(left), *band))
@@ -51,7 +51,7 @@ def test_a_panel_has_training_and_validation_in_percent(made: Make) -> None:
     assert validation == ([1, 2, 3], pytest.approx([60, 60, 60]))
     assert training == ([1, 2, 3], pytest.approx([30, 45, 52.5]))
     assert len(lines(panel, "dwsep")) == 2
-    bands = [one.get_paths()[0].vertices[:, 1] for one in panel.collections]
+    bands = [band.get_paths()[0].vertices[:, 1] for band in panel.collections]
     assert (bands[1].min(), bands[1].max()) == pytest.approx((50, 70))
     assert "band: from the least to the greatest of them" in caption(figure)
 
@@ -76,7 +76,7 @@ def test_two_cells_of_one_family_have_a_panel_each(four: Made) -> None:
 
 
 def test_where_runs_end_early_those_left_are_counted(made: Make) -> None:
-    sweep = made([run(seed=seed) for seed in range(3)], epochs=lambda one: 3 + one["seed"])
+    sweep = made([run(seed=seed) for seed in range(3)], epochs=lambda record: 3 + record["seed"])
     figure = curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "acc")
     _, strip = figure.axes
     (steps,) = strip.get_lines()
@@ -97,20 +97,20 @@ def test_runs_that_are_not_done_are_thin_lines_in_no_median(made: Make) -> None:
 
 
 def legend(figure: Any) -> list[str]:
-    return [text.get_text() for one in figure.legends for text in one.get_texts()]
+    return [text.get_text() for box in figure.legends for text in box.get_texts()]
 
 
 def test_runs_that_end_off_the_axis_are_an_arrowhead_at_its_edge_that_says_how_many(made: Make) -> None:
     records = [run(model=model, seed=seed, test_acc=0.9) for model in ("cnn", "dwsep") for seed in range(5)]
     for number in (2, 3, 8):
         records[number] |= {"status": "collapsed", "test_acc": 0.1}
-    sweep = made(records, epochs=lambda one: 12 if one["status"] == "done" else 8)
+    sweep = made(records, epochs=lambda record: 12 if record["status"] == "done" else 8)
     figure = curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "acc")
-    (panel,) = [one for one in figure.axes if one.get_ylabel() == "accuracy (%)"]
+    (panel,) = [axes for axes in figure.axes if axes.get_ylabel() == "accuracy (%)"]
     low, high = panel.get_ylim()
     assert 10 < low < 90 < high
-    marks = [one for one in panel.get_lines() if one.get_label() == "cut"]
-    assert [(one.get_xdata()[0], one.get_ydata()[0], one.get_marker()) for one in marks] == [(8, low, "v")] * 2
+    marks = [line for line in panel.get_lines() if line.get_label() == "cut"]
+    assert [(mark.get_xdata()[0], mark.get_ydata()[0], mark.get_marker()) for mark in marks] == [(8, low, "v")] * 2
     assert [text.get_text() for text in panel.texts] == ["2 collapsed", "1 collapsed"]
     drawn = [mark.get_window_extent().get_points().ravel().tolist() for mark in marks]
     assert drawn[0] != drawn[1]
@@ -130,7 +130,9 @@ def test_runs_that_end_on_the_axis_have_no_arrowhead(made: Make) -> None:
 
 
 def test_runs_that_last_longer_than_those_that_are_done_are_seen_to_their_end(made: Make) -> None:
-    sweep = made([run(test_acc=0.9), run("killed", seed=1)], epochs=lambda one: 3 if one["status"] == "done" else 9)
+    sweep = made(
+        [run(test_acc=0.9), run("killed", seed=1)], epochs=lambda record: 3 if record["status"] == "done" else 9
+    )
     figure = curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "acc")
     assert figure.axes[0].get_xlim() == (0.5, 9.5)
 
@@ -161,10 +163,10 @@ def test_the_first_epochs_do_not_choose_the_axis(made: Make) -> None:
 
 
 def test_validation_on_test_images_is_said(made: Make) -> None:
-    for split, said in (("study", True), ("standard", False)):
-        sweep = made([run(split=split, seed=int(said))])
+    for split, mentioned in (("study", True), ("standard", False)):
+        sweep = made([run(split=split, seed=int(mentioned))])
         figure = curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "acc")
-        assert ("Validation images are the test images" in caption(figure)) == said
+        assert ("Validation images are the test images" in caption(figure)) == mentioned
 
 
 def test_a_damaged_or_missing_course_is_none(made: Make) -> None:
@@ -173,8 +175,8 @@ def test_a_damaged_or_missing_course_is_none(made: Make) -> None:
     files[0].unlink()
     files[1].write_text("epoch\n1\n")
     files[2].write_text("")
-    found = histories(sweep.runs, sweep.outputs)
-    assert set(found["run_id"]) == {sweep.runs["run_id"][3]}
+    rows = histories(sweep.runs, sweep.outputs)
+    assert set(rows["run_id"]) == {sweep.runs["run_id"][3]}
     files[3].unlink()
     assert curves.draw(histories(sweep.runs, sweep.outputs), sweep.cells, "acc") is None
 

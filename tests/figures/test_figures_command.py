@@ -61,12 +61,12 @@ def test_a_sweep_without_a_run_that_is_done_is_drawn_as_far_as_it_goes(made: Mak
 def test_mistakes_are_one_line(tmp_path: Path, made: Make) -> None:
     sweep = made([run()])
     outputs = str(sweep.outputs)
-    for arguments, said in (
+    for arguments, message in (
         (["mdae", "--outputs", outputs], "unknown sweep 'mdae'; did you mean 'made'?"),
         (["--outputs", outputs, "--format", "pgn"], "unknown --format 'pgn'; did you mean 'png'?"),
         (["--outputs", str(tmp_path / "nowhere")], "no sweeps in "),
     ):
-        with pytest.raises(InputError, match=said.replace("?", r"\?")):
+        with pytest.raises(InputError, match=message.replace("?", r"\?")):
             called(*arguments)
     SweepFolder(sweep.outputs / "sweeps" / "other").write_plan([], [])
     for named in ([], ["other"]):  # without a name it is the latest

@@ -23,8 +23,8 @@ def test_few_names_are_placed_apart_inside_the_panel_and_off_the_marks(centres: 
     assert len(boxes) == len(marks)
     spots = [Box.around(centre, 10, 10) for centre in centres]
     assert all(box.shared(spot) == 0 for box in boxes for spot in spots)
-    for one, other in combinations([*boxes, *taken], 2):
-        assert one.shared(other) == 0
+    for first, second in combinations([*boxes, *taken], 2):
+        assert first.shared(second) == 0
     for box in boxes:
         assert box.shared(panel) == pytest.approx(box.area)
 

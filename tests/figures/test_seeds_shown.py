@@ -21,23 +21,23 @@ Make = Callable[..., Made]
 
 
 def drawn(panel: Any, label: str) -> list[tuple[float, float]]:
-    found = [line for line in panel.get_lines() if line.get_label() == label]
-    return [(float(x), float(y)) for line in found for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)]
+    lines = [line for line in panel.get_lines() if line.get_label() == label]
+    return [(float(x), float(y)) for line in lines for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)]
 
 
 @given(st.lists(st.integers(0, 30).map(float), max_size=40), st.floats(0.5, 5))
 def test_no_two_near_points_stand_at_one_height(values: list[float], near: float) -> None:
     heights = swarm(values, near)
     assert all(abs(height) <= MOST + 1e-9 for height in heights)
-    for one, other in combinations(range(len(values)), 2):
-        assert abs(values[one] - values[other]) >= near or not math.isclose(heights[one], heights[other])
+    for first, second in combinations(range(len(values)), 2):
+        assert abs(values[first] - values[second]) >= near or not math.isclose(heights[first], heights[second])
 
 
 def test_every_run_that_is_done_is_a_point_at_its_accuracy(four: Made) -> None:
     (panel,) = seeds.draw(four.runs, four.cells).axes
-    found = drawn(panel, "runs")
-    assert [x for x, _ in found] == pytest.approx([100 * value for value in four.runs["test_acc"]])
-    assert [round(y) for _, y in found] == [row for row in range(4) for _ in range(3)]
+    points = drawn(panel, "runs")
+    assert [x for x, _ in points] == pytest.approx([100 * value for value in four.runs["test_acc"]])
+    assert [round(y) for _, y in points] == [row for row in range(4) for _ in range(3)]
     assert [x for x, _ in drawn(panel, "mean")] == pytest.approx([100 * value for value in four.cells["test_acc_mean"]])
 
 

@@ -23,17 +23,17 @@ def lightness(color: str) -> float:
 
 
 def test_families_differ_in_colour_marker_line_hatch_and_in_grey() -> None:
-    for one, other in combinations([*FAMILIES.values(), OTHER], 2):
-        assert one.color != other.color
-        assert one.marker != other.marker
-        assert one.line != other.line
-        assert one.hatch != other.hatch
-    for one, other in combinations(FAMILIES.values(), 2):
-        assert abs(lightness(one.color) - lightness(other.color)) > 10
+    for first, second in combinations([*FAMILIES.values(), OTHER], 2):
+        assert first.color != second.color
+        assert first.marker != second.marker
+        assert first.line != second.line
+        assert first.hatch != second.hatch
+    for first, second in combinations(FAMILIES.values(), 2):
+        assert abs(lightness(first.color) - lightness(second.color)) > 10
 
 
 def test_what_is_no_family_has_a_style_of_its_own() -> None:
-    assert [style(one) for one in (None, float("nan"), "resnet")] == [OTHER] * 3
+    assert [style(model) for model in (None, float("nan"), "resnet")] == [OTHER] * 3
 
 
 @pytest.mark.parametrize("kind", ["svg", "png"])

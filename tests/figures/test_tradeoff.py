@@ -14,39 +14,39 @@ from made_sweeps import Made, four_cells
 from synthetic import run
 
 from dsbench.figures import tradeoff
-from dsbench.figures.axes import COSTS
+from dsbench.figures.axes import COST_AXES
 
 Make = Callable[..., Made]
 grid = st.tuples(st.integers(1, 6).map(float), st.integers(1, 6).map(float))
 
 
 def points(panel: Any) -> list[tuple[float, float]]:
-    found = [line for line in panel.get_lines() if line.get_label() == "cell"]
-    return [(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in found]
+    markers = [line for line in panel.get_lines() if line.get_label() == "cell"]
+    return [(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in markers]
 
 
 @given(st.lists(grid, max_size=12))
 def test_front_is_every_point_that_none_betters(points: list[tuple[float, float]]) -> None:
-    def betters(one: tuple[float, float], other: tuple[float, float]) -> bool:
-        return one[0] <= other[0] and one[1] >= other[1] and one != other
+    def betters(first: tuple[float, float], second: tuple[float, float]) -> bool:
+        return first[0] <= second[0] and first[1] >= second[1] and first != second
 
-    best = [n for n, point in enumerate(points) if not any(betters(one, point) for one in points)]
-    found = tradeoff.front(points)
-    assert sorted(found) == best
-    assert [points[n][0] for n in found] == sorted(points[n][0] for n in found)
+    best = [n for n, point in enumerate(points) if not any(betters(first, point) for first in points)]
+    front = tradeoff.front(points)
+    assert sorted(front) == best
+    assert [points[n][0] for n in front] == sorted(points[n][0] for n in front)
 
 
 @pytest.fixture(scope="module")
 def panels(four: Made) -> dict[str, Any]:
     """The panels of one picture of all costs, by cost."""
-    return dict(zip(COSTS, tradeoff.draw(four.cells).axes, strict=True))
+    return dict(zip(COST_AXES, tradeoff.draw(four.cells).axes, strict=True))
 
 
-@pytest.mark.parametrize("cost", COSTS)
+@pytest.mark.parametrize("cost", COST_AXES)
 def test_points_are_the_costs_and_mean_accuracies_of_the_table(four: Made, panels: dict[str, Any], cost: str) -> None:
-    expected = list(zip(four.cells[COSTS[cost].cells_column], 100 * four.cells["test_acc_mean"], strict=True))
-    assert points(panels[cost]) == [pytest.approx(one) for one in expected]
-    assert panels[cost].get_xlabel() == COSTS[cost].axis
+    expected = list(zip(four.cells[COST_AXES[cost].cells_column], 100 * four.cells["test_acc_mean"], strict=True))
+    assert points(panels[cost]) == [pytest.approx(point) for point in expected]
+    assert panels[cost].get_xlabel() == COST_AXES[cost].axis
 
 
 def test_intervals_are_those_of_the_table(four: Made, panels: dict[str, Any]) -> None:
@@ -58,7 +58,7 @@ def test_intervals_are_those_of_the_table(four: Made, panels: dict[str, Any]) ->
 
 
 def test_the_front_is_drawn_as_the_accuracy_that_a_cost_affords(panels: dict[str, Any]) -> None:
-    (line,) = (one for one in panels["params"].get_lines() if one.get_label() == "front")
+    (line,) = (drawn for drawn in panels["params"].get_lines() if drawn.get_label() == "front")
     # At 4,000 parameters cnn has 84.1 %, less than the 86.1 % of dwsep at 2,000.
     assert list(line.get_xdata()) == [500, 2_000, 2_000, 16_000, 16_000]
     assert list(line.get_ydata()) == pytest.approx([82.1, 82.1, 86.1, 86.1, 88.1])
@@ -82,7 +82,7 @@ def test_names_of_up_to_twelve_cells_cover_neither_each_other_nor_the_edge(made:
     (panel,) = figure.axes
     boxes = [text.get_window_extent() for text in panel.texts if text.get_text()]
     assert len(boxes) == number
-    assert not [1 for one, other in combinations(boxes, 2) if one.overlaps(other)]
+    assert not [1 for first, second in combinations(boxes, 2) if first.overlaps(second)]
     edge = panel.get_window_extent()
     assert all(edge.x0 <= box.x0 and box.x1 <= edge.x1 and edge.y0 <= box.y0 and box.y1 <= edge.y1 for box in boxes)
 
@@ -113,9 +113,9 @@ def test_without_a_run_that_is_done_there_is_no_picture(made: Make) -> None:
 def test_costs_that_do_not_rank_have_no_front_and_the_panel_says_why(four: Made) -> None:
     figure = tradeoff.draw(four.cells, ["params", "train_seconds"], {"train_seconds": "trained 2 at a time"})
     fronts = [[line.get_label() for line in panel.get_lines()].count("front") for panel in figure.axes]
-    said = [panel.get_title(loc="left") for panel in figure.axes]
+    reasons = [panel.get_title(loc="left") for panel in figure.axes]
     assert fronts == [1, 0]
-    assert said == ["", "No Pareto front: trained 2 at a time"]
+    assert reasons == ["", "No Pareto front: trained 2 at a time"]
     assert len(points(figure.axes[1])) == 4
     assert "Pareto front" in [text.get_text() for text in figure.legends[0].get_texts()]
     none = tradeoff.draw(

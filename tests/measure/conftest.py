@@ -16,7 +16,7 @@ from torch import nn
 
 from dsbench.cli import bench as bench_command
 from dsbench.config.compose import compose
-from dsbench.config.network import network
+from dsbench.config.network import network_of
 from dsbench.measure.by_turns import RunningCosts, running_costs
 from dsbench.measure.onnx import export
 from dsbench.network.build import build
@@ -69,7 +69,7 @@ def logits() -> Callable[[Path, torch.Tensor], torch.Tensor]:
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """A conventional network that is not tiny, exported; one, because an export takes a second."""
-    net = network(compose(["model=cnn", "data=mnist5k", "width=16"]))
+    net = network_of(compose(["model=cnn", "data=mnist5k", "width=16"]))
     module = _weighted(net).train()
     before = copy.deepcopy(module.state_dict())
     path = tmp_path_factory.mktemp("exported") / "net.onnx"

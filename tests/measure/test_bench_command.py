@@ -16,7 +16,7 @@ from dsbench import provenance
 from dsbench.cli.bench import bench
 from dsbench.errors import InputError
 from dsbench.measure import bench as measuring
-from dsbench.measure import onnx_files
+from dsbench.measure import by_turns
 from dsbench.measure.bench import Forward, Measured, Step
 from dsbench.measure.probes import compiled, compiler
 from dsbench.measure.timing import Timing
@@ -60,32 +60,32 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_json_holds_what_was_measured_of_each_network_in_the_order_of_the_list() -> None:
-    found = json.loads(run(*TINY, "model=cnn,dwsep", "width=2", *QUICK, "--json"))
-    assert [(one["model"], one["block"]) for one in found] == [("cnn", None), ("dwsep", "mobilenet")]
-    for one in found:
-        assert list(one["latency_ms"]) == ["batch_1", "batch_2"]
-        for backends in one["latency_ms"].values():
+    networks = json.loads(run(*TINY, "model=cnn,dwsep", "width=2", *QUICK, "--json"))
+    assert [(network["model"], network["block"]) for network in networks] == [("cnn", None), ("dwsep", "mobilenet")]
+    for network in networks:
+        assert list(network["latency_ms"]) == ["batch_1", "batch_2"]
+        for backends in network["latency_ms"].values():
             assert list(backends) == ["torch"]
             assert backends["torch"]["median"] > 0 <= backends["torch"]["iqr"]
             assert len(backends["torch"]["rounds_ms"]) >= 3
-        step = one["train_step_ms"]
+        step = network["train_step_ms"]
         assert step["batch_size"] == 4
         assert all(step[part]["median"] > 0 for part in ("total", "forward", "backward", "optimizer"))
-        assert (one["precision"], one["threads"]) == ("32", 1)
-        where = one["measured_on"]
-        assert (where["device"], where["threads"], where["precision"]) == (one["device"], 1, "32")
+        assert (network["precision"], network["threads"]) == ("32", 1)
+        where = network["measured_on"]
+        assert (where["device"], where["threads"], where["precision"]) == (network["device"], 1, "32")
         assert where["versions"]["torch"] == torch.__version__
-    sessions = {timing["session"] for one in found for timing in one["latency_ms"]["batch_1"].values()}
-    sessions |= {one["train_step_ms"][part]["session"] for one in found for part in ("total", "forward")}
+    sessions = {timing["session"] for network in networks for timing in network["latency_ms"]["batch_1"].values()}
+    sessions |= {network["train_step_ms"][part]["session"] for network in networks for part in ("total", "forward")}
     assert len(sessions) == 1  # they took turns
-    assert found[0]["peak_memory_bytes"] < found[1]["peak_memory_bytes"]  # as saved_bytes says, and not by a little
+    assert networks[0]["peak_memory_bytes"] < networks[1]["peak_memory_bytes"]  # as saved_bytes says, by far
 
 
 def test_one_network_is_one_json_object() -> None:
-    found = json.loads(run(*TINY, "width=1", "precision=bf16", *QUICK, "--json"))
-    assert (found["width"], found["precision"]) == (1, "bf16")
+    network = json.loads(run(*TINY, "width=1", "precision=bf16", *QUICK, "--json"))
+    assert (network["width"], network["precision"]) == (1, "bf16")
     again = json.loads(run(*TINY, "width=1", "precision=bf16", *QUICK, "--json"))
-    assert found["train_step_ms"]["total"]["session"] != again["train_step_ms"]["total"]["session"]
+    assert network["train_step_ms"]["total"]["session"] != again["train_step_ms"]["total"]["session"]
 
 
 @pytest.mark.usefixtures("measured_once")
@@ -105,20 +105,20 @@ def test_compiled_passes_come_beside_the_others(monkeypatch: pytest.MonkeyPatch)
 
 def test_onnx_runtime_takes_turns_with_torch_where_it_is_asked_for(tmp_path: Path) -> None:
     line = ("precision=bf16", *TINY[:2], *TINY[3:], "width=1", *QUICK)
-    found = json.loads(run(*line, "--keep", str(tmp_path), "--json"))
-    for backends in found["latency_ms"].values():
+    network = json.loads(run(*line, "--keep", str(tmp_path), "--json"))
+    for backends in network["latency_ms"].values():
         assert list(backends) == ["torch", "torch_fp32", "onnx", "onnx_int8"]
         keys = {"median", "iqr", "rounds_ms", "settled", "session"}
         assert all(timing.keys() == keys for timing in backends.values())
         assert len({len(timing["rounds_ms"]) for timing in backends.values()}) == 1
-    sizes = [found["onnx"][name]["bytes"] for name in ("fp32", "int8")]
+    sizes = [network["onnx"][name]["bytes"] for name in ("fp32", "int8")]
     name = "cnn-arch-mnist_7800_shallow-width-1-image-1x28x28"
     assert [(tmp_path / f"{name}.{end}").stat().st_size for end in ("onnx", "int8.onnx")] == sizes
 
 
 def test_without_the_extra_the_way_to_get_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    find = onnx_files.find_spec
-    monkeypatch.setattr(onnx_files, "find_spec", lambda name: None if name == "onnxruntime" else find(name))
+    find = by_turns.find_spec
+    monkeypatch.setattr(by_turns, "find_spec", lambda name: None if name == "onnxruntime" else find(name))
     with pytest.raises(InputError, match="no onnxruntime here, which ONNX needs: pip install 'dsbench"):
         run(*TINY, "--onnx")
 
@@ -164,11 +164,11 @@ def test_steps_of_unequal_batches_are_compared_by_the_image(monkeypatch: pytest.
     assert row == ["128", "1.000", "1.000", "1.000", "1.000", "0.900", "0.500", "1.000"]
 
 
-@pytest.mark.parametrize(("load", "said"), [(3.0, True), (0.1, False), (None, False)])
+@pytest.mark.parametrize(("load", "mentioned"), [(3.0, True), (0.1, False), (None, False)])
 @pytest.mark.usefixtures("made_up")
-def test_a_busy_machine_is_mentioned(monkeypatch: pytest.MonkeyPatch, load: float | None, said: bool) -> None:
+def test_a_busy_machine_is_mentioned(monkeypatch: pytest.MonkeyPatch, load: float | None, mentioned: bool) -> None:
     monkeypatch.setattr(provenance, "load_average", lambda: load)
-    assert ("load average 3.0 before the start: other processes are busy" in run(*TINY)) is said
+    assert ("load average 3.0 before the start: other processes are busy" in run(*TINY)) is mentioned
 
 
 @pytest.mark.usefixtures("made_up")

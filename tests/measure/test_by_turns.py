@@ -23,21 +23,21 @@ def test_a_roofline_that_is_refused_leaves_the_times_or_is_an_error(
     """One pair of roofs is of one device: here the second network is said to compute on another."""
     pair = [subject(LINES[0]), subject(LINES[1], replace(compute, name="another CPU"))]
     why: list[Exception] = []
-    found = running_costs(lambda: pair, 0.01, (1, 2), rooflines_of=["a", "b"], refused=why.append)
+    measured = running_costs(lambda: pair, 0.01, (1, 2), rooflines_of=["a", "b"], refused=why.append)
     assert [str(error) for error in why] == [
         "a roofline is of one device, precision and number of threads; measure one after the other"
     ]
-    for one, asked in zip(found, pair, strict=True):
-        assert one.roofline is None
-        assert "roofline" not in one.record
-        assert one.record["measured_on"]["device"] == asked.compute.name
-        assert one.record["latency_ms"]["batch_2"]["torch"]["median"] > 0
+    for costs, network in zip(measured, pair, strict=True):
+        assert costs.roofline is None
+        assert "roofline" not in costs.record
+        assert costs.record["measured_on"]["device"] == network.compute.name
+        assert costs.record["latency_ms"]["batch_2"]["torch"]["median"] > 0
     with pytest.raises(InputError, match="a roofline is of one device"):
         running_costs(lambda: pair, 0.01, (1, 2), rooflines_of=["a", "b"])
 
 
 def test_what_reads_measurements_imports_nothing_that_measures() -> None:
-    light = ("timing", "record", "onnx_files", "roofline_record", "roofline_words", "by_turns")
+    light = ("timing", "record", "roofline_record", "roofline_words", "by_turns")
     code = f"import sys, {', '.join(f'dsbench.measure.{name}' for name in light)}; print(*sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     imported = {name.split(".")[0] for name in ended.stdout.split()}

@@ -23,11 +23,11 @@ def test_more_networks_and_shapes_than_torch_keeps_are_all_compiled(subject: Sub
     subjects = [subject(f"arch=mnist_7800_shallow width={width}") for width in range(1, 4)]
     with compiler(3 * len(subjects), backend):
         graphs.clear()
-        for one in subjects:
-            eager = Inference(one.module(), compute)
+        for item in subjects:
+            eager = Inference(item.module(), compute)
             other = compiled(eager, backend)
             for batch in (1, 2, 3):
-                images, _ = random_batch(one.network, compute.device, batch)
+                images, _ = random_batch(item.network, compute.device, batch)
                 assert compile_seconds(other, images) > 0
                 before = len(graphs)
                 assert torch.equal(other.forward(images), eager.forward(images))

@@ -11,8 +11,8 @@ import torch
 from onnx.reference import ReferenceEvaluator
 
 from dsbench.measure import onnx as deployed
+from dsbench.measure.by_turns import OnnxFiles
 from dsbench.measure.onnx import Session, calibration_images, deploy
-from dsbench.measure.onnx_files import Files
 from dsbench.run.trained import load
 from dsbench.training.device import Compute
 
@@ -20,12 +20,12 @@ Subjects = Callable[..., Any]
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Files:
-    return Files.named(tmp_path, "net")
+def files(tmp_path: Path) -> OnnxFiles:
+    return OnnxFiles.named(tmp_path, "net")
 
 
 def test_fp32_reaches_the_accuracy_that_training_recorded_and_int8_that_of_the_files_arithmetic(
-    finished: Path, files: Files, compute: Compute, monkeypatch: pytest.MonkeyPatch
+    finished: Path, files: OnnxFiles, compute: Compute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Calibrated on dim images, int8 answers worse, and cannot be mistaken for fp32.
     monkeypatch.setattr(deployed, "calibration_images", lambda data: 0.1 * calibration_images(data))
@@ -46,10 +46,12 @@ def test_fp32_reaches_the_accuracy_that_training_recorded_and_int8_that_of_the_f
 
 
 def test_an_untrained_network_has_sizes_and_no_accuracy_needs_no_data_and_in_bf16_has_a_reference_in_fp32(
-    subject: Subjects, files: Files, compute: Compute
+    subject: Subjects, files: OnnxFiles, compute: Compute
 ) -> None:
-    one = subject("model=dwsep arch=mnist_7800_shallow width=6 data.root=/nowhere", replace(compute, precision="bf16"))
-    deployment = deploy(one, files)
+    network = subject(
+        "model=dwsep arch=mnist_7800_shallow width=6 data.root=/nowhere", replace(compute, precision="bf16")
+    )
+    deployment = deploy(network, files)
     section, backends = deployment.section, deployment.backends
     assert section["fp32"] == {"bytes": files.fp32.stat().st_size}
     assert section["int8"] == {"bytes": files.int8.stat().st_size}
@@ -58,9 +60,9 @@ def test_an_untrained_network_has_sizes_and_no_accuracy_needs_no_data_and_in_bf1
     assert list(backends) == ["torch_fp32", "onnx", "onnx_int8"]
     images = torch.randn(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     logits = [torch.as_tensor(backend.forward(backend.prepared(images))) for backend in backends.values()]
-    assert all(found.dtype == torch.float32 for found in logits)
+    assert all(rows.dtype == torch.float32 for rows in logits)
     torch.testing.assert_close(logits[0], logits[1], rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(logits[0], one.module()(images), rtol=0, atol=0)
+    torch.testing.assert_close(logits[0], network.module()(images), rtol=0, atol=0)
 
 
 def test_the_session_has_the_threads_asked_for(exported: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,36 +68,36 @@ class Log(TorchDispatchMode):
 def test_between_two_marks_is_the_work_of_the_one_layer(
     line: str, precision: str, subject: Subjects, compute: Compute
 ) -> None:
-    one = subject(f"{line} train.batch_size=4", replace(compute, precision=precision))
-    net, training = one.network, MarkedTraining(one)
+    measured = subject(f"{line} train.batch_size=4", replace(compute, precision=precision))
+    net, training = measured.network, MarkedTraining(measured)
     kinds = [operation.kind for operation in operations(net)] + ["loss"]
     log = Log()
     training.now = log.now
     training.step()
     with log:
         marks = training.step()
-    found = Counter()
-    for (_, begun), (number, ended) in pairwise(marks):
+    counts = Counter()
+    for (_, start), (number, ended) in pairwise(marks):
         back, of = divmod(number, training.count)
-        for name in log.events[begun + 1 : ended]:
+        for name in log.events[start + 1 : ended]:
             table = BACK if back else THERE
             if name in THERE or name in BACK:
                 assert kinds[of] in table[name]
-                found[name, of] += 1
+                counts[name, of] += 1
     done = {kind for table in (THERE, BACK) for kind in table}
-    assert all(times == 1 for times in found.values())
-    assert {name for name, _ in found} == done & set(log.events)
+    assert all(times == 1 for times in counts.values())
+    assert {name for name, _ in counts} == done & set(log.events)
     for name in ("convolution", "native_batch_norm", "nll_loss_forward"):
         everywhere = [of for of, kind in enumerate(kinds) if kind in THERE[name]]
-        assert sorted(of for one, of in found if one == name) == everywhere
+        assert sorted(of for event, of in counts if event == name) == everywhere
         backward = f"{name.removesuffix('_forward')}_backward"
-        assert sorted(of for one, of in found if one == backward) == everywhere
+        assert sorted(of for event, of in counts if event == backward) == everywhere
 
 
 @pytest.mark.parametrize("line", LINES)
 def test_layers_follow_each_other_and_backwards_in_reverse(line: str, subject: Subjects) -> None:
-    one = subject(f"{line} train.batch_size=4")
-    net, training = one.network, MarkedTraining(one)
+    measured = subject(f"{line} train.batch_size=4")
+    net, training = measured.network, MarkedTraining(measured)
     numbers = [number for number, _ in training.step()]
     assert numbers[0] == -1
     assert numbers[1 : training.count + 1] == list(range(training.count))
@@ -109,29 +109,29 @@ def test_layers_follow_each_other_and_backwards_in_reverse(line: str, subject: S
 
 
 def test_the_stretches_of_a_step_add_up_to_the_step(subject: Subjects) -> None:
-    one = subject("model=dwsep data=cifar10 slots.residual=identity width=4 train.batch_size=4")
-    training = MarkedTraining(one)
+    measured = subject("model=dwsep data=cifar10 slots.residual=identity width=4 train.batch_size=4")
+    training = MarkedTraining(measured)
     ticks = (number**2 for number in count())  # no two stretches alike
     training.now = lambda: next(ticks)
-    training.milliseconds = lambda begun, ended: float(ended - begun)
+    training.milliseconds = lambda start, ended: float(ended - start)
     marks = training.step()
     stretches = training.stretches(marks)
     assert sum(stretches) == marks[-1][1] - marks[0][1]
-    assert len(stretches) == 2 * (len(operations(one.network)) + 1) + 1
+    assert len(stretches) == 2 * (len(operations(measured.network)) + 1) + 1
 
 
 def test_several_networks_are_measured_in_turns_and_all_their_layers_have_times(subject: Subjects) -> None:
     lines = ("experiment=mnist_7800/cnn", "model=dwsep width=4 train.grad_clip_norm=1.0")
     subjects = [subject(f"{line} train.batch_size=4") for line in lines]
-    trainings = [MarkedTraining(one) for one in subjects]
+    trainings = [MarkedTraining(item) for item in subjects]
     turns: list[int] = []
     for number, training in enumerate(trainings):
         step = training.step
         training.step = lambda step=step, number=number: (turns.append(number), step())[1]  # type: ignore[method-assign]
-    found = layer_times(trainings, 0.001)
+    measured = layer_times(trainings, 0.001)
     assert turns == sorted(turns[: len(turns) // 3]) * 3
-    for one, times in zip(subjects, found, strict=True):
-        assert len(times.forward_ms) == len(times.backward_ms) == len(operations(one.network)) + 1
+    for item, times in zip(subjects, measured, strict=True):
+        assert len(times.forward_ms) == len(times.backward_ms) == len(operations(item.network)) + 1
         assert min(times.forward_ms) > 0
         assert times.steps >= 3
         assert times.busy is not None
@@ -141,11 +141,11 @@ def test_several_networks_are_measured_in_turns_and_all_their_layers_have_times(
 
 def test_a_marked_step_trains_as_an_unmarked_one(subject: Subjects) -> None:
     """The same weights, to the last bit, as a plain loop over the same batch."""
-    one = subject("model=dwsep data=cifar10 slots.se_ratio=0.25 width=4 train.batch_size=8")
-    marked = MarkedTraining(one)
-    plain = build(one.network, seed=0).train()
+    trained = subject("model=dwsep data=cifar10 slots.se_ratio=0.25 width=4 train.batch_size=8")
+    marked = MarkedTraining(trained)
+    plain = build(trained.network, seed=0).train()
     images, labels = marked.batch
-    update = optimizer(plain, one.recipe.optimizer)
+    update = optimizer(plain, trained.recipe.optimizer)
     for _ in range(2):
         marked.step()
         loss = torch.nn.functional.cross_entropy(plain(images), labels)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from dsbench.measure.memory import allocated_peak, peak_memory_bytes
+from dsbench.measure.probes import allocated_peak, peak_memory_bytes
 from dsbench.network.cost import cost
 from dsbench.training.device import Compute
 
@@ -35,19 +35,19 @@ def test_the_peak_of_a_step_is_what_the_formulas_say_it_keeps_and_little_more(
     subject: Subjects, line: str, optimizer: str
 ) -> None:
     """One network is mostly activations, the other mostly weights: each term of the sum is seen."""
-    one = subject(f"{line} optimizer={optimizer} train.batch_size=16")
-    card = cost(one.network)
+    measured = subject(f"{line} optimizer={optimizer} train.batch_size=16")
+    card = cost(measured.network)
     weights, kept = 4 * card.params, 16 * card.training_bytes  # the images are among what is kept
     held = kept + weights * (1 + STATES[optimizer])
-    peak = peak_memory_bytes(one)
+    peak = peak_memory_bytes(measured)
     assert held <= peak <= 1.1 * (held + weights)
 
 
 def test_the_peak_of_a_step_does_not_depend_on_what_else_the_process_holds(subject: Subjects) -> None:
-    one = subject("arch=mnist_7800_shallow width=2 train.batch_size=8")
-    alone = peak_memory_bytes(one)
+    measured = subject("arch=mnist_7800_shallow width=2 train.batch_size=8")
+    alone = peak_memory_bytes(measured)
     ballast = torch.zeros(10_000_000)
-    assert peak_memory_bytes(one) == alone
+    assert peak_memory_bytes(measured) == alone
     assert ballast.numel() == 10_000_000
 
 

@@ -74,8 +74,8 @@ def test_every_activation_gives_the_modules_logits(differing: Callable[[Network]
 
 
 def test_batch_norms_are_folded_into_the_convolutions_before_them(exported: Any) -> None:
-    found = Counter(node.op_type for node in onnx.load(exported.path).graph.node)
-    assert found == {"Conv": 6, "Relu": 6, "MaxPool": 2, "ReduceMean": 1, "Gemm": 1}
+    operators = Counter(node.op_type for node in onnx.load(exported.path).graph.node)
+    assert operators == {"Conv": 6, "Relu": 6, "MaxPool": 2, "ReduceMean": 1, "Gemm": 1}
 
 
 def test_the_module_stays_as_it_is(exported: Any) -> None:

@@ -29,8 +29,8 @@ def test_calibration_images_are_unaugmented_training_images_in_equal_shares(open
     plain, augmented = opened(line), opened(f"{line} data.augment.crop_padding=4 data.augment.cutout=8", seed=1)
     images = calibration_images(augmented, 200)
     plain.train.seed = None
-    known = labelled(plain.train)
-    labels = [known[image.contiguous().numpy().tobytes()] for image in images]
+    label_of = labelled(plain.train)
+    labels = [label_of[image.contiguous().numpy().tobytes()] for image in images]
     assert len(labels) == 200
     assert np.bincount(labels).tolist() == [20] * 10
     others = labelled(plain.test).keys() | (labelled(plain.val).keys() if plain.val is not plain.test else set())
@@ -38,17 +38,17 @@ def test_calibration_images_are_unaugmented_training_images_in_equal_shares(open
 
 
 def initializers(path: Path) -> dict[str, np.ndarray]:
-    return {one.name: numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer}
 
 
 def weights(path: Path) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
     """Name, int8 values, scales and zero points of every weight in an int8 file."""
-    stored, found = initializers(path), []
+    stored, out = initializers(path), []
     for node in onnx.load(path).graph.node:
         if node.op_type == "DequantizeLinear" and stored.get(node.input[0], np.empty(0)).dtype == np.int8:
-            name, scale, zero = (stored[one] for one in node.input)
-            found.append((node.input[0].removesuffix("_quantized"), name, scale, zero))
-    return found
+            name, scale, zero = (stored[key] for key in node.input)
+            out.append((node.input[0].removesuffix("_quantized"), name, scale, zero))
+    return out
 
 
 @pytest.fixture(scope="session")
@@ -66,9 +66,9 @@ def quantized(exported: Any, images: torch.Tensor, tmp_path_factory: pytest.Temp
 
 def test_weights_are_int8_within_half_a_step_with_one_scale_an_output_channel(exported: Any, quantized: Path) -> None:
     full = initializers(exported.path)
-    found = weights(quantized)
-    assert len(found) == 7
-    for name, values, scale, zero in found:
+    quantized_weights = weights(quantized)
+    assert len(quantized_weights) == 7
+    for name, values, scale, zero in quantized_weights:
         assert scale.shape == (len(full[name]),)
         assert not zero.any()
         step = scale.reshape(-1, *[1] * (values.ndim - 1))
@@ -83,10 +83,10 @@ def test_the_int8_file_is_under_a_third_of_the_fp32_file(exported: Any, quantize
 def test_int8_logits_follow_the_fp32_ones_from_image_to_image(
     exported: Any, quantized: Path, images: torch.Tensor, logits: Logits
 ) -> None:
-    full, found = (logits(path, images).numpy() for path in (exported.path, quantized))
-    full, found = full - full.mean(0), found - found.mean(0)
-    assert np.corrcoef(full.ravel(), found.ravel())[0, 1] > 0.95
-    assert np.abs(full - found).max() > 1e-5  # it is another file
+    full, rounded = (logits(path, images).numpy() for path in (exported.path, quantized))
+    full, rounded = full - full.mean(0), rounded - rounded.mean(0)
+    assert np.corrcoef(full.ravel(), rounded.ravel())[0, 1] > 0.95
+    assert np.abs(full - rounded).max() > 1e-5  # it is another file
 
 
 def test_weights_use_seven_bits_where_an_x86_processor_has_no_vnni(

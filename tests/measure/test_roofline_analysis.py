@@ -20,10 +20,10 @@ BATCH = 64
 @pytest.fixture
 def cnn(subject: Callable[..., Any]) -> Roofline:
     """mnist_7800/cnn, every layer 1 ms forward and 2 ms backward, the optimizer 0.5 ms."""
-    one = subject(f"experiment=mnist_7800/cnn train.batch_size={BATCH}")
-    layers = len(operations(one.network)) + 1
+    network = subject(f"experiment=mnist_7800/cnn train.batch_size={BATCH}")
+    layers = len(operations(network.network)) + 1
     times = LayerTimes((1.0,) * layers, (2.0,) * layers, 0.5, (36.0, 36.5, 37.0), 9, 1.0)
-    return analyse("cnn", one, RATES, times)
+    return analyse("cnn", network, RATES, times)
 
 
 def test_rows_are_the_layers_then_loss_and_optimizer(cnn: Roofline, named: Callable[[str], Any]) -> None:
@@ -56,11 +56,11 @@ def test_second_convolution_by_hand(cnn: Roofline) -> None:
 
 
 def test_bounds() -> None:
-    one = roofline(
+    line = roofline(
         conv=(10, 5, 9, 1), norm=(10, 0, 1, 9), pool=(4 * 9 + 1, 0, 1, 9), depthwise=(4 * 9, 1, 1, 9), loss=(1, 0, 0, 0)
     )
     assert OVERHEAD == 4
-    bounds = {row.kind: row.bound for row in one.layers}
+    bounds = {row.kind: row.bound for row in line.layers}
     assert bounds == {
         "conv": "compute",
         "norm": "memory",

@@ -66,9 +66,9 @@ def test_json_tables_and_picture_show_layers_kinds_and_words_of_each_network(tmp
 
 
 def test_networks_that_meet_a_budget_are_called_by_what_was_listed() -> None:
-    found = json.loads(run("budget.params=576,1176", TINY[0], *TINY[2:], "--json", "--roofline"))
-    assert [one["width"] for one in found] == [2, 4]
-    verdicts = [one["roofline"]["verdict"] for one in found]
+    networks = json.loads(run("budget.params=576,1176", TINY[0], *TINY[2:], "--json", "--roofline"))
+    assert [network["width"] for network in networks] == [2, 4]
+    verdicts = [network["roofline"]["verdict"] for network in networks]
     assert verdicts[0].startswith("budget.params 576 width 2: a step")
     assert verdicts[1].startswith("budget.params 1176 width 4: a step")
 
@@ -80,5 +80,5 @@ def test_one_pair_of_roofs_is_of_one_device_and_precision() -> None:
 
 @pytest.mark.parametrize("precision", ["32", "bf16"])
 def test_rates_are_positive_in_every_precision(precision: str) -> None:
-    found = roofline.measure_rates(Compute(torch.device("cpu"), "a processor", precision, 1))
-    assert min(found.mm_flops, found.conv_flops, found.bandwidth) > 0
+    rates = roofline.measure_rates(Compute(torch.device("cpu"), "a processor", precision, 1))
+    assert min(rates.mm_flops, rates.conv_flops, rates.bandwidth) > 0

@@ -13,8 +13,8 @@ from dsbench.measure.roofline_record import Roofline
 from dsbench.measure.traffic import KINDS
 
 SVG = "{http://www.w3.org/2000/svg}"
-ONE = roofline("first <net>", dense_conv=(50, 90, 40, 1), depthwise=(30, 10, 1, 9), norm=(20, 0, 1, 9))
-TWO = roofline("second", pointwise=(50, 90, 40, 1), optimizer=(30, 0, 1, 9), flatten=(1, 0, 0, 3))
+FIRST = roofline("first <net>", dense_conv=(50, 90, 40, 1), depthwise=(30, 10, 1, 9), norm=(20, 0, 1, 9))
+SECOND = roofline("second", pointwise=(50, 90, 40, 1), optimizer=(30, 0, 1, 9), flatten=(1, 0, 0, 3))
 
 
 def svg(*rooflines: Roofline) -> bytes:
@@ -26,7 +26,7 @@ def texts(picture: bytes) -> list[str]:
 
 
 def test_picture_names_device_roofs_networks_kinds_and_layers() -> None:
-    found = " ".join(texts(svg(ONE, TWO)))
+    text = " ".join(texts(svg(FIRST, SECOND)))
     for part in (
         "A training step on a processor, precision 32, 1 thread",
         "The roofs, 200 GFLOP/s and 40 GB/s, meet at 5.0 FLOP per byte.",
@@ -44,31 +44,31 @@ def test_picture_names_device_roofs_networks_kinds_and_layers() -> None:
         "norm",
         "10G",  # a tick
     ):
-        assert part in found
-    assert "$" not in found  # names are no formulas, so that no formula is set
+        assert part in text
+    assert "$" not in text  # names are no formulas, so that no formula is set
 
 
 def test_points_above_the_memory_roof_are_explained_where_there_are_any() -> None:
     above = roofline("small", depthwise=(5, 10, 1, 9))  # memory alone would take 9 ms
-    assert "Above the memory roof: tensors that stay in a cache" in " ".join(texts(svg(ONE, above)))
-    assert "Above the memory roof" not in " ".join(texts(svg(ONE)))
+    assert "Above the memory roof: tensors that stay in a cache" in " ".join(texts(svg(FIRST, above)))
+    assert "Above the memory roof" not in " ".join(texts(svg(FIRST)))
 
 
 def test_a_layer_that_computes_nothing_has_no_place_in_the_picture() -> None:
-    assert "flatten" not in "".join(texts(svg(TWO)))
+    assert "flatten" not in "".join(texts(svg(SECOND)))
 
 
 def test_picture_is_the_same_every_time_and_holds_no_date() -> None:
-    assert svg(ONE, TWO) == svg(ONE, TWO)
-    assert b"<dc:date>" not in svg(ONE)
+    assert svg(FIRST, SECOND) == svg(FIRST, SECOND)
+    assert b"<dc:date>" not in svg(FIRST)
 
 
 def test_more_networks_than_a_row_holds_wrap() -> None:
-    one, five = (svg(*(replace(ONE, name=f"net {number}") for number in range(count))) for count in (3, 5))
-    assert ET.fromstring(five).get("width") == ET.fromstring(one).get("width")
-    found = texts(five)
-    assert {f"net {number}: 100 ms a step of 32" for number in range(5)} <= set(found)
-    assert found.count("operations per byte read or written (FLOP per byte)") == 3
+    three, five = (svg(*(replace(FIRST, name=f"net {number}") for number in range(count))) for count in (3, 5))
+    assert ET.fromstring(five).get("width") == ET.fromstring(three).get("width")
+    labels = texts(five)
+    assert {f"net {number}: 100 ms a step of 32" for number in range(5)} <= set(labels)
+    assert labels.count("operations per byte read or written (FLOP per byte)") == 3
 
 
 def test_kinds_differ_in_colour_or_marker_and_in_grey_by_marker() -> None:

@@ -15,57 +15,57 @@ from dsbench.report.album import reasons, rooflines
 from dsbench.run.record import Record
 
 PLACE = {"device": "a processor", "precision": "32", "threads": 1}
-ONE = made_up.roofline("cnn", dense_conv=(4.0, 1e8, 1.0, 2.0), loss=(1.0, 0, 0.1, 0.2))
-OTHER = made_up.roofline("dwsep", depthwise=(6.0, 1e7, 0.5, 2.0), pointwise=(2.0, 3e7, 1.0, 0.3), busy=None)
+FIRST = made_up.roofline("cnn", dense_conv=(4.0, 1e8, 1.0, 2.0), loss=(1.0, 0, 0.1, 0.2))
+SECOND = made_up.roofline("dwsep", depthwise=(6.0, 1e7, 0.5, 2.0), pointwise=(2.0, 3e7, 1.0, 0.3), busy=None)
 
 
 def test_what_is_recorded_is_read_as_it_was() -> None:
-    for one in (ONE, OTHER):
-        kept = json.loads(json.dumps(section(one, "a")))["roofline"]
-        assert read(kept, one.name, PLACE) == one
+    for line in (FIRST, SECOND):
+        kept = json.loads(json.dumps(section(line, "a")))["roofline"]
+        assert read(kept, line.name, PLACE) == line
     assert section(None, "a") == {}
 
 
-def known(records: dict[str, Any]) -> dict[str, Record]:
-    return {run_id: Record.of(one) for run_id, one in records.items()}
+def typed(records: dict[str, Any]) -> dict[str, Record]:
+    return {run_id: Record.of(record) for run_id, record in records.items()}
 
 
 def lined(records: list[dict[str, Any]], line: Any, session: str) -> list[dict[str, Any]]:
-    return [one | section(line, session) | {"measured_on": PLACE} for one in records]
+    return [record | section(line, session) | {"measured_on": PLACE} for record in records]
 
 
 def test_those_of_the_last_session_are_drawn_and_say_why() -> None:
     cells = [
-        lined(cell([0.9]), ONE, "2026 a"),
-        lined(cell([0.9], "dwsep"), OTHER, "2026 a"),
+        lined(cell([0.9]), FIRST, "2026 a"),
+        lined(cell([0.9], "dwsep"), SECOND, "2026 a"),
         cell([0.9], "hybrid"),
     ]
-    found = verdict(*cells)
-    records = {one["run_id"]: one for some in cells for one in some}
-    lines = rooflines(found.cells, known(records))
-    assert [one.name for one in lines.values()] == ["cnn", "dwsep"]
-    (why,) = reasons(found, lines)
+    judged = verdict(*cells)
+    records = {record["run_id"]: record for some in cells for record in some}
+    lines = rooflines(judged.cells, typed(records))
+    assert [record.name for record in lines.values()] == ["cnn", "dwsep"]
+    (why,) = reasons(judged, lines)
     assert why.startswith(
         "Layer by layer, in a measurement of its own: dwsep has 0.40 times the MACs of cnn and takes 1.60 times its "
         "time: fewer MACs, yet slower;"
     )
-    records[cells[1][0]["run_id"]] |= section(OTHER, "2027 b")  # measured anew, by itself
-    later = rooflines(found.cells, known(records))
+    records[cells[1][0]["run_id"]] |= section(SECOND, "2027 b")  # measured anew, by itself
+    later = rooflines(judged.cells, typed(records))
     assert len(later) == 1
-    assert reasons(found, later) == []
+    assert reasons(judged, later) == []
     for damaged in ({}, None, {"session": "2028 c", "layers": 3}):
         records[cells[1][0]["run_id"]]["roofline"] = damaged
-        assert [one.name for one in rooflines(found.cells, known(records)).values()] == ["cnn"]
+        assert [record.name for record in rooflines(judged.cells, typed(records)).values()] == ["cnn"]
 
 
 def test_the_session_in_which_most_were_measured_is_drawn_and_not_too_many() -> None:
-    cells = [lined(cell([0.9], width=width), ONE, "2026 a") for width in range(1, 7)]
-    records = {one["run_id"]: one for some in cells for one in some}
-    more = lined(cell([0.9], width=7), ONE, "2027 b")
-    found = verdict(*cells, more)
-    assert len(rooflines(found.cells, known(records | {more[0]["run_id"]: more[0]}))) == 6
-    many = lined(more, ONE, "2026 a")
-    assert rooflines(found.cells, known(records | {many[0]["run_id"]: many[0]})) == {}
+    cells = [lined(cell([0.9], width=width), FIRST, "2026 a") for width in range(1, 7)]
+    records = {record["run_id"]: record for some in cells for record in some}
+    more = lined(cell([0.9], width=7), FIRST, "2027 b")
+    judged = verdict(*cells, more)
+    assert len(rooflines(judged.cells, typed(records | {more[0]["run_id"]: more[0]}))) == 6
+    many = lined(more, FIRST, "2026 a")
+    assert rooflines(judged.cells, typed(records | {many[0]["run_id"]: many[0]})) == {}
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_the_session_in_which_most_were_measured_is_drawn_and_not_too_many() -> 
     ],
 )
 def test_the_minutes_are_shared_by_all_measurements(cells: int, minutes: float, share: Share | None) -> None:
-    found = Share.of(cells, minutes)
-    assert (found is None) == (share is None)
+    computed = Share.of(cells, minutes)
+    assert (computed is None) == (share is None)
     if share is not None:
-        assert found is not None
-        assert (found.seconds, found.roofline) == (pytest.approx(share.seconds), share.roofline)
+        assert computed is not None
+        assert (computed.seconds, computed.roofline) == (pytest.approx(share.seconds), share.roofline)

@@ -37,9 +37,9 @@ def kept(tmp_path: Path) -> Store:
 def test_the_same_conditions_are_measured_once(kept: Store, subject: Subjects, compute: Compute) -> None:
     under = conditions(subject(SMALL).network, "forward", 8, compute)
     measure = numbered()
-    found = [kept.timing(under, 5.0, measure) for _ in range(3)]
-    assert found == [Timing(1.0, 0.01, (1.0, 2.0), True)] * 3
-    assert Store(kept.folder).timing(under, 5.0, measure) == found[0]  # as another process finds it
+    timings = [kept.timing(under, 5.0, measure) for _ in range(3)]
+    assert timings == [Timing(1.0, 0.01, (1.0, 2.0), True)] * 3
+    assert Store(kept.folder).timing(under, 5.0, measure) == timings[0]  # as another process finds it
 
 
 CPU = torch.device("cpu")
@@ -75,14 +75,14 @@ def test_other_conditions_are_measured_anew(
 
 def test_networks_that_compute_the_same_share_a_measurement(kept: Store, subject: Subjects, compute: Compute) -> None:
     spelt = "arch=mnist_7800_shallow width=1 kernel=3 block=keras"  # a cnn has no block
-    one, other = (conditions(subject(line).network, "forward", 8, compute) for line in (SMALL, spelt))
-    assert kept.path(one) == kept.path(other)
+    first, second = (conditions(subject(line).network, "forward", 8, compute) for line in (SMALL, spelt))
+    assert kept.path(first) == kept.path(second)
 
 
 def test_what_did_not_settle_is_measured_anew_where_there_is_more_time(kept: Store) -> None:
     measure = numbered(settled=False)
-    found = [kept.timing({"what": "forward"}, limit, measure).median_ms for limit in (5.0, 5.0, 1.0, 10.0, 5.0)]
-    assert found == [1.0, 1.0, 1.0, 2.0, 2.0]
+    medians = [kept.timing({"what": "forward"}, limit, measure).median_ms for limit in (5.0, 5.0, 1.0, 10.0, 5.0)]
+    assert medians == [1.0, 1.0, 1.0, 2.0, 2.0]
 
 
 @pytest.mark.parametrize(
@@ -111,11 +111,11 @@ def test_a_file_says_under_what_conditions_it_was_measured(kept: Store, subject:
     under = conditions(subject(SMALL).network, "forward", 8, compute)
     kept.timing(under, 5.0, numbered())
     (path,) = kept.folder.iterdir()
-    found = json.loads(path.read_text())
-    assert (found["device"], found["threads"], found["precision"]) == (["cpu", "a CPU"], 1, "32")
-    assert found["versions"]["torch"] == torch.__version__
-    assert found["timing"] == {"median_ms": 1.0, "iqr_ms": 0.01, "rounds_ms": [1.0, 2.0], "settled": True}
-    assert found["measured"].endswith("+00:00")
+    entry = json.loads(path.read_text())
+    assert (entry["device"], entry["threads"], entry["precision"]) == (["cpu", "a CPU"], 1, "32")
+    assert entry["versions"]["torch"] == torch.__version__
+    assert entry["timing"] == {"median_ms": 1.0, "iqr_ms": 0.01, "rounds_ms": [1.0, 2.0], "settled": True}
+    assert entry["measured"].endswith("+00:00")
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
@@ -127,19 +127,19 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
 def test_forward_and_step_are_taken_from_the_store_once_they_are_in_it(
     kept: Store, subject: Subjects, compute: Compute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = subject(SMALL)
-    forward = forward_latency(one.network, compute, 2, 0.01, kept)
-    step = step_latency(one.network, one.recipe.optimizer, compute, 2, 0.01, kept)
+    small = subject(SMALL)
+    forward = forward_latency(small.network, compute, 2, 0.01, kept)
+    step = step_latency(small.network, small.recipe.optimizer, compute, 2, 0.01, kept)
     # a step is a forward pass and more: by their quickest rounds, which other processes disturb least
     assert 0 < min(forward.rounds_ms) < min(step.rounds_ms)
     monkeypatch.setattr(bench, "interleaved", None)
-    assert forward_latency(one.network, compute, 2, 0.01, kept) == forward
-    assert step_latency(one.network, one.recipe.optimizer, compute, 2, 0.01, kept) == step
+    assert forward_latency(small.network, compute, 2, 0.01, kept) == forward
+    assert step_latency(small.network, small.recipe.optimizer, compute, 2, 0.01, kept) == step
     adam = compose(["optimizer=adam"]).config.optimizer
     for measured in (
-        lambda: forward_latency(one.network, replace(compute, threads=2), 2, 0.01, kept),
-        lambda: step_latency(one.network, adam, compute, 2, 0.01, kept),
-        lambda: forward_latency(one.network, compute, 2, 0.01),
+        lambda: forward_latency(small.network, replace(compute, threads=2), 2, 0.01, kept),
+        lambda: step_latency(small.network, adam, compute, 2, 0.01, kept),
+        lambda: forward_latency(small.network, compute, 2, 0.01),
     ):
         with pytest.raises(TypeError):  # they ask for a measurement, which there is none of any more
             measured()

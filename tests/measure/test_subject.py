@@ -39,10 +39,10 @@ def test_the_step_measured_is_the_step_trained(trained: Train, planned: Planned,
     step = Training(plan.network, plan.compute, StepRecipe.of(config.optimizer, config.train), config.seed)
     step.step(*batch)
     lightning = torch.load(plan.folder.last, weights_only=True)["state_dict"]
-    begun = build(plan.network, config.seed).state_dict()
+    initial = build(plan.network, config.seed).state_dict()
     for key, value in step.module.state_dict().items():
         assert torch.equal(value, lightning[f"network.{key}"])
-        assert not torch.equal(value, begun[key])
+        assert not torch.equal(value, initial[key])
 
 
 def weights(training: Training) -> torch.Tensor:
@@ -52,54 +52,55 @@ def weights(training: Training) -> torch.Tensor:
 @pytest.mark.parametrize("clip", ["null", "0.01"])
 def test_under_fp16_the_loss_is_scaled_and_the_step_is_not(subject: Subjects, compute: Compute, clip: str) -> None:
     """Runs have fp16 on CUDA alone; torch's scaler and autocast know CPUs as well."""
-    one = subject(f"arch=mnist_7800_shallow width=2 train.grad_clip_norm={clip}")
-    batch = random_batch(one.network, compute.device, 64)
+    trained = subject(f"arch=mnist_7800_shallow width=2 train.grad_clip_norm={clip}")
+    batch = random_batch(trained.network, compute.device, 64)
     full, half = (
-        Training(one.network, Compute(compute.device, "a CPU", precision, 1), one.recipe) for precision in ("32", "16")
+        Training(trained.network, Compute(compute.device, "a CPU", precision, 1), trained.recipe)
+        for precision in ("32", "16")
     )
-    begun = weights(full)
+    initial = weights(full)
     moved = []
     for training in (full, half):
         training.step(*batch)
-        moved.append(weights(training) - begun)
+        moved.append(weights(training) - initial)
     assert half.scaler.get_scale() > 1
     assert 0 < (moved[0] - moved[1]).norm() < 0.05 * moved[0].norm()
 
 
 def test_a_second_step_forgets_the_gradients_of_the_first(subject: Subjects, compute: Compute) -> None:
-    one = subject("arch=mnist_7800_shallow width=2")
-    training = Training(one.network, compute, one.recipe)
+    trained = subject("arch=mnist_7800_shallow width=2")
+    training = Training(trained.network, compute, trained.recipe)
     training.freeze()
-    batch = random_batch(one.network, compute.device, 4)
-    found = []
+    batch = random_batch(trained.network, compute.device, 4)
+    gradients = []
     for _ in range(2):
         training.step(*batch)
-        found.append([p.grad.clone() for p in training.module.parameters() if p.grad is not None])
-    assert len(found[0]) == len(list(training.module.parameters()))
-    for first, second in zip(*found, strict=True):
+        gradients.append([p.grad.clone() for p in training.module.parameters() if p.grad is not None])
+    assert len(gradients[0]) == len(list(training.module.parameters()))
+    for first, second in zip(*gradients, strict=True):
         assert torch.equal(first, second)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop"])
 def test_held_still_no_step_moves_a_weight(subject: Subjects, compute: Compute, optimizer: str) -> None:
-    one = subject(f"arch=mnist_7800_shallow width=2 optimizer={optimizer}")
-    training = Training(one.network, compute, one.recipe)
+    trained = subject(f"arch=mnist_7800_shallow width=2 optimizer={optimizer}")
+    training = Training(trained.network, compute, trained.recipe)
     training.freeze()
     before = [p.detach().clone() for p in training.module.parameters()]
     for _ in range(3):
-        training.step(*random_batch(one.network, compute.device, 4))
+        training.step(*random_batch(trained.network, compute.device, 4))
     for parameter, value in zip(training.module.parameters(), before, strict=True):
         assert torch.equal(parameter, value)
 
 
 @pytest.mark.parametrize("data", ["mnist5k", "cifar10"])
 def test_images_lie_in_memory_as_those_of_training_do(planned: Planned, subject: Subjects, data: str) -> None:
-    one = subject(f"data={data}")
-    images, labels = random_batch(one.network, torch.device("cpu"), 7)
-    channels, side = one.network.input_shape[0], one.network.input_shape[1]
+    made = subject(f"data={data}")
+    images, labels = random_batch(made.network, torch.device("cpu"), 7)
+    channels, side = made.network.input_shape[0], made.network.input_shape[1]
     assert (images.dtype, labels.dtype) == (torch.float32, torch.int64)
     assert labels.min() >= 0
-    assert labels.max() < one.network.classes
+    assert labels.max() < made.network.classes
     assert images.stride() == (channels * side * side, 1, channels * side, channels)
     if data == "mnist5k":
         real = ImageData(planned("").config.data, 7, 0, torch.device("cpu"))
@@ -113,10 +114,10 @@ def test_forward_answers_as_the_network_does_in_evaluation(
     subject: Subjects, precision: str, dtype: torch.dtype
 ) -> None:
     where = Compute(torch.device("cpu"), "a CPU", precision, 1)
-    one = subject("arch=cifar10_three_way width=4", where)  # it has dropout and batch norms
-    images, _ = random_batch(one.network, where.device, 3)
-    logits = Inference(one.module(), where).forward(images)
+    made = subject("arch=cifar10_three_way width=4", where)  # it has dropout and batch norms
+    images, _ = random_batch(made.network, where.device, 3)
+    logits = Inference(made.module(), where).forward(images)
     assert (logits.dtype, logits.requires_grad) == (dtype, False)
     with torch.no_grad():
-        expected = build(one.network, 0).eval()(images)
+        expected = build(made.network, 0).eval()(images)
     torch.testing.assert_close(logits.float(), expected, rtol=0.05, atol=0.05 if precision == "bf16" else 0)

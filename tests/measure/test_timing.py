@@ -76,8 +76,13 @@ def test_rounds_end_with_the_first_in_which_all_have_settled() -> None:
         return high - low <= 0.05 * middle
 
     expected = next(rounds for rounds in range(16, 100) if settles(rounds))
-    ((one,), (other,)) = interleaved([giving(repeat(1.0)), giving(iter(late))], 1000)
-    assert (len(one.rounds_ms), len(other.rounds_ms), one.settled, other.settled) == (expected, expected, True, True)
+    ((first,), (second,)) = interleaved([giving(repeat(1.0)), giving(iter(late))], 1000)
+    assert (len(first.rounds_ms), len(second.rounds_ms), first.settled, second.settled) == (
+        expected,
+        expected,
+        True,
+        True,
+    )
     assert expected > 16
 
 

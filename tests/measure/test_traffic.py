@@ -115,7 +115,7 @@ def test_products_of_a_training_step_are_those_that_torch_counts(line: str, name
     with FlopCounterMode(display=False) as counter:
         cross_entropy(module(images), torch.zeros(BATCH, dtype=torch.long, device="meta")).backward()
     flops = 0
-    for operation in (one for one in operations(net) if one.macs):
+    for operation in (candidate for candidate in operations(net) if candidate.macs):
         there, back = work(operation, BATCH)
         excess = getattr(operation.layer, "groups", 1) - 1
         joined = BATCH * prod(operation.before.shape) if operation.joins else 0

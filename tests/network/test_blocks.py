@@ -11,7 +11,7 @@ from scipy.signal import correlate2d  # type: ignore[import-untyped]
 from torch import nn
 
 from dsbench.config.compose import compose
-from dsbench.config.network import network
+from dsbench.config.network import network_of
 from dsbench.config.schema import ModelConfig
 from dsbench.network.blocks import Block, Place, Style
 from dsbench.network.build import build
@@ -198,7 +198,7 @@ def test_families_differ_in_the_convolutions_of_their_slots_alone(experiment: st
 
     def net(family: str, pattern: str | None = None) -> Network:
         config = replace(composed.config, model=ModelConfig(family, pattern))
-        return network(replace(composed, config=config))
+        return network_of(replace(composed, config=config))
 
     nets = [net("cnn"), net("dwsep"), net("hybrid", "every_2")]
     rests = [(net.init, net.input_shape, [_without_block(layer) for layer in net.layers]) for net in nets]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from dsbench.config.compose import compose
-from dsbench.config.network import network
+from dsbench.config.network import network_of
 from dsbench.errors import InputError
 from dsbench.network.description import Network, Slot
 from dsbench.network.layers import Conv
@@ -63,7 +63,7 @@ def test_slots_are_separable_where_the_family_says(
 )
 def test_a_pattern_that_does_not_fit_is_one_line_that_says_why(overrides: str, message: str) -> None:
     with pytest.raises(InputError) as error:
-        network(compose(overrides.split()))
+        network_of(compose(overrides.split()))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 

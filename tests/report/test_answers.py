@@ -14,17 +14,20 @@ from dsbench.verdict.sentences import headline
 
 BEFORE = [0.98, 0.981, 0.982, 0.983, 0.984, 0.985, 0.986, 0.987]
 AFTER = [
-    round(one - by, 4) for one, by in zip(BEFORE, (0.003, 0.003, 0.003, 0.003, 0.003, 0.004, 0.004, 0.012), strict=True)
+    round(accuracy - by, 4)
+    for accuracy, by in zip(BEFORE, (0.003, 0.003, 0.003, 0.003, 0.003, 0.004, 0.004, 0.012), strict=True)
 ]
 
 
 def test_better_stands_on_both_intervals_and_on_what_so_many_seeds_can_reach() -> None:
     _, better = verdict_tables(verdict(cell(BEFORE), cell(AFTER, "dwsep")))
     row = {name: texts[0] for name, texts in better.texts.items()}
-    found = 100 * np.subtract(AFTER, BEFORE)
-    low, high = scipy.stats.t.interval(0.95, 7, found.mean(), scipy.stats.sem(found))
+    differences = 100 * np.subtract(AFTER, BEFORE)
+    low, high = scipy.stats.t.interval(0.95, 7, differences.mean(), scipy.stats.sem(differences))
     assert row["95 % (t)"] == f"{low:+.2f} to {high:+.2f}"
-    bca = scipy.stats.bootstrap((found,), np.mean, n_resamples=9_999, rng=np.random.default_rng(0)).confidence_interval
+    bca = scipy.stats.bootstrap(
+        (differences,), np.mean, n_resamples=9_999, rng=np.random.default_rng(0)
+    ).confidence_interval
     assert row["95 % (BCa)"] == f"{bca.low:+.2f} to {bca.high:+.2f}" != row["95 % (t)"]
     assert (row["least p"], row["n"], row["better"]) == ("0.0078", "8", "no")
 
@@ -37,7 +40,7 @@ def test_figures_that_do_not_compare_stand_in_brackets() -> None:
 
 def test_a_factorial_and_regimes_have_tables() -> None:
     ends = [{"stop": {"by": "epochs", "target": target}} for target in (3.0, 9.0)]
-    by_regime = verdict(*(cell(BEFORE[:2], settings={f"stop.{k}": v for k, v in one["stop"].items()}) for one in ends))
+    by_regime = verdict(*(cell(BEFORE[:2], settings={f"stop.{k}": v for k, v in end["stop"].items()}) for end in ends))
     assert tuple(verdict_tables(by_regime)[-1].texts.keys()) == ("network", "3 epochs", "9 epochs")
     four = [
         cell(BEFORE, model, arch=arch, acts=acts, width=acts, **budget(1000))
@@ -60,7 +63,7 @@ def test_a_family_that_fails_in_some_seeds_has_that_in_the_headline(pairs: int) 
         for model, scores in (("cnn", BEFORE), ("dwsep", after))
     ]
     *_, better, unfinished = headline(verdict(*cells))
-    said = {
+    sentences = {
         1: ("dwsep failed to train in 2 of 8 seeds (collapsed: 5 and 6).", "the answer would change: it is worse."),
         2: (
             "dwsep failed in 3 of 8 runs at 1,000 parameters (2 collapsed and 1 failed) and in 3 of 8 runs at 2,000 "
@@ -68,7 +71,7 @@ def test_a_family_that_fails_in_some_seeds_has_that_in_the_headline(pairs: int) 
             "would change the answer at 1,000 parameters to worse and the answer at 2,000 parameters to worse.",
         ),
     }[pairs]
-    for sentence in said:
+    for sentence in sentences:
         assert sentence in better
     assert unfinished.startswith(f"{pairs} of {16 * pairs} runs ha")
     assert len(headline(verdict(cell(BEFORE), cell(AFTER, "dwsep")))) == 3

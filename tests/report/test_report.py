@@ -96,31 +96,33 @@ def test_a_page_needs_nothing_but_itself(written: Written) -> None:
 
 
 def test_the_three_forms_say_the_same(written: Written) -> None:
-    sweep, found, html, markdown = written.sweep, written.page, written.html, written.markdown
-    page, said = Page(html.read_text()), json.loads(written.data.read_text())
-    assert len(found.headline) == 3
-    for sentence in found.headline:
+    sweep, shown, html, markdown = written.sweep, written.page, written.html, written.markdown
+    page, content = Page(html.read_text()), json.loads(written.data.read_text())
+    assert len(shown.headline) == 3
+    for sentence in shown.headline:
         assert sentence in page.texts
         assert f"**{sentence}**" in unescape(markdown.read_text())
-    assert said["headline"] == found.headline
-    assert [one["test_acc"] for one in said["runs"]] == sweep.runs["test_acc"].tolist()
+    assert content["headline"] == shown.headline
+    assert [entry["test_acc"] for entry in content["runs"]] == sweep.runs["test_acc"].tolist()
     assert page.rows == markdown.read_text().count("\n|") - len(re.findall(r"\n\|( -+:? \|)+", markdown.read_text()))
-    classes = [column.kind == "number" for one in (found.cells, *found.answers, found.runs) for column in one.columns]
+    classes = [
+        column.kind == "number" for entry in (shown.cells, *shown.answers, shown.runs) for column in entry.columns
+    ]
     assert page.headings == ["number" if right else None for right in classes]
     order = ["Cells", "Figures", "Pair by pair", "How it was measured", "Runs"]
     assert re.findall("<h2>(.*)</h2>", html.read_text()) == order
     assert re.findall("^## (.*)", markdown.read_text(), re.MULTILINE) == order
     assert page.titles[:2] == ["Test accuracy against what networks cost", "Test accuracy of every run"]
-    assert [f"![{title}]" in markdown.read_text() for title in page.titles] == [True] * len(said["pictures"])
-    for picture in said["pictures"]:
+    assert [f"![{title}]" in markdown.read_text() for title in page.titles] == [True] * len(content["pictures"])
+    for picture in content["pictures"]:
         ET.parse(sweep.folder.path / "figures" / f"{picture}.svg")
         assert f"(figures/{picture}.svg)" in markdown.read_text()
 
 
 def test_a_quantity_has_one_name_on_a_page(made: Make) -> None:
-    asked = {"kind": "params", "scope": "total", "match": "cnn", "target": 7800, "actual": 7800, "residual": 0.0}
+    budget = {"kind": "params", "scope": "total", "match": "cnn", "target": 7800, "actual": 7800, "residual": 0.0}
     families = (("cnn", None), ("dwsep", "keras"))
-    sweep = made([run(model=model, block=block, params=7800, requested=asked) for model, block in families])
+    sweep = made([run(model=model, block=block, params=7800, requested=budget) for model, block in families])
     _, markdown, data = write(report(sweep.folder), sweep.folder.path)
     text = markdown.read_text()
     assert "At 7,800 parameters" in text
@@ -149,13 +151,13 @@ def test_text_of_others_is_text(made: Make) -> None:
         [run(model="dwsep", block="keras", seed=seed) for seed in range(2)],
         [run("collapsed", seed=0), run("diverged", seed=1), run("failed", seed=2, error="why")],
     ],
-    ids=["nothing has begun", "half of it", "one seed", "one family", "nothing is done"],
+    ids=["nothing has started", "half of it", "one seed", "one family", "nothing is done"],
 )
 def test_a_page_can_be_made_of_whatever_there_is(made: Make, records: list[dict[str, Any]]) -> None:
     sweep = made(records)
     html, *_ = write(report(sweep.folder), sweep.folder.path)
     page = Page(html.read_text())
-    unfinished = [one for one in records if one["status"] in ("missing", "running", "failed")]
+    unfinished = [record for record in records if record["status"] in ("missing", "running", "failed")]
     assert any("no result" in text or "None of" in text for text in page.texts) == bool(unfinished)
 
 
@@ -164,8 +166,8 @@ def test_runs_in_no_mean_are_called_the_same_in_tables_and_pictures(made: Make) 
     sweep = made([run(status, seed=seed) for seed, status in enumerate(statuses)])
     (cell,) = rows(sweep.cells)
     page = content.cells(cells(sweep.runs, sweep.cells), plain(sweep.cells), {})
-    (said,) = page.texts["not in the mean"]
-    assert said == cell.excluded == "1 collapsed, 1 killed, 2 unfinished"
+    (excluded,) = page.texts["not in the mean"]
+    assert excluded == cell.excluded == "1 collapsed, 1 killed, 2 unfinished"
 
 
 def test_a_page_of_many_cells_says_which_pictures_it_leaves_out(made: Make) -> None:
@@ -185,7 +187,7 @@ def test_a_page_of_many_pairs_leaves_out_their_pictures_and_most_of_their_words(
         monkeypatch.setattr(f"dsbench.{module}.MOST_ROWS", 4)
     families = {"cnn": None, "hybrid": "keras", "dwsep": "keras"}
     sweep = made(
-        [*(run(model=one, block=block) for one, block in families.items()), run(model="dwsep", block="linear")]
+        [*(run(model=model, block=block) for model, block in families.items()), run(model="dwsep", block="linear")]
     )
     page = report(sweep.folder)  # 4 cells at one budget: 6 pairs, 5 of them of two families
     drawn = {picture.name for picture in page.pictures}
@@ -217,11 +219,11 @@ def test_the_page_says_what_holds_over_its_groups_once(written: Written) -> None
 def test_how_to_repeat_it_can_be_pasted_into_a_shell(written: Written) -> None:
     sweep = written.sweep
     arguments = ["-m", "experiment=glob(mnist_7800/*)", "kernel=[3,5]", "name=a b's $HOME", "seeds=8"]
-    said = dict(how("made", sweep.folder.asked() | {"arguments": arguments}, sweep.runs))
-    command = f"python() {{ printf '%s\\n' \"$@\"; }}; {said['to repeat it']}"
+    facts = dict(how("made", sweep.folder.metadata() | {"arguments": arguments}, sweep.runs))
+    command = f"python() {{ printf '%s\\n' \"$@\"; }}; {facts['to repeat it']}"
     ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines() == ["sweep.py", *arguments]
-    assert said["seeds"] == "0 to 7"
+    assert facts["seeds"] == "0 to 7"
     assert "<dt>to repeat it</dt><dd><code>python sweep.py made</code></dd>" in written.html.read_text()
 
 
@@ -229,54 +231,54 @@ def test_a_study_that_was_changed_is_called_so_on_the_page(made: Make) -> None:
     """In the names of cells it is left out, being the same in all."""
     modified = " (modified: train.max_epochs)"
     sweep = made([run(model=model, study=f"mnist_7800/{model}{modified}") for model in ("cnn", "dwsep")])
-    found = report(sweep.folder)
-    assert found.cells.texts["cell"] == ["cnn", "dwsep"]
-    assert dict(found.how)["study"] == f"mnist_7800/cnn{modified} and mnist_7800/dwsep{modified}"
-    assert found.claims is not None
-    assert found.claims.note.endswith(f"Of a changed recipe: mnist_7800/cnn{modified}; mnist_7800/dwsep{modified}.")
+    shown = report(sweep.folder)
+    assert shown.cells.texts["cell"] == ["cnn", "dwsep"]
+    assert dict(shown.how)["study"] == f"mnist_7800/cnn{modified} and mnist_7800/dwsep{modified}"
+    assert shown.claims is not None
+    assert shown.claims.note.endswith(f"Of a changed recipe: mnist_7800/cnn{modified}; mnist_7800/dwsep{modified}.")
 
 
 def test_two_sweeps_of_the_same_runs_are_identical_and_of_others_are_compared(tmp_path: Path) -> None:
     first = make(tmp_path / "a", four_cells(seeds=8))
     same = make(tmp_path / "b", four_cells(seeds=8))
-    found = versus(first.folder, same.folder)
-    assert found.sentences[0] == (
+    compared = versus(first.folder, same.folder)
+    assert compared.sentences[0] == (
         f"Is the test accuracy of {same.folder.path} better than that of {first.folder.path}? Of 4 cells in both: "
         "identical in every seed in 4."
     )
 
-    lower = [one | {"test_acc": one["test_acc"] - 0.01 - one["seed"] / 1e4} for one in four_cells(8)]
-    other = make(tmp_path / "c", [one | {"precision": "bf16"} for one in lower[:16]])
-    found = versus(first.folder, other.folder)
-    assert "Of 2 cells in both: no in 2." in found.sentences[0]
-    assert "precision" in found.sentences[1]
-    assert found.sentences[2].startswith("Only in ")
-    html, markdown, data = write_versus(found, first.folder.path)
+    lower = [record | {"test_acc": record["test_acc"] - 0.01 - record["seed"] / 1e4} for record in four_cells(8)]
+    other = make(tmp_path / "c", [record | {"precision": "bf16"} for record in lower[:16]])
+    compared = versus(first.folder, other.folder)
+    assert "Of 2 cells in both: no in 2." in compared.sentences[0]
+    assert "precision" in compared.sentences[1]
+    assert compared.sentences[2].startswith("Only in ")
+    html, markdown, data = write_versus(compared, first.folder.path)
     Page(html.read_text())
-    assert found.sentences[0] in unescape(markdown.read_text().replace("\\", ""))
+    assert compared.sentences[0] in unescape(markdown.read_text().replace("\\", ""))
     assert len(json.loads(data.read_text())["cells"]) == 2
 
 
 def test_of_two_sweeps_in_two_precisions_each_cell_meets_its_own(tmp_path: Path) -> None:
     both = [run(seed=seed, precision=precision) for precision in ("32", "bf16") for seed in range(2)]
     first, second = make(tmp_path / "a", both), make(tmp_path / "b", both)
-    found = versus(first.folder, second.folder)
-    assert "Of 2 cells in both: identical in every seed in 2." in found.sentences[0]
-    assert not [text for text in found.sentences if text.startswith("Only in")]
-    assert found.cells.texts["time ratio"] == ["(x 1)", "(x 1)"]  # how many ran at once is not recorded
-    assert found.sentences[1:] == ["They differ in nothing else that is recorded."]
+    compared = versus(first.folder, second.folder)
+    assert "Of 2 cells in both: identical in every seed in 2." in compared.sentences[0]
+    assert not [text for text in compared.sentences if text.startswith("Only in")]
+    assert compared.cells.texts["time ratio"] == ["(x 1)", "(x 1)"]  # how many ran at once is not recorded
+    assert compared.sentences[1:] == ["They differ in nothing else that is recorded."]
 
 
 def test_two_sweeps_without_a_common_cell_say_what_each_has_and_what_differs(tmp_path: Path) -> None:
     first = make(tmp_path / "a", [run(seed=0)])
     second = make(tmp_path / "b", [run(seed=0, model="dwsep", block="keras", precision="bf16")])
-    found = versus(first.folder, second.folder)
-    one, other = first.folder.path, second.folder.path
-    assert found.sentences[0] == f"{one} and {other} have no cell in common."
-    assert found.sentences[1].startswith("They differ in ")
-    assert "precision" in found.sentences[1]
-    assert found.sentences[2:] == [f"Only in {one}: cnn.", f"Only in {other}: dwsep."]
-    html, markdown, _ = write_versus(found, first.folder.path)
+    compared = versus(first.folder, second.folder)
+    first_path, second_path = first.folder.path, second.folder.path
+    assert compared.sentences[0] == f"{first_path} and {second_path} have no cell in common."
+    assert compared.sentences[1].startswith("They differ in ")
+    assert "precision" in compared.sentences[1]
+    assert compared.sentences[2:] == [f"Only in {first_path}: cnn.", f"Only in {second_path}: dwsep."]
+    html, markdown, _ = write_versus(compared, first.folder.path)
     for text in (html.read_text(), markdown.read_text()):
         assert "Cells in both" not in text
         assert "What is not the same" in text
@@ -287,22 +289,23 @@ def test_two_sweeps_of_few_seeds_and_half_the_runs_say_so(tmp_path: Path) -> Non
     second = make(
         tmp_path / "b", [run(seed=0, test_acc=0.5), run(seed=1), run("missing", seed=2), run("failed", seed=3)]
     )
-    said = versus(first.folder, second.folder).sentences
+    sentences = versus(first.folder, second.folder).sentences
     assert (
-        "2 seeds cannot settle 1 comparison: the smallest adjusted p that they can reach is 0.5; 6 seeds can." in said
+        "2 seeds cannot settle 1 comparison: the smallest adjusted p that they can reach is 0.5; 6 seeds can."
+        in sentences
     )
-    assert said[-1] == f"2 of 4 runs of {second.folder.path} have no result."
+    assert sentences[-1] == f"2 of 4 runs of {second.folder.path} have no result."
 
 
 def test_a_precision_that_collapses_in_two_of_eight_seeds_has_that_beside_its_accuracy(tmp_path: Path) -> None:
     first = make(tmp_path / "a", [run(seed=seed) for seed in range(8)])
     statuses = ["collapsed", "diverged", *["done"] * 6]
-    second = make(tmp_path / "b", [run(one, seed=seed, precision="bf16") for seed, one in enumerate(statuses)])
-    found = versus(first.folder, second.folder)
-    assert found.cells.texts["n"] == ["6"]
-    assert found.cells.texts["failed to train, second"] == ["2 of 8"]
-    assert "failed to train, first" not in found.cells.texts
-    assert f"2 of 8 runs of {second.folder.path} failed to train (1 collapsed and 1 diverged)." in found.sentences
+    second = make(tmp_path / "b", [run(status, seed=seed, precision="bf16") for seed, status in enumerate(statuses)])
+    compared = versus(first.folder, second.folder)
+    assert compared.cells.texts["n"] == ["6"]
+    assert compared.cells.texts["failed to train, second"] == ["2 of 8"]
+    assert "failed to train, first" not in compared.cells.texts
+    assert f"2 of 8 runs of {second.folder.path} failed to train (1 collapsed and 1 diverged)." in compared.sentences
 
 
 def test_the_command_writes_the_latest_sweep_and_says_where(made: Make, capsys: pytest.CaptureFixture[str]) -> None:

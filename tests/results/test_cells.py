@@ -33,8 +33,8 @@ def test_mean_spread_and_interval_are_those_of_numpy_and_scipy(n: int) -> None:
     accuracies = np.random.default_rng(n).normal(0.97, 0.004, n).tolist()
     (cell,) = cells(*seeds(accuracies))
     low, high = scipy.stats.t.interval(0.95, n - 1, loc=np.mean(accuracies), scale=scipy.stats.sem(accuracies))
-    found = [cell[f"test_acc_{name}"] for name in ("mean", "sd", "low", "high")]
-    np.testing.assert_allclose(found, [np.mean(accuracies), np.std(accuracies, ddof=1), low, high], rtol=1e-12)
+    figures = [cell[f"test_acc_{name}"] for name in ("mean", "sd", "low", "high")]
+    np.testing.assert_allclose(figures, [np.mean(accuracies), np.std(accuracies, ddof=1), low, high], rtol=1e-12)
 
 
 def test_the_interval_of_two_seeds_is_that_of_the_cauchy_distribution() -> None:
@@ -74,23 +74,23 @@ def test_cells_are_what_grouping_the_records_by_hand_gives() -> None:
         for lr in (0.1, 0.2)
         for seed in range(chance.randint(1, 12))
     ]
-    for one in records:
-        if one["status"] in ("done", "collapsed"):
-            one |= {"test_acc": chance.random(), "best_val_acc": chance.random(), "train_seconds": chance.random()}
+    for record in records:
+        if record["status"] in ("done", "collapsed"):
+            record |= {"test_acc": chance.random(), "best_val_acc": chance.random(), "train_seconds": chance.random()}
     chance.shuffle(records)
     groups: dict[tuple[int, float], list[dict[str, Any]]] = {}
-    for one in records:
-        groups.setdefault((one["width"], one["settings"]["optimizer.lr"]), []).append(one)
-    found = cells(*records)
-    assert [(cell["width"], cell["optimizer.lr"]) for cell in found] == list(groups)
-    for cell, group in zip(found, groups.values(), strict=True):
-        done = [one for one in group if one["status"] == "done"]
+    for record in records:
+        groups.setdefault((record["width"], record["settings"]["optimizer.lr"]), []).append(record)
+    rows = cells(*records)
+    assert [(cell["width"], cell["optimizer.lr"]) for cell in rows] == list(groups)
+    for cell, group in zip(rows, groups.values(), strict=True):
+        done = [record for record in group if record["status"] == "done"]
         assert (cell["n_runs"], cell["n_done"]) == (len(group), len(done))
         assert cell["n_other"] == 0
         for name in ("test_acc", "best_val_acc", "train_seconds"):
-            values = [one[name] for one in done]
+            values = [record[name] for record in done]
             assert cell[f"{name}_mean"] == (pytest.approx(statistics.mean(values)) if values else None)
-        spread = statistics.stdev([one["test_acc"] for one in done]) if len(done) > 1 else None
+        spread = statistics.stdev([record["test_acc"] for record in done]) if len(done) > 1 else None
         assert cell["test_acc_sd"] == (spread if spread is None else pytest.approx(spread))
 
 
@@ -111,11 +111,11 @@ def test_latency_is_averaged_where_it_is_recorded() -> None:
 
 def test_a_run_recorded_without_a_cell_is_one_of_its_own() -> None:
     records = seeds([0.9, 0.91])
-    for one in records:
-        del one["cell_id"]
+    for record in records:
+        del record["cell_id"]
     assert [cell["n_runs"] for cell in cells(*records)] == [1, 1]
-    assert table(records)["cell_id"].tolist() == [one["run_id"] for one in records]
-    assert [cell["cell_id"] for cell in cells(*records)] == [one["run_id"] for one in records]
+    assert table(records)["cell_id"].tolist() == [record["run_id"] for record in records]
+    assert [cell["cell_id"] for cell in cells(*records)] == [record["run_id"] for record in records]
 
 
 def test_no_runs_make_no_cells() -> None:
@@ -125,11 +125,11 @@ def test_no_runs_make_no_cells() -> None:
 
 
 def test_seeds_share_a_cell_and_nothing_else_does(planned: Callable[[str], Any]) -> None:
-    one = planned("")
-    assert planned("seed=7").cell_id == one.cell_id != one.run_id
-    assert planned("seed=7").facts().cell_id == one.cell_id
+    plan = planned("")
+    assert planned("seed=7").cell_id == plan.cell_id != plan.run_id
+    assert planned("seed=7").facts().cell_id == plan.cell_id
     others = ("width=17", "optimizer.lr=0.2", "data.split=study", "train.max_epochs=2", "precision=bf16", "model=dwsep")
-    assert len({planned(line).cell_id for line in others} | {one.cell_id}) == len(others) + 1
+    assert len({planned(line).cell_id for line in others} | {plan.cell_id}) == len(others) + 1
 
 
 def test_trained_seeds_make_one_cell(trained: Train) -> None:

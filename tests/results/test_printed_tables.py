@@ -48,12 +48,12 @@ def test_nothing_is_lost_at_any_width(width: int) -> None:
     text = cells(*WIDE, width=width)
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= width
-    found = words(text)
-    assert {"cnn", "dwsep", "inverted_residual", "64", "128", "fine", "166"} <= found
-    assert {"97.50", "6.35", "0.71", "-0.12", "collapsed", "failed", "2"} <= found
+    printed = words(text)
+    assert {"cnn", "dwsep", "inverted_residual", "64", "128", "fine", "166"} <= printed
+    assert {"97.50", "6.35", "0.71", "-0.12", "collapsed", "failed", "2"} <= printed
     assert "4,321 s" in text
     for number in (18_435_210, 490_050_560, 1_087_498, 2_911_937_152):
-        assert {f"{number:,}".split(",")[0], rounded(number)} & found or f"{number:,}" in text
+        assert {f"{number:,}".split(",")[0], rounded(number)} & printed or f"{number:,}" in text
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -67,7 +67,7 @@ def test_reasons_and_logs_are_whole_at_any_width(width: int) -> None:
     text = shown(tables.failures(table(records), "some/outputs"), width)
     assert "…" not in text
     assert words(error) | {"failed", "dwsep", "diverged", "hybrid", "mnist_7800/dwsep"} <= words(text)
-    assert all(f"some/outputs/runs/{one['run_id']}/run.log" in text for one in records[:2])
+    assert all(f"some/outputs/runs/{record['run_id']}/run.log" in text for record in records[:2])
     assert records[2]["run_id"] not in text
 
 
@@ -77,7 +77,7 @@ def test_runs_are_whole_at_any_width(width: int) -> None:
     text = shown(tables.runs(table(records)), width)
     assert "…" not in text
     assert {"7", "75.00", "80.00", "dwsep", "cifar10_three_way", "failed"} <= words(text)
-    assert all(one["run_id"] in text for one in records)
+    assert all(record["run_id"] in text for record in records)
 
 
 def test_exact_counts_are_shown_where_there_is_room() -> None:
@@ -102,9 +102,9 @@ def test_a_setting_is_shown_only_where_names_leave_two_cells_alike() -> None:
 
 
 def test_cells_that_nothing_else_tells_apart_have_their_ids() -> None:
-    one, other = run(), run() | {"run_id": "0" * 12, "cell_id": "1" * 12}
-    text = cells(one, other)
-    assert {one["cell_id"], "1" * 12} <= words(text)
+    first, second = run(), run() | {"run_id": "0" * 12, "cell_id": "1" * 12}
+    text = cells(first, second)
+    assert {first["cell_id"], "1" * 12} <= words(text)
 
 
 def test_brackets_are_text_not_markup() -> None:

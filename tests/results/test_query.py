@@ -25,7 +25,7 @@ RECORDS = [
 
 
 def seeds(*conditions: str) -> list[int]:
-    return selected(table(RECORDS), [condition(one) for one in conditions])["seed"].tolist()
+    return selected(table(RECORDS), [condition(text) for text in conditions])["seed"].tolist()
 
 
 def of(keep: Any) -> list[int]:
@@ -50,7 +50,7 @@ def test_numbers_are_compared_as_numbers(sign: str, compare: Any, value: str) ->
 
 
 @pytest.mark.parametrize(
-    ("line", "found"),
+    ("line", "expected"),
     [
         ("model=dwsep", [1, 3]),
         ("model=DWSEP", [1, 3]),
@@ -75,13 +75,13 @@ def test_numbers_are_compared_as_numbers(sign: str, compare: Any, value: str) ->
         ("started>2027", []),
     ],
 )
-def test_a_condition_leaves_the_rows_that_meet_it(line: str, found: list[int]) -> None:
+def test_a_condition_leaves_the_rows_that_meet_it(line: str, expected: list[int]) -> None:
     parts = [line] if "CPU" in line else line.split()
-    assert seeds(*parts) == found
+    assert seeds(*parts) == expected
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("widht=8", "unknown column 'widht'; did you mean 'width'?"),
         ("qqq=8", "unknown column 'qqq'; there are run_id, cell_id, "),
@@ -90,10 +90,10 @@ def test_a_condition_leaves_the_rows_that_meet_it(line: str, found: list[int]) -
         ("=8", "--where '=8' is no condition; "),
     ],
 )
-def test_a_condition_that_makes_no_sense_is_one_line(line: str, said: str) -> None:
+def test_a_condition_that_makes_no_sense_is_one_line(line: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
         seeds(line)
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
 

@@ -29,8 +29,8 @@ def write(outputs: Path, result: dict[str, Any], indent: int | None = 2) -> Path
 
 
 def test_every_fact_of_a_trained_run_is_in_its_row(trained: Train, outputs: Path) -> None:
-    asked = trained("model=dwsep block=keras arch=mnist_7800_shallow train.max_epochs=1 budget.params=700")
-    written = json.loads((outputs / "runs" / asked["run_id"] / "result.json").read_text())
+    record = trained("model=dwsep block=keras arch=mnist_7800_shallow train.max_epochs=1 budget.params=700")
+    written = json.loads((outputs / "runs" / record["run_id"] / "result.json").read_text())
     (row,) = plain(runs_table(records(outputs)))
     for key, value in written.items():
         if key not in APART:
@@ -55,13 +55,13 @@ def test_a_cnn_has_no_block_and_no_switches_of_one(planned: Callable[[str], Any]
 def test_the_columns_of_settings_and_timings_and_the_labels_are_known_of_any_part_of_a_table() -> None:
     timed = {"latency_ms": {"batch_1": {"torch": {"median": 1.5}}}, "peak_memory_bytes": 7}
     other = {"study": "b/c (modified: width, train.max_epochs)", "stop": {"by": "epochs", "target": 3}}
-    found = table([run(settings={"mine": 1}, **timed), run(seed=1, study="a/b"), run(seed=2, **other)])
-    for part in (found, found[found["seed"] > 0], cells_table(found)):
+    whole = table([run(settings={"mine": 1}, **timed), run(seed=1, study="a/b"), run(seed=2, **other)])
+    for part in (whole, whole[whole["seed"] > 0], cells_table(whole)):
         assert {"mine", "optimizer.lr", "stop.by", "stop.target"} < {*settings(part)} < {*part.columns}
         assert timings(part) == ["latency_ms/batch_1/torch", "peak_memory_bytes"]
     expected = [Label(), Label("a/b"), Label("b/c", ("width", "train.max_epochs"))]
-    assert labels(found) == expected
-    assert labels(found[found["seed"] > 0].iloc[::-1]) == expected[:0:-1]
+    assert labels(whole) == expected
+    assert labels(whole[whole["seed"] > 0].iloc[::-1]) == expected[:0:-1]
 
 
 def test_a_run_without_a_record_is_missing_and_half_a_record_is_unreadable(tmp_path: Path) -> None:
@@ -90,28 +90,28 @@ def test_only_folders_named_by_a_runs_id_are_runs(tmp_path: Path) -> None:
     copy = write(tmp_path, run(seed=1))
     write(tmp_path, kept)
     copy.rename(copy.with_name(f"{copy.name}_backup"))
-    (tmp_path / "runs" / hexadecimal("begun, nothing written")).mkdir()
+    (tmp_path / "runs" / hexadecimal("started, nothing written")).mkdir()
     (tmp_path / "runs" / "notes.txt").touch()
-    assert [one.run_id for one in records(tmp_path)] == [kept["run_id"]]
+    assert [record.run_id for record in records(tmp_path)] == [kept["run_id"]]
     assert records(tmp_path / "elsewhere") == []
 
 
-def test_runs_stand_in_the_order_in_which_they_were_begun(tmp_path: Path) -> None:
+def test_runs_stand_in_the_order_in_which_they_were_started(tmp_path: Path) -> None:
     for day in (3, 1, 2):
         write(tmp_path, run(seed=day, started=f"2026-01-0{day}T00:00:00+00:00"))
     assert runs_table(records(tmp_path))["seed"].tolist() == [1, 2, 3]
 
 
 def test_columns_keep_their_kind_where_values_are_missing() -> None:
-    found = table([run(fine_width=3), run("failed", settings={"optimizer.betas": [0.9, 0.999]}), BARE])
-    assert found["fine_width"].dtype == "Int64"
-    assert plain(found[["fine_width", "test_acc", "optimizer.nesterov"]]) == [
+    whole = table([run(fine_width=3), run("failed", settings={"optimizer.betas": [0.9, 0.999]}), BARE])
+    assert whole["fine_width"].dtype == "Int64"
+    assert plain(whole[["fine_width", "test_acc", "optimizer.nesterov"]]) == [
         {"fine_width": 3, "test_acc": 0.75, "optimizer.nesterov": True},
         {"fine_width": None, "test_acc": None, "optimizer.nesterov": True},
         {"fine_width": None, "test_acc": None, "optimizer.nesterov": None},
     ]
-    assert found["optimizer.betas"].tolist()[1] == "[0.9,0.999]"
-    assert found[list(TOTALS)].isna().sum().sum() == len(TOTALS)
+    assert whole["optimizer.betas"].tolist()[1] == "[0.9,0.999]"
+    assert whole[list(TOTALS)].isna().sum().sum() == len(TOTALS)
 
 
 def test_a_kernel_of_several_sizes_is_text() -> None:

@@ -100,7 +100,7 @@ def test_a_page_is_written_beside_the_table(tmp_path: Path) -> None:
 def test_a_file_that_is_no_table_of_runs_is_refused(tmp_path: Path, text: str | bytes, why: str) -> None:
     file = tmp_path / "runs.csv"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(InputError, match=f"runs.csv is no table of runs: {why}"):
+    with pytest.raises(InputError, match=f"runs[.]csv is no table of runs: {why}"):
         runs_of(tmp_path, str(file))
 
 
@@ -109,12 +109,12 @@ def test_a_status_that_is_none_is_refused(tmp_path: Path) -> None:
     made.folder.collect()
     file = tmp_path / "other.csv"
     file.write_text(made.folder.runs_file.read_text().replace(",done,", ",won,", 1))
-    with pytest.raises(InputError, match="other.csv is no table of runs: 'won' is not a valid Status"):
+    with pytest.raises(InputError, match=r"other\.csv is no table of runs: 'won' is not a valid Status"):
         runs_of(tmp_path, str(file))
 
 
 def test_no_file_is_told_from_no_sweep(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no file .*gone.csv"):
+    with pytest.raises(InputError, match=r"no file .*gone\.csv"):
         sweep_folder(tmp_path, str(tmp_path / "gone.csv"))
 
 

@@ -50,11 +50,11 @@ def test_a_plan_says_what_was_asked(folder: SweepFolder) -> None:
         run(width=width, seed=seed, requested=budget if width == 2 else None) for width in (2, 1) for seed in (0, 1)
     ]
     folder.write_plan(read(runs), ["-m", "width=2,1"])
-    assert folder.run_ids() == [one["run_id"] for one in runs]
-    asked = yaml.safe_load(folder.sweep_file.read_text())
-    assert asked["arguments"] == ["-m", "width=2,1"]
-    assert asked["budgets"] == {runs[0]["cell_id"]: budget}
-    assert (asked["versions"], asked["git_sha"], asked["finished"]) == (
+    assert folder.run_ids() == [record["run_id"] for record in runs]
+    metadata = yaml.safe_load(folder.sweep_file.read_text())
+    assert metadata["arguments"] == ["-m", "width=2,1"]
+    assert metadata["budgets"] == {runs[0]["cell_id"]: budget}
+    assert (metadata["versions"], metadata["git_sha"], metadata["finished"]) == (
         provenance.versions(),
         provenance.git_sha(),
         None,
@@ -78,11 +78,11 @@ def test_ids_that_look_like_numbers_stay_as_they_are(folder: SweepFolder, record
 
 
 def test_of_two_requests_for_one_run_the_first_counts(folder: SweepFolder, record: Record) -> None:
-    one, other = run(seed=0), run(seed=1)
+    first, second = run(seed=0), run(seed=1)
     targets = [{"kind": "params", "target": float(target)} for target in (1, 2)]
-    folder.write_plan(read([one | {"requested": targets[0]}, other, one | {"requested": targets[1]}]), [])
-    record(one, other)
-    assert folder.run_ids() == [one["run_id"], other["run_id"]]
+    folder.write_plan(read([first | {"requested": targets[0]}, second, first | {"requested": targets[1]}]), [])
+    record(first, second)
+    assert folder.run_ids() == [first["run_id"], second["run_id"]]
     runs, cells = folder.collect()
     assert (len(runs), cells["n_done"].tolist()) == (2, [2])
     assert runs["requested_target"].tolist() == [1, 1]
@@ -130,12 +130,12 @@ def test_the_files_hold_the_tables(folder: SweepFolder, record: Record) -> None:
 
 
 def test_reading_writes_nothing_and_collecting_follows_the_records(folder: SweepFolder, record: Record) -> None:
-    one = run(test_acc=0.1)
-    folder.write_plan(read([one]), [])
+    planned = run(test_acc=0.1)
+    folder.write_plan(read([planned]), [])
     assert folder.read()[0]["status"].tolist() == ["missing"]
     assert not folder.runs_file.exists()
     for accuracy in (0.1, 0.2):
-        record(one | {"test_acc": accuracy})
+        record(planned | {"test_acc": accuracy})
         folder.collect()
         assert pd.read_csv(folder.runs_file)["test_acc"].tolist() == [accuracy]
 
@@ -197,7 +197,7 @@ def test_sweeps_of_one_name_with_other_seeds_share_their_tables_even_at_once(fol
 def test_a_run_in_training_stays_among_those_of_a_sweep_of_its_name(folder: SweepFolder, record: Record) -> None:
     runs = [run(width=width) for width in (2, 3, 4)]
     folder.write_plan(read(runs[:2]), ["width=2,3"])
-    record(*(one | {"status": "running"} for one in runs[:2]))  # the process of one of them is gone
+    record(*(facts | {"status": "running"} for facts in runs[:2]))  # the process of one of them is gone
     with locked(folder.outputs / "runs" / runs[0]["run_id"], lambda *_: None):
         folder.write_plan(read(runs[2:]), ["width=4"])
     assert folder.read()[0]["width"].tolist() == [4, 2]
@@ -260,9 +260,9 @@ def test_a_damaged_sweep_file_is_named_and_the_same_sweep_mends_it(
         how = yaml.safe_dump(whole | yaml.safe_load(how))
     folder.sweep_file.write_text(how, encoding="latin-1")
     for ask in (folder.read, folder.collect, lambda: folder.write_plan(read([run()]), [])):
-        with pytest.raises(InputError, match=f"{folder.sweep_file} is damaged: .*; delete it") as said:
+        with pytest.raises(InputError, match=f"{folder.sweep_file} is damaged: .*; delete it") as caught:
             ask()
-        assert "\n" not in str(said.value)
+        assert "\n" not in str(caught.value)
     folder.sweep_file.unlink()
     folder.write_plan(read([run()]), [])
     assert folder.read()[0]["status"].tolist() == ["done"]
@@ -280,9 +280,9 @@ def test_a_sweep_is_itself_by_any_path_to_its_folder(
     (folder.path / "figures").mkdir()
     (folder.outputs / "link").symlink_to(folder.path)
     monkeypatch.chdir(folder.outputs / where)
-    found = sweep_folder(Path("outputs"), path)
-    assert (found.name, found.outputs) == (folder.name, folder.outputs)
-    assert found.read()[0]["status"].tolist() == ["done"]
+    same = sweep_folder(Path("outputs"), path)
+    assert (same.name, same.outputs) == (folder.name, folder.outputs)
+    assert same.read()[0]["status"].tolist() == ["done"]
 
 
 def test_a_sweep_kept_on_another_disk_has_its_runs_where_its_link_stands(

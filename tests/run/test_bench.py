@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dsbench.measure import bench as measuring
-from dsbench.measure.onnx_files import lacking
+from dsbench.measure.by_turns import lacking_for_onnx
 from dsbench.run import bench, execute
 from dsbench.run.interrupts import Interrupted
 
@@ -20,16 +20,8 @@ Inspected = Callable[..., Any]
 
 QUICK = "arch=mnist_7800_shallow width=2 train.max_epochs=2"
 BENCHED = f"{QUICK} train.bench=true"
-BEGUN = {
-    "status",
-    "attempts",
-    "versions",
-    "git_sha",
-    "source_sha256",
-    "n_jobs",
-    "started",
-    "finished",
-}  # beside the facts, from the beginning on
+# Of a record that has no results yet, apart from what the plan says.
+AT_THE_START = {"status", "attempts", "versions", "git_sha", "source_sha256", "n_jobs", "started", "finished"}
 MEASURED = {"latency_ms", "train_step_ms", "peak_memory_bytes", "measured_on"}
 
 
@@ -37,7 +29,7 @@ MEASURED = {"latency_ms", "train_step_ms", "peak_memory_bytes", "measured_on"}
 def _briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits until a measurement has settled, and few for ONNX files."""
     monkeypatch.setattr(bench, "LIMIT_SECONDS", 0.01)
-    monkeypatch.setattr(bench, "lacking", lambda: "no onnx here")
+    monkeypatch.setattr(bench, "lacking_for_onnx", lambda: "no onnx here")
 
 
 def failing(error: BaseException) -> Callable[..., Any]:
@@ -54,7 +46,7 @@ def recorded(plan: Any) -> dict[str, Any]:
 def test_a_run_is_measured_once_it_is_done_in_onnx_runtime_too_where_that_is_installed(
     trained: Train, planned: Planned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench, "lacking", lacking)
+    monkeypatch.setattr(bench, "lacking_for_onnx", lacking_for_onnx)
     record = trained(BENCHED)
     assert record["status"] == "done"
     assert recorded(planned(BENCHED)) == json.loads(json.dumps(record))
@@ -148,9 +140,9 @@ def test_the_tracker_shows_medians_by_flat_keys_beside_the_curves(
     assert summary["train_step_ms/backward"] == record["train_step_ms"]["backward"]["median"]
     assert summary["peak_memory_bytes"] == record["peak_memory_bytes"]
     assert summary["test_acc"] == record["test_acc"]
-    begun = (planned(QUICK).facts().plain().keys() | BEGUN) - {"settings"}  # which stand in the configuration anyway
-    assert shown["config"]["run"].keys() == begun
-    same = {key: record[key] for key in begun if key not in ("status", "finished")}
+    keys = planned(QUICK).facts().plain().keys() | AT_THE_START
+    assert shown["config"]["run"].keys() == keys - {"settings"}  # which stand in the configuration anyway
+    same = {key: record[key] for key in shown["config"]["run"] if key not in ("status", "finished")}
     assert shown["config"]["run"].items() >= json.loads(json.dumps(same)).items()
     rows = [entry["history"]["item"] for entry in inspected(records=True) if entry["type"] == "history"]
     assert [row["epoch"] for row in rows if "epoch" in row] == [1, 2]

@@ -8,7 +8,7 @@ import torch
 
 from dsbench.budget.request import solved
 from dsbench.config.compose import compose
-from dsbench.config.network import network
+from dsbench.config.network import network_of
 from dsbench.run.identity import identity, run_id
 from dsbench.training.device import resolve_precision
 
@@ -16,7 +16,7 @@ from dsbench.training.device import resolve_precision
 def named(line: str) -> str:
     composed, _ = solved(compose(line.split()))
     precision = resolve_precision(composed.config.precision, "cpu")
-    return run_id(identity(composed.config, network(composed), "0" * 64, precision))
+    return run_id(identity(composed.config, network_of(composed), "0" * 64, precision))
 
 
 STUDY = (
@@ -130,19 +130,19 @@ def test_other_images_make_another_run(planned: Callable[..., Any]) -> None:
 def test_a_run_of_epochs_is_what_it_was_before_there_were_other_ends(planned: Callable[..., Any]) -> None:
     """So that what was recorded then is found again."""
     recipe = planned("train.max_epochs=3").identity["recipe"]
-    known = {"optimizer", "schedule", "batch_size", "label_smoothing", "grad_clip_norm", "test_weights"}
-    assert recipe.keys() == {*known, "early_stopping", "max_epochs"}
+    always = {"optimizer", "schedule", "batch_size", "label_smoothing", "grad_clip_norm", "test_weights"}
+    assert recipe.keys() == {*always, "early_stopping", "max_epochs"}
     assert recipe["max_epochs"] == 3
 
 
 def test_a_run_of_train_macs_is_the_steps_that_they_come_to(planned: Callable[..., Any]) -> None:
     macs = 3 * planned("").cost.macs * 128
 
-    def one(steps: float, line: str = "") -> str:
+    def run_id(steps: float, line: str = "") -> str:
         return planned(f"stop.by=train_macs stop.target={steps * macs} {line}").run_id
 
     assert planned(f"stop.by=train_macs stop.target={7.2 * macs}").identity["recipe"]["steps"] == 7
-    assert one(6.8) == one(7.2) == one(7.2, "data.epochs=3 threads=2") != one(8)
+    assert run_id(6.8) == run_id(7.2) == run_id(7.2, "data.epochs=3 threads=2") != run_id(8)
 
 
 def test_a_run_of_seconds_is_that_of_one_machine(planned: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,13 +162,13 @@ def test_a_run_of_seconds_is_that_of_one_machine(planned: Callable[..., Any], mo
 def test_a_flag_about_a_decay_that_is_not_there_is_outside() -> None:
     """decay_norm_and_bias decides nothing where weight_decay is 0, and something where it is not."""
     from dsbench.config.compose import compose
-    from dsbench.config.network import network
+    from dsbench.config.network import network_of
     from dsbench.run.identity import identity
 
-    def one(*overrides: str) -> object:
+    def identified(*overrides: str) -> object:
         composed = compose(overrides)
-        return identity(composed.config, network(composed), "", "32")
+        return identity(composed.config, network_of(composed), "", "32")
 
     flag = "optimizer.decay_norm_and_bias=true"
-    assert one("optimizer.weight_decay=0") == one("optimizer.weight_decay=0", flag)
-    assert one() != one(flag)
+    assert identified("optimizer.weight_decay=0") == identified("optimizer.weight_decay=0", flag)
+    assert identified() != identified(flag)

@@ -8,20 +8,19 @@ import pytest
 
 from dsbench.budget.request import solved
 from dsbench.config.compose import compose
-from dsbench.config.network import network
-from dsbench.run.identity import identity
-from dsbench.run.plan import label
+from dsbench.config.network import network_of
+from dsbench.run.identity import identity, label
 from dsbench.run.record import Label
 
 CNN = "mnist_7800/cnn"
 
 
 def labelled(line: str, config_dir: str | None = None) -> Label:
-    def identify(asked: Any) -> dict[str, Any]:
-        composed, _ = solved(asked)
-        return identity(composed.config, network(composed), "", composed.config.precision)
+    def identity_of(composed: Any) -> dict[str, Any]:
+        return identity(composed.config, network_of(composed), "", composed.config.precision)
 
-    return label(compose(line.split(), config_dir), identify)
+    asked = compose(line.split(), config_dir)
+    return label(asked, identity_of(solved(asked)[0]), identity_of)
 
 
 @pytest.mark.parametrize(

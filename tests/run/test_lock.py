@@ -67,7 +67,7 @@ class Process:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
-    def asked(self, dead_seconds: float) -> None:
+    def look(self, dead_seconds: float) -> None:
         """Have it look whether it still has the lock."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{dead_seconds}\n")
@@ -123,15 +123,15 @@ def test_a_lock_given_back_is_followed_at_once_by_its_own_process_too(tmp_path: 
 
 def test_whoever_has_the_lock_is_named_and_waited_for(process: Callable[..., Process], tmp_path: Path) -> None:
     first = process()
-    told: list[tuple[Path, Owner | None]] = []
+    waits: list[tuple[Path, Owner | None]] = []
 
     def waiting(folder: Path, owner: Owner | None) -> None:
-        told.append((folder, owner))
+        waits.append((folder, owner))
         first.process.kill()
 
     with locked(tmp_path, waiting):
         pass
-    ((folder, owner),) = told
+    ((folder, owner),) = waits
     assert folder == tmp_path
     assert str(owner) == f"process {first.process.pid} on {gethostname()}"
 
@@ -197,19 +197,19 @@ def test_a_lease_is_renewed_while_it_is_held(tmp_path: Path, monkeypatch: pytest
 
 def test_a_process_that_stood_still_is_followed_and_notices(process: Callable[..., Process], tmp_path: Path) -> None:
     first = process("here")
-    first.asked(60)
+    first.look(60)
     assert first.hears() == "mine"
     first.process.send_signal(signal.SIGSTOP)
     second = process("there", says="waiting")
     os.utime(tmp_path / ".lease-1", (time.time() - DEAD_SECONDS - 1,) * 2)
     assert second.hears() == "held"
-    first.asked(0)
+    first.look(0)
     first.process.send_signal(signal.SIGCONT)
     _, err = first.process.communicate(timeout=30)
     owner = f"process {second.process.pid} on there"
     expected = f"LostLeaseError: {owner} has taken this run over while this process stood still"
     assert err.strip().splitlines()[-1].endswith(expected)
-    second.asked(0)
+    second.look(0)
     assert second.hears() == "mine"  # the first gave back its own lease, not that of the second
     assert latest(tmp_path).number == 2  # type: ignore[union-attr]
 

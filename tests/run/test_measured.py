@@ -67,12 +67,12 @@ def test_a_run_trained_anew_meanwhile_keeps_its_new_record(done: Trained, entrie
 
 
 def test_whoever_has_the_run_is_waited_for(done: Trained) -> None:
-    held, asked = threading.Event(), threading.Event()
+    held, waited_for = threading.Event(), threading.Event()
 
     def hold() -> None:
         with FileLock(done.folder.path / ".lock"):
             held.set()
-            asked.wait(10)
+            waited_for.wait(10)
             done.folder.write_result(replace(done.record, more={"more": 1}))
 
     other = threading.Thread(target=hold)
@@ -82,7 +82,7 @@ def test_whoever_has_the_run_is_waited_for(done: Trained) -> None:
 
     def waiting(path: Path, owner: object) -> None:
         waited.append(path)
-        asked.set()
+        waited_for.set()
 
     keep(done, section({}), waiting)
     other.join()

@@ -50,7 +50,7 @@ def test_without_a_bar_nothing_is_done_at_a_step(planned: Callable[[str], Any], 
 @pytest.mark.parametrize(
     ("stop", "recipe", "bar"),
     [
-        ("stop.target=1", "at most 1 epochs, seed 0", ["epoch 1/1"]),
+        ("stop.target=1", "at most 1 epoch, seed 0", ["epoch 1/1"]),
         ("stop.by=train_macs stop.target=3.9e8", "at most 43 steps (1.34 epochs), seed 0", ["epoch 1/2", "epoch 2/2"]),
         ("stop.by=seconds stop.target=0.5", "at most 0.5 seconds of training, seed 0", ["epoch 1, seconds"]),
     ],

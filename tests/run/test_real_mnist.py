@@ -2,9 +2,9 @@
 
 import json
 import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,17 +15,17 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.real
-def test_the_7800_parameter_net_of_the_study_learns_mnist_in_two_epochs(tmp_path: Path) -> None:
-    """Seeds 0 and 1 gave 92.6 and 94.8 %; after five epochs twelve seeds had 95.6-97.5 %."""
+def test_the_7800_parameter_net_of_the_study_learns_mnist_in_an_epoch(call: Callable[..., Any], tmp_path: Path) -> None:
+    """Seed 0 gave 91.65 %; after two epochs it had 92.6 and seed 1 94.8 %, after five twelve seeds 95.6-97.5 %."""
     data = Path(os.environ.get("DSBENCH_DATA", ROOT / "data"))
     try:
         prepared.prepare("mnist", data)
     except InputError as error:
         pytest.skip(f"MNIST cannot be had here: {error}")
-    command = [sys.executable, str(ROOT / "train.py"), "experiment=mnist_7800/cnn", "train.max_epochs=2"]
-    command += ["logger=csv", f"data.root={data}", f"outputs={tmp_path}"]
-    subprocess.run(command, check=True, timeout=600)
+    line = "experiment=mnist_7800/cnn train.max_epochs=1 threads=1 logger=csv progress=lines"
+    ended = call("train", *line.split(), f"data.root={data}", f"outputs={tmp_path}")
+    assert (ended.code, ended.err) == (0, "")
     (result,) = (json.loads(path.read_text()) for path in tmp_path.glob("runs/*/result.json"))
     assert (result["params"], result["macs"], result["split"]) == (7800, 680_932, "study")
     assert result["study"] == "mnist_7800/cnn (modified: train.max_epochs)"
-    assert 0.88 <= result["test_acc"] <= 0.97
+    assert 0.85 <= result["test_acc"] <= 0.97

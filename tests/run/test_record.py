@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from synthetic import run
 
+from dsbench.budget.request import Requested
 from dsbench.errors import InputError
 from dsbench.run.folder import RunFolder
-from dsbench.run.record import BROKEN, FINAL, Label, Record, Requested, Status, Stop
+from dsbench.run.record import BROKEN, FINAL, Label, Record, Status
+from dsbench.training.stop import Stop
 
 LABELS = [
     (Label(), None),
@@ -119,7 +121,16 @@ def test_what_is_no_record_is_refused(plain: Any) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("requested", 3), ("stop", "epochs"), ("settings", []), ("latency_ms", 1.5), ("width", 2.5), ("test_acc", "high")],
+    [
+        ("requested", 3),
+        ("stop", "epochs"),
+        ("settings", []),
+        ("latency_ms", 1.5),
+        ("width", 2.5),
+        ("test_acc", "high"),
+        ("macs", "many"),
+        ("versions", "3.11"),
+    ],
 )
 def test_a_value_of_another_kind_is_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"{name} is {re.escape(repr(value))} and should be "):

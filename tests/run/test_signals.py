@@ -68,7 +68,11 @@ def record(outputs: Path) -> dict[str, Any]:
 
 
 def test_a_run_that_is_stopped_then_killed_and_asked_for_again_is_as_if_nothing_had_happened(
-    overrides: Overrides, outputs: Path, trained: Callable[[str], dict[str, Any]], inspected: Callable[..., Any]
+    overrides: Overrides,
+    outputs: Path,
+    trained: Callable[[str], dict[str, Any]],
+    inspected: Callable[..., Any],
+    call: Callable[..., Any],
 ) -> None:
     stopped = Process(overrides(LINE))
     stopped.signal_after_epoch(1, outputs, signal.SIGINT)
@@ -85,10 +89,10 @@ def test_a_run_that_is_stopped_then_killed_and_asked_for_again_is_as_if_nothing_
     assert record(outputs)["status"] == "running"
     assert 2 <= len(rows(outputs)) < 5
 
-    code, out, err = Process(overrides(LINE)).end()
-    assert (code, err) == (0, "")
-    resumed_after = int(out.split("resumed")[1].split("after epoch")[1].split()[0])
-    epochs = [int(line.split()[1]) for line in out.splitlines() if line.startswith("epoch")]
+    ended = call("train", *overrides(LINE))
+    assert (ended.code, ended.err) == (0, "")
+    resumed_after = int(ended.out.split("resumed")[1].split("after epoch")[1].split()[0])
+    epochs = [int(line.split()[1]) for line in ended.out.splitlines() if line.startswith("epoch")]
     assert epochs == list(range(resumed_after + 1, 6))
     assert [row["epoch"] for row in rows(outputs)] == ["1", "2", "3", "4", "5"]
 

@@ -33,10 +33,10 @@ if "--here" not in sys.argv:
     sys.exit(print("Submitted batch job 77"))
 array = re.search(r"--array=(\\d+)-(\\d+)", text)
 for task in range(int(array[1]), int(array[2]) + 1) if array else [0]:
-    known = {"SLURM_JOB_ID": str(77 + task)}
-    known |= {"SLURM_ARRAY_JOB_ID": "77", "SLURM_ARRAY_TASK_ID": str(task)} if array else {}
-    known |= {"SLURM_NTASKS": "1", "SLURM_JOB_NUM_NODES": "1", "SLURM_NODEID": "0", "SLURM_PROCID": "0"}
-    subprocess.run(["bash", script], env={**os.environ, **known, "SLURM_LOCALID": "0"})
+    job = {"SLURM_JOB_ID": str(77 + task)}
+    job |= {"SLURM_ARRAY_JOB_ID": "77", "SLURM_ARRAY_TASK_ID": str(task)} if array else {}
+    job |= {"SLURM_NTASKS": "1", "SLURM_JOB_NUM_NODES": "1", "SLURM_NODEID": "0", "SLURM_PROCID": "0"}
+    subprocess.run(["bash", script], env={**os.environ, **job, "SLURM_LOCALID": "0"})
 """,
     "srun": """
 import os, sys
@@ -61,8 +61,8 @@ def sweep(overrides: Callable[[str], list[str]], tmp_path: Path) -> Sweep:
     def run(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
         given = [override for override in overrides(line) if not override.startswith("threads=")]
         command = [sys.executable, str(ROOT / "sweep.py"), "-m", "report=false", *given]
-        known = {**os.environ, "PYTHONPATH": f"{Path(__file__).parent}:{ROOT}", **environment}
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path / "here", env=known, timeout=240)
+        whole = {**os.environ, "PYTHONPATH": f"{Path(__file__).parent}:{ROOT}", **environment}
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path / "here", env=whole, timeout=240)
 
     return run
 
@@ -93,21 +93,21 @@ def test_a_job_that_is_killed_goes_on_as_if_it_never_was_and_one_that_fails_is_n
     ended = sweep(f"{runs} hydra/launcher={launcher} retries=1 {breaking}", DIED=str(tmp_path / "died"))
     assert (ended.returncode, ended.stderr) == (1, "")
     assert "width=3: handed in again: " in ended.stdout
-    told, shown = ended.stdout.split("not in a mean because")
-    assert f"width=2: failed: {reason}" in told
-    assert status in shown
-    assert reason.split("; ")[0] in shown
-    ended = records(outputs)
-    assert {width: (record["status"], record["attempts"]) for width, record in ended.items()} == {
+    messages, table_of_failures = ended.stdout.split("not in a mean because")
+    assert f"width=2: failed: {reason}" in messages
+    assert status in table_of_failures
+    assert reason.split("; ")[0] in table_of_failures
+    by_width = records(outputs)
+    assert {width: (record["status"], record["attempts"]) for width, record in by_width.items()} == {
         2: (status, attempts),
         3: ("done", 2),
     }
-    assert ended[2]["error"].startswith(reason)
-    log = (outputs / "runs" / ended[3]["run_id"] / "run.log").read_text()
+    assert by_width[2]["error"].startswith(reason)
+    log = (outputs / "runs" / by_width[3]["run_id"] / "run.log").read_text()
     assert re.findall(r"epoch +(\d)", log) == ["1", "2"]  # none is trained again
     here = trained(f"{runs.replace('2,3', '3')} outputs={tmp_path / 'alone'}")
     figures = ("epochs", "train_loss", "val_loss", "test_loss", "test_acc")
-    assert {name: ended[3][name] for name in figures} == {name: here[name] for name in figures}
+    assert {name: by_width[3][name] for name in figures} == {name: here[name] for name in figures}
     assert list((tmp_path / "here").iterdir()) == []  # no logs, no pickles
     if launcher == "submitit_local":  # elsewhere, the same runs go on where they were
         again = call("sweep", "-m", "report=false", "bench_minutes=0", *overrides(runs))
@@ -123,6 +123,8 @@ from dsbench.sweep.launch.submitit import Submitit
 
 def outlive(folder=sys.argv[1]):
     import signal, subprocess, time
+    from dsbench.sweep.launch import submitit
+    submitit.GRACE_SECONDS = 0.5
     signal.signal(signal.SIGTERM, lambda *_: open(f"{folder}/asked", "w"))
     child = subprocess.Popen(["sleep", "600"])
     with open(f"{folder}/pids", "w") as file:
@@ -130,10 +132,10 @@ def outlive(folder=sys.argv[1]):
     while True:
         time.sleep(1)
 
-submitit = Submitit(Path(sys.argv[1]) / "jobs", "local", cpus_per_task=1, timeout_min=10)
-jobs = submitit.start([outlive])
-while not submitit.poll(jobs):
-    pass
+with Submitit(Path(sys.argv[1]) / "jobs", "local", cpus_per_task=1, timeout_min=10) as submitit:
+    jobs = submitit.start([outlive])
+    while not submitit.poll(jobs):
+        pass
 """
 
 
@@ -162,38 +164,39 @@ def slurm(tmp_path: Path) -> dict[str, str]:
     return {"PATH": f"{bin_}:{os.environ['PATH']}", "SEEN": str(tmp_path / "script.sh")}
 
 
-def test_slurm_is_asked_for_one_array_with_what_the_command_line_names(
-    sweep: Sweep, outputs: Path, slurm: dict[str, str]
-) -> None:
-    line = f"{RUNS} train.max_epochs=1 hydra/launcher=submitit_slurm"
-    line += " hydra.launcher.partition=small hydra.launcher.timeout_min=30"
-    ended = sweep(f"{line} hydra.launcher.cpus_per_task=1", **slurm)
-    assert (ended.returncode, ended.stderr) == (0, "")
-    script = Path(slurm["SEEN"]).read_text()
-    for option in ("--partition=small", "--time=30", "--cpus-per-task=1", "--array=0-1%"):
-        assert f"#SBATCH {option}" in script
-    assert {width: (one["status"], one["threads"]) for width, one in records(outputs).items()} == {
-        2: ("done", 1),
-        3: ("done", 1),
-    }
-
-
-def test_a_run_that_slurm_is_told_to_cancel_makes_a_checkpoint(
+def test_slurm_is_asked_for_one_array_and_a_run_that_it_is_told_to_cancel_makes_a_checkpoint(
     overrides: Callable[[str], list[str]], outputs: Path, slurm: dict[str, str], tmp_path: Path
 ) -> None:
-    line = "arch=mnist_7800_shallow width=2 train.max_epochs=500 hydra/launcher=submitit_slurm report=false"
-    command = [sys.executable, str(ROOT / "sweep.py"), "-m", *overrides(f"{line} hydra.launcher.cpus_per_task=1")]
-    known = {**os.environ, "PYTHONPATH": str(ROOT), **slurm}
-    sweep = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=known)
+    """The array is what the command line names; its first run ends, its second is in training when Ctrl-C comes."""
+    options = {"partition": "small", "timeout_min": 30, "cpus_per_task": 1}
+    line = "arch=mnist_7800_shallow width=2 train.max_epochs=1,500 report=false hydra/launcher=submitit_slurm"
+    line = " ".join([line, *(f"hydra.launcher.{name}={value}" for name, value in options.items())])
+    given = [override for override in overrides(line) if not override.startswith("threads=")]
+    sweep = subprocess.Popen(
+        [sys.executable, str(ROOT / "sweep.py"), "-m", *given],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **slurm},
+    )
+    assert sweep.stdout is not None
+    lines: list[str] = []
+    while not any("max_epochs=1: ended" in line for line in lines):
+        lines.append(sweep.stdout.readline())
+        assert lines[-1], sweep.communicate()
     deadline = time.monotonic() + 120
-    while not list(outputs.glob("runs/*/checkpoints/last.ckpt")) and time.monotonic() < deadline:
+    while len(list(outputs.glob("runs/*/checkpoints/last.ckpt"))) < 2 and time.monotonic() < deadline:
         assert sweep.poll() is None, sweep.communicate()
         time.sleep(0.1)
     sweep.send_signal(signal.SIGINT)
     out, err = sweep.communicate(timeout=60)
     assert sweep.returncode == 130, err
     assert "interrupted" in out
-    assert records(outputs)[2]["status"] == "interrupted"
+    script = Path(slurm["SEEN"]).read_text()
+    for option in ("--partition=small", "--time=30", "--cpus-per-task=1", "--array=0-1%"):
+        assert f"#SBATCH {option}" in script
+    ended = [json.loads(path.read_text()) for path in outputs.glob("runs/*/result.json")]
+    assert sorted((record["status"], record["threads"]) for record in ended) == [("done", 1), ("interrupted", 1)]
 
 
 @pytest.mark.parametrize(

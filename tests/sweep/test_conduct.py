@@ -99,7 +99,7 @@ def test_a_damaged_record_is_a_problem_of_its_run_alone(plan: Plan) -> None:
     assert recorded_end(folder, ended, "") == ended
 
 
-def test_what_a_run_says_of_its_end_goes_before_what_is_seen_of_it_if_it_is_of_this_end(plan: Plan) -> None:
+def test_a_record_of_this_end_goes_before_what_is_seen_of_it(plan: Plan) -> None:
     planned, seen = plan(""), Ended("killed", "its process ended with exit code 124")
     ended: dict[str, Any] = {
         "status": "timeout",

@@ -35,10 +35,10 @@ def test_a_value_on_the_command_line_fixes_what_a_named_sweep_searches() -> None
     assert space(["model=cnn,dwsep", "width=8,16", "model=cnn"])[1] == ["model=cnn"]
 
 
-@pytest.mark.parametrize("asked", ["test_acc", ["val_acc", "latency"], [], None, ["macs", "macs"]])
-def test_an_objective_is_one_of_a_few_and_never_a_test_figure(asked: Any) -> None:
+@pytest.mark.parametrize("objective", ["test_acc", ["val_acc", "latency"], [], None, ["macs", "macs"]])
+def test_an_objective_is_one_of_a_few_and_never_a_test_figure(objective: Any) -> None:
     with pytest.raises(InputError, match="objective"):
-        objectives(asked)
+        objectives(objective)
 
 
 def test_validation_on_test_images_is_no_objective() -> None:

@@ -22,7 +22,7 @@ def swept(overrides: Callable[[str], list[str]]) -> Callable[[str], SweepPlan]:
     return lambda line="": plan_sweep([[*overrides(f"{RUN} {line}"), f"seed={seed}"] for seed in (0, 1)], compose)
 
 
-def said(plan: SweepPlan) -> str:
+def last_line(plan: SweepPlan) -> str:
     file = io.StringIO()
     Console(file=file, width=200).print(planned(plan))
     return file.getvalue().splitlines()[-1].strip()
@@ -32,10 +32,10 @@ def test_results_of_other_code_are_counted_and_trained_anew_when_told(
     swept: Callable[[str], SweepPlan], trained: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained(RUN)
-    assert said(swept("")) == "2 runs in 1 cell, 1 done, 1 to train"
-    assert said(swept("rerun=stale")) == "2 runs in 1 cell, 1 done, 1 to train"
+    assert last_line(swept("")) == "2 runs in 1 cell, 1 done, 1 to train"
+    assert last_line(swept("rerun=stale")) == "2 runs in 1 cell, 1 done, 1 to train"
     monkeypatch.setattr(provenance, "source_sha256", lambda: "another")
-    told = "2 runs in 1 cell, 1 done, 1 made by other code (rerun=stale trains these anew), 1 to train"
-    assert said(swept("")) == told
-    assert said(swept("rerun=stale")) == "2 runs in 1 cell, 0 done, 1 made by other code, 2 to train"
+    with_stale = "2 runs in 1 cell, 1 done, 1 made by other code (rerun=stale trains these anew), 1 to train"
+    assert last_line(swept("")) == with_stale
+    assert last_line(swept("rerun=stale")) == "2 runs in 1 cell, 0 done, 1 made by other code, 2 to train"
     assert [job.plan.config.seed for job in swept("rerun=stale").missing if job.plan] == [0, 1]

@@ -35,8 +35,8 @@ def command(data_root: Path) -> Command:
 
     def line(outputs: Path, overrides: str) -> list[str]:
         given = overrides.split()
-        named = {one.split("=")[0] for one in given}
-        own = [one for one in common.split() if one.split("=")[0] not in named]
+        named = {override.split("=")[0] for override in given}
+        own = [override for override in common.split() if override.split("=")[0] not in named]
         return [sys.executable, str(ROOT / "sweep.py"), "-m", *own, *given, f"outputs={outputs}"]
 
     return line
@@ -61,12 +61,12 @@ def command_line(process: psutil.Process) -> str:
 
 def workers(sweep: psutil.Process) -> list[psutil.Process]:
     """The processes that train for a sweep: forked from the server, leaders of sessions of their own."""
-    found = []
+    out = []
     for child in sweep.children(recursive=True):
         with suppress(psutil.NoSuchProcess, ProcessLookupError):  # ended since it was listed
             if child.ppid() != sweep.pid and os.getsid(child.pid) == child.pid:
-                found.append(child)
-    return found
+                out.append(child)
+    return out
 
 
 def epochs(outputs: Path) -> int:
@@ -77,40 +77,44 @@ def epochs(outputs: Path) -> int:
 def left_over(processes: list[psutil.Process], seconds: float) -> list[str]:
     """Those that are still there after that time."""
     _, alive = psutil.wait_procs(processes, timeout=seconds)
-    return [" ".join(one.cmdline()) for one in alive if one.status() != psutil.STATUS_ZOMBIE]
+    return [" ".join(process.cmdline()) for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_a_sweep_killed_at_random_and_done_by_two_at_once_ends_as_an_undisturbed_one(
     command: Command, trained: Callable[[str], dict[str, Any]], tmp_path: Path
 ) -> None:
-    """The whole of it is killed, then its workers are, and nothing is left over; W&B's service is running.
+    """Its workers are killed, without which it goes on, then the whole of it is, and nothing is left over.
 
-    Then two at once do the rest.
+    W&B's service is running. Then two at once do the rest.
     """
     rough, rng = tmp_path / "rough", random.Random(0)
-    for victim in ("sweep", "workers"):  # the second goes on without its workers, to the end
-        sweep = psutil.Popen(
-            command(rough, f"{SWEEP} logger=wandb"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        moment = epochs(rough) + rng.randrange(1, 4)  # of 8 in all
-        while sweep.poll() is None and epochs(rough) < moment:
+    sweep = psutil.Popen(command(rough, f"{SWEEP} logger=wandb"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def wait_for_epochs(count: int) -> None:
+        moment = epochs(rough) + count  # of 8 in all
+        while epochs(rough) < moment:
+            assert sweep.poll() is None
             time.sleep(0.01)
-        everything = [sweep, *sweep.children(recursive=True)]
-        assert sum("wandb-core" in command_line(one) for one in everything) == 1
-        while not (victims := [sweep] if victim == "sweep" else workers(sweep)):
-            assert sweep.poll() is None  # between two runs
-        for one in victims:
-            with suppress(psutil.NoSuchProcess):
-                one.kill()
-        sweep.wait(timeout=300)
-        assert left_over(everything, 60) == []
-        assert all(record["status"] for record in records(rough))  # each is whole
+
+    wait_for_epochs(rng.randrange(1, 4))
+    while not (victims := workers(sweep)):
+        assert sweep.poll() is None  # between two runs
+    for process in victims:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    wait_for_epochs(1)  # of other runs
+    everything = [sweep, *sweep.children(recursive=True)]
+    assert sum("wandb-core" in command_line(process) for process in everything) == 1
+    sweep.kill()
+    sweep.wait(timeout=300)
+    assert left_over(everything, 60) == []
+    assert all(record["status"] for record in records(rough))  # each is whole
     before = {record["run_id"]: (record["status"] == "done", record["attempts"]) for record in records(rough)}
     line = command(rough, SWEEP)
     both = [subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    for one in both:
-        out, err = one.communicate(timeout=300)
-        assert (one.returncode, err) == (0, ""), out
+    for sweep in both:
+        out, err = sweep.communicate(timeout=300)
+        assert (sweep.returncode, err) == (0, ""), out
     runs = table(rough)
     assert len(runs) == 4
     for run_id, attempts in runs.set_index("run_id")["attempts"].items():  # of two sweeps at once one trains a run
@@ -175,9 +179,9 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         def kill_the_large() -> None:
             while not over.wait(0.05):
                 with suppress(psutil.NoSuchProcess, ProcessLookupError):  # of all that runs some is always just gone
-                    for one in workers(psutil.Process()):
-                        if one.memory_info().rss > 4 * limit_bytes:
-                            one.kill()
+                    for process in workers(psutil.Process()):
+                        if process.memory_info().rss > 4 * limit_bytes:
+                            process.kill()
 
         watching = threading.Thread(target=kill_the_large)
         watching.start()
@@ -199,37 +203,37 @@ def test_whatever_breaks_a_run_is_told_alike_everywhere_and_breaks_no_other(
     budget = "budget.match=cnn budget.by=params"  # its own: but for the preset's name, nothing of it is to be solved
     outputs, line = tmp_path / "outputs", f"{RUN} width=2,3,4,5,6 train.max_epochs=2 model=cnn {budget}"
     ways = breaking({2: "testify", 3: "segfault", 4: "hang", 5: "fail", 6: "hoard"})
-    swept = call("sweep", *command(outputs, f"{line} retries=1 timeout=8 {ways}")[2:])
+    swept = call("sweep", *command(outputs, f"{line} retries=1 timeout=6 {ways}")[2:])
     out = swept.out
     assert (swept.code, swept.err) == (1, "")
     reasons = {
         3: ("killed", "killed by SIGSEGV", 2),
-        4: ("timeout", "ran longer than timeout=8 s", 1),
+        4: ("timeout", "ran longer than timeout=6 s", 1),
         5: ("failed", "broken by itself", 1),
         6: ("killed", "killed by SIGKILL, as the system does for want of memory", 2),
     }
-    found = {record["width"]: record for record in records(outputs)}
-    assert found[2]["status"] == "done"
+    broken = {record["width"]: record for record in records(outputs)}
+    assert broken[2]["status"] == "done"
     assert int((tmp_path / "frozen").read_text()) > 100_000
     for width, (status, reason, attempts) in reasons.items():
-        record = found[width]
+        record = broken[width]
         assert (record["status"], record["error"], record["attempts"]) == (status, reason, attempts)
         log = f"{outputs}/runs/{record['run_id']}/run.log"
-        told, shown = out.split("not in a mean because")
-        assert f"width={width}: failed: {reason}; log: {log}\n" in told
-        assert (f"width={width}: tried again: {reason}; log: {log}\n" in told) == (attempts == 2)
-        row = next(row for row in shown.splitlines() if log in row)
+        messages, table_of_failures = out.split("not in a mean because")
+        assert f"width={width}: failed: {reason}; log: {log}\n" in messages
+        assert (f"width={width}: tried again: {reason}; log: {log}\n" in messages) == (attempts == 2)
+        row = next(row for row in table_of_failures.splitlines() if log in row)
         assert reason in row
         assert status in row
-    assert "in segfault" in Path(f"{outputs}/runs/{found[3]['run_id']}/run.log").read_text()
-    assert "in hang" in Path(f"{outputs}/runs/{found[4]['run_id']}/run.log").read_text()
-    assert table(outputs).set_index("width")["status"].to_dict() == {width: found[width]["status"] for width in found}
+    assert "in segfault" in Path(f"{outputs}/runs/{broken[3]['run_id']}/run.log").read_text()
+    assert "in hang" in Path(f"{outputs}/runs/{broken[4]['run_id']}/run.log").read_text()
+    assert table(outputs).set_index("width")["status"].to_dict() == {width: broken[width]["status"] for width in broken}
 
     again = call("sweep", *command(outputs, line)[2:])
     assert (again.code, again.err) == (0, "")
     mended = {record["width"]: record for record in records(outputs)}
     assert {record["status"] for record in mended.values()} == {"done"}
-    assert {width: mended[width]["attempts"] - found[width]["attempts"] for width in found} == {
+    assert {width: mended[width]["attempts"] - broken[width]["attempts"] for width in broken} == {
         2: 0, 3: 1, 4: 1, 5: 1, 6: 1,
     }  # fmt: skip
     assert not any("error" in record for record in mended.values())
@@ -260,9 +264,10 @@ def test_a_full_disk_fails_runs_and_spoils_nothing(
     statuses = [record["status"] for record in records(outputs)]  # each is whole
     assert 1 <= statuses.count("done") < 4
     failed = 4 - statuses.count("done")
-    told, shown = full.out.split("not in a mean because")
-    assert told.count("No space left on device") == failed == shown.split("tables")[0].count("No space left on device")
-    assert "tables could not be written: [Errno 28] No space left on device" in shown
+    messages, table_of_failures = full.out.split("not in a mean because")
+    reason = "No space left on device"
+    assert messages.count(reason) == failed == table_of_failures.split("tables")[0].count(reason)
+    assert f"tables could not be written: [Errno 28] {reason}" in table_of_failures
     filler.unlink()
     again = call("sweep", *line)
     assert (again.code, again.err) == (0, ""), again.out

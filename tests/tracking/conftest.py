@@ -13,10 +13,10 @@ from wandb_server import Server, serving
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """W&B on this machine, with a login for it."""
-    with serving() as found:
-        monkeypatch.setenv("WANDB_BASE_URL", found.url)
+    with serving() as local:
+        monkeypatch.setenv("WANDB_BASE_URL", local.url)
         monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
-        yield found
+        yield local
 
 
 @pytest.fixture

@@ -31,12 +31,12 @@ def made(outputs: Path, *names: str) -> list[OfflineRun]:
     folders = [outputs / "wandb" / f"offline-run-20260101_00000{number}-{name}" for number, name in enumerate(names)]
     for folder in folders:
         folder.mkdir(parents=True)
-    return [OfflineRun(folder) for folder in folders]
+    return [OfflineRun(folder, name) for folder, name in zip(folders, names, strict=True)]
 
 
 def remembered(outputs: Path) -> dict[str, object]:
-    found: dict[str, object] = json.loads((outputs / "wandb" / ".wandb-leet.json").read_text())
-    return found
+    settings: dict[str, object] = json.loads((outputs / "wandb" / ".wandb-leet.json").read_text())
+    return settings
 
 
 def test_a_terminal_shows_the_run_its_name_tags_and_metrics_and_nothing_beside_them(
@@ -67,11 +67,11 @@ def test_a_sweep_s_runs_are_selected_and_the_user_s_filter_of_metrics_stays(outp
     before = {"metrics_filter": {"query": "mine"}, "runs_filter": {"query": "hides all"}, "pinned_run": "x"}
     (outputs / "wandb" / ".wandb-leet.json").write_text(json.dumps(before))
     arrange(outputs / "wandb", runs, {"aaa", "bbb", "sweep-s1"})
-    found = remembered(outputs)
-    assert found["selected_runs"] == [run.path.name for run in runs[:2]]
-    assert found["pinned_run"] == runs[1].path.name
-    assert found["metrics_filter"] == {"query": "mine"}
-    assert "runs_filter" not in found
+    settings = remembered(outputs)
+    assert settings["selected_runs"] == [run.path.name for run in runs[:2]]
+    assert settings["pinned_run"] == runs[1].path.name
+    assert settings["metrics_filter"] == {"query": "mine"}
+    assert "runs_filter" not in settings
 
 
 def test_without_runs_or_a_terminal_a_line_says_what_to_do(logged: Callable[..., None], outputs: Path) -> None:

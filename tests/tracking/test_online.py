@@ -15,7 +15,7 @@ from dsbench.cli.wandb import dashboard
 from dsbench.errors import FailureError, InputError
 from dsbench.numerals import percent
 from dsbench.publish import online
-from dsbench.publish.online import COLUMNS, COSTS, CURVES, workspace
+from dsbench.publish.online import COLUMNS, COST_TITLES, CURVES, workspace
 from dsbench.publish.page import page
 from dsbench.run.mirror import card, summary
 from dsbench.run.record import Record
@@ -49,15 +49,15 @@ def content() -> Any:
 
 
 def test_accuracy_stands_against_every_cost_and_curves_are_grouped_by_cell() -> None:
-    found = panels(workspace("me", "dsbench", None, None))
-    scattered = [(panel["config"]["xAxis"], panel["config"]["yAxis"]) for panel in found["Accuracy against cost"]]
-    assert scattered == [(f"summary:{cost}", "summary:test_acc") for cost in COSTS]
-    for panel, metric in zip(found["Learning curves"], CURVES, strict=True):
+    sections = panels(workspace("me", "dsbench", None, None))
+    scattered = [(panel["config"]["xAxis"], panel["config"]["yAxis"]) for panel in sections["Accuracy against cost"]]
+    assert scattered == [(f"summary:{cost}", "summary:test_acc") for cost in COST_TITLES]
+    for panel, metric in zip(sections["Learning curves"], CURVES, strict=True):
         config = panel["config"]
         assert (config["metrics"], config["xAxis"]) == ([metric], "epoch")
         assert "collapsed" in config["chartTitle"]
         assert (config["groupBy"], config["groupAgg"], config["groupArea"]) == ("cell.value", "mean", "minmax")
-    (coordinates,) = found["All at once"]
+    (coordinates,) = sections["All at once"]
     shown = [column["accessor"] for column in coordinates["config"]["columns"]]
     assert shown[:3] == ["config:run.value.model", "config:run.value.width", "config:run.value.kernel"]
     assert shown[-1] == "summary:test_acc"
@@ -66,7 +66,9 @@ def test_accuracy_stands_against_every_cost_and_curves_are_grouped_by_cell() -> 
 def test_the_view_is_of_trained_runs_and_of_the_sweep_s_alone() -> None:
     def kept(run_ids: list[str] | None) -> Any:
         (runs,) = spec(workspace("me", "dsbench", "s1", run_ids))["section"]["runSets"]
-        return [(one["key"]["name"], one["op"], one["value"]) for one in runs["filters"]["filters"]]
+        return [
+            (condition["key"]["name"], condition["op"], condition["value"]) for condition in runs["filters"]["filters"]
+        ]
 
     assert kept(None) == [("jobType", "=", "train")]
     assert kept(["aaa", "bbb"]) == [("jobType", "=", "train"), ("name", "IN", ["aaa", "bbb"])]
@@ -87,7 +89,7 @@ def test_every_column_and_axis_is_a_key_that_runs_have(
             assert name.removeprefix("run.value.") in facts["run"]
     assert facts["cell"] == f"dwsep-mnist_7800_shallow-w6-mnist5k {record.cell_id}"
     logged("aaa")
-    history = [one["history"]["item"] for one in inspected(records=True) if one["type"] == "history"]
+    history = [entry["history"]["item"] for entry in inspected(records=True) if entry["type"] == "history"]
     assert {*CURVES, "epoch"} <= history[0].keys()
 
 
@@ -104,14 +106,14 @@ def test_view_and_report_are_saved_once_and_then_replaced(server: Server, tmp_pa
     saved = {view["type"]: view for view in server.views.values()}
     assert saved["project-view"]["displayName"] == "dsbench: s1"
     text = saved["runs"]["spec"]
-    for said in (
+    for sentence in (
         "dwsep is lighter.",
         "The whole <story>.",
         "It waits for memory.",
         "mnist_5k",
         "report.html",
     ):
-        assert said in text
+        assert sentence in text
     assert text.count('"bbb"') == 3  # the runs of each grid of panels
     server.views.clear()
     with online.saving():

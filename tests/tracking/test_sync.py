@@ -52,11 +52,11 @@ def test_every_run_arrives_once_with_its_curves_though_the_server_is_asked_too_o
         assert curve == [(1, 0.1), (2, 0.2), (3, 0.3)]
         assert run["finished"]
     assert server.most_at_once == 1
-    before = Counter(server.asked)
+    before = Counter(server.operations)
     assert synced(outputs) == 0
-    assert server.asked == before
-    said = ["uploaded: 2, uploaded before: 0", "uploaded: 0, uploaded before: 2"]
-    assert capsys.readouterr().out.splitlines() == said
+    assert server.operations == before
+    printed = ["uploaded: 2, uploaded before: 0", "uploaded: 0, uploaded before: 2"]
+    assert capsys.readouterr().out.splitlines() == printed
     assert not list(outputs.rglob("*debug-sync*"))
 
 
@@ -67,10 +67,10 @@ def test_what_the_server_refuses_of_a_run_is_reported_and_tried_again_and_ends_n
     server.refused, server.curves_refused = {"aaa"}, {"bbb"}
     assert synced(outputs, at_once=3) == 1
     assert server.runs["ccc"]["finished"]
-    said = capsys.readouterr().out
-    assert "uploaded: 1, uploaded before: 0" in said
-    assert "the project is full, see [/docs] :x:" in next(line for line in said.splitlines() if "aaa" in line)
-    refused = next(line for line in said.splitlines() if "bbb" in line)
+    printed = capsys.readouterr().out
+    assert "uploaded: 1, uploaded before: 0" in printed
+    assert "the project is full, see [/docs] :x:" in next(line for line in printed.splitlines() if "aaa" in line)
+    refused = next(line for line in printed.splitlines() if "bbb" in line)
     assert "HTTP 403 from /files/somebody/dsbench/bbb/file_stream" in refused
     server.curves_refused = set()
     sweep(outputs, "s1", "bbb", "ccc")
@@ -89,15 +89,15 @@ def test_a_sync_that_is_ended_goes_on(logged: Logged, outputs: Path, server: Ser
             until(lambda: server.runs.get("aaa", {}).get("finished") and "bbb" in server.runs)
         finally:
             process.send_signal(signal.SIGTERM)
-            said = process.communicate(timeout=30)[1]
+            printed = process.communicate(timeout=30)[1]
     assert process.returncode == 128 + signal.SIGTERM
-    assert said.startswith("interrupted by SIGTERM")
+    assert printed.startswith("interrupted by SIGTERM")
     server.held = set()
     server.go.set()
-    before = server.asked["UpsertBucket"]
+    before = server.operations["UpsertBucket"]
     assert synced(outputs) == 0
     assert server.runs["bbb"]["finished"]
-    assert server.asked["UpsertBucket"] - before == 2  # of one run: it is begun and completed
+    assert server.operations["UpsertBucket"] - before == 2  # of one run: it is started and completed
 
 
 def test_a_sweep_s_runs_go_with_its_summary_which_carries_verdict_cells_and_report(
@@ -141,7 +141,7 @@ def test_a_run_in_training_is_left_for_later(
     with FileLock(outputs / "runs" / "aaa" / ".lock"):
         assert synced(outputs) == 0
     assert capsys.readouterr().out == "uploaded: 0, uploaded before: 0, in training, left for later: 1\n"
-    assert not server.asked
+    assert not server.operations
 
 
 def test_without_an_account_nothing_is_asked(logged: Logged, outputs: Path) -> None:

@@ -19,9 +19,9 @@ def events(outputs: Path) -> Callable[[str], Any]:
     def read(run_id: str) -> Any:
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-        found = EventAccumulator(str(outputs / "tensorboard" / run_id))
-        found.Reload()
-        return found
+        accumulator = EventAccumulator(str(outputs / "tensorboard" / run_id))
+        accumulator.Reload()
+        return accumulator
 
     return read
 
@@ -30,15 +30,15 @@ def test_event_file_has_every_metric_of_every_epoch_and_the_result(
     trained: Callable[..., dict[str, Any]], planned: Callable[[str], Any], events: Callable[[str], Any]
 ) -> None:
     record = trained(QUICK)
-    found = events(record["run_id"])
+    accumulator = events(record["run_id"])
     with planned(QUICK).folder.metrics_file.open() as file:
         rows = list(csv.DictReader(file))
     for key in set(rows[0]) - {"epoch"}:
-        scalars = [(event.step, event.value) for event in found.Scalars(key)]
+        scalars = [(event.step, event.value) for event in accumulator.Scalars(key)]
         assert scalars == [(int(row["epoch"]), pytest.approx(float(row[key]), rel=1e-6)) for row in rows]
-    assert found.Scalars("result/test_acc")[0].value == pytest.approx(record["test_acc"])
-    assert found.Scalars("result/params")[0].value == record["params"]
-    hparams = shown_hparams(found)
+    assert accumulator.Scalars("result/test_acc")[0].value == pytest.approx(record["test_acc"])
+    assert accumulator.Scalars("result/params")[0].value == record["params"]
+    hparams = shown_hparams(accumulator)
     names = ("model", "arch", "data", "width", "kernel", "seed", "precision")
     assert {name: hparams[name] for name in names} == {name: record[name] for name in names}
     recipe = record["settings"]
@@ -49,11 +49,11 @@ def test_event_file_has_every_metric_of_every_epoch_and_the_result(
     assert not {"run_id", "status", "started", "params"} & hparams.keys()  # what came of a run, or tells nothing
 
 
-def shown_hparams(found: Any) -> dict[str, Any]:
+def shown_hparams(accumulator: Any) -> dict[str, Any]:
     """What TensorBoard's table of hyper-parameters has of the run."""
     from tensorboard.plugins.hparams import metadata
 
-    content = found.summary_metadata[metadata.SESSION_START_INFO_TAG].plugin_data.content
+    content = accumulator.summary_metadata[metadata.SESSION_START_INFO_TAG].plugin_data.content
     info = metadata.parse_session_start_info_plugin_data(content)
     return {name: getattr(value, value.WhichOneof("kind")) for name, value in info.hparams.items()}
 

@@ -37,8 +37,8 @@ def test_a_tracker_that_fails_in_the_middle_is_reported_once_and_the_result_stan
         record = trained(QUICK)
     assert record["status"] == "done"
     assert broken.calls == ["epoch 1", "epoch 2", "finish"]
-    said = [entry.getMessage() for entry in caplog.records if entry.name == "dsbench"]
-    assert said == ["the tracker failed and shows no more of this run: the server is gone"]
+    messages = [entry.getMessage() for entry in caplog.records if entry.name == "dsbench"]
+    assert messages == ["the tracker failed and shows no more of this run: the server is gone"]
 
 
 def test_wandb_itself_failing_in_the_middle_stops_no_run_and_is_finished(
@@ -54,8 +54,8 @@ def test_wandb_itself_failing_in_the_middle_stops_no_run_and_is_finished(
     monkeypatch.setattr(WandbTracker, "epoch", failing)
     record = trained(f"{QUICK} logger=wandb")
     assert (record["status"], record["epochs"]) == ("done", 3)
-    found = inspected()
-    assert (found["state"], found["summary"]["test_acc"]) == ("finished", record["test_acc"])
+    shown = inspected()
+    assert (shown["state"], shown["summary"]["test_acc"]) == ("finished", record["test_acc"])
 
 
 def test_a_tracker_that_cannot_be_opened_stops_no_run(

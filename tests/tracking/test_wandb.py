@@ -38,17 +38,17 @@ def tracked(ran: Callable[[str], tuple[Any, dict[str, Any]]]) -> Tracked:
 
 
 def test_an_offline_run_holds_result_configuration_and_names(tracked: Tracked, inspected: Inspected) -> None:
-    record, found = tracked.record, inspected(folder=tracked.wandb)
-    assert (found["state"], found["exit_code"], found["run_id"]) == ("finished", 0, record["run_id"])
-    assert found["name"] == "cnn-mnist_7800_shallow-w2-mnist5k s0"
-    assert found["tags"] == ["cnn", "mnist5k", "mnist_7800_shallow"]
+    record, shown = tracked.record, inspected(folder=tracked.wandb)
+    assert (shown["state"], shown["exit_code"], shown["run_id"]) == ("finished", 0, record["run_id"])
+    assert shown["name"] == "cnn-mnist_7800_shallow-w2-mnist5k s0"
+    assert shown["tags"] == ["cnn", "mnist5k", "mnist_7800_shallow"]
     same = ("test_acc", "test_loss", "params", "macs", "flops", "train_seconds", "images_per_second", "status")
     same += ("train_macs",)
-    assert {key: found["summary"][key] for key in same} == {key: record[key] for key in same}
-    assert found["summary"]["val_acc"] == record["best_val_acc"]
-    assert found["config"]["train"]["batch_size"] == 128
-    assert found["config"]["optimizer"]["name"] == "sgd"
-    facts = found["config"]["run"]
+    assert {key: shown["summary"][key] for key in same} == {key: record[key] for key in same}
+    assert shown["summary"]["val_acc"] == record["best_val_acc"]
+    assert shown["config"]["train"]["batch_size"] == 128
+    assert shown["config"]["optimizer"]["name"] == "sgd"
+    facts = shown["config"]["run"]
     for key in ("params", "macs", "split", "precision", "device", "threads", "versions", "git_sha"):
         assert facts[key] == record[key]
 
@@ -99,14 +99,20 @@ def test_resumed_run_is_one_complete_run_with_every_epoch_once(
 ) -> None:
     with pytest.raises(Interrupted):
         trained(QUICK, stop_at=(2,))
-    found = inspected()
-    assert (found["exit_code"], found["summary"]["status"]) == (1, "interrupted")
+    shown = inspected()
+    assert (shown["exit_code"], shown["summary"]["status"]) == (1, "interrupted")
     trained(QUICK)
     assert len(list((outputs / "wandb").glob("offline-run-*"))) == 1
     epochs = [r["history"]["item"].get("epoch") for r in inspected(records=True) if r["type"] == "history"]
     assert [epoch for epoch in epochs if epoch] == [1, 2, 3]
-    found = inspected()
-    assert (found["exit_code"], found["summary"]["status"]) == (0, "done")
+    shown = inspected()
+    assert (shown["exit_code"], shown["summary"]["status"]) == (0, "done")
+
+
+def test_a_run_that_starts_anew_within_a_second_is_a_single_one(logged: Callable[..., None], outputs: Path) -> None:
+    for _ in range(4):
+        logged("aaa")
+    assert len(list((outputs / "wandb").glob("offline-run-*"))) == 1
 
 
 def test_forced_run_replaces_the_one_before(trained: Train, inspected: Inspected) -> None:
@@ -117,8 +123,8 @@ def test_forced_run_replaces_the_one_before(trained: Train, inspected: Inspected
 
 def test_a_diverged_run_is_finished_and_says_so(trained: Train, inspected: Inspected) -> None:
     trained(f"{QUICK} optimizer.lr=1e30")
-    found = inspected()
-    assert (found["state"], found["exit_code"], found["summary"]["status"]) == ("finished", 0, "diverged")
+    shown = inspected()
+    assert (shown["state"], shown["exit_code"], shown["summary"]["status"]) == ("finished", 0, "diverged")
 
 
 @pytest.mark.parametrize("off", ["logger=csv", "logger.mode=disabled"])

@@ -23,7 +23,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.lock = threading.Lock()
-        self.asked: Counter[str] = Counter()  # GraphQL operations
+        self.operations: Counter[str] = Counter()  # GraphQL operations
         self.runs: dict[str, dict[str, Any]] = {}  # by id: name, group, tags, job type, history, finished
         self.files: dict[str, bytes] = {}  # what was uploaded, by its path
         self.committed: set[str] = set()  # artifacts
@@ -54,7 +54,7 @@ class Server(ThreadingHTTPServer):
             return {"upsertBucket": {"bucket": {**names, **others, "project": project}, "inserted": True}}
         if operation == "CreateRunFiles":
             run = given["run"]
-            files = [{"name": one, "uploadUrl": f"{self.url}/upload/{run}/{one}"} for one in given["files"]]
+            files = [{"name": file, "uploadUrl": f"{self.url}/upload/{run}/{file}"} for file in given["files"]]
             return {"createRunFiles": {"runID": run, "uploadHeaders": [], "files": files}}
         if operation in _FIXED:
             return _FIXED[operation]
@@ -68,7 +68,7 @@ class Server(ThreadingHTTPServer):
             raise ValueError("the project is full, see [/docs] :x:")
         run = self.runs.setdefault(run_id, {"history": {}, "finished": False})
         run |= {key: given[key] for key in ("displayName", "groupName", "jobType", "tags") if given[key] is not None}
-        self.most_at_once = max(self.most_at_once, sum(not one["finished"] for one in self.runs.values()))
+        self.most_at_once = max(self.most_at_once, sum(not shown["finished"] for shown in self.runs.values()))
 
     def _view(self, given: dict[str, Any], project: dict[str, Any]) -> dict[str, Any]:
         """A view or a report that is saved: as new, or in place of the one whose id is given."""
@@ -169,12 +169,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._reply({})
 
-    def _graphql(self, asked: dict[str, Any]) -> None:
-        operation = asked.get("operationName") or re.search(r"(?:query|mutation)\s+(\w+)", asked["query"])[1]  # type: ignore[index]
+    def _graphql(self, query: dict[str, Any]) -> None:
+        operation = query.get("operationName") or re.search(r"(?:query|mutation)\s+(\w+)", query["query"])[1]  # type: ignore[index]
         with self.server.lock:
-            self.server.asked[operation] += 1
+            self.server.operations[operation] += 1
             try:
-                self._reply({"data": self.server.answer(operation, asked.get("variables") or {})})
+                self._reply({"data": self.server.answer(operation, query.get("variables") or {})})
             except ValueError as error:
                 self._reply({"errors": [{"message": str(error)}]})
             except KeyError:

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from dsbench.config.schema import AugmentConfig
-from dsbench.training.batches import Batches, Scale
+from dsbench.training.batches import Batches, PixelScale
 
-RAW = Scale.of("raw", (0.0,), (1.0,))
+RAW = PixelScale.of("raw", (0.0,), (1.0,))
 AUGMENT = AugmentConfig(crop_padding=2, flip=True, cutout=3)
 
 
@@ -72,11 +72,11 @@ def test_augmentation_does_not_change_the_order() -> None:
 
 @pytest.mark.parametrize("done", [0, 1, 2])
 def test_state_gives_the_rest_of_the_same_epoch(done: int) -> None:
-    begun = batches(5, 3, augment=AUGMENT)
-    iterator = iter(begun)
+    epoch = batches(5, 3, augment=AUGMENT)
+    iterator = iter(epoch)
     for _ in range(done):
         next(iterator)
-    state = begun.state_dict()
+    state = epoch.state_dict()
     resumed = batches(5, 3, augment=AUGMENT)
     resumed.load_state_dict(state)
     rest = list(iterator)

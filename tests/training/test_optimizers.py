@@ -68,8 +68,8 @@ def test_without_gradient_only_weights_decay(name: str) -> None:
 
 def test_norms_and_biases_decay_when_asked_to() -> None:
     net = network()
-    asked = groups(net, config("optimizer.decay_norm_and_bias=true"))
-    assert [(len(group["params"]), group["weight_decay"]) for group in asked] == [(6, 5e-4)]
+    parameter_groups = groups(net, config("optimizer.decay_norm_and_bias=true"))
+    assert [(len(group["params"]), group["weight_decay"]) for group in parameter_groups] == [(6, 5e-4)]
 
 
 def test_every_parameter_is_in_one_group() -> None:

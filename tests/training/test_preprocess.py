@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 
 from dsbench.config.schema import AugmentConfig
-from dsbench.training.batches import Draws, Scale, crop_and_mirror, cut_out, unsharp
+from dsbench.training.batches import Draws, PixelScale, crop_and_mirror, cut_out, unsharp
 
 KERNEL = np.array([[1, 4, 6, 4, 1], [4, 16, 24, 16, 4], [6, 24, -476, 24, 6], [4, 16, 24, 16, 4], [1, 4, 6, 4, 1]])
 
@@ -43,7 +43,7 @@ def test_unsharp_keeps_a_flat_image() -> None:
 )
 def test_scaling_is_the_formula_in_double_precision(kind: str, expected: Callable[..., np.ndarray]) -> None:
     given = images()
-    actual = Scale.of(kind, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))(given)
+    actual = PixelScale.of(kind, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))(given)
     assert actual.dtype == torch.float32
     assert actual.is_contiguous(memory_format=torch.channels_last)
     values = expected(given.numpy().astype(float)).transpose(0, 3, 1, 2)

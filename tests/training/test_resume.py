@@ -148,23 +148,23 @@ def test_train_seconds_are_summed_over_attempts(
     trained: Train, planned: Planned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By a clock that goes on by a second with each of an epoch's 32 batches, and stands still otherwise."""
-    begun: list[int] = []
+    started: list[int] = []
 
     step = classifier.Classifier.training_step
 
     def tick(self: classifier.Classifier, batch: Any, batch_idx: int) -> torch.Tensor:
-        begun.append(batch_idx)
+        started.append(batch_idx)
         return step(self, batch, batch_idx)
 
     monkeypatch.setattr(classifier.Classifier, "training_step", tick)
-    monkeypatch.setattr(classifier, "perf_counter", lambda: float(len(begun)))
+    monkeypatch.setattr(classifier, "perf_counter", lambda: float(len(started)))
     line = f"{RANDOM} train.checkpoint_minutes=1e-9"
     with pytest.raises(Interrupted):
         trained(line, stop_at=(2, 20))
     saved = torch.load(planned(line).folder.last, weights_only=True)
     assert (saved["history"][0]["epoch_seconds"], saved["within_epoch"]["seconds"]) == (32, 19)
     record = trained(line)
-    assert len(begun) == 32 + 20 + 13 + 32  # the twentieth batch came after the last checkpoint
+    assert len(started) == 32 + 20 + 13 + 32  # the twentieth batch came after the last checkpoint
     assert [float(row["epoch_seconds"]) for row in rows(planned(line))] == [32, 32, 32]
     assert record["train_seconds"] == 96
 

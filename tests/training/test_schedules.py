@@ -72,18 +72,18 @@ def test_progress_runs_from_0_at_the_first_step_to_1_at_the_last(
 ) -> None:
     from dsbench.training import classifier
 
-    asked: list[tuple[float, int]] = []
+    calls: list[tuple[float, int]] = []
 
     def spy(schedule: ScheduleConfig, progress: float, epoch: int) -> float:
-        asked.append((progress, epoch))
+        calls.append((progress, epoch))
         return factor(schedule, progress, epoch)
 
     monkeypatch.setattr(classifier, "factor", spy)
     trained(f"arch=mnist_7800_shallow width=1 train.max_epochs={epochs}")
-    progress = [share for share, _ in asked]
+    progress = [share for share, _ in calls]
     assert progress == pytest.approx([step / (batches - 1) for step in range(batches)])
     assert (progress[0], progress[-1]) == (0, 1)
-    assert [epoch for _, epoch in asked] == [step // 32 for step in range(batches)]
+    assert [epoch for _, epoch in calls] == [step // 32 for step in range(batches)]
 
 
 @pytest.mark.parametrize(

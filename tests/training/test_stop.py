@@ -59,7 +59,7 @@ def test_train_macs_end_training_after_the_nearest_step_by_the_optimizers_own_co
     line = f"{SHALLOW} optimizer=adam {FORTY_FIVE_STEPS}"
     record, plan = trained(line), planned(line)
     state = torch.load(plan.folder.last, weights_only=True)["optimizer_states"][0]["state"]
-    assert {int(of_one["step"]) for of_one in state.values()} == {45}
+    assert {int(parameter_state["step"]) for parameter_state in state.values()} == {45}
     assert record["train_macs"] == 3 * MACS * (IMAGES + 13 * BATCH)
     assert record["stop"] == {"by": "train_macs", "target": plan.config.stop.target}
 
@@ -131,7 +131,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.asked: list[float] = []  # progress, at each step
+        self.progress: list[float] = []  # progress, at each step
 
     @classmethod
     def ends(cls, steps: int) -> list[float]:
@@ -160,12 +160,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     def of_step(trained_module: Any, batch: Any, batch_idx: int) -> float:
         return Clock.COSTS[(trained_module.current_epoch * STEPS + batch_idx) % len(Clock.COSTS)]
 
-    def asked(schedule: ScheduleConfig, progress: float, epoch: int) -> float:
-        clock.asked.append(progress)
+    def recording(schedule: ScheduleConfig, progress: float, epoch: int) -> float:
+        clock.progress.append(progress)
         return factor(schedule, progress, epoch)
 
     monkeypatch.setattr(classifier, "perf_counter", lambda: clock.now)
-    monkeypatch.setattr(classifier, "factor", asked)
+    monkeypatch.setattr(classifier, "factor", recording)
     after(classifier.Classifier, "training_step", of_step)
     after(classifier.Classifier, "validation_step", lambda *_: 1000.0)
     after(Checkpoints, "_save", lambda *_: 1000.0)
@@ -180,7 +180,7 @@ def test_seconds_end_training_with_the_step_that_reaches_them_whatever_validatio
     record, ends = trained(line), Clock.ends(100)
     steps = bisect_left(ends, target) + 1
     assert STEPS < steps < 2 * STEPS
-    assert len(clock.asked) == steps
+    assert len(clock.progress) == steps
     assert ends[steps - 2] < target <= record["train_seconds"] == ends[steps - 1]
     assert [row["epoch_seconds"] for row in rows(planned(line))] == [ends[STEPS - 1], ends[steps - 1] - ends[STEPS - 1]]
     assert record["train_macs"] == 3 * MACS * (IMAGES + (steps - STEPS) * BATCH)
@@ -194,7 +194,7 @@ def test_seconds_that_are_over_with_an_epoch_begin_no_other(trained: Train, cloc
 def test_progress_under_seconds_is_their_share_of_the_target(trained: Train, clock: Clock) -> None:
     target = 12.1
     trained(f"{SHALLOW} stop.by=seconds stop.target={target}")
-    assert clock.asked == pytest.approx([0.0, *(end / target for end in Clock.ends(100) if end < target)])
+    assert clock.progress == pytest.approx([0.0, *(end / target for end in Clock.ends(100) if end < target)])
 
 
 @pytest.mark.parametrize("places", [[(1, 3), (2, 5)], [(2,)]], ids=["within twice", "at the end"])

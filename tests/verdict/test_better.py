@@ -9,6 +9,7 @@ import pytest
 import scipy.stats
 from made import budget, cell, group, pair, verdict
 
+from dsbench.statistics.looks import spent
 from dsbench.verdict.better import key
 from dsbench.verdict.rule import Answer, Family, Rule, Standing
 
@@ -260,9 +261,10 @@ def test_two_trained_networks_are_compared_on_the_images_by_mcnemars_test() -> N
 def test_a_decision_stands_as_of_its_look() -> None:
     cells = [cell(SPREAD), cell(shifted(0.01), "dwsep")]
     (before,) = verdict(*cells).comparisons
-    standing = Standing(0.01, 1, (frozenset(range(3)), frozenset(range(4))))
+    standing = Standing((0.2,), 1, (frozenset(range(3)), frozenset(range(4))))
     (after,) = verdict(*cells, rule=Rule(standings={key(before.cells): standing})).comparisons
-    assert (after.better.runs, after.better.level, after.better.look) == ((3, 4), 0.01, 1)
+    assert (after.better.runs, after.better.look) == ((3, 4), 1)
+    assert after.better.level == pytest.approx(spent(0.2))
     assert after.better.runs_later == 5 + 4
 
 

@@ -197,7 +197,7 @@ def test_the_details_say_what_is_fragile_and_what_came_later() -> None:
     fragile = [0.95, 0.97, 0.93, 0.99, 0.96]
     cells = cell([0.9, 0.9001, 0.8999, 0.9, 0.9001]), cell(fragile, "dwsep")
     (comparison,) = verdict(*cells).comparisons
-    standing = Standing(0.01, 2, (frozenset(range(3)), frozenset(range(5))))
+    standing = Standing((0.2, 0.4), 2, (frozenset(range(3)), frozenset(range(5))))
     judged = verdict(*cells, rule=Rule(standings={key(comparison.cells): standing}))
     text = "\n".join(details(judged))
     assert "dwsep against cnn at 1,000 parameters: fragile, since few runs of unequal spread (sd " in text

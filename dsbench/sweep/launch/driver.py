@@ -1,6 +1,6 @@
 """A launch from its first job to its last, on any backend: retries, time limits, messages and results.
 
-Each backend, a module beside this one, only starts jobs, asks how they are and ends them.
+The backend (see dsbench.sweep.launch.backend) only starts jobs, asks how they are and ends them.
 """
 
 from __future__ import annotations
@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Hashable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from hydra.core.utils import JobReturn
 from hydra.types import HydraContext, TaskFunction
@@ -25,34 +24,9 @@ from dsbench.errors import FailureError
 from dsbench.run import interrupts
 from dsbench.run.interrupts import deferred, raise_if_asked_to_stop
 from dsbench.run.outcome import Ended, ProcessDiedError, recorded_end
+from dsbench.sweep.launch.backend import Backend
 from dsbench.sweep.launch.job import Job, Jobs
 from dsbench.sweep.launch.view import Lines, View, labels
-
-
-class Backend(AbstractContextManager[Any], Protocol):
-    """What runs jobs, within its context. What `start` returns for a job stands for that job."""
-
-    threads: int
-    """Of a run that names none."""
-    at_once: int | None
-    """How many jobs it takes at a time; None is any number."""
-    watched: bool
-    """Whether jobs are processes of this one, which start at once, tell what they do and have its current folder.
-
-    Other jobs run elsewhere, with files that every machine has under the same path, and only their end is seen.
-    """
-
-    def start(self, jobs: Sequence[Job]) -> Sequence[Hashable]:
-        """Start jobs. Raises FailureError where it takes none."""
-
-    def poll(self, running: Sequence[Any]) -> Sequence[tuple[Any, Mapping[str, Any] | JobReturn | Ended]]:
-        """Wait a moment for news of jobs: an event of a run (see dsbench.sweep.launch.worker), or the end of a job.
-
-        An end is what the job returned or, where its process returned nothing, how that ended.
-        """
-
-    def end(self, running: Sequence[Any], grace_seconds: float) -> None:
-        """Ask jobs to stop, those in a queue too, and kill what is left of them after `grace_seconds`."""
 
 
 @dataclass

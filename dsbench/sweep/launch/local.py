@@ -23,9 +23,11 @@ import psutil
 from hydra.core.utils import JobReturn
 
 from dsbench.errors import first_line
+from dsbench.process import wait_briefly
 from dsbench.run.outcome import Ended
+from dsbench.sweep.launch.backend import Backend, LaunchContext
 from dsbench.sweep.launch.worker import work
-from dsbench.sweep.launch.workers import Workers
+from dsbench.sweep.launch.workers import Workers, workers_for
 
 PRELOAD = ("dsbench.sweep.launch.preload",)  # by the server that the processes of dsbench's own runs are forked from
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -114,7 +116,7 @@ def _death(exitcode: int) -> str:
     return f"its process ended with exit code {exitcode}"
 
 
-class Local:
+class Local(Backend):
     """Runs jobs, each in a process of its own with the environment of one of `workers`.
 
     The server that they are forked from imports the modules `preload`.
@@ -122,12 +124,26 @@ class Local:
 
     watched = True
 
+    @classmethod
+    def of(cls, context: LaunchContext, **options: Any) -> Local:
+        """As many workers as the jobs need and n_jobs, threads and device of the sweep allow. Raises InputError."""
+        given = {name: context.config[name] for name in ("n_jobs", "threads", "device") if name in context.config}
+        return cls(workers_for(context.jobs, **given), PRELOAD if context.ours else (), **options)
+
     def __init__(self, workers: Workers, preload: Sequence[str] = ()) -> None:
         self.threads, self.at_once = workers.threads, len(workers)
         self._environments, self._preload = workers.environments, preload
         self._free = list(range(len(workers)))
 
+    def __str__(self) -> str:
+        return "this machine"
+
+    def prepare(self) -> None:
+        """Start the server, which takes seconds to import what runs need."""
+        begin_server(self._preload)
+
     def __enter__(self) -> Local:
+        wait_briefly()  # which the processes inherit
         self._lifeline, self._end_of_life = _CONTEXT.Pipe(duplex=False)
         try:
             _wait_for_server(self._preload)

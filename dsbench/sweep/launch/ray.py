@@ -13,19 +13,19 @@ from hydra.core.utils import JobReturn
 
 from dsbench.errors import InputError, first_line
 from dsbench.run.outcome import Ended
+from dsbench.sweep.launch.backend import Backend
 from dsbench.sweep.launch.job import Job, run_elsewhere
 
 _WAIT_SECONDS = 0.5
 
 
-class Ray:
+class Ray(Backend):
     """The cluster at `address`, or a Ray of this machine's own; it starts tasks as its CPUs and GPUs allow.
 
     Each run has a process of its own.
     """
 
-    at_once = None
-    watched = False
+    needs = ("ray", "ray")
 
     def __init__(self, address: str | None, cpus_per_task: int, gpus_per_task: float) -> None:
         self.address, self.threads, self.gpus_per_task = address, cpus_per_task, gpus_per_task
@@ -59,7 +59,7 @@ class Ray:
         self._task = ray.remote(num_cpus=self.threads, num_gpus=self.gpus_per_task, **once)(run_elsewhere)
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.ray.shutdown()
 
     def _check_size(self, there: Mapping[str, float]) -> None:

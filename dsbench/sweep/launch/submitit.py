@@ -14,9 +14,11 @@ from typing import Any
 from hydra.core.utils import JobReturn
 
 from dsbench.errors import FailureError, InputError, first_line
+from dsbench.numerals import counted
 from dsbench.run.interrupts import GRACE_SECONDS
 from dsbench.run.lock import Owner, this_process
 from dsbench.run.outcome import Ended
+from dsbench.sweep.launch.backend import Backend, LaunchContext
 from dsbench.sweep.launch.job import Job, run_elsewhere
 from dsbench.sweep.launch.workers import cores
 
@@ -54,38 +56,41 @@ class _Task:
         _kill(os.getpid())
 
 
-class Submitit:
+class Submitit(Backend):
     """submitit's executor for `cluster` (local or slurm); `folder` keeps what jobs print and what goes to them."""
 
-    watched = False
+    needs = ("submitit", "slurm")
 
     def __init__(self, folder: Path, cluster: str, **parameters: Any) -> None:
-        """`parameters` are submitit's, those of SLURM without their prefix; None stands for the cluster's default.
-
-        Raises InputError where there is no such cluster, or it takes no such parameter.
-        """
-        import submitit
-
+        """`parameters` are submitit's, those of SLURM without their prefix; None stands for the cluster's default."""
         self.cluster, self.folder, self.threads = cluster, folder, parameters["cpus_per_task"]
         self.at_once = max(1, cores() // self.threads) if cluster == "local" else None
-        given = {key: value for key, value in parameters.items() if value not in (None, {}, [])}
-        timeouts = {"slurm_max_num_timeout": given.pop("max_num_timeout")} if "max_num_timeout" in given else {}
-        named = {f"slurm_{key}" if key in _OF_SLURM else key: value for key, value in given.items()}
-        try:
-            self._executor = submitit.AutoExecutor(folder, cluster=cluster, **timeouts)
-            self._executor.update_parameters(name="dsbench", stderr_to_stdout=True, **named)
-        except (RuntimeError, ValueError, TypeError, NameError, AssertionError) as error:
-            raise InputError(f"hydra.launcher: submitit refuses: {first_line(error)}") from error
+        self._parameters = parameters
+
+    @classmethod
+    def of(cls, context: LaunchContext, **options: Any) -> Submitit:
+        """The executor with the options of its YAML file."""
+        return cls(context.folder, **options)
 
     def __str__(self) -> str:
-        where = "SLURM" if self.cluster == "slurm" else f"{self.at_once} processes of this machine at once"
+        where = "SLURM"
+        if self.at_once is not None:
+            where = f"{counted(self.at_once, 'process', 'processes')} of this machine at once"
         return f"{where}; what they say: {self.folder}"
 
     def __enter__(self) -> Submitit:
-        return self
+        """Raises InputError where there is no such cluster, or it takes no such parameter."""
+        import submitit
 
-    def __exit__(self, *error: object) -> None:
-        """Nothing: jobs are those of the cluster."""
+        given = {key: value for key, value in self._parameters.items() if value not in (None, {}, [])}
+        timeouts = {"slurm_max_num_timeout": given.pop("max_num_timeout")} if "max_num_timeout" in given else {}
+        named = {f"slurm_{key}" if key in _OF_SLURM else key: value for key, value in given.items()}
+        try:
+            self._executor = submitit.AutoExecutor(self.folder, cluster=self.cluster, **timeouts)
+            self._executor.update_parameters(name="dsbench", stderr_to_stdout=True, **named)
+        except (RuntimeError, ValueError, TypeError, NameError, AssertionError) as error:
+            raise InputError(f"hydra.launcher: submitit refuses: {first_line(error)}") from error
+        return self
 
     def start(self, jobs: Sequence[Job]) -> list[Any]:
         """Hand in jobs, to SLURM as one array. Raises FailureError where that fails."""

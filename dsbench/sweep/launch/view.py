@@ -33,7 +33,7 @@ class Lines(AbstractContextManager["Lines"]):
 
     def opened(self, where: str) -> None:
         """Jobs are about to be handed to `where`."""
-        self.console.print(f"{len(self._labels)} jobs handed to {where}", soft_wrap=True)
+        self.console.print(f"{counted(len(self._labels), 'job')} handed to {where}", soft_wrap=True)
 
     def started(self, number: int) -> None:
         """A job has been handed in."""
