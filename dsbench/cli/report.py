@@ -75,7 +75,7 @@ def figures(
 ) -> None:
     """Draw a sweep as far as it has come, into outputs/sweeps/NAME/figures, and print the path of each picture.
 
-    Accuracy against costs, runs by seed, learning curves, paired differences, rooflines, confusion matrices, bars
+    Accuracy against costs, runs by seed, learning curves, differences, rooflines, confusion matrices, bars
     of costs.
     """
     from dsbench.figures.style import FORMATS
