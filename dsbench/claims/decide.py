@@ -48,12 +48,11 @@ def _time(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Ratio:
 
 def _measure_of_pair(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Measure:
     """The verdict's measure of the two models' times, as of the only pair."""
-    done = []
+    done = [run for figure in (reference, candidate) for run in of_model(figure.model, runs, ["done"])]
+    measured = {run.model for run in done if run.record.measured.get("measured_on")}
     for figure in (reference, candidate):
-        own = of_model(figure.model, runs, ["done"])
-        if not any(run.record.measured.get("measured_on") for run in own):
+        if figure.model not in measured:
             raise NotTestedError(f"no {TIMES[figure.metric]} of {figure.model} was measured")
-        done += own
     table = runs_table([run.record for run in done])
     by_id = {cell.cell_id: cell for cell in cells(table, cells_table(table))}
     first, second = (by_id[of_model(figure.model, done, ["done"])[0].cell_id] for figure in (reference, candidate))
@@ -187,9 +186,11 @@ def decide(published: Published, runs: Sequence[Run]) -> list[Outcome]:
 
 def _outcome(claim: Claim, runs: Sequence[Run], data: str) -> Outcome:
     own = [run for run in runs if run.data == data]
-    elsewhere = listed(sorted({str(run.data) for run in runs})) if not own else ""
-    if claim.bound is None or elsewhere:
-        return Outcome(claim, UNTESTED, claim.untested or f"trained on {elsewhere}, not on {data}")
+    if claim.bound is None:
+        return Outcome(claim, UNTESTED, claim.untested)
+    if runs and not own:
+        elsewhere = listed(sorted({str(run.data) for run in runs}))
+        return Outcome(claim, UNTESTED, f"trained on {elsewhere}, not on {data}")
     try:
         measured = measure_bound(claim.bound, own)
     except NotTestedError as reason:

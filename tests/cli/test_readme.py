@@ -86,7 +86,7 @@ def test_the_data_set_of_readme_is_described_and_trained_on(examples: Path, call
 
 def test_the_screen_of_readme_is_what_its_command_prints(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    (shown,) = re.findall(r"<!-- printed: dsbench (.*) -->\n(.*?)\n\n((?:> .*\n)+)", README, re.DOTALL)
+    (shown,) = re.findall(r"<!-- printed: dsbench (.*) -->\n(.*?)\n\n((?:> [^\n]*\n)+)", README, re.DOTALL)
     words, screen, sentence = shown
     printed = [" ".join(line.split()) for line in call("dsbench", *shlex.split(words)).out.splitlines()]
     assert set(filter(None, (" ".join(line.split()) for line in screen.splitlines()))) <= set(printed)
