@@ -120,6 +120,7 @@ _ALL = (
     _count("receptive_field", "receptive field", unit="pixels", heading="sees"),
     _accuracy("best_val_acc", "best validation accuracy", heading="validation, best", brief="validation"),
     _accuracy("test_acc", "test accuracy", brief="test"),
+    _accuracy("test_balanced_acc", "balanced test accuracy", heading="balanced"),
     _loss("test_loss", "test loss"),
     _accuracy("val_acc", "validation accuracy", brief="validation"),
     _loss("val_loss", "validation loss"),

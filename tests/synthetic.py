@@ -53,6 +53,8 @@ def run(status: str = "done", settings: dict[str, Any] | None = None, **facts: A
         "seed",
         "status",
         "error",
+        "remark",
+        "test_balanced_acc",
         "git_sha",
         "source_sha256",
         "device",

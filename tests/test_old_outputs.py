@@ -65,7 +65,7 @@ def test_every_old_record_is_read_with_all_that_it_says() -> None:
     for old_record in old_records:
         file = OLD / "outputs" / "runs" / old_record.run_id / "result.json"
         plain = json.loads(file.read_text())
-        added = {"experiment", "modified"}
+        added = {"experiment", "modified", "test_balanced_acc"}
         kept = Record.of(plain).plain()
         assert kept.keys() - plain.keys() <= added
         if "roofline" in plain:
@@ -139,6 +139,6 @@ def test_what_is_measured_of_an_old_run_joins_its_record_and_nothing_is_lost(old
     plain, before = json.loads(folder.result_file.read_text()), folder.result()
     assert before is not None
     folder.write_result(replace(before, measured={"peak_memory_bytes": 7}))
-    labelled = {"experiment": None, "modified": []}
-    assert json.loads(folder.result_file.read_text()) == plain | labelled | {"peak_memory_bytes": 7}
+    today = {"experiment": None, "modified": [], "test_balanced_acc": None}
+    assert json.loads(folder.result_file.read_text()) == plain | today | {"peak_memory_bytes": 7}
     assert folder.confusion() == plain["test_confusion"]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ACCURACIES = ("test_acc", "best_val_acc")  # with mean, standard deviation and interval
-MEANS = ("train_acc", "epochs", "train_seconds", "train_macs", "images_per_second")
+MEANS = ("test_balanced_acc", "train_acc", "epochs", "train_seconds", "train_macs", "images_per_second")
 # Runs of a cell by status; `other` is interrupted, running, missing or unreadable.
 _STATUSES = ("done", "collapsed", "diverged", "failed", "killed", "timeout")
 COUNTS = ("n_runs", *(f"n_{name}" for name in _STATUSES), "n_other")
@@ -27,7 +27,7 @@ def cells_table(runs: pd.DataFrame) -> pd.DataFrame:
     mean. All of these are over the runs that are done, and n_done is their number. Runs that ended otherwise, and those
     that have not ended, are counted apart and are in no mean: n_runs is the sum of the counts. A family that collapses
     is worse than its mean, so the counts belong beside it. Devices, threads, commits and sources are listed where the
-    runs differ in them.
+    runs differ in them. Remarks, where any run has one, are counted: `2 undertrained`.
     """
     import pandas as pd
 
@@ -39,10 +39,11 @@ def cells_table(runs: pd.DataFrame) -> pd.DataFrame:
         grouped[list(NAMES)].first(),
         _counts(runs["status"], key),
         *(_spread(done[name], name) for name in ACCURACIES),
-        done[list(MEANS)].mean().astype("float64").add_suffix("_mean"),
+        done[[name for name in MEANS if name in runs]].mean().astype("float64").add_suffix("_mean"),
         done[timings(runs)].mean().astype("float64"),
         grouped[same].first(),
         *(_listed(runs[name], key) for name in ("device", "threads", *CODE)),
+        *([_remarks(runs["remark"], key)] if "remark" in runs else []),
     ]
     table = pd.concat([part.reindex(parts[0].index) for part in parts], axis=1).reset_index()
     table.attrs = runs.attrs
@@ -64,6 +65,13 @@ def _counts(status: pd.Series, key: pd.Series) -> pd.DataFrame:
     flags = pd.DataFrame({"n_runs": status.notna(), **counted}).astype("int64")
     flags["n_other"] = flags["n_runs"] - flags[list(counted)].sum(axis=1)
     return flags.groupby(key, sort=False).sum()[list(COUNTS)]
+
+
+def _remarks(values: pd.Series, key: pd.Series) -> pd.Series:
+    """The remarks of each cell's runs, each with how many have it."""
+    counts = values.dropna().groupby(key, sort=False).value_counts(sort=False)
+    listed = (counts.astype(str) + " " + counts.index.get_level_values("remark")).groupby(level=0, sort=False)
+    return listed.agg(", ".join).astype("string").rename("remark")
 
 
 def _spread(values: Any, name: str) -> pd.DataFrame:

@@ -32,7 +32,7 @@ _WORDS = {"": None, "True": True, "False": False}
 
 def table(planned: Iterable[Record]) -> pd.DataFrame:
     """A row a run, with what does not depend on its training."""
-    return runs_table(replace(run, measured={}) for run in planned).drop(columns=[*OUTCOMES, *CODE])
+    return runs_table(replace(run, measured={}) for run in planned).drop(columns=[*OUTCOMES, *CODE], errors="ignore")
 
 
 def read(path: Path) -> dict[str, Record]:

@@ -10,9 +10,13 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dsbench.errors import InputError
+from dsbench.numerals import percent
 from dsbench.quantities import COUNTED, OF_TRAINING, Quantity
+from dsbench.run.folder import RunFolder
 from dsbench.run.lock import in_use
 from dsbench.run.record import Label, Record, Status
+from dsbench.training.history import balanced_accuracy, shows_learning
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,35 +26,49 @@ GONE = "its process is gone"  # the error of a killed run that left none
 _RUN_ID = re.compile("[0-9a-f]{12}")
 
 
-CORRECT = "test_correct.bits"  # beside result.json: which test images the run got right, a bit an image, packed
-
-
 def correct_images(outputs: Path, runs: pd.DataFrame) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Which test images each run that is done got right, by run_id, in the order of the test set; and what is damaged.
 
     A file that does not hold as many bits as there are test images, or other numbers of right ones than the accuracy
     says, is damaged; a run without one is in neither.
     """
-    import numpy as np
-
     correct, damaged = {}, {}
     for run_id, accuracy in runs.loc[runs["status"] == "done", ["run_id", "test_acc"]].itertuples(index=False):
-        path = f"{outputs}/runs/{run_id}/{CORRECT}"
+        folder = RunFolder(outputs / "runs" / run_id)
         try:
-            with open(path, "rb") as file:
-                head, _, packed = file.read().partition(b"\n")
-            images = int(head)
-            bits = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=images)
-        except (FileNotFoundError, NotADirectoryError):
+            bits = folder.correct()
+        except InputError as error:
+            damaged[run_id] = str(error)
             continue
-        except (OSError, ValueError) as error:
-            damaged[run_id] = f"{CORRECT}: {error}"
+        if bits is None:
             continue
-        if len(packed) != -(-images // 8) or abs(int(bits.sum()) - images * accuracy) > 0.5:
-            damaged[run_id] = f"{CORRECT} does not fit the test accuracy"
-        else:
+        if abs(int(bits.sum()) - len(bits) * accuracy) < 0.5:
             correct[run_id] = bits
+        else:
+            damaged[run_id] = (
+                f"{folder.correct_file} is damaged: {int(bits.sum()):,} of its {len(bits):,} images are right, "
+                f"which is not the test accuracy, {accuracy:.6g}"
+            )
     return correct, damaged
+
+
+def misjudged(record: Record, confusion: Sequence[Sequence[int]]) -> str | None:
+    """One sentence where the confusion matrix of a run's test images says otherwise than its status, else None.
+
+    Statuses of older records are those of older rules: a network could be perfect on very unequal classes and be called
+    collapsed, and one that learnt and fell be called done.
+    """
+    images = sum(map(sum, confusion))
+    if record.status == Status.COLLAPSED and shows_learning(confusion):
+        right, largest = sum(row[i] for i, row in enumerate(confusion)), max(map(sum, confusion))
+        return (
+            f"run {record.run_id} is recorded as collapsed, but gets {right:,} of {images:,} test images right, where "
+            f"answering the largest class gets {largest:,} (balanced accuracy {percent(balanced_accuracy(confusion))})"
+        )
+    one_answer = max(map(sum, zip(*confusion, strict=True))) == images
+    if record.status == Status.DONE and record.remark is None and one_answer:
+        return f"run {record.run_id} is recorded as done, but answers one class to all {images:,} test images"
+    return None
 
 
 def records(outputs: Path) -> list[Record]:
@@ -111,7 +129,7 @@ REQUESTED = {
     "requested_residual": REAL,
 }
 CODE = {"git_sha": TEXT, "source_sha256": TEXT}
-COURSE = {"started": TEXT, "finished": TEXT, "attempts": WHOLE, "n_jobs": WHOLE, "error": TEXT}
+COURSE = {"started": TEXT, "finished": TEXT, "attempts": WHOLE, "n_jobs": WHOLE, "error": TEXT, "remark": TEXT}
 COLUMNS = {
     **{"run_id": TEXT, "cell_id": TEXT, "status": TEXT},
     **NAMES,
@@ -125,16 +143,18 @@ COLUMNS = {
 }
 _FIELDS = tuple(field.name for field in fields(Record) if field.name in COLUMNS)
 OUTCOMES = ("status", *RESULTS, *COURSE)  # which a run has only once it has started
+RARE = ("test_balanced_acc", "remark")  # columns of a table some of whose runs have a value in them
 TIMED = ("latency_ms", "train_step_ms", "peak_memory_bytes")  # measured apart from training, by conditions
 
 
 def runs_table(records: Iterable[Record]) -> pd.DataFrame:
     """One row a run, in the order given: COLUMNS, then the settings and timings that any of the records holds.
 
-    What a record lacks is missing in its row. Accuracies are shares of 1. A kernel of several sizes, and any other
-    list, is text such as `[3,5]`. `git_sha` is the commit of the code that made the run. A run that is recorded without
-    a cell_id, since its record is old or unreadable, is a cell of its own. Which columns are settings and timings, and
-    what the labels in `study` consist of, are attributes of the table.
+    What a record lacks is missing in its row; a column of RARE that no record has a value for is left out. Accuracies
+    are shares of 1. A kernel of several sizes, and any other list, is text such as `[3,5]`. `git_sha` is the commit of
+    the code that made the run. A run that is recorded without a cell_id, since its record is old or unreadable, is a
+    cell of its own. Which columns are settings and timings, and what the labels in `study` consist of, are attributes
+    of the table.
     """
     import pandas as pd
 
@@ -145,7 +165,9 @@ def runs_table(records: Iterable[Record]) -> pd.DataFrame:
     ]
     rows = [_flat(run) | own | timed for run, own, timed in zip(runs, settings, timings, strict=True)]
     further = [name for name in _keys(rows) if name not in COLUMNS]
-    kinds = COLUMNS | {name: _kind([row[name] for row in rows if name in row]) for name in further}
+    empty = {name for name in RARE if all(row.get(name) is None for row in rows)}
+    kinds = {name: kind for name, kind in COLUMNS.items() if name not in empty}
+    kinds |= {name: _kind([row[name] for row in rows if name in row]) for name in further}
     frame = pd.DataFrame(
         {name: pd.array(_values([row.get(name) for row in rows], kind), dtype=kind) for name, kind in kinds.items()}
     )

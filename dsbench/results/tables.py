@@ -11,7 +11,7 @@ from dsbench.quantities import COUNTED_BUDGETS, QUANTITIES
 from dsbench.results.cells import not_in_means
 from dsbench.results.naming import naming
 from dsbench.results.records import plain
-from dsbench.tables import Table, figures, filled, names, numbers, texts, written
+from dsbench.tables import Column, Table, figures, filled, names, numbers, texts, written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +26,7 @@ _LEGEND = "test accuracy: mean of the n runs that are done, ± half of its 95 % 
 _MIXED_CODE = "mixed code"
 _SCORES, _COSTS, _BECAUSE = "test accuracy", "costs", "not in a mean because"  # piles, where room is short
 _LATENCY, _TIME = QUANTITIES["latency_ms"], QUANTITIES["train_seconds"]
+_BALANCED = QUANTITIES["test_balanced_acc"]
 _ACCURACIES = (QUANTITIES["test_acc"], QUANTITIES["best_val_acc"])
 
 
@@ -36,10 +37,12 @@ def cells(frame: pd.DataFrame) -> Table:
     """
     named, rows = naming(frame), plain(frame)
     accuracies = [mean_percent(row["test_acc_mean"], row["test_acc_high"]) for row in rows]
+    balanced = [_balanced(row["test_acc_mean"], row.get("test_balanced_acc_mean")) for row in rows]
     scores = (
         numbers("n", [row["n_done"] for row in rows], str, pile=_SCORES),
         written(_SCORES, accuracies, brief=QUANTITIES["test_acc"].brief, pile=_SCORES),
         numbers("sd", [row["test_acc_sd"] for row in rows], points, pile=_SCORES),
+        *filled([figures(_BALANCED, balanced, pile=_SCORES)]),
     )
     costs = [figures(cost, [row[cost.name] for row in rows], pile=_COSTS) for cost in COUNTED_BUDGETS]
     off = [row["requested_residual"] for row in rows]
@@ -51,7 +54,7 @@ def cells(frame: pd.DataFrame) -> Table:
     mixed = any(_MIXED_CODE in text for text in excluded.texts)
     return Table(
         named.shared,
-        (*names(named.columns), *scores, *costs, *filled([*measured, excluded])),
+        (*names(named.columns), *scores, *costs, *filled([*measured, excluded, _remarks(rows, _SCORES)])),
         f"{_LEGEND}; {_MIXED_CODE}: the seeds of a cell were not made by the same code" if mixed else _LEGEND,
     )
 
@@ -59,11 +62,14 @@ def cells(frame: pd.DataFrame) -> Table:
 def runs(frame: pd.DataFrame) -> Table:
     """A table of runs (see runs_table), one row a run."""
     named, rows = naming(frame), plain(frame)
+    balanced = [_balanced(row["test_acc"], row.get("test_balanced_acc")) for row in rows]
     columns = (
         numbers("seed", [row["seed"] for row in rows], str, pile="seed"),
         *(figures(score, [row[score.name] for row in rows], score.brief, pile=score.brief) for score in _ACCURACIES),
+        *filled([figures(_BALANCED, balanced, pile=_BALANCED.heading)]),
         figures(_TIME, [row[_TIME.name] for row in rows], pile=_TIME.heading),
         texts("status", [row["status"] for row in rows], pile="status"),
+        *filled([_remarks(rows, "status")]),
         texts("run", [row["run_id"] for row in rows], pile="run"),
     )
     return Table(named.shared, (*names(named.columns), *columns))
@@ -119,6 +125,15 @@ def versions(frame: pd.DataFrame) -> str:
 def _not_in_the_mean(row: Mapping[str, Any]) -> str:
     mixed = _MIXED_CODE if ", " in (row["source_sha256"] or "") else ""
     return ", ".join(filter(None, (not_in_means(row), mixed)))
+
+
+def _balanced(accuracy: float | None, balanced: float | None) -> float | None:
+    """The balanced accuracy, where the classes are so unequal that it is another."""
+    return None if accuracy is None or balanced is None or abs(accuracy - balanced) < 0.01 else balanced
+
+
+def _remarks(rows: Sequence[Mapping[str, Any]], pile: str) -> Column:
+    return texts("remark", [row.get("remark") or "" for row in rows], pile=pile)
 
 
 def _reason(status: str, error: str | None) -> str:

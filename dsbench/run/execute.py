@@ -37,7 +37,7 @@ from dsbench.tracking.tracker import Nothing, Tracker, open_tracker
 from dsbench.training.checkpoint import Checkpoints, recorded
 from dsbench.training.classifier import Classifier
 from dsbench.training.fit import Fitted, fit
-from dsbench.training.history import Epoch, best_epoch, images_seen
+from dsbench.training.history import Epoch, balanced_accuracy, best_epoch, images_seen
 from dsbench.training.stop import TRAIN_PASSES
 
 log = logging.getLogger("dsbench")
@@ -104,7 +104,8 @@ def _train_and_test(plan: Plan, folder: RunFolder, progress: Progress, held: Hel
                 callbacks = [Watch(held), *([Moving(bar)] if bar else [])]
                 fitted = fit(plan.training, on_epoch, callbacks)
             limit.trained()
-            record = replace(record, status=Status(fitted.status), result=_result(fitted, plan.cost.macs))
+            result = _result(fitted, plan.cost.macs)
+            record = replace(record, status=Status(fitted.status), remark=fitted.remark, result=result)
         except BaseException as error:
             limit.trained()
             cause = stop_request() or error  # in C code, torch.save for one, a request can come out as another error
@@ -118,7 +119,7 @@ def _train_and_test(plan: Plan, folder: RunFolder, progress: Progress, held: Hel
             confusion = fitted.confusion if fitted else None
             try:
                 with deferred():
-                    folder.write_result(record, confusion)
+                    folder.write_result(record, confusion, fitted.correct if fitted else None)
                 if _to_measure(plan, record):
                     record = _measured(plan, progress, record)
             finally:
@@ -217,6 +218,7 @@ def _result(fitted: Fitted, macs: int) -> Result:
         test_acc=fitted.test_acc,
         test_loss=fitted.test_loss,
         test_class_acc=[row[i] / max(1, sum(row)) for i, row in enumerate(confusion)] if confusion else None,
+        test_balanced_acc=balanced_accuracy(confusion) if confusion else None,
         epochs=len(history),
         train_seconds=seconds,
         train_macs=TRAIN_PASSES * macs * images,

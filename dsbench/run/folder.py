@@ -11,11 +11,15 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dsbench.errors import InputError
 from dsbench.files import write_atomically
 from dsbench.run.record import Record, Status
 from dsbench.training.history import Epoch
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,11 @@ class RunFolder:
     def confusion_file(self) -> Path:
         """Test images by true (rows) and predicted class (columns), of a run that has a result."""
         return self.path / "confusion.json"
+
+    @property
+    def correct_file(self) -> Path:
+        """Which test images the run's result got right: a line with their number, then a bit an image, packed."""
+        return self.path / "test_correct.bits"
 
     @property
     def metrics_file(self) -> Path:
@@ -90,7 +99,7 @@ class RunFolder:
     @property
     def _of_a_training(self) -> tuple[Path, ...]:
         """The files of a training but for its log, in the order in which they are removed: the record last."""
-        return (self.last, self.best, self.metrics_file, self.confusion_file, self.result_file)
+        return (self.last, self.best, self.metrics_file, self.confusion_file, self.correct_file, self.result_file)
 
     def set_aside(self) -> None:
         """Move what an earlier training left, but for its log, to `previous`; the record goes last."""
@@ -128,12 +137,47 @@ class RunFolder:
         except ValueError as error:
             raise InputError(f"the confusion matrix {self.confusion_file} is damaged: {error}") from None
 
-    def write_result(self, record: Record, confusion: Sequence[Sequence[int]] | None = None) -> None:
-        """Write `record`, and before it the `confusion` matrix of its result: what stands in the record is there."""
+    def correct(self) -> np.ndarray | None:
+        """Which test images the run's result got right: 0 or 1 an image (images,), in the order of the test set.
+
+        None where there is no file. Raises InputError for one that is damaged.
+        """
+        import numpy as np
+
+        try:
+            head, _, packed = self.correct_file.read_bytes().partition(b"\n")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise InputError(f"{self.correct_file} cannot be read: {error.strerror}") from None
+        images = int(head) if head.isdigit() and len(head) < 20 else 0
+        if not images or len(packed) != -(-images // 8):
+            raise InputError(f"{self.correct_file} is damaged: it is not a number of images and as many bits")
+        bits = np.unpackbits(np.frombuffer(packed, dtype=np.uint8))
+        if bits[images:].any():
+            raise InputError(f"{self.correct_file} is damaged: it has bits of more than its {images:,} images")
+        return bits[:images]
+
+    def write_result(
+        self,
+        record: Record,
+        confusion: Sequence[Sequence[int]] | None = None,
+        correct: Sequence[bool] | None = None,
+    ) -> None:
+        """Write `record`, and before it what belongs to its result: what stands in the record is there.
+
+        `confusion` is the matrix of the test images, `correct` says of each, in the order of the test set, whether it
+        was got right.
+        """
         self.permit()
         if confusion is not None:
             rows = ",\n ".join(json.dumps(list(row)) for row in confusion)
             write_atomically(self.confusion_file, f"[{rows}]\n")
+        if correct is not None:
+            import numpy as np
+
+            bits = np.packbits(np.asarray(correct, dtype=bool)).tobytes()
+            write_atomically(self.correct_file, f"{len(correct)}\n".encode() + bits)
         write_atomically(self.result_file, record.to_json())
 
     def end_record(self, status: Status, error: str) -> Record | None:

@@ -19,7 +19,9 @@ from dsbench.training.checkpoint import recorded
 _NAMES = ("model", "arch", "block", "data", "study", "width", "fine_width", "kernel", "seed", "precision")
 _SUMMARY = (
     "status",
+    "remark",
     "test_acc",
+    "test_balanced_acc",
     "test_loss",
     "train_acc",
     "epochs",

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dsbench.console import terminal
-from dsbench.run.record import Record, width
+from dsbench.run.record import Record, Result, width
 from dsbench.training.history import Epoch
 from dsbench.training.stop import AfterSteps, End
 
@@ -100,8 +100,8 @@ class Progress:
         macs = f", {result.train_macs:.3g} MACs" if result.train_macs is not None else ""  # an older record has none
         latency = record.measured.get("latency_ms")
         rows = {
-            "status": str(record.status),
-            "test accuracy": _percent(result.test_acc, f" ({record.test_weights} weights)"),
+            "status": record.ending,
+            "test accuracy": _percent(result.test_acc, f" ({record.test_weights} weights){_balanced(result)}"),
             f"validation{' (on test images)' if record.split == 'study' else ''}": _percent(
                 result.best_val_acc, f" at epoch {result.best_epoch} of {result.epochs}"
             ),
@@ -149,6 +149,14 @@ class Bar:
 
 def _percent(share: float | None, rest: str = "") -> str:
     return "none" if share is None else f"{100 * share:.2f} %{rest}"
+
+
+def _balanced(result: Result) -> str:
+    """The balanced accuracy, where the classes are so unequal that it is another."""
+    accuracy, balanced = result.test_acc, result.test_balanced_acc
+    if accuracy is None or balanced is None or abs(accuracy - balanced) < 0.01:
+        return ""
+    return f", {_percent(balanced)} balanced over the classes"
 
 
 def _latency(by_batch: dict[str, Any]) -> str:

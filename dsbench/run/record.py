@@ -26,7 +26,7 @@ class Status(StrEnum):
     """How a run is or ended. The last two are of no record, only of a table of runs."""
 
     DONE = "done"
-    COLLAPSED = "collapsed"  # trained to the end and answers one class
+    COLLAPSED = "collapsed"  # trained to the end and no better than the answer of the largest class
     DIVERGED = "diverged"  # its loss is no number
     FAILED = "failed"  # ended by an error
     KILLED = "killed"  # its process is gone
@@ -88,9 +88,9 @@ class Result:
     """What a run came to. Accuracies are shares of 1; null is what a diverged run has none of.
 
     train_acc, train_loss, val_acc and val_loss are those of the last epoch, best_val_acc is that of `best_epoch`,
-    counted from 1. test_class_acc is by true class. train_seconds are those of all epochs, train_macs the
-    multiply-accumulates of all images' forward and backward passes. Of one epoch at the end of which training is cut
-    short the part counts as one of `epochs`.
+    counted from 1. test_class_acc is by true class, test_balanced_acc its mean over the classes that have images.
+    train_seconds are those of all epochs, train_macs the multiply-accumulates of all images' forward and backward
+    passes. Of one epoch at the end of which training is cut short the part counts as one of `epochs`.
     """
 
     train_acc: float | None = None
@@ -102,6 +102,7 @@ class Result:
     test_acc: float | None = None
     test_loss: float | None = None
     test_class_acc: list[float] | None = None
+    test_balanced_acc: float | None = None
     epochs: int | None = None
     train_seconds: float | None = None
     train_macs: int | None = None
@@ -151,6 +152,7 @@ class Record:
     started: str | None = None  # ISO 8601 in UTC, of the first attempt
     finished: str | None = None
     error: str | None = None  # one line, of a run that ended without a result
+    remark: str | None = None  # on a result that is not to be taken for what it looks like: undertrained
 
     result: Result | None = None
     measured: Mapping[str, Any] = field(default_factory=dict)  # see dsbench.measure.record
@@ -184,6 +186,11 @@ class Record:
     def to_json(self) -> str:
         """The text of result.json; numbers that JSON does not have (nan, inf) become null."""
         return json.dumps(_finite(self.plain()), indent=2) + "\n"
+
+    @property
+    def ending(self) -> str:
+        """How it ended: its status, with the remark where there is one."""
+        return f"{self.status}, {self.remark}" if self.remark else str(self.status)
 
     @property
     def stale(self) -> bool:
@@ -272,6 +279,7 @@ _FORMS = {name: _form(name, kind) for name, kind in _types(Record).items() if na
     "settings": _Form({"settings": Mapping}, _settings, lambda value: {"settings": value}),
     "status": _Form({"status": Status}, lambda given: Status(given["status"]), lambda value: {"status": str(value)}),
     "error": _Form({"error": str}, lambda given: given["error"], _unless_none(lambda value: {"error": value})),
+    "remark": _Form({"remark": str}, lambda given: given["remark"], _unless_none(lambda value: {"remark": value})),
     "result": _Form(_types(Result), lambda given: _part(Result, given), _unless_none(asdict)),
     "measured": _Form(_MEASURED, _measured, dict),
 }

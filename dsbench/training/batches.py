@@ -135,6 +135,11 @@ class Batches:
         self.epoch = 0
         self._done = 0
 
+    @property
+    def majority_share(self) -> float:
+        """The largest class's share of the images."""
+        return self.labels[self.rows].bincount().max().item() / len(self.rows)
+
     def __len__(self) -> int:
         return -(-len(self.rows) // self.batch_size)
 

@@ -111,6 +111,11 @@ class Classifier(LightningModule):
         """What the test came to."""
         return self._test.figures()
 
+    @property
+    def test_correct(self) -> list[bool]:
+        """Whether each test image was predicted right, in the order of the test set."""
+        return self._test.correct()
+
     def spent(self, batches: int = 0) -> tuple[int, float]:
         """Optimizer steps and seconds of training so far, `batches` steps of them in an epoch that has not ended.
 
@@ -237,6 +242,10 @@ class Tally:
         predictions, labels = torch.cat(self.predictions), torch.cat(self.labels)
         confusion = multiclass_confusion_matrix(predictions, labels, self.classes, validate_args=False).cpu()
         return Figures(len(labels), float(loss), confusion)
+
+    def correct(self) -> list[bool]:
+        """Whether each image counted was predicted right, in their order."""
+        return (torch.cat(self.predictions) == torch.cat(self.labels)).tolist()
 
     def _sizes(self) -> Tensor:
         return torch.tensor([len(labels) for labels in self.labels])

@@ -53,12 +53,6 @@ class ImageData(LightningDataModule):
     def _images(self, images: torch.Tensor) -> torch.Tensor:
         return (unsharp(images) if self.config.filter == "unsharp" else images).to(self.device)
 
-    @property
-    def majority_share(self) -> float:
-        """The largest class's share of the training images."""
-        labels = self.train.labels[self.train.rows]
-        return labels.bincount().max().item() / len(labels)
-
     def train_dataloader(self) -> Batches:
         """Training batches, in the order of seed and epoch."""
         return self.train

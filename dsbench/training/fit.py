@@ -18,7 +18,7 @@ from dsbench.training.checkpoint import Checkpoints
 from dsbench.training.classifier import Classifier
 from dsbench.training.datamodule import ImageData
 from dsbench.training.device import LIGHTNING_PRECISION, Compute, set_up_process
-from dsbench.training.history import Epoch, collapsed, diverged, should_stop
+from dsbench.training.history import Epoch, diverged, should_stop, status_and_remark
 from dsbench.training.stop import End
 
 
@@ -42,7 +42,8 @@ class Training:
 class Fitted:
     """How training ended: `status` is done, diverged or collapsed; the test figures are None where there was no test.
 
-    `confusion` counts test images, true classes in rows, predicted ones in columns.
+    `confusion` counts test images, true classes in rows, predicted ones in columns; `correct` says of each test image,
+    in the order of the set, whether it was predicted right. The `remark` is status_and_remark's.
     """
 
     status: str
@@ -50,6 +51,8 @@ class Fitted:
     test_acc: float | None = None
     test_loss: float | None = None
     confusion: list[list[int]] | None = None
+    correct: list[bool] | None = None
+    remark: str | None = None
 
 
 def fit(training: Training, on_epoch: Callable[[list[Epoch]], None], callbacks: Sequence[Callback] = ()) -> Fitted:
@@ -73,8 +76,12 @@ def fit(training: Training, on_epoch: Callable[[list[Epoch]], None], callbacks: 
         module.load_state_dict(torch.load(training.best, map_location="cpu", weights_only=True)["state_dict"])
     trainer.test(module, datamodule=data, verbose=False)
     test = module.test_figures
-    status = "collapsed" if collapsed(history, data.majority_share) else "done"
-    return Fitted(status, history, test.accuracy, test.loss, test.confusion.tolist())
+    confusion = test.confusion.tolist()
+    shares = data.train.majority_share, data.val.majority_share
+    status, remark = status_and_remark(
+        history, training.test_weights, config.train.batch_size, *shares, len(data.val.rows), confusion
+    )
+    return Fitted(status, history, test.accuracy, test.loss, confusion, module.test_correct, remark)
 
 
 class Stopping(Callback):

@@ -1,4 +1,4 @@
-"""What the epochs so far say: which was the best, whether to stop, whether the run diverged or collapsed."""
+"""What the epochs say: which was the best, whether to stop, whether training diverged, whether the network learnt."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TypedDict
 
 from dsbench.config.schema import EarlyStoppingConfig
 
-_COLLAPSE_EPOCHS = 3
-_COLLAPSE_MARGIN = 1.2
-_COLLAPSE_SHARE = 0.99
+_LEVEL = 0.001  # of the tests that a network does better than the answer of the largest class
+_FEWEST_STEPS = 100  # to say of a network that it does not learn; batch norm's running averages need as many
+UNDERTRAINED, FAR_FROM_LEARNT = "undertrained", "far from learnt"  # the remarks of a record
 
 
 class Epoch(TypedDict):
@@ -63,13 +63,79 @@ def diverged(history: Sequence[Epoch]) -> bool:
     return bool(history) and not all(math.isfinite(history[-1][loss]) for loss in ("train_loss", "val_loss"))
 
 
-def collapsed(history: Sequence[Epoch], majority_share: float) -> bool:
-    """Whether the network learnt nothing and answers one class.
+def steps(history: Sequence[Epoch], batch_size: int) -> int:
+    """How many optimizer steps the epochs took; the last epoch may be partial."""
+    return sum(-(-images_seen([row]) // batch_size) for row in history)
 
-    Over the last three epochs (or as many as there are) training accuracy stays within 1.2 times `majority_share`,
-    the largest class's share of the training images, and the last network predicts one class for at least 99 % of
-    the validation images. After a single epoch, whose accuracy is mostly that of its beginning, only the latter.
+
+def status_and_remark(
+    history: Sequence[Epoch],
+    test_weights: str,
+    batch_size: int,
+    train_share: float,
+    val_share: float,
+    val_images: int,
+    confusion: Sequence[Sequence[int]],
+) -> tuple[str, str | None]:
+    """Whether a network that was trained to the end is done or collapsed, by the weights that were tested; the remark.
+
+    It has learnt where they get more validation images right than the answer of the largest class would (see beats),
+    or the `confusion` of the test images shows it. If neither, it has collapsed, unless the training of their epoch
+    does better than that answer, or there were fewer than 100 steps. Of several epochs that validate as the tested one
+    does the last one's training counts: one that died in its first epoch has trained in that.
+
+    Far from learnt is a network that has not learnt by its tested weights, or gets no more than twice the largest
+    class's share of the test images right; where that is a third or more, one that is no more than half way from it to
+    all. After fewer than 100 steps such a network is undertrained. The shares are those of the largest class among the
+    images of each part.
     """
-    last = history[-_COLLAPSE_EPOCHS:]
-    low = len(history) == 1 or all(row["train_acc"] <= _COLLAPSE_MARGIN * majority_share for row in last)
-    return bool(last) and low and last[-1]["val_top_share"] >= _COLLAPSE_SHARE
+    tested = history[-1]
+    if test_weights == "best":
+        best = history[best_epoch(history) - 1]["val_acc"]
+        tested = [row for row in history if row["val_acc"] == best][-1]
+    seen = images_seen([tested])
+    few = steps(history, batch_size) < _FEWEST_STEPS
+    learnt = beats(val_share, round(tested["val_acc"] * val_images), val_images) or shows_learning(confusion)
+    if not (learnt or few or beats(train_share, round(tested["train_acc"] * seen), seen)):
+        return "collapsed", None
+    right, largest, images = _counts(confusion)
+    if learnt and right > min(2 * largest, (largest + images) / 2):
+        return "done", None
+    return "done", UNDERTRAINED if few else FAR_FROM_LEARNT
+
+
+def beats(share: float, right: int, images: int) -> bool:
+    """Whether more of `images` are right than the answer of the largest class, which has `share` of them, would get.
+
+    A one-sided binomial test at .001.
+    """
+    if right <= share * images:
+        return False
+    from scipy.special import betainc
+
+    return bool(betainc(right, images - right + 1, share) < _LEVEL)  # P(at least `right` of `images`)
+
+
+def shows_learning(confusion: Sequence[Sequence[int]]) -> bool:
+    """Whether a confusion matrix, true classes in rows, is that of a network that has learnt.
+
+    It has more images right than the answer of the largest class would get: by the test of `beats` or, since no test
+    can reject at 99 images of a hundred, with a balanced accuracy more than half way from that answer's to 1.
+    """
+    right, largest, images = _counts(confusion)
+    if beats(largest / images, right, images):
+        return True
+    present = sum(any(row) for row in confusion)
+    return right > largest and balanced_accuracy(confusion) > (1 + 1 / present) / 2
+
+
+def balanced_accuracy(confusion: Sequence[Sequence[int]]) -> float:
+    """The mean, over the classes that have images, of the share of their images that is right."""
+    shares = [row[i] / sum(row) for i, row in enumerate(confusion) if any(row)]
+    return sum(shares) / len(shares)
+
+
+def _counts(confusion: Sequence[Sequence[int]]) -> tuple[int, int, int]:
+    """How many images are right, how many are of the largest class, and how many there are."""
+    sizes = [sum(row) for row in confusion]
+    return sum(row[i] for i, row in enumerate(confusion)), max(sizes), sum(sizes)

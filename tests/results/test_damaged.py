@@ -7,8 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from made_sweeps import four_cells, make
+from synthetic import run
+
+from dsbench.results.records import correct_images
 
 Call = Callable[..., Any]
 DAMAGE = {
@@ -47,3 +51,35 @@ def test_a_damaged_confusion_matrix_leaves_those_of_the_other_runs(tmp_path: Pat
     first.write_text("[[1, 2")
     whole = confusions(made.runs, tmp_path)[made.runs["cell_id"][0]]
     assert whole.tolist() == [[sum(matrix[i][j] for matrix in kept) for j in (0, 1)] for i in (0, 1)]
+
+
+CORRECT = [True, True, False, True] * 5  # .75, as the runs have it that are made
+BITS = b"20\n" + np.packbits(CORRECT).tobytes()
+DAMAGED_BITS = {
+    "truncated": BITS[:-1],
+    "without a number": BITS[3:],
+    "without bits": BITS[:3],
+    "a bit flipped": BITS[:4] + bytes([BITS[4] ^ 8]) + BITS[5:],
+    "a bit flipped behind the last image": BITS[:-1] + bytes([BITS[-1] ^ 1]),
+    "longer": BITS + b"\0",
+    "of more images": b"24" + BITS[2:],
+    "of fewer images": b"17" + BITS[2:],
+    "of no images": b"0\n",
+    "of a negative number of images": b"-1\n",
+    "of more images than memory holds": b"9" * 30 + b"\n",
+    "of other bytes": bytes(range(256)),
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED_BITS)
+def test_a_run_whose_images_cannot_be_told_is_named_and_the_others_keep_theirs(tmp_path: Path, damage: str) -> None:
+    made = make(tmp_path, [run(seed=0), run(seed=1), run(seed=2), run("collapsed", seed=3)])
+    whole, damaged, older, fallen = (tmp_path / "runs" / run_id for run_id in made.runs["run_id"])
+    for folder, content in ((whole, BITS), (damaged, DAMAGED_BITS[damage]), (fallen, BITS)):
+        (folder / "test_correct.bits").write_bytes(content)
+    correct, reasons = correct_images(tmp_path, made.runs)
+    assert {run_id: bits.tolist() for run_id, bits in correct.items()} == {whole.name: CORRECT}
+    assert reasons.keys() == {damaged.name}
+    assert reasons[damaged.name].startswith(f"{damaged / 'test_correct.bits'} is damaged: ")
+    assert older.name not in correct | reasons

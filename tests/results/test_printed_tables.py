@@ -160,3 +160,20 @@ def test_a_cell_whose_seeds_were_made_by_several_versions_is_marked() -> None:
     (line,) = [line for line in cells(*mixed, *pure).splitlines() if line.rstrip().endswith("mixed code")]
     assert line.split()[0] == "8"
     assert "mixed code" not in cells(*pure)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_remark_has_a_column_where_any_run_has_one(width: int) -> None:
+    seeds = [run(seed=0, remark="undertrained"), run(seed=1, remark="undertrained"), run(seed=2), run(model="dwsep")]
+    assert "2 undertrained" in " ".join(cells(*seeds, width=width).split())
+    text = shown(tables.runs(table(seeds)), width)
+    assert text.count("undertrained") == 2
+    for plain_text in (cells(seeds[2]), shown(tables.runs(table(seeds[2:])))):
+        assert "remark" not in plain_text
+
+
+def test_balanced_accuracy_has_a_column_where_classes_are_so_unequal_that_it_is_another() -> None:
+    unequal, equal = run(test_acc=0.99, test_balanced_acc=0.5), run(test_acc=0.99, test_balanced_acc=0.989)
+    for text in (cells(unequal), shown(tables.runs(table([unequal])))):
+        assert {"balanced", "99.00", "50.00"} <= words(text)
+    assert "balanced" not in cells(equal) + shown(tables.runs(table([equal])))

@@ -7,11 +7,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from synthetic import hexadecimal, run, table
+import pytest
+from synthetic import hexadecimal, read, run, table
 
 from dsbench.network.cost import TOTALS
 from dsbench.results.cells import cells_table
-from dsbench.results.records import COLUMNS, labels, plain, record, records, runs_table, settings, timings
+from dsbench.results.records import (
+    COLUMNS,
+    RARE,
+    labels,
+    misjudged,
+    plain,
+    record,
+    records,
+    runs_table,
+    settings,
+    timings,
+)
 from dsbench.run.lock import locked
 from dsbench.run.record import Label, Record, Status
 
@@ -38,7 +50,7 @@ def test_every_fact_of_a_trained_run_is_in_its_row(trained: Train, outputs: Path
     assert {name: row[name] for name in written["settings"]} == written["settings"]
     assert {name: row[f"requested_{name}"] for name in written["requested"]} == written["requested"]
     assert {name: row[f"stop.{name}"] for name in written["stop"]} == {"by": "epochs", "target": 1}
-    assert set(row) == {*COLUMNS, *written["settings"], "stop.by", "stop.target"}
+    assert set(row) == {*COLUMNS, *written["settings"], "stop.by", "stop.target"} - {*RARE} | {*RARE} & {*written}
     assert (row["block"], row["optimizer.name"], row["block.norm_between"]) == ("keras", "sgd", False)
 
 
@@ -116,3 +128,52 @@ def test_columns_keep_their_kind_where_values_are_missing() -> None:
 
 def test_a_kernel_of_several_sizes_is_text() -> None:
     assert table([run(kernel=[3, 5]), run(kernel=3)])["kernel"].tolist() == ["[3,5]", "3"]
+
+
+def test_remarks_and_balanced_accuracies_have_columns_where_any_run_has_one() -> None:
+    older = table([run(), run("missing", seed=1)])
+    assert not set(RARE) & {*older.columns, *cells_table(older).columns}
+    seeds = [
+        run(seed=0, remark="undertrained", test_balanced_acc=0.6),
+        run(seed=1, remark="far from learnt", test_balanced_acc=0.2),
+        run(seed=2, remark="undertrained"),
+        run("collapsed", seed=3, test_balanced_acc=0.1),
+    ]
+    runs = table([*seeds, run(model="dwsep")])
+    assert [row["remark"] for row in plain(runs)] == ["undertrained", "far from learnt", "undertrained", None, None]
+    assert set(runs.columns) >= {*COLUMNS}
+    first, second = plain(cells_table(runs))
+    assert first["remark"] == "2 undertrained, 1 far from learnt"
+    assert first["test_balanced_acc_mean"] == pytest.approx(0.4)  # over the runs that are done
+    assert (second["remark"], second["test_balanced_acc_mean"]) == (None, None)
+
+
+PERFECT, CONSTANT, FIFTH = [[990, 0], [0, 10]], [[990, 0], [10, 0]], [[200, 800], [200, 800]]
+
+
+@pytest.mark.parametrize(
+    ("status", "confusion", "said"),
+    [
+        (
+            "collapsed",
+            PERFECT,
+            "is recorded as collapsed, but gets 1,000 of 1,000 test images right, where answering the largest class "
+            "gets 990 (balanced accuracy 100.00 %)",
+        ),
+        ("collapsed", CONSTANT, None),
+        ("collapsed", FIFTH, None),
+        ("done", PERFECT, None),
+        ("done", FIFTH, None),
+        ("done", CONSTANT, "is recorded as done, but answers one class to all 1,000 test images"),
+        ("diverged", CONSTANT, None),
+    ],
+)
+def test_a_status_that_the_confusion_matrix_denies_is_named(
+    status: str, confusion: list[list[int]], said: str | None
+) -> None:
+    (one,) = read([run(status)])
+    assert misjudged(one, confusion) == (said and f"run {one.run_id} {said}")
+
+
+def test_what_a_remark_explains_is_not_named_again() -> None:
+    assert misjudged(*read([run(remark="undertrained")]), CONSTANT) is None

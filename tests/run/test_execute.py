@@ -62,7 +62,7 @@ def test_a_run_leaves_its_files_and_no_others(trained: Train, planned: Planned, 
     trained(QUICK)
     run = outputs / "runs" / planned(QUICK).run_id
     files = {str(path.relative_to(outputs)) for path in outputs.rglob("*") if path.is_file()}
-    names = ("config.yaml", "result.json", "confusion.json", "metrics.csv", "run.log")
+    names = ("config.yaml", "result.json", "confusion.json", "test_correct.bits", "metrics.csv", "run.log")
     names = (*names, "checkpoints/last.ckpt", "checkpoints/best.ckpt")
     assert files == {str((run / name).relative_to(outputs)) for name in (*names, ".lock", ".lease-1")}
 
@@ -149,10 +149,14 @@ def test_what_other_code_has_begun_is_not_gone_on_with_where_stale_results_are_n
 def test_a_forced_run_that_is_interrupted_keeps_the_old_result_and_goes_on(trained: Train, planned: Planned) -> None:
     first = trained(QUICK)
     folder = planned(QUICK).folder
+    right = folder.correct_file.read_bytes()
     with pytest.raises(Interrupted):
         trained(f"{QUICK} force=true", stop_at=(1,))
     assert strict(folder.previous / "result.json") == json.loads(json.dumps(first))
+    assert (folder.previous / "test_correct.bits").read_bytes() == right
+    assert folder.correct() is None
     again = trained(f"{QUICK} force=true")
+    assert folder.correct_file.read_bytes() == right
     assert again["attempts"] == 2  # it went on after the first epoch instead of starting anew
     assert again["test_acc"] == first["test_acc"]
     assert not folder.previous.exists()
@@ -200,8 +204,9 @@ def test_a_run_that_dies_is_recorded_as_collapsed_and_tested(
     trained: Train, planned: Planned, counted: list[int]
 ) -> None:
     # so large a step kills every ReLU: nothing but the last layer's bias is left to answer with
-    line = "arch=mnist_7800_shallow width=2 train.max_epochs=3 schedule=constant optimizer.lr=10 train.grad_clip_norm=1"
+    line = "arch=mnist_7800_shallow width=2 train.max_epochs=4 schedule=constant optimizer.lr=10 train.grad_clip_norm=1"
     record = trained(line)
+    assert "remark" not in record
     assert (record["status"], record["test_acc"]) == ("collapsed", 0.1)
     assert sorted(sum(column) for column in zip(*planned(line).folder.confusion(), strict=True)) == [0] * 9 + [500]
     assert trained(line)["status"] == "collapsed"

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dsbench.errors import InputError
 from dsbench.files import write_atomically
@@ -92,14 +94,33 @@ def test_a_place_that_cannot_be_written_is_named_with_the_way_out(tmp_path: Path
 def test_setting_aside_loses_nothing_and_leaves_the_log_where_it_is(folder: RunFolder) -> None:
     for file in (folder.last, folder.best, folder.metrics_file, folder.log_file):
         file.touch()
-    folder.write_result(RECORD, [[1]])
+    folder.write_result(RECORD, [[1]], [True])
     folder.set_aside()
-    kept = {"last.ckpt", "best.ckpt", "metrics.csv", "confusion.json", "result.json"}
+    kept = {"last.ckpt", "best.ckpt", "metrics.csv", "confusion.json", "test_correct.bits", "result.json"}
     assert {path.name for path in folder.previous.iterdir()} == kept
     assert folder.result() is None
     assert folder.log_file.exists()
     folder.drop_previous()
     assert {path.name for path in folder.path.rglob("*") if path.is_file()} == {"run.log"}
+
+
+@given(correct=st.lists(st.booleans(), min_size=1, max_size=40))
+def test_images_that_were_got_right_are_read_in_their_order(
+    correct: list[bool], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = RunFolder(tmp_path_factory.mktemp("run"))
+    assert folder.correct() is None
+    folder.write_result(RECORD, None, correct)
+    read = folder.correct()
+    assert read is not None
+    assert read.tolist() == [int(one) for one in correct]
+    number, _, packed = folder.correct_file.read_bytes().partition(b"\n")
+    assert int(number) == len(correct)
+    assert "".join(f"{byte:08b}" for byte in packed) == "".join("01"[one] for one in correct).ljust(
+        8 * len(packed), "0"
+    )
+    folder.discard()
+    assert list(folder.path.iterdir()) == []
 
 
 def test_bytes_are_written_as_they_are(tmp_path: Path) -> None:

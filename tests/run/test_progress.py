@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from synthetic import run
 
 from dsbench.run.execute import execute
 from dsbench.run.progress import Progress
+from dsbench.run.record import Record
+from dsbench.sweep.launch import worker
 
 QUICK = "arch=mnist_7800_shallow width=2 train.max_epochs=2"
 
@@ -33,6 +36,13 @@ def test_a_file_gets_a_table_a_line_an_epoch_and_a_result(planned: Callable[[str
     assert "precision 32, threads 1" in words["compute"]
     assert words["status"] == "done"
     assert words["result"] == f"{outputs}/runs/{words['run']}/result.json"
+
+
+def test_a_sweep_is_told_of_the_remark(planned: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(worker, "tell", told.append)
+    worker.Reporter().finished(planned(QUICK), Record.of(run(remark="undertrained", test_acc=0.102)))
+    assert told == [{"kind": "finished", "status": "done, undertrained", "test_acc": 0.102}]
 
 
 def test_a_terminal_gets_a_bar(planned: Callable[[str], Any]) -> None:

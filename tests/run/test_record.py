@@ -51,6 +51,15 @@ def test_a_record_has_a_result_once_there_is_one_and_an_error_where_there_was_on
     assert Record.of(ended.plain()) == ended
 
 
+def test_a_remark_is_on_disk_where_there_is_one(tmp_path: Path) -> None:
+    folder, remarked = RunFolder(tmp_path), replace(Record.of(run()), remark="undertrained")
+    for record, ending in ((Record.of(run()), "done"), (remarked, "done, undertrained")):
+        folder.write_result(record)
+        assert ("remark" in json.loads(folder.result_file.read_text())) == (record.remark is not None)
+        assert folder.result() == record
+        assert record.ending == ending
+
+
 @pytest.mark.parametrize(("label", "text"), LABELS)
 def test_a_label_is_kept_in_parts_and_of_older_records_read_from_its_words(label: Label, text: str | None) -> None:
     plain = replace(Record.of(run()), label=label).plain()
@@ -96,20 +105,20 @@ def test_a_confusion_matrix_lies_beside_the_record_and_in_older_ones_inside(tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_where_the_record_cannot_be_written_the_matrix_does_not_stand_for_it(
+def test_where_the_record_cannot_be_written_what_belongs_to_it_does_not_stand_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, written = RunFolder(tmp_path), []
 
-    def write(path: Path, content: str) -> None:
+    def write(path: Path, content: str | bytes) -> None:
         if path == folder.result_file:
             raise OSError(28, "No space left on device")
         written.append(path)
 
     monkeypatch.setattr("dsbench.run.folder.write_atomically", write)
     with pytest.raises(OSError, match="No space left"):
-        folder.write_result(Record.of(run()), [[1]])
-    assert written == [folder.confusion_file]  # before the record, which says that it counts
+        folder.write_result(Record.of(run()), [[1]], [True])
+    assert written == [folder.confusion_file, folder.correct_file]  # before the record, which says that it counts
     assert folder.result() is None
 
 

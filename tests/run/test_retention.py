@@ -14,7 +14,7 @@ from dsbench.run.record import Record, Status
 from dsbench.run.retention import spare
 
 STATUSES = ("done", "diverged", "collapsed", "failed", "interrupted", "running")
-RECORDS = {"result.json", "metrics.csv", "config.yaml", "run.log"}
+RECORDS = {"result.json", "confusion.json", "test_correct.bits", "metrics.csv", "config.yaml", "run.log"}
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Callable[[str], RunFolder]:
     def make(status: str) -> RunFolder:
         folder = RunFolder(tmp_path / "runs" / status)
         folder.create()
-        folder.write_result(Record(run_id="a", status=Status(status), test_weights="best"))
+        folder.write_result(Record(run_id="a", status=Status(status), test_weights="best"), [[1]], [True])
         folder.write_history([])
         folder.config_file.touch()
         folder.log_file.touch()

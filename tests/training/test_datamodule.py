@@ -85,8 +85,8 @@ def test_filter_is_applied_to_every_split(opened: Open) -> None:
         assert not torch.equal(images(getattr(plain, name)), images(getattr(sharp, name)))
 
 
-def test_majority_share_is_that_of_the_training_images(opened: Open) -> None:
+def test_majority_share_is_that_of_the_images_of_a_part(opened: Open) -> None:
     data = opened()
-    assert data.majority_share == 0.1
+    assert data.train.majority_share == 0.1
     data.train.rows = torch.cat([data.train.rows, data.train.rows[data.train.labels[data.train.rows] == 3]])
-    assert data.majority_share == 800 / 4400
+    assert data.train.majority_share == 800 / 4400

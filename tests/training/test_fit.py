@@ -127,6 +127,9 @@ def test_test_figures_are_those_of_the_weights_asked_for(ran: Ran, tested: str) 
     confusion = np.zeros((10, 10), int)
     np.add.at(confusion, (labels.numpy(), predicted.numpy()), 1)
     assert plan.folder.confusion() == confusion.tolist()
+    correct = plan.folder.correct()
+    assert correct.tolist() == (predicted == labels).int().tolist()
+    assert correct.sum() == round(record["test_acc"] * len(labels))
     assert record["test_class_acc"] == pytest.approx((confusion.diagonal() / confusion.sum(1)).tolist())
 
 

@@ -1,18 +1,27 @@
-"""Best epoch, early stopping, divergence and collapse against rules written out by hand."""
+"""Best epoch, early stopping, divergence and what counts as learnt, against rules written out by hand."""
 
 import math
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dsbench.config.schema import EarlyStoppingConfig
 from dsbench.errors import InputError
-from dsbench.training.history import Epoch, best_epoch, collapsed, diverged, should_stop
-
-MNIST_MAJORITY = 6742 / 60_000  # the ones
+from dsbench.training.history import (
+    Epoch,
+    balanced_accuracy,
+    beats,
+    best_epoch,
+    diverged,
+    should_stop,
+    shows_learning,
+    status_and_remark,
+    steps,
+)
 
 
 def row(epoch: int = 1, **values: Any) -> Epoch:
@@ -121,33 +130,130 @@ def test_finite_losses_are_no_divergence() -> None:
     assert not diverged([row(train_loss=1e30, val_loss=1e30)])
 
 
-def ending(train_acc: list[float], top_share: float) -> list[Epoch]:
-    return history(train_acc=train_acc, val_top_share=[0.2] * (len(train_acc) - 1) + [top_share])
+SIZES = st.lists(st.integers(1, 400), min_size=2, max_size=12)  # images of each class
+BATCH = 100
 
 
-def test_answering_the_majority_class_of_mnist_for_three_epochs_is_collapse() -> None:
-    # stuck at 11.24 %, which 1.2 times a tenth would miss by little and a wrong base by more
-    assert collapsed(ending([0.1124] * 3, 1.0), MNIST_MAJORITY)
-    assert collapsed(ending([0.134] * 3, 0.99), MNIST_MAJORITY)
+def constant(sizes: list[int], answer: int) -> list[list[int]]:
+    """The confusion of a network that answers one class to every image."""
+    return [[size * (column == answer) for column in range(len(sizes))] for size in sizes]
 
 
-def test_one_better_epoch_of_the_last_three_is_no_collapse() -> None:
-    assert not collapsed(ending([0.1124, 0.136, 0.1124], 1.0), MNIST_MAJORITY)
+def perfect(sizes: list[int]) -> list[list[int]]:
+    return [[size * (column == label) for column in range(len(sizes))] for label, size in enumerate(sizes)]
 
 
-def test_only_the_last_three_epochs_count() -> None:
-    assert collapsed(ending([0.9, 0.11, 0.11, 0.11], 1.0), MNIST_MAJORITY)
+def accuracy(confusion: list[list[int]]) -> float:
+    return sum(row[i] for i, row in enumerate(confusion)) / sum(map(sum, confusion))
 
 
-def test_two_epochs_suffice_when_there_are_no_more() -> None:
-    assert collapsed(ending([0.11, 0.11], 1.0), MNIST_MAJORITY)
-    assert not collapsed(ending([0.5, 0.11], 1.0), MNIST_MAJORITY)
+def course(*accuracies: tuple[float, float], images: int = 12_000) -> list[Epoch]:
+    """Epochs of so many images, with accuracies in training and validation."""
+    rows = history(train_acc=[train for train, _ in accuracies], val_acc=[val for _, val in accuracies])
+    return [Epoch(**{**row, "images_per_second": images / 3, "epoch_seconds": 3.0}) for row in rows]  # type: ignore[typeddict-item]
 
 
-def test_a_network_that_answers_several_classes_has_not_collapsed() -> None:
-    assert not collapsed(ending([0.11] * 3, 0.98), MNIST_MAJORITY)
+def judged(
+    epochs: list[Epoch], confusion: list[list[int]], share: float = 0.1, weights: str = "best", images: int = 1000
+) -> tuple[str, str | None]:
+    return status_and_remark(epochs, weights, BATCH, share, share, images, confusion)
 
 
-def test_after_a_single_epoch_only_the_answers_count() -> None:
-    assert collapsed(ending([0.6], 0.99), MNIST_MAJORITY)
-    assert not collapsed(ending([0.05], 0.98), MNIST_MAJORITY)
+TEN = [50] * 10
+LEARNT = [[35 if row == column else 15 * (column == (row + 1) % 10) for column in range(10)] for row in range(10)]
+
+
+@given(sizes=SIZES, right=st.integers(0, 1000))
+def test_better_than_the_answer_of_the_largest_class_is_what_a_binomial_test_says(sizes: list[int], right: int) -> None:
+    images, share = sum(sizes), max(sizes) / sum(sizes)
+    for number in {right * images // 1000, round(share * images), *range(max(sizes), min(max(sizes) + 80, images))}:
+        p = scipy.stats.binomtest(number, images, share, alternative="greater").pvalue
+        assert abs(p - 0.001) < 1e-9 or beats(share, number, images) == (p < 0.001)
+
+
+@given(sizes=SIZES, data=st.data())
+def test_one_answer_for_all_is_a_collapse_whatever_the_classes(sizes: list[int], data: st.DataObject) -> None:
+    confusion = constant(sizes, data.draw(st.integers(0, len(sizes) - 1)))
+    share, images, same = max(sizes) / sum(sizes), sum(sizes), accuracy(confusion)
+    epochs = course((same, same), (same, same))
+    for weights in ("best", "last"):
+        assert judged(epochs, confusion, share, weights, images) == ("collapsed", None)
+    assert not shows_learning(confusion)
+    assert balanced_accuracy(confusion) == pytest.approx(1 / len(sizes))
+
+
+@given(sizes=SIZES)
+def test_a_perfect_network_is_done_whatever_the_classes(sizes: list[int]) -> None:
+    share, images = max(sizes) / sum(sizes), sum(sizes)
+    assert judged(course((share, 1.0), (1.0, 1.0)), perfect(sizes), share, images=images) == ("done", None)
+    assert shows_learning(perfect(sizes))
+    assert balanced_accuracy(perfect(sizes)) == 1
+
+
+def test_a_perfect_network_on_990_to_10_images_is_done_where_its_validation_alone_cannot_tell() -> None:
+    assert not beats(0.99, 100, 100)
+    assert judged(course((0.99, 1.0)), perfect([99, 1]), 0.99, images=100) == ("done", None)
+    assert judged(course((0.99, 0.99)), constant([99, 1], 0), 0.99, images=100) == ("collapsed", None)
+
+
+def test_a_network_that_fell_is_judged_by_the_weights_that_were_tested() -> None:
+    epochs = course((0.6, 0.7), (0.1, 0.1), (0.1, 0.1))
+    assert judged(epochs, LEARNT) == ("done", None)
+    assert judged(epochs, constant(TEN, 3), weights="last") == ("collapsed", None)
+
+
+def test_a_network_that_died_in_its_first_epoch_is_not_saved_by_what_it_had_learnt_in_that() -> None:
+    assert judged(course((0.3, 0.1), (0.1, 0.1), (0.1, 0.1)), constant(TEN, 0)) == ("collapsed", None)
+
+
+def test_training_that_does_better_than_one_answer_is_no_collapse_but_far_from_learnt() -> None:
+    """Of 12,000 images a tenth and 3.09 standard deviations, .0027 each, are .1085."""
+    assert judged(course((0.11, 0.1), (0.11, 0.1)), constant(TEN, 0)) == ("done", "far from learnt")
+    assert judged(course((0.108, 0.1), (0.108, 0.1)), constant(TEN, 0)) == ("collapsed", None)
+
+
+@pytest.mark.parametrize(
+    ("images", "epochs", "outcome"),
+    [
+        (3300, 3, ("done", "undertrained")),
+        (9900, 1, ("done", "undertrained")),
+        (3333, 3, ("collapsed", None)),  # 34 steps, the last one of 33 images
+        (10_000, 1, ("collapsed", None)),
+    ],
+)
+def test_before_its_hundredth_step_no_network_has_collapsed(
+    images: int, epochs: int, outcome: tuple[str, str | None]
+) -> None:
+    rows = course(*[(0.1, 0.1)] * epochs, images=images)
+    assert steps(rows, BATCH) == -(-images // BATCH) * epochs
+    assert judged(rows, constant(TEN, 0)) == outcome
+
+
+def test_batch_norm_whose_running_averages_have_not_arrived_is_undertrained() -> None:
+    rows = course((0.6, 0.1), images=3200)
+    assert judged(rows, constant(TEN, 0)) == ("done", "undertrained")
+
+
+def test_a_last_epoch_that_is_cut_short_counts_by_its_steps() -> None:
+    whole, part = course((0.1, 0.1), images=6050)[0], course((0.1, 0.1), images=500)[0]
+    assert steps([whole, part], BATCH) == 61 + 5
+
+
+@pytest.mark.parametrize(("right", "remark"), [(0.2, "far from learnt"), (0.22, None)])
+def test_a_network_that_stands_at_a_fifth_of_ten_classes_is_named(right: float, remark: str | None) -> None:
+    hits = round(right * 1000)
+    confusion = [
+        [hits if row == column else (1000 - hits) * (column == (row + 1) % 10) for column in range(10)]
+        for row in range(10)
+    ]
+    assert judged(course((right, right)), confusion) == ("done", remark)
+
+
+@pytest.mark.parametrize(("rare", "remark"), [(5, "far from learnt"), (6, None)])
+def test_where_one_class_has_most_images_far_is_half_way_to_all(rare: int, remark: str | None) -> None:
+    confusion = [[990, 0], [10 - rare, rare]]
+    assert judged(course((1.0, 1.0)), confusion, 0.99) == ("done", remark)
+
+
+def test_balanced_accuracy_is_over_the_classes_that_have_images() -> None:
+    assert balanced_accuracy([[8, 2, 0], [0, 0, 0], [1, 0, 3]]) == pytest.approx((0.8 + 0.75) / 2)

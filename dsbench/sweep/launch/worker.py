@@ -103,7 +103,7 @@ class Reporter(Progress):
     def finished(self, plan: Plan, record: Record) -> None:
         """The result."""
         assert record.result is not None
-        tell({"kind": "finished", "status": str(record.status), "test_acc": record.result.test_acc})
+        tell({"kind": "finished", "status": record.ending, "test_acc": record.result.test_acc})
 
     def _print(self, what: Any) -> None:
         """Nothing: the sweep shows it."""
