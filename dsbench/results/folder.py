@@ -95,6 +95,7 @@ _HEAD = "# A sweep as it was asked for. What came of it, runs.csv and cells.csv,
 _NAMES = ("cell_id", "model", "arch", "block", "label", "stop", "settings")
 _ENDED = FINAL | BROKEN
 _READ = {"arguments": list, "started": object, "finished": object, "versions": dict, "budgets": dict, "runs": list}
+_NEEDED = ("run_id", "cell_id", "status", "model", "data", "seed", "test_acc")  # of a table that is judged by itself
 _LOCK_SECONDS = 30.0  # to wait for another process that writes the same tables, which takes a second or so
 
 
@@ -313,10 +314,13 @@ class RunsFile(SweepFolder):
         }
 
     def read(self, reasons: Mapping[str, Ended] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The tables of runs and of cells, from the file. Raises InputError where it is no table of runs."""
+        """The tables of runs and of cells, from the file; columns that an older version did not write are empty.
+
+        Raises InputError where it is no table of runs.
+        """
         try:
             rows = list(_rows(self.file))
-            lacking = [name for name in COLUMNS if not rows or name not in rows[0]]
+            lacking = [name for name in _NEEDED if not rows or name not in rows[0]]
             if lacking:
                 raise InputError(
                     f"{self.file} is no table of runs: " + (f"no column {lacking[0]}" if rows else "no row")

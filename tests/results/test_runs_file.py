@@ -17,7 +17,8 @@ from dsbench.errors import InputError
 from dsbench.report.content import report
 from dsbench.results.folder import RunsFile
 from dsbench.results.query import runs_of, sweep_folder
-from dsbench.results.records import CORRECT
+from dsbench.results.records import record
+from dsbench.run.folder import RunFolder
 from dsbench.verdict.verdict import as_data, verdict
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "results"
@@ -45,10 +46,11 @@ def test_the_table_of_runs_gives_the_tables_that_it_was_made_of(records: list[di
 def test_the_verdict_is_the_folder_s_but_for_times_and_images(tmp_path: Path) -> None:
     made = make(tmp_path, records())
     runs, _ = made.folder.collect()
-    for run_id in runs.loc[runs["status"] == "done", "run_id"]:
-        accuracy = runs.set_index("run_id").loc[run_id, "test_acc"]
-        bits = bytes([0b11111111] * round(accuracy * 100) + [0] * (100 - round(accuracy * 100)))
-        (tmp_path / "runs" / run_id / CORRECT).write_bytes(b"800\n" + bits)
+    done = runs.loc[runs["status"] == "done", ["run_id", "test_acc"]]
+    for run_id, accuracy in done.itertuples(index=False):
+        right = round(800 * accuracy)
+        folder = RunFolder(tmp_path / "runs" / run_id)
+        folder.write_result(record(tmp_path, run_id), correct=[True] * right + [False] * (800 - right))
     of_folder = as_data(verdict(tmp_path, runs))
     table, outputs = runs_of(tmp_path, str(made.folder.runs_file))
     of_file = as_data(verdict(outputs, table))
@@ -86,6 +88,17 @@ def test_a_page_is_written_beside_the_table(tmp_path: Path) -> None:
     assert sorted(path.name for path in kept.iterdir()) == [
         *("figures", "report.html", "report.json", "report.md", "runs.csv", "sweep.yaml")
     ]
+
+
+def test_columns_that_an_older_version_did_not_write_are_empty(tmp_path: Path) -> None:
+    made = make(tmp_path, four_cells())
+    runs, _ = made.folder.collect()
+    older = runs.drop(columns=["n_jobs", "params_conv", "best_epoch"])
+    older.to_csv(tmp_path / "older.csv", index=False)
+    again, _ = sweep_folder(tmp_path, str(tmp_path / "older.csv")).read()
+    assert list(again.columns) == list(runs.columns)
+    assert_frame_equal(again[older.columns], older)
+    assert again["n_jobs"].isna().all()
 
 
 @pytest.mark.parametrize(
