@@ -5,24 +5,27 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from dsbench import torchvision_ops
 from dsbench.config.messages import one_line
 from dsbench.console import terminal
+from dsbench.measure.repeats import LEAST_SECONDS
 from dsbench.measure.roofline_record import TOGETHER
-from dsbench.measure.timing import LIMIT_SECONDS, MEASUREMENTS
+from dsbench.measure.timing import FEWEST_REPEATS, LIMIT_SECONDS, MEASUREMENTS, REPEATS, THREADS
 from dsbench.numerals import counted
 from dsbench.publish.sweep import mirror_sweep
 from dsbench.report.answers import answer_table
 from dsbench.results.cells import COUNTS
 from dsbench.results.folder import SweepFolder
 from dsbench.sweep.conduct import Sweep
+from dsbench.sweep.looks import rule_of
 from dsbench.verdict.sentences import headline, title
 from dsbench.verdict.verdict import verdict
 
-LEAST_SECONDS = 0.5  # of one measurement, below which it says too little
-ENOUGH_SECONDS = 4.0  # of one measurement, which gives slow steps too as many rounds as are needed
+START_SECONDS = 3.0  # that a process takes to import what measures, on a slow machine
+ENOUGH_SECONDS = 0.5  # of one measurement in one repeat, which leaves time for a roofline
 RATES_SECONDS = 10.0  # that a roofline takes to measure what the device attains
 log = logging.getLogger("dsbench")
 MOST_ROWS = 12  # comparisons that the terminal shows at the end
@@ -40,16 +43,19 @@ def conclude(sweep: Sweep) -> None:
         console.print(text, soft_wrap=not console.is_terminal)
 
     runs, _ = folder.read(sweep.reasons)
-    before = verdict(folder.outputs, runs)
+    rule = rule_of(folder)
+    before = verdict(folder.outputs, runs, rule=rule)
     cells = (*before.to_measure, *before.unsettled)
     minutes = sweep.config.bench_minutes if sweep.trained_here else 0.0
     share = Share.of(len(cells), minutes)
     if share is not None:
         many = counted(len(cells), "cell")
         print_text(f"measuring {many} by turns, {minutes:g} min at the most; bench_minutes=0 leaves it out")
-        measure(folder.outputs, cells, share)
+        repeats = measure(folder.outputs, cells, share, sweep.config.bench_threads)
+        if repeats < REPEATS:
+            print_text(f"{repeats} of {REPEATS} repeats; bench_minutes={2 * minutes:g} gives them longer")
         (runs, _), _ = sweep.collect()
-    decided = verdict(folder.outputs, runs)
+    decided = verdict(folder.outputs, runs, rule=rule)
     console.print()
     print_text(title(decided))
     if decided.groups:
@@ -77,49 +83,64 @@ def mirror(sweep: Sweep, summary: Mapping[str, str] | None = None, files: Sequen
 
 @dataclass(frozen=True)
 class Share:
-    """What there is time for: `seconds` of each measurement of each network at the most, and whether a roofline."""
+    """What there is time for in `within` seconds in all, the start of processes included.
 
+    `seconds` are those of each measurement of each network in each repeat, at the most; `roofline` says whether there
+    is one.
+    """
+
+    within: float
     seconds: float
     roofline: bool
 
     @classmethod
     def of(cls, cells: int, minutes: float) -> Share | None:
-        """The share of each of `cells` of `minutes` in all; None where it is too short to say anything.
+        """The share of each of `cells` of `minutes` in all; None where fewer repeats would fit than decide anything.
 
         A roofline is of few networks, and where it leaves time enough for what decides.
         """
         if not cells:
             return None
-        with_roofline = (60 * minutes - RATES_SECONDS) / ((MEASUREMENTS + 1) * cells)
+        within, most = 60 * minutes, LIMIT_SECONDS / REPEATS
+        measuring = within - REPEATS * START_SECONDS
+        with_roofline = (measuring - RATES_SECONDS) / ((REPEATS * MEASUREMENTS + 1) * cells)
         if cells <= TOGETHER and with_roofline >= ENOUGH_SECONDS:
-            return cls(min(LIMIT_SECONDS, with_roofline), roofline=True)
-        each = min(LIMIT_SECONDS, 60 * minutes / (MEASUREMENTS * cells))
-        return cls(each, roofline=False) if each >= LEAST_SECONDS else None
+            return cls(within, min(most, with_roofline), roofline=True)
+        if within < FEWEST_REPEATS * (START_SECONDS + MEASUREMENTS * cells * LEAST_SECONDS):
+            return None
+        each = max(LEAST_SECONDS, measuring / (REPEATS * MEASUREMENTS * cells))
+        return cls(within, min(most, each), roofline=False)
 
 
-def measure(outputs: Path, run_ids: Sequence[str], share: Share) -> None:
-    """Measure finished runs by turns and keep it in their records, as `dsbench bench` does.
+def measure(outputs: Path, run_ids: Sequence[str], share: Share, threads: int = THREADS) -> int:
+    """Measure finished runs by turns in fresh processes and keep it in their records, as `dsbench bench` does.
 
     Latency at batch 1 and at a large batch, the training step and its memory, as long as `share` says, in the precision
-    and on the threads of its training; and the layers of the step against what the device attains. A failure is
-    logged: the runs are done, whatever goes wrong here.
+    of its training and on `threads`; and the layers of the step against what the device attains. Returns the repeats
+    that came to an end. A failure is logged: the runs are done, whatever goes wrong here.
     """
     torchvision_ops.ensure()  # before Lightning imports torchvision
-    from dsbench.measure.by_turns import running_costs
+    from dsbench.measure.repeats import repeated
     from dsbench.run.bench import keep
-    from dsbench.run.trained import load
+    from dsbench.run.trained import load, subjects
 
     named = run_ids if share.roofline else None
     try:
         runs = [load(outputs / "runs" / run_id) for run_id in run_ids]
-        costs = running_costs(
-            lambda: [run.subject() for run in runs], share.seconds, rooflines_of=named, refused=_no_roofline
+        costs, repeats = repeated(
+            partial(subjects, [run.folder.path for run in runs], threads),
+            share.seconds,
+            within=share.within,
+            rooflines_of=named,
+            refused=_no_roofline,
         )
-        for run, cost in zip(runs, costs, strict=True):
+        for run, cost in zip(runs, costs, strict=False):  # there are none where no repeat came to an end
             keep(run, cost.record, lambda *_: None)
     except Exception as error:
         log.warning("the cells could not be measured, so which is faster is not said: %s", error)
         log.debug("measuring ended with an error", exc_info=True)
+        return 0
+    return repeats
 
 
 def _no_roofline(error: Exception) -> None:

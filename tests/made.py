@@ -29,20 +29,29 @@ def cell(accuracies: Sequence[float | str | None], model: str = "cnn", **facts: 
     return out
 
 
-def timed(
-    records: list[dict[str, Any]], ms: float, iqr: float = 0.02, session: str | None = "a", n: int = 20, **where: Any
-) -> list[dict[str, Any]]:
-    """The same, measured: a step of `ms`, an image of a tenth and 128 of ten times that, quartiles `iqr` apart.
+def repeats(ms: Sequence[float], session: str = "a", at: str = "2026-11-28") -> list[dict[str, Any]]:
+    """A repeat for each of `ms`, whose sessions are named after `session`."""
+    return [
+        {"session": f"{at} {session}{number}", "at": f"{at}T12:00:00+00:00", "ms": value}
+        for number, value in enumerate(ms)
+    ]
 
-    `n` rounds alternate about the median, alike in all that are measured.
+
+def timed(
+    records: list[dict[str, Any]], ms: float, spread: float = 0.0, session: str = "a", n: int = 5, **where: Any
+) -> list[dict[str, Any]]:
+    """The same, measured: a step of `ms`, an image of a tenth and 128 of ten times that, in `n` repeats.
+
+    From one repeat to the next times alternate, by `spread` up and down.
     """
 
     def time(median: float) -> dict[str, Any]:
-        entry: dict[str, Any] = {"median": median, "iqr": iqr * median, "settled": iqr <= 0.05}
-        entry["rounds_ms"] = [median * (1 + iqr / 2 * (-1) ** number) for number in range(n)]
-        return entry | ({"session": f"{place['time']} {session}"} if session else {})
+        values = [median * (1 + spread * (-1) ** number) for number in range(n)]
+        entry = {"median": median, "iqr": spread * median, "settled": True, "session": session}
+        return entry | {"repeats": repeats(values, session, place["time"])}
 
-    place = {"device": "a CPU", "threads": 1, "precision": "32", "memory_format": "channels_last", "time": "2026"}
+    place = {"device": "a CPU", "threads": 1, "precision": "32", "memory_format": "channels_last"}
+    place |= {"time": "2026-11-28", "identity": {"family": "25", "model": "1"}}
     place |= where
     versions = {"versions": {"torch": "2.13.0"}}
     measured = {

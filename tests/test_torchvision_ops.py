@@ -85,7 +85,7 @@ import logging
 from pathlib import Path
 from dsbench.conclude import Share, measure
 logging.basicConfig(format="%(message)s")
-measure(Path("nowhere"), ["aaa"], Share(0.5, roofline=True))
+measure(Path("nowhere"), ["aaa"], Share(60.0, 0.5, roofline=True))
 import sys
 print("pytorch_lightning" in sys.modules)
 """

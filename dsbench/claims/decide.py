@@ -37,12 +37,16 @@ def ratio(quantity: Quantity, runs: Sequence[Run]) -> Ratio:
 
 
 def _time(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Ratio:
-    """The ratio of the times; its range the verdict's interval on this pair alone, at least its speed margin."""
+    """The ratio of the times; its range the verdict's interval on this pair alone, at least its speed margin.
+
+    Where that does not say which is faster, 1 is within.
+    """
     measure = _measure_of_pair(reference, candidate, runs)
-    if measure.ratio is None or measure.interval is None or measure.answer is Answer.NOT_COMPARABLE:
+    if measure.ratio is None or measure.interval is None:
         raise NotTestedError(measure.reason or str(measure.answer))
     margin = 1 + SPEED_MARGIN / 100
     possible = [measure.interval.low, measure.interval.high, measure.ratio / margin, measure.ratio * margin]
+    possible += [] if measure.answer in (Answer.FASTER, Answer.SLOWER) else [1.0]
     return measure.ratio, min(possible), max(possible), measure.note
 
 

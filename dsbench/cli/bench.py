@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,13 +29,25 @@ from dsbench.cli.output import check_plot, print_csv, print_json, remark, remark
 from dsbench.errors import InputError
 from dsbench.measure.by_turns import OnnxFiles, RunningCosts, check_onnx_installed, lacking_for_onnx, running_costs
 from dsbench.measure.record import flat
-from dsbench.measure.timing import BATCHES, LIMIT_SECONDS, MIN_ROUNDS, SETTLED_IQR, Timing
+from dsbench.measure.repeats import repeated
+from dsbench.measure.timing import (
+    BATCHES,
+    FEWEST_REPEATS,
+    LIMIT_SECONDS,
+    MIN_ROUNDS,
+    REPEATS,
+    SETTLED_IQR,
+    THREADS,
+    Timing,
+)
 from dsbench.quantities import QUANTITIES
 from dsbench.run.check import check, check_last_batch
+from dsbench.run.trained import subjects as subjects_of_runs
 from dsbench.tables import Column, Table, figures, names, numbers, written
 
 if TYPE_CHECKING:
     from dsbench.measure.roofline_record import Roofline
+    from dsbench.measure.subject import Subject
 
 _STEP = {"step": "total", "forward": "forward", "backward": "backward", "optimizer": "optimizer"}  # by heading
 _BACKENDS = {"torch_fp32": "torch fp32", "onnx": "onnx fp32", "onnx_int8": "onnx int8"}  # whatever the run's precision
@@ -65,8 +78,14 @@ def bench(
     ] = False,
     plot: Annotated[Path | None, typer.Option(metavar="SVG", help="Draw the rooflines into this file.")] = None,
     large: Annotated[int, typer.Option(metavar="N", help="Images of the large batch.")] = BATCHES[1],
+    repeats: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help=f"Fresh processes that measure, {FEWEST_REPEATS} or more; {REPEATS} for several runs."
+        ),
+    ] = None,
     seconds: Annotated[
-        float, typer.Option(metavar="LIMIT", help="Seconds a network of each measurement, at the most.")
+        float, typer.Option(metavar="LIMIT", help="Seconds a network of each measurement, all repeats, at the most.")
     ] = LIMIT_SECONDS,
     compile_too: Annotated[bool, typer.Option("--compile", help="Measure torch.compile's forward pass too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: an object, or a list of several.")] = False,
@@ -76,10 +95,15 @@ def bench(
     """Measure networks: latency at batch 1 and at a large batch, a training step and its parts, its peak memory.
 
     device, precision and threads are overrides as well; precision=32,bf16 compares the two, bf16 being autocast as in
-    training. The networks and what computes them take turns, until the interquartile range of each measurement is
-    within 5 % of its median, or for LIMIT seconds a network. Of a finished run the accuracy in ONNX Runtime is tested
-    as well, and its result.json gets it all.
+    training. All are measured on one thread unless threads=N says otherwise, runs too. The networks and what computes
+    them take turns, until the interquartile range of each measurement is within 5 % of its median, or for LIMIT seconds
+    a network. Several runs are measured in 5 fresh processes, over which the verdict decides. Of a finished run the
+    accuracy in ONNX Runtime is tested as well, and its result.json gets it all.
     """
+    if repeats is not None and repeats < FEWEST_REPEATS:
+        raise InputError(
+            f"--repeats {repeats} cannot tell which is faster; {FEWEST_REPEATS} is the fewest, {REPEATS} the default"
+        )
     if large < 1:
         raise InputError(f"--large {large} is not a positive integer")
     if not 0 < seconds < float("inf"):
@@ -88,12 +112,16 @@ def bench(
         raise InputError("--csv has no place for a roofline; take --json")
     if plot is not None:
         check_plot(plot)
-    named = networks(arguments or [], config_dir)
+    threads, which = _threads(arguments or [])
+    named = networks(which, config_dir)
     for network in named:
         check(network.composed.config)
         check_last_batch(network.composed.config, network.network)
+    several = REPEATS if len(named) > 1 and named[0].run is not None else 1
     with _onnx_files(named, onnx, keep) as files:
-        benched = _measured(named, (BATCHES[0], large), seconds, compile_too, files, roofline or plot is not None)
+        options = {"batches": (BATCHES[0], large), "compile_too": compile_too, "onnx": files}
+        rooflines_of = short_titles(named) if roofline or plot is not None else None
+        benched = _measured(named, threads, repeats or several, seconds, rooflines_of, options)
     if as_json:
         print_json(_objects(benched))
     elif as_csv:
@@ -165,25 +193,41 @@ def _file_names(named: Sequence[NamedNetwork]) -> list[str]:
     return names if len(set(names)) == len(names) else [f"{name}-{number}" for number, name in enumerate(names, 1)]
 
 
+def _threads(arguments: Sequence[str]) -> tuple[int, list[str]]:
+    """The threads that runs are measured on, and the arguments without `threads=N` where they name folders of runs."""
+    given = [argument for argument in arguments if argument.startswith("threads=")]
+    if not given or not any(Path(argument).is_dir() for argument in arguments):
+        return THREADS, list(arguments)
+    value = given[-1].removeprefix("threads=")
+    if not value.isdecimal() or not int(value):
+        raise InputError(f"threads={value} is not a positive integer; runs are measured on one number of threads")
+    return int(value), [argument for argument in arguments if argument not in given]
+
+
 def _measured(
     named: Sequence[NamedNetwork],
-    batches: Sequence[int],
-    limit_seconds: float,
-    compile_too: bool,
-    onnx: Sequence[OnnxFiles],
-    roofline: bool,
+    threads: int,
+    repeats: int,
+    seconds: float,
+    rooflines_of: Sequence[str] | None,
+    options: dict[str, Any],
 ) -> list[Benched]:
-    """Measure the networks side by side, each on the device and in the precision that its configuration names."""
-    costs_of_all = running_costs(
-        lambda: [network.subject() for network in named],
-        limit_seconds,
-        batches,
-        compile_too,
-        onnx,
-        rooflines_of=short_titles(named) if roofline else None,
-        say=lambda what: remark_progress(f"measuring: {what}"),
-    )
+    """Measure the networks side by side, in this process or `repeats` fresh ones, where their configurations say."""
+    runs = [network.run.folder.path for network in named if network.run]
+    subjects = partial(subjects_of_runs, runs, threads) if runs else partial(_subjects, named, threads)
+
+    def say(what: str) -> None:
+        remark_progress(f"measuring: {what}")
+
+    if repeats == 1:
+        costs_of_all = running_costs(subjects, seconds, rooflines_of=rooflines_of, say=say, **options)
+    else:
+        costs_of_all, _ = repeated(subjects, seconds / repeats, repeats, rooflines_of=rooflines_of, say=say, **options)
     return [Benched(**vars(network), **vars(costs)) for network, costs in zip(named, costs_of_all, strict=True)]
+
+
+def _subjects(networks: Sequence[NamedNetwork], threads: int) -> list[Subject]:
+    return [network.subject(threads) for network in networks]
 
 
 def _rooflines(benched: Sequence[Benched]) -> list[Roofline]:

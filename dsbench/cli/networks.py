@@ -12,6 +12,7 @@ from dsbench.config.compose import Composed, compose
 from dsbench.config.network import network_of
 from dsbench.config.overrides import combinations, key
 from dsbench.errors import InputError
+from dsbench.measure.timing import THREADS
 from dsbench.network.description import Network
 from dsbench.run.trained import Trained, load
 
@@ -58,15 +59,16 @@ class NamedNetwork:
         fine = f", fine width {name['fine_width']}" if name["fine_width"] else ""
         return f"{run}{name['model']}, arch {name['arch']}{block}, width {name['width']}{fine}, image {image}"
 
-    def subject(self) -> Subject:
-        """The network as something to measure, where and how its configuration says. Raises InputError."""
-        if self.run is not None:
-            return self.run.subject()
+    def subject(self, threads: int = THREADS) -> Subject:
+        """The network, whoever trained it, as something to measure where and how its configuration says.
+
+        It is on `threads` CPU threads where that asks for none. Raises InputError.
+        """
         from dsbench.measure.subject import StepRecipe, Subject
         from dsbench.training.device import resolve
 
         config = self.composed.config
-        compute = resolve(config.device, config.precision, config.threads)
+        compute = resolve(config.device, config.precision, threads if config.threads is None else config.threads)
         return Subject(self.network, compute, StepRecipe.of(config.optimizer, config.train))
 
 

@@ -12,6 +12,13 @@ _OUTPUTS = typer.Option(metavar="DIR", help="Folder of results, as outputs= sets
 Outputs = Annotated[Path, _OUTPUTS]
 OUTPUTS = Path("outputs")
 OutputsIfGiven = Annotated[Path | None, _OUTPUTS]  # else as outputs= or the configuration says
+Margin = Annotated[
+    float | None,
+    typer.Option(
+        metavar="POINTS",
+        help="Percentage points that accuracies may differ by and be as good; else those of the sweep or data set.",
+    ),
+]
 Where = Annotated[
     list[str] | None,
     typer.Option(

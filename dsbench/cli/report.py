@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dsbench.cli.options import OUTPUTS, Outputs
+from dsbench.cli.options import OUTPUTS, Margin, Outputs
 from dsbench.cli.output import show, write
 from dsbench.errors import InputError
 
@@ -23,6 +23,7 @@ def report(
     ] = None,
     other: Annotated[str | None, typer.Argument(help="A second sweep, to be compared with the first.")] = None,
     outputs: Outputs = OUTPUTS,
+    margin: Margin = None,
 ) -> None:
     """Write a sweep's report.html, report.md and report.json into its folder: verdict, tables, pictures, method, runs.
 
@@ -32,16 +33,18 @@ def report(
     from dsbench.results.query import sweep_folder
 
     folder = sweep_folder(outputs, sweep)
-    sentences, paths = _page(folder) if other is None else _comparison(folder, sweep_folder(outputs, other))
+    if other is not None and margin is not None:
+        raise InputError("--margin is of the page of one sweep; two are compared by what each was run with")
+    sentences, paths = _page(folder, margin) if other is None else _comparison(folder, sweep_folder(outputs, other))
     show(*sentences, *map(str, paths))
 
 
-def _page(folder: SweepFolder) -> tuple[list[str], list[Path]]:
+def _page(folder: SweepFolder, margin: float | None) -> tuple[list[str], list[Path]]:
     """The headline of a sweep's page, and its files."""
     from dsbench.report.content import report as content_of
     from dsbench.report.page import write as write_page
 
-    content = content_of(folder)
+    content = content_of(folder, margin)
     with _writing_into(folder.path):
         return content.headline, write_page(content, folder.path)
 
@@ -88,9 +91,10 @@ def figures(
         raise InputError(f"no run of the sweep {folder.name} has ended yet; there is nothing to draw")
     from dsbench.figures.style import rendered
     from dsbench.report.album import album, rooflines
+    from dsbench.sweep.looks import rule_of
     from dsbench.verdict.verdict import measured_records, verdict
 
-    judged = verdict(folder.outputs, runs)
+    judged = verdict(folder.outputs, runs, rule=rule_of(folder))
     measured = rooflines(judged.cells, measured_records(folder.outputs, runs)).values()
     for name, figure in album(runs, cells, judged, measured, folder.outputs):
         for kind in kinds:

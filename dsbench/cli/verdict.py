@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dsbench.cli.options import OUTPUTS, Outputs
+from dsbench.cli.options import OUTPUTS, Margin, Outputs
 from dsbench.cli.output import show
 
 
@@ -25,6 +25,7 @@ def verdict(
     with_details: Annotated[
         bool, typer.Option("--details", help="Print the evidence too: levels, p, costs, times, reliability.")
     ] = False,
+    margin: Margin = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON with every figure: an object.")] = False,
 ) -> None:
     """Say of each two cells that match whether one is lighter, faster, better and more reliable, and by how much.
@@ -34,12 +35,13 @@ def verdict(
     faster is measured by dsbench bench.
     """
     from dsbench.report.answers import answer_table, verdict_tables
-    from dsbench.results.query import runs_of
+    from dsbench.results.query import runs_of, sweep_folder
+    from dsbench.sweep.looks import rule_of
     from dsbench.verdict.sentences import details, headline, missing, title
     from dsbench.verdict.verdict import as_data, verdict
 
-    runs, outputs = runs_of(outputs, sweep)
-    judged = verdict(outputs, runs, compare)
+    runs, where = runs_of(outputs, sweep)
+    judged = verdict(where, runs, compare, rule_of(None if sweep is None else sweep_folder(outputs, sweep), margin))
     if as_json:
         typer.echo(json.dumps({"title": title(judged), "headline": headline(judged)} | as_data(judged)))
         return
@@ -52,4 +54,4 @@ def verdict(
         return
     for table in verdict_tables(judged):
         show("", table)
-    show("", *details(judged), *missing(judged, outputs))
+    show("", *details(judged), *missing(judged, where))

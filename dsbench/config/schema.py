@@ -293,15 +293,29 @@ class Config(Checked):
 
 
 @dataclass
+class VerdictConfig(Checked):
+    """What the verdict on a sweep goes by."""
+
+    margin: float | None = meeting(
+        lambda x: 0 <= x < math.inf, "{:g} is not a number of percentage points, 0 or more; null: by data set"
+    )
+    speed_margin: float = positive("{:g} is not a positive number of percent")
+
+
+@dataclass
 class SweepConfig(Config):
     """A sweep's configuration: that of its runs, and keys that no run's configuration holds."""
 
     plan: bool = MISSING
-    seeds: int | None = MISSING
+    seeds: Any = MISSING
+    max_seeds: int | None = MISSING
+    looks: list[int] | None = MISSING
+    verdict: VerdictConfig = field(default_factory=VerdictConfig)
     n_jobs: int | None = MISSING
     retries: int = meeting(lambda x: x >= 0, "{} is negative; 0 tries a killed run no more")
     on_error: str = choice_of("stop", "skip")
     bench_minutes: float = meeting(lambda x: 0 <= x < math.inf, "{:g} is not a number of minutes, 0 or more")
+    bench_threads: int = meeting(lambda x: x > 0, "{} is not a positive integer")
     report: bool = MISSING
     objective: Any = MISSING
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,6 +22,7 @@ from dsbench.measure.probes import (
     forward_probe,
     peak_memory_bytes,
 )
+from dsbench.measure.record import PARTS
 from dsbench.measure.store import Store, conditions
 from dsbench.measure.subject import StepRecipe, Subject, random_batch
 from dsbench.measure.timing import BATCHES, LIMIT_SECONDS, Probe, Timing, interleaved
@@ -79,6 +80,18 @@ class Measured:
     onnx: dict[str, Any] = field(default_factory=dict)
     session: str = field(default_factory=new_session)
 
+    @classmethod
+    def over(cls, repeats: Sequence[Measured]) -> Measured:
+        """The first of `repeats`, processes that measured the same network, with the times of the rounds of all."""
+        first, steps = repeats[0], [measured.step for measured in repeats]
+        latency = {
+            batch: {name: Timing.over([one.forward.latency[batch][name] for one in repeats]) for name in backends}
+            for batch, backends in first.forward.latency.items()
+        }
+        parts = (Timing.over([getattr(step, part) for step in steps]) for part in PARTS)
+        forward = Forward(latency, first.forward.compile_seconds)
+        return replace(first, forward=forward, step=Step(first.step.batch_size, *parts))
+
 
 def bench(
     subjects: Sequence[Subject],
@@ -90,8 +103,8 @@ def bench(
 ) -> list[Measured]:
     """Measure `subjects` by turns; each measurement takes at most `limit_seconds` a subject, its warm-up aside.
 
-    With `onnx`, the files to write for each, ONNX Runtime takes turns with torch. `say` is called with what comes next.
-    Raises InputError where a run's data or weights are missing.
+    With `onnx`, the files of each, written where they are not there, ONNX Runtime takes turns with torch. `say` is
+    called with what comes next. Raises InputError where a run's data or weights are missing.
     """
     set_up_process()
     if onnx:

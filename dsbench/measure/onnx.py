@@ -166,21 +166,24 @@ class Deployed:
 
 
 def deploy(subject: Subject, files: OnnxFiles) -> Deployed:
-    """Export the network to `files` and open them.
+    """Open the network in `files`; it is exported to them first, and has a section, where they are not there.
 
     int8 is calibrated on training images of the run; of a network without one, whose accuracy means nothing, on random
     images. Raises InputError where the run's data are not there.
     """
     cpu = resolve("cpu", "32", subject.compute.threads)
-    module, run = subject.module(), subject.run
-    data = run.data() if run else None
-    images = calibration_images(data) if data else random_batch(subject.network, cpu.device, CALIBRATION_IMAGES)[0]
-    export(module, subject.network.input_shape, files.fp32)
-    quantize(files.fp32, images, files.int8)
+    module, there = subject.module(), files.fp32.is_file() and files.int8.is_file()
+    data = subject.run.data() if subject.run and not there else None
+    if not there:
+        images = calibration_images(data) if data else random_batch(subject.network, cpu.device, CALIBRATION_IMAGES)[0]
+        export(module, subject.network.input_shape, files.fp32)
+        quantize(files.fp32, images, files.int8)
     reference, fp32, int8 = Inference(module, cpu), Session(files.fp32, cpu.threads), Session(files.int8, cpu.threads)
     same = (subject.compute.device.type, subject.compute.precision) == ("cpu", "32")
     backends: dict[str, Backend] = {} if same else {"torch_fp32": reference}
     backends |= {"onnx": fp32, "onnx_int8": int8}
+    if there:
+        return Deployed(backends, {})
     section: dict[str, Any] = {
         "fp32": {"bytes": files.fp32.stat().st_size},
         "int8": {"bytes": files.int8.stat().st_size},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dsbench import provenance
@@ -14,33 +14,27 @@ if TYPE_CHECKING:  # whoever only reads records needs nothing that measures
 
 FIGURES = ("latency_ms", "train_step_ms", "peak_memory_bytes", "compile_seconds", "onnx")  # for tables and trackers
 KEYS = (*FIGURES, "roofline")  # all that is measured
-PLACE = ("device", "threads", "precision", "memory_format", "versions")  # of measured_on: what times depend on
+PLACE = ("device", "identity", "threads", "precision", "memory_format", "versions")  # of measured_on: what times need
 PARTS = ("total", "forward", "backward", "optimizer")  # of a training step
 
 
 def record(measured: Measured, compute: Compute, load_average: float | None) -> dict[str, Any]:
     """Latencies by batch size and backend, the training step with its parts, its memory, the ONNX files, and where.
 
-    A time is its median and interquartile range in milliseconds, the rounds that they are of in their order, whether
-    it settled, and the session in which it took turns with other networks: joined with what was measured before, it
-    keeps its own. The backends torch and compiled are in the precision of `compute`, torch_fp32 and onnx in fp32,
-    onnx_int8 in int8. `load_average` tells how busy the machine was with other things just before.
+    The backends torch and compiled are in the precision of `compute`, torch_fp32 and onnx in fp32, onnx_int8 in int8.
+    `load_average` tells how busy the machine was with other things just before.
     """
-    forward, step = measured.forward, measured.step
-    latency = {
-        f"batch_{batch}": {backend: _plain(timing, measured.session) for backend, timing in backends.items()}
-        for batch, backends in forward.latency.items()
-    }
-    seconds = {f"batch_{batch}": value for batch, value in forward.compile_seconds.items()}
+    from dsbench.measure.identity import identity
+
+    seconds = {f"batch_{batch}": value for batch, value in measured.forward.compile_seconds.items()}
     return {
-        "latency_ms": latency,
-        "train_step_ms": {"batch_size": step.batch_size}
-        | {part: _plain(getattr(step, part), measured.session) for part in PARTS},
+        **times([measured]),
         "peak_memory_bytes": measured.peak_memory_bytes,
         **({"compile_seconds": seconds} if seconds else {}),
         **({"onnx": measured.onnx} if measured.onnx else {}),
         "measured_on": {
             "device": compute.name,
+            "identity": identity(compute.device.type),
             "threads": compute.threads,
             "precision": compute.precision,
             "memory_format": "channels_last",
@@ -48,6 +42,41 @@ def record(measured: Measured, compute: Compute, load_average: float | None) -> 
             "versions": provenance.versions(),
             "time": provenance.now(),
         },
+    }
+
+
+def times(repeats: Sequence[Measured]) -> dict[str, Any]:
+    """The latencies and the training step of a network that was measured in one process or in several.
+
+    A time is its median and interquartile range in milliseconds over the rounds of all, whether these settled, the
+    session of the last, and `repeats`: for each process its session, in which it took turns with other networks, when
+    that began, and the geometric mean of its rounds in milliseconds.
+    """
+    sessions, first = [measured.session for measured in repeats], repeats[0]
+    return {
+        "latency_ms": {
+            f"batch_{batch}": {
+                backend: _time([measured.forward.latency[batch][backend] for measured in repeats], sessions)
+                for backend in backends
+            }
+            for batch, backends in first.forward.latency.items()
+        },
+        "train_step_ms": {"batch_size": first.step.batch_size}
+        | {part: _time([getattr(measured.step, part) for measured in repeats], sessions) for part in PARTS},
+    }
+
+
+def _time(timings: Sequence[Timing], sessions: Sequence[str]) -> dict[str, Any]:
+    pooled = timings[0].over(timings)
+    return {
+        "median": pooled.median_ms,
+        "iqr": pooled.iqr_ms,
+        "settled": pooled.settled,
+        "session": sessions[-1],
+        "repeats": [
+            {"session": session, "at": session.partition(" ")[0], "ms": float(f"{timing.mean_ms:.6g}")}
+            for session, timing in zip(sessions, timings, strict=True)
+        ],
     }
 
 
@@ -76,13 +105,3 @@ def _leaves(measured: Mapping[str, Any], prefix: str = "") -> list[tuple[str, An
         else:
             out.append((f"{prefix}{key}", value))
     return out
-
-
-def _plain(timing: Timing, session: str) -> dict[str, Any]:
-    return {
-        "median": timing.median_ms,
-        "iqr": timing.iqr_ms,
-        "rounds_ms": [float(f"{value:.4g}") for value in timing.rounds_ms],
-        "settled": timing.settled,
-        "session": session,
-    }

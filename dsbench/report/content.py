@@ -18,6 +18,7 @@ from dsbench.report.answers import answer_table, verdict_tables
 from dsbench.results.cells import not_in_means
 from dsbench.results.folder import SweepFolder
 from dsbench.results.records import labels, plain, settings
+from dsbench.sweep.looks import rule_of
 from dsbench.tables import Column, Entry, Kind, Table, answers, figures, names, numbers, texts
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.sentences import details, effects, headline, missing, title
@@ -60,10 +61,13 @@ class Report:
     data: dict[str, Any]
 
 
-def report(folder: SweepFolder) -> Report:
-    """The content of the page of a sweep, whatever of it has ended. Raises InputError where there is no sweep."""
+def report(folder: SweepFolder, margin: float | None = None) -> Report:
+    """The content of the page of a sweep, whatever of it has ended, judged by another `margin` where one is given.
+
+    Raises InputError where there is no sweep, and for a margin below 0.
+    """
     metadata, (run_rows, cell_rows) = folder.metadata(), folder.read()
-    judged = verdict(folder.outputs, run_rows)
+    judged = verdict(folder.outputs, run_rows, rule=rule_of(folder, margin))
     outcomes = _outcomes(run_rows, folder.outputs)
     top = [*headline(judged), *filter(None, [summed_up(outcomes)])]
     paragraphs = [*details(judged), *filter(None, map(effects, judged.groups)), *missing(judged, folder.outputs)]

@@ -140,8 +140,12 @@ class SweepFolder:
         """A row a cell (see dsbench.results.cells.cells_table)."""
         return self.path / "cells.csv"
 
-    def write_plan(self, planned: Sequence[Record], arguments: Sequence[str]) -> None:
+    def write_plan(
+        self, planned: Sequence[Record], arguments: Sequence[str], judging: Mapping[str, Any] | None = None
+    ) -> None:
         """Write what was asked for: `planned` has Plan.facts() of each run, in order, `arguments` the command line.
+
+        `judging` is what the verdict goes by: `verdict` with its margins, and `looks` where there are several.
 
         Of runs with the same run_id the first counts. Other seeds of the same cells, planned by an earlier call, stay,
         and so do runs that are in training, whose precision=auto may differ. A sweep that goes on, with the same
@@ -149,12 +153,12 @@ class SweepFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            with self._locked():
-                self._write_plan(planned, arguments)
+            with self.locked():
+                self._write_plan(planned, arguments, judging or {})
         except OSError as error:
             raise InputError(f"cannot write to {self.path}: {error.strerror}; set outputs= to another folder") from None
 
-    def _write_plan(self, planned: Sequence[Record], arguments: Sequence[str]) -> None:
+    def _write_plan(self, planned: Sequence[Record], arguments: Sequence[str], judging: Mapping[str, Any]) -> None:
         runs: dict[str, Record] = {}
         for run in planned:
             runs.setdefault(run.run_id, run)
@@ -172,6 +176,7 @@ class SweepFolder:
             "finished": None,
             "git_sha": provenance.git_sha(),
             "versions": provenance.versions(),
+            **judging,
             "budgets": {run.cell_id: asdict(run.requested) for run in reversed(runs.values()) if run.requested},
             "runs": list(runs),
         }
@@ -179,7 +184,7 @@ class SweepFolder:
         self._write(metadata)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """One process at a time: what another adds between reading a file and writing it would be lost.
 
         Raises TimeoutError where another process keeps the lock.
@@ -194,6 +199,21 @@ class SweepFolder:
             yield
         finally:
             lock.release()
+
+    def margins(self) -> dict[str, Any]:
+        """The margins that the sweep was run with: `margin` in percentage points, `speed_margin` in percent.
+
+        Empty where an older version has run it. Raises InputError as `metadata` does.
+        """
+        margins = self.metadata().get("verdict", {})
+        numbers = {"margin": (int, float, type(None)), "speed_margin": (int, float)}
+        if margins and not (
+            isinstance(margins, dict)
+            and margins.keys() == numbers.keys()
+            and all(isinstance(margins[name], kinds) for name, kinds in numbers.items())
+        ):
+            raise self._damaged("verdict is not what was written")
+        return margins
 
     def run_ids(self) -> list[str]:
         """The runs, in order. Raises InputError where there is no sweep."""
@@ -211,7 +231,7 @@ class SweepFolder:
     def collect(self, reasons: Mapping[str, Ended] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """As read; writes runs.csv, cells.csv and, once every run has ended, when the last one did."""
         self.metadata()  # where there is no sweep there is no folder for a lock
-        with self._locked():
+        with self.locked():
             metadata = self.metadata()
             runs, cells = self._tables(metadata, reasons or {})
             _write_csv(self.runs_file, runs)

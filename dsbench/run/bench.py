@@ -16,7 +16,6 @@ from dsbench.run.plan import Plan
 from dsbench.run.progress import Progress
 from dsbench.run.record import Record
 from dsbench.run.trained import Trained, add_to_record, load
-from dsbench.training.device import Compute
 
 log = logging.getLogger("dsbench")
 
@@ -26,21 +25,25 @@ def complete(plan: Plan, progress: Progress, record: Record) -> Record:
 
     Whoever calls it holds the run's lock.
     """
+    import torch
+
     progress.measuring()
     try:
         run = load(plan.folder.path)
-        return add_to_record(run, _measured(run, plan.compute))
+        return add_to_record(run, _measured(run))
     except Exception as error:  # whatever goes wrong here, the run is done
         log.warning("the network could not be measured, its record stays without: %s", error)
         log.debug("measuring ended with an error", exc_info=True)
         return record
+    finally:
+        torch.set_num_threads(plan.compute.threads)
 
 
-def _measured(run: Trained, compute: Compute) -> dict[str, Any]:
-    """The running costs of `run` on `compute`, in ONNX Runtime too where that is installed."""
+def _measured(run: Trained) -> dict[str, Any]:
+    """The running costs of `run`, in ONNX Runtime too where that is installed."""
     with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
         onnx = [] if lacking_for_onnx() else [OnnxFiles.named(Path(scratch), run.run_id)]
-        (costs,) = running_costs(lambda: [run.subject(compute)], LIMIT_SECONDS, onnx=onnx)
+        (costs,) = running_costs(lambda: [run.subject()], LIMIT_SECONDS, onnx=onnx)
     return costs.record
 
 

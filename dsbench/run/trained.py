@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from dsbench.config.network import network_of
 from dsbench.config.schema import FORMER, SWEEPS_OWN, TYPES, Config
 from dsbench.errors import InputError, choose
 from dsbench.measure.record import PLACE
+from dsbench.measure.timing import THREADS
 from dsbench.network.cost import cost
 from dsbench.network.description import Network
 from dsbench.run.folder import RunFolder
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from dsbench.measure.subject import Subject
     from dsbench.training.datamodule import ImageData
-    from dsbench.training.device import Compute
 
 ANEW = "train it anew with force=true"
 
@@ -87,9 +87,9 @@ class Trained:
         data.setup()
         return data
 
-    def subject(self, compute: Compute | None = None) -> Subject:
-        """The run as something to measure, on `compute`; else on the device that its configuration names, in the
-        precision and on the threads that it was trained in and on.
+    def subject(self, threads: int = THREADS) -> Subject:
+        """The run as something to measure, on the device that its configuration names, in the precision that it was
+        trained in, on `threads` CPU threads, which are set for the process.
 
         Raises InputError where there is no such device.
         """
@@ -99,10 +99,15 @@ class Trained:
         config, precision = self.config, self.record.precision
         assert precision is not None
         try:
-            there = compute or resolve(config.device, precision, self.record.threads)
+            there = resolve(config.device, precision, threads)
         except InputError as error:
             raise InputError(f"run {self.run_id} cannot be measured here: {error}") from None
         return Subject(self.network, there, StepRecipe.of(config.optimizer, config.train), self)
+
+
+def subjects(paths: Sequence[Path], threads: int = THREADS) -> list[Subject]:
+    """The runs in these folders as something to measure; see `load` and Trained.subject."""
+    return [load(path).subject(threads) for path in paths]
 
 
 COUNTS = ("params", "buffers", "macs", "acts")  # of the record, which differ between networks
@@ -181,9 +186,9 @@ def add_to_record(run: Trained, measured: Mapping[str, Any]) -> Record:
     """Write `measured` (see dsbench.measure.record) into the record of `run`, in one step; returns the new record.
 
     What was measured before in the same place stays, its entries joined with the new ones (another batch size, another
-    backend); what was measured elsewhere goes, so that measured_on is true of all. Whoever calls it holds the run's
-    lock. Raises InputError where the run has been trained again since it was loaded, so that no measurement comes to
-    stand beside another training's result.
+    backend, further repeats); what was measured elsewhere goes, so that measured_on is true of all. Whoever calls it
+    holds the run's lock. Raises InputError where the run has been trained again since it was loaded, so that no
+    measurement comes to stand beside another training's result.
     """
     now = run.folder.result()
     if now is None or (now.status, now.finished) != (run.record.status, run.record.finished):
@@ -199,9 +204,14 @@ def _place(measured: Mapping[str, Any]) -> list[Any]:
 
 
 def _joined(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """`old` with the entries of `new`, mappings joined at every depth."""
-    both = {
-        key: _joined(old[key], value) if isinstance(old.get(key), Mapping) and isinstance(value, Mapping) else value
-        for key, value in new.items()
-    }
-    return {**old, **both}
+    """`old` with the entries of `new`: mappings are joined at every depth, repeats are added to the earlier ones."""
+    out = dict(old)
+    for key, value in new.items():
+        before = old.get(key)
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            out[key] = _joined(before, value)
+        elif key == "repeats" and isinstance(before, list):
+            out[key] = [*before, *(repeat for repeat in value if repeat not in before)]
+        else:
+            out[key] = value
+    return out

@@ -12,13 +12,25 @@ from dsbench.config.overrides import combinations, globbing, key
 from dsbench.config.schema import SWEEPS_OWN
 from dsbench.errors import InputError
 
+AUTO = "seeds=auto"  # seeds are trained until that decides
+_SEEDS = ("seed", "seeds")
+_SWEEPER = "hydra/sweeper"
 
-def jobs(arguments: Sequence[str], params: Sequence[str], loader: Any) -> list[list[str]]:
+
+def jobs(
+    arguments: Sequence[str], params: Sequence[str], loader: Any, most_seeds: int | None = None
+) -> list[list[str]]:
     """The overrides of each run that `arguments`, on top of a named sweep's `params`, ask for, in order.
 
-    Raises InputError for an axis given twice and for axes that name no run.
+    seeds=auto asks for `most_seeds` of them. Raises InputError for an axis given twice and for axes that name no run.
     """
-    return combined(given(arguments, params, loader))
+    return combined(given(arguments, params, loader, most_seeds))
+
+
+def until_decided(arguments: Sequence[str], params: Sequence[str]) -> bool:
+    """Whether a command line, on top of a named sweep's `params`, leaves the number of seeds to what they decide."""
+    seeds = [override for override in (*params, *arguments) if key(override) in _SEEDS]
+    return seeds[-1:] == [AUTO]
 
 
 def combined(overrides: Sequence[str]) -> list[list[str]]:
@@ -29,26 +41,41 @@ def combined(overrides: Sequence[str]) -> list[list[str]]:
     return out
 
 
-def given(arguments: Sequence[str], params: Sequence[str], loader: Any) -> list[str]:
+def given(arguments: Sequence[str], params: Sequence[str], loader: Any, most_seeds: int | None = None) -> list[str]:
     """The overrides of `arguments` on top of a named sweep's `params`, in Hydra's own syntax.
 
     An axis of the arguments replaces that of the named sweep. `glob` sees the options in subfolders of a group, as
     Hydra's does not; `loader` is Hydra's config loader, which knows them. Raises InputError for an axis given twice,
-    and for a list of values of what is the sweep's own.
+    for a list of values of what is the sweep's own, and for seeds=auto where nothing says how many are the most.
     """
     _refuse_twice(arguments)
     overrides = [*spelled_out(params), *spelled_out(arguments)]
-    seeds = [override for override in overrides if key(override) == "seed"]
+    seeds = [override for override in overrides if key(override) in _SEEDS]
     others = [override for override in overrides if override not in seeds]
     _refuse_lists(others)
+    if seeds[-1:] == [AUTO]:
+        if most_seeds is None:
+            raise _no_auto("a search")
+        seeds = [f"seed=range(0,{most_seeds})"]
     return [_globbed(override, loader) for override in [*others, *seeds[-1:]]]
 
 
 def spelled_out(arguments: Sequence[str]) -> list[str]:
-    """A command line with `seeds=N` as Hydra has it, for whatever sweeper: `seed=range(0,N)`. Raises InputError."""
-    if {"seed", "seeds"} <= set(map(key, arguments)):
-        raise InputError("seed and seeds are both given; seeds=8 is short for seed=range(0,8)")
+    """A command line with `seeds=N` as Hydra has it, for whatever sweeper: `seed=range(0,N)`. Raises InputError.
+
+    seeds=auto, which is for dsbench's own sweeper alone, stays.
+    """
+    if set(_SEEDS) <= set(map(key, arguments)):
+        short = "seeds=auto chooses them" if AUTO in arguments else "seeds=8 is short for seed=range(0,8)"
+        raise InputError(f"seed and seeds are both given; {short}")
+    sweepers = [argument for argument in arguments if key(argument) == _SWEEPER and argument != f"{_SWEEPER}=dsbench"]
+    if AUTO in arguments and sweepers:
+        raise _no_auto(sweepers[0])
     return [_seeds(argument) for argument in arguments]
+
+
+def _no_auto(what: str) -> InputError:
+    return InputError(f"{AUTO} is for sweeps of all combinations; {what} takes a number, seeds=3")
 
 
 def _refuse_twice(arguments: Sequence[str]) -> None:
@@ -59,16 +86,16 @@ def _refuse_twice(arguments: Sequence[str]) -> None:
 
 def _refuse_lists(overrides: Sequence[str]) -> None:
     for override in overrides:
-        if key(override) in SWEEPS_OWN and len(combinations([override])) != 1:
+        if key(override).split(".")[0] in SWEEPS_OWN and len(combinations([override])) != 1:
             raise InputError(f"{override}: {key(override)} is the sweep's own and has one value")
 
 
 def _seeds(override: str) -> str:
-    if key(override) != "seeds":
+    if key(override) != "seeds" or override == AUTO:
         return override
     count = override.split("=", 1)[1]
     if not re.fullmatch(r"[1-9][0-9]*", count):
-        raise InputError(f"{override} is not a positive number of seeds")
+        raise InputError(f"{override} is not a positive number of seeds, nor auto")
     return f"seed=range(0,{count})"
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from dsbench import provenance
 from dsbench.config.checks import check_values
@@ -21,6 +22,7 @@ from dsbench.config.overrides import key
 from dsbench.config.schema import SWEEPS_OWN, SweepConfig, WandbConfig
 from dsbench.console import terminal
 from dsbench.errors import FailureError, InputError
+from dsbench.numerals import counted
 from dsbench.results import tables
 from dsbench.results.folder import SweepFolder
 from dsbench.results.records import record
@@ -30,8 +32,11 @@ from dsbench.run.record import FINAL
 from dsbench.sweep import axes
 from dsbench.sweep.composition import Composer
 from dsbench.sweep.estimate import seconds_left
+from dsbench.sweep.looks import Looks, Schedule, compared
 from dsbench.sweep.objective import objectives
 from dsbench.sweep.plan import PlannedJob, SweepPlan, deciding, plan_sweep, planned, sweep_name
+from dsbench.verdict.rule import Rule
+from dsbench.verdict.verdict import Verdict, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,8 +57,10 @@ def conduct(
     the sweep ends.
     """
     check(config)
-    jobs = axes.jobs(arguments, params, loader)
-    backend = backend_for(launcher, len(jobs))
+    schedule = scheduled(config, axes.until_decided(arguments, params))
+    jobs = axes.jobs(arguments, params, loader, schedule.most if schedule else None)
+    together = len(jobs) * max(map(len, schedule.batches)) // schedule.most if schedule else len(jobs)
+    backend = backend_for(launcher, together)
     shared = shared_overrides(config, backend)
     plan = plan_sweep([with_shared(job, shared) for job in jobs], composing(config, loader))
     raise_if_asked_to_stop()
@@ -64,16 +71,53 @@ def conduct(
     if plan.missing and backend and not config.plan:
         backend.prepare()
     at_once = 1 if backend is None else backend.at_once if backend.watched else None
-    console.print(planned(plan, seconds_left(plan, at_once) if plan.missing and at_once else None))
+    first = plan.only(plan.cells, schedule.batches[0]) if schedule else None
+    console.print(planned(plan, partial(seconds_left, at_once=at_once) if at_once else None, first))
     if config.plan:
         return None
     name = sweep_name(config.hydra.runtime.choices.get("sweep"), deciding(arguments), plan.cells)
-    sweep = Sweep(config, name, arguments, launcher)
-    sweep.write(plan)
+    sweep = Sweep(config, name, arguments, launcher, schedule)
     with sweep.shown_anyway(sweep.show):
-        sweep.launch(plan)
-    sweep.show()
+        if schedule is None:
+            sweep.write(plan)
+            sweep.launch(plan)
+        else:
+            train_until_decided(sweep, plan, schedule)
+    runs = sweep.show()
+    if sweep.looks.miss(runs.loc[runs["status"].isin(FINAL), "run_id"]):
+        sweep.look()
     return sweep
+
+
+def train_until_decided(sweep: Sweep, plan: SweepPlan, schedule: Schedule) -> None:
+    """Train the seeds of `plan` look by look, those of cells alone of which more may decide a comparison.
+
+    A look judges the seeds up to its own, whatever else is there: a sweep that goes on where it was killed, or whose
+    runs another has trained, comes to the same looks.
+    """
+    cells = set(plan.cells)
+    for number, seeds in enumerate(schedule.batches, 1):
+        batch = plan.only(cells, seeds)
+        sweep.write(batch)
+        sweep.launch(batch)
+        judged = sweep.look(seeds.stop)
+        looks, comparisons = sweep.looks.until(schedule.most, seeds.stop), list(compared(judged))
+        cells = looks.still_open(judged)
+        decided = f"{sum(map(looks.decided, comparisons))} of {counted(len(comparisons), 'comparison')} decided"
+        goes_on = f", {counted(len(cells), 'cell')} to go on with" if number < len(schedule.looks) else ""
+        terminal().print(f"look {number} of {len(schedule.looks)}, at {seeds.stop} seeds: {decided}{goes_on}")
+        if not cells:
+            break
+
+
+def scheduled(config: DictConfig, until_decided: bool) -> Schedule | None:
+    """When a sweep looks; None where its seeds are given. Raises InputError for looks that cannot be."""
+    if until_decided:
+        return Schedule.of(config.looks, config.max_seeds)
+    for name in ("max_seeds", "looks"):
+        if config[name] is not None:
+            raise InputError(f"{name}={config[name]} is for {axes.AUTO} alone; give both, or neither")
+    return None
 
 
 class Sweep:
@@ -82,13 +126,21 @@ class Sweep:
     `reasons` has, by run_id, how runs ended where their records do not say so.
     """
 
-    def __init__(self, config: DictConfig, name: str, arguments: Sequence[str], launcher: Launcher) -> None:
-        """`config` is the sweep's own configuration, `arguments` are its command line."""
+    def __init__(
+        self,
+        config: DictConfig,
+        name: str,
+        arguments: Sequence[str],
+        launcher: Launcher,
+        schedule: Schedule | None = None,
+    ) -> None:
+        """`config` is the sweep's own configuration, `arguments` are its command line, `schedule` its looks."""
         self.config, self.folder = config, SweepFolder(Path(config.outputs).absolute() / "sweeps" / name)
+        self.looks = Looks(self.folder)
         self.jobs: list[PlannedJob] = []
         self.returned: list[Sequence[JobReturn]] = []
         self.reasons: dict[str, Ended] = {}
-        self._arguments, self._launcher = arguments, launcher
+        self._arguments, self._launcher, self._schedule = arguments, launcher, schedule
         self._final: set[str] = set()  # run_ids with a result, by the table shown last
         launcher.folder = self.folder.path / "jobs"  # type: ignore[attr-defined]  # where one that has files keeps them
 
@@ -108,7 +160,10 @@ class Sweep:
         """Write down the runs of `plan`, beside those of earlier plans. Raises InputError where that cannot be."""
         self.jobs += plan.runs.values()
         if self.jobs:
-            self.folder.write_plan([job.plan.facts() for job in self.jobs if job.plan], self._arguments)
+            judging = {"verdict": OmegaConf.to_container(self.config.verdict)}
+            if self._schedule:
+                judging["looks"] = list(self._schedule.looks)
+            self.folder.write_plan([job.plan.facts() for job in self.jobs if job.plan], self._arguments, judging)
 
     def launch(self, plan: SweepPlan) -> None:
         """Have those runs of `plan` trained that are not done yet."""
@@ -132,6 +187,17 @@ class Sweep:
             console.print(mixed, soft_wrap=True)
         console.print(where, soft_wrap=True)
         return runs
+
+    def look(self, seeds: int | None = None) -> Verdict:
+        """Judge what is there and keep how comparisons stand: of a look that was planned up to so many `seeds`."""
+        runs, _ = self.folder.read(self.reasons)
+        runs = runs if seeds is None else runs[runs["seed"] < seeds]
+        judged = verdict(self.folder.outputs, runs, rule=Rule(**self.folder.margins()))
+        try:
+            self.looks.take(judged, *((self._schedule.most, seeds) if self._schedule and seeds else ()))
+        except OSError as error:
+            terminal().print(f"{self.looks.path.name} could not be written: {one_line(error)}", soft_wrap=True)
+        return judged
 
     def collect(self) -> tuple[tuple[pd.DataFrame, pd.DataFrame], str]:
         """The tables of runs and of cells, written if that can be; and where they are, in words."""
@@ -189,7 +255,8 @@ def unrecorded(jobs: Sequence[PlannedJob], returned: Sequence[JobReturn], since:
 
 def check(config: DictConfig) -> None:
     """Raise InputError for the first value of what only sweeps read that makes no sense."""
-    check_values(SweepConfig, {name: config[name] for name in SWEEPS_OWN})
+    values = {name: config[name] for name in SWEEPS_OWN}
+    check_values(SweepConfig, values | {"verdict": OmegaConf.to_object(config.verdict)})
     objectives(config.objective)  # what the task function returns, to whatever searches by it
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -100,6 +100,11 @@ class SweepPlan:
             out.setdefault(job.plan.cell_id, []).append(job)
         return out
 
+    def only(self, cells: Collection[str], seeds: Container[int]) -> SweepPlan:
+        """The jobs of these cells and seeds."""
+        chosen = (job for job in self.jobs if job.plan and job.plan.cell_id in cells and job.plan.config.seed in seeds)
+        return SweepPlan(tuple(chosen))
+
     @property
     def folded(self) -> int:
         """How many jobs describe the same run as an earlier job."""
@@ -163,15 +168,36 @@ def _readable(job: PlannedJob) -> PlannedJob:
 _NAMES = ("model", "arch", "data", "kernel", "split", "precision")  # shown where cells differ in them, else above
 
 
-def planned(plan: SweepPlan, seconds: float | None = None) -> Group:
-    """The plan for a terminal; `seconds` is the estimate of the time that it takes."""
+@dataclass(frozen=True)
+class Amount:
+    """What a plan comes to: its runs, those of them to be trained, and an estimate of the seconds that this takes."""
+
+    runs: int
+    missing: int
+    seconds: float | None = None
+
+    @classmethod
+    def of(cls, plan: SweepPlan, estimate: Callable[[SweepPlan], float] | None) -> Amount:
+        """That of `plan`; `estimate` is not asked where nothing is missing."""
+        missing = len(plan.missing)
+        return cls(len(plan.runs), missing, estimate(plan) if estimate and missing else None)
+
+
+def planned(
+    plan: SweepPlan, estimate: Callable[[SweepPlan], float] | None = None, least: SweepPlan | None = None
+) -> Group:
+    """The plan for a terminal; `estimate` says how many seconds a plan takes.
+
+    `least` is the part that is trained in any case, where the rest depends on what comes of it.
+    """
     from rich.console import Group
     from rich.text import Text
 
     first = [job.plan.facts() for job, *_ in plan.cells.values() if job.plan]
     shared = ", ".join(f"{name} {texts[0]}" for name, texts in _texts(first).items() if len(set(texts)) == 1)
     table: list[Text | Table] = [Text(shared), _table(plan, first)] if first else []
-    return Group(*table, *map(Text, _impossible(plan)), Text(_summary(plan, seconds)))
+    amounts = [Amount.of(part, estimate) for part in ((plan,) if least is None else (least, plan))]
+    return Group(*table, *map(Text, _impossible(plan)), Text(_summary(plan, amounts)))
 
 
 def _texts(cells: Sequence[Record]) -> dict[str, list[str]]:
@@ -209,9 +235,15 @@ def _varied(jobs: Sequence[PlannedJob]) -> list[str]:
     return [name for name, listed in values.items() if len(listed) > 1]
 
 
-def _summary(plan: SweepPlan, seconds: float | None) -> str:
-    runs, missing = len(plan.runs), len(plan.missing)
-    parts = [f"{counted(runs, 'run')} in {counted(len(plan.cells), 'cell')}", f"{runs - missing} done"]
+def _summary(plan: SweepPlan, amounts: Sequence[Amount]) -> str:
+    """One line; `amounts` has the least and the most that is trained, or the one that is."""
+    least, most = amounts[0], amounts[-1]
+
+    def ranging(low: object, high: object) -> str:
+        return str(high) if low == high else f"{low} to {high}"
+
+    runs = f"{least.runs} to {most.runs} runs" if least.runs < most.runs else counted(most.runs, "run")
+    parts = [f"{runs} in {counted(len(plan.cells), 'cell')}", f"{most.runs - most.missing} done"]
     if plan.folded:
         parts.append(f"{plan.folded} folded into a run that another comes to")
     if plan.problems:
@@ -219,9 +251,9 @@ def _summary(plan: SweepPlan, seconds: float | None) -> str:
     if plan.stale:
         again = not plan.stale[0].done
         parts.append(f"{len(plan.stale)} made by other code{'' if again else ' (rerun=stale trains these anew)'}")
-    parts.append(f"{missing} to train")
-    if seconds is not None and missing:
-        parts.append(f"about {duration(seconds)}")
+    parts.append(f"{ranging(least.missing, most.missing)} to train")
+    if most.seconds is not None:
+        parts.append(f"about {ranging(duration(least.seconds or 0), duration(most.seconds))}")
     return ", ".join(parts)
 
 

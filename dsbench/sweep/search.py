@@ -24,6 +24,7 @@ from dsbench.sweep.conduct import (
     check,
     composing,
     impossible,
+    scheduled,
     shared_overrides,
     with_shared,
 )
@@ -80,6 +81,7 @@ def search(
     check(config)
     names = objectives(config.objective)
     given = axes.given(arguments, params, loader)
+    scheduled(config, until_decided=False)
     seeds = axes.combined([override for override in given if key(override) == "seed"])  # [[]] where none is named
     drawn, fixed = space([override for override in given if key(override) != "seed"])
     if not drawn:

@@ -183,11 +183,12 @@ def _checked(better: Better, difference: Contrast, reference: Sample, candidate:
 
 @dataclass(frozen=True)
 class Effect:
-    """One effect on test accuracy; `what` says which difference it is."""
+    """One effect on test accuracy of `cells`; `what` says which difference it is."""
 
     name: str
     what: str
     better: Better
+    cells: tuple[Cell, ...] = field(metadata={"plain": False})
 
 
 @dataclass(frozen=True)
@@ -232,6 +233,7 @@ def factorial(cells: Sequence[Cell], rule: Rule, correct: Correct) -> Factorial 
             name,
             what,
             better(table, weights, Family.EFFECT, len(named), rule, rule.standing(key(table, name)), correct),
+            tuple(table),
         )
         for name, what, weights in named
     )

@@ -1,4 +1,4 @@
-"""Is it faster? Times measured by turns, which decide, and the seconds of training, which are shown beside them."""
+"""Is it faster? Times measured by turns in repeats, which decide, and the seconds of training, shown beside them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from dsbench.statistics.means import ALPHA
 from dsbench.verdict.cells import DATA, Cell, Run
 from dsbench.verdict.lighter import Measure
 from dsbench.verdict.rule import SPEED_MARGIN, Answer
-from dsbench.verdict.timings import DECIDING, NAMES, STEP, Comparison, Key, Records, not_comparable, timings
+from dsbench.verdict.timings import DECIDING, NAMES, STEP, Comparison, Key, Records, timings
 
 WANTED = (NAMES[STEP], "latency at batch 1", "latency at a large batch")  # without each of which none is faster
-SHORT = dict(zip(WANTED, ("step", "one image", "many images"), strict=True))
 LATENCY: Key = ("latency_ms", "batch_1", DECIDING)
 EPOCH, TRAINING = "epoch, as trained", "training, as trained"
 _CONDITIONS = ("device", "precision", "threads", "n_jobs")  # of trainings side by side
@@ -28,8 +27,9 @@ def measured_times(
 ) -> list[tuple[Measure, ...]]:
     """For each pair (reference, candidate) its training step, epoch and latencies, as `dsbench bench` measured them.
 
-    Times compare where they were measured in one place and by turns, the last of such. `levels` has that of each pair's
-    interval. What was not measured of both alike is listed as lacking.
+    Times compare where they were measured in one place and by turns, the last of such. The interval is over repeats
+    (see dsbench.verdict.timings.over_days), at the level that `levels` has for the pair. What was not measured of both
+    alike is listed as lacking.
     """
     out = []
     for pair, level in zip(pairs, levels or [ALPHA] * len(pairs), strict=True):
@@ -42,10 +42,12 @@ def measured_times(
 def _comparisons(reference: Cell, candidate: Cell, records: Records) -> dict[Key, Comparison]:
     """By what is timed, the last two times that compare, else the last two."""
     both = product(timings(reference, records), timings(candidate, records))
+    compared = [
+        Comparison(key, before, after) for before, after in both for key in before.times.keys() & after.times.keys()
+    ]
     out: dict[Key, Comparison] = {}
-    for before, after in sorted(both, key=lambda pair: bool(not_comparable(*pair))):
-        for key in before.times.keys() & after.times.keys():
-            out.setdefault(key, Comparison(key, before, after))
+    for one in sorted(compared, key=lambda one: bool(one.not_comparable)):
+        out.setdefault(one.key, one)
     return out
 
 
@@ -64,6 +66,14 @@ def _lacking(pair: tuple[Cell, Cell], compared: dict[Key, Comparison], records: 
     return tuple(
         Measure(name, "ms", None, None, Answer.NOT_MEASURED, reason=reason) for name in WANTED if name not in names
     )
+
+
+def short(name: str) -> str:
+    """What a time that decides is called where room is short: step, one image, 128 images."""
+    if name in NAMES.values():
+        return "step"
+    batch = name.removeprefix("latency at batch ")
+    return "one image" if batch == "1" else f"{batch} images" if batch.isdecimal() else "many images"
 
 
 def _wanted(key: Key) -> str:
@@ -155,4 +165,5 @@ def _side_by_side(cells: Sequence[Cell]) -> str:
 
 def _latency(cells: Sequence[Cell], records: Records) -> str:
     measured = [times for cell in cells for times in timings(cell, records) if LATENCY in times.times]
-    return next(filter(None, (not_comparable(measured[0], times) for times in measured)), "")
+    reasons = (Comparison(LATENCY, measured[0], times).not_comparable for times in measured)
+    return next(filter(None, reasons), "")

@@ -48,15 +48,15 @@ class Family(StrEnum):
 
 MARGINS = {"mnist": 0.2}  # percentage points, by data set
 MARGIN = 1.0  # of every other
-SPEED_MARGIN = 10.0  # percent
+SPEED_MARGIN = 10.0  # percent, where a sweep does not say
 
 
 @dataclass(frozen=True)
 class Standing:
     """How a comparison stands in a sweep that looks again: `fractions` of all its seeds at its looks so far.
 
-    Once it is decided, `seeds` has those of each cell at the look that decided it, `look`, from 1; what was trained
-    later changes nothing.
+    Where that was planned, `look` is its number, from 1, and `seeds` has those of each cell that were judged at it;
+    what was trained later changes nothing until the next, and nothing at all once the comparison is decided.
     """
 
     fractions: tuple[float, ...] = (1.0,)

@@ -12,11 +12,11 @@ from dsbench.run.record import FINAL
 from dsbench.statistics.means import ALPHA, FEWEST, Interval
 from dsbench.verdict.better import Better
 from dsbench.verdict.cells import Cell
-from dsbench.verdict.faster import SHORT
+from dsbench.verdict.faster import short
 from dsbench.verdict.groups import BUDGET, WIDTH, Group
 from dsbench.verdict.lighter import Measure
 from dsbench.verdict.reliable import Reliable, Trainings
-from dsbench.verdict.rule import Answer, Family
+from dsbench.verdict.rule import DECIDED, Answer, Family
 from dsbench.verdict.verdict import Comparison, Judged, Verdict
 
 FEW = 3  # comparisons that the headline has a clause each for
@@ -201,14 +201,14 @@ def ratio(measure: Measure) -> str:
 
 def _faster(pair: Comparison) -> tuple[Answer | None, list[str]]:
     """Training step, latency of one image and of many: one answer where all agree, else one each."""
-    deciding = [measure for measure in pair.measured if measure.decides and measure.name in SHORT]
+    deciding = [measure for measure in pair.measured if measure.decides]
     told = [measure for measure in deciding if measure.ratio is not None]
     answers = {measure.answer for measure in deciding}
     if not told:
         return (answers.pop() if len(answers) == 1 else Answer.NOT_MEASURED), []
     if len(answers) == 1:
-        return answers.pop(), [f"{SHORT[measure.name]} {ratio(measure)}" for measure in told]
-    return None, [f"{measure.answer}: {SHORT[measure.name]} {ratio(measure)}" for measure in deciding]
+        return answers.pop(), [f"{short(measure.name)} {ratio(measure)}" for measure in told]
+    return None, [f"{measure.answer}: {short(measure.name)} {ratio(measure) or measure.reason}" for measure in deciding]
 
 
 def _better(better: Better) -> list[str]:
@@ -290,7 +290,8 @@ def details(verdict: Verdict) -> list[str]:
             )
         if pair.better.runs_later:
             later = counted(pair.better.runs_later, "run")
-            out.append(f"{described(pair)}: decided at look {pair.better.look}; {later} trained since change nothing.")
+            when = "decided at" if pair.better.answer in DECIDED else "as of"
+            out.append(f"{described(pair)}: {when} look {pair.better.look}; {later} trained since change nothing.")
     out += [f"Run {run_id} is judged without its images: {why}." for run_id, why in verdict.damaged.items()]
     return out
 

@@ -1,4 +1,4 @@
-"""What `dsbench bench` measured of cells, those of several runs as one, and how the times of two compare."""
+"""What `dsbench bench` measured of cells, in one repeat or several, and how the times of two compare."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean, geometric_mean
 from typing import Any
 
 import numpy as np
 
 from dsbench.measure.record import PLACE
-from dsbench.numerals import counted
+from dsbench.measure.timing import FEWEST_REPEATS, REPEATS
+from dsbench.numerals import counted, listed
 from dsbench.run.record import Record
-from dsbench.statistics.means import Interval, t_interval
+from dsbench.statistics.means import Interval
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.lighter import Measure
 from dsbench.verdict.rule import Answer
@@ -26,83 +28,88 @@ EPOCH: Key = ("epoch",)  # computed from the step
 
 
 @dataclass(frozen=True)
-class Time:
-    """Milliseconds: the median and the interquartile range of the `rounds`, in their order; `settled` as in a record.
+class Repeat:
+    """What one process measured on `day` (ISO, UTC): `ms`, the geometric mean of its rounds.
 
-    Times of one session have equally many rounds, taken by turns; there are none where the record does not keep them.
+    Networks that took turns in it share its `session`, which is empty in records that name none.
     """
 
-    median: float
-    iqr: float
-    rounds: tuple[float, ...]
-    settled: bool
+    session: str
+    day: str
+    ms: float
 
 
 @dataclass(frozen=True)
 class Timings:
-    """The times of a cell in one place and session by what is timed; `batch_size` is that of a training step.
+    """The repeats of a cell in one place by what is timed; `batch_size` is that of a training step.
 
     `load_average` is how busy the machine was just before, at the most; None where its system does not say.
     """
 
     place: dict[str, Any]
-    session: str
     load_average: float | None
     batch_size: int | None
-    times: dict[Key, Time]
+    times: dict[Key, tuple[Repeat, ...]]
+
+    @property
+    def last(self) -> str:
+        """The last session."""
+        return max((repeat.session for repeats in self.times.values() for repeat in repeats), default="")
 
 
 def timings(cell: Cell, records: Records) -> list[Timings]:
-    """What was measured of the runs of `cell` that are done: one for each place and session, the last one first.
+    """What was measured of the runs of `cell` that are done: one for each place, the last measured first.
 
-    A place is a device with its threads, precision, memory format and versions; a session is one call of
-    `dsbench bench`, in which networks take turns ("" of records that name none). All runs of a cell are the same
-    network, so that of several in one session one counts, of those that settled where there are any.
+    A place is a device, with all that tells it apart, its threads, precision, memory format and versions. All runs of a
+    cell are the same network, so that of several in one session one counts.
     """
-    measured: dict[tuple[str, str], list[tuple[Record, dict[Key, Time]]]] = {}
+    measured: dict[str, list[Record]] = {}
     for run in cell.done:
         record = records.get(run.run_id)
         if record is not None and record.measured.get("measured_on"):
-            place = json.dumps(_place(record), sort_keys=True)
-            for session, times in _by_session(record).items():
-                measured.setdefault((session, place), []).append((record, times))
-    return [_joined(session, measured[session, place]) for session, place in sorted(measured, reverse=True)]
+            measured.setdefault(json.dumps(_place(record), sort_keys=True), []).append(record)
+    return sorted(map(_in_place, measured.values()), key=lambda times: times.last, reverse=True)
 
 
 def _place(record: Record) -> dict[str, Any]:
     return {name: record.measured["measured_on"].get(name) for name in PLACE}
 
 
-def _joined(session: str, measured: Sequence[tuple[Record, dict[Key, Time]]]) -> Timings:
-    by_key: dict[Key, list[Time]] = {}
-    for _, times in measured:
-        for key, time in times.items():
-            by_key.setdefault(key, []).append(time)
-    records = [record for record, _ in measured]
+def _in_place(records: Sequence[Record]) -> Timings:
+    """What the records of one cell in one place come to together."""
+    by_key: dict[Key, dict[str, Repeat]] = {}
+    for record in records:
+        for key, repeats in _times(record).items():
+            for repeat in repeats:
+                by_key.setdefault(key, {}).setdefault(repeat.session, repeat)
     sizes = {record.measured.get("train_step_ms", {}).get("batch_size") for record in records}
     loads = [load for record in records if (load := record.measured["measured_on"].get("load_average")) is not None]
     return Timings(
         place=_place(records[0]),
-        session=session,
         load_average=max(loads, default=None),
         batch_size=sizes.pop() if len(sizes) == 1 else None,
-        times={key: next((time for time in times if time.settled), times[0]) for key, times in by_key.items()},
+        times={key: tuple(repeats[session] for session in sorted(repeats)) for key, repeats in by_key.items()},
     )
 
 
-def _by_session(record: Record) -> dict[str, dict[Key, Time]]:
-    out: dict[str, dict[Key, Time]] = {}
-    for key, entry in _entries(record.measured):
-        if entry["median"]:
-            rounds = tuple(entry.get("rounds_ms") or ())
-            time = Time(entry["median"], entry["iqr"], rounds if all(rounds) else (), entry.get("settled", False))
-            out.setdefault(entry.get("session", ""), {})[key] = time
+def _times(record: Record) -> dict[Key, list[Repeat]]:
+    """The repeats of `record` by what is timed; times that are not there are left out."""
+    when = str(record.measured["measured_on"].get("time") or "")
+    times = {key: repeats for key, entry in _entries(record.measured) if (repeats := _repeats(entry, when))}
     steps = _epoch_steps(record)
-    for times in out.values():
-        if steps and (step := times.get(STEP)):
-            rounds = tuple(steps * milliseconds for milliseconds in step.rounds)
-            times[EPOCH] = Time(steps * step.median, steps * step.iqr, rounds, step.settled)
-    return out
+    if steps and STEP in times:
+        times[EPOCH] = [Repeat(repeat.session, repeat.day, steps * repeat.ms) for repeat in times[STEP]]
+    return times
+
+
+def _repeats(entry: Mapping[str, Any], when: str) -> list[Repeat]:
+    """The repeats of a time; of a record that has none the rounds or the median, which are of one process."""
+    kept = entry.get("repeats")
+    if kept is None:
+        rounds, session = entry.get("rounds_ms") or (), entry.get("session", "")
+        ms = geometric_mean(rounds) if rounds and min(rounds) > 0 else entry["median"]
+        kept = [{"session": session, "at": session or when, "ms": ms}]
+    return [Repeat(repeat["session"], repeat["at"][:10], repeat["ms"]) for repeat in kept if repeat["ms"]]
 
 
 def _entries(measured: Mapping[str, Any]) -> Iterator[tuple[Key, Mapping[str, Any]]]:
@@ -139,47 +146,103 @@ class Comparison:
     @cached_property
     def not_comparable(self) -> str:
         """Why the two times do not compare; empty where they do."""
-        reason = not_comparable(self.before, self.after)
+        reason = other_place(self.before, self.after)
         if not reason and self.key == STEP and self.before.batch_size != self.after.batch_size:
             return f"steps of {self.before.batch_size} and of {self.after.batch_size} images"
-        return reason
+        return reason or ("" if self.together else "not measured by turns")
 
     @cached_property
-    def log_ratios(self) -> list[float]:
-        """The logarithm of how many times as long the candidate takes, round by round."""
-        before, after = self.before.times[self.key].rounds, self.after.times[self.key].rounds
-        if not before or len(before) != len(after):  # of records that do not keep them
-            return []
-        return [float(ratio) for ratio in np.log(after) - np.log(before)]
+    def together(self) -> list[tuple[Repeat, Repeat]]:
+        """The repeats in which both took turns, in order."""
+        after = {repeat.session: repeat for repeat in self.after.times[self.key] if repeat.session}
+        return [(repeat, after[repeat.session]) for repeat in self.before.times[self.key] if repeat.session in after]
+
+    @cached_property
+    def log_ratios(self) -> dict[str, list[float]]:
+        """By day, the logarithm of how many times as long the candidate takes, repeat by repeat."""
+        out: dict[str, list[float]] = {}
+        for before, after in self.together:
+            out.setdefault(before.day, []).append(math.log(after.ms / before.ms))
+        return out
 
     def measure(self, level: float, speed_margin: float) -> Measure:
-        """Both times with the answer: their ratio is clear of the margin, in percent, or within it, or neither."""
-        before, after = self.before.times[self.key], self.after.times[self.key]
-        unit, in_ms = ("s", 1000) if self.key == EPOCH else ("ms", 1)
-        logs = None if self.not_comparable else t_interval(self.log_ratios, level)
+        """Both times with the answer: their ratio is clear of the margin, in percent, or within it, or neither.
+
+        Both are geometric means over the repeats in which they took turns, so that their ratio is the middle of its
+        interval, on a log scale.
+        """
+        refused = self.not_comparable
+        pairs = [] if refused else self.together
+        both = zip(*pairs, strict=True) if pairs else (side.times[self.key] for side in (self.before, self.after))
+        before, after = (geometric_mean(repeat.ms for repeat in repeats) for repeats in both)
+        logs = over_days(list(self.log_ratios.values()), level) if len(pairs) >= FEWEST_REPEATS else None
         interval = Interval(math.exp(logs.low), math.exp(logs.high)) if logs else None
+        unit, in_ms = ("s", 1000) if self.key == EPOCH else ("ms", 1)
         return Measure(
             name=_name(self.key),
             unit=unit,
-            reference=before.median / in_ms,
-            candidate=after.median / in_ms,
-            answer=Answer.NOT_COMPARABLE if self.not_comparable else _answer(interval, speed_margin),
+            reference=before / in_ms,
+            candidate=after / in_ms,
+            answer=Answer.NOT_COMPARABLE if refused else _answer(interval, speed_margin),
             interval=interval,
-            n=min(len(before.rounds), len(after.rounds)),
-            reason=self.not_comparable,
-            note=_where(self.before, self.after),
+            n=len(pairs),
+            reason=refused or ("" if interval else self._repeats),
+            note="" if refused else self._where,
             decides=self.key == STEP or self.key[-1] == DECIDING,
         )
 
+    @property
+    def _repeats(self) -> str:
+        """How many repeats there are, of how many there should be; on how many days where that leaves no spread."""
+        n, days = len(self.together), len(self.log_ratios)
+        if n < REPEATS:
+            return f"{n} of {REPEATS} repeats" + (f" on {days} days" if FEWEST_REPEATS <= n <= days else "")
+        return counted(n, "repeat") + (f" on {days} days" if n == days else "")
 
-def not_comparable(before: Timings, after: Timings) -> str:
-    """Why times of two places, or of no common session, do not compare; empty where they do."""
+    @property
+    def _where(self) -> str:
+        """On which machine, on which days and in how many repeats both were measured, and how busy it was."""
+        place = self.before.place
+        days = self.log_ratios
+        shown = [
+            day + (f" ({counted(len(logs), 'repeat')}, {math.exp(fmean(logs)):.3g} times)" if len(days) > 1 else "")
+            for day, logs in days.items()
+        ]
+        text = f"on {place['device']}, on {listed(shown)}, {self._repeats}, {counted(place['threads'], 'thread')}"
+        loads = [load for load in (self.before.load_average, self.after.load_average) if load is not None]
+        busy = f", load average {max(loads):.1f} before" if loads else ""
+        return f"{text}, precision {place['precision']}{busy}"
+
+
+def over_days(values: Sequence[Sequence[float]], level: float) -> Interval | None:
+    """The interval at 1 - `level` of the mean of all values, of which there is a sequence for each day.
+
+    Student's, with the days as fixed blocks: value = mean + day + error. Each value weighs alike, so that a day has the
+    weight of its values; the error's variance is that about the means of days, with as many degrees of freedom as there
+    are values less days (Box, Hunter and Hunter 2005, Statistics for Experimenters, chapter 4). It speaks of these days
+    and of no others. Of one day it is t_interval; None where each day has one value alone.
+    """
+    from scipy.special import stdtrit
+
+    n = sum(map(len, values))
+    df = n - len(values)
+    if not df:
+        return None
+    squares = sum(float(((np.asarray(day) - fmean(day)) ** 2).sum()) for day in values)
+    mean = fmean(value for day in values for value in day)
+    half = float(stdtrit(df, 1 - level / 2)) * math.sqrt(squares / df / n)
+    return Interval(mean - half, mean + half)
+
+
+def other_place(before: Timings, after: Timings) -> str:
+    """Why times of two places do not compare; empty where the place is one."""
+    identities = before.place["identity"], after.place["identity"]
+    if None in identities and identities != (None, None):
+        return "measured on processors one of which is known by its name alone"
     place, other = _flat(before.place), _flat(after.place)
     names = [name for name in {**place, **other} if place.get(name) != other.get(name)]
-    if names:
-        differences = [f"{name} ({place.get(name)} and {other.get(name)})" for name in names]
-        return f"measured with different {', '.join(differences)}"
-    return "" if before.session and before.session == after.session else "not measured by turns"
+    differences = [f"{name} ({place.get(name)} and {other.get(name)})" for name in names]
+    return f"measured with different {', '.join(differences)}" if names else ""
 
 
 def _answer(ratio: Interval | None, speed_margin: float) -> Answer:
@@ -201,14 +264,8 @@ def _name(key: Key) -> str:
     return f"latency at {key[1].replace('_', ' ')}{backend}"
 
 
-def _where(before: Timings, after: Timings) -> str:
-    """Where both were measured, and how busy the machine was."""
-    place = before.place
-    text = f"{place['device']}, precision {place['precision']}, {counted(place['threads'], 'thread')}"
-    loads = [load for load in (before.load_average, after.load_average) if load is not None]
-    return f"{text}, load average {max(loads):.1f} before" if loads else text
-
-
 def _flat(place: dict[str, Any]) -> dict[str, Any]:
-    versions = place.get("versions") or {}
-    return {name: value for name, value in place.items() if name != "versions"} | versions
+    """A place with its versions and what tells its processor apart one by one."""
+    inner = {"versions": "", "identity": "processor's "}
+    flat = {f"{word}{key}": value for name, word in inner.items() for key, value in (place.get(name) or {}).items()}
+    return {name: value for name, value in place.items() if name not in inner} | flat

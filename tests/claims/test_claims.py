@@ -224,12 +224,12 @@ def test_seeds_that_have_no_result_are_left_out_and_said_to_be(run: Callable[...
 
 @pytest.fixture
 def apart(tmp_path: Path) -> Callable[..., list[Run]]:
-    """Runs of two networks, one of each measured: a step of `ms` each, quartiles `iqr` of it apart."""
+    """Runs of two networks, one of each measured in `n` repeats; the second's alternate by `spread`."""
 
-    def make(before: float, after: float, iqr: float = 0.02, n: int = 20, **where: Any) -> list[Run]:
+    def make(before: float, after: float, spread: float = 0.0, n: int = 5, **where: Any) -> list[Run]:
         one = [record(seed=seed, study="mnist_7800/cnn") for seed in range(2)]
         two = [record(seed=seed, study=f"mnist_7800/{SMALL}", model="dwsep", block="keras") for seed in range(2)]
-        measured = timed(one[:1], before, n=n) + one[1:] + two[:1] + timed(two[1:], after, iqr, n=n, **where)
+        measured = timed(one[:1], before, n=n) + one[1:] + two[:1] + timed(two[1:], after, spread, n=n, **where)
         measured[0][MEMORY], measured[3][MEMORY] = 1000, 500
         for each in measured:
             folder = tmp_path / "runs" / each["run_id"]
@@ -242,38 +242,49 @@ def apart(tmp_path: Path) -> Callable[..., list[Run]]:
 
 @pytest.mark.parametrize("metric", KEYS[:2])
 @pytest.mark.parametrize(
-    ("after", "iqr", "verdict"), [(0.8, 0.02, HOLDS), (0.96, 0.001, OPEN), (1.04, 0.001, OPEN), (1.3, 0.02, FAILS)]
+    ("after", "spread", "verdict", "answer"),
+    [
+        (0.8, 0.02, HOLDS, "faster"),
+        (0.8, 0.2, OPEN, "cannot tell"),
+        (0.96, 0.001, OPEN, "as fast"),
+        (1.04, 0.001, OPEN, "as fast"),
+        (1.3, 0.02, FAILS, "slower"),
+    ],
 )
 def test_a_time_is_shorter_where_the_verdict_says_faster(
-    apart: Callable[..., list[Run]], metric: str, after: float, iqr: float, verdict: str
+    apart: Callable[..., list[Run]], metric: str, after: float, spread: float, verdict: str, answer: str
 ) -> None:
     from dsbench.results.cells import cells_table
     from dsbench.verdict.verdict import judge
 
-    runs = apart(1.0, after, iqr)
+    runs = apart(1.0, after, spread)
     shorter = claim(f"{SMALL}.{metric}", high=1.0, over=f"cnn.{metric}")
     (outcome,) = decide(shorter, runs)
     assert outcome.verdict == verdict
     rows = runs_table([run.record for run in runs])
     judged = judge(rows, cells_table(rows), {run.record.run_id: run.record for run in runs})
-    answers = {str(one.answer) for one in judged.groups[0].comparisons[0].measured if one.decides}
-    assert answers <= {HOLDS: {"faster"}, OPEN: {"cannot tell", "as fast"}, FAILS: {"slower"}}[verdict]
+    assert {str(measure.answer) for measure in judged.groups[0].comparisons[0].measured if measure.decides} == {answer}
 
 
-def test_a_time_is_a_ratio_with_what_its_rounds_leave_open(apart: Callable[..., list[Run]]) -> None:
+def test_a_time_is_a_ratio_with_what_its_repeats_leave_open(apart: Callable[..., list[Run]]) -> None:
     (outcome,) = decide(
-        claim(f"{SMALL}.train_step_ms/total", high=0.5, over="cnn.train_step_ms/total"), apart(4.0, 2.0, 0.04)
+        claim(f"{SMALL}.train_step_ms/total", high=0.5, over="cnn.train_step_ms/total"), apart(4.0, 2.0)
     )
-    # in each round half as long, so that nothing is open but what two measurements of one network differ by
+    # in each repeat half as long, so that nothing is open but what two measurements of one network differ by
     assert outcome.verdict == OPEN
-    assert outcome.measured.startswith("0.5 times, 0.455 to 0.55 (a CPU, precision 32, 1 thread")
+    assert outcome.measured.startswith("0.5 times, 0.455 to 0.55 (on a CPU, on 2026-11-28, 5 repeats, 1 thread")
 
 
-def test_times_that_do_not_compare_decide_nothing(apart: Callable[..., list[Run]]) -> None:
+@pytest.mark.parametrize(
+    ("where", "reason"),
+    [({"n": 2}, "2 of 5 repeats"), ({"threads": 2}, "measured with different threads")],
+)
+def test_times_that_do_not_compare_decide_nothing(
+    apart: Callable[..., list[Run]], where: dict[str, Any], reason: str
+) -> None:
     latency = "{}.latency_ms/batch_1/torch".format
-    (outcome,) = decide(claim(latency(SMALL), high=1.0, over=latency("cnn")), apart(1.0, 0.5, threads=2))
-    assert outcome.verdict == UNTESTED
-    assert outcome.measured.startswith("measured with different threads")
+    (outcome,) = decide(claim(latency(SMALL), high=1.0, over=latency("cnn")), apart(1.0, 0.5, **where))
+    assert (outcome.verdict, outcome.measured[: len(reason)]) == (UNTESTED, reason)
 
 
 def test_memory_is_counted_on_one_machine(apart: Callable[..., list[Run]]) -> None:

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +53,11 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> list[Subject]:
         step = Step(128, TIME, TIME, TIME, TIME)
         return [Measured(Forward(latency), step, 2**20, ONNX if onnx else {}) for _ in subjects]
 
+    def here(measure: Any, seconds: float, end: Any, refused: Any, say: Any) -> Any:
+        return measure(seconds, refused=refused, say=say)
+
     monkeypatch.setattr("dsbench.measure.bench.bench", bench)
+    monkeypatch.setattr("dsbench.measure.repeats.in_fresh_process", here)
     return measured
 
 
@@ -98,14 +104,17 @@ def test_tables_name_the_precision_of_each_figure_and_how_far_the_files_are_from
     assert out.startswith(f"run {finished.name}, ")
 
 
-def test_a_run_is_measured_in_its_precision_on_its_threads_with_its_weights(
-    call: Call, finished: Path, made_up: list[Subject]
+@pytest.mark.parametrize(("asked", "threads"), [((), 1), (("threads=3",), 3)])
+def test_a_run_is_measured_in_its_precision_on_one_thread_or_those_asked_for_with_its_weights(
+    call: Call, finished: Path, made_up: list[Subject], asked: tuple[str, ...], threads: int
 ) -> None:
-    record = json.loads((finished / "result.json").read_text())
-    (finished / "result.json").write_text(json.dumps(record | {"threads": 2, "precision": "bf16"}))
-    assert call("dsbench", "bench", str(finished)).code == 0
+    before = json.loads((finished / "result.json").read_text()) | {"threads": 2, "precision": "bf16"}
+    (finished / "result.json").write_text(json.dumps(before))
+    assert call("dsbench", "bench", *asked, str(finished)).code == 0
     (subject,) = made_up
-    assert (subject.compute.device.type, subject.compute.precision, subject.compute.threads) == ("cpu", "bf16", 2)
+    assert (subject.compute.device.type, subject.compute.precision, subject.compute.threads) == ("cpu", "bf16", threads)
+    record = json.loads((finished / "result.json").read_text())
+    assert (record["threads"], record["measured_on"]["threads"]) == (2, threads)
     saved = torch.load(finished / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
     assert all(torch.equal(value, saved[f"network.{name}"]) for name, value in subject.module().state_dict().items())
 
@@ -120,8 +129,10 @@ def test_several_runs_stand_side_by_side_and_each_record_gets_its_own(
     assert f"times run {finished.name}\n" in ended.out
     assert "onnx" not in ended.out
     assert ended.err == "".join(f"added to {folder / 'result.json'}\n" for folder in (finished, other))
-    for folder in (finished, other):
-        assert json.loads((folder / "result.json").read_text())["latency_ms"]["batch_1"]["torch"]["median"] == 1.25
+    records = [json.loads((folder / "result.json").read_text()) for folder in (finished, other)]
+    entries = [one["latency_ms"]["batch_1"]["torch"] for one in records]
+    assert [(entry["median"], len(entry["repeats"])) for entry in entries] == [(1.25, 5), (1.25, 5)]
+    assert len(made_up) == 2 * 5
 
 
 def test_of_a_sweep_one_run_of_each_cell_is_measured(call: Call, finished: Path, made_up: list[Subject]) -> None:
@@ -194,10 +205,28 @@ def test_a_folder_that_is_no_runs_and_a_device_that_is_not_there_are_one_line(
     assert (finished / "result.json").read_bytes() == record
 
 
-def test_a_process_of_its_own_measures_and_adds_without_onnx_runtime(finished: Path) -> None:
+def test_several_runs_take_turns_in_three_fresh_processes_of_which_each_record_has_a_time(finished: Path) -> None:
     """Whatever the tests have imported before, the command imports in the right order."""
+    other = Path(shutil.copytree(finished, finished.parent / "other"))
+    record = json.loads((finished / "result.json").read_text())
+    (other / "result.json").write_text(json.dumps(record | {"run_id": "other"}))
     code = "from dsbench.cli.hydra import dsbench; dsbench()"
-    command = [sys.executable, "-c", code, "bench", str(finished), *QUICK, "--no-onnx", "--csv"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ)
-    assert ended.stderr == f"added to {finished / 'result.json'}\n"
-    assert ended.stdout.count("\n") == 2
+    command = [sys.executable, "-c", code, "bench", str(finished), str(other), *QUICK, "--repeats", "3", "--csv"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ)
+    assert ended.stderr == "".join(f"added to {folder / 'result.json'}\n" for folder in (finished, other))
+    assert ended.stdout.count("\n") == 3
+    records = [json.loads((folder / "result.json").read_text()) for folder in (finished, other)]
+    for keys in (("train_step_ms", "total"), ("latency_ms", "batch_2", "torch"), ("latency_ms", "batch_1", "onnx")):
+        found = [reduce(getitem, keys, one)["repeats"] for one in records]
+        sessions = [[repeat["session"] for repeat in repeats] for repeats in found]
+        assert len(set(sessions[0])) == 3
+        assert sessions[0] == sessions[1] == sorted(sessions[0])
+        assert len({repeat["ms"] for repeats in found for repeat in repeats}) > 3
+    assert records[0]["onnx"]["fp32"]["test_acc"] == pytest.approx(record["test_acc"], abs=0.0001)
+
+
+@pytest.mark.parametrize("value", ["0", "1,2", "two", ""])
+def test_runs_are_measured_on_one_number_of_threads(call: Call, finished: Path, value: str) -> None:
+    ended = call("dsbench", "bench", f"threads={value}", str(finished))
+    line = f"error: threads={value} is not a positive integer; runs are measured on one number of threads\n"
+    assert (ended.code, ended.out, ended.err) == (2, "", line)

@@ -127,11 +127,16 @@ def test_a_sweep_matches_families_group_by_group(call: Call, overrides: Override
 def test_a_sweep_ends_with_measured_times_a_verdict_and_a_page(
     call: Call, overrides: Overrides, outputs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def here(measure: Any, seconds: float, end: float, refused: Any, say: Any) -> Any:
+        return measure(seconds, refused=refused, say=say)
+
+    monkeypatch.setattr("dsbench.measure.repeats.in_fresh_process", here)  # patches do not reach another process
+    monkeypatch.setattr("dsbench.conclude.START_SECONDS", 0.0)
     monkeypatch.setattr("dsbench.conclude.RATES_SECONDS", 0.5)
     monkeypatch.setattr("dsbench.conclude.ENOUGH_SECONDS", 0.1)
     monkeypatch.setattr(roofline, "SECONDS", 0.01)
     monkeypatch.setitem(roofline.SIZES, "cpu", roofline.Sizes((64,), (roofline.ConvProblem(8, 8, 2),), 2, 1))
-    line = "arch=mnist_7800_shallow block=keras train.max_epochs=1 model=cnn,dwsep width=2 bench_minutes=0.03"
+    line = "arch=mnist_7800_shallow block=keras train.max_epochs=1 model=cnn,dwsep width=2 bench_minutes=0.15"
     ended = call("sweep", "-m", *overrides(line))
     assert (ended.code, ended.err) == (0, "")
     assert all(result["latency_ms"]["batch_1"]["torch"]["median"] > 0 for result in results(outputs))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from functools import partial
@@ -67,12 +68,15 @@ def test_json_holds_what_was_measured_of_each_network_in_the_order_of_the_list()
         for backends in network["latency_ms"].values():
             assert list(backends) == ["torch"]
             assert backends["torch"]["median"] > 0 <= backends["torch"]["iqr"]
-            assert len(backends["torch"]["rounds_ms"]) >= 3
+            (repeat,) = backends["torch"]["repeats"]  # this process
+            assert (repeat["session"], repeat["at"] in repeat["session"]) == (backends["torch"]["session"], True)
+            assert repeat["ms"] > 0
         step = network["train_step_ms"]
         assert step["batch_size"] == 4
         assert all(step[part]["median"] > 0 for part in ("total", "forward", "backward", "optimizer"))
         assert (network["precision"], network["threads"]) == ("32", 1)
         where = network["measured_on"]
+        assert where["identity"]["cores"] == os.cpu_count()
         assert (where["device"], where["threads"], where["precision"]) == (network["device"], 1, "32")
         assert where["versions"]["torch"] == torch.__version__
     sessions = {timing["session"] for network in networks for timing in network["latency_ms"]["batch_1"].values()}
@@ -108,9 +112,8 @@ def test_onnx_runtime_takes_turns_with_torch_where_it_is_asked_for(tmp_path: Pat
     network = json.loads(run(*line, "--keep", str(tmp_path), "--json"))
     for backends in network["latency_ms"].values():
         assert list(backends) == ["torch", "torch_fp32", "onnx", "onnx_int8"]
-        keys = {"median", "iqr", "rounds_ms", "settled", "session"}
+        keys = {"median", "iqr", "settled", "session", "repeats"}
         assert all(timing.keys() == keys for timing in backends.values())
-        assert len({len(timing["rounds_ms"]) for timing in backends.values()}) == 1
     sizes = [network["onnx"][name]["bytes"] for name in ("fp32", "int8")]
     name = "cnn-arch-mnist_7800_shallow-width-1-image-1x28x28"
     assert [(tmp_path / f"{name}.{end}").stat().st_size for end in ("onnx", "int8.onnx")] == sizes
@@ -192,6 +195,8 @@ def test_the_header_says_where_it_was_measured_and_columns_what_differs() -> Non
         (["train.batch_size=0"], "train.batch_size 0 is not a positive integer"),
         (["widht=4"], "unknown key 'widht'; did you mean 'width'?"),
         (["--large", "0"], "--large 0 is not a positive integer"),
+        (["--repeats", "1"], "--repeats 1 cannot tell which is faster; 3 is the fewest, 5 the default"),
+        (["--repeats", "2"], "--repeats 2 cannot tell which is faster"),
         (["--seconds", "0"], "--seconds 0.0 is not a positive number"),
         (["--seconds", "nan"], "--seconds nan is not a positive number"),
         (["--config-dir", "nowhere"], "--config-dir nowhere is not a folder"),

@@ -30,7 +30,7 @@ def test_fp32_reaches_the_accuracy_that_training_recorded_and_int8_that_of_the_f
     # Calibrated on dim images, int8 answers worse, and cannot be mistaken for fp32.
     monkeypatch.setattr(deployed, "calibration_images", lambda data: 0.1 * calibration_images(data))
     run = load(finished)
-    deployment = deploy(run.subject(compute), files)
+    deployment = deploy(replace(run.subject(), compute=compute), files)
     assert list(deployment.backends) == ["onnx", "onnx_int8"]  # torch in fp32 is the subject itself
     section = deployment.section
     recorded = run.record.result.test_acc

@@ -71,13 +71,16 @@ def test_the_session_in_which_most_were_measured_is_drawn_and_not_too_many() -> 
 @pytest.mark.parametrize(
     ("cells", "minutes", "share"),
     [
-        (2, 1.0, Share(50 / 8, True)),
-        (2, 60.0, Share(10.0, True)),
-        (2, 0.3, Share(3.0, False)),  # the rates would take most of it
-        (6, 1.0, Share(60 / 18, False)),
-        (6, 2.0, Share(110 / 24, True)),
-        (7, 2.1, Share(6.0, False)),  # too many panels
-        (2, 0.04, None),
+        (2, 1.0, Share(60, 35 / 32, True)),  # five processes start, a roofline's rates are measured
+        (2, 60.0, Share(3600, 2.0, True)),
+        (2, 0.5, Share(30, 15 / 30, False)),  # the rates would take most of it
+        (2, 0.22, Share(13.2, 0.2, False)),  # enough for three repeats
+        (6, 1.0, Share(60, 45 / 90, False)),
+        (6, 1.5, Share(90, 65 / 96, True)),
+        (7, 2.1, Share(126, 111 / 105, False)),  # too many panels
+        (2, 0.16, None),
+        (40, 1.0, None),
+        (40, 2.0, Share(120, 0.2, False)),
         (0, 1.0, None),
     ],
 )
@@ -86,4 +89,5 @@ def test_the_minutes_are_shared_by_all_measurements(cells: int, minutes: float, 
     assert (computed is None) == (share is None)
     if share is not None:
         assert computed is not None
-        assert (computed.seconds, computed.roofline) == (pytest.approx(share.seconds), share.roofline)
+        assert (computed.within, computed.seconds) == pytest.approx((share.within, share.seconds))
+        assert computed.roofline is share.roofline

@@ -51,7 +51,20 @@ def test_few_rounds_have_not_settled_however_alike_they_are() -> None:
     assert Timing.of([1.0] * 16).settled
 
 
-def test_probes_take_turns_there_and_back_to_the_end() -> None:
+def test_the_mean_of_a_process_has_the_log_ratio_of_its_turns() -> None:
+    first, second = np.random.default_rng(0).lognormal(size=(2, 40))
+    log_ratio = np.log(Timing.of(list(second)).mean_ms / Timing.of(list(first)).mean_ms)
+    assert log_ratio == pytest.approx(np.mean(np.log(second / first)))
+
+
+def test_several_processes_have_the_median_and_range_of_all_their_rounds() -> None:
+    rounds = np.random.default_rng(1).lognormal(size=(3, 20))
+    low, middle, high = 1e3 * np.percentile(rounds, [25, 50, 75])
+    pooled = Timing.over([Timing.of(list(seconds)) for seconds in rounds])
+    assert (pooled.median_ms, pooled.iqr_ms) == (pytest.approx(middle), pytest.approx(high - low))
+
+
+def test_each_round_has_an_order_of_its_own_to_the_end() -> None:
     order: list[str] = []
 
     def probe(name: str, seconds: Iterator[float]) -> Probe:
@@ -61,11 +74,13 @@ def test_probes_take_turns_there_and_back_to_the_end() -> None:
 
         return run
 
-    late = iter([1.0, 9.0] * 5 + [1.0] * 1000)  # settles long after the others
+    late = iter([1.0, 9.0] * 40 + [1.0] * 1000)  # settles long after the others
     interleaved([probe("a", repeat(1.0)), probe("b", late), probe("c", repeat(2.0))], 1000)
     rounds = len(order) // 3
-    assert order == (["a", "b", "c", "c", "b", "a"] * rounds)[: 3 * rounds]
-    assert rounds > 16
+    turns = ["".join(order[start : start + 3]) for start in range(0, len(order), 3)]
+    assert {"".join(sorted(turn)) for turn in turns} == {"abc"}
+    assert len(set(turns)) == 6  # all that there are; that one is not among 120 has a chance of 2e-9
+    assert rounds > 100
 
 
 def test_rounds_end_with_the_first_in_which_all_have_settled() -> None:

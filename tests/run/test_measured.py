@@ -49,7 +49,21 @@ def test_measuring_again_replaces_the_figures(done: Trained) -> None:
     assert done.folder.result().measured["latency_ms"] == {"batch_1": {"onnx": {"median": 2.0}}}
 
 
-@pytest.mark.parametrize("where", [{"device": "a GPU"}, {"threads": 2}, {"versions": {"torch": "3"}}])
+def test_repeats_of_later_sessions_are_added_to_the_earlier_ones_and_none_twice(done: Trained) -> None:
+    def repeats(*sessions: str) -> list[dict[str, Any]]:
+        return [{"session": session, "at": "2026-11-28", "ms": 1.0} for session in sessions]
+
+    for median, sessions in ((1.0, "ab"), (2.0, "bc"), (3.0, "d")):
+        latency = {"batch_1": {"torch": {"median": median, "repeats": repeats(*sessions)}}}
+        joined = add_to_record(done, section(latency))
+    entry = joined.measured["latency_ms"]["batch_1"]["torch"]
+    assert entry == {"median": 3.0, "repeats": repeats(*"abcd")}
+
+
+OTHER = [{"device": "a GPU"}, {"threads": 2}, {"versions": {"torch": "3"}}, {"identity": {"stepping": "2"}}]
+
+
+@pytest.mark.parametrize("where", OTHER)
 def test_what_was_measured_elsewhere_goes_so_that_measured_on_is_true_of_all(
     done: Trained, where: dict[str, Any]
 ) -> None:

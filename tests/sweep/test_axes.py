@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from dsbench.config import schema
 from dsbench.config.schema import conf_dir, options
 from dsbench.errors import InputError
-from dsbench.sweep.axes import jobs
+from dsbench.sweep.axes import given, jobs, until_decided
 
 EXPERIMENTS = options("experiment")
 
@@ -79,6 +79,16 @@ def test_a_glob_has_the_values_that_hydra_gives_it_whatever_form_its_arguments_h
 @pytest.mark.parametrize("glob", ["glob(exclude=*/cnn,include=cifar10_vgg/*)", "glob(['cifar10_vgg/*'],'*/cnn')"])
 def test_a_glob_excludes_in_subfolders_whatever_form_its_arguments_have(glob: str, loader: Any) -> None:
     assert jobs([f"experiment={glob}"], [], loader) == [["experiment=cifar10_vgg/dwsep"]]
+
+
+def test_auto_has_as_many_seeds_as_there_may_be_and_is_an_axis_as_any_other(loader: Any) -> None:
+    for line, params in (("seeds=auto", "seed=range(0,8)"), ("width=4", "seeds=auto")):
+        assert until_decided(line.split(), params.split())
+        assert [job[-1] for job in jobs(line.split(), params.split(), loader, 3)] == ["seed=0", "seed=1", "seed=2"]
+    assert not until_decided(["seeds=2"], ["seeds=auto"])
+    assert values("seeds=2", loader, "seed", "seeds=auto") == ["0", "1"]
+    with pytest.raises(InputError, match="seeds=auto is for sweeps of all combinations; a search takes a number"):
+        given(["seeds=auto"], [], loader)
 
 
 def test_an_axis_typed_replaces_that_of_the_named_sweep(loader: Any) -> None:

@@ -48,7 +48,8 @@ class Launcher:
 
 
 def sweeping(outputs: Path, launcher: Any) -> Sweep:
-    return Sweep(OmegaConf.create({"outputs": str(outputs)}), "first", [], launcher)
+    margins = {"margin": None, "speed_margin": 10.0}
+    return Sweep(OmegaConf.create({"outputs": str(outputs), "verdict": margins}), "first", [], launcher)
 
 
 def test_a_run_in_wandb_has_the_sweep_for_its_group_unless_it_names_one(plan: Plan, outputs: Path) -> None:
