@@ -1,11 +1,11 @@
 # make demo: a first comparison on real MNIST. make test: everything that is checked. make docs: the documentation, in
-# site/. All set up .venv themselves.
+# site/. make results: the pages of the published sweeps anew, from their runs.csv. All set up .venv themselves.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-ray docs lint clean
+.PHONY: demo test test-ray docs results lint clean
 
 demo: $(INSTALLED)
 	$(RUN) sweep.py -m model=cnn,dwsep data=mnist width=16 train.max_epochs=2 bench_minutes=0.3
@@ -24,6 +24,9 @@ docs: $(INSTALLED)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build
 	@echo "documentation: site/index.html, or $(RUN) -m http.server -d site"
+
+results: $(INSTALLED)
+	set -e; for runs in docs/results/*/runs.csv; do $(VENV)/bin/dsbench report $$runs; done
 
 lint: $(INSTALLED)
 	$(RUN) -m ruff check .

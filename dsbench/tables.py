@@ -33,7 +33,7 @@ def tone(line: str) -> str:
 
     Empty where the line has no answer.
     """
-    return _TONE.get(line.partition(":")[0].removesuffix(" in one seed"), "")
+    return _TONE.get(line.partition(":")[0], "")
 
 
 class Kind(StrEnum):

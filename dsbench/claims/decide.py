@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import le, lt
-from statistics import mean
+
+import numpy as np
 
 from dsbench.claims.published import Bound, Claim, Figure, NotTestedError, Published, Quantity, Run, of_model
 from dsbench.measure.record import PLACE
 from dsbench.network.cost import TOTALS
-from dsbench.numerals import listed, p_equals
+from dsbench.numerals import counted, listed
 from dsbench.quantities import QUANTITIES
 from dsbench.results.cells import cells_table
 from dsbench.results.records import runs_table
 from dsbench.run.record import BROKEN, FINAL
-from dsbench.statistics.means import ALPHA, t_interval
-from dsbench.statistics.paired import sign_flip_p
+from dsbench.statistics.means import FEWEST, Sample, contrast
 from dsbench.verdict.cells import cells
 from dsbench.verdict.faster import measured_times
 from dsbench.verdict.lighter import Measure
@@ -53,6 +53,10 @@ def _time(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Ratio:
 def _measure_of_pair(reference: Figure, candidate: Figure, runs: Sequence[Run]) -> Measure:
     """The verdict's measure of the two models' times, as of the only pair."""
     done = [run for figure in (reference, candidate) for run in of_model(figure.model, runs, ["done"])]
+    measured = {run.model for run in done if run.record.measured.get("measured_on")}
+    for figure in (reference, candidate):
+        if figure.model not in measured:
+            raise NotTestedError(f"no {TIMES[figure.metric]} of {figure.model} was measured")
     table = runs_table([run.record for run in done])
     by_id = {cell.cell_id: cell for cell in cells(table, cells_table(table))}
     first, second = (by_id[of_model(figure.model, done, ["done"])[0].cell_id] for figure in (reference, candidate))
@@ -86,8 +90,7 @@ def _measured(figure: Figure, runs: Sequence[Run]) -> Run:
 class Measured:
     """A quantity: its value, the range from `low` to `high` in which it lies, and what it was measured on.
 
-    `seeds` is how many it is the mean of, 0 where it does not depend on a seed. `p`, of a difference of two models over
-    several seeds, is the largest with which the sign-flip test tells it from an end of the claim's bound.
+    `seeds` is how many runs a model it is the mean of, at least; 0 where it does not depend on a seed.
     """
 
     value: float
@@ -95,15 +98,13 @@ class Measured:
     high: float
     source: str
     seeds: int = 0
-    p: float | None = None
 
 
 def measure_bound(bound: Bound, runs: Sequence[Run]) -> Measured:
     """The bound's quantity less what it is compared to. Raises NotTestedError.
 
     Counts are those of runs that have not ended too. What is measured apart depends on the network alone; its range is
-    that of its rounds. The rest is taken seed by seed, its range the 95 % interval of the mean; a comparison of two
-    models has a p as well, as in the verdict.
+    the verdict's. The rest is a mean over runs, or a difference of two models' means; its range is the 95 % interval.
     """
     if all(figure.metric in TOTALS for figure in bound.figures):
         count = _difference(bound, lambda figure: _counted(figure, runs))
@@ -124,57 +125,44 @@ def _counted(figure: Figure, runs: Sequence[Run]) -> float:
 
 
 def _by_seed(bound: Bound, runs: Sequence[Run]) -> Measured:
-    """The mean over the seeds that are done in all models of the bound; ended seeds that are left out are counted."""
+    """The mean over the runs that are done, or the sum of the means of several models, unpaired, as in the verdict.
+
+    A model's part is the same sum of its figures in each of its runs. Its interval is Student's t, Welch's of several
+    models. Runs that ended otherwise are counted.
+    """
     models = dict.fromkeys(figure.model for figure in bound.figures)
-    ended = {model: {run.seed: run for run in of_model(model, runs, (*FINAL, *BROKEN))} for model in models}
-    seeds = sorted(set.intersection(*map(set, ended.values())))
-    failures = {seed: {by_seed[seed].status for by_seed in ended.values()} - {"done"} for seed in seeds}
-    done = [seed for seed in seeds if not failures[seed]]
-    causes = ", ".join(sorted(set().union(*failures.values())))
-    left_out = f", {len(seeds) - len(done)} left out: {causes}" if causes else ""
-    if not done:
-        raise NotTestedError(f"no seed is done in all of the runs that it speaks of{left_out}")
-
-    def measured(seed: int) -> float:
-        return _difference(bound, lambda figure: ended[figure.model][seed].at_epoch(figure))
-
-    values = list(map(measured, done))
-    low, high = interval(values)
-    p = _largest_p(values, bound) if len(models) > 1 and len(done) > 1 else None
-    n = f"n = {len(done)}" if p is None else f"n = {len(done)}, {p_equals(p)}"
-    return Measured(mean(values), low, high, f"{n}{left_out}", len(done), p)
-
-
-def _largest_p(values: Sequence[float], bound: Bound) -> float | None:
-    """The largest p of the sign-flip tests against the ends of the bound."""
-    ends = [end for end in (bound.low, bound.high) if math.isfinite(end)]
-    p_of_ends = (sign_flip_p([value - end for value in values]) for end in ends)
-    return max((p for p in p_of_ends if p is not None), default=None)
-
-
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """The 95 % interval of the mean by Student's t; of one value that value alone."""
-    ends = t_interval(values)
-    return (ends.low, ends.high) if ends else (values[0], values[0])
+    ended = [run for model in models for run in of_model(model, runs, (*FINAL, *BROKEN))]
+    statuses = [run.status for run in ended if run.status != "done"]
+    left_out = f", {len(statuses)} left out: {listed(sorted(set(statuses)))}" if statuses else ""
+    samples = []
+    for model in models:
+        own = [(weight, figure) for weight, figure in bound.weights if figure.model == model]
+        done = [run for run in ended if run.model == model and run.status == "done"]
+        samples.append(Sample(np.array([sum(weight * run.at_epoch(figure) for weight, figure in own) for run in done])))
+    difference = contrast(samples)
+    if difference is None:
+        raise NotTestedError(f"no run is done of each network that it speaks of{left_out}")
+    interval = difference.interval()
+    value = difference.difference
+    low, high = (interval.low, interval.high) if interval else (value, value)
+    n = listed(list(map(str, difference.runs)))
+    return Measured(value, low, high, f"n = {n}{left_out}", min(difference.runs))
 
 
 def _difference(bound: Bound, value_of: Callable[[Figure], float]) -> float:
     """The bound's quantity less that of `compared_to`, of the values of its figures."""
-    value = _value(bound.quantity, value_of)
-    return value - _value(bound.compared_to, value_of) if bound.compared_to else value
-
-
-def _value(quantity: Quantity, value_of: Callable[[Figure], float]) -> float:
-    value = value_of(quantity.figure)
-    if quantity.over is not None:
-        value /= value_of(quantity.over)
-    if quantity.minus is not None:
-        value -= value_of(quantity.minus)
-    return value
+    over = bound.quantity.over
+    return sum(weight * value_of(figure) for weight, figure in bound.weights) / (value_of(over) if over else 1)
 
 
 HOLDS, FAILS, OPEN, UNTESTED = "holds", "does not hold", "cannot tell", "not tested"
-ONCE = " in one seed"  # added where another seed might decide otherwise
+_VERBS = {  # of one claim, of several
+    HOLDS: ("holds", "hold"),
+    FAILS: ("does not hold", "do not hold"),
+    OPEN: ("cannot be told", "cannot be told"),
+    UNTESTED: ("is not tested", "are not tested"),
+}
+_MOST_REASONS = 2  # that a sentence gives
 
 
 @dataclass(frozen=True)
@@ -194,36 +182,47 @@ def decide(published: Published, runs: Sequence[Run]) -> list[Outcome]:
     """The outcome of each of the study's claims by `runs`.
 
     The range of the measured value decides: inside the claim's bounds it holds, outside it does not, across one of them
-    it cannot be told. A comparison of two models over several seeds has to pass the verdict's sign-flip test too. A
-    single seed has no range, which the verdict mentions. Runs on another data set than the study's test nothing.
+    it cannot be told. Nor can it by fewer than FEWEST runs a model, but for a digit of the study's own log, which is of
+    one run as well. Runs on another data set than the claim's test nothing.
     """
-    own = [run for run in runs if run.data == published.data]
-    elsewhere = sorted({str(run.data) for run in runs}) if not own else []
-    reason = f"trained on {listed(elsewhere)}, not on {published.data}" if elsewhere else ""
-    return [_outcome(claim, own, reason) for claim in published.claims]
+    return [_outcome(claim, runs, claim.data or published.data) for claim in published.claims]
 
 
-def _outcome(claim: Claim, runs: Sequence[Run], untested: str) -> Outcome:
-    if claim.bound is None or untested:
-        return Outcome(claim, UNTESTED, claim.untested or untested)
+def _outcome(claim: Claim, runs: Sequence[Run], data: str) -> Outcome:
+    own = [run for run in runs if run.data == data]
+    if claim.bound is None:
+        return Outcome(claim, UNTESTED, claim.untested)
+    if runs and not own:
+        elsewhere = listed(sorted({str(run.data) for run in runs}))
+        return Outcome(claim, UNTESTED, f"trained on {elsewhere}, not on {data}")
     try:
-        measured = measure_bound(claim.bound, runs)
+        measured = measure_bound(claim.bound, own)
     except NotTestedError as reason:
         return Outcome(claim, UNTESTED, str(reason))
     return Outcome(claim, _verdict(claim.bound, measured), _in_words(claim.bound, measured))
 
 
 def _verdict(bound: Bound, measured: Measured) -> str:
+    if 0 < measured.seeds < FEWEST and not bound.logged:
+        return OPEN
     within = lt if bound.strict else le
-    if measured.p is not None and measured.p >= ALPHA:
-        return OPEN
     if within(bound.low, measured.low) and within(measured.high, bound.high):
-        verdict = HOLDS
-    elif not within(bound.low, measured.high) or not within(measured.low, bound.high):
-        verdict = FAILS
-    else:
-        return OPEN
-    return verdict + (ONCE if measured.seeds == 1 else "")
+        return HOLDS
+    if not within(bound.low, measured.high) or not within(measured.low, bound.high):
+        return FAILS
+    return OPEN
+
+
+def summed_up(outcomes: Sequence[Outcome]) -> str:
+    """How many claims came to what, with what is missing to test the others; empty without claims."""
+    counts = Counter(outcome.verdict for outcome in outcomes)
+    if not counts:
+        return ""
+    parts = [f"{counts[verdict]} {verbs[counts[verdict] > 1]}" for verdict, verbs in _VERBS.items() if counts[verdict]]
+    reasons = Counter(outcome.measured for outcome in outcomes if outcome.verdict == UNTESTED)
+    most = [reason for reason, number in reasons.most_common(_MOST_REASONS) if number > 1]
+    why = f", most since {listed(most)}" if most else ""
+    return f"Of the study's {counted(len(outcomes), 'claim')} {listed(parts)}{why}."
 
 
 def _in_words(bound: Bound, measured: Measured) -> str:

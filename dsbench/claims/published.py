@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FOLDER = Path(__file__).parent / "published"
-BOUNDS = ("exactly", "at_least", "at_most", "above", "below", "between")
+BOUNDS = ("exactly", "at_least", "at_most", "above", "below", "between", "logged")
+_LAST = ("epochs", "best_val_acc", "val_acc", "val_loss", "train_acc", "train_loss")  # of a row, where training ended
+_DIGITS = 9  # of the ends about a digit of a log: a sum of decimals has more
 _FIGURE = re.compile(r"(?P<model>\w+)\.(?P<metric>[\w/]+)(@(?P<epoch>\d+))?")
 
 
@@ -43,7 +46,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Quantity:
-    """A figure, its ratio to another (`over`), or its difference from another (`minus`)."""
+    """A figure, its ratio to another (`over`, of counts and of what is measured apart), or its difference (`minus`)."""
 
     figure: Figure
     over: Figure | None = None
@@ -57,19 +60,24 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Claim:
-    """A study's claim, its own measurement, and the bound that decides it; where none can, `untested` says why."""
+    """A study's claim, its own measurement, and the bound that decides it; where none can, `untested` says why.
+
+    `data` is the data set that it speaks of, where that is not the study's.
+    """
 
     text: str
     study: str
     bound: Bound | None
     untested: str = ""
+    data: str | None = None
 
 
 @dataclass(frozen=True)
 class Bound:
     """The range in which a quantity, less that of `compared_to` if there is one, must be for a claim to hold.
 
-    `low` and `high` are its ends, `strict` says that the ends themselves are outside.
+    `low` and `high` are its ends, `strict` says that the ends themselves are outside, `logged` that they lie about a
+    digit of the study's own log, of one run.
     """
 
     quantity: Quantity
@@ -77,11 +85,23 @@ class Bound:
     low: float
     high: float
     strict: bool
+    logged: bool = False
 
     @property
     def figures(self) -> tuple[Figure, ...]:
         """The figures that decide it."""
         return self.quantity.figures + (self.compared_to.figures if self.compared_to else ())
+
+    @property
+    def weights(self) -> tuple[tuple[int, Figure], ...]:
+        """The figures of which it is the sum, each with its sign; what it is divided by is not among them."""
+        signed = [(1, self.quantity)] + ([(-1, self.compared_to)] if self.compared_to else [])
+        return tuple(
+            (sign * part, figure)
+            for sign, quantity in signed
+            for part, figure in ((1, quantity.figure), (-1, quantity.minus))
+            if figure is not None
+        )
 
 
 @dataclass(frozen=True)
@@ -108,17 +128,18 @@ def published(study: str) -> Published:
 
 
 def _claim(entry: dict[str, Any]) -> Claim:
-    if "untested" in entry:
-        return Claim(entry["claim"], entry["study"], None, entry["untested"])
-    return Claim(entry["claim"], entry["study"], _bound(entry))
+    bound = None if "untested" in entry else _bound(entry)
+    return Claim(entry["claim"], entry["study"], bound, entry.get("untested", ""), entry.get("data"))
 
 
 def _bound(entry: dict[str, Any]) -> Bound:
     epoch = entry.get("epoch")
     (bound,) = (name for name in BOUNDS if name in entry)
     ends = [float(end) for end in (entry[bound] if bound == "between" else [entry[bound]])]  # YAML takes 1.2e6 for text
-    low = ends[0] if bound in ("between", "exactly", "at_least", "above") else float("-inf")
-    high = ends[-1] if bound in ("between", "exactly", "at_most", "below") else float("inf")
+    if bound == "logged":
+        ends = [round(ends[0] + side * entry["within"], _DIGITS) for side in (-1, 1)]
+    low = float("-inf") if bound in ("at_most", "below") else ends[0]
+    high = float("inf") if bound in ("at_least", "above") else ends[-1]
     compared_to = entry.get("compared_to")
     return Bound(
         quantity=_quantity(entry, epoch),
@@ -126,6 +147,7 @@ def _bound(entry: dict[str, Any]) -> Bound:
         low=low,
         high=high,
         strict=bound in ("above", "below"),
+        logged=bound == "logged",
     )
 
 
@@ -142,7 +164,8 @@ class NotTestedError(Exception):
 class Run:
     """A run of one of the study's networks; its metrics.csv and its record are read when they are needed.
 
-    `costs` are by TOTALS, `most_epochs` those after which training would have ended, had it not stopped early.
+    `costs` are by TOTALS, `most_epochs` those after which training would have ended, had it not stopped early, `last`
+    is what the row says of the last epoch.
     """
 
     label: Label
@@ -153,13 +176,17 @@ class Run:
     seed: int
     costs: Mapping[str, float]
     most_epochs: float
+    last: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, row: Mapping[str, Any], label: Label, metrics_file: Path) -> Run:
         """The run of a row of a table of runs."""
         costs = {name: row[name] for name in TOTALS if row.get(name) is not None}
         most_epochs = row["stop.target"] if row.get("stop.by") == "epochs" else row["epochs"]
-        return cls(label, metrics_file, row["cell_id"], row["status"], row["data"], row["seed"], costs, most_epochs)
+        last = {name: row[name] for name in _LAST if row.get(name) is not None}
+        return cls(
+            label, metrics_file, row["cell_id"], row["status"], row["data"], row["seed"], costs, most_epochs, last
+        )
 
     @property
     def model(self) -> str | None:
@@ -191,6 +218,8 @@ class Run:
         assert figure.epoch is not None
         if figure.epoch > self.most_epochs:
             raise NotTestedError(f"{figure.model} was trained for {self.most_epochs:g} epochs, not {figure.epoch}")
+        if figure.epoch >= self.last.get("epochs", math.inf) and figure.metric in self.last:
+            return float(self.last[figure.metric])
         until = self.history[: figure.epoch]
         if figure.metric == "epochs":
             return len(until)

@@ -22,16 +22,18 @@ if TYPE_CHECKING:
 def claims(
     study: Annotated[str, typer.Argument(help="mnist_7800, cifar10_fc, cifar10_three_way, cifar10_vgg, ...")],
     sweep: Annotated[
-        str | None, typer.Argument(help="A sweep's name or folder; without one, the study's latest, else all runs.")
+        str | None,
+        typer.Argument(help="A sweep's name or folder, or its runs.csv; without one, the study's latest, else all."),
     ] = None,
     outputs: Outputs = OUTPUTS,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: a list of objects.")] = False,
 ) -> None:
     """Print each claim, what the study itself measured, what runs here measured, and whether it holds.
 
-    With two seeds or more the 95 % interval of the mean decides; where it lies across the claim's bound, it cannot be
-    told. What compares two models has to pass the verdict's sign-flip test too. What is faster is measured by turns, as
-    for the verdict. Runs of a changed recipe count too, and are named as changed; runs on other data do not.
+    The 95 % interval of the mean over seeds decides, of two models that of the difference of their means, unpaired;
+    where it lies across the claim's bound, and by fewer than three runs a model, it cannot be told. One run is enough
+    for what is counted and for a digit of the study's own log. Times are those of the verdict. Runs of a changed recipe
+    count too, and are named; runs on other data do not.
     """
     from dsbench.claims.decide import decide
     from dsbench.claims.published import changed, published, study_runs

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def report(
-    sweep: Annotated[str | None, typer.Argument(help="A sweep's name or folder; without one, the latest.")] = None,
+    sweep: Annotated[
+        str | None, typer.Argument(help="A sweep's name or folder, or its runs.csv; without one, the latest.")
+    ] = None,
     other: Annotated[str | None, typer.Argument(help="A second sweep, to be compared with the first.")] = None,
     outputs: Outputs = OUTPUTS,
     margin: Margin = None,
@@ -66,7 +68,9 @@ def _writing_into(folder: Path) -> Iterator[None]:
 
 
 def figures(
-    sweep: Annotated[str | None, typer.Argument(help="A sweep's name or folder; without one, the latest.")] = None,
+    sweep: Annotated[
+        str | None, typer.Argument(help="A sweep's name or folder, or its runs.csv; without one, the latest.")
+    ] = None,
     outputs: Outputs = OUTPUTS,
     formats: Annotated[
         str, typer.Option("--format", metavar="svg|png", help="The kind of file, or both: svg,png.")

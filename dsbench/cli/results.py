@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def results(
-    sweep: Annotated[str | None, typer.Argument(help="A sweep's name or folder; without one, all runs.")] = None,
+    sweep: Annotated[
+        str | None, typer.Argument(help="A sweep's name or folder, or its runs.csv; without one, all runs.")
+    ] = None,
     outputs: Outputs = OUTPUTS,
     where: Where = None,
     sort: Annotated[str | None, typer.Option(metavar="COLUMN", help="In this order; -COLUMN: largest first.")] = None,

@@ -12,7 +12,9 @@ from dsbench.cli.output import show
 
 
 def verdict(
-    sweep: Annotated[str | None, typer.Argument(help="A sweep's name or folder; without one, all runs.")] = None,
+    sweep: Annotated[
+        str | None, typer.Argument(help="A sweep's name or folder, or its runs.csv; without one, all runs.")
+    ] = None,
     outputs: Outputs = OUTPUTS,
     compare: Annotated[
         str | None,

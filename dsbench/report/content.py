@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dsbench.claims.decide import Outcome, decide
+from dsbench.claims.decide import Outcome, decide, summed_up
 from dsbench.claims.published import changed, published, studies, study_runs
 from dsbench.figures.images import most_different
 from dsbench.figures.style import Words, rendered, words
@@ -82,14 +82,14 @@ def report(folder: SweepFolder, margin: float | None = None) -> Report:
     """
     metadata, (run_rows, cell_rows) = folder.metadata(), folder.read()
     judged = verdict(folder.outputs, run_rows, rule=rule_of(folder, margin))
-    top, leading = headline(judged), min(len(judged.headline), CARDS)
+    outcomes = _outcomes(run_rows, folder.outputs)
+    top, leading = [*headline(judged), *filter(None, [summed_up(outcomes)])], min(len(judged.headline), CARDS)
     paragraphs = [*details(judged), *filter(None, map(effects, judged.groups)), *missing(judged, folder.outputs)]
     paragraphs += [
-        f"Pictures that show each of the {many} apart are drawn by: dsbench figures {folder.name}"
+        f"Pictures that show each of the {many} apart are drawn by: dsbench figures {folder.argument}"
         for many in crowded(cell_rows, judged)
     ]
-    measured_how = how(folder.name, metadata, run_rows)
-    outcomes = _outcomes(run_rows, folder.outputs)
+    measured_how = how(folder.argument, metadata, run_rows)
     measured = rooflines(judged.cells, measured_records(folder.outputs, run_rows))
     drawn = album(run_rows, cell_rows, judged, measured.values(), folder.outputs, whole=False)
     pictures = [Picture(name, rendered(figure, "svg"), words(figure)) for name, figure in drawn]
@@ -204,8 +204,8 @@ def claims(outcomes: Sequence[Outcome], changed: Sequence[str]) -> Table:
         answers("verdict", [outcome.verdict for outcome in outcomes]),
     )
     note = (
-        "With two seeds or more the 95 % interval of the mean over seeds decides, or of the difference of two means; "
-        "of one nothing does but what is counted. Times are measured apart, as in the verdict."
+        "The 95 % interval of the mean over seeds decides, or of the difference of two means, of three runs a network "
+        "or more; one is enough for what is counted and for a digit of the study's own log. Times are the verdict's."
     )
     recipes = f" Of a changed recipe: {'; '.join(changed)}." if changed else ""
     return Table("What the study claims", columns, note + recipes)
@@ -238,7 +238,7 @@ _WEIGHTS = {"best": "those of the best validation accuracy", "last": "those of t
 def how(name: str, metadata: Mapping[str, Any], runs: pd.DataFrame) -> list[tuple[str, str]]:
     """How the sweep was run and measured, pairs of heading and text; values in which runs differ are listed.
 
-    `metadata` is what sweep.yaml holds, `runs` the table of runs.
+    `name` is what commands call the sweep, `metadata` what sweep.yaml holds, `runs` the table of runs.
     """
     started = runs[runs["started"].notna()]
     facts = {
@@ -259,8 +259,8 @@ def how(name: str, metadata: Mapping[str, Any], runs: pd.DataFrame) -> list[tupl
         "code": _values(started, "git_sha"),
         "versions": ", ".join(f"{package} {version}" for package, version in metadata["versions"].items()),
     }
-    again = f"python sweep.py {shlex.join(metadata['arguments'])}"
-    commands = {"to repeat it": again, "to make this page anew": f"dsbench report {name}"}
+    again = f"python sweep.py {shlex.join(metadata['arguments'])}" if metadata["arguments"] else ""
+    commands = {"to repeat it": again, "to make this page anew": f"dsbench report {shlex.quote(name)}"}
     return [(heading, text) for heading, text in (facts | commands).items() if text]
 
 

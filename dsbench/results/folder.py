@@ -19,7 +19,7 @@ from dsbench.budget.request import Requested
 from dsbench.errors import InputError, first_line
 from dsbench.files import write_atomically
 from dsbench.results.cells import cells_table
-from dsbench.results.records import CODE, COLUMNS, OUTCOMES, TEXT, record, runs_table
+from dsbench.results.records import CODE, COLUMNS, OUTCOMES, TEXT, TIMED, record, runs_table
 from dsbench.run.record import BROKEN, FINAL, Record, Status
 
 if TYPE_CHECKING:
@@ -36,32 +36,48 @@ def table(planned: Iterable[Record]) -> pd.DataFrame:
 
 
 def read(path: Path) -> dict[str, Record]:
-    """The rows of the file at `path` as records of status `missing`, by run_id; none where there is no file."""
+    """The rows of a plan.csv as records of status `missing`, by run_id; none where there is no file."""
     if not path.exists():
         return {}
+    return {run.run_id: run for row in _rows(path) if (run := _record(row | {"status": Status.MISSING}))}
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
     value = cache(_value)  # most stand in many rows
-    out = {}
     with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            cells = {name: (text or None) if COLUMNS.get(name) == TEXT else value(text) for name, text in row.items()}
-            out[row["run_id"]] = _planned(cells)
-    return out
+        for row in csv.DictReader(file, strict=True):
+            yield {
+                name: (text or None) if COLUMNS.get(name) == TEXT else value(text or "") for name, text in row.items()
+            }
 
 
-def _planned(cells: Mapping[str, Any]) -> Record:
-    """The record that a row of the file was made of."""
-    requested = {name.removeprefix("requested_"): cells[name] for name in cells if name.startswith("requested_")}
-    further = [name for name in cells if name not in COLUMNS]
-    stop = {name.removeprefix("stop."): cells[name] for name in further if name.startswith("stop.")}
+def _record(row: Mapping[str, Any]) -> Record:
+    """The record that a row of a table of runs was made of, with the median alone of what was timed."""
+    requested = {name.removeprefix("requested_"): row[name] for name in row if name.startswith("requested_")}
+    further = [name for name in row if name not in COLUMNS]
+    stop = {name.removeprefix("stop."): row[name] for name in further if name.startswith("stop.")}
+    timed = [name for name in further if name.partition("/")[0] in TIMED]
     return Record.of(
         {
-            **{name: cells[name] for name in cells if name in COLUMNS and not name.startswith("requested_")},
-            "status": Status.MISSING,
+            **{name: row[name] for name in row if name in COLUMNS and not name.startswith("requested_")},
             "requested": requested if requested.get("kind") else None,
             "stop": stop if stop.get("by") else None,
-            "settings": {name: cells[name] for name in further if not name.startswith("stop.")},
+            "settings": {name: row[name] for name in further if not name.startswith("stop.") and name not in timed},
+            **_nested({name: row[name] for name in timed if row[name] is not None}),
         }
     )
+
+
+def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`latency_ms/batch_1/torch` as keys within keys."""
+    out: dict[str, Any] = {}
+    for path, value in values.items():
+        *outer, last = path.split("/")
+        place = out
+        for key in outer:
+            place = place.setdefault(key, {})
+        place[last] = value
+    return out
 
 
 def _value(text: str) -> Any:
@@ -79,6 +95,7 @@ _HEAD = "# A sweep as it was asked for. What came of it, runs.csv and cells.csv,
 _NAMES = ("cell_id", "model", "arch", "block", "label", "stop", "settings")
 _ENDED = FINAL | BROKEN
 _READ = {"arguments": list, "started": object, "finished": object, "versions": dict, "budgets": dict, "runs": list}
+_NEEDED = ("run_id", "cell_id", "status", "model", "data", "seed", "test_acc")  # of a table that is judged by itself
 _LOCK_SECONDS = 30.0  # to wait for another process that writes the same tables, which takes a second or so
 
 
@@ -92,6 +109,11 @@ class SweepFolder:
     def name(self) -> str:
         """The sweep's name."""
         return self.path.name
+
+    @property
+    def argument(self) -> str:
+        """What commands call it."""
+        return self.name
 
     @property
     def outputs(self) -> Path:
@@ -263,6 +285,74 @@ class SweepFolder:
         write_atomically(
             self.sweep_file, _HEAD + yaml.dump(metadata, Dumper=dumper, sort_keys=False, allow_unicode=True)
         )
+
+
+@dataclass(frozen=True)
+class RunsFile(SweepFolder):
+    """A sweep of which a table of runs is left, `file`, and perhaps the sweep.yaml beside it; no run has a folder.
+
+    What is made of it is written into the folder of the file, `path`.
+    """
+
+    file: Path
+
+    @classmethod
+    def at(cls, file: Path) -> RunsFile:
+        """The sweep whose runs `file` holds. Raises InputError where there is no file."""
+        if not file.is_file():
+            raise InputError(f"no file {file}; a sweep's table of runs is runs.csv in its folder")
+        return cls(file.parent, file)
+
+    @property
+    def name(self) -> str:
+        """That of its folder, or of the file where that is not called runs.csv."""
+        return self.file.absolute().parent.name if self.file.name == self.runs_file.name else self.file.stem
+
+    @property
+    def argument(self) -> str:
+        """The path of the file."""
+        return str(self.file)
+
+    @property
+    def outputs(self) -> Path:
+        """A folder without runs."""
+        return self.path
+
+    def metadata(self) -> dict[str, Any]:
+        """What the sweep.yaml beside the file holds; without one, what the runs say."""
+        if self.sweep_file.exists():
+            return super().metadata()
+        runs = self.read()[0]
+        started, finished = runs["started"].dropna(), runs["finished"].dropna()
+        return {
+            "arguments": [],
+            "started": min(started, default=None),
+            "finished": max(finished, default=None),
+            "versions": {},
+            "budgets": {},
+            "runs": list(runs["run_id"]),
+        }
+
+    def read(self, reasons: Mapping[str, Ended] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The tables of runs and of cells, from the file; columns that an older version did not write are empty.
+
+        Raises InputError where it is no table of runs.
+        """
+        try:
+            rows = list(_rows(self.file))
+            lacking = [name for name in _NEEDED if not rows or name not in rows[0]]
+            if lacking:
+                raise InputError(
+                    f"{self.file} is no table of runs: " + (f"no column {lacking[0]}" if rows else "no row")
+                )
+            runs = runs_table(map(_record, rows))
+        except (OSError, ValueError, csv.Error) as error:
+            raise InputError(f"{self.file} is no table of runs: {first_line(error)}") from None
+        return runs, cells_table(runs)
+
+    def collect(self, reasons: Mapping[str, Ended] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """As read; nothing is written."""
+        return self.read()
 
 
 def _write_csv(path: Path, frame: pd.DataFrame) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench.errors import InputError
-from dsbench.results.folder import SweepFolder
+from dsbench.results.folder import RunsFile, SweepFolder
 from dsbench.results.records import records, runs_table
 
 if TYPE_CHECKING:
@@ -130,10 +130,12 @@ def sweeps(outputs: Path) -> list[str]:
 
 
 def sweep_folder(outputs: Path, sweep: str | None) -> SweepFolder:
-    """The folder of a sweep by its name, or by the folder's path; without either that of the sweep last written to.
+    """The folder of a sweep by its name, its path or its table of runs, a .csv; without one that last written to.
 
     Raises InputError where there is none.
     """
+    if sweep is not None and sweep.endswith(".csv"):
+        return RunsFile.at(Path(sweep))
     if sweep is not None and (Path(sweep) / "sweep.yaml").is_file():
         return _in_place(Path(sweep))
     names = sweeps(outputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,7 +115,13 @@ class Verdict:
 def verdict(outputs: Path, runs: pd.DataFrame, compare: str | None = None, rule: Rule = DEFAULT) -> Verdict:
     """The verdict on `runs` (see runs_table), whose folders lie under `outputs`; see judge."""
     correct, damaged = correct_images(outputs, runs)
-    return judge(runs, cells_table(runs), measured_records(outputs, runs), compare, rule, correct, damaged)
+    judged = judge(runs, cells_table(runs), measured_records(outputs, runs), compare, rule, correct, damaged)
+
+    def there(run_ids: Sequence[str]) -> tuple[str, ...]:
+        """Those whose folders are kept, which can be measured."""
+        return tuple(run_id for run_id in run_ids if (outputs / "runs" / run_id).is_dir())
+
+    return replace(judged, to_measure=there(judged.to_measure), unsettled=there(judged.unsettled))
 
 
 def measured_records(outputs: Path, runs: pd.DataFrame) -> Records:

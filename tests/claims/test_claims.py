@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from scipy import stats
 from synthetic import run as record
 from synthetic import table
 
-from dsbench.claims.decide import FAILS, HOLDS, KEYS, MEMORY, ONCE, OPEN, UNTESTED, decide, interval
+from dsbench.claims.decide import FAILS, HOLDS, KEYS, MEMORY, OPEN, UNTESTED, decide, summed_up
 from dsbench.claims.published import (
     Bound,
     Claim,
@@ -50,8 +51,8 @@ def run(tmp_path: Path) -> Callable[..., Run]:
             writer = csv.writer(out)
             writer.writerow(["epoch", "val_acc", "train_acc"])
             writer.writerows([number, acc, acc + gap] for number, acc in enumerate(accuracies, 1))
-        facts = ROW | {"study": f"mnist_7800/{model}", "cell_id": model, "seed": seed, "stop.target": len(accuracies)}
-        return Run.of(facts | row, Label(f"mnist_7800/{model}"), file)
+        known = ROW | {"study": f"mnist_7800/{model}", "cell_id": model, "seed": seed, "stop.target": len(accuracies)}
+        return Run.of(known | row, Label(f"mnist_7800/{model}"), file)
 
     return make
 
@@ -64,20 +65,22 @@ def claim(figure: str, epoch: int | None = None, low: float = float("-inf"), hig
 @pytest.mark.parametrize("study", studies())
 def test_a_study_s_claims_speak_of_its_own_models_and_of_figures_that_runs_have(study: str) -> None:
     models = {name.split("/")[1] for name in options("experiment") if name.startswith(f"{study}/")}
-    for claim in published(study).claims:
-        if claim.bound is None:
-            assert claim.untested
+    for one in published(study).claims:
+        if one.bound is None:
+            assert one.untested
             continue
-        assert isinstance(claim.bound.low, float)
-        assert isinstance(claim.bound.high, float)
-        assert claim.bound.low <= claim.bound.high
-        assert {figure.model for figure in claim.bound.figures} <= models
-        for figure in claim.bound.figures:
+        assert isinstance(one.bound.low, float)
+        assert isinstance(one.bound.high, float)
+        assert one.bound.low <= one.bound.high
+        assert {figure.model for figure in one.bound.figures} <= models
+        if one.bound.quantity.over is not None:  # of what does not depend on the seed
+            assert {figure.metric for figure in one.bound.quantity.figures} <= {*TOTALS, *KEYS}
+        for figure in one.bound.figures:
             assert figure.metric in (BY_EPOCH if figure.epoch else {*TOTALS, *KEYS})
-        if claim.bound.quantity.figure.metric in KEYS:  # what is measured apart is a ratio of two of the same
-            assert claim.bound.quantity.over is not None
-            assert len({figure.metric for figure in claim.bound.figures}) == 1
-            assert claim.bound.compared_to is None
+        if one.bound.quantity.figure.metric in KEYS:  # what is measured apart is a ratio of two of the same
+            assert one.bound.quantity.over is not None
+            assert len({figure.metric for figure in one.bound.figures}) == 1
+            assert one.bound.compared_to is None
 
 
 @pytest.mark.parametrize("study", studies())
@@ -86,20 +89,20 @@ def test_what_a_study_is_said_to_have_counted_is_what_its_networks_have(study: s
         return getattr(cost(network_of(compose([f"experiment={study}/{figure.model}"]))), figure.metric)
 
     counted = 0
-    for claim in published(study).claims:
-        matched = re.match(r"([\d,.]+)( times(?: (fewer|as many))?)?, counted", claim.study)
-        if matched is None or claim.bound is None:
+    for one in published(study).claims:
+        said = re.match(r"([\d,.]+)( times(?: (fewer|as many))?)?, counted", one.study)
+        if said is None or one.bound is None:
             continue
-        quantity, digits = claim.bound.quantity, len(matched[1].partition(".")[2])
+        quantity, digits = one.bound.quantity, len(said[1].partition(".")[2])
         value = count(quantity.figure) / (count(quantity.over) if quantity.over else 1)
-        assert round(value, digits) == float(matched[1].replace(",", "")), claim.text
+        assert round(value, digits) == float(said[1].replace(",", "")), one.text
         counted += 1
     assert counted >= 2
 
 
 def test_every_figure_of_the_tables_of_the_studies_is_a_claim() -> None:
     def between(study: str) -> list[tuple[str, str, int | None]]:
-        bounds = [claim.bound for claim in published(study).claims if claim.bound is not None]
+        bounds = [one.bound for one in published(study).claims if one.bound is not None]
         plain = [bound.quantity.figure for bound in bounds if len(bound.figures) == 1]
         return [(figure.model, figure.metric, figure.epoch) for figure in plain]
 
@@ -108,7 +111,7 @@ def test_every_figure_of_the_tables_of_the_studies_is_a_claim() -> None:
         assert all((model, metric, epoch) in vgg for model in ("cnn", "dwsep") for epoch in (1, 5, 8, 9, 10))
         for model in ("cnn", "dwsep_same_width", SMALL):
             assert all((model, metric, epoch) in mnist for epoch in (15, 40))
-    assert {entry[:2] for entry in between("cifar100_series")} >= {("dwsep", "train_loss"), ("dwsep", "val_loss")}
+    assert {one[:2] for one in between("cifar100_series")} >= {("dwsep", "train_loss"), ("dwsep", "val_loss")}
 
 
 def test_there_are_the_claims_of_all_five_studies() -> None:
@@ -132,28 +135,47 @@ def test_the_interval_decides(run: Callable[..., Run], low: float, high: float, 
     assert outcome.measured == "95.50 ± 1.24 % (n = 3)"
 
 
-def test_the_interval_is_student_s() -> None:
-    values = [0.91, 0.93, 0.92, 0.97, 0.9]
-    reference = stats.t.interval(0.95, 4, loc=sum(values) / 5, scale=stats.sem(values))
-    assert interval(values) == pytest.approx(reference)
+def test_a_difference_of_two_models_is_unpaired_with_welch_s_interval(run: Callable[..., Run]) -> None:
+    before, after = (0.90, 0.92, 0.91, 0.93, 0.90, 0.94), (0.95, 0.93, 0.96, 0.94)
+    reference = stats.ttest_ind(after, before, equal_var=False)
+    low, high = reference.confidence_interval(0.95)
+    runs = [run("cnn", seed, [one]) for seed, one in enumerate(before)]
+    runs += [run(SMALL, 10 + seed, [one]) for seed, one in enumerate(after)]  # other seeds, and fewer
+    above = claim(f"{SMALL}.val_acc", 1, low=0.0, minus="cnn.val_acc")
+    (outcome,) = decide(above, runs)
+    assert outcome.verdict == (HOLDS if low > 0 else OPEN) == HOLDS
+    middle, half = (low + high) / 2, (high - low) / 2
+    assert outcome.measured == f"{100 * middle:.2f} ± {100 * half:.2f} points (n = 4 and 6)"
+    (less,) = decide(claim(f"{SMALL}.val_acc", 1, high=low - 1e-6, minus="cnn.val_acc"), runs)
+    (across,) = decide(claim(f"{SMALL}.val_acc", 1, low=low + 1e-6, minus="cnn.val_acc"), runs)
+    assert (less.verdict, across.verdict) == (FAILS, OPEN)
 
 
-def test_differences_are_paired_by_seed(run: Callable[..., Run]) -> None:
-    accuracies = (0.90, 0.50, 0.70, 0.95, 0.80, 0.85)
-    runs = [run("cnn", seed, [accuracy]) for seed, accuracy in enumerate(accuracies)]
-    runs += [run("dwsep_same_budget", seed, [accuracy + 0.01]) for seed, accuracy in enumerate(accuracies)]
-    (outcome,) = decide(claim("dwsep_same_budget.val_acc", 1, low=0.005, minus="cnn.val_acc"), runs)
-    assert (outcome.verdict, outcome.measured) == (HOLDS, "1.00 ± 0.00 points (n = 6, p = 0.031)")
-    (less,) = decide(claim("dwsep_same_budget.val_acc", 1, high=0.005, minus="cnn.val_acc"), runs)
-    assert less.verdict == FAILS
+def test_a_gap_that_is_compared_is_taken_within_each_run(run: Callable[..., Run]) -> None:
+    """Accuracies differ widely by seed, and the gaps of train and test accuracy do not."""
+    runs = [run("cnn", seed, [one], gap=0.02) for seed, one in enumerate((0.5, 0.7, 0.9))]
+    runs += [run(SMALL, seed, [one], gap=0.01) for seed, one in enumerate((0.9, 0.6, 0.4))]
+    gaps = (
+        Quantity(Figure.of(f"{model}.train_acc", 1), minus=Figure.of(f"{model}.val_acc", 1)) for model in (SMALL, "cnn")
+    )
+    smaller = Published("", "", "mnist", (Claim("", "", Bound(*gaps, float("-inf"), 0.0, strict=True)),))
+    (outcome,) = decide(smaller, runs)
+    assert (outcome.verdict, outcome.measured) == (HOLDS, "-1.00 ± 0.00 points (n = 3 and 3)")
 
 
-def test_a_difference_over_five_seeds_cannot_be_told_as_in_the_verdict(run: Callable[..., Run]) -> None:
-    """Student's interval excludes 0, which the sign-flip test of five never can."""
-    runs = [run("cnn", seed, [0.9]) for seed in range(5)]
-    runs += [run("dwsep_same_budget", seed, [0.92 + seed / 1000]) for seed in range(5)]
-    (outcome,) = decide(claim("dwsep_same_budget.val_acc", 1, low=0.0, minus="cnn.val_acc"), runs)
-    assert (outcome.verdict, outcome.measured) == (OPEN, "2.20 ± 0.20 points (n = 5, p = 0.062)")
+@pytest.mark.parametrize(("runs_a_model", "verdict"), [(1, OPEN), (2, OPEN), (3, HOLDS)])
+def test_fewer_than_three_runs_a_model_cannot_tell_and_are_shown(
+    run: Callable[..., Run], runs_a_model: int, verdict: str
+) -> None:
+    runs = [run("cnn", seed, [0.9]) for seed in range(runs_a_model)] + [run(SMALL, seed, [0.92]) for seed in range(3)]
+    both, alone = (
+        claim(f"{SMALL}.val_acc", 1, low=0.0, minus="cnn.val_acc"),
+        claim("cnn.val_acc", 1, low=0.5),
+    )
+    for each, value in ((both, "2.00"), (alone, "90.00")):
+        (outcome,) = decide(each, runs)
+        assert outcome.verdict == verdict
+        assert outcome.measured.startswith(value)
 
 
 def test_a_claim_about_a_later_epoch_is_not_tested(run: Callable[..., Run]) -> None:
@@ -167,31 +189,37 @@ def test_a_run_that_stopped_early_counts_with_its_last_epoch(run: Callable[..., 
     (best,) = decide(claim("cnn.best_val_acc", 40, low=0.955), [early])
     (first,) = decide(claim("cnn.best_val_acc", 1, low=0.955), [early])
     (epochs,) = decide(claim("cnn.epochs", 500, low=3, high=3), [early])
-    assert [outcome.verdict for outcome in (last, best, first, epochs)] == [
-        FAILS + ONCE,
-        HOLDS + ONCE,
-        FAILS + ONCE,
-        HOLDS + ONCE,
+    assert [one.measured for one in (last, best, first, epochs)] == [
+        "95.00 % (n = 1)",
+        "96.00 % (n = 1)",
+        "90.00 % (n = 1)",
+        "3 (n = 1)",
     ]
 
 
-def test_one_seed_says_that_it_is_one_and_counts_do_not(run: Callable[..., Run]) -> None:
-    (accuracy,) = decide(claim("cnn.val_acc", 1, low=0.9), [run("cnn", 0, [0.95])])
-    assert (accuracy.verdict, accuracy.measured) == ("holds in one seed", "95.00 % (n = 1)")
+def test_one_seed_tells_what_is_counted_and_a_digit_of_a_log_alone(run: Callable[..., Run]) -> None:
+    one = [run("cnn", 0, [0.95])]
+    (accuracy,) = decide(claim("cnn.val_acc", 1, low=0.9), one)
+    assert (accuracy.verdict, accuracy.measured) == ("cannot tell", "95.00 % (n = 1)")
+    figure = Quantity(Figure.of("cnn.val_acc", 1))
+    for low, high, verdict in ((0.94, 0.96, HOLDS), (0.951, 0.96, FAILS)):
+        log = Bound(figure, None, low, high, strict=False, logged=True)
+        (digit,) = decide(Published("", "", "mnist", (Claim("", "", log),)), one)
+        assert (digit.verdict, digit.measured) == (verdict, "95.00 % (n = 1)")
     (params,) = decide(claim("cnn.params", high=7800), [run("cnn", 0, [0.95], params=7800)])
     assert (params.verdict, params.measured) == ("holds", "7,800 (counted)")
 
 
 def test_seeds_that_have_no_result_are_left_out_and_said_to_be(run: Callable[..., Run]) -> None:
-    runs = [run("cnn", seed, [0.95]) for seed in range(2)]
-    runs += [run("cnn", 2 + n, [0.1], status=status) for n, status in enumerate(("collapsed", "failed", "timeout"))]
-    runs += [run("cnn", 5, [0.1], status="running")]  # may yet be done
+    runs = [run("cnn", seed, [0.95]) for seed in range(3)]
+    runs += [run("cnn", 3 + n, [0.1], status=status) for n, status in enumerate(("collapsed", "failed", "timeout"))]
+    runs += [run("cnn", 6, [0.1], status="running")]  # may yet be done
     (outcome,) = decide(claim("cnn.val_acc", 1, low=0.9), runs)
-    expected = "95.00 ± 0.00 % (n = 2, 3 left out: collapsed, failed, timeout)"
+    expected = "95.00 ± 0.00 % (n = 3, 3 left out: collapsed, failed and timeout)"
     assert (outcome.verdict, outcome.measured) == (HOLDS, expected)
-    (none,) = decide(claim("cnn.val_acc", 1, low=0.9), runs[2:])
+    (none,) = decide(claim("cnn.val_acc", 1, low=0.9), runs[3:])
     assert none.verdict == UNTESTED
-    assert none.measured.endswith(", 3 left out: collapsed, failed, timeout")
+    assert none.measured.endswith(", 3 left out: collapsed, failed and timeout")
 
 
 @pytest.fixture
@@ -270,14 +298,39 @@ def test_memory_is_counted_on_one_machine(apart: Callable[..., list[Run]]) -> No
 def test_what_was_not_measured_is_not_tested(run: Callable[..., Run]) -> None:
     (outcome,) = decide(claim(f"{SMALL}.{MEMORY}", high=1.0, over=f"cnn.{MEMORY}"), [run("cnn", 0, [0.9])])
     assert outcome.verdict == UNTESTED
+    step = claim(f"{SMALL}.{KEYS[0]}", high=1.0, over=f"cnn.{KEYS[0]}")
+    (outcome,) = decide(step, [run("cnn", 0, [0.9]), run(SMALL, 0, [0.9])])
+    assert (outcome.verdict, outcome.measured) == (UNTESTED, "no training step of cnn was measured")
 
 
 def test_runs_on_other_data_test_nothing(run: Callable[..., Run]) -> None:
     above = claim("cnn.val_acc", 1, low=0.5)
     (outcome,) = decide(above, [run("cnn", 0, [0.9], data="cifar10")])
     assert (outcome.verdict, outcome.measured) == (UNTESTED, "trained on cifar10, not on mnist")
-    (outcome,) = decide(above, [run("cnn", 0, [0.1], data="cifar10"), run("cnn", 1, [0.9])])
-    assert outcome.verdict == HOLDS + ONCE
+    others = [run("cnn", 0, [0.1], data="cifar10"), *(run("cnn", seed, [0.9]) for seed in (1, 2, 3))]
+    (outcome,) = decide(above, others)
+    assert outcome.verdict == HOLDS
+
+
+def test_a_claim_about_other_data_than_the_study_s_is_tested_by_runs_on_them(run: Callable[..., Run]) -> None:
+    (own,) = claim("cnn.val_acc", 1, low=0.5).claims
+    there = Published("", "", "mnist", (replace(own, data="cifar10"),))
+    (without,) = decide(there, [run("cnn", 0, [0.9])])
+    assert (without.verdict, without.measured) == (UNTESTED, "trained on mnist, not on cifar10")
+    (outcome,) = decide(there, [run("cnn", seed, [0.9], data="cifar10") for seed in range(3)])
+    assert outcome.verdict == HOLDS
+
+
+def test_what_of_a_study_is_tested_is_one_sentence(run: Callable[..., Run]) -> None:
+    parts = [claim("cnn.val_acc", 1, low=0.5), claim("cnn.val_acc", 1, high=0.5)]
+    parts += [claim("cnn.val_acc", epoch) for epoch in (40, 40)]
+    all_of_them = Published("", "", "mnist", tuple(one for part in parts for one in part.claims))
+    outcomes = decide(all_of_them, [run("cnn", seed, [0.9]) for seed in range(3)])
+    assert summed_up(outcomes) == (
+        "Of the study's 4 claims 1 holds, 1 does not hold and 2 are not tested, most since cnn was trained for 1 "
+        "epochs, not 40."
+    )
+    assert summed_up([]) == ""
 
 
 @pytest.mark.parametrize("kept", [None, "", "epoch,val_acc,train_acc\n"])
@@ -288,6 +341,18 @@ def test_a_run_whose_course_is_lost_tests_nothing(run: Callable[..., Run], kept:
         lost.metrics_file.write_text(kept)
     (outcome,) = decide(claim("cnn.val_acc", 1, low=0.5), [lost])
     assert (outcome.verdict, outcome.measured) == (UNTESTED, "no course of training is kept of cnn, seed 3")
+
+
+def test_the_last_epoch_of_a_run_whose_course_is_lost_is_that_of_its_row(run: Callable[..., Run]) -> None:
+    rows = {"epochs": 2, "val_acc": 0.95, "train_acc": 0.96, "best_val_acc": 0.97, "stop.target": 5}
+    runs = [run("cnn", seed, [0.1], **rows) for seed in range(3)]
+    for each in runs:
+        each.metrics_file.unlink()
+    for metric, value in (("val_acc", "95.00"), ("train_acc", "96.00"), ("best_val_acc", "97.00")):
+        (outcome,) = decide(claim(f"cnn.{metric}", 5, low=0.5), runs)
+        assert (outcome.verdict, outcome.measured) == (HOLDS, f"{value} ± 0.00 % (n = 3)")
+    (earlier,) = decide(claim("cnn.val_acc", 1, low=0.5), runs)
+    assert earlier.verdict == UNTESTED
 
 
 def test_two_variants_of_a_model_decide_nothing(run: Callable[..., Run]) -> None:
@@ -317,5 +382,5 @@ def test_runs_of_a_study_are_known_by_their_label_changed_or_not() -> None:
     studies = ("mnist_7800/cnn (modified: train.max_epochs)", "cifar10_vgg/cnn", None, "mnist_7800/dwsep")
     rows = table(record(seed=seed, study=study) for seed, study in enumerate(studies))
     runs = study_runs("mnist_7800", rows, Path())
-    assert [(run.seed, run.model) for run in runs] == [(0, "cnn"), (3, "dwsep")]
-    assert changed(run.label for run in runs) == [studies[0]]
+    assert [(one.seed, one.model) for one in runs] == [(0, "cnn"), (3, "dwsep")]
+    assert changed(one.label for one in runs) == [studies[0]]

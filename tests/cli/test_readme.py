@@ -17,7 +17,8 @@ from dsbench.run.trained import load
 Call = Callable[..., Any]
 
 ROOT = Path(__file__).parents[2]
-SECTION = re.search(r"\[start:own\](.*)\[end:own\]", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SECTION = re.search(r"\[start:own\](.*)\[end:own\]", README, re.DOTALL)[1]
 BLOCKS = re.findall(r"^```(?:yaml|python)\n(.*?)^```$", SECTION, re.DOTALL | re.MULTILINE)
 FILES = {re.match(r"# ([\w/]+\.\w+): ", block)[1]: block for block in BLOCKS[:3]}  # the last is written by a command
 COMMANDS = [line.strip() for line in SECTION.splitlines() if re.match(r" {4}(python|dsbench) ", line)]
@@ -81,6 +82,15 @@ def test_the_data_set_of_readme_is_described_and_trained_on(examples: Path, call
     correct = json.loads((folder / "result.json").read_text())["test_acc"] * 297  # of scikit-learn's last 297 digits
     assert correct == pytest.approx(round(correct), abs=1e-3)
     assert correct > 200
+
+
+def test_the_screen_of_readme_is_what_its_command_prints(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    (shown,) = re.findall(r"<!-- printed: dsbench (.*) -->\n(.*?)\n\n((?:> [^\n]*\n)+)", README, re.DOTALL)
+    words, screen, sentence = shown
+    printed = [" ".join(line.split()) for line in call("dsbench", *shlex.split(words)).out.splitlines()]
+    assert set(filter(None, (" ".join(line.split()) for line in screen.splitlines()))) <= set(printed)
+    assert " ".join(sentence.replace("> ", "").split()) in printed
 
 
 def test_every_command_on_the_examples_is_tried() -> None:

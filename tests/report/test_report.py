@@ -356,7 +356,7 @@ def test_two_sweeps_of_the_same_runs_are_identical_and_of_others_are_compared(tm
     assert found.sentences[2].startswith("Only in ")
     html, markdown, data = write_versus(found, first.folder.path)
     Page(html.read_text())
-    assert compared.sentences[0] in unescape(markdown.read_text().replace("\\", ""))
+    assert found.sentences[0] in unescape(markdown.read_text().replace("\\", ""))
     assert len(json.loads(data.read_text())["cells"]) == 2
     assert found.picture is not None
     assert "worse" in found.picture.words.seen
