@@ -12,7 +12,7 @@ from dsbench.verdict.groups import Regimes
 from dsbench.verdict.lighter import Measure
 from dsbench.verdict.reliable import Trainings
 from dsbench.verdict.rule import Answer
-from dsbench.verdict.sentences import ratio, summary, trainings, within
+from dsbench.verdict.sentences import brief_labels, ratio, summary, trainings, within
 from dsbench.verdict.verdict import QUESTIONS, Comparison, Judged, Verdict
 
 _COSTS = "Costs of one image, as so many times the reference's; equal within 1 %, and what a group is matched by."
@@ -40,7 +40,8 @@ def answer_table(verdict: Verdict, most: int | None = None) -> Table:
     At most `most` rows, those of the headline first.
     """
     pairs = verdict.comparisons[:most]
-    rows = [f"{pair.candidate}\nagainst {pair.reference}\nat {pair.group}" for pair in pairs]
+    labels = [brief_labels(pair) for pair in pairs]
+    rows = [f"{a}\nagainst {b}\nat {pair.group}" for (a, b), pair in zip(labels, pairs, strict=True)]
     columns = [*names({"": rows}), *(_answers(question, pairs) for question in QUESTIONS)]
     return Table("", tuple(columns), look="ruled", margin=False)
 

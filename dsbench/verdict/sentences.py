@@ -63,7 +63,7 @@ def headline(verdict: Verdict) -> list[str]:
 def _each(pairs: Sequence[Comparison]) -> str:
     """A clause a pair; the networks are named once where they are the same in all."""
     several = len({pair.group for pair in pairs}) < len(pairs)  # pairs of one group are told apart by their labels
-    named = [(pair.candidate, pair.reference) if several else (name(pair, 1), name(pair, 0)) for pair in pairs]
+    named = [brief_labels(pair) if several else (name(pair, 1), name(pair, 0)) for pair in pairs]
     clauses = []
     for index, (pair, (candidate, reference)) in enumerate(zip(pairs, named, strict=True)):
         subject = "it" if index and len(set(named)) == 1 else candidate
@@ -298,7 +298,18 @@ def details(verdict: Verdict) -> list[str]:
 
 def described(pair: Comparison) -> str:
     """A comparison by its names and its group."""
-    return f"{pair.candidate} against {pair.reference} at {pair.group}"
+    candidate, reference = brief_labels(pair)
+    return f"{candidate} against {reference} at {pair.group}"
+
+
+def brief_labels(pair: Comparison) -> tuple[str, str]:
+    """The labels of the candidate and of the reference, without what the name of their group says already."""
+
+    def brief(label: str) -> str:
+        parts = label.split(", ")
+        return ", ".join([parts[0], *(part for part in parts[1:] if f" {part}," not in f" {pair.group},")])
+
+    return brief(pair.candidate), brief(pair.reference)
 
 
 def by(group: Group) -> str:

@@ -101,9 +101,10 @@ class Verdict:
     @property
     def comparisons(self) -> list[Comparison]:
         """Each pair once, those of the headline first."""
-        by_pair = {key(pair.cells): pair for judged in reversed(self.groups) for pair in judged.comparisons[::-1]}
-        pairs = list(by_pair.values())[::-1]
-        return sorted(pairs, key=lambda pair: pair.better.family is not Family.HEADLINE)
+        by_pair: dict[str, Comparison] = {}
+        for pair in (pair for judged in self.groups for pair in judged.comparisons):
+            by_pair.setdefault(key(pair.cells), pair)
+        return sorted(by_pair.values(), key=lambda pair: pair.better.family is not Family.HEADLINE)
 
     @property
     def headline(self) -> list[Comparison]:

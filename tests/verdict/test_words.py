@@ -13,7 +13,7 @@ from dsbench.statistics.means import Interval
 from dsbench.verdict.better import key
 from dsbench.verdict.lighter import Measure
 from dsbench.verdict.rule import Answer, Rule, Standing
-from dsbench.verdict.sentences import details, effects, headline, missing, summary, title
+from dsbench.verdict.sentences import described, details, effects, headline, missing, summary, title
 from dsbench.verdict.verdict import Comparison
 
 BEFORE = [0.98, 0.981, 0.982, 0.983, 0.984, 0.985, 0.986, 0.987]
@@ -74,6 +74,15 @@ def test_pairs_of_one_group_are_told_apart_by_their_labels() -> None:
     (sentence,) = headline(verdict(*cells))
     assert "dwsep, shallow is less accurate than cnn, shallow by 1.3" in sentence
     assert "dwsep, deep is less accurate than cnn, deep by 1.3" in sentence
+
+
+def test_what_the_group_says_no_label_says_again() -> None:
+    cells = [cell(BEFORE, model, width=width, params=1000 * width) for width in (1, 12) for model in ("cnn", "dwsep")]
+    first, second = verdict(*cells, cell(BEFORE, "hybrid", width=1, params=9)).headline
+    assert described(first) == "dwsep, width 1 against cnn, width 1 at 1,000 parameters"
+    assert described(replace(first, group="equal width 1")) == "dwsep against cnn at equal width 1"
+    assert described(replace(second, group="equal width 1")) == "dwsep, width 12 against cnn, width 12 at equal width 1"
+    assert described(replace(first, group="equal width 12")) == "dwsep, width 1 against cnn, width 1 at equal width 12"
 
 
 def test_many_comparisons_are_counted() -> None:
