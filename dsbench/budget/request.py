@@ -29,7 +29,7 @@ class Requested:
     """The budget that a network was fitted to, and how well it meets it.
 
     `kind` is one of KINDS, `target` and `actual` are in its unit, `residual` is (actual - target) / target, `scope` is
-    total or conv, `match` the family whose cost was the target.
+    total or conv, `match` the family whose cost was the target, `tolerance` the share of it that was allowed.
     """
 
     kind: str
@@ -38,6 +38,7 @@ class Requested:
     target: float
     actual: float
     residual: float
+    tolerance: float | None = None
 
     @property
     def target_line(self) -> str:
@@ -50,8 +51,8 @@ class Requested:
         return f"{self.target_line}; met by {_number(self.actual)}, {100 * self.residual:+.2f} %"
 
     def facts(self) -> dict[str, Any]:
-        """As result.json holds it."""
-        return asdict(self)
+        """As result.json holds it; older ones know no tolerance."""
+        return {name: value for name, value in asdict(self).items() if name != "tolerance" or value is not None}
 
 
 def solved(composed: Composed) -> tuple[Composed, Requested | None]:
@@ -183,7 +184,8 @@ def _measured_knob(composed: Composed, kind: str) -> Knob:
 
 
 def _requested(budget: BudgetConfig, kind: str, target: float, actual: float) -> Requested:
-    return Requested(kind, budget.scope, budget.match, target, actual, (actual - target) / target if target else 0.0)
+    residual = (actual - target) / target if target else 0.0
+    return Requested(kind, budget.scope, budget.match, target, actual, residual, budget.tolerance)
 
 
 def _name(budget: BudgetConfig, kind: str) -> str:

@@ -34,6 +34,7 @@ def cells_table(runs: pd.DataFrame) -> pd.DataFrame:
     key = runs["cell_id"]
     grouped = runs.groupby(key, sort=False)
     same = ["precision", "test_weights", *(cost.name for cost in COUNTED), *REQUESTED, *settings(runs)]
+    same = [name for name in same if name in runs]
     done = runs[runs["status"] == "done"].groupby(key, sort=False)
     parts = [
         grouped[list(NAMES)].first(),

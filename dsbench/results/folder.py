@@ -7,7 +7,7 @@ import errno
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -177,7 +177,7 @@ class SweepFolder:
             "git_sha": provenance.git_sha(),
             "versions": provenance.versions(),
             **judging,
-            "budgets": {run.cell_id: asdict(run.requested) for run in reversed(runs.values()) if run.requested},
+            "budgets": {run.cell_id: run.requested.facts() for run in reversed(runs.values()) if run.requested},
             "runs": list(runs),
         }
         _write_csv(self.plan_file, table(runs.values()))

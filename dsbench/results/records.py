@@ -127,6 +127,7 @@ REQUESTED = {
     "requested_target": REAL,
     "requested_actual": REAL,
     "requested_residual": REAL,
+    "requested_tolerance": REAL,
 }
 CODE = {"git_sha": TEXT, "source_sha256": TEXT}
 COURSE = {"started": TEXT, "finished": TEXT, "attempts": WHOLE, "n_jobs": WHOLE, "error": TEXT, "remark": TEXT}
@@ -143,7 +144,7 @@ COLUMNS = {
 }
 _FIELDS = tuple(field.name for field in fields(Record) if field.name in COLUMNS)
 OUTCOMES = ("status", *RESULTS, *COURSE)  # which a run has only once it has started
-RARE = ("test_balanced_acc", "remark")  # columns of a table some of whose runs have a value in them
+RARE = ("test_balanced_acc", "requested_tolerance", "remark")  # columns in which some run of a table has a value
 TIMED = ("latency_ms", "train_step_ms", "peak_memory_bytes")  # measured apart from training, by conditions
 
 

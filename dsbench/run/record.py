@@ -276,6 +276,9 @@ _MEASURED = dict.fromkeys(KEYS) | dict.fromkeys(("measured_on", "latency_ms", "t
 _FORMS = {name: _form(name, kind) for name, kind in _types(Record).items() if name != "more"} | {
     "label": _Form(_LABEL, Label.of, Label.plain),
     "costs": _Form(_COSTS, dict, dict),
+    "requested": replace(
+        _form("requested", Requested), write=lambda value: {"requested": None if value is None else value.facts()}
+    ),
     "settings": _Form({"settings": Mapping}, _settings, lambda value: {"settings": value}),
     "status": _Form({"status": Status}, lambda given: Status(given["status"]), lambda value: {"status": str(value)}),
     "error": _Form({"error": str}, lambda given: given["error"], _unless_none(lambda value: {"error": value})),

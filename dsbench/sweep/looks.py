@@ -276,4 +276,4 @@ def rule_of(folder: SweepFolder | None, margin: float | None = None) -> Rule:
     if folder is not None:
         looks = Looks(folder)
         rule = Rule(**folder.margins(), standings=looks.standings(), looks=max(1, looks.plans))
-    return rule if margin is None else replace(rule, margin=margin)
+    return rule if margin is None else replace(rule, margin=margin, given=True, sweeps_margin=rule.margin)

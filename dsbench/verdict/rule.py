@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from dsbench.statistics.looks import nominal_levels
@@ -79,13 +79,21 @@ class Rule:
     """The margins, and how the comparisons stand by their keys.
 
     `margin`, in percentage points, is what two accuracies may differ by and be as good; None is that of the data set.
-    `speed_margin` is in percent. `looks` is how often the sweep was looked at without having planned it.
+    Where one was `given` to the command, `sweeps_margin` is what the sweep was run with. `speed_margin` is in percent.
+    `looks` is how often the sweep was looked at without having planned it.
     """
 
     margin: float | None = None
     speed_margin: float = SPEED_MARGIN
     standings: Mapping[str, Standing] | None = None
     looks: int = 1
+    given: bool = False
+    sweeps_margin: float | None = None
+
+    @property
+    def of_sweep(self) -> Rule:
+        """The same with the margin that the sweep was run with."""
+        return replace(self, margin=self.sweeps_margin, given=False) if self.given else self
 
     def margin_of(self, data: str) -> float:
         """The margin for a data set, a share of 1."""

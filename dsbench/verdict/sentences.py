@@ -10,13 +10,13 @@ from dsbench.numerals import counted, difference_points, listed, percent, points
 from dsbench.quantities import QUANTITIES
 from dsbench.run.record import FINAL
 from dsbench.statistics.means import ALPHA, FEWEST, Interval
-from dsbench.verdict.better import Better
+from dsbench.verdict.better import Better, decide
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.faster import short
 from dsbench.verdict.groups import BUDGET, WIDTH, Group
 from dsbench.verdict.lighter import Measure
 from dsbench.verdict.reliable import Reliable, Trainings
-from dsbench.verdict.rule import DECIDED, Answer, Family
+from dsbench.verdict.rule import DECIDED, Answer, Family, Rule
 from dsbench.verdict.verdict import Comparison, Judged, Verdict
 
 FEW = 3  # comparisons that the headline has a clause each for
@@ -269,9 +269,33 @@ def families(verdict: Verdict) -> str:
     return text
 
 
+def margins(verdict: Verdict) -> list[str]:
+    """By what margin accuracies are as good and who set it; where it was given, what the sweep's own answers."""
+    rule, by_data = verdict.rule, {str(pair.cells[0].names["data"]): pair.better.margin for pair in verdict.comparisons}
+    who = "as asked" if rule.given else "as the sweep has it" if rule.margin is not None else "the default"
+    own = listed([f"{points(margin)} points on {data}" for data, margin in by_data.items()])
+    out = [f"Accuracies are as good where they differ by less than {own} ({who})."]
+    if rule.given:
+        other = [f"{described(pair)}: {answer}" for pair in verdict.comparisons if (answer := _by_sweep(pair, rule))]
+        shared = listed([f"{points(rule.of_sweep.margin_of(data))} points on {data}" for data in by_data])
+        out.append(f"By the sweep's own margin, {shared}: {'; '.join(other) if other else 'the same answers'}.")
+    return out
+
+
+def _by_sweep(pair: Comparison, rule: Rule) -> str:
+    """The answer by the sweep's own margin; empty where it is the same."""
+    better, margin = pair.better, rule.of_sweep.margin_of(str(pair.cells[0].names["data"]))
+    if better.difference is None:
+        return ""
+    decision = decide(better.difference, better.level, margin)
+    same = decision.answer is better.answer and decision.beyond == better.beyond
+    beyond = f" by more than {points(margin)}" if decision.beyond and margin else ""
+    return "" if same else f"{decision.answer}{beyond}"
+
+
 def details(verdict: Verdict) -> list[str]:
     """What stands beside the answers: families, images, what is fragile, what was trained later or cannot be read."""
-    out = [families(verdict)] if verdict.groups else []
+    out = [families(verdict), *margins(verdict)] if verdict.groups else []
     pairs = verdict.comparisons
     over = [pair.better.over_images for pair in pairs if pair.better.answer is not Answer.TOO_FEW]
     if over and all(over):
@@ -293,7 +317,7 @@ def details(verdict: Verdict) -> list[str]:
             when = "decided at" if pair.better.answer in DECIDED else "as of"
             out.append(f"{described(pair)}: {when} look {pair.better.look}; {later} trained since change nothing.")
     out += [f"Run {run_id} is judged without its images: {why}." for run_id, why in verdict.damaged.items()]
-    return out
+    return out + [f"{sentence[0].upper()}{sentence[1:]}." for sentence in verdict.misjudged]
 
 
 def described(pair: Comparison) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dsbench.errors import InputError
 from dsbench.measure.timing import REPEATS
 from dsbench.results.cells import cells_table
-from dsbench.results.records import correct_images, record, timings
+from dsbench.results.records import correct_images, misjudged, record, timings
+from dsbench.run.folder import RunFolder
 from dsbench.run.record import FINAL
 from dsbench.statistics.means import ALPHA, Contrast
 from dsbench.verdict.better import Better, Correct, Factorial, better, factorial, key, topology
@@ -79,7 +82,7 @@ class Verdict:
     a group of which not all is timed together: of all its cells, and of those of the groups that share one of them.
     `unsettled` has those of groups that are timed in fewer than REPEATS repeats, which could not tell. `unranked` says
     by what its cells cannot be ranked (see dsbench.verdict.faster). `damaged` says of which runs the images that they
-    got right cannot be read, and why.
+    got right cannot be read, and why; `misjudged` names those whose confusion matrix says otherwise than their status.
     """
 
     rule: Rule
@@ -92,6 +95,7 @@ class Verdict:
     unranked: dict[str, str]
     statuses: dict[str, int]
     damaged: dict[str, str]
+    misjudged: tuple[str, ...] = ()
 
     @property
     def unfinished(self) -> int:
@@ -122,7 +126,24 @@ def verdict(outputs: Path, runs: pd.DataFrame, compare: str | None = None, rule:
         """Those whose folders are kept, which can be measured."""
         return tuple(run_id for run_id in run_ids if (outputs / "runs" / run_id).is_dir())
 
-    return replace(judged, to_measure=there(judged.to_measure), unsettled=there(judged.unsettled))
+    return replace(
+        judged,
+        to_measure=there(judged.to_measure),
+        unsettled=there(judged.unsettled),
+        misjudged=tuple(_misjudged(outputs, runs)),
+    )
+
+
+def _misjudged(outputs: Path, runs: pd.DataFrame) -> Iterator[str]:
+    """A sentence on each run whose confusion matrix says otherwise than its status, of those that may be such."""
+    low = runs["test_acc"] < 2 / runs["classes"]
+    for run_id in runs.loc[
+        (runs["status"] == "collapsed") | ((runs["status"] == "done") & low.fillna(False)), "run_id"
+    ]:
+        with suppress(InputError):  # a damaged matrix says nothing
+            confusion = RunFolder(outputs / "runs" / run_id).confusion()
+            if confusion and (sentence := misjudged(record(outputs, run_id), confusion)):
+                yield sentence
 
 
 def measured_records(outputs: Path, runs: pd.DataFrame) -> Records:

@@ -75,7 +75,7 @@ def test_three_families_at_three_budgets_are_three_matched_groups() -> None:
 def test_the_study_s_conventional_network_is_its_own_budget() -> None:
     composed, requested = met("experiment=mnist_7800/dwsep_same_width model=cnn budget.params=7800")
     assert widths(composed) == (16, None)
-    assert requested == Requested("params", "total", None, 7800, 7800, 0)
+    assert requested == Requested("params", "total", None, 7800, 7800, 0, 0.01)
 
 
 @pytest.mark.parametrize("name", ["cnn_shallow", "cnn_deep", "dwsep_shallow", "dwsep_deep"])

@@ -191,7 +191,8 @@ def test_of_many_cells_the_first_are_named_and_the_sweep_measures_them() -> None
 
 def test_the_details_say_which_families_share_a_level_and_how_often_was_looked() -> None:
     cells = [cell(BEFORE), cell(AFTER, "hybrid"), cell(AFTER, "dwsep")]
-    first, images = details(verdict(*cells))
+    first, margins, images = details(verdict(*cells))
+    assert margins == "Accuracies are as good where they differ by less than 0.20 points on mnist (the default)."
     assert first == (
         "Each family of comparisons has a chance of 5.00 % of a false claim, shared by its members: headline pairs (1) "
         "and other pairs at 1,000 parameters (2). Intervals are at the level that this leaves to each."
@@ -211,6 +212,16 @@ def test_the_details_say_what_is_fragile_and_what_came_later() -> None:
     text = "\n".join(details(judged))
     assert "dwsep against cnn at 1,000 parameters: fragile, since few runs of unequal spread (sd " in text
     assert "dwsep against cnn at 1,000 parameters: decided at look 2; 2 runs trained since change nothing." in text
+
+
+def test_a_margin_that_is_given_stands_beside_the_sweeps_own() -> None:
+    cells = cell(BEFORE), cell([score - 0.001 for score in BEFORE], "dwsep")
+    rule = Rule(margin=1.0, given=True, sweeps_margin=0.05)
+    assert details(verdict(*cells, rule=rule))[1:3] == [
+        "Accuracies are as good where they differ by less than 1.00 points on mnist (as asked).",
+        "By the sweep's own margin, 0.05 points on mnist: dwsep against cnn at 1,000 parameters: cannot tell.",
+    ]
+    assert details(verdict(*cells, rule=replace(rule, sweeps_margin=0.9)))[2].endswith(": the same answers.")
 
 
 def test_two_trained_networks_are_two_networks() -> None:
