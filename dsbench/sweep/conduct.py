@@ -64,7 +64,8 @@ def conduct(
     if plan.missing and backend and not config.plan:
         backend.prepare()
     at_once = 1 if backend is None else backend.at_once if backend.watched else None
-    console.print(planned(plan, seconds_left(plan, at_once) if plan.missing and at_once else None))
+    after = config.bench_minutes if backend and backend.watched else 0.0
+    console.print(planned(plan, seconds_left(plan, at_once, after, config.report) if at_once else None))
     if config.plan:
         return None
     name = sweep_name(config.hydra.runtime.choices.get("sweep"), deciding(arguments), plan.cells)

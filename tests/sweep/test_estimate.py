@@ -2,28 +2,169 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dsbench.config.compose import compose
+from dsbench.measure.timing import Timing
+from dsbench.run.record import Record, Result, Status
 from dsbench.sweep import estimate
-from dsbench.sweep.plan import plan_sweep
+from dsbench.sweep.estimate import Rate, ended, expected, learned, undisturbed
+from dsbench.sweep.plan import PlannedJob, SweepPlan, plan_sweep
+
+IMAGES = 4000 + (500 + 500) / 3  # of mnist5k: trained on, validated and tested, a forward pass being a third
 
 
-def test_networks_too_large_to_be_timed_in_a_moment_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    timed: list[int] = []
+@pytest.fixture
+def timed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The widths of the networks that are timed, each at a microsecond a MAC, on a machine that does nothing else."""
+    widths: list[int] = []
 
     def one_microsecond_a_mac(plan: estimate.Plan) -> float:
-        timed.append(plan.config.width)
+        widths.append(plan.config.width)
         return 1e-6 * plan.cost.macs
 
     monkeypatch.setattr(estimate, "_seconds_an_image", one_microsecond_a_mac)
-    common = ["data=mnist5k", "arch=mnist_7800_shallow", f"outputs={tmp_path}", "train.batch_size=1", "device=cpu"]
-    plan = plan_sweep([(*common, f"width={width}", "train.max_epochs=1") for width in (2, 4, 400)], compose)
-    macs = {jobs[0].plan.config.width: jobs[0].plan.cost.macs for jobs in plan.cells.values() if jobs[0].plan}
-    assert 5e-6 * macs[4] < estimate.LARGEST_SECONDS < 5e-6 * macs[400]  # what this test is about
+    monkeypatch.setattr(estimate, "_share_of_cores", lambda plan, at_once: 1.0)
+    return widths
+
+
+def small(outputs: Path, *widths: int) -> SweepPlan:
+    common = ["data=mnist5k", "arch=mnist_7800_shallow", f"outputs={outputs}", "train.batch_size=1", "device=cpu"]
+    return plan_sweep([(*common, f"width={width}", "train.max_epochs=1") for width in widths], compose)
+
+
+def macs(plan: SweepPlan) -> dict[int, int]:
+    return {job.plan.config.width: job.plan.cost.macs for job in plan.jobs if job.plan}
+
+
+def test_networks_too_large_to_be_timed_in_a_moment_are_not(tmp_path: Path, timed: list[int]) -> None:
+    plan = small(tmp_path, 2, 4, 400)
+    assert 5e-6 * macs(plan)[4] < estimate.LARGEST_SECONDS < 5e-6 * macs(plan)[400]  # what this test is about
     seconds = estimate.seconds_left(plan, at_once=1)
     assert set(timed) == {2, 4}
-    images = 4000 + (500 + 500) / 3  # of mnist5k: trained on, validated and tested, a forward pass being a third
-    assert seconds == pytest.approx(images * 1e-6 * sum(macs.values()) + 3 * estimate.RUN_SECONDS, rel=0.05)
+    once = 3 * estimate.RUN_SECONDS + estimate.START_SECONDS
+    assert seconds == pytest.approx(IMAGES * 1e-6 * sum(macs(plan).values()) + once, rel=0.05)
+
+
+def test_what_follows_the_runs_counts_and_only_computing_waits_for_others(
+    tmp_path: Path, timed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = small(tmp_path, 2, 4)
+    alone = estimate.seconds_left(plan, at_once=2)
+    longest = IMAGES * 1e-6 * max(macs(plan).values()) + estimate.RUN_SECONDS
+    assert alone == pytest.approx(longest + estimate.START_SECONDS, rel=0.01)
+    assert estimate.seconds_left(plan, 2, bench_minutes=0.5) == pytest.approx(alone + 30)
+    assert estimate.seconds_left(plan, 2, report=True) == pytest.approx(alone + estimate.REPORT_SECONDS)
+    assert estimate.seconds_left(small(tmp_path, 4), 2, bench_minutes=0.5) == pytest.approx(alone)  # nothing to compare
+    monkeypatch.setattr(estimate, "_share_of_cores", lambda plan, at_once: 0.25)
+    assert estimate.seconds_left(plan, 2, bench_minutes=0.5) == pytest.approx(4 * alone + 30)
+
+
+def test_runs_that_have_ended_say_how_long_the_next_take(tmp_path: Path, timed: list[int]) -> None:
+    plan = small(tmp_path, 2, 4)
+    before = estimate.seconds_left(plan, at_once=1) - estimate.START_SECONDS - 2 * estimate.RUN_SECONDS
+    other = small(tmp_path, 8).jobs[0].plan
+    assert other is not None
+    other.folder.create()
+    rate = 1 / (0.5e-6 * other.cost.macs)  # half as long as the steps that were timed
+    done = replace(other.facts(), status=Status.DONE, result=Result(images_per_second=rate))
+    other.folder.write_result(done)
+    after = estimate.seconds_left(plan, at_once=1) - estimate.START_SECONDS - 2 * estimate.RUN_SECONDS
+    assert after == pytest.approx(before / 2, rel=0.05)
+
+
+def test_runs_that_stopped_early_say_that_others_of_their_cell_will(tmp_path: Path, timed: list[int]) -> None:
+    common = ["data=mnist5k", "arch=mnist_7800_shallow", f"outputs={tmp_path}", "train.max_epochs=8", "device=cpu"]
+    plan = plan_sweep([(*common, f"seed={seed}") for seed in range(3)], compose)
+    once = estimate.START_SECONDS + estimate.RUN_SECONDS
+    all_epochs = estimate.seconds_left(plan, at_once=3) - once
+    first = plan.jobs[0].plan
+    assert first is not None
+    first.folder.create()
+    first.folder.write_result(replace(first.facts(), status=Status.DONE, result=Result(epochs=2)))
+    plan = SweepPlan(tuple(PlannedJob(job.overrides, job.plan) for job in plan.jobs))
+    assert estimate.seconds_left(plan, at_once=3) - once == pytest.approx(all_epochs / 4, rel=0.1)
+
+
+def run(cell: str, seconds: float, **facts: object) -> Record:
+    made = Record(
+        run_id=cell,
+        cell_id=cell,
+        status=Status.DONE,
+        device="a CPU",
+        threads=1,
+        precision="32",
+        costs={"macs": 1000, "acts": 100},
+        settings={"train.batch_size": 128},
+        result=Result(images_per_second=1 / seconds),
+    )
+    return replace(made, **facts)  # type: ignore[arg-type]
+
+
+def test_only_runs_under_the_same_conditions_tell() -> None:
+    like = run("a", 1.0)
+    others = [
+        run("b", 1.0, device="another"),
+        run("c", 1.0, threads=2),
+        run("d", 1.0, precision="bf16"),
+        run("e", 1.0, settings={"train.batch_size": 64}),
+        run("f", 1.0, status=Status.FAILED),
+        run("g", 1.0, result=None),
+        run("h", 1.0, costs={}),
+    ]
+    assert ended([like, *others], like) == [Rate(1000, 100, 1.0)]
+
+
+def test_of_the_runs_of_one_network_the_fastest_counts() -> None:
+    assert ended([run("a", 3.0), run("a", 1.0), run("a", 2.0)], run("a", 1.0)) == [Rate(1000, 100, 1.0)]
+
+
+def test_networks_between_those_timed_take_what_macs_and_activations_cost() -> None:
+    rates = [Rate(macs, acts, 2e-9 * macs + 5e-9 * acts) for macs, acts in ((1000, 100), (8000, 300), (9000, 4000))]
+    assert expected(rates, 5000, 1000) == pytest.approx(2e-9 * 5000 + 5e-9 * 1000, rel=1e-6)
+
+
+def test_a_network_that_was_timed_takes_just_that() -> None:
+    rates = [Rate(1000, 100, 1.0), Rate(8000, 300, 1.5), Rate(8000, 300, 1.4)]
+    assert expected(rates, 8000, 300) == 1.4
+
+
+def test_probes_are_brought_to_the_level_of_the_runs() -> None:
+    probes = [Rate(1000, 100, 1.0), Rate(4000, 100, 4.0)]
+    assert learned(probes, [Rate(4000, 100, 4.8)]) == [
+        Rate(1000, 100, pytest.approx(1.2)),
+        Rate(4000, 100, pytest.approx(4.8)),
+        Rate(4000, 100, 4.8),
+    ]
+
+
+def test_runs_that_waited_for_others_are_forgotten() -> None:
+    probes = [Rate(1000, 100, 1.0), Rate(4000, 100, 4.0)]
+    assert learned(probes, [Rate(1000, 100, 3.0), Rate(4000, 100, 11.0)]) == probes
+
+
+def test_a_timing_is_without_what_its_process_waited_for_a_core() -> None:
+    timing = Timing(8.0, 2.0, (7.0, 8.0, 9.0), settled=True)
+    assert undisturbed(timing, 4.0, 1.0) == (Timing(2.0, 0.5, (1.75, 2.0, 2.25), settled=True), False)
+    assert undisturbed(timing, 4.0, 4.1) == (timing, True)  # clocks differ by a little
+
+
+def test_a_timing_that_was_taken_while_others_were_busy_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = small(tmp_path, 2).jobs[0].plan
+    assert plan is not None
+    for shared, kept in ((0.1, 0), (1.0, 1)):
+        monkeypatch.setattr(estimate, "undisturbed", lambda timing, *_, shared=shared: (timing, shared > 0.8))
+        assert estimate._seconds_an_image(plan) > 0
+        assert len(list((tmp_path / "latency" / "probes").glob("*.json"))) == kept
+
+
+def test_processes_that_want_more_cores_than_there_are_get_a_share(tmp_path: Path) -> None:
+    plan = small(tmp_path, 2)
+    many = 4 * (os.cpu_count() or 1)
+    assert 0 < estimate._share_of_cores(plan, many) < 0.5
