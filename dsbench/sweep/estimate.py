@@ -59,12 +59,12 @@ def seconds_left(plan: SweepPlan, at_once: int, bench_minutes: float = 0.0, repo
 
     A sweep measures for `bench_minutes` where there is something to compare, and then writes its report.
     """
-    left = _runs_left(plan)
-    if not left:
+    if not plan.missing:
         return 0.0
-    computed = START_SECONDS + max(*left, sum(left) / at_once) + REPORT_SECONDS * report
+    share = _share_of_cores(plan, at_once)
+    runs = _runs_left(plan, share)
     measured = 60 * bench_minutes if len(plan.cells) > 1 else 0.0
-    return computed / _share_of_cores(plan, at_once) + measured
+    return (START_SECONDS + REPORT_SECONDS * report) / share + max(max(runs), sum(runs) / at_once) + measured
 
 
 def learned(probes: Sequence[Rate], runs: Sequence[Rate]) -> Sequence[Rate]:
@@ -126,21 +126,21 @@ def _conditions(record: Record) -> tuple[object, ...]:
     return record.device, record.threads, record.precision, record.settings.get("train.batch_size")
 
 
-def _runs_left(plan: SweepPlan) -> list[float]:
-    """Seconds of each missing run on a machine that does nothing else."""
+def _runs_left(plan: SweepPlan, share: float) -> list[float]:
+    """Seconds of each missing run, which has a `share` of its cores."""
     from dsbench.results.records import records
 
     plans = {job.plan.cell_id: job.plan for job in plan.missing if job.plan}
-    if not plans:
-        return []
     first = next(iter(plans.values()))
     outputs = Path(first.config.outputs).absolute()
     rates = learned(_probed(list(plans.values())), ended(records(outputs), first.facts()))
     seconds = {
-        cell_id: _run_seconds(each, expected(rates, each.cost.macs, each.cost.acts), _epochs(plan.cells[cell_id]))
+        cell_id: _run_seconds(
+            each, expected(rates, each.cost.macs, each.cost.acts) / share, _epochs(plan.cells[cell_id])
+        )
         for cell_id, each in plans.items()
     }
-    return [RUN_SECONDS + seconds[job.plan.cell_id] for job in plan.missing if job.plan]
+    return [RUN_SECONDS / share + seconds[job.plan.cell_id] for job in plan.missing if job.plan]
 
 
 def _epochs(jobs: Sequence[PlannedJob]) -> float:
