@@ -7,12 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hydra.core.utils import JobReturn, JobStatus
+from rich.console import Console
 
 from dsbench.config.compose import compose
 from dsbench.measure.timing import Timing
 from dsbench.run.record import Record, Result, Status
 from dsbench.sweep import estimate
 from dsbench.sweep.estimate import Rate, ended, expected, learned, undisturbed
+from dsbench.sweep.launch import view
+from dsbench.sweep.launch.view import seconds_left
 from dsbench.sweep.plan import PlannedJob, SweepPlan, plan_sweep
 
 IMAGES = 4000 + (500 + 500) / 3  # of mnist5k: trained on, validated and tested, a forward pass being a third
@@ -168,3 +172,34 @@ def test_processes_that_want_more_cores_than_there_are_get_a_share(tmp_path: Pat
     plan = small(tmp_path, 2)
     many = 4 * (os.cpu_count() or 1)
     assert 0 < estimate._share_of_cores(plan, many) < 0.5
+
+
+def test_runs_that_have_ended_say_how_long_those_of_their_cells_still_take() -> None:
+    took = {"small": [1.0, 3.0], "large": [10.0]}
+    assert seconds_left(took, [("small", 0.5), ("large", 4.0), ("large", 0.0)], at_once=1) == 1.5 + 6.0 + 10.0
+    assert seconds_left(took, [("small", 0.5), ("large", 4.0)], at_once=2) == 6.0  # the longest
+    assert seconds_left(took, [("small", 5.0)], at_once=1) == 0.0  # longer than the others: any moment now
+    assert seconds_left(took, [("unknown", 0.0)], at_once=1) == (2.0 + 10.0) / 2
+    assert seconds_left({}, [("small", 0.5)], at_once=1) is None
+    assert seconds_left(took, [], at_once=1) == 0.0
+
+
+def test_a_sweep_in_a_terminal_says_how_long_its_runs_still_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(view.time, "monotonic", lambda: now)
+    console = Console(force_terminal=True, width=200)
+    shown = view.View(["small seed=0", "small seed=1", "large seed=0"], ["small", "small", "large"], 1, 1, console)
+    now = 100.0
+    shown.started(0)
+    assert "left" not in str(shown._summary())
+    now = 110.0
+    shown.ended(0, JobReturn(status=JobStatus.COMPLETED), again=False)
+    shown.started(1)
+    assert str(shown._summary()).endswith("about 20 s left")
+    now = 120.0
+    shown.ended(1, JobReturn(status=JobStatus.COMPLETED), again=False)
+    shown.started(2)
+    shown.heard(2, {"kind": "started", "epochs": 4, "log": "log"})
+    now = 125.0
+    shown.heard(2, {"kind": "epoch", "epoch": 1, "val_acc": 0.5})
+    assert str(shown._summary()).endswith("about 15 s left")
