@@ -29,7 +29,7 @@ from dsbench.run.outcome import Ended, ProcessDiedError
 from dsbench.run.record import FINAL
 from dsbench.sweep import axes
 from dsbench.sweep.composition import Composer
-from dsbench.sweep.estimate import seconds_left
+from dsbench.sweep.estimate import seconds_left, share_of_cores
 from dsbench.sweep.objective import objectives
 from dsbench.sweep.plan import PlannedJob, SweepPlan, deciding, plan_sweep, planned, sweep_name
 
@@ -61,11 +61,12 @@ def conduct(
     if plan.problems and (config.on_error != "skip" or not plan.runs):
         console.print(planned(plan))
         raise impossible(plan)
+    at_once = 1 if backend is None else backend.at_once if backend.watched else None
+    share = share_of_cores(plan, at_once) if at_once else 1.0  # before imports take a core
     if plan.missing and backend and not config.plan:
         backend.prepare()
-    at_once = 1 if backend is None else backend.at_once if backend.watched else None
     after = config.bench_minutes if backend and backend.watched else 0.0
-    console.print(planned(plan, seconds_left(plan, at_once, after, config.report) if at_once else None))
+    console.print(planned(plan, seconds_left(plan, at_once, share, after, config.report) if at_once else None))
     if config.plan:
         return None
     name = sweep_name(config.hydra.runtime.choices.get("sweep"), deciding(arguments), plan.cells)

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 PROBES = 5  # networks at the most, spread over the sweep's range of MACs
 PROBE_SECONDS = 0.4
 LARGEST_SECONDS = 2.0  # that a probe may take where it must: networks whose few steps would take longer are not timed
-START_SECONDS = 4.0  # until the first run trains: imports
-RUN_SECONDS = 0.8  # of a run, apart from its images
-REPORT_SECONDS = 6.0  # of verdict, tables and page
+START_SECONDS = 2.5  # until the first run trains: imports
+RUN_SECONDS = 0.7  # of a run, apart from its images
+REPORT_SECONDS = 4.0  # of verdict, tables and page
 WAITED = 1.5  # runs that took longer by this factor than their steps take now waited for others
 _STEPS = 5  # of a probe at the least, its warm-up included
 _EVALUATION = 1 / 3  # of an image's training: its forward pass alone
@@ -54,17 +54,37 @@ class Rate:
     seconds: float
 
 
-def seconds_left(plan: SweepPlan, at_once: int, bench_minutes: float = 0.0, report: bool = False) -> float:
+def seconds_left(
+    plan: SweepPlan, at_once: int, share: float, bench_minutes: float = 0.0, report: bool = False
+) -> float:
     """Seconds that the missing runs take, so many at once, at their greatest number of epochs, and what follows them.
 
-    A sweep measures for `bench_minutes` where there is something to compare, and then writes its report.
+    Others leave them a `share` of the cores that they want. A sweep measures for `bench_minutes` where there is
+    something to compare, and then writes its report.
     """
     if not plan.missing:
         return 0.0
-    share = _share_of_cores(plan, at_once)
     runs = _runs_left(plan, share)
     measured = 60 * bench_minutes if len(plan.cells) > 1 else 0.0
     return (START_SECONDS + REPORT_SECONDS * report) / share + max(max(runs), sum(runs) / at_once) + measured
+
+
+def share_of_cores(plan: SweepPlan, at_once: int) -> float:
+    """What others leave of the cores that so many runs want at once: 1 where they get them all, and on a GPU.
+
+    Tried out by as many processes, which are in sessions of their own as workers are: some systems share cores out to
+    sessions first.
+    """
+    first = next((job.plan for job in plan.missing if job.plan), None)
+    if first is None or first.compute.device.type != "cpu":
+        return 1.0
+    command = [sys.executable, "-I", "-S", "-c", _SPIN]
+    looks = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        for _ in range(at_once * first.compute.threads)
+    ]
+    shares = [float(look.communicate()[0] or 1) for look in looks]
+    return min(1.0, sum(shares) / len(shares))
 
 
 def learned(probes: Sequence[Rate], runs: Sequence[Rate]) -> Sequence[Rate]:
@@ -133,7 +153,7 @@ def _runs_left(plan: SweepPlan, share: float) -> list[float]:
     plans = {job.plan.cell_id: job.plan for job in plan.missing if job.plan}
     first = next(iter(plans.values()))
     outputs = Path(first.config.outputs).absolute()
-    rates = learned(_probed(list(plans.values())), ended(records(outputs), first.facts()))
+    rates = learned(_probed(list(plans.values()), share), ended(records(outputs), first.facts()))
     seconds = {
         cell_id: _run_seconds(
             each, expected(rates, each.cost.macs, each.cost.acts) / share, _epochs(plan.cells[cell_id])
@@ -149,35 +169,39 @@ def _epochs(jobs: Sequence[PlannedJob]) -> float:
     return fmean([result.epochs or math.inf for result in results] or [math.inf])
 
 
-def _probed(plans: Sequence[Plan]) -> list[Rate]:
-    """The rates of some of the networks, a few training steps of each."""
+def _probed(plans: Sequence[Plan], share: float) -> list[Rate]:
+    """The rates of some of the networks, a few training steps of each on a machine that leaves a `share` of cores."""
     import numpy as np
 
     ordered = sorted(
         {(plan.cost.macs, plan.cost.acts): plan for plan in plans}.values(), key=lambda plan: plan.cost.macs
     )
-    small = ordered[: _small(ordered)]
+    small = ordered[: _small(ordered, share)]
     chosen = [small[round(i)] for i in np.linspace(0, len(small) - 1, min(PROBES, len(small)))]
-    return [Rate(plan.cost.macs, plan.cost.acts, _seconds_an_image(plan)) for plan in chosen]
+    return [Rate(plan.cost.macs, plan.cost.acts, _seconds_an_image(plan, share)) for plan in chosen]
 
 
-def _small(ordered: Sequence[Plan]) -> int:
+def _small(ordered: Sequence[Plan], share: float) -> int:
     """How many of the networks, by ascending MACs, can be timed in a moment; at least the first, which is timed."""
     first = ordered[0]
-    seconds = _STEPS * first.config.train.batch_size * _seconds_an_image(first)
+    seconds = _STEPS * first.config.train.batch_size * _seconds_an_image(first, share)
     most = first.cost.macs * LARGEST_SECONDS / seconds
     return max(1, bisect_right(ordered, most, key=lambda plan: plan.cost.macs))
 
 
-def _seconds_an_image(plan: Plan) -> float:
+def _seconds_an_image(plan: Plan, share: float) -> float:
     """Of a training step, timed for a moment and kept (see dsbench.measure.store) apart from what decides a budget.
 
-    A timing that was taken while the process waited for a core is made up for that, and not kept.
+    A timing that was taken while the process waited for a core is made up for that, and not kept. Threads that wait for
+    one another compute meanwhile, as it seems: where others leave only a `share` of the cores, one thread is timed, and
+    n are taken to be faster by sqrt(n).
     """
     from dsbench.measure.bench import step_latency
     from dsbench.measure.store import Store, conditions
 
     config, compute, batch = plan.config, plan.compute, plan.config.train.batch_size
+    if share < _ALONE:
+        compute = replace(compute, threads=1)
     store = Store(Path(config.outputs).absolute() / "latency" / "probes")
     under = conditions(plan.network, {"undisturbed step": asdict(config.optimizer)}, batch, compute)
     alone = True
@@ -187,13 +211,14 @@ def _seconds_an_image(plan: Plan) -> float:
         wall, core = time.perf_counter(), time.thread_time()
         timing = step_latency(plan.network, config.optimizer, compute, batch, PROBE_SECONDS)
         wall, core = time.perf_counter() - wall, time.thread_time() - core
-        timing, alone = undisturbed(timing, wall, core if compute.device.type == "cpu" else wall)
+        one = compute.device.type == "cpu" and compute.threads == 1
+        timing, alone = undisturbed(timing, wall, core if one else wall)
         return timing
 
     timing = store.timing(under, PROBE_SECONDS, measure)
     if not alone:
         store.path(under).unlink(missing_ok=True)
-    return timing.median_ms / 1000 / batch
+    return timing.median_ms / 1000 / batch / math.sqrt(plan.compute.threads / compute.threads)
 
 
 def _run_seconds(plan: Plan, per_image: float, epochs: float) -> float:
@@ -205,21 +230,3 @@ def _run_seconds(plan: Plan, per_image: float, epochs: float) -> float:
     train = end.steps / end.epoch_steps * epoch if isinstance(end, AfterSteps) else end.target
     train = min(train, epochs * epoch)
     return train + _EVALUATION * per_image * (math.ceil(train / epoch) * (held_out or test) + test)
-
-
-def _share_of_cores(plan: SweepPlan, at_once: int) -> float:
-    """What others leave of the cores that so many runs want at once: 1 where they get them all, and on a GPU.
-
-    Tried out by as many processes, which are in sessions of their own as workers are: some systems share cores out to
-    sessions first.
-    """
-    first = next(job.plan for job in plan.missing if job.plan)
-    if first.compute.device.type != "cpu":
-        return 1.0
-    command = [sys.executable, "-I", "-S", "-c", _SPIN]
-    looks = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
-        for _ in range(at_once * first.compute.threads)
-    ]
-    shares = [float(look.communicate()[0] or 1) for look in looks]
-    return min(1.0, sum(shares) / len(shares))

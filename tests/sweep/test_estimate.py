@@ -11,6 +11,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from rich.console import Console
 
 from dsbench.config.compose import compose
+from dsbench.measure import bench
 from dsbench.measure.timing import Timing
 from dsbench.run.record import Record, Result, Status
 from dsbench.sweep import estimate
@@ -18,6 +19,7 @@ from dsbench.sweep.estimate import Rate, ended, expected, learned, undisturbed
 from dsbench.sweep.launch import view
 from dsbench.sweep.launch.view import seconds_left
 from dsbench.sweep.plan import PlannedJob, SweepPlan, plan_sweep
+from dsbench.training.device import Compute
 
 IMAGES = 4000 + (500 + 500) / 3  # of mnist5k: trained on, validated and tested, a forward pass being a third
 
@@ -27,12 +29,11 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The widths of the networks that are timed, each at a microsecond a MAC, on a machine that does nothing else."""
     widths: list[int] = []
 
-    def one_microsecond_a_mac(plan: estimate.Plan) -> float:
+    def one_microsecond_a_mac(plan: estimate.Plan, share: float) -> float:
         widths.append(plan.config.width)
         return 1e-6 * plan.cost.macs
 
     monkeypatch.setattr(estimate, "_seconds_an_image", one_microsecond_a_mac)
-    monkeypatch.setattr(estimate, "_share_of_cores", lambda plan, at_once: 1.0)
     return widths
 
 
@@ -48,36 +49,34 @@ def macs(plan: SweepPlan) -> dict[int, int]:
 def test_networks_too_large_to_be_timed_in_a_moment_are_not(tmp_path: Path, timed: list[int]) -> None:
     plan = small(tmp_path, 2, 4, 400)
     assert 5e-6 * macs(plan)[4] < estimate.LARGEST_SECONDS < 5e-6 * macs(plan)[400]  # what this test is about
-    seconds = estimate.seconds_left(plan, at_once=1)
+    seconds = estimate.seconds_left(plan, 1, share=1.0)
     assert set(timed) == {2, 4}
     once = 3 * estimate.RUN_SECONDS + estimate.START_SECONDS
     assert seconds == pytest.approx(IMAGES * 1e-6 * sum(macs(plan).values()) + once, rel=0.05)
 
 
-def test_what_follows_the_runs_counts_and_only_computing_waits_for_others(
-    tmp_path: Path, timed: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_follows_the_runs_counts_and_only_computing_waits_for_others(tmp_path: Path, timed: list[int]) -> None:
     plan = small(tmp_path, 2, 4)
-    alone = estimate.seconds_left(plan, at_once=2)
+    alone = estimate.seconds_left(plan, 2, share=1.0)
     longest = IMAGES * 1e-6 * max(macs(plan).values()) + estimate.RUN_SECONDS
     assert alone == pytest.approx(longest + estimate.START_SECONDS, rel=0.01)
-    assert estimate.seconds_left(plan, 2, bench_minutes=0.5) == pytest.approx(alone + 30)
-    assert estimate.seconds_left(plan, 2, report=True) == pytest.approx(alone + estimate.REPORT_SECONDS)
-    assert estimate.seconds_left(small(tmp_path, 4), 2, bench_minutes=0.5) == pytest.approx(alone)  # nothing to compare
-    monkeypatch.setattr(estimate, "_share_of_cores", lambda plan, at_once: 0.25)
-    assert estimate.seconds_left(plan, 2, bench_minutes=0.5) == pytest.approx(4 * alone + 30)
+    assert estimate.seconds_left(plan, 2, 1.0, bench_minutes=0.5) == pytest.approx(alone + 30)
+    assert estimate.seconds_left(plan, 2, 1.0, report=True) == pytest.approx(alone + estimate.REPORT_SECONDS)
+    single = small(tmp_path, 4)  # nothing to compare
+    assert estimate.seconds_left(single, 2, 1.0, bench_minutes=0.5) == pytest.approx(alone)
+    assert estimate.seconds_left(plan, 2, 0.25, bench_minutes=0.5) == pytest.approx(4 * alone + 30)
 
 
 def test_runs_that_have_ended_say_how_long_the_next_take(tmp_path: Path, timed: list[int]) -> None:
     plan = small(tmp_path, 2, 4)
-    before = estimate.seconds_left(plan, at_once=1) - estimate.START_SECONDS - 2 * estimate.RUN_SECONDS
+    before = estimate.seconds_left(plan, 1, share=1.0) - estimate.START_SECONDS - 2 * estimate.RUN_SECONDS
     other = small(tmp_path, 8).jobs[0].plan
     assert other is not None
     other.folder.create()
     rate = 1 / (0.5e-6 * other.cost.macs)  # half as long as the steps that were timed
     done = replace(other.facts(), status=Status.DONE, result=Result(images_per_second=rate))
     other.folder.write_result(done)
-    after = estimate.seconds_left(plan, at_once=1) - estimate.START_SECONDS - 2 * estimate.RUN_SECONDS
+    after = estimate.seconds_left(plan, 1, share=1.0) - estimate.START_SECONDS - 2 * estimate.RUN_SECONDS
     assert after == pytest.approx(before / 2, rel=0.05)
 
 
@@ -85,13 +84,13 @@ def test_runs_that_stopped_early_say_that_others_of_their_cell_will(tmp_path: Pa
     common = ["data=mnist5k", "arch=mnist_7800_shallow", f"outputs={tmp_path}", "train.max_epochs=8", "device=cpu"]
     plan = plan_sweep([(*common, f"seed={seed}") for seed in range(3)], compose)
     once = estimate.START_SECONDS + estimate.RUN_SECONDS
-    all_epochs = estimate.seconds_left(plan, at_once=3) - once
+    all_epochs = estimate.seconds_left(plan, 3, share=1.0) - once
     first = plan.jobs[0].plan
     assert first is not None
     first.folder.create()
     first.folder.write_result(replace(first.facts(), status=Status.DONE, result=Result(epochs=2)))
     plan = SweepPlan(tuple(PlannedJob(job.overrides, job.plan) for job in plan.jobs))
-    assert estimate.seconds_left(plan, at_once=3) - once == pytest.approx(all_epochs / 4, rel=0.1)
+    assert estimate.seconds_left(plan, 3, share=1.0) - once == pytest.approx(all_epochs / 4, rel=0.1)
 
 
 def run(cell: str, seconds: float, **facts: object) -> Record:
@@ -164,14 +163,31 @@ def test_a_timing_that_was_taken_while_others_were_busy_is_not_kept(
     assert plan is not None
     for shared, kept in ((0.1, 0), (1.0, 1)):
         monkeypatch.setattr(estimate, "undisturbed", lambda timing, *_, shared=shared: (timing, shared > 0.8))
-        assert estimate._seconds_an_image(plan) > 0
+        assert estimate._seconds_an_image(plan, share=1.0) > 0
         assert len(list((tmp_path / "latency" / "probes").glob("*.json"))) == kept
+
+
+def test_on_a_busy_machine_one_thread_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+
+    def four_seconds(network: object, optimizer: object, compute: Compute, *_: object) -> Timing:
+        threads.append(compute.threads)
+        return Timing(4000.0, 0.0, (4000.0,) * 9, settled=True)
+
+    monkeypatch.setattr(bench, "step_latency", four_seconds)
+    monkeypatch.setattr(estimate, "undisturbed", lambda timing, *_: (timing, True))
+    plan = small(tmp_path, 2).jobs[0].plan
+    assert plan is not None
+    plan = replace(plan, compute=replace(plan.compute, threads=4))
+    assert estimate._seconds_an_image(plan, share=1.0) == 4.0
+    assert estimate._seconds_an_image(plan, share=0.5) == 2.0
+    assert threads == [4, 1]
 
 
 def test_processes_that_want_more_cores_than_there_are_get_a_share(tmp_path: Path) -> None:
     plan = small(tmp_path, 2)
     many = 4 * (os.cpu_count() or 1)
-    assert 0 < estimate._share_of_cores(plan, many) < 0.5
+    assert 0 < estimate.share_of_cores(plan, many) < 0.5
 
 
 def test_runs_that_have_ended_say_how_long_those_of_their_cells_still_take() -> None:
