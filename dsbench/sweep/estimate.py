@@ -24,6 +24,7 @@ from dsbench.training.stop import AfterSteps
 
 if TYPE_CHECKING:
     from dsbench.measure.timing import Timing
+    from dsbench.training.device import Compute
 
 PROBES = 5  # networks at the most, spread over the sweep's range of MACs
 PROBE_SECONDS = 0.4
@@ -33,6 +34,7 @@ RUN_SECONDS = 0.7  # of a run, apart from its images
 REPORT_SECONDS = 4.0  # of verdict, tables and page
 WAITED = 1.5  # runs that took longer by this factor than their steps take now waited for others
 _STEPS = 5  # of a probe at the least, its warm-up included
+_WARM_UP = 2
 _EVALUATION = 1 / 3  # of an image's training: its forward pass alone
 _ALONE = 0.8  # share of a core from which on a process has one for itself
 # Prints which share of half a second a process computes that wants to compute all the time.
@@ -131,17 +133,6 @@ def ended(records: Iterable[Record], like: Record) -> list[Rate]:
     return list(rates.values())
 
 
-def undisturbed(timing: Timing, wall_seconds: float, core_seconds: float) -> tuple[Timing, bool]:
-    """A timing without what its process waited for a core, and whether it had one for itself.
-
-    The process was computing for `core_seconds` of the `wall_seconds` in which the timing was taken.
-    """
-    share = min(1.0, core_seconds / wall_seconds)
-    scaled = [share * value for value in (timing.median_ms, timing.iqr_ms)]
-    rounds = tuple(share * value for value in timing.rounds_ms)
-    return replace(timing, median_ms=scaled[0], iqr_ms=scaled[1], rounds_ms=rounds), share >= _ALONE
-
-
 def _conditions(record: Record) -> tuple[object, ...]:
     return record.device, record.threads, record.precision, record.settings.get("train.batch_size")
 
@@ -192,11 +183,9 @@ def _small(ordered: Sequence[Plan], share: float) -> int:
 def _seconds_an_image(plan: Plan, share: float) -> float:
     """Of a training step, timed for a moment and kept (see dsbench.measure.store) apart from what decides a budget.
 
-    A timing that was taken while the process waited for a core is made up for that, and not kept. Threads that wait for
-    one another compute meanwhile, as it seems: where others leave only a `share` of the cores, one thread is timed, and
-    n are taken to be faster by sqrt(n).
+    Threads that wait for one another seem to compute: where others leave only a `share` of the cores, one thread is
+    timed, and n are taken to be faster by sqrt(n). What is timed then is not kept.
     """
-    from dsbench.measure.bench import step_latency
     from dsbench.measure.store import Store, conditions
 
     config, compute, batch = plan.config, plan.compute, plan.config.train.batch_size
@@ -204,21 +193,34 @@ def _seconds_an_image(plan: Plan, share: float) -> float:
         compute = replace(compute, threads=1)
     store = Store(Path(config.outputs).absolute() / "latency" / "probes")
     under = conditions(plan.network, {"undisturbed step": asdict(config.optimizer)}, batch, compute)
-    alone = True
-
-    def measure() -> Timing:
-        nonlocal alone
-        wall, core = time.perf_counter(), time.thread_time()
-        timing = step_latency(plan.network, config.optimizer, compute, batch, PROBE_SECONDS)
-        wall, core = time.perf_counter() - wall, time.thread_time() - core
-        one = compute.device.type == "cpu" and compute.threads == 1
-        timing, alone = undisturbed(timing, wall, core if one else wall)
-        return timing
-
-    timing = store.timing(under, PROBE_SECONDS, measure)
-    if not alone:
+    timing = store.timing(under, PROBE_SECONDS, lambda: _step_timing(plan, compute))
+    if share < _ALONE:
         store.path(under).unlink(missing_ok=True)
     return timing.median_ms / 1000 / batch / math.sqrt(plan.compute.threads / compute.threads)
+
+
+def _step_timing(plan: Plan, compute: Compute) -> Timing:
+    """Of a training step; on one thread of a CPU without what that waits for a core."""
+    import torch
+
+    from dsbench.measure.probes import timer
+    from dsbench.measure.subject import StepRecipe, Training, random_batch
+    from dsbench.measure.timing import Timing
+    from dsbench.training.device import set_up_process
+
+    set_up_process()
+    torch.set_num_threads(compute.threads)
+    training = Training(plan.network, compute, StepRecipe.of(plan.config.optimizer, plan.config.train))
+    training.freeze()
+    batch = random_batch(plan.network, compute.device, plan.config.train.batch_size)
+    clock = time.thread_time if compute.device.type == "cpu" and compute.threads == 1 else timer
+    seconds: list[float] = []
+    end = time.perf_counter() + PROBE_SECONDS
+    while len(seconds) < _STEPS or time.perf_counter() < end:
+        start = clock()
+        training.step(*batch)
+        seconds.append(clock() - start)
+    return Timing.of(seconds[_WARM_UP:])
 
 
 def _run_seconds(plan: Plan, per_image: float, epochs: float) -> float:

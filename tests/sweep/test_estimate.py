@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
 from rich.console import Console
 
 from dsbench.config.compose import compose
-from dsbench.measure import bench
+from dsbench.measure import subject
 from dsbench.measure.timing import Timing
 from dsbench.run.record import Record, Result, Status
 from dsbench.sweep import estimate
-from dsbench.sweep.estimate import Rate, ended, expected, learned, undisturbed
+from dsbench.sweep.estimate import Rate, ended, expected, learned
 from dsbench.sweep.launch import view
 from dsbench.sweep.launch.view import seconds_left
 from dsbench.sweep.plan import PlannedJob, SweepPlan, plan_sweep
@@ -150,32 +152,40 @@ def test_runs_that_waited_for_others_are_forgotten() -> None:
     assert learned(probes, [Rate(1000, 100, 3.0), Rate(4000, 100, 11.0)]) == probes
 
 
-def test_a_timing_is_without_what_its_process_waited_for_a_core() -> None:
-    timing = Timing(8.0, 2.0, (7.0, 8.0, 9.0), settled=True)
-    assert undisturbed(timing, 4.0, 1.0) == (Timing(2.0, 0.5, (1.75, 2.0, 2.25), settled=True), False)
-    assert undisturbed(timing, 4.0, 4.1) == (timing, True)  # clocks differ by a little
+def test_a_probe_that_is_taken_while_others_are_busy_is_not_kept(tmp_path: Path) -> None:
+    plan = small(tmp_path, 2).jobs[0].plan
+    assert plan is not None
+    kept = tmp_path / "latency" / "probes"
+    assert estimate._seconds_an_image(plan, share=0.5) > 0
+    assert not list(kept.glob("*.json"))
+    assert estimate._seconds_an_image(plan, share=1.0) > 0
+    assert len(list(kept.glob("*.json"))) == 1
 
 
-def test_a_timing_that_was_taken_while_others_were_busy_is_not_kept(
+def test_a_probe_on_one_thread_is_without_what_that_waits_for_a_core(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = small(tmp_path, 2).jobs[0].plan
     assert plan is not None
-    for shared, kept in ((0.1, 0), (1.0, 1)):
-        monkeypatch.setattr(estimate, "undisturbed", lambda timing, *_, shared=shared: (timing, shared > 0.8))
-        assert estimate._seconds_an_image(plan, share=1.0) > 0
-        assert len(list((tmp_path / "latency" / "probes").glob("*.json"))) == kept
+    step = subject.Training.step
+
+    def waits(training: subject.Training, *batch: Any) -> None:
+        step(training, *batch)
+        time.sleep(0.1)
+
+    monkeypatch.setattr(subject.Training, "step", waits)
+    assert estimate._step_timing(plan, replace(plan.compute, threads=1)).median_ms < 90
+    assert estimate._step_timing(plan, replace(plan.compute, threads=2)).median_ms > 100
 
 
 def test_on_a_busy_machine_one_thread_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[int] = []
 
-    def four_seconds(network: object, optimizer: object, compute: Compute, *_: object) -> Timing:
+    def four_seconds(plan: object, compute: Compute) -> Timing:
         threads.append(compute.threads)
         return Timing(4000.0, 0.0, (4000.0,) * 9, settled=True)
 
-    monkeypatch.setattr(bench, "step_latency", four_seconds)
-    monkeypatch.setattr(estimate, "undisturbed", lambda timing, *_: (timing, True))
+    monkeypatch.setattr(estimate, "_step_timing", four_seconds)
     plan = small(tmp_path, 2).jobs[0].plan
     assert plan is not None
     plan = replace(plan, compute=replace(plan.compute, threads=4))
