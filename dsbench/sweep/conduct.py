@@ -31,7 +31,7 @@ from dsbench.run.outcome import Ended, ProcessDiedError
 from dsbench.run.record import FINAL
 from dsbench.sweep import axes
 from dsbench.sweep.composition import Composer
-from dsbench.sweep.estimate import seconds_left
+from dsbench.sweep.estimate import seconds_left, share_of_cores
 from dsbench.sweep.looks import Looks, Schedule, compared
 from dsbench.sweep.objective import objectives
 from dsbench.sweep.plan import PlannedJob, SweepPlan, deciding, plan_sweep, planned, sweep_name
@@ -68,11 +68,14 @@ def conduct(
     if plan.problems and (config.on_error != "skip" or not plan.runs):
         console.print(planned(plan))
         raise impossible(plan)
+    at_once = 1 if backend is None else backend.at_once if backend.watched else None
+    share = share_of_cores(plan, at_once) if at_once else 1.0  # before imports take a core
     if plan.missing and backend and not config.plan:
         backend.prepare()
-    at_once = 1 if backend is None else backend.at_once if backend.watched else None
+    after = config.bench_minutes if backend and backend.watched else 0.0
+    estimate = partial(seconds_left, at_once=at_once or 1, share=share, bench_minutes=after, report=config.report)
     first = plan.only(plan.cells, schedule.batches[0]) if schedule else None
-    console.print(planned(plan, partial(seconds_left, at_once=at_once) if at_once else None, first))
+    console.print(planned(plan, estimate if at_once else None, first))
     if config.plan:
         return None
     name = sweep_name(config.hydra.runtime.choices.get("sweep"), deciding(arguments), plan.cells)

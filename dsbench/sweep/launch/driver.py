@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,8 @@ def launch(
             for number, overrides in enumerate(job_overrides)
         }
         share_wandb_service([jobs[number].config for number in of_each_logger.values()])
-    return Launch(backend, jobs, labels(job_overrides), _selected(config, "retries") or 0).run()
+    cells = [tuple(override for override in overrides if key(override) != "seed") for overrides in job_overrides]
+    return Launch(backend, jobs, labels(job_overrides), _selected(config, "retries") or 0, cells).run()
 
 
 class Launch:
@@ -79,9 +80,18 @@ class Launch:
     being asked.
     """
 
-    def __init__(self, backend: Backend, jobs: Jobs, labels: Sequence[str], retries: int) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        jobs: Jobs,
+        labels: Sequence[str],
+        retries: int,
+        cells: Sequence[Hashable] | None = None,
+    ) -> None:
+        """Jobs of equal `cells` differ in their seeds alone; None where no two do."""
         self.backend, self.jobs = backend, jobs
-        self._view = View(labels, backend.at_once, backend.threads) if backend.watched else Lines(labels)
+        at_once = backend.at_once or len(jobs)
+        self._view = View(labels, cells or labels, at_once, backend.threads) if backend.watched else Lines(labels)
         self._retried = ("killed",) if backend.watched else ("killed", "interrupted")
         self._tries_left = [1 + retries] * len(jobs)
         self._waiting, self._running = deque(range(len(jobs))), dict[Any, RunningJob]()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -56,7 +57,9 @@ class Lines(AbstractContextManager["Lines"]):
 @dataclass
 class _Run:
     label: str
+    cell: Hashable
     started: float = 0.0
+    took: float | None = None
     epochs: int | None = None
     epoch: int = 0
     val_acc: float | None = None
@@ -69,15 +72,19 @@ class View(Lines):
     """Shows jobs that send events while they run."""
 
     def __init__(
-        self, labels: Sequence[str], at_once: int | None, threads: int, console: Console | None = None
+        self,
+        labels: Sequence[str],
+        cells: Sequence[Hashable],
+        at_once: int,
+        threads: int,
+        console: Console | None = None,
     ) -> None:
-        """`at_once` jobs run at a time, each on `threads` threads."""
+        """`at_once` jobs run at a time, each on `threads` threads; those of equal `cells` differ in their seeds."""
         super().__init__(labels, console)
         self._at_once, self._threads = at_once, threads
-        self._runs = [_Run(label) for label in labels]
+        self._runs = [_Run(label, cell) for label, cell in zip(labels, cells, strict=True)]
         self._running: list[int] = []
         self._failed = 0
-        self._opened = time.monotonic()
         self._live: Live | None = None
         self._open = ExitStack()
 
@@ -122,9 +129,10 @@ class View(Lines):
             self._failed += not again
             return
         self._done += 1
+        run.took = time.monotonic() - run.started
         status, accuracy = run.finished.get("status", "done"), run.finished.get("test_acc")
         tested = "" if accuracy is None else f"test {100 * accuracy:.2f} %, "
-        self._print_unless_live(number, f"{status}, {tested}{duration(time.monotonic() - run.started)}")
+        self._print_unless_live(number, f"{status}, {tested}{duration(run.took)}")
 
     def refresh(self) -> None:
         """Draw the screen again, where there is one."""
@@ -160,16 +168,40 @@ class View(Lines):
         if self._failed:
             parts.append(f"{self._failed} failed")
         parts.append(f"{self._at_once} at once, {counted(self._threads, 'thread')} each")
-        trained = ended + self._partly()
-        if trained and ended < total:
-            left = (time.monotonic() - self._opened) / trained * (total - trained)
+        left = self._seconds_left()
+        if left is not None and ended < total:
             parts.append(f"about {duration(left)} left")
         return Text(", ".join(parts), style="dim")
 
-    def _partly(self) -> float:
-        """How many runs' worth of epochs the running ones have done."""
-        runs = [self._runs[number] for number in self._running]
-        return sum(min(1.0, run.epoch / run.epochs) for run in runs if run.epochs)
+    def _seconds_left(self) -> float | None:
+        """What the runs that are done, and the epochs of those that run, say of the others; None before the first."""
+        now = time.monotonic()
+        running = [self._runs[number] for number in self._running]
+        took: dict[Hashable, list[float]] = {}
+        for run in self._runs:
+            if run.took is not None:
+                took.setdefault(run.cell, []).append(run.took)
+        for run in running:
+            if run.epoch and run.epochs and run.cell not in took:
+                took[run.cell] = [(now - run.started) * max(1.0, run.epochs / run.epoch)]
+        spent = [(run.cell, now - run.started) for run in running]
+        unstarted = [(run.cell, 0.0) for run in self._runs if not run.started]
+        return seconds_left(took, spent + unstarted, self._at_once)
+
+
+def seconds_left(
+    took: Mapping[Hashable, Sequence[float]], spent: Sequence[tuple[Hashable, float]], at_once: int
+) -> float | None:
+    """Seconds that runs still take, `at_once` at a time, by what others of their cells `took`; None where none did.
+
+    `spent` is the cell of each run and the seconds that it has had. A run of a cell that none has ended of takes the
+    mean of the cells.
+    """
+    if not took:
+        return None
+    means = {cell: fmean(seconds) for cell, seconds in took.items()}
+    left = [max(0.0, means.get(cell, fmean(means.values())) - had) for cell, had in spent]
+    return max(max(left, default=0.0), sum(left) / at_once)
 
 
 def labels(overrides: Sequence[Sequence[str]]) -> list[str]:
