@@ -172,6 +172,7 @@ class Sweep:
         """Have those runs of `plan` trained that are not done yet."""
         missing = plan.missing
         if missing:
+            self.looks.forget([run_id for run_id, job in plan.runs.items() if job.replaced])
             overrides = [[*job.overrides, *_precision(job), *self._group(job)] for job in missing]
             started = provenance.now()
             self.returned.append(self._launcher.launch(overrides, 0))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
@@ -168,7 +168,19 @@ class Looks:
             }
             if looked if most else comparisons and self.miss(runs):
                 self.taken.append(Look(provenance.now(), most, at, runs, looked))
-                write_atomically(self.path, json.dumps([asdict(look) for look in self.taken], indent=1) + "\n")
+                self._write()
+
+    def forget(self, runs: Collection[str]) -> None:
+        """Forget the first look that judged any of `runs`, by id, which are trained anew, and all that came after it.
+
+        Raises OSError where that cannot be kept.
+        """
+        with self.folder.locked():
+            taken = self._read()
+            first = next((number for number, look in enumerate(taken) if set(look.runs) & set(runs)), len(taken))
+            self.taken = taken[:first]
+            if first < len(taken):
+                self._write()
 
     def decided(self, comparison: Compared) -> bool:
         """Whether a planned look has decided it, by the margin that it has now."""
@@ -205,6 +217,9 @@ class Looks:
         past = before[-1].fractions if before else ()
         now = fraction([len(trained(cell)) for cell in comparison.cells], most)
         return (*past, now) if now > max(past, default=0.0) else ()
+
+    def _write(self) -> None:
+        write_atomically(self.path, json.dumps([asdict(look) for look in self.taken], indent=1) + "\n")
 
     def _read(self) -> list[Look]:
         try:

@@ -71,6 +71,11 @@ class PlannedJob:
         return config is not None and self.record is not None and self.record.stays(config.force, config.rerun)
 
     @property
+    def replaced(self) -> bool:
+        """Whether its result is there and is trained anew."""
+        return not self.done and self.record is not None and self.record.status in FINAL
+
+    @property
     def stale(self) -> bool:
         """Whether its result is there, made by other code than this."""
         return self.record is not None and self.record.status in FINAL and self.record.stale

@@ -278,6 +278,20 @@ def test_an_older_sweep_is_judged_by_the_defaults_and_a_margin_given_comes_first
         rule_of(folder)
 
 
+def test_runs_that_are_trained_anew_take_their_looks_with_them(tmp_path: Path) -> None:
+    folder = make(tmp_path, four_cells()).folder
+    runs, _ = folder.read()
+    looked = Looks(folder)
+    looked.take(verdict(folder.outputs, runs))
+    assert looked.taken
+    judged_runs = looked.taken[0].runs
+    looked.forget(["f" * 12])
+    assert Looks(folder).taken == looked.taken != []
+    looked.forget([judged_runs[1]])
+    assert Looks(folder).taken == looked.taken == []
+    assert rule_of(folder).looks == 1
+
+
 TINY = "model=cnn,dwsep arch=mnist_7800_shallow width=2 train.max_epochs=1 bench_minutes=0 report=false"
 
 
