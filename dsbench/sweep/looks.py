@@ -175,6 +175,8 @@ class Looks:
 
         Raises OSError where that cannot be kept.
         """
+        if not runs:
+            return
         with self.folder.locked():
             taken = self._read()
             first = next((number for number, look in enumerate(taken) if set(look.runs) & set(runs)), len(taken))
