@@ -219,9 +219,7 @@ class Table:
                 first, *rest = column.texts[row].split("\n")
                 if column.kind is not Kind.NAME and first:
                     answer, text = (first, rest) if tone(first) and ":" not in first else ("", [first, *rest])
-                    lines.add_row(
-                        f"  {column.heading}", _shown(column.kind, answer), _shown(column.kind, ", ".join(text))
-                    )
+                    lines.add_row(f"  {column.heading}", _shown(column.kind, answer), _shown(column.kind, joined(text)))
             yield lines
 
     def _stacked(self) -> RichTable:
@@ -240,6 +238,11 @@ class Table:
                 *(Text("\n".join(filter(None, (_line(column, row) for column in pile)))) for pile in piles.values())
             )
         return table
+
+
+def joined(lines: Sequence[str]) -> str:
+    """Lines as one; what is in brackets belongs to the line before."""
+    return ", ".join(lines).replace(", (", " (")
 
 
 def _line(column: Column, row: int) -> str:
@@ -269,4 +272,4 @@ def _shown(kind: Kind, text: str) -> Text:
 
 def is_equal(text: str) -> bool:
     """Whether a ratio is equal, or in brackets since it decides nothing."""
-    return text == "equal" or text.startswith("(")
+    return text.startswith(("equal", "("))

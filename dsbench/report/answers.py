@@ -12,7 +12,7 @@ from dsbench.verdict.groups import Regimes
 from dsbench.verdict.lighter import Measure
 from dsbench.verdict.reliable import Trainings
 from dsbench.verdict.rule import Answer
-from dsbench.verdict.sentences import brief_labels, ratio, summary, trainings, within
+from dsbench.verdict.sentences import brief_labels, place, ratio, summary, trainings, within
 from dsbench.verdict.verdict import QUESTIONS, Comparison, Judged, Verdict
 
 _COSTS = "Costs of one image, as so many times the reference's; equal within 1 %, and what a group is matched by."
@@ -24,7 +24,7 @@ _ACCURACIES = (
     "Test accuracy: mean of the candidate's runs that are done less the reference's, in percentage points, with the "
     "one interval at the level of its family. p is that of this comparison alone, by Welch's t over seeds and, where "
     "they are known, images; beside it that of a permutation test. P(better): the chance that a run of one beats a "
-    "run of the other. Standard errors are of new seeds and of new images."
+    "run of the other. Standard errors: of new seeds, and of new images whatever the seeds."
 )
 _RELIABILITY = (
     "Trainings that collapsed or diverged, of all that ended, with the exact interval of the share (Clopper-Pearson) "
@@ -41,7 +41,7 @@ def answer_table(verdict: Verdict, most: int | None = None) -> Table:
     """
     pairs = verdict.comparisons[:most]
     labels = [brief_labels(pair) for pair in pairs]
-    rows = [f"{a}\nagainst {b}\nat {pair.group}" for (a, b), pair in zip(labels, pairs, strict=True)]
+    rows = [f"{a}\nagainst {b}\n{place(pair).rstrip(' ,')}" for (a, b), pair in zip(labels, pairs, strict=True)]
     columns = [*names({"": rows}), *(_answers(question, pairs) for question in QUESTIONS)]
     return Table("", tuple(columns), look="ruled", margin=False)
 
@@ -105,7 +105,8 @@ def _ratios(name: str, measures: Sequence[Measure | None]) -> Column:
     for measure in measures:
         text = ratio(measure) if measure else ""
         if measure and text and measure.answer is Answer.EQUAL:
-            text = str(Answer.EQUAL)
+            left_over = f" ({100 * (measure.ratio - 1):+.2g} %)" if measure.ratio not in (None, 1.0) else ""
+            text = f"{Answer.EQUAL}{left_over}"
         elif measure and text and (measure.answer is Answer.NOT_COMPARABLE or not measure.decides):
             text = f"({text})"
         entries.append(Entry(text, measure.ratio if measure else None))
@@ -137,13 +138,17 @@ def _evidence(rows: Sequence[Better]) -> list[Column]:
     return [
         numbers("points", [row.mean for row in rows], signed_points),
         written("interval", [within(row.interval) if row.interval else "" for row in rows]),
-        numbers("at", [1 - row.level for row in rows], "{:.4g}".format),
+        numbers("level", [1 - row.level for row in rows], "{:.4g}".format),
         numbers("margin", [row.margin for row in rows], points),
         written("n", [", ".join(map(str, row.runs[::-1])) for row in rows]),
         numbers("p", [row.p for row in rows], p_value),
         numbers("se seeds", error(lambda row: sum(row.difference.seeds) if row.difference else None), points),
-        numbers("se images", error(lambda row: row.difference.images if row.difference else None), points),
+        numbers("se images", error(_images_alone), points),
     ]
+
+
+def _images_alone(better: Better) -> float | None:
+    return better.difference.images_alone if better.difference and better.over_images else None
 
 
 def _reliability(judged: Judged) -> Table:

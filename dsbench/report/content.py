@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +23,8 @@ from dsbench.results.records import correct_images, labels, plain, settings
 from dsbench.sweep.looks import rule_of
 from dsbench.tables import Column, Entry, Kind, Table, answers, figures, filled, names, numbers, texts
 from dsbench.verdict.cells import Cell
-from dsbench.verdict.sentences import details, effects, headline, missing, title
-from dsbench.verdict.verdict import Verdict, as_data, measured_records, verdict
+from dsbench.verdict.sentences import details, effects, headline, missing, others, title
+from dsbench.verdict.verdict import as_data, measured_records, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +82,8 @@ def report(folder: SweepFolder, margin: float | None = None) -> Report:
     metadata, (run_rows, cell_rows) = folder.metadata(), folder.read()
     judged = verdict(folder.outputs, run_rows, rule=rule_of(folder, margin))
     outcomes = _outcomes(run_rows, folder.outputs)
-    top, leading = [*headline(judged), *filter(None, [summed_up(outcomes)])], min(len(judged.headline), CARDS)
+    top = [*headline(judged, with_others=False), *filter(None, [summed_up(outcomes)])]
+    leading = min(len(judged.headline), CARDS)
     paragraphs = [*details(judged), *filter(None, map(effects, judged.groups)), *missing(judged, folder.outputs)]
     paragraphs += [
         f"Pictures that show each of the {many} apart are drawn by: dsbench figures {folder.argument}"
@@ -131,20 +131,6 @@ def report(folder: SweepFolder, margin: float | None = None) -> Report:
 
 
 CARDS = 3  # comparisons that are answered before everything else
-
-
-def others(verdict: Verdict, leading: int) -> str:
-    """What the pairs after the first `leading` come to in accuracy, family by family; empty where there is none."""
-    by_families: dict[str, Counter[str]] = {}
-    for pair in verdict.comparisons[leading:]:
-        reference, candidate = (str(cell.names["model"]) for cell in pair.cells)
-        counts = by_families.setdefault(f"{candidate} against {reference}", Counter())
-        counts[str(pair.better.answer)] += 1
-    texts = [
-        f"{families}: {listed([f'{answer} in {number}' for answer, number in counts.items()])}"
-        for families, counts in by_families.items()
-    ]
-    return f"Of the other pairs, {'; '.join(texts)} in test accuracy." if texts else ""
 
 
 def links(folder: SweepFolder, run_ids: Iterable[str]) -> dict[str, str]:
@@ -217,7 +203,7 @@ def runs(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> Table:
     columns = (
         *names({"cell": [labels.get(row["cell_id"], "") for row in rows]}),
         numbers("seed", [row["seed"] for row in rows], str),
-        texts("status", [row["status"] for row in rows]),
+        texts("status", [", ".join(filter(None, (row["status"], row.get("remark")))) for row in rows]),
         *(figures(score, [row[score.name] for row in rows], heading) for score, heading in scores),
         numbers("epochs", [row["epochs"] for row in rows], str),
         figures(_TIME, [row[_TIME.name] for row in rows]),

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from dsbench.figures.style import CAPTION, HEADING, PALETTE
 from dsbench.files import write_atomically
 from dsbench.report.content import Picture, Report
-from dsbench.tables import Kind, Table, is_equal, tone
+from dsbench.tables import Kind, Table, is_equal, joined, tone
 
 # What can begin or end emphasis, code, a link or a table's cell. An underscore between letters or digits is none of
 # these.
@@ -65,8 +65,7 @@ def _entry(kind: Kind, text: str) -> str:
         return f"**{escaped(text)}**"
     first, *rest = text.split("\n")
     if kind is Kind.ANSWER and rest:
-        joined = "; ".join([first, *rest]) if ":" in first else f"{first}: {', '.join(rest)}"
-        return escaped(joined.replace(", (", " ("))
+        return escaped("; ".join([first, *rest]) if ":" in first else f"{first}: {joined(rest)}")
     return escaped(text)
 
 

@@ -14,7 +14,7 @@ ALPHA = 0.05  # the chance of a false claim that each family of comparisons has
 FEWEST = 3  # runs a side, below which nothing is decided
 POWER = 0.8  # the chance to decide that is asked of a number of seeds
 MOST_SEEDS = 1_000  # beyond which no number of seeds is named
-_EXACT = 200_000  # splits up to which the permutation test tries all
+_EXACT = 20_000  # splits up to which the permutation test tries all: up to 8 runs a side
 _RANDOM = 19_999  # splits drawn above that
 _SAME = 1e-9  # of the largest size: what differs by less differs by rounding
 
@@ -55,7 +55,7 @@ def variance(values: np.ndarray) -> float:
 class Sample:
     """The accuracies of the runs of a cell, shares of 1, with the weight that their mean has in a contrast.
 
-    `correct` (runs, images) says which test images each run got right, where that is known.
+    `correct` (runs, images) says which test images runs got right, of those of which that is known.
     """
 
     values: np.ndarray
@@ -67,8 +67,9 @@ class Sample:
 class Contrast:
     """A weighted sum of means, of which `runs` were one a sample, and the parts of its variance.
 
-    `seeds` has the part of each sample over its seeds. `images` is the part of the images, `residual` what stands in
-    both; they are None, with `n_images`, where the images that runs got right are not known.
+    `seeds` has the part of each sample over its seeds. `images` is the part of the images and `residuals` what of it is
+    no image's own, by `imaged` runs of each sample and `n_images` images; all are None where too few runs say which
+    they got right.
     """
 
     difference: float
@@ -77,6 +78,7 @@ class Contrast:
     images: float | None = None
     residuals: tuple[float, ...] | None = None
     n_images: int | None = None
+    imaged: tuple[int, ...] | None = None
     cautious: bool = False  # of several looks: see df
 
     @property
@@ -112,9 +114,10 @@ class Contrast:
         fewer (see docs/concepts/simulation.md).
         """
         terms = [(part, n - 1) for part, n in zip(self.seeds, self.runs, strict=True)]
-        if self.images is not None and self.residuals is not None and self.n_images is not None:
-            terms.append((self.images, self.n_images - 1))
-            terms += [(part, (n - 1) * (self.n_images - 1)) for part, n in zip(self.residuals, self.runs, strict=True)]
+        if self.images is not None and self.residuals and self.n_images and self.imaged:
+            images = self.n_images - 1
+            terms += [(self.images, images)]
+            terms += [(part, (n - 1) * images) for part, n in zip(self.residuals, self.imaged, strict=True)]
         below = [(part, df) for part, df in terms if part and df > 0]
         if not below:
             return float(min(self.runs) - 1)
@@ -189,10 +192,11 @@ class Contrast:
 def contrast(samples: Sequence[Sample], cautious: bool = False) -> Contrast | None:
     """The weighted sum of the means of `samples`; None where one of them is empty; `cautious` where one looks again.
 
-    Over images too where every sample says of the same images which were right. With m(i) the weighted sum of the
-    shares of each sample's runs that got image i right, the images' part is the variance of m over the N images by N.
-    A sample of weight w, n runs, variance s2 of their accuracies and mean square r2 of what is left when runs and
-    images have explained their parts has w2 s2 / n in the seeds' part and w2 r2 / (n N) in the residual's.
+    Over images too where two runs or more of every sample say of the same images which they got right. With m(i) the
+    weighted sum of the shares of each sample's such runs that got image i right, the images' part is the variance of m
+    over the N images by N. A sample of weight w, n runs, variance s2 of their accuracies, and of the k runs that say
+    which images a mean square r2 of what is left when runs and images have explained their parts, has w2 s2 / n in the
+    seeds' part and w2 r2 / (k N) in the residual's.
     """
     if not all(len(sample.values) for sample in samples):
         return None
@@ -204,17 +208,16 @@ def contrast(samples: Sequence[Sample], cautious: bool = False) -> Contrast | No
         sample.weight**2 * variance(sample.values) / n if n > 1 else 0.0
         for sample, n in zip(samples, runs, strict=True)
     )
-    known = [sample.correct for sample in samples if sample.correct is not None]
-    n_images = {correct.shape[1] for correct in known}
-    if len(known) < len(samples) or len(n_images) != 1 or min(runs) < 2:
+    matrices = [sample.correct for sample in samples if sample.correct is not None and len(sample.correct) > 1]
+    n_images = {correct.shape[1] for correct in matrices}
+    if len(matrices) < len(samples) or len(n_images) != 1:
         return Contrast(difference, runs, seeds, cautious=cautious)
-    images = n_images.pop()
-    by_image = sum(sample.weight * sample.correct.mean(axis=0) for sample in samples if sample.correct is not None)
-    residuals = tuple(
-        sample.weight**2 * _residual(correct) / (n * images)
-        for sample, correct, n in zip(samples, known, runs, strict=True)
-    )
-    return Contrast(difference, runs, seeds, float(np.var(by_image, ddof=1)) / images, residuals, images, cautious)
+    images, imaged = n_images.pop(), tuple(map(len, matrices))
+    weighted = list(zip((sample.weight for sample in samples), matrices, strict=True))
+    by_image = sum(weight * correct.mean(axis=0) for weight, correct in weighted)
+    residuals = tuple(weight**2 * _residual(correct) / correct.size for weight, correct in weighted)
+    part = float(np.var(by_image, ddof=1)) / images
+    return Contrast(difference, runs, seeds, part, residuals, images, imaged, cautious)
 
 
 def _residual(correct: np.ndarray) -> float:
@@ -227,9 +230,10 @@ def _residual(correct: np.ndarray) -> float:
 
 
 def smallest_permutation_p(runs: Sequence[int]) -> float:
-    """The smallest two-sided p that the permutation test of two samples can give: 2 over the number of splits."""
+    """The smallest two-sided p that the permutation test of two samples can give: 2 over the number of splits tried."""
     first, second = runs
-    return min(1.0, 2 / math.comb(first + second, first))
+    splits = math.comb(first + second, first)
+    return min(1.0, 2 / splits) if splits <= _EXACT else 1 / (1 + _RANDOM)
 
 
 def permutation_p(reference: np.ndarray, candidate: np.ndarray, seed: int = 0) -> float:

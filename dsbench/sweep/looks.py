@@ -20,10 +20,10 @@ from dsbench.files import write_atomically
 from dsbench.results.folder import SweepFolder
 from dsbench.run.record import BROKEN, FINAL
 from dsbench.statistics.looks import fraction
-from dsbench.statistics.means import FEWEST
+from dsbench.statistics.means import FEWEST, Interval
 from dsbench.verdict.better import Better, decide, key
 from dsbench.verdict.cells import Cell, Run
-from dsbench.verdict.rule import DECIDED, Answer, Rule, Standing
+from dsbench.verdict.rule import DECIDED, Answer, Kept, Rule, Standing
 from dsbench.verdict.verdict import Verdict
 
 LOOKS = (3, 5, 8, 12, 16)  # seeds of each cell
@@ -65,13 +65,15 @@ class Looked:
 
     `trained` counts the trained seeds of each of its `cells`, failed ones included, and `seeds` are those that are done
     and whose accuracies were judged. `fractions` of all seeds were there at the looks of its plan so far (see
-    dsbench.verdict.rule.Standing). `margin`, `mean`, `low` and `high` are shares of 1.
+    dsbench.verdict.rule.Standing), and `comparisons` shared its level. `margin`, `mean`, `low` and `high` are shares
+    of 1.
     """
 
     cells: tuple[str, ...]
     trained: tuple[int, ...]
     seeds: tuple[tuple[int, ...], ...]
     fractions: tuple[float, ...]
+    comparisons: int
     margin: float
     answer: Answer
     decided: bool
@@ -79,6 +81,14 @@ class Looked:
     mean: float | None
     low: float | None
     high: float | None
+
+    @property
+    def kept(self) -> Kept | None:
+        """The decision that it made; None where it made none."""
+        if not self.decided or self.mean is None or self.low is None or self.high is None:
+            return None
+        level = Standing(self.fractions).level(self.comparisons)
+        return Kept(self.mean, Interval(self.low, self.high), level, self.comparisons)
 
 
 @dataclass(frozen=True)
@@ -133,7 +143,7 @@ class Looks:
         return {
             key: Standing(looked.fractions)
             if look.most is None
-            else Standing(looked.fractions, number, tuple(map(frozenset, looked.seeds)))
+            else Standing(looked.fractions, number, tuple(map(frozenset, looked.seeds)), looked.kept)
             for number, look in enumerate(self.taken, 1)
             for key, looked in look.comparisons.items()
         }
@@ -166,7 +176,7 @@ class Looks:
                 for comparison in comparisons
                 if not self.decided(comparison) and (fractions := self._fractions(comparison, most))
             }
-            if looked if most else comparisons and self.miss(runs):
+            if looked and (most or self.miss(runs)):
                 self.taken.append(Look(provenance.now(), most, at, runs, looked))
                 self._write()
 
@@ -257,6 +267,7 @@ def _looked(comparison: Compared, fractions: tuple[float, ...]) -> Looked:
         trained=tuple(len(trained(cell)) for cell in cells),
         seeds=tuple(tuple(sorted(run.seed for run in cell.done if run.seed is not None)) for cell in cells),
         fractions=fractions,
+        comparisons=better.comparisons,
         margin=better.margin,
         answer=answer,
         decided=decided,

@@ -23,6 +23,7 @@ from dsbench.verdict.cells import Cell, Run
 from dsbench.verdict.rule import Answer, Family, Rule, Standing
 
 Correct = Mapping[str, np.ndarray]  # by run_id, which test images a run got right
+_SAME = 1e-9  # shares of 1 that differ by less differ by rounding
 UNEQUAL = 0.01  # p of equal variances below which few runs make a fragile answer
 FEW = 8  # runs a side from which unequal spreads do no harm
 
@@ -45,6 +46,11 @@ def decide(difference: Contrast, level: float, margin: float) -> Decision:
     interval = difference.interval(level)
     if interval is None or not difference.decides:
         return Decision(Answer.TOO_FEW, interval)
+    return answered(interval, margin)
+
+
+def answered(interval: Interval, margin: float) -> Decision:
+    """The answer that an interval of a difference gives by a `margin`; see decide."""
     low, high = interval.low, interval.high
     if low > 0 or high < 0:
         beyond = low > margin or high < -margin
@@ -65,7 +71,8 @@ class Better:
     `p` and `permutation_p` are of this comparison alone; the second is None where so few runs can reject nothing.
     `fragile` says why an answer may not hold. `seeds_to_decide`, a side, is known where seeds can decide what these
     cannot. `images_cannot_tell` is their number where no number of seeds would. `mcnemar_p` compares two trained
-    networks where there is one run a side. `runs_later` were trained after the look that decided.
+    networks where there is one run a side. `runs_later` were trained after the latest look; `changed` says that the
+    runs of a decision are no longer what they were: it stands as it was made.
     """
 
     answer: Answer
@@ -74,6 +81,7 @@ class Better:
     level: float
     margin: float
     difference: Contrast | None
+    mean: float | None = None
     interval: Interval | None = None
     beyond: bool = False
     p: float | None = None
@@ -86,12 +94,8 @@ class Better:
     without_images: tuple[str, ...] = ()
     look: int | None = None
     runs_later: int = 0
+    changed: bool = False
     values: tuple[tuple[float, ...], ...] = field(default=(), metadata={"plain": False})
-
-    @property
-    def mean(self) -> float | None:
-        """The difference itself, a share of 1."""
-        return self.difference.difference if self.difference else None
 
     @property
     def over_images(self) -> bool:
@@ -124,25 +128,47 @@ def better(
     out = Better(Answer.TOO_FEW, family, comparisons, level, margin, difference=None, values=values)
     difference = contrast(samples, cautious=standing.looks_again)
     if difference is None:
-        return out
+        return _as_kept(out, standing)
     decision = decide(difference, level, margin)
     undecided = decision.answer is Answer.CANNOT_TELL
     no_seeds = undecided and difference.images_cannot_tell(level, margin)
-    unknown = [run.run_id for own in runs for run in own if run.run_id not in correct]
+    imaged = any(sample.correct is not None for sample in samples)
+    unknown = [run.run_id for own in runs for run in own if run.run_id not in correct] if imaged else []
     out = replace(
         out,
         answer=decision.answer,
         difference=difference,
+        mean=difference.difference,
         interval=decision.interval,
         beyond=decision.beyond,
         p=difference.p,
         seeds_to_decide=difference.seeds_to_decide(level, margin) if undecided and not no_seeds else None,
         images_cannot_tell=difference.n_images if no_seeds else None,
-        without_images=tuple(unknown) if len(unknown) < sum(map(len, runs)) else (),
+        without_images=tuple(unknown),
         look=standing.look,
         runs_later=sum(len(cell.done) for cell in cells) - sum(map(len, runs)),
     )
-    return _checked(out, difference, *samples) if len(samples) == 2 else out
+    return _as_kept(_checked(out, difference, *samples) if len(samples) == 2 else out, standing)
+
+
+def _as_kept(better: Better, standing: Standing) -> Better:
+    """As it was decided, where it was: by the mean and the interval of then."""
+    kept = standing.kept
+    if kept is None:
+        return better
+    decision = answered(kept.interval, better.margin)
+    return replace(
+        better,
+        answer=decision.answer,
+        comparisons=kept.comparisons,
+        level=kept.level,
+        mean=kept.mean,
+        interval=kept.interval,
+        beyond=decision.beyond,
+        seeds_to_decide=None,
+        images_cannot_tell=None,
+        changed=better.mean is None or abs(better.mean - kept.mean) > _SAME,
+    )
 
 
 def _runs(cell: Cell, seeds: frozenset[int] | None) -> list[Run]:
@@ -152,10 +178,9 @@ def _runs(cell: Cell, seeds: frozenset[int] | None) -> list[Run]:
 
 
 def _sample(runs: Sequence[Run], weight: float, correct: Correct) -> Sample:
-    known = [correct[run.run_id] for run in runs if run.run_id in correct]
-    same = len(known) == len(runs) > 0 and len({len(images) for images in known}) == 1
+    images = [correct[run.run_id] for run in runs if run.run_id in correct]
     accuracies = np.array([run.test_acc for run in runs], dtype=float)
-    return Sample(accuracies, weight, np.stack(known) if same else None)
+    return Sample(accuracies, weight, np.stack(images) if images else None)
 
 
 def _checked(better: Better, difference: Contrast, reference: Sample, candidate: Sample) -> Better:
@@ -238,6 +263,13 @@ def factorial(cells: Sequence[Cell], rule: Rule, correct: Correct) -> Factorial 
         for name, what, weights in named
     )
     return Factorial((families[0], families[1]), (first, second), effects)
+
+
+def standing_of(pair: tuple[Cell, Cell], rule: Rule) -> Standing:
+    """How a pair stands, whichever of the two is the reference."""
+    standings = rule.standings or {}
+    turned = key(pair[::-1])
+    return standings[turned].reversed if turned in standings else rule.standing(key(pair))
 
 
 def key(cells: Sequence[Cell], effect: str = "") -> str:

@@ -37,6 +37,7 @@ class Run:
     threads: int | None
     precision: str | None
     n_jobs: int | None
+    remark: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,8 @@ def cells(runs: pd.DataFrame, table: pd.DataFrame) -> list[Cell]:
     """The cells of `table` (see cells_table) with their `runs` (see runs_table), in order."""
     of: dict[str, list[Run]] = {}
     for row in plain(runs):
-        of.setdefault(row["cell_id"], []).append(Run(*(row[name] for name in Run.__annotations__)))
+        facts: dict[str, Any] = {name: row.get(name) for name in Run.__annotations__}
+        of.setdefault(row["cell_id"], []).append(Run(**facts))
     rows, named = plain(table), short_names(table) if len(table) else []
     experiments = [label.experiment for label in labels(table)]
     return [

@@ -14,6 +14,7 @@ from dsbench.quantities import COUNTED_BUDGETS, QUANTITIES
 from dsbench.verdict.cells import DATA, TOLERANCE, Accuracy, Cell, differing
 
 BUDGET, WIDTH, ASKED = "budget", "width", "asked"
+AS_ASKED = "as asked"  # what a group of two cells is called that was asked for
 FAMILIES = ("cnn", "hybrid", "dwsep")  # from none to all of it separable
 COUNTED = tuple(cost.name for cost in COUNTED_BUDGETS)  # the first that matches is what cells without a budget have
 STOP_UNITS = {"epochs": "epochs", "train_macs": QUANTITIES["train_macs"].wording, "seconds": "seconds"}
@@ -42,6 +43,11 @@ class Group:
     def pairs(self) -> list[tuple[Cell, Cell]]:
         """All pairs, each with its reference first."""
         return list(combinations(self.cells, 2))
+
+    @property
+    def matched(self) -> str | None:
+        """The cost of whole networks that the cells have in common."""
+        return self.measure if self.scope == "total" else None
 
     @property
     def ids(self) -> set[str]:
@@ -163,7 +169,7 @@ def _name(group: Group, shown: Sequence[str]) -> str:
         shape = _shape(group.cells[0])
         common, values = f"equal width {shape['width']}", {name: shape.get(name) for name in shown} | values
     else:
-        common = " and ".join(cell.label for cell in group.cells)
+        common = AS_ASKED
     texts = [
         f"{name} {' and '.join(map(str, value)) if isinstance(value, list) else value}"
         for name, value in values.items()

@@ -24,7 +24,6 @@ class Measure:
     candidate: float | None
     answer: Answer
     interval: Interval | None = None
-    p: float | None = None
     n: int | None = None
     reason: str = ""
     note: str = ""
@@ -52,16 +51,19 @@ def _measure(cost: Quantity, before: float | None, after: float | None, matched:
     return Measure(name, unit, before, after, answer)
 
 
-def summed_up(measures: Iterable[Measure]) -> Answer:
-    """One answer of all measures that decide: theirs where they agree, what is equal aside, else that they are mixed.
+def summed_up(costs: Iterable[Measure]) -> Answer:
+    """One answer of all costs: theirs where they agree, what is equal aside, else that they are mixed.
 
-    What has no answer leaves no answer.
+    What is not recorded leaves no answer.
     """
-    answers = {measure.answer for measure in measures if measure.decides}
-    unequal = answers - {Answer.EQUAL, Answer.AS_FAST} or answers or {Answer.NOT_MEASURED}
-    if len(unequal) == 1:
-        return unequal.pop()
-    for answer in (Answer.NOT_MEASURED, Answer.NOT_COMPARABLE, Answer.CANNOT_TELL):
-        if answer in unequal:
-            return answer
-    return Answer.MIXED
+    answers = {cost.answer for cost in costs}
+    if Answer.NOT_MEASURED in answers:
+        return Answer.NOT_MEASURED
+    unequal = answers - {Answer.EQUAL} or {Answer.EQUAL}
+    return unequal.pop() if len(unequal) == 1 else Answer.MIXED
+
+
+def agreed(times: Iterable[Measure]) -> Answer:
+    """The answer of all times that decide where they agree, else that each has its own: mixed."""
+    answers = {time.answer for time in times if time.decides} or {Answer.NOT_MEASURED}
+    return answers.pop() if len(answers) == 1 else Answer.MIXED

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from dsbench.statistics.looks import nominal_levels
-from dsbench.statistics.means import ALPHA
+from dsbench.statistics.means import ALPHA, Interval
 
 
 class Answer(StrEnum):
@@ -52,16 +52,36 @@ SPEED_MARGIN = 10.0  # percent, where a sweep does not say
 
 
 @dataclass(frozen=True)
+class Kept:
+    """A difference as it was decided at a look: its mean and interval, of one of so many comparisons, at `level`."""
+
+    mean: float
+    interval: Interval
+    level: float
+    comparisons: int
+
+
+@dataclass(frozen=True)
 class Standing:
     """How a comparison stands in a sweep that looks again: `fractions` of all its seeds at its looks so far.
 
     Where that was planned, `look` is its number, from 1, and `seeds` has those of each cell that were judged at it;
-    what was trained later changes nothing until the next, and nothing at all once the comparison is decided.
+    what was trained later changes nothing until the next, and nothing at all once the comparison is decided: `kept` is
+    what decided it.
     """
 
     fractions: tuple[float, ...] = (1.0,)
     look: int | None = None
     seeds: tuple[frozenset[int], ...] | None = None
+    kept: Kept | None = None
+
+    @property
+    def reversed(self) -> Standing:
+        """That of the same pair the other way round."""
+        kept = self.kept
+        if kept is not None:
+            kept = replace(kept, mean=-kept.mean, interval=Interval(-kept.interval.high, -kept.interval.low))
+        return replace(self, seeds=self.seeds and self.seeds[::-1], kept=kept)
 
     def level(self, comparisons: int) -> float:
         """The level of its latest look, of one of so many `comparisons` that share ALPHA."""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dsbench.numerals import counted, difference_points, listed, percent, points, quantity, times
+from dsbench.numerals import counted, difference_points, listed, points, quantity, times
 from dsbench.quantities import QUANTITIES
 from dsbench.run.record import FINAL
 from dsbench.statistics.means import ALPHA, FEWEST, Interval
 from dsbench.verdict.better import Better, decide
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.faster import short
-from dsbench.verdict.groups import BUDGET, WIDTH, Group
-from dsbench.verdict.lighter import Measure
+from dsbench.verdict.groups import AS_ASKED, BUDGET, WIDTH, Group
+from dsbench.verdict.lighter import Measure, agreed
 from dsbench.verdict.reliable import Reliable, Trainings
 from dsbench.verdict.rule import DECIDED, Answer, Family, Rule
 from dsbench.verdict.verdict import Comparison, Judged, Verdict
@@ -50,14 +51,28 @@ def _length(cell: Cell) -> str:
     return counted(int(target), words[by]) if by == "epochs" else f"{quantity(target)} {words[by]}s"
 
 
-def headline(verdict: Verdict) -> list[str]:
-    """One sentence on the headline's pairs, and one more where runs have no result."""
+def headline(verdict: Verdict, with_others: bool = True) -> list[str]:
+    """One sentence on the headline's pairs, and one more on the other pairs and where runs have no result."""
     pairs = verdict.headline
     if not pairs:
         nothing = "There is nothing to compare yet: no two cells share data, recipe and a budget or a width."
         return [nothing, *unfinished(verdict)]
     text = _each(pairs) if len(pairs) <= FEW else _counts(pairs)
-    return [f"{text[0].upper()}{text[1:]}.", *unfinished(verdict)]
+    rest = others(verdict, len(pairs)) if with_others else ""
+    return [f"{text[0].upper()}{text[1:]}.", *([rest] if rest else []), *unfinished(verdict)]
+
+
+def others(verdict: Verdict, leading: int) -> str:
+    """What the pairs after the first `leading` come to in accuracy, family by family; empty where there is none."""
+    by_families: dict[str, Counter[str]] = {}
+    for pair in verdict.comparisons[leading:]:
+        reference, candidate = (str(cell.names["model"]) for cell in pair.cells)
+        by_families.setdefault(f"{candidate} against {reference}", Counter())[str(pair.better.answer)] += 1
+    texts = [
+        f"{families} {listed([f'{answer} in {number}' for answer, number in answers.items()])}"
+        for families, answers in by_families.items()
+    ]
+    return f"Of the other pairs in test accuracy: {'; '.join(texts)}." if texts else ""
 
 
 def _each(pairs: Sequence[Comparison]) -> str:
@@ -67,7 +82,7 @@ def _each(pairs: Sequence[Comparison]) -> str:
     clauses = []
     for index, (pair, (candidate, reference)) in enumerate(zip(pairs, named, strict=True)):
         subject = "it" if index and len(set(named)) == 1 else candidate
-        where = "" if index and pair.group == pairs[index - 1].group else f"at {pair.group} "
+        where = "" if index and pair.group == pairs[index - 1].group else place(pair)
         clauses.append(f"{where}{subject} {_clause(pair, reference)}")
     return "; ".join(clauses)
 
@@ -81,22 +96,33 @@ def name(pair: Comparison, side: int) -> str:
 
 def _clause(pair: Comparison, reference: str) -> str:
     """The accuracy, then the training step: "is more accurate by 3.7 points (3.3 to 4.2) and takes ..."."""
-    parts = [_accuracy(pair, reference), *_step(pair), *_failing(pair.reliable)]
-    return listed(parts)
+    if pair.better.mean is None:
+        return f"cannot be compared with {reference} in accuracy: {_without_result(pair)}"
+    return listed([_accuracy(pair, reference), *_step(pair), *_failing(pair.reliable)])
+
+
+def _without_result(pair: Comparison) -> str:
+    """How many of the runs of either are done."""
+    counts = [f"{len(cell.done)} of {counted(len(cell.runs), 'run')} of {cell.label}" for cell in reversed(pair.cells)]
+    return f"{listed(counts)} are done"
+
+
+def place(pair: Comparison) -> str:
+    """Where two networks were compared, before what is said of them: "at 7,800 parameters "."""
+    return f"{pair.group}, " if pair.group.startswith(AS_ASKED) else f"at {pair.group} "
 
 
 def _accuracy(pair: Comparison, reference: str) -> str:
     better = pair.better
-    if better.mean is None:
-        return f"cannot be compared with {reference} in accuracy, since no run is done of one of them"
     if better.answer is Answer.TOO_FEW:
         return f"differs from {reference} by {signed(better)} (too few runs to tell: {FEWEST} a side decide)"
     if better.answer is Answer.CANNOT_TELL:
         return f"cannot be told from {reference} in accuracy ({signed(better)}{would_decide(better)})"
+    fragile = " (fragile)" * bool(better.fragile)
     if better.answer in (Answer.BETTER, Answer.WORSE):
         than = f" than {reference}" if reference == pair.reference else ""
-        return f"{_VERBS[better.answer]}{than} by {sized(better)}{' (fragile)' * bool(better.fragile)}"
-    return f"{_VERBS[better.answer]} to within {points(better.margin)} points ({signed(better)})"
+        return f"{_VERBS[better.answer]}{than} by {sized(better)}{fragile}"
+    return f"{_VERBS[better.answer]} to within {points(better.margin)} points ({signed(better)}){fragile}"
 
 
 def _step(pair: Comparison) -> list[str]:
@@ -110,10 +136,10 @@ def _step(pair: Comparison) -> list[str]:
 
 
 def _failing(reliable: Reliable) -> list[str]:
-    if reliable.answer not in (Answer.MORE_RELIABLE, Answer.LESS_RELIABLE):
-        return []
     after, before = reliable.candidate, reliable.reference
-    return [f"fails to train in {after.failed} of {after.n} runs against {before.failed} of {before.n}"]
+    if not after.failed + before.failed:
+        return []
+    return [f"failed to train in {after.failed} of {counted(after.n, 'run')} against {before.failed} of {before.n}"]
 
 
 def _counts(pairs: Sequence[Comparison]) -> str:
@@ -203,11 +229,12 @@ def _faster(pair: Comparison) -> tuple[Answer | None, list[str]]:
     """Training step, latency of one image and of many: one answer where all agree, else one each."""
     deciding = [measure for measure in pair.measured if measure.decides]
     told = [measure for measure in deciding if measure.ratio is not None]
-    answers = {measure.answer for measure in deciding}
     if not told:
-        return (answers.pop() if len(answers) == 1 else Answer.NOT_MEASURED), []
-    if len(answers) == 1:
-        return answers.pop(), [f"{short(measure.name)} {ratio(measure)}" for measure in told]
+        return Answer.NOT_MEASURED, []
+    answer = agreed(deciding)
+    if answer is not Answer.MIXED:
+        reasons = dict.fromkeys(measure.reason for measure in told if measure.reason)
+        return answer, [*(f"{short(measure.name)} {ratio(measure)}" for measure in told), *reasons]
     return None, [f"{measure.answer}: {short(measure.name)} {ratio(measure) or measure.reason}" for measure in deciding]
 
 
@@ -235,9 +262,9 @@ def _reliable(reliable: Reliable) -> list[str]:
     if not (after.n and before.n):
         return []
     out = [f"{after.failed} of {after.n} and {before.failed} of {before.n} failed"]
-    highest = [side.interval.high for side in (after, before) if side.interval]
+    highest = dict.fromkeys(f"{100 * side.interval.high:.0f} %" for side in (after, before) if side.interval)
     if reliable.answer is Answer.NO_DIFFERENCE:
-        out.append(f"each below {100 * max(highest):.0f} %")
+        out.append(f"{'each ' * (len(highest) == 1)}below {' and '.join(highest)}")
     return out
 
 
@@ -260,12 +287,12 @@ def families(verdict: Verdict) -> str:
             sizes[f"{Family.EFFECT} at {judged.name}"] = len(judged.factorial.effects)
     shared = listed([f"{what} ({number})" for what, number in sizes.items()]) if sizes else ""
     text = (
-        f"Each family of comparisons has a chance of {percent(ALPHA)} of a false claim, shared by its members: "
+        f"Each family of comparisons has a chance of {100 * ALPHA:g} % of a false claim, shared by its members: "
         f"{shared}. Intervals are at the level that this leaves to each."
     )
     if verdict.rule.looks > 1:
-        most = percent(min(1.0, verdict.rule.looks * ALPHA))
-        text += f" The sweep was looked at {verdict.rule.looks} times: together at most {most}."
+        most = 100 * min(1.0, verdict.rule.looks * ALPHA)
+        text += f" The sweep was looked at {verdict.rule.looks} times: together at most {most:g} %."
     return text
 
 
@@ -304,6 +331,7 @@ def details(verdict: Verdict) -> list[str]:
         out.append("Intervals are of new seeds and new test images where all runs of both kept which they got right.")
     elif over:
         out.append("Intervals are of new seeds on these test images: the runs do not say which images they got right.")
+    out += [f"Times of {described(pair)}: {note}." for pair in pairs if (note := _measured(pair))]
     for pair in pairs:
         if pair.better.fragile:
             out.append(f"{described(pair)}: fragile, since {pair.better.fragile}.")
@@ -316,14 +344,29 @@ def details(verdict: Verdict) -> list[str]:
             later = counted(pair.better.runs_later, "run")
             when = "decided at" if pair.better.answer in DECIDED else "as of"
             out.append(f"{described(pair)}: {when} look {pair.better.look}; {later} trained since change nothing.")
+        if pair.better.changed:
+            out.append(f"{described(pair)}: as look {pair.better.look} decided it; its runs have changed since.")
+    out += [
+        f"{counted(number, 'run')} of {cell.label} {'is' if number == 1 else 'are'} done and {remark}."
+        for cell in verdict.cells
+        for remark, number in Counter(run.remark for run in cell.done if run.remark).items()
+    ]
     out += [f"Run {run_id} is judged without its images: {why}." for run_id, why in verdict.damaged.items()]
     return out + [f"{sentence[0].upper()}{sentence[1:]}." for sentence in verdict.misjudged]
+
+
+def _measured(pair: Comparison) -> str:
+    """Where, when and in how many repeats the times were measured, and why some do not decide."""
+    times = [time for time in pair.measured if time.decides]
+    notes = dict.fromkeys(time.note for time in times if time.note)
+    reasons = dict.fromkeys(time.reason for time in times if time.reason and time.answer is not Answer.NOT_MEASURED)
+    return "; ".join([*notes, *reasons])
 
 
 def described(pair: Comparison) -> str:
     """A comparison by its names and its group."""
     candidate, reference = brief_labels(pair)
-    return f"{candidate} against {reference} at {pair.group}"
+    return f"{candidate} against {reference}, {place(pair)}".rstrip(" ,").replace(", at ", " at ")
 
 
 def brief_labels(pair: Comparison) -> tuple[str, str]:

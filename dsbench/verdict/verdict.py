@@ -18,11 +18,11 @@ from dsbench.results.records import correct_images, misjudged, record, timings
 from dsbench.run.folder import RunFolder
 from dsbench.run.record import FINAL
 from dsbench.statistics.means import ALPHA, Contrast
-from dsbench.verdict.better import Better, Correct, Factorial, better, factorial, key, topology
+from dsbench.verdict.better import Better, Correct, Factorial, better, factorial, key, standing_of, topology
 from dsbench.verdict.cells import Cell, cells
 from dsbench.verdict.faster import measured_times, trained, unranked
 from dsbench.verdict.groups import ASKED, FAMILIES, Group, Regimes, group_names, groups, named_pair, regimes
-from dsbench.verdict.lighter import Measure, lighter, summed_up
+from dsbench.verdict.lighter import Measure, agreed, lighter, summed_up
 from dsbench.verdict.reliable import Reliable, reliable
 from dsbench.verdict.rule import DEFAULT, Answer, Family, Rule
 from dsbench.verdict.timings import Records
@@ -54,7 +54,7 @@ class Comparison:
     @property
     def answers(self) -> dict[str, Answer]:
         """One answer to each question."""
-        answers = summed_up(self.lighter), summed_up(self.measured), self.better.answer, self.reliable.answer
+        answers = summed_up(self.lighter), agreed(self.measured), self.better.answer, self.reliable.answer
         return dict(zip(QUESTIONS, answers, strict=True))
 
 
@@ -171,19 +171,10 @@ def judge(
     known = cells(runs, table)
     matched = groups(known)
     compared = matched if compare is None else [named_pair(known, compare)]
-    families = _families(matched)
-    pairs = [pair for group in compared for pair in group.pairs]
-    sizes = [families.get(key(pair), (Family.HEADLINE, 1)) for pair in pairs]
-    times = iter(
-        zip(
-            pairs,
-            sizes,
-            measured_times(pairs, records, [ALPHA / size for _, size in sizes], rule.speed_margin),
-            strict=True,
-        )
-    )
+    places = _places(matched)
+    images, other = _of_one_length(correct or {})
     judged = [
-        _judged(name, group, [next(times) for _ in group.pairs], rule, correct or {})
+        _judged(name, group, places, records, rule, images)
         for name, group in zip(group_names(compared), compared, strict=True)
     ]
     grouped = {cell_id for group in compared for cell_id in group.ids}
@@ -201,21 +192,45 @@ def judge(
         unsettled=_finished(known, unsettled),
         unranked=unranked(known, records),
         statuses=dict(Counter(run.status for cell in known for run in cell.runs)),
-        damaged=dict(damaged or {}),
+        damaged=dict(damaged or {}) | other,
     )
 
 
-def _families(groups: Sequence[Group]) -> dict[str, tuple[Family, int]]:
-    """The family of each pair of `groups` by its key, and how many comparisons share its level.
+def _of_one_length(correct: Correct) -> tuple[Correct, dict[str, str]]:
+    """Those of as many images as most have, and what is wrong with the others."""
+    lengths = Counter(map(len, correct.values()))
+    usual = max(lengths, key=lambda length: lengths[length], default=0)
+    other = {run: f"it has {len(own):,} images, not {usual:,}" for run, own in correct.items() if len(own) != usual}
+    return {run: own for run, own in correct.items() if run not in other}, other
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a pair stands: its family, how many comparisons share its level, and the cost its group is matched by."""
+
+    family: Family = Family.HEADLINE
+    comparisons: int = 1
+    matched: str | None = None
+
+
+def _places(groups: Sequence[Group]) -> dict[frozenset[str], _Place]:
+    """The place of each pair of `groups` by the ids of its cells.
 
     A pair that stands in several groups belongs to the first, or to the headline where it is in that of any.
     """
-    headline = {key(pair) for group in groups for pair in headline_pairs(group)}
-    out = {pair: (Family.HEADLINE, len(headline)) for pair in headline}
+    headline = {_ids(pair) for group in groups for pair in headline_pairs(group)}
+    out: dict[frozenset[str], _Place] = {}
     for group in groups:
-        others = [pair for pair in map(key, group.pairs) if pair not in out]
-        out |= {pair: (Family.OTHER, len(others)) for pair in others}
+        others = {_ids(pair) for pair in group.pairs} - headline - out.keys()
+        for pair in group.pairs:
+            of_headline = _ids(pair) in headline
+            family, size = (Family.HEADLINE, len(headline)) if of_headline else (Family.OTHER, len(others))
+            out.setdefault(_ids(pair), _Place(family, size, group.matched))
     return out
+
+
+def _ids(pair: tuple[Cell, Cell]) -> frozenset[str]:
+    return frozenset(cell.cell_id for cell in pair)
 
 
 def headline_pairs(group: Group) -> list[tuple[Cell, Cell]]:
@@ -236,22 +251,25 @@ def headline_pairs(group: Group) -> list[tuple[Cell, Cell]]:
 def _judged(
     name: str,
     group: Group,
-    rows: Sequence[tuple[tuple[Cell, Cell], tuple[Family, int], tuple[Measure, ...]]],
+    places: Mapping[frozenset[str], _Place],
+    records: Records,
     rule: Rule,
     correct: Correct,
 ) -> Judged:
-    seconds = trained(group.pairs)
-    matched = group.measure if group.scope == "total" else None
+    of_pairs = [places.get(_ids(pair), _Place()) for pair in group.pairs]
+    levels = [ALPHA / place.comparisons for place in of_pairs]
+    times = measured_times(group.pairs, records, levels, rule.speed_margin), trained(group.pairs)
     comparisons = []
-    for (pair, (family, size), measured), as_trained in zip(rows, seconds, strict=True):
+    for pair, place, measured, as_trained in zip(group.pairs, of_pairs, *times, strict=True):
         reference, candidate = pair
-        accuracy = better(pair, (-1.0, 1.0), family, size, rule, rule.standing(key(pair)), correct)
+        standing = standing_of(pair, rule)
+        accuracy = better(pair, (-1.0, 1.0), place.family, place.comparisons, rule, standing, correct)
         comparisons.append(
             Comparison(
                 group=name,
                 reference=reference.label,
                 candidate=candidate.label,
-                lighter=lighter(reference, candidate, matched),
+                lighter=lighter(reference, candidate, place.matched if group.by == ASKED else group.matched),
                 measured=measured,
                 trained=as_trained,
                 better=accuracy,
@@ -284,7 +302,7 @@ def _family(cell: Cell) -> str:
 
 _DERIVED: dict[type, tuple[str, ...]] = {  # what follows from the fields and is wanted all the same
     Measure: ("ratio",),
-    Better: ("mean", "runs", "over_images"),
+    Better: ("runs", "over_images"),
     Contrast: ("variance", "df", "images_alone"),
     Comparison: ("answers",),
     Verdict: ("unfinished",),

@@ -102,7 +102,7 @@ def test_each_comparison_has_its_row_and_is_told_to_those_who_do_not_see_it(made
     figure = overview.draw(judged(sweep).comparisons, sweep.cells)
     assert len(figure.axes) == 4
     for width in (4, 8):
-        assert f"dwsep, width {width} against cnn, width {width}" in words(figure).seen
+        assert f"dwsep against cnn at equal width {width}" in words(figure).seen
     assert "worse, -2.00 points" in words(figure).seen
 
 

@@ -33,7 +33,7 @@ def test_better_stands_on_scipys_welch_interval_and_p() -> None:
     assert better["interval"] == f"({100 * low:+.2f} to {100 * high:+.2f})"
     assert better["points"] == f"{100 * np.mean(AFTER) - 100 * np.mean(BEFORE):+.2f}"
     assert better["p"] == f"{test.pvalue:.2g}"
-    assert (better["better"], better["n"], better["at"], better["margin"]) == ("worse", "8, 8", "0.95", "0.20")
+    assert (better["better"], better["n"], better["level"], better["margin"]) == ("worse", "8, 8", "0.95", "0.20")
 
 
 def test_the_summary_has_an_answer_to_each_question_with_its_figures() -> None:

@@ -130,7 +130,7 @@ def test_pictures_have_the_pages_colours_and_say_what_is_seen(written: Written) 
     assert len(seen) == len(pictures)
     for title in [picture.words.title for picture in written.page.pictures]:
         assert title not in seen
-    assert any(re.search(r"dwsep, width 4 against cnn, width 4 .*worse, -2\.0+ points", words) for words in seen)
+    assert any(re.search(r"dwsep against cnn at equal width 4.*worse, -2\.0+ points", words) for words in seen)
     for palette in re.findall(r"--blue: (#\w+)", text):
         assert palette in ("#0072b2", "#4a9fd8")  # light and dark
 
@@ -181,7 +181,7 @@ def test_answers_stand_in_cards_those_of_the_headline_first(made: Make) -> None:
     for card in cards:
         assert re.findall("<dt>(.*?)</dt>", card) == ["lighter?", "faster?", "better?", "reliable?"]
     assert page.others == (
-        "Of the other pairs, hybrid against cnn: as good in 1; dwsep against hybrid: as good in 1 in test accuracy."
+        "Of the other pairs in test accuracy: hybrid against cnn as good in 1; dwsep against hybrid as good in 1."
     )
     assert page.others in unescape(html.read_text())
 
@@ -193,7 +193,7 @@ def test_of_many_comparisons_three_are_answered_at_once(made: Make) -> None:
     html, *_ = write(page, sweep.folder.path)
     at_once, _, folded = html.read_text().partition("<details>")
     assert (at_once.count("<article>"), folded.count("<article>")) == (3, 2)
-    assert page.others == "Of the other pairs, dwsep against cnn: too few runs in 2 in test accuracy."
+    assert page.others == "Of the other pairs in test accuracy: dwsep against cnn too few runs in 2."
 
 
 def test_ratios_that_are_equal_are_grey_and_others_bold(made: Make) -> None:

@@ -140,7 +140,7 @@ def test_the_variance_is_unbiased_and_its_interval_covers_over_new_seeds_and_ima
 
 
 def test_degrees_of_freedom_are_satterthwaites_over_all_parts() -> None:
-    found = Contrast(0.01, (3, 5), (4.0, 2.0), images=3.0, residuals=(1.0, 0.5), n_images=11)
+    found = Contrast(0.01, (3, 5), (4.0, 2.0), images=3.0, residuals=(1.0, 0.5), n_images=11, imaged=(3, 5))
     assert found.variance == 7.5
     assert found.df == pytest.approx(7.5**2 / (16 / 2 + 4 / 4 + 9 / 10 + 1 / 20 + 0.25 / 40))
     assert found.images_alone == 1.5

@@ -10,8 +10,9 @@ import scipy.stats
 from made import budget, cell, group, pair, verdict
 
 from dsbench.statistics.looks import spent
+from dsbench.statistics.means import Interval
 from dsbench.verdict.better import key
-from dsbench.verdict.rule import Answer, Family, Rule, Standing
+from dsbench.verdict.rule import Answer, Family, Kept, Rule, Standing
 
 SPREAD = [0.97 + 0.001 * seed for seed in range(8)]  # sd 0.24 points
 MNIST = 0.002  # the margin
@@ -231,10 +232,39 @@ def test_with_the_images_that_runs_got_right_the_interval_is_of_new_images_too()
     assert with_images.interval is not None
     assert seeds_alone.interval is not None
     assert with_images.interval.high - with_images.interval.low > seeds_alone.interval.high - seeds_alone.interval.low
-    some = dict(list(images_of(cells).items())[1:])
-    partly = verdict(*cells, correct=some).comparisons[0].better
-    assert (partly.interval, partly.over_images) == (seeds_alone.interval, False)
-    assert partly.without_images == (cells[0][0]["run_id"],)
+
+
+def test_a_run_without_its_images_is_judged_without_them_and_the_others_with_theirs() -> None:
+    """Four of five a side say which images: their part is that of these, the seeds' that of all."""
+    rng = np.random.default_rng(1)
+    cells = [cell((rng.integers(440, 460, 5) / 500).tolist(), model) for model in ("cnn", "dwsep")]
+    everything = images_of(cells)
+    some = {run_id: images for run_id, images in everything.items() if run_id != cells[0][0]["run_id"]}
+    judged = verdict(*cells, correct=some).comparisons[0].better
+    assert judged.difference is not None
+    assert (judged.difference.imaged, judged.difference.seeds) == ((4, 5), pair(*cells).better.difference.seeds)  # type: ignore[union-attr]
+    assert judged.without_images == (cells[0][0]["run_id"],)
+    shorter = everything | {str(cells[0][0]["run_id"]): np.ones(250, dtype=int)}
+    other = verdict(*cells, correct=shorter)
+    assert other.comparisons[0].better.interval == judged.interval
+    assert other.damaged == {cells[0][0]["run_id"]: "it has 250 images, not 500"}
+
+
+def test_a_pair_the_other_way_round_has_the_same_interval_and_cost() -> None:
+    cells = [
+        cell(SPREAD, width=8, params=1000, **budget(1000)),
+        cell(shifted(0.01), "dwsep", width=9, params=940, **budget(1000)),
+        cell(SPREAD, "hybrid", width=9, params=1000, **budget(1000)),
+    ]
+    straight, turned = (
+        verdict(*cells, compare=names).groups[0].comparisons[0] for names in ("cnn,hybrid", "hybrid,cnn")
+    )
+    assert (straight.better.comparisons, turned.better.comparisons) == (2, 2)
+    assert straight.better.interval is not None
+    assert turned.better.interval is not None
+    assert turned.better.interval.low == pytest.approx(-straight.better.interval.high)
+    (asked,) = verdict(*cells, compare="dwsep,cnn").groups
+    assert asked.comparisons[0].lighter[0].answer is Answer.EQUAL
 
 
 def test_too_few_images_cannot_tell_whatever_the_seeds() -> None:
@@ -266,6 +296,22 @@ def test_a_decision_stands_as_of_its_look() -> None:
     assert (after.better.runs, after.better.look) == ((3, 4), 1)
     assert after.better.level == pytest.approx(spent(0.2))
     assert after.better.runs_later == 5 + 4
+
+
+def test_a_decision_is_kept_whatever_becomes_of_its_runs() -> None:
+    cells = [cell(SPREAD), cell(shifted(0.01), "dwsep")]
+    (before,) = verdict(*cells).comparisons
+    kept = Kept(0.02, Interval(0.015, 0.025), 0.01, 3)
+    standing = Standing((0.2,), 1, (frozenset(range(8)), frozenset(range(8))), kept)
+    for candidate in (shifted(0.01), ["failed"] * 8):
+        rule = Rule(standings={key(before.cells): standing})
+        (after,) = verdict(cell(SPREAD), cell(candidate, "dwsep"), rule=rule).comparisons
+        better = after.better
+        assert (better.answer, better.mean, better.interval, better.level) == (Answer.BETTER, 0.02, kept.interval, 0.01)
+        assert (better.comparisons, better.changed) == (3, True)
+    (turned,) = verdict(*cells, compare="dwsep,cnn", rule=rule).groups
+    assert turned.comparisons[0].better.interval == Interval(-0.025, -0.015)
+    assert turned.comparisons[0].better.answer is Answer.WORSE
 
 
 def test_failures_of_training_are_in_no_mean() -> None:

@@ -42,7 +42,10 @@ def test_one_sentence_answers() -> None:
         ([score + 0.01 for score in BEFORE], "the separable network is more accurate by 1.00 points ("),
         (BEFORE, "cannot be told from the conventional network in accuracy (+0.00 points"),
         (AFTER[:2], "differs from the conventional network by -1.65 points (-1."),
-        (["failed"], "cannot be compared with the conventional network in accuracy, since no run is done of one of"),
+        (
+            ["failed"],
+            "cannot be compared with the conventional network in accuracy: 0 of 1 run of dwsep and 8 of 8 runs of",
+        ),
     ],
 )
 def test_each_answer_has_its_words(after: list[float | str], words: str) -> None:
@@ -71,7 +74,10 @@ def test_pairs_of_one_group_are_told_apart_by_their_labels() -> None:
         for number, arch in enumerate(("shallow", "deep"))
         for model, scores in (("cnn", BEFORE), ("dwsep", AFTER))
     ]
-    (sentence,) = headline(verdict(*cells))
+    sentence, rest = headline(verdict(*cells))
+    assert rest.startswith(
+        "Of the other pairs in test accuracy: cnn against cnn as good in 1; dwsep against cnn worse in"
+    )
     assert "dwsep, shallow is less accurate than cnn, shallow by 1.3" in sentence
     assert "dwsep, deep is less accurate than cnn, deep by 1.3" in sentence
 
@@ -148,7 +154,7 @@ def test_reliability_says_k_of_n_and_the_upper_end() -> None:
 def test_a_family_that_fails_more_often_says_so_in_the_sentence() -> None:
     after: list[Any] = [*AFTER[:2], *["collapsed"] * 6]
     (sentence,) = headline(verdict(cell(BEFORE), cell(after, "dwsep")))
-    assert sentence.endswith("and fails to train in 6 of 8 runs against 0 of 8.")
+    assert sentence.endswith("and failed to train in 6 of 8 runs against 0 of 8.")
 
 
 def test_an_unfinished_sweep_says_that_it_is() -> None:
@@ -194,13 +200,13 @@ def test_the_details_say_which_families_share_a_level_and_how_often_was_looked()
     first, margins, images = details(verdict(*cells))
     assert margins == "Accuracies are as good where they differ by less than 0.20 points on mnist (the default)."
     assert first == (
-        "Each family of comparisons has a chance of 5.00 % of a false claim, shared by its members: headline pairs (1) "
+        "Each family of comparisons has a chance of 5 % of a false claim, shared by its members: headline pairs (1) "
         "and other pairs at 1,000 parameters (2). Intervals are at the level that this leaves to each."
     )
     assert images == (
         "Intervals are of new seeds on these test images: the runs do not say which images they got right."
     )
-    assert details(verdict(*cells, rule=Rule(looks=3)))[0].endswith("looked at 3 times: together at most 15.00 %.")
+    assert details(verdict(*cells, rule=Rule(looks=3)))[0].endswith("looked at 3 times: together at most 15 %.")
 
 
 def test_the_details_say_what_is_fragile_and_what_came_later() -> None:
@@ -222,6 +228,13 @@ def test_a_margin_that_is_given_stands_beside_the_sweeps_own() -> None:
         "By the sweep's own margin, 0.05 points on mnist: dwsep against cnn at 1,000 parameters: cannot tell.",
     ]
     assert details(verdict(*cells, rule=replace(rule, sweeps_margin=0.9)))[2].endswith(": the same answers.")
+
+
+def test_a_remark_on_runs_that_count_is_said() -> None:
+    after = [record | {"remark": "undertrained"} for record in cell(AFTER[:3], "dwsep")]
+    assert details(verdict(cell(BEFORE), [*after, *cell(AFTER, "dwsep")[3:]]))[-1] == (
+        "3 runs of dwsep are done and undertrained."
+    )
 
 
 def test_two_trained_networks_are_two_networks() -> None:
