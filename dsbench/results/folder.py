@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -206,11 +207,11 @@ class SweepFolder:
         Empty where an older version has run it. Raises InputError as `metadata` does.
         """
         margins = self.metadata().get("verdict", {})
-        numbers = {"margin": (int, float, type(None)), "speed_margin": (int, float)}
-        if margins and not (
+        if margins != {} and not (
             isinstance(margins, dict)
-            and margins.keys() == numbers.keys()
-            and all(isinstance(margins[name], kinds) for name, kinds in numbers.items())
+            and margins.keys() == {"margin", "speed_margin"}
+            and (margins["margin"] is None or _is_number(margins["margin"], 0))
+            and _is_number(margins["speed_margin"], math.ulp(0))
         ):
             raise self._damaged("verdict is not what was written")
         return margins
@@ -353,6 +354,10 @@ class RunsFile(SweepFolder):
     def collect(self, reasons: Mapping[str, Ended] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """As read; nothing is written."""
         return self.read()
+
+
+def _is_number(value: Any, least: float) -> bool:
+    return type(value) in (int, float) and least <= value < math.inf
 
 
 def _write_csv(path: Path, frame: pd.DataFrame) -> None:
