@@ -120,7 +120,16 @@ def test_a_sweep_matches_families_group_by_group(call: Call, overrides: Override
         load(folder)  # as dsbench bench does: a sweep's run is like any other
         assert not {"plan", "n_jobs"} & yaml.safe_load((folder / "config.yaml").read_text()).keys()
     assert {result["n_jobs"] for result in results(outputs)} == {min(4, cores())}
-    TERMINAL_HERE
+    assert "\ncnn and dwsep on mnist5k, mnist_7800_shallow, 1 epoch\n" in ended.out
+    verdict = ended.out[ended.out.index("\ncnn and dwsep on") :]
+    assert re.search(r"^ +lighter +faster +better +reliable *$", verdict, re.MULTILINE)
+    for target in targets:
+        assert " ".join(verdict.split()).count(f"t {target:,} parameters") == 2  # in the table and in the sentence
+    for word in ("heavier", "not measured", "3 runs a side decide", "0 of 1 and 0 of 1"):
+        assert verdict.count(word) == 2, word
+    (folder,) = (outputs / "sweeps").iterdir()
+    assert ended.out.endswith(f"\ndetails: dsbench verdict {folder.name} --details\n")
+    assert "page:" not in ended.out
 
 
 def test_a_sweep_ends_with_measured_times_a_verdict_and_a_page(
@@ -139,13 +148,19 @@ def test_a_sweep_ends_with_measured_times_a_verdict_and_a_page(
     ended = call("sweep", "-m", *overrides(line))
     assert (ended.code, ended.err) == (0, "")
     assert all(result["latency_ms"]["batch_1"]["torch"]["median"] > 0 for result in results(outputs))
-    assert "lighter than cnn" in ended.out
+    verdict = ended.out[ended.out.index("\ncnn and dwsep on mnist5k, mnist_7800_shallow, 1 epoch\n") :]
+    assert re.search(r"^ +lighter +faster +better +reliable *$", verdict, re.MULTILINE)
+    assert "not measured" not in verdict
+    assert "At equal width 2 the separable network" in " ".join(verdict.split())
     (folder,) = (outputs / "sweeps").iterdir()
-    assert f"report: {folder / 'report.html'}" in ended.out
+    last = f"page: {folder / 'report.html'}\ndetails: dsbench verdict {folder.name} --details\n"
+    assert verdict.endswith(f"\n\n{last}")
     content = json.loads((folder / "report.json").read_text())
     assert {cell["n_done"] for cell in content["cells"]} == {1}
-    assert "has not been measured" not in " ".join(content["said"])
-    assert "What is faster is measured by" not in ended.out
+    ((comparison,),) = (group["comparisons"] for group in content["verdict"]["groups"])
+    deciding = [time for time in comparison["measured"] if time["decides"]]
+    assert {time["answer"] for time in deciding} <= {"faster", "slower", "as fast", "cannot tell"}
+    assert [time["n"] for time in deciding] == [5, 5, 5]
     assert "roofline" in content["pictures"]
     (why,) = content["why"]
     assert re.match(
