@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -47,14 +48,16 @@ def conclude(sweep: Sweep) -> None:
     before = verdict(folder.outputs, runs, rule=rule)
     cells = (*before.to_measure, *before.unsettled)
     minutes = sweep.config.bench_minutes if sweep.trained_here else 0.0
-    share = Share.of(len(cells), minutes)
+    share, many = Share.of(len(cells), minutes), counted(len(cells), "cell")
     if share is not None:
-        many = counted(len(cells), "cell")
         print_text(f"measuring {many} by turns, {minutes:g} min at the most; bench_minutes=0 leaves it out")
         repeats = measure(folder.outputs, cells, share, sweep.config.bench_threads)
-        if repeats < REPEATS:
+        if repeats is not None and repeats < REPEATS:
             print_text(f"{repeats} of {REPEATS} repeats; bench_minutes={2 * minutes:g} gives them longer")
         (runs, _), _ = sweep.collect()
+    elif cells and minutes:
+        needed = f"{many} need{'s' * (len(cells) == 1)} bench_minutes={Share.least_minutes(len(cells)):g}"
+        print_text(f"which is faster is not measured: {needed}")
     decided = verdict(folder.outputs, runs, rule=rule)
     console.print()
     print_text(title(decided))
@@ -106,18 +109,27 @@ class Share:
         with_roofline = (measuring - RATES_SECONDS) / ((REPEATS * MEASUREMENTS + 1) * cells)
         if cells <= TOGETHER and with_roofline >= ENOUGH_SECONDS:
             return cls(within, min(most, with_roofline), roofline=True)
-        if within < FEWEST_REPEATS * (START_SECONDS + MEASUREMENTS * cells * LEAST_SECONDS):
+        if within < cls._least_seconds(cells):
             return None
         each = max(LEAST_SECONDS, measuring / (REPEATS * MEASUREMENTS * cells))
         return cls(within, min(most, each), roofline=False)
 
+    @classmethod
+    def least_minutes(cls, cells: int) -> float:
+        """The fewest minutes of which there is a share for `cells`, in tenths."""
+        return math.ceil(cls._least_seconds(cells) / 6) / 10
 
-def measure(outputs: Path, run_ids: Sequence[str], share: Share, threads: int = THREADS) -> int:
+    @staticmethod
+    def _least_seconds(cells: int) -> float:
+        return FEWEST_REPEATS * (START_SECONDS + MEASUREMENTS * cells * LEAST_SECONDS)
+
+
+def measure(outputs: Path, run_ids: Sequence[str], share: Share, threads: int = THREADS) -> int | None:
     """Measure finished runs by turns in fresh processes and keep it in their records, as `dsbench bench` does.
 
     Latency at batch 1 and at a large batch, the training step and its memory, as long as `share` says, in the precision
     of its training and on `threads`; and the layers of the step against what the device attains. Returns the repeats
-    that came to an end. A failure is logged: the runs are done, whatever goes wrong here.
+    that came to an end; None where it failed, which is logged: the runs are done, whatever goes wrong here.
     """
     torchvision_ops.ensure()  # before Lightning imports torchvision
     from dsbench.measure.repeats import repeated
@@ -139,7 +151,7 @@ def measure(outputs: Path, run_ids: Sequence[str], share: Share, threads: int = 
     except Exception as error:
         log.warning("the cells could not be measured, so which is faster is not said: %s", error)
         log.debug("measuring ended with an error", exc_info=True)
-        return 0
+        return None
     return repeats
 
 

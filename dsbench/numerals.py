@@ -33,11 +33,6 @@ def signed_points(share: float) -> str:
     return f"{'-' if share < 0 else '+'}{points(share)}"
 
 
-def interval_points(low: float, high: float) -> str:
-    """An interval of a difference of shares, in percentage points."""
-    return f"{signed_points(low)} to {signed_points(high)}"
-
-
 def difference_points(share: float, half: float, sign: str = "+") -> str:
     """A difference of shares in percentage points, to as many digits as an interval of that `half` width bears."""
     digits = 1 if abs(half) >= 0.003 else 2
@@ -49,11 +44,6 @@ def difference_points(share: float, half: float, sign: str = "+") -> str:
 def p_value(p: float) -> str:
     """A p to two digits."""
     return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
-
-
-def p_equals(p: float) -> str:
-    """A p within a sentence: p = 0.0078."""
-    return f"p {p_value(p)}" if p < 1e-4 else f"p = {p_value(p)}"
 
 
 def times(ratio: float) -> str:

@@ -7,7 +7,6 @@ import pytest
 from dsbench.numerals import (
     duration,
     engineering,
-    interval_points,
     listed,
     mean_percent,
     milliseconds,
@@ -82,10 +81,9 @@ def test_points_are_two_digits_or_the_first_that_is_not_zero(share: float | None
     assert points(share) == text
 
 
-def test_means_intervals_durations_and_lists_are_read_as_in_a_sentence() -> None:
+def test_means_durations_and_lists_are_read_as_in_a_sentence() -> None:
     assert mean_percent(0.9799, 0.9820) == "97.99 ± 0.21 %"
     assert mean_percent(0.9799, None, 1) == "97.99 % (n 1)"
     assert mean_percent(None, None) == ""
-    assert interval_points(-0.0339, 0.0221) == "-3.39 to +2.21"
     assert [duration(value) for value in (50.4, 185, 7800)] == ["50 s", "3 min 05 s", "2 h 10 min"]
     assert [listed(value) for value in (["a"], ["a", "b"], ["a", "b", 3])] == ["a", "a and b", "a, b and 3"]

@@ -34,7 +34,7 @@ def report(
 
     folder = sweep_folder(outputs, sweep)
     if other is not None and margin is not None:
-        raise InputError("--margin is of the page of one sweep; two are compared by what each was run with")
+        raise InputError("--margin is of the page of one sweep; two are compared by the default of each data set")
     sentences, paths = _page(folder, margin) if other is None else _comparison(folder, sweep_folder(outputs, other))
     show(*sentences, *map(str, paths))
 

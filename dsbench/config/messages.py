@@ -45,10 +45,15 @@ def _wrong_value(match: re.Match[str]) -> str:
     return f"{match[2]}: {match[1][0].lower()}{match[1][1:]}"
 
 
+def _no_list(match: re.Match[str]) -> str:
+    return f"{match[1]}={match[2]} is not a list; write {match[1]}=[{match[2]}]"
+
+
 _MESSAGES = (
     (r"Could not find '([^']+)'(?:\s+Available options in '([^']+)':((?:\n\t\S+)+))?", _unknown_choice),
     (r"Key '[^']+' (?:is not in struct|not in '[^']+')[\s\S]*?full_key: (\S+)", _unknown_key),
     (r"Could not override '([^']+)'", _unknown_key),
+    (r"override [+]*([^=\s]+)=(.+)\n.* is not a ListConfig, list or tuple", _no_list),
     (r"^(Value .*|.* is unsupported|.* is not a .*|Incompatible value .*)$[\s\S]*?full_key: (\S+)", _wrong_value),
 )
 

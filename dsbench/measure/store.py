@@ -13,6 +13,7 @@ from typing import Any
 from dsbench import provenance
 from dsbench.errors import InputError
 from dsbench.files import write_atomically
+from dsbench.measure.identity import identity
 from dsbench.measure.timing import Timing
 from dsbench.network.description import Network
 from dsbench.training.device import Compute
@@ -28,6 +29,7 @@ def conditions(network: Network, what: object, batch: int, compute: Compute) -> 
         "batch": batch,
         "precision": compute.precision,
         "device": [compute.device.type, compute.name],
+        "identity": identity(compute.device.type),
         "threads": compute.threads,
         "versions": {package: version(package) for package in _PACKAGES},
     }

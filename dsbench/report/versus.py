@@ -11,13 +11,14 @@ from pathlib import Path
 from dsbench.figures.forest import difference_of, draw
 from dsbench.figures.style import rendered, words
 from dsbench.files import write_atomically
-from dsbench.numerals import counted, listed, mean_percent, p_value, signed_points, times
+from dsbench.numerals import counted, listed, mean_percent, p_value, points, signed_points, times
 from dsbench.quantities import QUANTITIES
 from dsbench.report.content import Picture, how
 from dsbench.report.page import PICTURES, write_all
 from dsbench.results.folder import SweepFolder
+from dsbench.results.records import correct_images
 from dsbench.tables import Column, Entry, Kind, Table, answers, figures, filled, names, numbers, texts, written
-from dsbench.verdict.better import Better, better
+from dsbench.verdict.better import Better, Correct, better
 from dsbench.verdict.cells import Cell, cells
 from dsbench.verdict.rule import DEFAULT, Family, Standing
 from dsbench.verdict.sentences import within
@@ -50,9 +51,11 @@ class Both:
         return "identical" if self.equal else str(self.better.answer)
 
 
-def compared(pairs: Sequence[tuple[Cell, Cell]]) -> list[Both]:
-    """Each cell in both, one of so many comparisons that share their level."""
-    return [Both(*pair, better(pair, (-1.0, 1.0), Family.OTHER, len(pairs), DEFAULT, Standing(), {})) for pair in pairs]
+def compared(pairs: Sequence[tuple[Cell, Cell]], correct: Correct) -> list[Both]:
+    """Each cell in both, one of so many comparisons that share their level; `correct` is of the runs of both."""
+    return [
+        Both(*pair, better(pair, (-1.0, 1.0), Family.OTHER, len(pairs), DEFAULT, Standing(), correct)) for pair in pairs
+    ]
 
 
 def same(first: Sequence[Cell], second: Sequence[Cell]) -> list[tuple[Cell, Cell]]:
@@ -104,8 +107,14 @@ def versus(first: SweepFolder, second: SweepFolder) -> Versus:
     A cell is the same where network, data and recipe are; precision, device and threads may be others. Raises
     InputError where there is no such sweep.
     """
-    sides = [cells(*folder.read()) for folder in (first, second)]
-    both = compared(same(*sides))
+    sides, correct, damaged = [], {}, []
+    for number, folder in enumerate((first, second), 1):
+        runs, table = folder.read()
+        bits, reasons = correct_images(folder.outputs, runs)
+        sides.append(cells(runs.assign(run_id=f"{number}/" + runs["run_id"]), table))  # both may have a run of one id
+        correct |= {f"{number}/{run_id}": images for run_id, images in bits.items()}
+        damaged += [f"Run {run_id} is judged without its images: {why}." for run_id, why in reasons.items()]
+    both = compared(same(*sides), correct)
     sweeps = (first.name, second.name) if first.name != second.name else (str(first.path), str(second.path))
     paired_ids = ({cell.first.cell_id for cell in both}, {cell.second.cell_id for cell in both})
     only = [
@@ -120,7 +129,7 @@ def versus(first: SweepFolder, second: SweepFolder) -> Versus:
     columns = zip(("", *sweeps), zip(*differences, strict=True), strict=True) if differences else ()
     return Versus(
         sweeps,
-        _sentences(sweeps, both, only, differences) + without_result,
+        _sentences(sweeps, both, only, differences) + without_result + damaged,
         _picture(sweeps, both),
         _table(both),
         Table("What is not the same", tuple(texts(heading, column) for heading, column in columns)),
@@ -176,13 +185,24 @@ def _table(both: Sequence[Both]) -> Table:
         ),
         Column("time ratio", tuple(map(_ratio, both)), Kind.NUMBER),
     ]
-    note = (
+    return Table("Cells in both", tuple(filled(columns)), _note(both) if both else "")
+
+
+def _note(both: Sequence[Both]) -> str:
+    """How to read the table of cells."""
+    with_images = [cell.better.over_images for cell in both if cell.better.interval]
+    of = ["new seeds and new images"] * any(with_images)
+    of += ["new seeds alone where it is not known which images each run got right"] * (not all(with_images))
+    margins = {str(cell.first.names["data"]): cell.better.margin for cell in both}
+    as_good = listed([f"{points(margin)} points on {data}" for data, margin in margins.items()])
+    return (
         "Test accuracy: mean of the runs that are done, ± half of its 95 % interval; the difference of the means with "
-        "the interval at the level that 5 %, shared by all cells, leaves to each; p is of one cell alone. Runs that "
-        "collapsed or diverged failed to train and are in no mean. Train times are those of runs beside others; their "
-        "ratio is in brackets where these were not equally many in both."
+        "the interval at the level that 5 %, shared by all cells, leaves to each"
+        f"{f', of {listed(of)}' if of else ''}; p is of one cell alone. Accuracies are as good where they differ by "
+        f"less than {as_good}, the default, whatever the sweeps were run with. Runs that collapsed or diverged failed "
+        "to train and are in no mean. Train times are those of runs beside others; their ratio is in brackets where "
+        "these were not equally many in both."
     )
-    return Table("Cells in both", tuple(filled(columns)), note)
 
 
 def _accuracy(cell: Cell) -> Entry:

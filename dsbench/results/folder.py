@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import errno
+import io
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -36,19 +38,34 @@ def table(planned: Iterable[Record]) -> pd.DataFrame:
 
 
 def read(path: Path) -> dict[str, Record]:
-    """The rows of a plan.csv as records of status `missing`, by run_id; none where there is no file."""
+    """The rows of a plan.csv as records of status `missing`, by run_id; none where there is no file.
+
+    Raises InputError where the file is damaged.
+    """
     if not path.exists():
         return {}
-    return {run.run_id: run for row in _rows(path) if (run := _record(row | {"status": Status.MISSING}))}
+    try:
+        return {run.run_id: run for row in _rows(path) if (run := _record(row | {"status": Status.MISSING}))}
+    except ValueError as error:
+        how = f"{path} is damaged: {first_line(error)}"
+        raise InputError(f"{how}; delete it, and the same sweep makes it anew") from None
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a table, field by field. Raises ValueError, with the line, for one that is not whole."""
     value = cache(_value)  # most stand in many rows
     with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file, strict=True):
-            yield {
-                name: (text or None) if COLUMNS.get(name) == TEXT else value(text or "") for name, text in row.items()
-            }
+        content = file.read()
+    if content and content[-1] not in "\r\n":
+        raise ValueError("it is cut within its last line")
+    lines = csv.DictReader(io.StringIO(content, newline=""), strict=True)
+    try:
+        for row in lines:
+            if None in row or None in row.values():
+                raise ValueError(f"line {lines.line_num} has another number of fields than the first")
+            yield {name: (text or None) if COLUMNS.get(name) == TEXT else value(text) for name, text in row.items()}
+    except csv.Error as error:
+        raise ValueError(f"line {lines.line_num}: {error}") from None
 
 
 def _record(row: Mapping[str, Any]) -> Record:
@@ -206,11 +223,11 @@ class SweepFolder:
         Empty where an older version has run it. Raises InputError as `metadata` does.
         """
         margins = self.metadata().get("verdict", {})
-        numbers = {"margin": (int, float, type(None)), "speed_margin": (int, float)}
-        if margins and not (
+        if margins != {} and not (
             isinstance(margins, dict)
-            and margins.keys() == numbers.keys()
-            and all(isinstance(margins[name], kinds) for name, kinds in numbers.items())
+            and margins.keys() == {"margin", "speed_margin"}
+            and (margins["margin"] is None or _is_number(margins["margin"], 0))
+            and _is_number(margins["speed_margin"], math.ulp(0))
         ):
             raise self._damaged("verdict is not what was written")
         return margins
@@ -346,13 +363,20 @@ class RunsFile(SweepFolder):
                     f"{self.file} is no table of runs: " + (f"no column {lacking[0]}" if rows else "no row")
                 )
             runs = runs_table(map(_record, rows))
-        except (OSError, ValueError, csv.Error) as error:
+        except (OSError, ValueError) as error:
             raise InputError(f"{self.file} is no table of runs: {first_line(error)}") from None
+        twice = runs["run_id"][runs["run_id"].duplicated()]
+        if len(twice):
+            raise InputError(f"{self.file} has run {twice.iloc[0]} in two rows; a run has one")
         return runs, cells_table(runs)
 
     def collect(self, reasons: Mapping[str, Ended] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """As read; nothing is written."""
         return self.read()
+
+
+def _is_number(value: Any, least: float) -> bool:
+    return type(value) in (int, float) and least <= value < math.inf
 
 
 def _write_csv(path: Path, frame: pd.DataFrame) -> None:

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dsbench.errors import InputError
 from dsbench.files import write_atomically
@@ -130,12 +130,19 @@ class RunFolder:
     def confusion(self) -> list[list[int]] | None:
         """The confusion matrix of the run's result, None where there is none. Raises InputError for a damaged file."""
         try:
-            return json.loads(self.confusion_file.read_bytes())
+            matrix, file = json.loads(self.confusion_file.read_bytes()), self.confusion_file
         except FileNotFoundError:
-            record = self.result()
-            return None if record is None else record.more.get("test_confusion")  # where older records have it
+            record = self.result()  # where older records have it
+            matrix, file = None if record is None else record.more.get("test_confusion"), self.result_file
+            if matrix is None:
+                return None
         except ValueError as error:
             raise InputError(f"the confusion matrix {self.confusion_file} is damaged: {error}") from None
+        if not _counts_images(matrix):
+            raise InputError(
+                f"the confusion matrix {file} is damaged: it does not count images, a row and a column a class"
+            )
+        return matrix
 
     def correct(self) -> np.ndarray | None:
         """Which test images the run's result got right: 0 or 1 an image (images,), in the order of the test set.
@@ -199,3 +206,11 @@ class RunFolder:
         writer.writeheader()
         writer.writerows(history)
         write_atomically(self.metrics_file, text.getvalue())
+
+
+def _counts_images(matrix: Any) -> bool:
+    """Whether it is a square matrix of whole numbers, of one image at least."""
+    rows = matrix if isinstance(matrix, list) else []
+    square = all(isinstance(row, list) and len(row) == len(rows) for row in rows)
+    counts = [count for row in rows for count in row] if square else []
+    return all(type(count) is int and count >= 0 for count in counts) and any(counts)

@@ -247,10 +247,30 @@ def _look(plain: dict[str, Any]) -> Look:
     """The look that was written as `plain`. Raises KeyError, TypeError or ValueError where it was not."""
     comparisons = {}
     for name, looked in plain["comparisons"].items():
-        read = {field: tuple(looked[field]) for field in ("cells", "trained", "fractions")}
-        seeds = tuple(map(tuple, looked["seeds"]))
-        comparisons[name] = Looked(**looked | read | {"seeds": seeds, "answer": Answer(looked["answer"])})
-    return Look(**plain | {"runs": tuple(plain["runs"]), "comparisons": comparisons})
+        cells, trained, fractions = (tuple(_list(looked[field])) for field in ("cells", "trained", "fractions"))
+        seeds = tuple(tuple(_whole(some)) for some in _list(looked["seeds"]))
+        shares = [now for now in fractions if type(now) in (int, float) and 0 < now <= 1]
+        if not shares or len(shares) < len(fractions) or any(now >= after for now, after in pairwise(shares)):
+            raise ValueError(f"fractions {list(fractions)} do not ascend from above 0 to 1 at the most")
+        if not len(cells) == len(_whole(trained)) == len(seeds):
+            raise ValueError(f"{name} has {len(cells)} cells, and other numbers of seeds")
+        read = {"cells": cells, "trained": trained, "fractions": fractions, "seeds": seeds}
+        comparisons[name] = Looked(**looked | read | {"answer": Answer(looked["answer"])})
+    _whole(value for value in (plain["most"], plain["at"]) if value is not None)
+    return Look(**plain | {"runs": tuple(_list(plain["runs"])), "comparisons": comparisons})
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is not a list")
+    return value
+
+
+def _whole(values: Iterable[Any]) -> list[int]:
+    out = list(values)
+    if any(type(value) is not int or value < 0 for value in out):
+        raise ValueError(f"{out} are not whole numbers")
+    return out
 
 
 def _looked(comparison: Compared, fractions: tuple[float, ...]) -> Looked:

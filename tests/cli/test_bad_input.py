@@ -39,6 +39,7 @@ def _scratch(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathF
         ),
         ("logger=wandb logger.project=a/b", "error: logger.project 'a/b' must be a name"),
         ("optimizer=adam optimizer.eps=-1", "error: optimizer.eps -1.0 is not a positive number"),
+        ("optimizer=adam optimizer.betas=0.9", "error: optimizer.betas=0.9 is not a list; write optimizer.betas=[0.9]"),
         ("optimizer=rmsprop optimizer.alpha=2", "error: optimizer.alpha 2.0 is not from 0"),
         ("arch.norm_momentum=7", "error: arch.norm_eps 1e-05 must be positive, arch.norm_momentum 7.0"),
         (
@@ -208,6 +209,7 @@ def test_a_mistake_in_a_process_of_its_own_is_one_line_in_an_empty_folder(
         ("seeds=auto seed=3", "seed and seeds are both given; seeds=auto chooses them"),
         ("seeds=auto max_seeds=2", "max_seeds 2 is too few: 3 seeds a side are the fewest that decide"),
         ("seeds=auto looks=[5,3]", "looks [5, 3] are not numbers of seeds that ascend from 3 or more"),
+        ("seeds=auto looks=3", "looks=3 is not a list; write looks=[3]"),
         ("seeds=auto hydra/sweeper=basic", "hydra/sweeper=basic takes a number, seeds=3"),
         ("seeds=3 max_seeds=5", "max_seeds=5 is for seeds=auto alone; give both, or neither"),
         ("looks=[3,5]", "looks=[3, 5] is for seeds=auto alone; give both, or neither"),

@@ -120,8 +120,16 @@ def test_a_sweep_matches_families_group_by_group(call: Call, overrides: Override
         load(folder)  # as dsbench bench does: a sweep's run is like any other
         assert not {"plan", "n_jobs"} & yaml.safe_load((folder / "config.yaml").read_text()).keys()
     assert {result["n_jobs"] for result in results(outputs)} == {min(4, cores())}
-    assert " ".join(ended.out.split()).count("Whether it is better cannot be told: its test accuracy is ") == 2
-    assert ended.out.count("1 seed cannot settle 1 comparison: the smallest adjusted p that it can reach is 1;") == 2
+    assert "\ncnn and dwsep on mnist5k, mnist_7800_shallow, 1 epoch\n" in ended.out
+    verdict = ended.out[ended.out.index("\ncnn and dwsep on") :]
+    assert re.search(r"^ +lighter +faster +better +reliable *$", verdict, re.MULTILINE)
+    for target in targets:
+        assert " ".join(verdict.split()).count(f"t {target:,} parameters") == 2  # in the table and in the sentence
+    for word in ("heavier", "not measured", "3 runs a side decide", "0 of 1 and 0 of 1"):
+        assert verdict.count(word) == 2, word
+    (folder,) = (outputs / "sweeps").iterdir()
+    assert ended.out.endswith(f"\ndetails: dsbench verdict {folder.name} --details\n")
+    assert "page:" not in ended.out
 
 
 def test_a_sweep_ends_with_measured_times_a_verdict_and_a_page(
@@ -140,19 +148,55 @@ def test_a_sweep_ends_with_measured_times_a_verdict_and_a_page(
     ended = call("sweep", "-m", *overrides(line))
     assert (ended.code, ended.err) == (0, "")
     assert all(result["latency_ms"]["batch_1"]["torch"]["median"] > 0 for result in results(outputs))
-    assert "lighter than cnn" in ended.out
+    verdict = ended.out[ended.out.index("\ncnn and dwsep on mnist5k, mnist_7800_shallow, 1 epoch\n") :]
+    assert re.search(r"^ +lighter +faster +better +reliable *$", verdict, re.MULTILINE)
+    assert "not measured" not in verdict
+    assert "At equal width 2 the separable network" in " ".join(verdict.split())
     (folder,) = (outputs / "sweeps").iterdir()
-    assert f"report: {folder / 'report.html'}" in ended.out
+    last = f"page: {folder / 'report.html'}\ndetails: dsbench verdict {folder.name} --details\n"
+    assert verdict.endswith(f"\n\n{last}")
     content = json.loads((folder / "report.json").read_text())
     assert {cell["n_done"] for cell in content["cells"]} == {1}
-    assert "has not been measured" not in " ".join(content["said"])
-    assert "What is faster is measured by" not in ended.out
+    ((comparison,),) = (group["comparisons"] for group in content["verdict"]["groups"])
+    deciding = [time for time in comparison["measured"] if time["decides"]]
+    assert {time["answer"] for time in deciding} <= {"faster", "slower", "as fast", "cannot tell"}
+    assert [time["n"] for time in deciding] == [5, 5, 5]
     assert "roofline" in content["pictures"]
     (why,) = content["why"]
     assert re.match(
         r"Layer by layer, in a measurement of its own: dwsep has 0\.\d+ times the MACs of cnn and takes ", why
     )
     assert why in (folder / "report.html").read_text()
+
+
+def test_what_measuring_came_to_is_told_as_it_was(
+    call: Call,
+    overrides: Overrides,
+    outputs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Too little time, a failure, and where nobody asked for it, three sentences that are not one another's."""
+    line = overrides("arch=mnist_7800_shallow train.max_epochs=1 model=cnn,dwsep width=2 report=false")
+
+    def swept(minutes: str) -> str:
+        ended = call("sweep", "-m", *line, f"bench_minutes={minutes}")
+        assert ended.code == 0
+        return " ".join(ended.out.split())
+
+    assert "which is faster is not measured: 2 cells need bench_minutes=0.3" in swept("0.2")
+    assert "which is faster is not measured: " not in swept("0")
+    monkeypatch.setattr("dsbench.measure.repeats.repeated", lambda *_, **__: ([], 2))
+    assert "2 of 5 repeats; bench_minutes=0.6 gives them longer" in swept("0.3")
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("no clock")
+
+    monkeypatch.setattr("dsbench.measure.repeats.repeated", broken)
+    printed = swept("0.3")
+    assert "measuring 2 cells by turns" in printed
+    assert "of 5 repeats" not in printed
+    assert "the cells could not be measured, so which is faster is not said: no clock" in caplog.text
 
 
 def test_flags_may_stand_between_overrides(call: Call, overrides: Overrides) -> None:

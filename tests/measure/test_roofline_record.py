@@ -76,6 +76,9 @@ def test_the_session_in_which_most_were_measured_is_drawn_and_not_too_many() -> 
         (2, 0.5, Share(30, 15 / 30, False)),  # the rates would take most of it
         (2, 0.22, Share(13.2, 0.2, False)),  # enough for three repeats
         (6, 1.0, Share(60, 45 / 90, False)),
+        (4, 1.0, Share(60, 35 / 64, True)),
+        (5, 1.0, Share(60, 45 / 75, False)),
+        (6, 1.3, Share(78, 53 / 96, True)),
         (6, 1.5, Share(90, 65 / 96, True)),
         (7, 2.1, Share(126, 111 / 105, False)),  # too many panels
         (2, 0.16, None),
@@ -91,3 +94,10 @@ def test_the_minutes_are_shared_by_all_measurements(cells: int, minutes: float, 
         assert computed is not None
         assert (computed.within, computed.seconds) == pytest.approx((share.within, share.seconds))
         assert computed.roofline is share.roofline
+
+
+@pytest.mark.parametrize(("cells", "minutes"), [(1, 0.2), (2, 0.3), (20, 0.8), (28, 1.0), (29, 1.1), (100, 3.2)])
+def test_the_least_minutes_are_the_first_tenth_of_which_there_is_a_share(cells: int, minutes: float) -> None:
+    assert Share.least_minutes(cells) == minutes
+    assert Share.of(cells, minutes) is not None
+    assert Share.of(cells, minutes - 0.1) is None

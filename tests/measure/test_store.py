@@ -14,6 +14,7 @@ from dsbench.config.compose import compose
 from dsbench.errors import InputError
 from dsbench.measure import bench, store
 from dsbench.measure.bench import forward_latency, step_latency
+from dsbench.measure.identity import identity
 from dsbench.measure.store import Store, conditions
 from dsbench.measure.timing import Timing
 from dsbench.training.device import Compute
@@ -55,6 +56,7 @@ CPU = torch.device("cpu")
         pytest.param({"where": Compute(CPU, "a CPU", "32", 2)}, id="threads"),
         pytest.param({"where": Compute(CPU, "another CPU", "32", 1)}, id="device"),
         pytest.param({"where": Compute(torch.device("mps"), "a CPU", "32", 1)}, id="kind of device"),
+        pytest.param({"processor": {"family": "of another day"}}, id="another processor of that name"),
         pytest.param({"version": "9.9"}, id="version"),
     ],
 )
@@ -62,8 +64,15 @@ def test_other_conditions_are_measured_anew(
     kept: Store, subject: Subjects, compute: Compute, other: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def under(
-        line: str = SMALL, what: str = "forward", batch: int = 8, where: Compute = compute, version: str | None = None
+        line: str = SMALL,
+        what: str = "forward",
+        batch: int = 8,
+        where: Compute = compute,
+        processor: dict[str, Any] | None = None,
+        version: str | None = None,
     ) -> dict[str, Any]:
+        if processor is not None:
+            monkeypatch.setattr(store, "identity", lambda device: identity(device) | processor)
         if version is not None:
             monkeypatch.setattr(store, "version", lambda package: version)
         return conditions(subject(line).network, what, batch, where)

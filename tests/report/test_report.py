@@ -25,7 +25,8 @@ from dsbench.report.album import album
 from dsbench.report.content import Report, how, report
 from dsbench.report.page import write
 from dsbench.report.versus import versus, write_versus
-from dsbench.results.records import plain
+from dsbench.results.records import plain, record
+from dsbench.run.folder import RunFolder
 from dsbench.verdict.cells import cells
 from dsbench.verdict.verdict import verdict
 
@@ -398,6 +399,44 @@ def test_two_sweeps_of_few_seeds_and_half_the_runs_say_so(tmp_path: Path) -> Non
     said = comparison.sentences
     assert comparison.cells.texts["second is"] == ["too few runs"]
     assert said[-1] == f"2 of 4 runs of {second.folder.path} have no result."
+
+
+def with_images(sweep: Made, right: dict[int, list[bool]]) -> None:
+    for run_id, seed in sweep.runs[["run_id", "seed"]].itertuples(index=False):
+        folder = RunFolder(sweep.outputs / "runs" / run_id)
+        folder.write_result(record(sweep.outputs, run_id), correct=right[seed])
+
+
+def test_two_sweeps_are_compared_over_new_images_too_each_by_its_own(tmp_path: Path) -> None:
+    """The runs have the same ids in both, and got other images right."""
+    first, second = (make(tmp_path / name, [run(seed=seed) for seed in range(4)]) for name in "ab")
+    apart = [[True] * 15 + [False] * 5, [False] * 5 + [True] * 15]  # .75, as the runs have it that are made
+    for sweep, images in zip((first, second), apart, strict=True):
+        with_images(sweep, dict.fromkeys(range(4), images))
+    found = versus(first.folder, second.folder)
+    assert (
+        "the level that 5 %, shared by all cells, leaves to each, of new seeds and new images; p is" in found.cells.note
+    )
+    low, high = (float(end) for end in re.findall(r"[-+]?\d+\.\d+", found.cells.texts["interval"][0]))
+    assert low < -20
+    assert high > 20  # ten of twenty images were right in one alone
+    damaged = second.outputs / "runs" / second.runs["run_id"][0]
+    (damaged / "test_correct.bits").write_bytes(b"x")
+    found = versus(first.folder, second.folder)
+    assert "of new seeds alone where it is not known which images each run got right; p is" in found.cells.note
+    assert found.sentences[-1].startswith(f"Run {damaged.name} is judged without its images: {damaged}")
+
+
+def test_two_sweeps_are_compared_by_the_default_margin_which_is_given(tmp_path: Path, call: Callable[..., Any]) -> None:
+    cells_of = [run(seed=seed, data=data) for data in ("mnist", "cifar10") for seed in range(3)]
+    first, second = (make(tmp_path / name, cells_of) for name in "ab")
+    margins = (
+        "less than 0.20 points on mnist and 1.00 points on cifar10, the default, whatever the sweeps were run with."
+    )
+    assert margins in versus(first.folder, second.folder).cells.note
+    ended = call("dsbench", "report", str(first.folder.path), str(second.folder.path), "--margin", "3")
+    asked = "--margin is of the page of one sweep; two are compared by the default of each data set"
+    assert (ended.code, ended.err) == (2, f"error: {asked}\n")
 
 
 def test_a_precision_that_collapses_in_two_of_eight_seeds_has_that_beside_its_accuracy(tmp_path: Path) -> None:

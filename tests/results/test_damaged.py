@@ -12,7 +12,10 @@ import pytest
 from made_sweeps import four_cells, make
 from synthetic import run
 
+from dsbench.errors import InputError
 from dsbench.results.records import correct_images
+from dsbench.run.folder import RunFolder
+from dsbench.verdict.verdict import verdict
 
 Call = Callable[..., Any]
 DAMAGE = {
@@ -42,15 +45,30 @@ def test_damaged_records_leave_a_sweep_its_tables_verdict_figures_and_page(
     assert (made.folder.path / "report.md").read_text().count("result.json: ") >= len(DAMAGE)
 
 
-def test_a_damaged_confusion_matrix_leaves_those_of_the_other_runs(tmp_path: Path) -> None:
+NO_MATRIX = ["[[1, 2", "{}", "[]", "3", "[1, 2]", "[[1, 2], [3]]", "[[1, 2]]", "[[0, 0], [0, 0]]"]
+NO_MATRIX += [
+    "[[1, -2], [3, 4]]",
+    "[[1.5, 2], [3, 4]]",
+    '[["1", 2], [3, 4]]',
+    "[[true, 2], [3, 4]]",
+    "[[null, 2], [3, 4]]",
+]
+
+
+@pytest.mark.parametrize("text", NO_MATRIX)
+def test_a_damaged_confusion_matrix_leaves_those_of_the_other_runs_and_the_verdict(tmp_path: Path, text: str) -> None:
     from dsbench.figures.confusion import confusions
 
     made = make(tmp_path, four_cells())
     first, second, third = (tmp_path / "runs" / run_id / "confusion.json" for run_id in made.runs["run_id"][:3])
     kept = [json.loads(file.read_text()) for file in (second, third)]
-    first.write_text("[[1, 2")
+    first.write_text(text)
+    with pytest.raises(InputError, match=f"the confusion matrix {first} is damaged: "):
+        RunFolder(first.parent).confusion()
     whole = confusions(made.runs, tmp_path)[made.runs["cell_id"][0]]
     assert whole.tolist() == [[sum(matrix[i][j] for matrix in kept) for j in (0, 1)] for i in (0, 1)]
+    collapsed = made.runs.assign(status="collapsed", test_acc=0.0)
+    assert len(verdict(tmp_path, collapsed).cells) == 4
 
 
 CORRECT = [True, True, False, True] * 5  # .75, as the runs have it that are made

@@ -126,6 +126,41 @@ def test_a_status_that_is_none_is_refused(tmp_path: Path) -> None:
         runs_of(tmp_path, str(file))
 
 
+def test_a_run_that_stands_twice_is_named(tmp_path: Path) -> None:
+    made = make(tmp_path, four_cells())
+    made.folder.collect()
+    head, first, *others = made.folder.runs_file.read_text().splitlines()
+    file = tmp_path / "twice.csv"
+    file.write_text("\n".join([head, first, *others, first, ""]))
+    with pytest.raises(InputError, match=rf"twice\.csv has run {made.runs['run_id'][0]} in two rows"):
+        runs_of(tmp_path, str(file))
+
+
+@pytest.mark.parametrize("cut", [1, 2, 40, 200])
+def test_a_file_cut_within_a_row_is_refused_whether_it_was_mended_or_not(tmp_path: Path, cut: int) -> None:
+    made = make(tmp_path, four_cells())
+    made.folder.collect()
+    whole = made.folder.runs_file.read_text()
+    file = tmp_path / "cut.csv"
+    file.write_text(whole[:-cut])
+    with pytest.raises(InputError, match=r"cut\.csv is no table of runs: it is cut within its last line"):
+        runs_of(tmp_path, str(file))
+    if cut > 1:
+        file.write_text(whole[:-cut].rpartition(",")[0] + "\n")
+        line = whole.count("\n")
+        with pytest.raises(
+            InputError, match=rf"cut\.csv is no table of runs: line {line} has another number of fields"
+        ):
+            runs_of(tmp_path, str(file))
+
+
+def test_a_quote_that_does_not_end_is_named_by_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "quote.csv"
+    file.write_text('run_id,status\n1,"done\n')
+    with pytest.raises(InputError, match=r"quote\.csv is no table of runs: line \d: "):
+        runs_of(tmp_path, str(file))
+
+
 def test_no_file_is_told_from_no_sweep(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no file .*gone\.csv"):
         sweep_folder(tmp_path, str(tmp_path / "gone.csv"))

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 from filelock import FileLock
+from made_sweeps import four_cells, make
 from synthetic import hexadecimal, read, run
 
 from dsbench import provenance
@@ -317,3 +318,13 @@ def test_a_real_sweep_is_collected(planned: Planned, trained: Train, outputs: Pa
     (cell,) = plain(cells)
     assert (cell["cell_id"], cell["n_done"], cell["n_other"]) == (planned(lines[0]).cell_id, 2, 1)
     assert hexadecimal("not asked for") not in folder.run_ids()
+
+
+def test_a_damaged_plan_is_named_with_what_to_do(tmp_path: Path) -> None:
+    made = make(tmp_path, four_cells())
+    file = made.folder.plan_file
+    file.write_text(file.read_text()[:-5])
+    with pytest.raises(
+        InputError, match=r"plan\.csv is damaged: it is cut within its last line; delete it, and the same"
+    ):
+        made.folder.read()

@@ -273,7 +273,16 @@ def test_an_older_sweep_is_judged_by_the_defaults_and_a_margin_given_comes_first
     assert rule_of(folder, 0.0).margin_of("mnist") == 0
     with pytest.raises(InputError, match=r"--margin -1 is not a number of percentage points, 0 or more"):
         rule_of(folder, -1.0)
-    folder.sweep_file.write_text(folder.sweep_file.read_text() + "verdict: {margin: much, speed_margin: 10}\n")
+
+
+@pytest.mark.parametrize(
+    ("margin", "speed_margin"),
+    [("much", 10), (-1, 10), (".nan", 10), (".inf", 10), ("true", 10), (1, 0), (1, -5), (1, "null"), (1, ".inf")],
+)
+def test_margins_that_no_sweep_has_are_damage(tmp_path: Path, margin: object, speed_margin: object) -> None:
+    folder = make(tmp_path, four_cells()).folder
+    written = f"verdict: {{margin: {margin}, speed_margin: {speed_margin}}}\n"
+    folder.sweep_file.write_text(folder.sweep_file.read_text() + written)
     with pytest.raises(InputError, match=r"sweep.yaml is damaged: verdict is not what was written"):
         rule_of(folder)
 
@@ -396,3 +405,27 @@ def test_a_damaged_file_of_looks_is_one_line(text: str, tmp_path: Path) -> None:
     (tmp_path / "looks.json").write_text(text)
     with pytest.raises(InputError, match=r"looks.json is damaged: .*; delete it, and the same sweep looks anew"):
         Looks(SweepFolder(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *({"fractions": value} for value in ([], [0], [1.5], [0.5, 0.5], [0.8, 0.5], ["1"], [True], "1", None)),
+        *({"seeds": value} for value in ([[0, 1]], [[0], ["1"]], [[0], [1.5]], [[0], [-1]], [[0], 1], "01", None)),
+        *({"trained": value} for value in ([3], [3, "3"], [3, None], "33")),
+        *({"answer": value} for value in ("good", None, 3)),
+        {"cells": "ab"},
+        {"of the future": 1},
+    ],
+    ids=str,
+)
+def test_a_look_that_holds_what_no_look_has_is_damage(damage: dict[str, Any], tmp_path: Path) -> None:
+    folder = make(tmp_path, four_cells()).folder
+    Looks(folder).take(verdict(folder.outputs, folder.read()[0]))
+    assert rule_of(folder).looks == 1
+    taken = looks(folder)
+    next(iter(taken[0]["comparisons"].values())).update(damage)
+    (folder.path / "looks.json").write_text(json.dumps(taken))
+    with pytest.raises(InputError, match=r"looks.json is damaged: .*; delete it, and the same sweep looks anew") as one:
+        rule_of(folder)
+    assert "\n" not in str(one.value)

@@ -230,7 +230,8 @@ def test_what_is_measured_anew_takes_the_groups_along_that_share_a_cell() -> Non
         cell([0.9], "dwsep", width=24, params=1300, macs=9001, acts=3, **budget(9000, "macs")),
     ]
     found = verdict(*cells)
-    assert [group.times for group in found.groups] == [{Answer.SLOWER}, {Answer.NOT_MEASURED}]
+    answers_of = [{time.answer for time in group.times} for group in found.groups]
+    assert answers_of == [{Answer.SLOWER}, {Answer.NOT_MEASURED}]
     assert found.to_measure == tuple(some[0]["run_id"] for some in cells)
 
 
