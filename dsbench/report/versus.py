@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dsbench.figures.forest import difference_of, draw
 from dsbench.figures.style import rendered, words
@@ -22,6 +23,9 @@ from dsbench.verdict.better import Better, Correct, better
 from dsbench.verdict.cells import Cell, cells
 from dsbench.verdict.rule import DEFAULT, Family, Standing
 from dsbench.verdict.sentences import within
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _FREE = ("precision", "device", "threads")  # in which the same cell may differ between sweeps
 
@@ -107,7 +111,9 @@ def versus(first: SweepFolder, second: SweepFolder) -> Versus:
     A cell is the same where network, data and recipe are; precision, device and threads may be others. Raises
     InputError where there is no such sweep.
     """
-    sides, correct, damaged = [], {}, []
+    sides: list[list[Cell]] = []
+    correct: dict[str, np.ndarray] = {}
+    damaged: list[str] = []
     for number, folder in enumerate((first, second), 1):
         runs, table = folder.read()
         bits, reasons = correct_images(folder.outputs, runs)

@@ -226,8 +226,9 @@ class SweepFolder:
         if margins != {} and not (
             isinstance(margins, dict)
             and margins.keys() == {"margin", "speed_margin"}
-            and (margins["margin"] is None or _is_number(margins["margin"], 0))
-            and _is_number(margins["speed_margin"], math.ulp(0))
+            and (margins["margin"] is None or _is_size(margins["margin"]))
+            and _is_size(margins["speed_margin"])
+            and margins["speed_margin"] > 0
         ):
             raise self._damaged("verdict is not what was written")
         return margins
@@ -375,8 +376,8 @@ class RunsFile(SweepFolder):
         return self.read()
 
 
-def _is_number(value: Any, least: float) -> bool:
-    return type(value) in (int, float) and least <= value < math.inf
+def _is_size(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < math.inf
 
 
 def _write_csv(path: Path, frame: pd.DataFrame) -> None:
