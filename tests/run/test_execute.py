@@ -305,6 +305,7 @@ def test_a_budget_and_the_widths_it_solves_to_are_one_run(trained: Train, counte
         "target": 700.0,
         "actual": first["params"],
         "residual": (first["params"] - 700) / 700,
+        "tolerance": 0.01,
     }
     again = trained(f"{line} width={first['width']} arch.fine_width={first['fine_width']}")
     other = trained(f"{line} budget.params={first['params']}")

@@ -94,10 +94,13 @@ def test_a_sync_that_is_ended_goes_on(logged: Logged, outputs: Path, server: Ser
     assert printed.startswith("interrupted by SIGTERM")
     server.held = set()
     server.go.set()
-    before = server.operations["UpsertBucket"]
+    (mark,) = outputs.glob("wandb/*/run-aaa.wandb.synced")
+    before, marked = server.operations["UpsertBucket"], mark.stat().st_mtime_ns
     assert synced(outputs) == 0
     assert server.runs["bbb"]["finished"]
-    assert server.operations["UpsertBucket"] - before == 2  # of one run: it is started and completed
+    assert mark.stat().st_mtime_ns == marked
+    # of bbb alone, which is started and completed, unless the sync that was ended had come as far
+    assert server.operations["UpsertBucket"] - before in (0, 2)
 
 
 def test_a_sweep_s_runs_go_with_its_summary_which_carries_verdict_cells_and_report(
