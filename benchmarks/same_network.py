@@ -16,7 +16,7 @@ from statistics import stdev
 from machine import facts, load_average
 
 from dsbench.config.compose import compose
-from dsbench.config.network import network
+from dsbench.config.network import network_of
 from dsbench.measure.repeats import repeated
 from dsbench.measure.subject import StepRecipe, Subject
 from dsbench.measure.timing import REPEATS, THREADS
@@ -41,7 +41,8 @@ def subjects(copies: Sequence[str]) -> list[Subject]:
     """The networks of these names, each with initial weights of its own."""
     composed = [compose([*NETWORKS[name], "precision=32"]) for name in copies]
     compute = resolve("cpu", "32", THREADS)
-    return [Subject(network(one), compute, StepRecipe.of(one.config.optimizer, one.config.train)) for one in composed]
+    recipes = [StepRecipe.of(each.config.optimizer, each.config.train) for each in composed]
+    return [Subject(network_of(each), compute, recipe) for each, recipe in zip(composed, recipes, strict=True)]
 
 
 def measured(seconds: float) -> Repeats:
