@@ -160,7 +160,8 @@ def test_a_sweep_ends_with_measured_times_a_verdict_and_a_page(
     ((comparison,),) = (group["comparisons"] for group in content["verdict"]["groups"])
     deciding = [time for time in comparison["measured"] if time["decides"]]
     assert {time["answer"] for time in deciding} <= {"faster", "slower", "as fast", "cannot tell"}
-    assert [time["n"] for time in deciding] == [5, 5, 5]
+    (repeats,) = {time["n"] for time in deciding}
+    assert 3 <= repeats <= 5  # as many as there was time for
     assert "roofline" in content["pictures"]
     (why,) = content["why"]
     assert re.match(
