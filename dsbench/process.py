@@ -7,6 +7,10 @@ import ctypes
 import gc
 import os
 import platform
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # <malloc.h> of glibc.
 _M_TRIM_THRESHOLD = -1
@@ -29,6 +33,18 @@ def wait_briefly() -> None:
 def end_quickly() -> None:
     """Have the interpreter end without its last collections: with Lightning imported they take more than a second."""
     atexit.register(gc.freeze)
+
+
+@contextmanager
+def without_interrupts() -> Iterator[None]:
+    """Processes that are started within are not ended by the terminal's Ctrl-C, which is for this one to pass on."""
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
+    try:
+        yield
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, before)
 
 
 def keep_freed_memory() -> bool:

@@ -37,7 +37,8 @@ def verdict(
     from dsbench.report.answers import answer_table, verdict_tables
     from dsbench.results.query import runs_of, sweep_folder
     from dsbench.sweep.looks import rule_of
-    from dsbench.verdict.sentences import details, headline, missing, title
+    from dsbench.verdict.details import details, missing
+    from dsbench.verdict.sentences import headline, title
     from dsbench.verdict.verdict import as_data, verdict
 
     runs, where = runs_of(outputs, sweep)

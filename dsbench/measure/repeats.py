@@ -6,8 +6,6 @@ Where code and data come to lie in memory is drawn once a process, and moves its
 from __future__ import annotations
 
 import multiprocessing
-import signal
-import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -21,7 +19,7 @@ from dsbench.errors import InputError, first_line
 from dsbench.measure.by_turns import RunningCosts, running_costs
 from dsbench.measure.record import times
 from dsbench.measure.timing import MEASUREMENTS, REPEATS
-from dsbench.process import wait_briefly
+from dsbench.process import wait_briefly, without_interrupts
 
 if TYPE_CHECKING:
     from dsbench.measure.subject import Subject
@@ -96,13 +94,8 @@ def in_fresh_process(
     context = multiprocessing.get_context("spawn")
     channel, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_measure, args=(theirs, measure, seconds, refused is not None))
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
-    try:
-        process.start()  # it inherits that the terminal's Ctrl-C is not for it
-    finally:
-        if main:
-            signal.signal(signal.SIGINT, before)
+    with without_interrupts():
+        process.start()
     theirs.close()
     try:
         while channel.poll(None if end is None else max(0.0, end - time.monotonic())):

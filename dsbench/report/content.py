@@ -23,7 +23,8 @@ from dsbench.results.records import correct_images, labels, plain, settings
 from dsbench.sweep.looks import rule_of
 from dsbench.tables import Column, Entry, Kind, Table, answers, figures, filled, names, numbers, texts
 from dsbench.verdict.cells import Cell
-from dsbench.verdict.sentences import details, effects, headline, missing, others, title
+from dsbench.verdict.details import details, effects, missing
+from dsbench.verdict.sentences import headline, others, title
 from dsbench.verdict.verdict import as_data, measured_records, verdict
 
 if TYPE_CHECKING:

@@ -17,8 +17,7 @@ from dsbench.network.cost import TOTALS
 from dsbench.quantities import QUANTITIES
 from dsbench.training.stop import Stop
 
-# The sections of the configuration that a record's settings are of: those that describe the network, and the recipe.
-NETWORK = ("model", "arch", "block", "slots")
+# The sections of the configuration whose settings are the recipe's; the others describe the network.
 RECIPE = ("optimizer", "schedule", "train", "stop", "data")
 
 

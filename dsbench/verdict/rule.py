@@ -33,8 +33,6 @@ class Answer(StrEnum):
     NO_DIFFERENCE = "no difference seen"
 
 
-IN_FAVOUR = (Answer.BETTER, Answer.AS_GOOD, Answer.NO_WORSE, Answer.LIGHTER, Answer.FASTER, Answer.MORE_RELIABLE)
-AGAINST = (Answer.WORSE, Answer.HEAVIER, Answer.SLOWER, Answer.LESS_RELIABLE)
 DECIDED = (Answer.BETTER, Answer.WORSE, Answer.AS_GOOD)  # answers for which no more seeds are trained
 
 

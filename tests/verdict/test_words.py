@@ -11,9 +11,10 @@ from made import budget, cell, pair, verdict
 
 from dsbench.statistics.means import Interval
 from dsbench.verdict.better import key
+from dsbench.verdict.details import details, effects, missing
 from dsbench.verdict.lighter import Measure
 from dsbench.verdict.rule import Answer, Rule, Standing
-from dsbench.verdict.sentences import described, details, effects, headline, missing, summary, title
+from dsbench.verdict.sentences import described, headline, summary, title
 from dsbench.verdict.verdict import Comparison
 
 BEFORE = [0.98, 0.981, 0.982, 0.983, 0.984, 0.985, 0.986, 0.987]

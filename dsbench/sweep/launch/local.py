@@ -9,7 +9,6 @@ import atexit
 import multiprocessing
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -23,7 +22,7 @@ import psutil
 from hydra.core.utils import JobReturn
 
 from dsbench.errors import first_line
-from dsbench.process import wait_briefly
+from dsbench.process import wait_briefly, without_interrupts
 from dsbench.run.outcome import Ended
 from dsbench.sweep.launch.backend import Backend, LaunchContext
 from dsbench.sweep.launch.worker import work
@@ -36,13 +35,8 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 def begin_server(preload: Sequence[str] = PRELOAD) -> None:
     """Start the server, which imports what a job needs, and `preload`, while this process goes on; once is enough."""
     _CONTEXT.set_forkserver_preload(["dsbench.sweep.launch.worker", "dsbench.sweep.launch.job", *preload])
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
-    try:
-        forkserver.ensure_running()  # it inherits that the terminal's Ctrl-C is not for it
-    finally:
-        if main:
-            signal.signal(signal.SIGINT, before)
+    with without_interrupts():
+        forkserver.ensure_running()
     atexit.unregister(_end_server)
     atexit.register(_end_server)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from dsbench.statistics.proportions import boschloo_p, share_interval, trainings_per_success
+from dsbench.verdict.reliable import boschloo_p, share_interval, trainings_per_success
 
 SAMPLES = 100
 
