@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-NARROW, LETTERS = 3.8, 34  # inches: a phone, and letters of a line on it
+NARROW, LETTERS = 3.8, 28  # inches: a phone, and letters of a line on it that begins where the panel does
 BAR, HEAD, FOOT = 0.27, 0.4, 0.62  # inches: of a bar, of a comparison's name, of the axes below
 ACCURACY = 0.95  # inches of the accuracy of a comparison where it stands below its costs
 LEAST = 1.5  # times the reference that the axis of costs reaches at the least, both ways
@@ -107,7 +107,7 @@ def draw(pairs: Sequence[Comparison], cells: pd.DataFrame, narrow: bool = False)
     _reach([bar for _, of, _ in drawn for bar in of], costs)
     for panel, accuracy, (pair, of, of_accuracy) in zip(costs, accuracies, drawn, strict=True):
         _costs(panel, pair, of, narrow)
-        _accuracy(accuracy, pair, of_accuracy)
+        _accuracy(accuracy, pair, of_accuracy, narrow)
     _spread(accuracies, [of_accuracy for _, _, of_accuracy in drawn if of_accuracy])
     costs[-1].set_xlabel("times the reference's" if narrow else SIDES)
     accuracies[-1].set_xlabel("difference in test accuracy (points)")
@@ -177,7 +177,7 @@ def _brief(name: str) -> str:
     return briefs.get(name) or short(name)
 
 
-def _accuracy(panel: Axes, pair: Comparison, difference: Difference | None) -> None:
+def _accuracy(panel: Axes, pair: Comparison, difference: Difference | None, narrow: bool) -> None:
     panel.set_yticks([])
     panel.set_ylim(1, -1)
     panel.grid(visible=False, axis="y")
@@ -187,7 +187,8 @@ def _accuracy(panel: Axes, pair: Comparison, difference: Difference | None) -> N
         panel.text(0.5, 0.7, "no run is done on a side", transform=panel.transAxes, ha="center", fontsize=SMALL)
         return
     draw_margin_and_interval(panel, 0, difference, band=(-1, 1))
-    panel.set_title(f"{better.answer}: {signed(better)}", loc="right", weight="bold")
+    text = f"{better.answer}: {signed(better)}"
+    panel.set_title(textwrap.fill(text, LETTERS + 6) if narrow else text, loc="right", weight="bold")
 
 
 def _spread(panels: Sequence[Axes], differences: Sequence[Difference]) -> None:

@@ -115,3 +115,23 @@ def test_a_side_without_a_run_that_is_done_is_said(made: Make) -> None:
     sweep = made([run(), run("missing", model="dwsep")])
     accuracy = overview.draw(judged(sweep).comparisons, sweep.cells).axes[1]
     assert [text.get_text() for text in accuracy.texts] == ["no run is done on a side"]
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_nothing_that_is_written_is_cut_off(made: Make, narrow: bool) -> None:
+    costs = {"cnn": 1000, "dwsep": 250}
+    sweep = made(
+        [
+            run(model=model, width=4, seed=seed, **dict.fromkeys(("params", "macs", "acts"), cost))
+            for model, cost in costs.items()
+            for seed in range(3)
+        ]
+    )
+    figure = overview.draw(judged(sweep).comparisons, sweep.cells, narrow=narrow)
+    figure.canvas.draw()
+    edges = figure.bbox
+    for panel in figure.axes:
+        for title in (panel._left_title, panel.title, panel._right_title):
+            extent = title.get_window_extent()
+            assert edges.x0 <= extent.x0, title.get_text()
+            assert extent.x1 <= edges.x1, title.get_text()
