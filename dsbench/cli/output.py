@@ -23,6 +23,15 @@ def show(*parts: Table | str) -> None:
         console.print(part, soft_wrap=isinstance(part, str))
 
 
+def print_version(asked: bool) -> None:
+    """Where asked, dsbench's version, and the end of the command."""
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"dsbench {version('dsbench')}")
+        raise typer.Exit
+
+
 def print_json(objects: Sequence[dict[str, Any]]) -> None:
     """An object alone, or the list of several."""
     typer.echo(json.dumps(objects[0] if len(objects) == 1 else objects))
