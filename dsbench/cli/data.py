@@ -52,7 +52,7 @@ def list_sets(root: Root = DEFAULT_ROOT) -> None:
         "size": [f"{status.size / 1e6:.1f} MB" if status.size else "" for status in there],
         "path": [str(status.path or "") for status in there],
     }
-    show(Table("", tuple(texts(*column) for column in columns.items()), margin=True))
+    show(Table("", tuple(texts(*column) for column in columns.items())))
 
 
 @command(app, "describe", "dsbench data describe digits.npz > mine/data/digits.yaml")

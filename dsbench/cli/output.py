@@ -17,9 +17,11 @@ from dsbench.tables import Table
 
 
 def show(*parts: Table | str) -> None:
-    """Tables and lines, one below the other, on standard output."""
+    """Tables and lines, one below the other, on standard output, an empty line before and after each table."""
     console = terminal()
-    for part in parts:
+    for before, part in zip(("", *parts), parts, strict=False):
+        if before and part and not (isinstance(before, str) and isinstance(part, str)):
+            console.print()
         console.print(part, soft_wrap=isinstance(part, str))
 
 
