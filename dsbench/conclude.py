@@ -62,7 +62,9 @@ def conclude(sweep: Sweep) -> None:
     console.print()
     print_text(title(decided))
     if decided.groups:
+        console.print()
         console.print(answer_table(decided, MOST_ROWS))
+        console.print()
     for sentence in headline(decided):
         print_text(sentence)
     pages = _written(folder)[:1] if sweep.config.report else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+_UNBOUNDED = 10_000  # columns
+
+
 def terminal() -> Console:
-    """Standard output: as wide as the terminal, or 200 columns in a file or pipe.
+    """Standard output: as wide as the terminal, or COLUMNS; in a file or pipe as wide as what is written needs.
 
     Text is shown as it is, without markup, since names have brackets (`[plain,separable]`) and colons.
     """
@@ -18,4 +22,4 @@ def terminal() -> Console:
 
     plain = partial(Console, highlight=False, markup=False, emoji=False)
     console = plain()
-    return console if console.is_terminal else plain(width=200)
+    return console if console.is_terminal or "COLUMNS" in os.environ else plain(width=_UNBOUNDED)

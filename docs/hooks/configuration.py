@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import yaml
 from markdown_text import code, plain, table
-from yaml_comments import Described, Key, described
+
+from dsbench.config.reference import SHARED, Described, Key, described, keys_with_meaning
 
 PRESETS = ("arch", "experiment", "study", "sweep")  # files of values whose meaning stands elsewhere: shown as they are
-PLUMBING = ("hydra", "name", "family", "_target_", "backend", "cluster")  # what names the option, and what no user sets
-SHARED = {"block": "separable.yaml", "data": "images.yaml"}  # what each file of a group begins with
-ADDED = {"sweep": "none", "hydra/launcher": "dsbench", "hydra/sweeper": "dsbench"}  # defaults beside train.yaml's
 
 
 def configuration_pages(conf: Path) -> dict[str, str]:
@@ -23,17 +19,9 @@ def configuration_pages(conf: Path) -> dict[str, str]:
     return pages | {f"{_file(name)}.md": _group(conf, name) for name in tops}
 
 
-def keys_with_meaning(conf: Path, path: Path) -> tuple[Key, ...]:
-    """The keys of a file that are no plumbing, a missing comment taken from what the files of its group begin with."""
-    group = path.parent.relative_to(conf).as_posix()
-    shared = described(conf / SHARED[group]).keys if group in SHARED else ()
-    meant = {key.name: key.comment for key in shared}
-    kept = [key for key in described(path).keys if key.name.split(".")[0] not in PLUMBING]
-    return tuple(Key(key.name, key.value, key.comment or meant.get(key.name, "")) for key in kept)
-
-
 def _overview(conf: Path, groups: list[str]) -> str:
-    defaults = _defaults(conf) | ADDED
+    files = [described(conf / f"{name}.yaml") for name in ("train", "sweep", "launch")]
+    defaults = {key.name: key.value.replace("null", "none") for file in files for key in file.groups}
     rows = [
         [f"[`{name}=`]({_file(name)}.md)", code(defaults.get(name, "")), ", ".join(map(code, _options(conf, name)))]
         for name in groups
@@ -80,13 +68,6 @@ def _verbatim(option: Described) -> str:
 def _options(conf: Path, group: str) -> list[str]:
     folder = conf / group
     return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
-
-
-def _defaults(conf: Path) -> dict[str, str]:
-    """The choice of each group in train.yaml's defaults list."""
-    listed: list[Any] = yaml.safe_load((conf / "train.yaml").read_text(encoding="utf-8"))["defaults"]
-    pairs = {group: choice for one in listed if isinstance(one, dict) for group, choice in one.items()}
-    return {group: choice or "none" for group, choice in pairs.items() if " " not in group}
 
 
 def _file(group: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from operator import le, lt
 
 import numpy as np
@@ -18,6 +19,7 @@ from dsbench.results.cells import cells_table
 from dsbench.results.records import runs_table
 from dsbench.run.record import BROKEN, FINAL
 from dsbench.statistics.means import FEWEST, Sample, contrast
+from dsbench.tables import Tone
 from dsbench.verdict.cells import cells
 from dsbench.verdict.faster import measured_times
 from dsbench.verdict.lighter import Measure
@@ -155,7 +157,22 @@ def _difference(bound: Bound, value_of: Callable[[Figure], float]) -> float:
     return sum(weight * value_of(figure) for weight, figure in bound.weights) / (value_of(over) if over else 1)
 
 
-HOLDS, FAILS, OPEN, UNTESTED = "holds", "does not hold", "cannot tell", "not tested"
+class Decision(StrEnum):
+    """What a claim comes to."""
+
+    HOLDS = "holds"
+    FAILS = "does not hold"
+    OPEN = "cannot tell"
+    UNTESTED = "not tested"
+
+    @property
+    def tone(self) -> Tone:
+        """How it sounds."""
+        return _TONES[self]
+
+
+HOLDS, FAILS, OPEN, UNTESTED = Decision
+_TONES = {HOLDS: Tone.GOOD, FAILS: Tone.BAD, OPEN: Tone.OPEN, UNTESTED: Tone.NONE}
 _VERBS = {  # of one claim, of several
     HOLDS: ("holds", "hold"),
     FAILS: ("does not hold", "do not hold"),
@@ -170,7 +187,7 @@ class Outcome:
     """A claim and its verdict; `measured` is the figure with its interval and n in words, or why there is none."""
 
     claim: Claim
-    verdict: str
+    verdict: Decision
     measured: str
 
     def plain(self) -> dict[str, str]:
@@ -202,7 +219,7 @@ def _outcome(claim: Claim, runs: Sequence[Run], data: str) -> Outcome:
     return Outcome(claim, _verdict(claim.bound, measured), _in_words(claim.bound, measured))
 
 
-def _verdict(bound: Bound, measured: Measured) -> str:
+def _verdict(bound: Bound, measured: Measured) -> Decision:
     if 0 < measured.seeds < FEWEST and not bound.logged:
         return OPEN
     within = lt if bound.strict else le

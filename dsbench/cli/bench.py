@@ -311,7 +311,7 @@ def _forward(benched: Sequence[Benched]) -> Table:
     if any(forward.compile_seconds for forward in passes):
         seconds = [passes[number].compile_seconds.values() if backend == "compiled" else () for number, backend in rows]
         columns.append(written("compile seconds", [", ".join(map("{:.1f}".format, values)) for values in seconds]))
-    return Table("forward pass, ms", tuple(columns), look="ruled")
+    return Table("forward pass, ms", tuple(columns))
 
 
 def _onnx(benched: Sequence[Benched]) -> Table:
@@ -329,7 +329,7 @@ def _onnx(benched: Sequence[Benched]) -> Table:
         ]
         columns.append(figures(QUANTITIES["test_acc"], [entry["test_acc"] for entry in entries], "test accuracy"))
         columns.append(numbers("to torch (points)", off, "{:+.2f}".format))
-    return Table("ONNX files", tuple(columns), look="ruled")
+    return Table("ONNX files", tuple(columns))
 
 
 def _step(benched: Sequence[Benched]) -> Table:
@@ -342,7 +342,7 @@ def _step(benched: Sequence[Benched]) -> Table:
         _throughput([(step.batch_size, step.total) for step in steps]),
         figures(_MEMORY, [network.measured.peak_memory_bytes for network in benched]),
     ]
-    return Table("training step, ms", tuple(columns), look="ruled")
+    return Table("training step, ms", tuple(columns))
 
 
 def _ratios(benched: Sequence[Benched]) -> Table:
@@ -359,7 +359,7 @@ def _ratios(benched: Sequence[Benched]) -> Table:
     peaks = [network.measured.peak_memory_bytes for network in benched]
     memory = [peak / peaks[0] if peak and peaks[0] else None for peak in peaks]
     columns.append(numbers(_MEMORY.brief, memory, "{:.3f}".format))
-    return Table(f"times {short_titles(benched)[0]}", tuple(columns), look="ruled")
+    return Table(f"times {short_titles(benched)[0]}", tuple(columns))
 
 
 def _timings(network: Benched) -> dict[str, Timing]:

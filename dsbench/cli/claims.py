@@ -85,4 +85,4 @@ def _table(outcomes: list[Outcome]) -> Table:
         texts("measured here", [outcome.measured for outcome in outcomes]),
         answers("verdict", [outcome.verdict for outcome in outcomes]),
     )
-    return Table("", columns, look="grid")
+    return Table("", columns)

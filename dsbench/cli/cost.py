@@ -150,7 +150,7 @@ def _layers(network: Costed) -> Table:
         else:
             continue  # it does not add up over layers
         columns.append(figures(quantity, values))
-    return Table(network.title, tuple(columns), look="ruled", total=True)
+    return Table(network.title, tuple(columns), total=True)
 
 
 def _side_by_side(costed: Sequence[Costed]) -> list[Table | str]:
@@ -167,9 +167,9 @@ def _side_by_side(costed: Sequence[Costed]) -> list[Table | str]:
     budgets = dict.fromkeys(network.requested.target_line for network in costed if network.requested)
     return [
         shared(own_names),
-        Table("for one image", (*distinctions, *costs, *([off] if budgets else [])), look="ruled"),
+        Table("for one image", (*distinctions, *costs, *([off] if budgets else []))),
         *(f"budget: {line}" for line in budgets),
-        Table(f"times {short_titles(costed)[0]}", (*distinctions, *_ratios(costed)), _RATIOS, look="ruled"),
+        Table(f"times {short_titles(costed)[0]}", (*distinctions, *_ratios(costed)), _RATIOS),
     ]
 
 

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dsbench.cli.commands import command
 from dsbench.data import sets
 
 if TYPE_CHECKING:
     from dsbench.data.candidate import Report
 
-app = typer.Typer(help="Fetch image sets ahead of time, show what is there, describe one of your own.")
+app = typer.Typer(name="data", help="Fetch image sets ahead of time, show what is there, describe one of your own.")
 
 Root = Annotated[Path, typer.Option(envvar="DSBENCH_DATA", help="Folder that holds the sets.", show_default=True)]
 DEFAULT_ROOT = Path("data")
 
 
-@app.command("get")
+@command(app, "get", "dsbench data get mnist cifar10")
 def get(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help=f"Sets: {', '.join(sets.SETS)}.")],
     root: Root = DEFAULT_ROOT,
@@ -35,7 +36,7 @@ def get(
         print(f"{dataset.name}: {images:,} images, verified, from {arrays.source}, ready in {root}")
 
 
-@app.command("list")
+@command(app, "list", "dsbench data list")
 def list_sets(root: Root = DEFAULT_ROOT) -> None:
     """Show which sets are there, whether they are verified, and their size."""
     from dsbench.cli.output import show
@@ -51,14 +52,14 @@ def list_sets(root: Root = DEFAULT_ROOT) -> None:
         "size": [f"{status.size / 1e6:.1f} MB" if status.size else "" for status in there],
         "path": [str(status.path or "") for status in there],
     }
-    show(Table("", tuple(texts(*column) for column in columns.items()), margin=True))
+    show(Table("", tuple(texts(*column) for column in columns.items())))
 
 
-@app.command("describe")
+@command(app, "describe", "dsbench data describe digits.npz > mine/data/digits.yaml")
 def describe(
     file: Annotated[Path, typer.Argument(metavar="NAME.npz", help="x_train, y_train, x_test and y_test, all uint8.")],
 ) -> None:
-    """Print the YAML file of a set of your own: dsbench data describe NAME.npz > DIR/data/NAME.yaml.
+    """Print the YAML file of a set of your own.
 
     With --config-dir DIR, data=NAME then trains on NAME.npz in the folder of data sets.
     """

@@ -5,18 +5,23 @@ from __future__ import annotations
 import logging
 import os
 import select
+import shlex
 import signal
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from dsbench import torchvision_ops
 from dsbench.errors import FailureError, InputError, first_line
 from dsbench.process import end_quickly, wait_briefly
 from dsbench.run.interrupts import EXIT_CODE, Interrupted, TimedOut, interruptible
+
+if TYPE_CHECKING:
+    from dsbench.config.overrides import CommandLine
 
 _FULL = "DSBENCH_FULL_ERROR"  # set where the user asked for tracebacks
 
@@ -57,19 +62,27 @@ def run_hydra(config_name: str) -> None:
     from dsbench.config import schema
     from dsbench.config.compose import forget_choices
     from dsbench.config.messages import one_line
-    from dsbench.config.overrides import without_trainer
+    from dsbench.config.overrides import command_line, without_trainer
     from dsbench.config.schema import conf_dir
 
+    line = command_line(sys.argv[1:])
+    if line.values["help"]:
+        from dsbench.cli.keys import print_keys
+
+        print_keys(config_name, line)
+        return
     schema.register()
     forget_choices()
     failures: list[Exception] = []
     task = _kept(failures)(job)
-    if config_name == "sweep" or {"-m", "--multirun"} & set(sys.argv):
+    if config_name == "sweep" or line.values["multirun"]:
         from dsbench.sweep.axes import spelled_out
 
-        config_name, task, sys.argv[1:] = "sweep", job, spelled_out(sys.argv[1:])
-    sys.argv[1:] = sorted(without_trainer(sys.argv[1:]), key=_is_override)  # Hydra wants its flags first
-    _check_flags()
+        config_name, task, overrides = "sweep", job, spelled_out(line.overrides)
+    else:
+        overrides = line.overrides
+        _refuse_several(line)
+    sys.argv[1:] = [*line.flags, *without_trainer(overrides)]
     with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
         os.environ["DSBENCH_HYDRA_DIR"] = scratch  # where conf/train.yaml has Hydra put its own files
         try:
@@ -126,17 +139,16 @@ def job(config: Any) -> float | list[float] | None:
     return values[0] if values and len(values) == 1 else values
 
 
-def _check_flags() -> None:
-    """Raise InputError for a flag that Hydra does not know."""
-    from dsbench.config.hydra_internals import unknown_flags
+def _refuse_several(line: CommandLine) -> None:
+    """Raise InputError where a single run is asked for with a list of values, with the command that trains them all."""
+    from dsbench.config.overrides import lists_values
 
-    unknown = unknown_flags(sys.argv[1:])
-    if unknown:
-        raise InputError(f"unknown option {unknown[0]!r}; see python train.py --hydra-help")
-
-
-def _is_override(argument: str) -> bool:
-    return not argument.startswith("-") and ("=" in argument or argument.startswith("~"))
+    several = next(filter(lists_values, line.overrides), None) if line.trains else None
+    if several is not None:
+        script = Path(sys.argv[0])
+        sweep = f"python {script.with_name('sweep.py')}" if script.suffix == ".py" else "dsbench sweep"
+        typed = shlex.join([*line.flags, *line.overrides])
+        raise InputError(f"{several} lists several values, and this trains one run; all of them: {sweep} -m {typed}")
 
 
 def _log_to_terminal() -> None:

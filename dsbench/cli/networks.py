@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench.budget.request import Requested, solved
-from dsbench.config.compose import Composed, compose
+from dsbench.config.compose import Composed, compose, loader
 from dsbench.config.network import network_of
-from dsbench.config.overrides import combinations, key
+from dsbench.config.overrides import key, value
 from dsbench.errors import InputError
 from dsbench.measure.timing import THREADS
 from dsbench.network.description import Network
 from dsbench.run.trained import Trained, load
+from dsbench.sweep.axes import jobs
 
 if TYPE_CHECKING:
     from dsbench.measure.subject import Subject
@@ -87,9 +88,7 @@ def networks(arguments: Sequence[str], config_dir: str | None = None) -> list[Na
             )
         runs = [load(run) for folder in folders for run in _runs(Path(folder))]
         return [NamedNetwork(run.composed, run.network, None, run) for run in runs]
-    fitted = [solved(compose(overrides, config_dir)) for overrides in combinations(arguments)]
-    if not fitted:
-        raise InputError("these overrides name no network: a range or list in them is empty")
+    fitted = [solved(compose(overrides, config_dir)) for overrides in jobs(arguments, [], loader(config_dir))]
     return [NamedNetwork(composed, network_of(composed), requested, None) for composed, requested in fitted]
 
 
@@ -122,9 +121,9 @@ def _names_folder(argument: str) -> bool:
 def names_of(networks: Sequence[NamedNetwork]) -> list[dict[str, Any]]:
     """The names of networks side by side, with the keys that were given several values (`kernel=3,5`)."""
     own = [network.name for network in networks]
-    given = [dict(override.split("=", 1) for override in network.composed.overrides) for network in networks]
-    listed = [key for key in given[0] if key != "experiment" and len({values.get(key) for values in given}) > 1]
-    return [{key: values.get(key) for key in listed} | name for values, name in zip(given, own, strict=True)]
+    given = [{key(text): value(text) for text in network.composed.overrides} for network in networks]
+    listed = [typed for typed in given[0] if typed != "experiment" and len({values.get(typed) for values in given}) > 1]
+    return [{typed: values.get(typed) for typed in listed} | name for values, name in zip(given, own, strict=True)]
 
 
 def differing_keys(names: Sequence[dict[str, Any]]) -> list[str]:

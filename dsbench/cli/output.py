@@ -17,10 +17,21 @@ from dsbench.tables import Table
 
 
 def show(*parts: Table | str) -> None:
-    """Tables and lines, one below the other, on standard output."""
+    """Tables and lines, one below the other, on standard output, an empty line before and after each table."""
     console = terminal()
-    for part in parts:
+    for before, part in zip(("", *parts), parts, strict=False):
+        if before and part and not (isinstance(before, str) and isinstance(part, str)):
+            console.print()
         console.print(part, soft_wrap=isinstance(part, str))
+
+
+def print_version(asked: bool) -> None:
+    """Where asked, dsbench's version, and the end of the command."""
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"dsbench {version('dsbench')}")
+        raise typer.Exit
 
 
 def print_json(objects: Sequence[dict[str, Any]]) -> None:

@@ -18,7 +18,7 @@ _NOTE = (
 def rooflines_shown(rooflines: Sequence[Roofline]) -> list[Table | str]:
     """Tables and a verdict of each network, then what makes each later one slower or faster than the first."""
     parts = [part for roofline in rooflines for part in (_layers(roofline), _kinds(roofline), verdict(roofline))]
-    return [*parts, *(f"\n{comparison(rooflines[0], later)}" for later in rooflines[1:])]
+    return [*parts, *(comparison(rooflines[0], later) for later in rooflines[1:])]
 
 
 def _layers(roofline: Roofline) -> Table:
@@ -26,7 +26,7 @@ def _layers(roofline: Roofline) -> Table:
     flops, bandwidth = engineering(roofline.rates.flops, "FLOP/s"), engineering(roofline.rates.bandwidth, "B/s")
     low, _, high = roofline.step_ms
     title = (
-        f"\n{roofline.name}: a training step of {roofline.batch_size} images in {roofline.total.time_ms:.1f} ms "
+        f"{roofline.name}: a training step of {roofline.batch_size} images in {roofline.total.time_ms:.1f} ms "
         f"(middle half of {roofline.steps} steps {low:.1f} to {high:.1f})\n"
         f"{roofline.device}, precision {roofline.precision}, threads {roofline.threads}: attains {flops} "
         f"and {bandwidth}"
@@ -43,7 +43,7 @@ def _layers(roofline: Roofline) -> Table:
         numbers("backward", [row.backward_ms for row in roofline.layers], two_places),
         *_figures(roofline.layers),
     )
-    return Table(title, columns, _NOTE, look="ruled")
+    return Table(title, columns, _NOTE)
 
 
 def _kinds(roofline: Roofline) -> Table:
@@ -55,7 +55,7 @@ def _kinds(roofline: Roofline) -> Table:
         numbers("ms", [row.time_ms for row in rows], two_places),
         *_figures(rows),
     )
-    return Table("", columns, look="ruled", total=True)
+    return Table("", columns, total=True)
 
 
 def _figures(rows: Sequence[Row]) -> list[Column]:

@@ -99,7 +99,7 @@ def _report(uploaded: int, before: int, in_training: int, failed: dict[str, str]
     show(", ".join([*parts, *([f"in training, left for later: {in_training}"] if in_training else [])]))
     if failed:
         columns = (*names({"run": list(failed)}), texts("reason", list(failed.values())))
-        show(Table(f"{len(failed)} not uploaded", columns, look="ruled"))
+        show(Table(f"{len(failed)} not uploaded", columns))
 
 
 def dashboard(

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dsbench.config import schema
-from dsbench.config.hydra_internals import node, structure
+from dsbench.config.hydra_internals import config_loader, node, structure
 from dsbench.config.messages import nearest, one_line
 from dsbench.config.overrides import without_trainer
 from dsbench.config.schema import conf_dir
@@ -45,9 +45,7 @@ def compose(overrides: Sequence[str], config_dir: str | None = None, config_name
     schema.register()
     given = without_trainer(overrides)
     if config_dir is not None:
-        if not Path(config_dir).is_dir():
-            raise InputError(f"--config-dir {config_dir} is not a folder")
-        given.append(f"hydra.searchpath=[{quoted(f'file://{Path(config_dir).resolve()}')}]")
+        given.append(f"hydra.searchpath=[{quoted(f'file://{_folder(config_dir)}')}]")
     running = GlobalHydra.instance().is_initialized()
     with nullcontext() if running else initialize_config_dir(str(conf_dir()), version_base="1.3"):
         try:
@@ -57,6 +55,18 @@ def compose(overrides: Sequence[str], config_dir: str | None = None, config_name
             raise
         except Exception as error:
             raise InputError(one_line(error)) from error
+
+
+def loader(config_dir: str | None = None) -> Any:
+    """Hydra's config loader outside a Hydra job, which knows the options of groups. Raises InputError."""
+    schema.register()
+    return config_loader(str(conf_dir()), None if config_dir is None else str(_folder(config_dir)))
+
+
+def _folder(config_dir: str) -> Path:
+    if not Path(config_dir).is_dir():
+        raise InputError(f"--config-dir {config_dir} is not a folder")
+    return Path(config_dir).resolve()
 
 
 _Choice = tuple[str, str | None]

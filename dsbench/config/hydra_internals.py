@@ -40,11 +40,44 @@ def override_dirname(overrides: Sequence[Override], config: DictConfig) -> str:
     )
 
 
-def unknown_flags(arguments: Sequence[str]) -> list[str]:
-    """Those of a command line's arguments that are no overrides and no flags of Hydra's."""
+def command_line(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any], list[str]]:
+    """The flags of Hydra's on a command line as `--flag=value`, the values of all, and what is neither flag nor value.
+
+    Flags may stand anywhere; of what is no flag those that begin with `-` are unknown flags. Raises ValueError where a
+    flag lacks its value, or has one too many.
+    """
+    from argparse import ArgumentError
+
     from hydra._internal.utils import get_args_parser
 
-    return get_args_parser().parse_known_args(list(arguments))[1]
+    parser = get_args_parser()
+    parser.exit_on_error, parser.allow_abbrev = False, False
+    known = [action for action in parser._actions if action.option_strings and action.dest != "version"]
+    for action in [action for action in parser._actions if action not in known]:  # --version is dsbench's own
+        parser._actions.remove(action)  # and `overrides` argparse would want in one place
+        for option in action.option_strings:
+            del parser._option_string_actions[option]
+    try:
+        values, others = parser.parse_known_args(list(arguments))
+    except ArgumentError as error:
+        raise ValueError(str(error)) from None
+    flags = []
+    for action in known:
+        value = getattr(values, action.dest)
+        if value not in (None, False):
+            flags.append(f"{action.option_strings[0]}={value}" if isinstance(value, str) else action.option_strings[-1])
+    return flags, vars(values), others
+
+
+def config_loader(conf: str, further: str | None) -> Any:
+    """Hydra's config loader of the folder `conf`, and of a `further` one after it, outside a Hydra application."""
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra._internal.utils import create_config_search_path
+
+    path = create_config_search_path(conf)
+    if further is not None:
+        path.append("command-line", f"file://{further}")
+    return ConfigLoaderImpl(path)
 
 
 def group_options(group: str) -> dict[str, list[str]]:

@@ -1,9 +1,10 @@
-"""Overrides: what they set, and the lists of values in them, as Hydra reads both."""
+"""Command lines and the overrides on them: what they set, and the lists of values in them, as Hydra reads both."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsbench.config import hydra_internals
 from dsbench.config.messages import one_line
@@ -11,6 +12,32 @@ from dsbench.errors import InputError
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """What train.py and sweep.py were asked: Hydra's flags, as `--flag=value`, their `values`, and overrides."""
+
+    flags: list[str]
+    overrides: list[str]
+    values: dict[str, Any]
+
+    @property
+    def trains(self) -> bool:
+        """Whether Hydra is asked for runs, not only to print something."""
+        return not any(self.values[name] for name in ("cfg", "info", "hydra_help", "shell_completion"))
+
+
+def command_line(arguments: Sequence[str]) -> CommandLine:
+    """`arguments` as Hydra reads them, wherever its flags stand. Raises InputError for what is no flag of Hydra's."""
+    try:
+        flags, values, overrides = hydra_internals.command_line(arguments)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    for argument in overrides:
+        if argument.startswith("-"):
+            raise InputError(f"unknown option {argument!r}; see python train.py --hydra-help")
+    return CommandLine(flags, overrides, values)
 
 
 class Glob(NamedTuple):
@@ -24,7 +51,7 @@ class Glob(NamedTuple):
 
 def key(override: str) -> str:
     """The key that an override sets."""
-    return override.split("=")[0].lstrip("+~")
+    return override.partition("=")[0].lstrip("+~")
 
 
 def without_trainer(overrides: Sequence[str]) -> list[str]:
@@ -56,6 +83,16 @@ def combinations(overrides: Sequence[str]) -> list[list[str]]:
         return hydra_internals.combinations(parsed)
     except HydraException as error:
         raise InputError(one_line(error)) from error
+
+
+def lists_values(override: str) -> bool:
+    """Whether `override` lists values, each for a run of its own: `width=8,16`. Raises InputError as Hydra does."""
+    return any(sign in override for sign in ",(") and _parsed([override])[0].is_sweep_override()
+
+
+def value(override: str) -> str:
+    """The value that an override sets, as typed; empty of one that deletes its key."""
+    return override.partition("=")[2]
 
 
 def globbing(override: str) -> Glob | None:

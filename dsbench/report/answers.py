@@ -43,15 +43,11 @@ def answer_table(verdict: Verdict, most: int | None = None) -> Table:
     labels = [brief_labels(pair) for pair in pairs]
     rows = [f"{a}\nagainst {b}\n{place(pair).rstrip(' ,')}" for (a, b), pair in zip(labels, pairs, strict=True)]
     columns = [*names({"": rows}), *(_answers(question, pairs) for question in QUESTIONS)]
-    return Table("", tuple(columns), look="ruled", margin=False)
+    return Table("", tuple(columns))
 
 
 def _answers(question: str, pairs: Sequence[Comparison]) -> Column:
-    entries = []
-    for pair in pairs:
-        answer, lines = summary(pair, question)
-        entries.append(Entry("\n".join([*([str(answer)] if answer else []), *lines]), str(answer or "")))
-    return Column(question, tuple(entries), Kind.ANSWER)
+    return Column(question, tuple(Entry.said(*summary(pair, question)) for pair in pairs), Kind.ANSWER)
 
 
 def verdict_tables(verdict: Verdict) -> list[Table]:

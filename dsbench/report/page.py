@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from dsbench.figures.style import CAPTION, HEADING, PALETTE
 from dsbench.files import write_atomically
 from dsbench.report.content import Picture, Report
-from dsbench.tables import Kind, Table, is_equal, joined, tone
+from dsbench.tables import Entry, Kind, Table, is_equal, joined
 
 # What can begin or end emphasis, code, a link or a table's cell. An underscore between letters or digits is none of
 # these.
@@ -51,22 +51,19 @@ def table(content: Table) -> str:
     lines = [
         [escaped(column.heading) for column in columns],
         ["---:" if column.kind.right else "---" for column in columns],
-        *(
-            [_entry(column.kind, entry.text) for column, entry in zip(columns, row, strict=True)]
-            for row in content.rows
-        ),
+        *([_entry(column.kind, entry) for column, entry in zip(columns, row, strict=True)] for row in content.rows),
     ]
     rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"{rows}\n\n{escaped(content.note)}" if content.note else rows
 
 
-def _entry(kind: Kind, text: str) -> str:
-    if kind is Kind.RATIO and text and not is_equal(text):
-        return f"**{escaped(text)}**"
-    first, *rest = text.split("\n")
-    if kind is Kind.ANSWER and rest:
-        return escaped("; ".join([first, *rest]) if ":" in first else f"{first}: {joined(rest)}")
-    return escaped(text)
+def _entry(kind: Kind, entry: Entry) -> str:
+    if kind is Kind.RATIO and entry.text and not is_equal(entry.text):
+        return f"**{escaped(entry.text)}**"
+    first, *rest = entry.lines or (None,)
+    if first is not None and rest:
+        return escaped("; ".join(map(str, entry.lines)) if first.rest else f"{first}: {joined(rest)}")
+    return escaped(entry.text)
 
 
 PICTURES = "figures"  # the folder of those that Markdown shows
@@ -107,7 +104,7 @@ def rendered(template: str, values: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"md": escaped, "table": table, "inlined": inlined, "tone": tone}
+    environment.filters |= {"md": escaped, "table": table, "inlined": inlined}
     environment.globals |= {"fact": fact, "palette": PALETTE}
     environment.tests |= {"command": is_command, "equal_ratio": is_equal}
     return environment.get_template(template).render(values, folder=PICTURES)

@@ -18,15 +18,30 @@ from dsbench.report.content import Picture, how
 from dsbench.report.page import PICTURES, write_all
 from dsbench.results.folder import SweepFolder
 from dsbench.results.records import correct_images
-from dsbench.tables import Column, Entry, Kind, Table, answers, figures, filled, names, numbers, texts, written
+from dsbench.tables import (
+    Column,
+    Entry,
+    Kind,
+    Said,
+    Table,
+    Tone,
+    answers,
+    figures,
+    filled,
+    names,
+    numbers,
+    texts,
+    written,
+)
 from dsbench.verdict.better import Better, Correct, better
 from dsbench.verdict.cells import Cell, cells
-from dsbench.verdict.rule import DEFAULT, Family, Standing
+from dsbench.verdict.rule import DEFAULT, Answer, Family, Standing
 from dsbench.verdict.sentences import within
 
 if TYPE_CHECKING:
     import numpy as np
 
+_IDENTICAL = Said("identical", Tone.GOOD)
 _FREE = ("precision", "device", "threads")  # in which the same cell may differ between sweeps
 
 
@@ -50,9 +65,9 @@ class Both:
         return _mean_seconds(self.first), _mean_seconds(self.second)
 
     @property
-    def answer(self) -> str:
+    def answer(self) -> Answer | Said:
         """That of the comparison, or that they are identical."""
-        return "identical" if self.equal else str(self.better.answer)
+        return _IDENTICAL if self.equal else self.better.answer
 
 
 def compared(pairs: Sequence[tuple[Cell, Cell]], correct: Correct) -> list[Both]:
@@ -159,7 +174,7 @@ def write_versus(comparison: Versus, folder: Path) -> list[Path]:
 def _picture(sweeps: tuple[str, str], both: Sequence[Both]) -> Picture | None:
     """The difference in accuracy of each cell, the second sweep's less the first's; None where none has both."""
     differences = [
-        row for cell in both if (row := difference_of(cell.better, cell.first.label, cell.answer)) is not None
+        row for cell in both if (row := difference_of(cell.better, cell.first.label, str(cell.answer))) is not None
     ]
     if not differences:
         return None
@@ -251,7 +266,7 @@ def _sentences(
 
 def _better(names: tuple[str, str], both: Sequence[Both]) -> str:
     answers = Counter(cell.answer for cell in both)
-    parts = [f"{word}{' in every seed' * (word == 'identical')} in {number}" for word, number in answers.most_common()]
+    parts = [f"{word}{' in every seed' * (word is _IDENTICAL)} in {number}" for word, number in answers.most_common()]
     question = f"Is the test accuracy of {names[1]} better than that of {names[0]}?"
     return f"{question} Of {counted(len(both), 'cell')} in both: {listed(parts)}."
 

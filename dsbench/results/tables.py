@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ REASONS = {
 }
 _LEGEND = "test accuracy: mean of the n runs that are done, ± half of its 95 % interval (Student's t); sd over seeds"
 _MIXED_CODE = "mixed code"
-_SCORES, _COSTS, _BECAUSE = "test accuracy", "costs", "not in a mean because"  # piles, where room is short
+_ELSEWHERE = "dsbench results --csv has every column"
 _LATENCY, _TIME = QUANTITIES["latency_ms"], QUANTITIES["train_seconds"]
 _BALANCED = QUANTITIES["test_balanced_acc"]
 _ACCURACIES = (QUANTITIES["test_acc"], QUANTITIES["best_val_acc"])
@@ -39,23 +40,24 @@ def cells(frame: pd.DataFrame) -> Table:
     accuracies = [mean_percent(row["test_acc_mean"], row["test_acc_high"]) for row in rows]
     balanced = [_balanced(row["test_acc_mean"], row.get("test_balanced_acc_mean")) for row in rows]
     scores = (
-        numbers("n", [row["n_done"] for row in rows], str, pile=_SCORES),
-        written(_SCORES, accuracies, brief=QUANTITIES["test_acc"].brief, pile=_SCORES),
-        numbers("sd", [row["test_acc_sd"] for row in rows], points, pile=_SCORES),
-        *filled([figures(_BALANCED, balanced, pile=_SCORES)]),
+        numbers("n", [row["n_done"] for row in rows], str),
+        written("test accuracy", accuracies, brief=QUANTITIES["test_acc"].brief),
+        replace(numbers("sd", [row["test_acc_sd"] for row in rows], points), minor=True),
+        *filled([figures(_BALANCED, balanced)]),
     )
-    costs = [figures(cost, [row[cost.name] for row in rows], pile=_COSTS) for cost in COUNTED_BUDGETS]
+    costs = [figures(cost, [row[cost.name] for row in rows]) for cost in COUNTED_BUDGETS]
     off = [row["requested_residual"] for row in rows]
     measured = [
-        numbers("off budget", off, lambda share: percent(share, "+"), pile=_COSTS),
-        *(figures(time, [row.get(time.cells_column) for row in rows], pile=_COSTS) for time in (_LATENCY, _TIME)),
+        replace(numbers("off budget", off, lambda share: percent(share, "+")), minor=True),
+        *(figures(time, [row.get(time.cells_column) for row in rows]) for time in (_LATENCY, _TIME)),
     ]
-    excluded = texts("not in the mean", [_not_in_the_mean(row) for row in rows], pile=_SCORES)
+    excluded = texts("not in the mean", [_not_in_the_mean(row) for row in rows])
     mixed = any(_MIXED_CODE in text for text in excluded.texts)
     return Table(
         named.shared,
-        (*names(named.columns), *scores, *costs, *filled([*measured, excluded, _remarks(rows, _SCORES)])),
+        (*names(named.columns), *scores, *costs, *filled([*measured, excluded, _remarks(rows)])),
         f"{_LEGEND}; {_MIXED_CODE}: the seeds of a cell were not made by the same code" if mixed else _LEGEND,
+        elsewhere=_ELSEWHERE,
     )
 
 
@@ -64,15 +66,15 @@ def runs(frame: pd.DataFrame) -> Table:
     named, rows = naming(frame), plain(frame)
     balanced = [_balanced(row["test_acc"], row.get("test_balanced_acc")) for row in rows]
     columns = (
-        numbers("seed", [row["seed"] for row in rows], str, pile="seed"),
-        *(figures(score, [row[score.name] for row in rows], score.brief, pile=score.brief) for score in _ACCURACIES),
-        *filled([figures(_BALANCED, balanced, pile=_BALANCED.heading)]),
-        figures(_TIME, [row[_TIME.name] for row in rows], pile=_TIME.heading),
-        texts("status", [row["status"] for row in rows], pile="status"),
-        *filled([_remarks(rows, "status")]),
-        texts("run", [row["run_id"] for row in rows], pile="run"),
+        numbers("seed", [row["seed"] for row in rows], str),
+        *(figures(score, [row[score.name] for row in rows], score.brief) for score in _ACCURACIES),
+        *filled([figures(_BALANCED, balanced)]),
+        figures(_TIME, [row[_TIME.name] for row in rows]),
+        texts("status", [row["status"] for row in rows]),
+        *filled([_remarks(rows)]),
+        texts("run", [row["run_id"] for row in rows]),
     )
-    return Table(named.shared, (*names(named.columns), *columns))
+    return Table(named.shared, (*names(named.columns), *columns), elsewhere=_ELSEWHERE)
 
 
 def failures(frame: pd.DataFrame, outputs: Path | str = "outputs", most: int = 20) -> Table:
@@ -86,11 +88,12 @@ def failures(frame: pd.DataFrame, outputs: Path | str = "outputs", most: int = 2
     named = {name: [column[number] for number in shown] for name, column in naming(frame).columns.items()}
     logs = ["" if row["status"] == "missing" else f"{Path(outputs)}/runs/{row['run_id']}/run.log" for row in rows]
     columns = (
-        numbers("seed", [row["seed"] for row in rows], str, pile=_BECAUSE),
-        texts(_BECAUSE, [_reason(row["status"], row["error"]) for row in rows], pile=_BECAUSE),
-        texts("log", logs, pile=_BECAUSE),
+        numbers("seed", [row["seed"] for row in rows], str),
+        texts("not in a mean because", [_reason(row["status"], row["error"]) for row in rows]),
+        texts("log", logs),
     )
-    return Table("", (*names(named), *columns), f"and {len(excluded) - most} more" if len(excluded) > most else "")
+    more = f"and {len(excluded) - most} more" if len(excluded) > most else ""
+    return Table("", (*names(named), *columns), more, elsewhere=_ELSEWHERE)
 
 
 def best(objectives: Sequence[str], trials: Sequence[tuple[Sequence[str], Sequence[float]]]) -> Table:
@@ -132,8 +135,8 @@ def _balanced(accuracy: float | None, balanced: float | None) -> float | None:
     return None if accuracy is None or balanced is None or abs(accuracy - balanced) < 0.01 else balanced
 
 
-def _remarks(rows: Sequence[Mapping[str, Any]], pile: str) -> Column:
-    return texts("remark", [row.get("remark") or "" for row in rows], pile=pile)
+def _remarks(rows: Sequence[Mapping[str, Any]]) -> Column:
+    return texts("remark", [row.get("remark") or "" for row in rows])
 
 
 def _reason(status: str, error: str | None) -> str:

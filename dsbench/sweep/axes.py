@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from dsbench.config.overrides import combinations, globbing, key
+from dsbench.config.overrides import combinations, globbing, key, lists_values, value
 from dsbench.config.schema import SWEEPS_OWN
 from dsbench.errors import InputError
 
@@ -27,6 +27,15 @@ def jobs(
     return combined(given(arguments, params, loader, most_seeds))
 
 
+def check_several(arguments: Sequence[str], params: Sequence[str]) -> None:
+    """Raise InputError where a sweep of all combinations is asked for one run alone, by no list and no named sweep."""
+    if not params and AUTO not in arguments and not any(map(lists_values, spelled_out(arguments))):
+        raise InputError(
+            "a sweep needs several values to try: model=cnn,dwsep width=8,16, seeds=5, or a named one, sweep=NAME; "
+            "a single run is dsbench train"
+        )
+
+
 def until_decided(arguments: Sequence[str], params: Sequence[str]) -> bool:
     """Whether a command line, on top of a named sweep's `params`, leaves the number of seeds to what they decide."""
     seeds = [override for override in (*params, *arguments) if key(override) in _SEEDS]
@@ -37,7 +46,7 @@ def combined(overrides: Sequence[str]) -> list[list[str]]:
     """Every combination of what `overrides` list. Raises InputError where that is none."""
     out = combinations(overrides)
     if not out:
-        raise InputError("these overrides name no run: a range or list in them is empty")
+        raise InputError("these overrides name nothing: a range or list in them is empty")
     return out
 
 
@@ -93,7 +102,7 @@ def _refuse_lists(overrides: Sequence[str]) -> None:
 def _seeds(override: str) -> str:
     if key(override) != "seeds" or override == AUTO:
         return override
-    count = override.split("=", 1)[1]
+    count = value(override)
     if not re.fullmatch(r"[1-9][0-9]*", count):
         raise InputError(f"{override} is not a positive number of seeds, nor auto")
     return f"seed=range(0,{count})"

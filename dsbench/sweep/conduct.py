@@ -61,6 +61,7 @@ def conduct(
     jobs = axes.jobs(arguments, params, loader, schedule.most if schedule else None)
     together = len(jobs) * max(map(len, schedule.batches)) // schedule.most if schedule else len(jobs)
     backend = backend_for(launcher, together)
+    axes.check_several(arguments, params)
     shared = shared_overrides(config, backend)
     plan = plan_sweep([with_shared(job, shared) for job in jobs], composing(config, loader))
     raise_if_asked_to_stop()

@@ -200,7 +200,7 @@ def planned(
 
     first = [job.plan.facts() for job, *_ in plan.cells.values() if job.plan]
     shared = ", ".join(f"{name} {texts[0]}" for name, texts in _texts(first).items() if len(set(texts)) == 1)
-    table: list[Text | Table] = [Text(shared), _table(plan, first)] if first else []
+    table: list[Text | Table] = [Text(shared), _table(plan, first), Text("")] if first else []
     amounts = [Amount.of(part, estimate) for part in ((plan,) if least is None else (least, plan))]
     return Group(*table, *map(Text, _impossible(plan)), Text(_summary(plan, amounts)))
 
@@ -228,7 +228,7 @@ def _table(plan: SweepPlan, cells: Sequence[Record]) -> Table:
         *filled([numbers("off budget", off, lambda share: percent(share, "+"))]),
         written("done", [f"{sum(job.done for job in jobs)}/{len(jobs)}" for jobs in plan.cells.values()]),
     )
-    return Table("", columns, look="ruled", margin=False)
+    return Table("", columns)
 
 
 def _varied(jobs: Sequence[PlannedJob]) -> list[str]:

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from dsbench.statistics.looks import nominal_levels
 from dsbench.statistics.means import ALPHA, Interval
+from dsbench.tables import Tone
 
 
 class Answer(StrEnum):
@@ -32,6 +33,29 @@ class Answer(StrEnum):
     LESS_RELIABLE = "less reliable"
     NO_DIFFERENCE = "no difference seen"
 
+    @property
+    def tone(self) -> Tone:
+        """How it sounds."""
+        return _TONES[self]
+
+
+_TONES = {
+    answer: tone
+    for tone, answers in {
+        Tone.GOOD: (
+            Answer.BETTER,
+            Answer.AS_GOOD,
+            Answer.NO_WORSE,
+            Answer.LIGHTER,
+            Answer.FASTER,
+            Answer.MORE_RELIABLE,
+        ),
+        Tone.BAD: (Answer.WORSE, Answer.HEAVIER, Answer.SLOWER, Answer.LESS_RELIABLE),
+        Tone.OPEN: (Answer.CANNOT_TELL, Answer.TOO_FEW, Answer.MIXED),
+        Tone.NONE: (Answer.EQUAL, Answer.AS_FAST, Answer.NO_DIFFERENCE, Answer.NOT_MEASURED, Answer.NOT_COMPARABLE),
+    }.items()
+    for answer in answers
+}
 
 DECIDED = (Answer.BETTER, Answer.WORSE, Answer.AS_GOOD)  # answers for which no more seeds are trained
 

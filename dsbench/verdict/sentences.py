@@ -9,6 +9,7 @@ from dsbench.numerals import counted, difference_points, listed, points, quantit
 from dsbench.quantities import QUANTITIES
 from dsbench.run.record import FINAL
 from dsbench.statistics.means import FEWEST, Interval
+from dsbench.tables import Line
 from dsbench.verdict.better import Better
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.faster import short
@@ -192,15 +193,19 @@ def would_decide(better: Better) -> str:
     return f"; about {better.seeds_to_decide:,} seeds a side would decide"
 
 
-def summary(pair: Comparison, question: str) -> tuple[Answer | None, list[str]]:
-    """The answer to a question and its figures, a line each; None where each line has an answer of its own."""
+def summary(pair: Comparison, question: str) -> list[Line]:
+    """The answer to a question, then its figures, a line each; or lines with an answer of their own each."""
     if question == "lighter":
-        return pair.answers[question], [cost(measure) for measure in pair.lighter if not _equal(measure)]
+        return _lines(pair.answers[question], [cost(measure) for measure in pair.lighter if not _equal(measure)])
     if question == "faster":
         return _faster(pair)
     if question == "better":
-        return pair.better.answer, _better(pair.better)
-    return pair.reliable.answer, _reliable(pair.reliable)
+        return _lines(pair.better.answer, _better(pair.better))
+    return _lines(pair.reliable.answer, _reliable(pair.reliable))
+
+
+def _lines(answer: Answer, figures: Sequence[str]) -> list[Line]:
+    return [Line.of(answer), *(Line.of(None, text) for text in figures)]
 
 
 def _equal(measure: Measure) -> bool:
@@ -221,17 +226,19 @@ def ratio(measure: Measure) -> str:
     return f"x {times(measure.ratio)}" + (f" ({times(ends.low)} to {times(ends.high)})" if ends else "")
 
 
-def _faster(pair: Comparison) -> tuple[Answer | None, list[str]]:
+def _faster(pair: Comparison) -> list[Line]:
     """Training step, latency of one image and of many: one answer where all agree, else one each."""
     deciding = [measure for measure in pair.measured if measure.decides]
     told = [measure for measure in deciding if measure.ratio is not None]
     if not told:
-        return Answer.NOT_MEASURED, []
+        return _lines(Answer.NOT_MEASURED, [])
     answer = agreed(deciding)
     if answer is not Answer.MIXED:
         reasons = dict.fromkeys(measure.reason for measure in told if measure.reason)
-        return answer, [*(f"{short(measure.name)} {ratio(measure)}" for measure in told), *reasons]
-    return None, [f"{measure.answer}: {short(measure.name)} {ratio(measure) or measure.reason}" for measure in deciding]
+        return _lines(answer, [*(f"{short(measure.name)} {ratio(measure)}" for measure in told), *reasons])
+    return [
+        Line.of(measure.answer, f"{short(measure.name)} {ratio(measure) or measure.reason}") for measure in deciding
+    ]
 
 
 def _better(better: Better) -> list[str]:

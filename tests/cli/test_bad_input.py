@@ -202,7 +202,7 @@ def test_a_mistake_in_a_process_of_its_own_is_one_line_in_an_empty_folder(
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("width=range(0,0)", "these overrides name no run: a range or list in them is empty"),
+        ("width=range(0,0)", "these overrides name nothing: a range or list in them is empty"),
         ("width=2,3 width=4", "width is given 2 times; list its values once, width=a,b"),
         ("widht=2,3", "unknown key 'widht'; did you mean 'width'?"),
         ("seeds=0", "seeds=0 is not a positive number of seeds, nor auto"),

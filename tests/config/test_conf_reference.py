@@ -11,13 +11,13 @@ from typing import Any
 import yaml
 from markdown import markdown
 
+from dsbench.config.reference import described, keys_with_meaning
 from dsbench.config.schema import conf_dir
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "hooks"))
 
-from configuration import PRESETS, configuration_pages, keys_with_meaning
+from configuration import PRESETS, configuration_pages
 from markdown_text import plain, table
-from yaml_comments import described
 
 CONF = conf_dir()
 FILES = sorted(CONF.rglob("*.yaml"))

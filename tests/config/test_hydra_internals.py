@@ -50,8 +50,10 @@ def test_overrides_are_a_folders_name_but_for_those_that_are_left_out() -> None:
     assert hydra_internals.override_dirname(parsed("b=2", "a=1", "c=3"), config) == "a-1;b-2"
 
 
-def test_flags_of_hydras_are_known_and_others_are_not() -> None:
-    assert hydra_internals.unknown_flags(["-m", "--cfg", "job", "width=4", "~seed", "--foo"]) == ["--foo"]
+def test_flags_of_hydras_are_known_wherever_they_stand_and_others_are_not() -> None:
+    flags, values, others = hydra_internals.command_line(["-m", "~seed", "--cfg", "job", "width=4", "--foo"])
+    assert (flags, others) == (["--cfg=job", "-m"], ["~seed", "width=4", "--foo"])
+    assert (values["multirun"], values["cfg"], values["help"]) == (True, "job", False)
 
 
 def test_what_a_job_returned_is_there_even_where_it_failed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -191,7 +191,7 @@ def test_the_header_says_where_it_was_measured_and_columns_what_differs() -> Non
         (["precision=64"], "unknown precision '64'"),
         (["threads=0"], "threads 0 is not a positive integer"),
         (["width=4,0"], "width 0 is not a positive integer"),
-        (["width=range(0,0)"], "these overrides name no network: a range or list in them is empty"),
+        (["width=range(0,0)"], "these overrides name nothing: a range or list in them is empty"),
         (["train.batch_size=0"], "train.batch_size 0 is not a positive integer"),
         (["widht=4"], "unknown key 'widht'; did you mean 'width'?"),
         (["--large", "0"], "--large 0 is not a positive integer"),

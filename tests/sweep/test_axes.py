@@ -106,7 +106,7 @@ def test_an_axis_typed_replaces_that_of_the_named_sweep(loader: Any) -> None:
         ("seed=1 seeds=2", "seed and seeds are both given"),
         ("seeds=0", "seeds=0 is not a positive number of seeds"),
         ("seeds=1,2", "seeds=1,2 is not a positive number of seeds"),
-        ("seed=range(0,0)", "these overrides name no run"),
+        ("seed=range(0,0)", "these overrides name nothing"),
         ("experiment=glob(nothing/*)", "experiment=glob(nothing/*) matches none of cifar100_series/cnn"),
         ("width=glob(*)", "width is no group of options"),
         ("model=glob(exclude=cnn)", "missing a required argument: 'include'"),
