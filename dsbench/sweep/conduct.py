@@ -24,7 +24,7 @@ from dsbench.console import terminal
 from dsbench.errors import FailureError, InputError
 from dsbench.numerals import counted
 from dsbench.results import tables
-from dsbench.results.folder import SweepFolder
+from dsbench.results.folder import SweepFolder, TakenError
 from dsbench.results.records import record
 from dsbench.run.interrupts import raise_if_asked_to_stop
 from dsbench.run.outcome import Ended, ProcessDiedError
@@ -33,8 +33,9 @@ from dsbench.sweep import axes
 from dsbench.sweep.composition import Composer
 from dsbench.sweep.estimate import seconds_left, share_of_cores
 from dsbench.sweep.looks import Looks, Schedule, compared
+from dsbench.sweep.name import SweepName, deciding, sweep_name, words
 from dsbench.sweep.objective import objectives
-from dsbench.sweep.plan import PlannedJob, SweepPlan, deciding, plan_sweep, planned, sweep_name
+from dsbench.sweep.plan import PlannedJob, SweepPlan, plan_sweep, planned
 from dsbench.verdict.rule import Rule
 from dsbench.verdict.verdict import Verdict, verdict
 
@@ -78,7 +79,8 @@ def conduct(
     console.print(planned(plan, estimate if at_once else None, first))
     if config.plan:
         return None
-    name = sweep_name(config.hydra.runtime.choices.get("sweep"), deciding(arguments), plan.cells)
+    named, outputs = config.hydra.runtime.choices.get("sweep"), Path(config.outputs).absolute()
+    name = sweep_name(outputs, named, deciding(arguments), plan.cells, lambda: words(plan.facts))
     sweep = Sweep(config, name, arguments, launcher, schedule)
     with sweep.shown_anyway(sweep.show):
         if schedule is None:
@@ -132,20 +134,24 @@ class Sweep:
     def __init__(
         self,
         config: DictConfig,
-        name: str,
+        name: SweepName,
         arguments: Sequence[str],
         launcher: Launcher,
         schedule: Schedule | None = None,
     ) -> None:
         """`config` is the sweep's own configuration, `arguments` are its command line, `schedule` its looks."""
-        self.config, self.folder = config, SweepFolder(Path(config.outputs).absolute() / "sweeps" / name)
-        self.looks = Looks(self.folder)
+        self.config, self._name, self._launcher = config, name, launcher
+        self._call(name.text)
         self.jobs: list[PlannedJob] = []
         self.returned: list[Sequence[JobReturn]] = []
         self.reasons: dict[str, Ended] = {}
-        self._arguments, self._launcher, self._schedule = arguments, launcher, schedule
+        self._arguments, self._schedule = arguments, schedule
         self._final: set[str] = set()  # run_ids with a result, by the table shown last
-        launcher.folder = self.folder.path / "jobs"  # type: ignore[attr-defined]  # where one that has files keeps them
+
+    def _call(self, name: str) -> None:
+        self.folder = SweepFolder(Path(self.config.outputs).absolute() / "sweeps" / name)
+        self.looks = Looks(self.folder)
+        self._launcher.folder = self.folder.path / "jobs"  # type: ignore[attr-defined]  # of one that has files
 
     @property
     def trained_here(self) -> bool:
@@ -166,7 +172,14 @@ class Sweep:
             judging = {"verdict": OmegaConf.to_container(self.config.verdict)}
             if self._schedule:
                 judging["looks"] = list(self._schedule.looks)
-            self.folder.write_plan([job.plan.facts() for job in self.jobs if job.plan], self._arguments, judging)
+            facts = [job.plan.facts() for job in self.jobs if job.plan]
+            try:
+                self.folder.write_plan(facts, self._arguments, judging, self._name.hash)
+            except TakenError:  # at this very moment, by another process
+                if self._name.instead is None:
+                    raise
+                self._call(self._name.instead)
+                self.folder.write_plan(facts, self._arguments, judging, self._name.hash)
 
     def launch(self, plan: SweepPlan) -> None:
         """Have those runs of `plan` trained that are not done yet."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.plugins.launcher import Launcher
@@ -28,8 +30,9 @@ from dsbench.sweep.conduct import (
     shared_overrides,
     with_shared,
 )
+from dsbench.sweep.name import SweepName, deciding, joined, sweep_name
 from dsbench.sweep.objective import DIRECTIONS, figures, objectives
-from dsbench.sweep.plan import PlannedJob, SweepPlan, deciding, plan_sweep, planned, sweep_name
+from dsbench.sweep.plan import PlannedJob, SweepPlan, plan_sweep, planned
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,7 +93,7 @@ def search(
         )
     shared = shared_overrides(config, backend_for(launcher, how.batch * len(seeds)))
     compose, console = composing(config, loader), terminal()
-    sweep = Sweep(config, _name(config, arguments, given, names, how), arguments, launcher)
+    sweep = Sweep(config, _name(config, arguments, given, names, how, drawn), arguments, launcher)
     trials, plan = Trials(how, drawn, names), SweepPlan(())
     with sweep.shown_anyway(lambda: _show(sweep, trials)):
         while batch := trials.ask():
@@ -114,11 +117,21 @@ def search(
     return sweep
 
 
-def _name(config: DictConfig, arguments: Sequence[str], given: Sequence[str], names: Sequence[str], how: Search) -> str:
+def _name(
+    config: DictConfig,
+    arguments: Sequence[str],
+    given: Sequence[str],
+    names: Sequence[str],
+    how: Search,
+    drawn: Collection[str],
+) -> SweepName:
     """The name of a search: its space, its objectives and how it draws take the place of a sweep's cells."""
     decides = [*deciding(given), *names, f"{how.sampler} {how.seed} {how.batch}"]
     changes = [*deciding(arguments), *(argument for argument in arguments if key(argument) == "objective")]
-    return sweep_name(config.hydra.runtime.choices.get("sweep"), changes, decides)
+    keys = [(tail, tail) for tail in sorted(name.rpartition(".")[2] for name in drawn)]
+    words = partial(joined, [("search", "search"), *keys])
+    named = config.hydra.runtime.choices.get("sweep")
+    return sweep_name(Path(config.outputs).absolute(), named, changes, decides, words)
 
 
 def _check_split(plan: SweepPlan, names: Sequence[str]) -> None:
