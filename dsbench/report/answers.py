@@ -46,6 +46,24 @@ def answer_table(verdict: Verdict, most: int | None = None) -> Table:
     return Table("", tuple(columns), look="ruled", margin=False)
 
 
+def answer_lines(verdict: Verdict, most: int | None = None) -> Table:
+    """The answers of many comparisons, a line each, with the difference in test accuracy; at most `most` lines."""
+    pairs = verdict.comparisons[:most]
+    named = {"": [" against ".join(brief_labels(pair)) for pair in pairs]}
+    if len({pair.group for pair in pairs}) > 1:
+        named["at"] = [place(pair).rstrip(" ,").removeprefix("at ").removeprefix("equal ") for pair in pairs]
+    differences = [pair.better.mean for pair in pairs]
+    columns = [*names(named), *(_words(question, pairs) for question in QUESTIONS)]
+    return Table("", (*columns, numbers("points", differences, signed_points)))
+
+
+def _words(question: str, pairs: Sequence[Comparison]) -> Column:
+    """The answers to a question, in brief a dash where nothing was found or looked for."""
+    words = [summary(pair, question)[0] or Answer.MIXED for pair in pairs]
+    entries = (Entry(word, word, "-" if word in (Answer.NO_DIFFERENCE, Answer.NOT_MEASURED) else "") for word in words)
+    return Column(question, tuple(entries), Kind.ANSWER)
+
+
 def _answers(question: str, pairs: Sequence[Comparison]) -> Column:
     entries = []
     for pair in pairs:

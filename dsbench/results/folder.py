@@ -178,7 +178,7 @@ class SweepFolder:
 
         Of runs with the same run_id the first counts. Other seeds of the same cells, planned by an earlier call, stay,
         and so do runs that are in training, whose precision=auto may differ. A sweep that goes on, with the same
-        arguments, keeps its start. Raises InputError where the folder cannot be written to, TakenError where it is that of
+        arguments, keeps its start. Raises InputError where the folder cannot be written to, TakenError where it has
         other cells.
         """
         try:

@@ -79,7 +79,7 @@ def search(
 
     What a trial is worth is the mean over its seeds. One with a run that failed, diverged or cannot be counts for
     nothing, and the search goes on. Raises InputError for a run that cannot be, unless on_error=skip. The tables are
-    written and printed however the search ends.
+    written however the search ends, and printed unless Ctrl-C ends it.
     """
     check(config)
     names = objectives(config.objective)
@@ -95,7 +95,7 @@ def search(
     compose, console = composing(config, loader), terminal()
     sweep = Sweep(config, _name(config, arguments, given, names, how, drawn), arguments, launcher)
     trials, plan = Trials(how, drawn, names), SweepPlan(())
-    with sweep.shown_anyway(lambda: _show(sweep, trials)):
+    with sweep.told_anyway(lambda: _show(sweep, trials), lambda: _write(sweep, trials)):
         while batch := trials.ask():
             jobs = [with_shared([*fixed, *overrides(trial), *seed], shared) for trial in batch for seed in seeds]
             plan = plan_sweep(jobs, compose)
@@ -142,11 +142,16 @@ def _check_split(plan: SweepPlan, names: Sequence[str]) -> None:
 def _show(sweep: Sweep, trials: Trials) -> None:
     """Write and print the tables of runs, and that of trials."""
     sweep.show()
+    _write(sweep, trials)
+    terminal().print(tables.best(trials.names, trials.best()))
+
+
+def _write(sweep: Sweep, trials: Trials) -> None:
+    """Write the table of trials."""
     try:
         write_atomically(sweep.folder.path / "trials.csv", trials.table().to_csv(index=False, lineterminator="\n"))
     except OSError as error:
         terminal().print(f"trials.csv could not be written: {one_line(error)}", soft_wrap=True)
-    terminal().print(tables.best(trials.names, trials.best()))
 
 
 class Trials:

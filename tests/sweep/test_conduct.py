@@ -83,9 +83,9 @@ def test_tables_are_shown_before_what_ended_a_sweep_unless_its_launcher_refused(
     sweep, shown = sweeping(outputs, Launcher()), []
     sweep.write(plan(""))
     for error in (FailureError("no sbatch"), KeyboardInterrupt()):
-        with pytest.raises(type(error)), sweep.shown_anyway(lambda: shown.append(1 / 0)):
+        with pytest.raises(type(error)), sweep.told_anyway(lambda: shown.append(1 / 0)):
             raise error
-        with pytest.raises(type(error)), sweep.shown_anyway(lambda error=error: shown.append(error)):
+        with pytest.raises(type(error)), sweep.told_anyway(lambda error=error: shown.append(error)):
             raise error
     assert [type(error) for error in shown] == [KeyboardInterrupt]
 
