@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dsbench import torchvision_ops
 from dsbench.config.messages import one_line
@@ -17,13 +18,20 @@ from dsbench.measure.roofline_record import TOGETHER
 from dsbench.measure.timing import FEWEST_REPEATS, LIMIT_SECONDS, MEASUREMENTS, REPEATS, THREADS
 from dsbench.numerals import counted
 from dsbench.publish.sweep import mirror_sweep
-from dsbench.report.answers import answer_table
+from dsbench.report.answers import answer_lines, answer_table
+from dsbench.results import tables
 from dsbench.results.cells import COUNTS
 from dsbench.results.folder import SweepFolder
+from dsbench.run.interrupts import Interrupted
+from dsbench.run.progress import relative
+from dsbench.run.record import FINAL
 from dsbench.sweep.conduct import Sweep
 from dsbench.sweep.looks import rule_of
-from dsbench.verdict.sentences import headline, title
-from dsbench.verdict.verdict import verdict
+from dsbench.verdict.sentences import FEW, headline, place, title, unfinished
+from dsbench.verdict.verdict import Verdict, verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 START_SECONDS = 3.0  # that a process takes to import what measures, on a slow machine
 ENOUGH_SECONDS = 0.5  # of one measurement in one repeat, which leaves time for a roofline
@@ -38,42 +46,74 @@ def conclude(sweep: Sweep) -> None:
     The verdict is printed and, with `report`, written as a page; in W&B, where that is the runs' logger, it goes beside
     the table of cells. Nothing is measured where the runs were trained on other machines.
     """
-    console, folder = terminal(), sweep.folder
+    with sweep.told_anyway(sweep.show):
+        _measure_cells(sweep)
+        runs, cells = sweep.collect()
+        decided = verdict(sweep.folder.outputs, runs, rule=rule_of(sweep.folder))
+        _show(sweep, runs, cells, decided)
+        pages = _written(sweep.folder)[:1] if sweep.config.report else []
+        mirror(sweep, {"verdict": "\n".join(headline(decided))}, pages)
+    for page in pages:
+        terminal().print(f"page     {relative(page)}", soft_wrap=True)
+    more = len(decided.comparisons) - MOST_ROWS
+    of = f", {counted(more, 'more pair')} among them" if more > 0 else ""
+    terminal().print(f"details  dsbench verdict {sweep.folder.name} --details{of}", soft_wrap=True)
 
-    def print_text(text: str) -> None:
-        console.print(text, soft_wrap=not console.is_terminal)
 
+def _measure_cells(sweep: Sweep) -> None:
+    """Measure what decides which is faster, for as long as `bench_minutes` allows; say what that comes to."""
+    folder = sweep.folder
     runs, _ = folder.read(sweep.reasons)
-    rule = rule_of(folder)
-    before = verdict(folder.outputs, runs, rule=rule)
+    before = verdict(folder.outputs, runs, rule=rule_of(folder))
     cells = (*before.to_measure, *before.unsettled)
     minutes = sweep.config.bench_minutes if sweep.trained_here else 0.0
     share, many = Share.of(len(cells), minutes), counted(len(cells), "cell")
+    text = ""
     if share is not None:
-        print_text(f"measuring {many} by turns, {minutes:g} min at the most; bench_minutes=0 leaves it out")
-        repeats = measure(folder.outputs, cells, share, sweep.config.bench_threads)
-        if repeats is not None and repeats < REPEATS:
-            print_text(f"{repeats} of {REPEATS} repeats; bench_minutes={2 * minutes:g} gives them longer")
-        (runs, _), _ = sweep.collect()
+        text = f"measuring {many} by turns, {minutes:g} min at the most; bench_minutes=0 leaves it out"
     elif cells and minutes:
         needed = f"{many} need{'s' * (len(cells) == 1)} bench_minutes={Share.least_minutes(len(cells)):g}"
-        print_text(f"which is faster is not measured: {needed}")
-    decided = verdict(folder.outputs, runs, rule=rule)
+        text = f"which is faster is not measured: {needed}"
+    if text:
+        _print(text)
+    if share is None:
+        return
+    try:
+        repeats = measure(folder.outputs, cells, share, sweep.config.bench_threads)
+    except Interrupted as error:
+        error.so_far = ", measuring stopped"
+        raise
+    if repeats is not None and repeats < REPEATS:
+        _print(f"{repeats} of {REPEATS} repeats; bench_minutes={2 * minutes:g} gives them longer")
+
+
+def _show(sweep: Sweep, runs: pd.DataFrame, cells: pd.DataFrame, decided: Verdict) -> None:
+    """The last screen: what was compared and how much of it is done, the cells, and the answers.
+
+    Of many pairs there is a line each; sentences are for few.
+    """
+    console = terminal()
     console.print()
-    print_text(title(decided))
+    seeds = [counted(number, "seed") for number in set(cells["n_runs"])]
+    groups = {place(pair).rstrip(" ,") for pair in decided.comparisons}
+    head = ", ".join([title(decided), *(groups if len(groups) == 1 else []), *(seeds if len(seeds) == 1 else [])])
+    _print(f"{head}   {int(runs['status'].isin(FINAL).sum())}/{len(runs)} done")
+    console.print()
+    console.print(tables.overview(cells))
+    sweep.show_failures(runs)
+    console.print()
+    few = len(decided.comparisons) <= FEW
     if decided.groups:
-        console.print()
-        console.print(answer_table(decided, MOST_ROWS))
-        console.print()
-    for sentence in headline(decided):
-        print_text(sentence)
-    pages = _written(folder)[:1] if sweep.config.report else []
-    mirror(sweep, {"verdict": "\n".join(headline(decided))}, pages)
-    print_text("")
-    for page in pages:
-        print_text(f"page: {page}")
-    left = len(decided.comparisons) - MOST_ROWS
-    print_text(f"{f'{left} more and ' if left > 0 else ''}details: dsbench verdict {folder.name} --details")
+        console.print(answer_table(decided) if few else answer_lines(decided, MOST_ROWS))
+    for sentence in headline(decided) if few else unfinished(decided):
+        _print(sentence)
+    console.print()
+
+
+def _print(text: str) -> None:
+    """A sentence; lines of it are broken in a terminal alone."""
+    console = terminal()
+    console.print(text, soft_wrap=not console.is_terminal)
 
 
 def mirror(sweep: Sweep, summary: Mapping[str, str] | None = None, files: Sequence[Path] = ()) -> None:

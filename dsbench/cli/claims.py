@@ -68,8 +68,7 @@ def _runs_of(study: str, sweep: str | None, outputs: Path) -> tuple[pd.DataFrame
 def _latest(study: str, outputs: Path) -> str | None:
     """The name of the sweep last written to that has runs of the study."""
     from dsbench.results import folder
-    from dsbench.results.folder import SweepFolder
-    from dsbench.results.query import sweeps
+    from dsbench.results.folder import SweepFolder, sweeps
 
     folders = [SweepFolder(outputs / "sweeps" / name) for name in sweeps(outputs)]
     for sweep in sorted(folders, key=lambda sweep: sweep.sweep_file.stat().st_mtime, reverse=True):

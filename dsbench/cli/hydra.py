@@ -23,6 +23,7 @@ from dsbench.run.interrupts import EXIT_CODE, Interrupted, TimedOut, interruptib
 if TYPE_CHECKING:
     from dsbench.config.overrides import CommandLine
 
+_GOES_ON = "the same command goes on from the last checkpoint"
 _FULL = "DSBENCH_FULL_ERROR"  # set where the user asked for tracebacks
 
 
@@ -214,7 +215,8 @@ def _report(error: BaseException) -> int:
     if isinstance(error, InputError):
         return _print_error(f"error: {error}", 2)
     if isinstance(error, Interrupted):
-        return _print_error(f"{error}; the same command goes on from the last checkpoint", 128 + error.number)
+        stopped = f"{error.so_far}; the same command goes on" if error.so_far else f"{error}; {_GOES_ON}"
+        return _print_error(stopped, 128 + error.number)
     if isinstance(error, TimedOut):
         return _print_error(f"error: {error}", EXIT_CODE)
     if isinstance(error, KeyboardInterrupt):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from dsbench.numerals import mean_percent, p_value, points, seconds, signed_points
 from dsbench.quantities import QUANTITIES
-from dsbench.tables import Column, Entry, Kind, Table, answers, filled, names, numbers, texts, written
+from dsbench.tables import Column, Entry, Kind, Line, Table, answers, filled, names, numbers, texts, written
 from dsbench.verdict.better import Better, Factorial
 from dsbench.verdict.groups import Regimes
 from dsbench.verdict.lighter import Measure
@@ -44,6 +45,26 @@ def answer_table(verdict: Verdict, most: int | None = None) -> Table:
     rows = [f"{a}\nagainst {b}\n{place(pair).rstrip(' ,')}" for (a, b), pair in zip(labels, pairs, strict=True)]
     columns = [*names({"": rows}), *(_answers(question, pairs) for question in QUESTIONS)]
     return Table("", tuple(columns))
+
+
+def answer_lines(verdict: Verdict, most: int | None = None) -> Table:
+    """The answers of many comparisons, a line each, with the difference in test accuracy; at most `most` lines."""
+    pairs = verdict.comparisons[:most]
+    named = {"": [" against ".join(brief_labels(pair)) for pair in pairs]}
+    if len({pair.group for pair in pairs}) > 1:
+        named["at"] = [place(pair).rstrip(" ,").removeprefix("at ").removeprefix("equal ") for pair in pairs]
+    differences = [pair.better.mean for pair in pairs]
+    columns = [*names(named), *(_words(question, pairs) for question in QUESTIONS)]
+    return Table("", (*columns, numbers("points", differences, signed_points)))
+
+
+def _words(question: str, pairs: Sequence[Comparison]) -> Column:
+    """The answers to a question, in brief a dash where nothing was found or looked for."""
+    first = (summary(pair, question)[0] for pair in pairs)
+    words = (Line.of(Answer.MIXED) if line.rest else line for line in first)
+    quiet = (Answer.NO_DIFFERENCE, Answer.NOT_MEASURED)
+    entries = (replace(Entry.said(word), brief="-" * (word.answer in quiet)) for word in words)
+    return Column(question, tuple(entries), Kind.ANSWER)
 
 
 def _answers(question: str, pairs: Sequence[Comparison]) -> Column:

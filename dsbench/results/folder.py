@@ -7,6 +7,7 @@ import errno
 import io
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -113,7 +114,13 @@ _NAMES = ("cell_id", "model", "arch", "block", "label", "stop", "settings")
 _ENDED = FINAL | BROKEN
 _READ = {"arguments": list, "started": object, "finished": object, "versions": dict, "budgets": dict, "runs": list}
 _NEEDED = ("run_id", "cell_id", "status", "model", "data", "seed", "test_acc")  # of a table that is judged by itself
+_HASH, _IS_HASH = re.compile(rb"^hash: '?([0-9a-f]{8})'?$", re.MULTILINE), re.compile("[0-9a-f]{8}")
+_HEAD_BYTES = 1000  # of sweep.yaml, in which the hash comes first
 _LOCK_SECONDS = 30.0  # to wait for another process that writes the same tables, which takes a second or so
+
+
+class TakenError(InputError):
+    """A folder is another sweep's, which was quicker to take the name."""
 
 
 @dataclass(frozen=True)
@@ -158,24 +165,32 @@ class SweepFolder:
         return self.path / "cells.csv"
 
     def write_plan(
-        self, planned: Sequence[Record], arguments: Sequence[str], judging: Mapping[str, Any] | None = None
+        self,
+        planned: Sequence[Record],
+        arguments: Sequence[str],
+        judging: Mapping[str, Any] | None = None,
+        digest: str | None = None,
     ) -> None:
         """Write what was asked for: `planned` has Plan.facts() of each run, in order, `arguments` the command line.
 
-        `judging` is what the verdict goes by: `verdict` with its margins, and `looks` where there are several.
+        `judging` is what the verdict goes by: `verdict` with its margins, and `looks` where there are several. `digest`
+        is the hash of its cells, by which a sweep without a name of its own is found again.
 
         Of runs with the same run_id the first counts. Other seeds of the same cells, planned by an earlier call, stay,
         and so do runs that are in training, whose precision=auto may differ. A sweep that goes on, with the same
-        arguments, keeps its start. Raises InputError where the folder cannot be written to.
+        arguments, keeps its start. Raises InputError where the folder cannot be written to, TakenError where it has
+        other cells.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with self.locked():
-                self._write_plan(planned, arguments, judging or {})
+                self._write_plan(planned, arguments, judging or {}, digest)
         except OSError as error:
             raise InputError(f"cannot write to {self.path}: {error.strerror}; set outputs= to another folder") from None
 
-    def _write_plan(self, planned: Sequence[Record], arguments: Sequence[str], judging: Mapping[str, Any]) -> None:
+    def _write_plan(
+        self, planned: Sequence[Record], arguments: Sequence[str], judging: Mapping[str, Any], digest: str | None
+    ) -> None:
         runs: dict[str, Record] = {}
         for run in planned:
             runs.setdefault(run.run_id, run)
@@ -186,8 +201,11 @@ class SweepFolder:
             if run_id not in runs and (run.cell_id in cells or record(self.outputs, run_id).status == Status.RUNNING)
         }
         earlier = self.metadata() if self.sweep_file.exists() else {}
+        if digest is not None and self.hash() not in (None, digest):
+            raise TakenError(f"another sweep has just taken the name {self.name}; the same command takes another")
         goes_on = earlier.get("arguments") == list(arguments)
         metadata = {
+            **({"hash": digest} if digest else {}),
             "arguments": list(arguments),
             "started": earlier["started"] if goes_on else provenance.now(),
             "finished": None,
@@ -232,6 +250,15 @@ class SweepFolder:
         ):
             raise self._damaged("verdict is not what was written")
         return margins
+
+    def hash(self) -> str | None:
+        """That of its cells, where the sweep has no name of its own; older folders are called by it."""
+        try:
+            with self.sweep_file.open("rb") as file:
+                match = _HASH.search(file.read(_HEAD_BYTES))
+        except OSError:
+            return None
+        return match[1].decode() if match else self.name if _IS_HASH.fullmatch(self.name) else None
 
     def run_ids(self) -> list[str]:
         """The runs, in order. Raises InputError where there is no sweep."""
@@ -374,6 +401,23 @@ class RunsFile(SweepFolder):
     def collect(self, reasons: Mapping[str, Ended] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """As read; nothing is written."""
         return self.read()
+
+
+def sweeps(outputs: Path) -> list[str]:
+    """The names of the sweeps under `outputs`, in order."""
+    return sorted((path.parent.name for path in (outputs / "sweeps").glob("*/sweep.yaml")), key=natural)
+
+
+def with_hash(outputs: Path, digest: str) -> SweepFolder | None:
+    """The sweep under `outputs` whose cells have that hash, the one that is called by it first; None without one."""
+    folders = [SweepFolder(outputs / "sweeps" / name) for name in (digest, *sweeps(outputs))]
+    return next((folder for folder in folders if folder.hash() == digest), None)
+
+
+def natural(text: str) -> list[tuple[float, str]]:
+    """A key by which numbers in texts are in order of their size: w4, w8, w16."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", text)
+    return [(float(part), "") if number % 2 else (0.0, part) for number, part in enumerate(parts)]
 
 
 def _is_size(value: Any) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench.errors import InputError
-from dsbench.results.folder import RunsFile, SweepFolder
+from dsbench.results.folder import RunsFile, SweepFolder, sweeps, with_hash
 from dsbench.results.records import records, runs_table
 
 if TYPE_CHECKING:
@@ -124,13 +124,8 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def sweeps(outputs: Path) -> list[str]:
-    """The names of the sweeps under `outputs`, in order."""
-    return sorted(path.parent.name for path in (outputs / "sweeps").glob("*/sweep.yaml"))
-
-
 def sweep_folder(outputs: Path, sweep: str | None) -> SweepFolder:
-    """The folder of a sweep by its name, its path or its table of runs, a .csv; without one that last written to.
+    """The folder of a sweep by its name, the hash of its cells, its path or its runs.csv; without one the last written.
 
     Raises InputError where there is none.
     """
@@ -142,7 +137,8 @@ def sweep_folder(outputs: Path, sweep: str | None) -> SweepFolder:
     if not names:
         raise InputError(f"no sweeps in {outputs / 'sweeps'}; --outputs takes the folder that outputs= sets")
     if sweep is not None:
-        return SweepFolder(outputs / "sweeps" / checked(sweep, names, "sweep"))
+        found = None if sweep in names else with_hash(outputs, sweep)
+        return found or SweepFolder(outputs / "sweeps" / checked(sweep, names, "sweep"))
     folders = [SweepFolder(outputs / "sweeps" / name) for name in names]
     return max(folders, key=lambda folder: folder.sweep_file.stat().st_mtime)
 

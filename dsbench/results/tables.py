@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dsbench.numerals import counted, mean_percent, percent, points
 from dsbench.quantities import COUNTED_BUDGETS, QUANTITIES
 from dsbench.results.cells import not_in_means
-from dsbench.results.naming import naming
+from dsbench.results.naming import naming, short_names
 from dsbench.results.records import plain
 from dsbench.tables import Column, Table, figures, filled, names, numbers, texts, written
 
@@ -59,6 +59,28 @@ def cells(frame: pd.DataFrame) -> Table:
         f"{_LEGEND}; {_MIXED_CODE}: the seeds of a cell were not made by the same code" if mixed else _LEGEND,
         elsewhere=_ELSEWHERE,
     )
+
+
+def overview(frame: pd.DataFrame) -> Table:
+    """A table of cells in brief: one name each, test accuracy, counted costs, latency or time of training.
+
+    How many runs of a cell are done is said where not all are, or cells differ in it.
+    """
+    rows = plain(frame)
+    latency = figures(_LATENCY, [row.get(_LATENCY.cells_column) for row in rows])
+    seconds = figures(_TIME, [row.get(_TIME.cells_column) for row in rows])
+    done = [f"{row['n_done']}/{row['n_runs']}" for row in rows]
+    alike = len(set(done)) == 1 and all(row["n_done"] == row["n_runs"] for row in rows)
+    columns = (
+        *names({"": short_names(frame)}),
+        *([] if alike else [written("done", done)]),
+        written("test accuracy", [mean_percent(row["test_acc_mean"], row["test_acc_high"]) for row in rows]),
+        *(figures(cost, [row[cost.name] for row in rows]) for cost in COUNTED_BUDGETS),
+        *(filled([latency]) or filled([seconds])),
+        *filled([texts("not in the mean", [_not_in_the_mean(row) for row in rows])]),
+        *filled([_remarks(rows)]),
+    )
+    return Table("", columns, elsewhere=_ELSEWHERE)
 
 
 def runs(frame: pd.DataFrame) -> Table:

@@ -23,6 +23,7 @@ class Interrupted(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(f"interrupted by {signal.Signals(number).name}")
         self.number = number
+        self.so_far = ""  # what of a sweep was done by then
 
 
 _request: BaseException | None = None  # the last within interruptible()

@@ -60,7 +60,7 @@ class Progress:
 
     def waiting(self, folder: Path, owner: Owner | None) -> None:
         """Say who trains this run."""
-        self._print(f"{owner or 'another process'} trains this run ({_relative(folder)}); waiting for its result")
+        self._print(f"{owner or 'another process'} trains this run ({relative(folder)}); waiting for its result")
 
     @contextmanager
     def training(self, plan: Plan) -> Iterator[Bar | None]:
@@ -108,13 +108,13 @@ class Progress:
             "train accuracy": _percent(result.train_acc),
             "train time": f"{result.train_seconds:.1f} s, {result.images_per_second:,.0f} images/s{macs}",
             **({"latency": _latency(latency)} if latency else {}),
-            "result": _relative(plan.folder.result_file),
+            "result": relative(plan.folder.result_file),
         }
         if plan.config.logger.name == "wandb":
-            rows["look"] = f"wandb leet {shlex.quote(_relative(plan.folder.path.parent.parent / 'wandb'))}"
+            rows["look"] = f"wandb leet {shlex.quote(relative(plan.folder.path.parent.parent / 'wandb'))}"
         elif plan.config.logger.name == "tensorboard":
             rows["look"] = (
-                f"tensorboard --logdir {shlex.quote(_relative(plan.folder.path.parent.parent / 'tensorboard'))}"
+                f"tensorboard --logdir {shlex.quote(relative(plan.folder.path.parent.parent / 'tensorboard'))}"
             )
         for name, value in rows.items():
             table.add_row(Text(name, style="bold"), value)
@@ -165,7 +165,8 @@ def _latency(by_batch: dict[str, Any]) -> str:
     )
 
 
-def _relative(path: Path) -> str:
+def relative(path: Path) -> str:
+    """The path from the current folder, where it lies below that."""
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -24,17 +25,19 @@ from dsbench.console import terminal
 from dsbench.errors import FailureError, InputError
 from dsbench.numerals import counted
 from dsbench.results import tables
-from dsbench.results.folder import SweepFolder
+from dsbench.results.folder import SweepFolder, TakenError
 from dsbench.results.records import record
-from dsbench.run.interrupts import raise_if_asked_to_stop
+from dsbench.run.interrupts import Interrupted, raise_if_asked_to_stop
 from dsbench.run.outcome import Ended, ProcessDiedError
-from dsbench.run.record import FINAL
+from dsbench.run.progress import relative
+from dsbench.run.record import FINAL, Status
 from dsbench.sweep import axes
 from dsbench.sweep.composition import Composer
 from dsbench.sweep.estimate import seconds_left, share_of_cores
 from dsbench.sweep.looks import Looks, Schedule, compared
+from dsbench.sweep.name import SweepName, deciding, sweep_name, words
 from dsbench.sweep.objective import objectives
-from dsbench.sweep.plan import PlannedJob, SweepPlan, deciding, plan_sweep, planned, sweep_name
+from dsbench.sweep.plan import PlannedJob, SweepPlan, plan_sweep, planned
 from dsbench.verdict.rule import Rule
 from dsbench.verdict.verdict import Verdict, verdict
 
@@ -45,6 +48,13 @@ if TYPE_CHECKING:
     from dsbench.sweep.launch.backend import Backend
 
 log = logging.getLogger("dsbench")
+_SO_FAR = {
+    "done": FINAL,
+    "failed": (Status.FAILED, Status.TIMEOUT, Status.UNREADABLE),
+    "stopped": (Status.INTERRUPTED, Status.KILLED),
+    "trained by another process": (Status.RUNNING,),
+    "not begun": (Status.MISSING,),
+}
 
 
 def conduct(
@@ -53,8 +63,8 @@ def conduct(
     """Run the sweep that `arguments`, on top of a named sweep's `params`, ask for; None where it was only planned.
 
     `config` is the sweep's own configuration, `loader` Hydra's config loader. Raises InputError before anything is
-    launched where a run cannot be (but for on_error=skip). The tables of what is there are written and printed however
-    the sweep ends.
+    launched where a run cannot be (but for on_error=skip). The tables of what is there are written however the sweep
+    ends, and printed where an error ends it.
     """
     check(config)
     schedule = scheduled(config, axes.until_decided(arguments, params))
@@ -79,15 +89,16 @@ def conduct(
     console.print(planned(plan, estimate if at_once else None, first))
     if config.plan:
         return None
-    name = sweep_name(config.hydra.runtime.choices.get("sweep"), deciding(arguments), plan.cells)
+    named, outputs = config.hydra.runtime.choices.get("sweep"), Path(config.outputs).absolute()
+    name = sweep_name(outputs, named, deciding(arguments), plan.cells, lambda: words(plan.facts))
     sweep = Sweep(config, name, arguments, launcher, schedule)
-    with sweep.shown_anyway(sweep.show):
+    with sweep.told_anyway(sweep.show):
         if schedule is None:
             sweep.write(plan)
             sweep.launch(plan)
         else:
             train_until_decided(sweep, plan, schedule)
-    runs = sweep.show()
+    runs, _ = sweep.collect()
     if sweep.looks.miss(runs.loc[runs["status"].isin(FINAL), "run_id"]):
         sweep.look()
     return sweep
@@ -133,20 +144,25 @@ class Sweep:
     def __init__(
         self,
         config: DictConfig,
-        name: str,
+        name: SweepName,
         arguments: Sequence[str],
         launcher: Launcher,
         schedule: Schedule | None = None,
     ) -> None:
         """`config` is the sweep's own configuration, `arguments` are its command line, `schedule` its looks."""
-        self.config, self.folder = config, SweepFolder(Path(config.outputs).absolute() / "sweeps" / name)
-        self.looks = Looks(self.folder)
+        self.config, self._name, self._launcher = config, name, launcher
+        self._call(name.text)
         self.jobs: list[PlannedJob] = []
         self.returned: list[Sequence[JobReturn]] = []
         self.reasons: dict[str, Ended] = {}
-        self._arguments, self._launcher, self._schedule = arguments, launcher, schedule
-        self._final: set[str] = set()  # run_ids with a result, by the table shown last
-        launcher.folder = self.folder.path / "jobs"  # type: ignore[attr-defined]  # where one that has files keeps them
+        self._arguments, self._schedule = arguments, schedule
+        self.unwritten: str | None = None
+        self._final: set[str] = set()  # run_ids with a result, by the table made last
+
+    def _call(self, name: str) -> None:
+        self.folder = SweepFolder(Path(self.config.outputs).absolute() / "sweeps" / name)
+        self.looks = Looks(self.folder)
+        self._launcher.folder = self.folder.path / "jobs"  # type: ignore[attr-defined]  # of one that has files
 
     @property
     def trained_here(self) -> bool:
@@ -167,7 +183,14 @@ class Sweep:
             judging = {"verdict": OmegaConf.to_container(self.config.verdict)}
             if self._schedule:
                 judging["looks"] = list(self._schedule.looks)
-            self.folder.write_plan([job.plan.facts() for job in self.jobs if job.plan], self._arguments, judging)
+            facts = [job.plan.facts() for job in self.jobs if job.plan]
+            try:
+                self.folder.write_plan(facts, self._arguments, judging, self._name.hash)
+            except TakenError:  # at this very moment, by another process
+                if self._name.instead is None:
+                    raise
+                self._call(self._name.instead)
+                self.folder.write_plan(facts, self._arguments, judging, self._name.hash)
 
     def launch(self, plan: SweepPlan) -> None:
         """Have those runs of `plan` trained that are not done yet."""
@@ -179,19 +202,22 @@ class Sweep:
             self.returned.append(self._launcher.launch(overrides, 0))
             self.reasons |= unrecorded(missing, self.returned[-1], started)
 
-    def show(self) -> pd.DataFrame:
-        """Write and print the tables of what there is; returns that of runs."""
+    def show(self) -> None:
+        """Write and print the tables of what there is."""
+        runs, cells = self.collect()
         console = terminal()
-        (runs, cells), where = self.collect()
-        self._final = set(runs.loc[runs["status"].isin(FINAL), "run_id"])
         console.print(tables.cells(cells))
+        self.show_failures(runs)
+        if self.unwritten is None:
+            console.print(f"tables: {relative(self.folder.path)}", soft_wrap=True)
+
+    def show_failures(self, runs: pd.DataFrame) -> None:
+        """Print which of the table's `runs` have no result, several versions of the code, and what was not written."""
+        console, mixed = terminal(), tables.versions(runs)
         if not runs["status"].isin(FINAL).all():
-            console.print(tables.failures(runs, self.folder.outputs))
-        mixed = tables.versions(runs)
-        if mixed:
-            console.print(mixed, soft_wrap=True)
-        console.print(where, soft_wrap=True)
-        return runs
+            console.print(tables.failures(runs, relative(self.folder.outputs)))
+        for line in filter(None, (mixed, self.unwritten)):
+            console.print(line, soft_wrap=True)
 
     def look(self, seeds: int | None = None) -> Verdict:
         """Judge what is there and keep how comparisons stand: of a look that was planned up to so many `seeds`."""
@@ -204,18 +230,23 @@ class Sweep:
             terminal().print(f"{self.looks.path.name} could not be written: {one_line(error)}", soft_wrap=True)
         return judged
 
-    def collect(self) -> tuple[tuple[pd.DataFrame, pd.DataFrame], str]:
-        """The tables of runs and of cells, written if that can be; and where they are, in words."""
+    def collect(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The tables of runs and of cells, written if that can be; `unwritten` says why where it cannot."""
         try:
-            return self.folder.collect(self.reasons), f"tables: {self.folder.path}"
+            runs, cells = self.folder.collect(self.reasons)
+            self.unwritten = None
         except OSError as error:
-            return self.folder.read(self.reasons), f"tables could not be written: {one_line(error)}"
+            runs, cells = self.folder.read(self.reasons)
+            self.unwritten = f"tables could not be written: {one_line(error)}"
+        self._final = set(runs.loc[runs["status"].isin(FINAL), "run_id"])
+        return runs, cells
 
     @contextmanager
-    def shown_anyway(self, show: Callable[[], object]) -> Iterator[None]:
-        """Within, an end before the end (Ctrl-C) calls `show` and is raised again, whatever comes of that.
+    def told_anyway(self, show: Callable[[], object], keep: Callable[[], object] = lambda: None) -> Iterator[None]:
+        """Within, an end before the end is raised again after `show`, whatever comes of that.
 
-        Where the launcher has refused there is nothing to show.
+        Of Ctrl-C nothing is shown: the tables are written, `keep` is called, and the error itself says how far the
+        sweep had come. Where the launcher has refused there is nothing to tell.
         """
         try:
             yield
@@ -223,13 +254,18 @@ class Sweep:
             refused = isinstance(error, (InputError, FailureError)) and not self.returned
             if self.folder.sweep_file.exists() and not refused:
                 try:
-                    show()
+                    if isinstance(error, Interrupted):
+                        runs, _ = self.collect()
+                        error.so_far = so_far(runs["status"]) + error.so_far
+                        keep()
+                    else:
+                        show()
                 except Exception as other:
                     log.warning("the tables so far could not be made: %s", one_line(other))
             raise
 
     def complete(self) -> bool:
-        """Whether every run that was planned has a result; the table shown last may be of another command's runs."""
+        """Whether every run that was planned has a result; the table made last may be of another command's runs."""
         run_ids = {job.plan.run_id for job in self.jobs if job.plan} - self._final
         return all(record(self.folder.outputs, run_id).status in FINAL for run_id in run_ids)
 
@@ -237,6 +273,14 @@ class Sweep:
         """The sweep's name as the run's group in W&B, where that has no other."""
         logger = job.plan.config.logger if job.plan else None
         return [f"logger.group={self.folder.name}"] if isinstance(logger, WandbConfig) and logger.group is None else []
+
+
+def so_far(statuses: Iterable[str]) -> str:
+    """What runs came to before the end, by their `statuses`: 4 of 24 done, 2 stopped, 18 not begun."""
+    of = {status: word for word, group in _SO_FAR.items() for status in group}
+    counts = Counter(of[Status(status)] for status in statuses)
+    rest = [f"{counts[word]} {word}" for word in list(_SO_FAR)[1:] if counts[word]]
+    return ", ".join([f"{counts['done']} of {counts.total()} done", *rest])
 
 
 def _precision(job: PlannedJob) -> list[str]:

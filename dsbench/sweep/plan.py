@@ -1,24 +1,18 @@
-"""The plan of a sweep, job by job, its name, and the plan as a table.
-
-Asked for again or with more seeds, it has the same name.
-"""
+"""The plan of a sweep, job by job, and the plan as a table."""
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dsbench.config.compose import Composed
 from dsbench.config.overrides import key
-from dsbench.config.schema import SWEEPS_OWN
 from dsbench.errors import InputError
 from dsbench.numerals import counted, duration, percent
 from dsbench.quantities import COUNTED_BUDGETS
-from dsbench.run.identity import OUTSIDE
 from dsbench.run.interrupts import raise_if_asked_to_stop
 from dsbench.run.plan import Plan, plan, with_seed
 from dsbench.run.record import FINAL, Record, width
@@ -26,29 +20,6 @@ from dsbench.tables import Table, figures, filled, names, numbers, written
 
 if TYPE_CHECKING:
     from rich.console import Group
-
-_HOW = ("hydra/launcher", "hydra.launcher", "hydra.sweeper.n_trials")  # where runs are trained, how many are tried
-
-
-def sweep_name(named: str | None, changes: Sequence[str], cells: Iterable[str]) -> str:
-    """The name of a sweep: that of its file, a hash of its `cells` (cell_ids), or both.
-
-    `named` is the sweep's file, if it has one; the hash comes on top where there are `changes` to what it runs.
-    """
-    digest = hashlib.sha256(" ".join(sorted(cells)).encode()).hexdigest()[:8]
-    if named is None:
-        return digest
-    return f"{named}-{digest}" if changes else named
-
-
-def deciding(arguments: Sequence[str]) -> list[str]:
-    """Those of `arguments` that change which cells a sweep runs."""
-    outside = ("seed", "sweep", *SWEEPS_OWN, *OUTSIDE, *_HOW)
-
-    def decides(name: str) -> bool:
-        return not any(name == other or name.startswith(f"{other}.") for other in outside)
-
-    return [argument for argument in arguments if decides(key(argument))]
 
 
 @dataclass(frozen=True)
@@ -104,6 +75,11 @@ class SweepPlan:
             assert job.plan is not None
             out.setdefault(job.plan.cell_id, []).append(job)
         return out
+
+    @property
+    def facts(self) -> list[Record]:
+        """The facts of a run of each cell."""
+        return [jobs[0].plan.facts() for jobs in self.cells.values() if jobs[0].plan]
 
     def only(self, cells: Collection[str], seeds: Container[int]) -> SweepPlan:
         """The jobs of these cells and seeds."""
@@ -198,7 +174,7 @@ def planned(
     from rich.console import Group
     from rich.text import Text
 
-    first = [job.plan.facts() for job, *_ in plan.cells.values() if job.plan]
+    first = plan.facts
     shared = ", ".join(f"{name} {texts[0]}" for name, texts in _texts(first).items() if len(set(texts)) == 1)
     table: list[Text | Table] = [Text(shared), _table(plan, first), Text("")] if first else []
     amounts = [Amount.of(part, estimate) for part in ((plan,) if least is None else (least, plan))]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.plugins.launcher import Launcher
@@ -28,8 +30,9 @@ from dsbench.sweep.conduct import (
     shared_overrides,
     with_shared,
 )
+from dsbench.sweep.name import SweepName, deciding, joined, sweep_name
 from dsbench.sweep.objective import DIRECTIONS, figures, objectives
-from dsbench.sweep.plan import PlannedJob, SweepPlan, deciding, plan_sweep, planned, sweep_name
+from dsbench.sweep.plan import PlannedJob, SweepPlan, plan_sweep, planned
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,7 +79,7 @@ def search(
 
     What a trial is worth is the mean over its seeds. One with a run that failed, diverged or cannot be counts for
     nothing, and the search goes on. Raises InputError for a run that cannot be, unless on_error=skip. The tables are
-    written and printed however the search ends.
+    written however the search ends, and printed unless Ctrl-C ends it.
     """
     check(config)
     names = objectives(config.objective)
@@ -90,9 +93,9 @@ def search(
         )
     shared = shared_overrides(config, backend_for(launcher, how.batch * len(seeds)))
     compose, console = composing(config, loader), terminal()
-    sweep = Sweep(config, _name(config, arguments, given, names, how), arguments, launcher)
+    sweep = Sweep(config, _name(config, arguments, given, names, how, drawn), arguments, launcher)
     trials, plan = Trials(how, drawn, names), SweepPlan(())
-    with sweep.shown_anyway(lambda: _show(sweep, trials)):
+    with sweep.told_anyway(lambda: _show(sweep, trials), lambda: _write(sweep, trials)):
         while batch := trials.ask():
             jobs = [with_shared([*fixed, *overrides(trial), *seed], shared) for trial in batch for seed in seeds]
             plan = plan_sweep(jobs, compose)
@@ -114,11 +117,21 @@ def search(
     return sweep
 
 
-def _name(config: DictConfig, arguments: Sequence[str], given: Sequence[str], names: Sequence[str], how: Search) -> str:
+def _name(
+    config: DictConfig,
+    arguments: Sequence[str],
+    given: Sequence[str],
+    names: Sequence[str],
+    how: Search,
+    drawn: Collection[str],
+) -> SweepName:
     """The name of a search: its space, its objectives and how it draws take the place of a sweep's cells."""
     decides = [*deciding(given), *names, f"{how.sampler} {how.seed} {how.batch}"]
     changes = [*deciding(arguments), *(argument for argument in arguments if key(argument) == "objective")]
-    return sweep_name(config.hydra.runtime.choices.get("sweep"), changes, decides)
+    keys = [(tail, tail) for tail in sorted(name.rpartition(".")[2] for name in drawn)]
+    words = partial(joined, [("search", "search"), *keys])
+    named = config.hydra.runtime.choices.get("sweep")
+    return sweep_name(Path(config.outputs).absolute(), named, changes, decides, words)
 
 
 def _check_split(plan: SweepPlan, names: Sequence[str]) -> None:
@@ -129,11 +142,16 @@ def _check_split(plan: SweepPlan, names: Sequence[str]) -> None:
 def _show(sweep: Sweep, trials: Trials) -> None:
     """Write and print the tables of runs, and that of trials."""
     sweep.show()
+    _write(sweep, trials)
+    terminal().print(tables.best(trials.names, trials.best()))
+
+
+def _write(sweep: Sweep, trials: Trials) -> None:
+    """Write the table of trials."""
     try:
         write_atomically(sweep.folder.path / "trials.csv", trials.table().to_csv(index=False, lineterminator="\n"))
     except OSError as error:
         terminal().print(f"trials.csv could not be written: {one_line(error)}", soft_wrap=True)
-    terminal().print(tables.best(trials.names, trials.best()))
 
 
 class Trials:

@@ -18,8 +18,8 @@ from synthetic import hexadecimal, read, run
 
 from dsbench import provenance
 from dsbench.errors import InputError
-from dsbench.results.folder import SweepFolder
-from dsbench.results.query import sweep_folder, sweeps
+from dsbench.results.folder import SweepFolder, sweeps
+from dsbench.results.query import sweep_folder
 from dsbench.results.records import CODE, OUTCOMES, plain
 from dsbench.run.lock import locked
 from dsbench.run.outcome import Ended

@@ -17,6 +17,7 @@ from dsbench.errors import FailureError
 from dsbench.run.outcome import Ended, ProcessDiedError, recorded_end
 from dsbench.run.record import Status
 from dsbench.sweep.conduct import Sweep, unrecorded, with_shared
+from dsbench.sweep.name import SweepName
 from dsbench.sweep.plan import SweepPlan, plan_sweep
 
 TINY = "arch=mnist_7800_shallow width=2"
@@ -49,7 +50,7 @@ class Launcher:
 
 def sweeping(outputs: Path, launcher: Any) -> Sweep:
     margins = {"margin": None, "speed_margin": 10.0}
-    return Sweep(OmegaConf.create({"outputs": str(outputs), "verdict": margins}), "first", [], launcher)
+    return Sweep(OmegaConf.create({"outputs": str(outputs), "verdict": margins}), SweepName("first"), [], launcher)
 
 
 def test_a_run_in_wandb_has_the_sweep_for_its_group_unless_it_names_one(plan: Plan, outputs: Path) -> None:
@@ -82,9 +83,9 @@ def test_tables_are_shown_before_what_ended_a_sweep_unless_its_launcher_refused(
     sweep, shown = sweeping(outputs, Launcher()), []
     sweep.write(plan(""))
     for error in (FailureError("no sbatch"), KeyboardInterrupt()):
-        with pytest.raises(type(error)), sweep.shown_anyway(lambda: shown.append(1 / 0)):
+        with pytest.raises(type(error)), sweep.told_anyway(lambda: shown.append(1 / 0)):
             raise error
-        with pytest.raises(type(error)), sweep.shown_anyway(lambda error=error: shown.append(error)):
+        with pytest.raises(type(error)), sweep.told_anyway(lambda error=error: shown.append(error)):
             raise error
     assert [type(error) for error in shown] == [KeyboardInterrupt]
 
