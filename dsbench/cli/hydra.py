@@ -15,7 +15,7 @@ from typing import Any
 
 from dsbench import torchvision_ops
 from dsbench.errors import FailureError, InputError, first_line
-from dsbench.process import end_quickly, wait_briefly
+from dsbench.process import draw_into_files, end_quickly, wait_briefly
 from dsbench.run.interrupts import EXIT_CODE, Interrupted, TimedOut, interruptible
 
 _FULL = "DSBENCH_FULL_ERROR"  # set where the user asked for tracebacks
@@ -100,6 +100,7 @@ def job(config: Any) -> float | list[float] | None:
     data are wrong.
     """
     wait_briefly()  # before torch is imported
+    draw_into_files()
     from hydra.core.hydra_config import HydraConfig
 
     from dsbench.config.compose import typed
@@ -170,6 +171,7 @@ def _command() -> Iterator[None]:
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         os.environ[_FULL] = "1"
     end_quickly()
+    draw_into_files()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors instead of printing them
     try:
         yield

@@ -126,7 +126,7 @@ def dashboard(
     shown = {run.run_id for run in offline_runs_of(outputs, sweep)} if sweep is not None else None
     if not leet.runs(outputs):
         raise InputError(f"no runs of W&B in {outputs / 'wandb'}; runs with logger=wandb leave them")
-    show(_cells(outputs, sweep))
+    show(*_cells(outputs, sweep))
     folder = leet.arrange(outputs, shown)
     if sys.stdout.isatty() and sys.stdin.isatty():
         sys.stdout.flush()
@@ -134,14 +134,16 @@ def dashboard(
     show(f"curves, in a terminal: {shlex.join(leet.command(folder))}")
 
 
-def _cells(outputs: Path, sweep: str | None) -> Table:
-    """The cells of the sweep, or of the last one, or of all runs where there is no sweep."""
+def _cells(outputs: Path, sweep: str | None) -> list[Table]:
+    """The cells of the sweep, or of the last one, or of all runs where there is no sweep; nothing without records."""
     from dsbench.results.cells import cells_table
     from dsbench.results.naming import short_names
     from dsbench.results.query import runs_of, sweep_folder, sweeps
     from dsbench.results.records import plain
 
     name = sweep_folder(outputs, sweep).name if sweep is not None or sweeps(outputs) else None
+    if name is None and not any((outputs / "runs").glob("*/result.json")):
+        return []
     frame = cells_table(runs_of(outputs, name)[0])
     rows = plain(frame)
     accuracies = [mean_percent(row["test_acc_mean"], row["test_acc_high"]) for row in rows]
@@ -151,7 +153,7 @@ def _cells(outputs: Path, sweep: str | None) -> Table:
         written("test accuracy", accuracies),
         *(figures(QUANTITIES[cost], [row[cost] for row in rows]) for cost in ("params", "macs")),
     )
-    return Table(f"sweep {name}" if name else "all runs", columns)
+    return [Table(f"sweep {name}" if name else "all runs", columns)]
 
 
 def _online(sweep: str | None, outputs: Path, project: str, entity: str | None) -> None:
