@@ -121,9 +121,8 @@ def mirror(sweep: Sweep, summary: Mapping[str, str] | None = None, files: Sequen
     folder = sweep.folder
     _, cells = folder.read()
     counts = {name: int(cells[name].sum()) for name in COUNTS} | {"n_cells": len(cells)}
-    mirror_sweep(
-        sweep.example, folder.outputs, folder.name, folder.metadata(), counts | dict(summary or {}), cells, files
-    )
+    shown = [folder.sweep_file, *files]
+    mirror_sweep(sweep.example, folder.outputs, folder.name, counts | dict(summary or {}), cells, shown)
 
 
 @dataclass(frozen=True)

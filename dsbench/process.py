@@ -30,6 +30,14 @@ def wait_briefly() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 
+def draw_into_files() -> None:
+    """Have matplotlib draw into files alone, whatever MPLBACKEND says: it refuses to be imported where that is wrong.
+
+    A notebook sets it for its own cells and for every process that it starts, whose packages need not know it.
+    """
+    os.environ["MPLBACKEND"] = "agg"
+
+
 def end_quickly() -> None:
     """Have the interpreter end without its last collections: with Lightning imported they take more than a second."""
     atexit.register(gc.freeze)

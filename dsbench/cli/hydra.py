@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsbench import torchvision_ops
 from dsbench.errors import FailureError, InputError, first_line
-from dsbench.process import end_quickly, wait_briefly
+from dsbench.process import draw_into_files, end_quickly, wait_briefly
 from dsbench.run.interrupts import EXIT_CODE, Interrupted, TimedOut, interruptible
 
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ def job(config: Any) -> float | list[float] | None:
     data are wrong.
     """
     wait_briefly()  # before torch is imported
+    draw_into_files()
     from hydra.core.hydra_config import HydraConfig
 
     from dsbench.config.compose import typed
@@ -183,6 +184,7 @@ def _command() -> Iterator[None]:
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         os.environ[_FULL] = "1"
     end_quickly()
+    draw_into_files()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors instead of printing them
     try:
         yield

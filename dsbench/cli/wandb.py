@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dsbench.cli.options import OUTPUTS, Outputs
-from dsbench.cli.output import show
+from dsbench.cli.output import remark, show
 from dsbench.errors import InputError
-from dsbench.tables import Table, names, texts
+from dsbench.numerals import counted, mean_percent
+from dsbench.quantities import QUANTITIES
+from dsbench.tables import Table, figures, names, numbers, texts, written
 
 if TYPE_CHECKING:
     from dsbench.publish.offline import OfflineRun
@@ -30,14 +33,15 @@ def sync(
     """
     from dsbench.publish import offline
     from dsbench.run.interrupts import interruptible
-    from dsbench.tracking.wandb import check_credentials
+    from dsbench.tracking import server
 
     runs = offline_runs_of(outputs, sweep)
-    check_credentials()
+    server.check_credentials()
     free = [run for run in runs if _is_free(outputs, run)]
     waiting = [run for run in free if again or not run.marker.exists()]
     if waiting:
-        offline.check_reachable()
+        remark(f"uploading {counted(len(waiting), 'run')} to {server.way()}")
+        server.check_reachable()
     if again:
         offline.forget(waiting)
     with interruptible():
@@ -109,29 +113,52 @@ def dashboard(
     project: Annotated[str, typer.Option(help="With --online: as logger.project sets it.")] = "dsbench",
     entity: Annotated[str | None, typer.Option(help="With --online: account or team; by default your login's.")] = None,
 ) -> None:
-    """Browse runs in the terminal, in W&B's own `wandb leet`; with --online in W&B, where `dsbench sync` puts them.
+    """Print a table of cells and browse runs in the terminal, in W&B's own `wandb leet`; or, with --online, in W&B.
 
-    In the terminal f filters runs, by name or tags:SWEEP, space selects them, n turns pages, h helps, q quits.
+    Without a name the table is that of the last sweep. In leet f filters runs, by name or tags:SWEEP, space selects
+    them, n turns pages, h helps, q quits.
     """
     if online:
         _online(sweep, outputs, project, entity)
         return
     from dsbench.publish import leet
-    from dsbench.publish.offline import offline_runs
 
     shown = {run.run_id for run in offline_runs_of(outputs, sweep)} if sweep is not None else None
-    runs = offline_runs(outputs)
-    if not any((outputs / "wandb").glob("*run-*/run-*.wandb")):  # online runs are here, too
+    if not leet.runs(outputs):
         raise InputError(f"no runs of W&B in {outputs / 'wandb'}; runs with logger=wandb leave them")
-    if not (sys.stdout.isatty() and sys.stdin.isatty()):
-        raise InputError("dsbench dashboard needs a terminal; without one: dsbench results, or --csv, --json of it")
-    leet.arrange(outputs / "wandb", runs, shown)
-    leet.launch(outputs / "wandb")
+    show(*_cells(outputs, sweep))
+    folder = leet.arrange(outputs, shown)
+    if sys.stdout.isatty() and sys.stdin.isatty():
+        sys.stdout.flush()
+        leet.launch(folder)
+    show(f"curves, in a terminal: {shlex.join(leet.command(folder))}")
+
+
+def _cells(outputs: Path, sweep: str | None) -> list[Table]:
+    """The cells of the sweep, or of the last one, or of all runs where there is no sweep; nothing without records."""
+    from dsbench.results.cells import cells_table
+    from dsbench.results.naming import short_names
+    from dsbench.results.query import runs_of, sweep_folder, sweeps
+    from dsbench.results.records import plain
+
+    name = sweep_folder(outputs, sweep).name if sweep is not None or sweeps(outputs) else None
+    if name is None and not any((outputs / "runs").glob("*/result.json")):
+        return []
+    frame = cells_table(runs_of(outputs, name)[0])
+    rows = plain(frame)
+    accuracies = [mean_percent(row["test_acc_mean"], row["test_acc_high"]) for row in rows]
+    columns = (
+        *names({"cell": short_names(frame)}),
+        numbers("runs done", [row["n_done"] for row in rows], str),
+        written("test accuracy", accuracies),
+        *(figures(QUANTITIES[cost], [row[cost] for row in rows]) for cost in ("params", "macs")),
+    )
+    return [Table(f"sweep {name}" if name else "all runs", columns)]
 
 
 def _online(sweep: str | None, outputs: Path, project: str, entity: str | None) -> None:
     from dsbench.publish.online import check_installed, default_entity, save_report, save_view, saving
-    from dsbench.tracking.wandb import check_credentials
+    from dsbench.tracking.server import check_credentials
 
     check_installed()
     check_credentials()

@@ -242,15 +242,21 @@ class LoggerConfig(Checked):
     name: str = MISSING
 
 
+GROUP_LETTERS, TAG_LETTERS = 128, 64  # W&B's limits
+
+
 @dataclass
 class WandbConfig(LoggerConfig):
     mode: str = choice_of("offline", "online", "disabled")
     project: str = meeting(
-        lambda name: name and not set(name) & set("/\\#?%:"), "{!r} must be a name without any of / \\ # ? % :"
+        lambda name: 0 < len(name) <= GROUP_LETTERS and not set(name) & set("/\\#?%:"),
+        "{!r} must be a name of 128 letters at most, without any of / \\ # ? % :",
     )
-    entity: str | None = MISSING
-    group: str | None = MISSING
-    tags: list[str] = MISSING
+    entity: str | None = meeting(lambda name: name and "/" not in name, "{!r} must be a name without /")
+    group: str | None = meeting(lambda name: 0 < len(name) <= GROUP_LETTERS, "{!r} has more than 128 letters, or none")
+    tags: list[str] = meeting(  # noqa: RUF009 - it is a field
+        lambda tags: all(0 < len(tag) <= TAG_LETTERS for tag in tags), "{} must be tags of 1 to 64 letters"
+    )
 
 
 @dataclass

@@ -37,6 +37,7 @@ FULL = 12.4  # inches: the width of a page, on which letters of TEXT points are 
 TEXT, SMALL = 10.5, 9.5  # points of letters, and of those of labels
 DOTS_PER_INCH = 150  # of a PNG
 _TITLE, _CAPTION = 12, 10  # points of their letters
+_ELSEWHERE = ("backend", "backend_fallback", "interactive")  # of windows: what is drawn here is files
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -86,7 +87,8 @@ def settings() -> AbstractContextManager[Any]:
         "hatch.linewidth": 0.8,
         "legend.frameon": False,
     }
-    return matplotlib.rc_context({**matplotlib.rcParamsDefault, **own})
+    default = {name: value for name, value in matplotlib.rcParamsDefault.items() if name not in _ELSEWHERE}
+    return matplotlib.rc_context({**default, **own})
 
 
 def styled(draw: Callable[P, R]) -> Callable[P, R]:

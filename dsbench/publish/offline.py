@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,15 +13,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlparse
-from urllib.request import getproxies
 
-from dsbench.errors import FailureError
-from dsbench.tracking.wandb import base_url
+from dsbench.tracking import server
 
 _NO_REASON = "wandb sync gave no reason"
 _MOST_REASONS = 3  # of a run; further errors follow from the first
 _POLL_SECONDS = 0.05
-_REACH_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -52,18 +48,6 @@ def offline_runs(outputs: Path) -> list[OfflineRun]:
 def summary_id(sweep: str) -> str:
     """The W&B id of a sweep's summary run."""
     return f"sweep-{sweep}"
-
-
-def check_reachable() -> None:
-    """Raise FailureError where the server of W&B cannot be reached: `wandb sync` would try for many minutes."""
-    url = urlparse(base_url())
-    if getproxies():
-        return  # a proxy decides what can be reached
-    try:
-        address = (url.hostname or "", url.port or (80 if url.scheme == "http" else 443))
-        socket.create_connection(address, _REACH_SECONDS).close()
-    except OSError as error:
-        raise FailureError(f"cannot reach W&B at {url.geturl()}: {error}") from None
 
 
 def uploads(runs: Sequence[OfflineRun], at_once: int) -> Iterator[tuple[OfflineRun, str | None]]:
@@ -102,9 +86,9 @@ def forget(runs: Iterable[OfflineRun]) -> None:
 def _start(run: OfflineRun, scratch: Path) -> subprocess.Popen[bytes]:
     """A process that uploads the run; its output and its log go into the folder `scratch`."""
     scratch.mkdir()
+    others = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
     default, fixed = {"WANDB_DATA_DIR": str(run.path.parent / ".staging")}, {"WANDB_DIR": str(scratch)}
-    environment = default | dict(os.environ) | fixed | {"WANDB_SILENT": "false"}
-    environment.pop("WANDB_MODE", None)  # offline, it would upload nothing
+    environment = default | others | server.heard() | fixed | {"WANDB_SILENT": "false"}
     command = [sys.executable, "-m", "wandb", "sync", str(run.path.absolute())]
     with (scratch / "output").open("wb") as file:
         return subprocess.Popen(

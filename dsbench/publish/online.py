@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from importlib.util import find_spec
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from dsbench.errors import FailureError, InputError
 from dsbench.files import write_atomically
 from dsbench.quantities import QUANTITIES, SHOWN_ONLINE
+from dsbench.tracking.server import check_reachable, own_environment
+from dsbench.tracking.wandb import METRICS
 
 if TYPE_CHECKING:
     import wandb_workspaces.reports.v2 as reports
@@ -26,17 +29,13 @@ CELL = "cell"  # the key of a run's configuration that names its cell (see dsben
 ACCURACY = "test_acc"
 # Titles by key of a run's summary; the last two keys are there once the run is measured.
 COST_TITLES = {cost.path: ", ".join(filter(None, (cost.wording, cost.unit))) for cost in SHOWN_ONLINE}
-CURVES = {
-    f"{part}/{measure}": QUANTITIES[f"{part}_{measure}"].wording
-    for part in ("val", "train")
-    for measure in ("acc", "loss")
-}
-FACTS = ("model", "block", "width", "kernel", "data", "seed")  # of a run, in its configuration under `run`
+CURVES = {METRICS[name][0]: QUANTITIES[name].wording for name in ("val_acc", "val_loss", "train_acc", "train_loss")}
+FACTS = ("model", "block", "width", "kernel", "data", "seed")  # of a run, in its configuration
 COORDINATES = ("model", "width", "kernel")
 COLUMNS = (
     "run:displayName",
     "run:state",
-    *(f"config:run.value.{name}" for name in FACTS),
+    *(f"config:{name}.value" for name in FACTS),
     *("summary:status", f"summary:{ACCURACY}", "summary:val_acc"),
     *(f"summary:{name}" for name in COST_TITLES),
 )
@@ -111,7 +110,7 @@ def _curve(metric: str, title: str) -> Any:
 def _coordinates() -> Any:
     import wandb_workspaces.reports.v2 as wr
 
-    facts = [wr.ParallelCoordinatesPlotColumn(wr.Config(f"run.{name}"), display_name=name) for name in COORDINATES]
+    facts = [wr.ParallelCoordinatesPlotColumn(wr.Config(name), display_name=name) for name in COORDINATES]
     costs = [
         wr.ParallelCoordinatesPlotColumn(wr.SummaryMetric(name), display_name=COST_TITLES[name], log=True)
         for name in ("params", "macs", "train_seconds")
@@ -128,9 +127,13 @@ def check_installed() -> None:
 
 @contextmanager
 def saving() -> Iterator[None]:
-    """Within, W&B prints nothing, and whatever it raises becomes FailureError, one line."""
+    """Within, W&B prints nothing, and whatever it raises becomes FailureError, one line.
+
+    Raises FailureError where its server does not answer.
+    """
+    check_reachable()
     try:
-        with redirect_stderr(io.StringIO()):
+        with redirect_stderr(io.StringIO()), own_environment("online"):
             yield
     except (InputError, FailureError):
         raise
@@ -139,8 +142,11 @@ def saving() -> Iterator[None]:
 
 
 def default_entity() -> str:
-    """The account of the login. Raises FailureError where W&B does not know it."""
+    """The account that WANDB_ENTITY names, or that of the login. Raises FailureError where W&B does not know it."""
     import wandb
+
+    if "WANDB_ENTITY" in os.environ:
+        return os.environ["WANDB_ENTITY"]
 
     entity = wandb.Api().default_entity
     if not entity:

@@ -1,4 +1,4 @@
-"""A sweep in W&B: one run beside those of its group, which holds the table of cells."""
+"""A sweep in W&B: one run of the job type sweep in the group of its runs, which holds the table of cells."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsbench.config.schema import WandbConfig
 from dsbench.publish.offline import summary_id
+from dsbench.tracking.server import mode
 from dsbench.tracking.tracker import Card
 
 if TYPE_CHECKING:
@@ -24,20 +25,19 @@ def mirror_sweep(
     config: Config,
     outputs: Path,
     name: str,
-    facts: Mapping[str, Any],
     summary: Mapping[str, Any],
     cells: pd.DataFrame,
     files: Sequence[Path] = (),
 ) -> None:
-    """Show the sweep `name` in W&B where that is the logger: `cells` as a Table, `facts` as its configuration.
+    """Show the sweep `name` in W&B where that is the logger: `cells` as a Table.
 
-    `files`, such as report.html, are in one artifact. The mirror of an earlier call for the same sweep is replaced. A
-    failure is logged and stops nothing.
+    `files`, such as report.html and sweep.yaml, are in one artifact. The mirror of an earlier call for the same sweep
+    is replaced. A failure is logged and stops nothing.
     """
     logger = config.logger
-    if not isinstance(logger, WandbConfig) or logger.mode == "disabled":
+    if not isinstance(logger, WandbConfig) or mode(logger.mode) == "disabled":
         return
-    card = Card(summary_id(name), f"{name}: cells", name, ("sweep", name), dict(facts))
+    card = Card(summary_id(name), f"{name}: cells", name, ("sweep", name), {"sweep": name})
     try:
         _mirror(logger, outputs, card, summary, cells, files)
     except Exception as error:  # of a tracker; the sweep's tables are on disk

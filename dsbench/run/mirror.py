@@ -12,11 +12,20 @@ from dsbench.config.schema import Config, WandbConfig
 from dsbench.measure.record import flat
 from dsbench.quantities import COUNTED
 from dsbench.run.folder import RunFolder
+from dsbench.run.identity import short_label
 from dsbench.run.record import Record
 from dsbench.tracking.tracker import Card, open_tracker
-from dsbench.training.checkpoint import recorded
 
-_NAMES = ("model", "arch", "block", "data", "study", "width", "fine_width", "kernel", "seed", "precision")
+_NAMES = ("model", "block", "arch", "data", "width", "fine_width", "kernel", "seed")
+_SHORT = {  # settings that have a short name where runs are sorted and filtered
+    "arch.depth": "depth",
+    "optimizer.name": "optimizer",
+    "optimizer.lr": "lr",
+    "optimizer.weight_decay": "weight_decay",
+    "schedule.name": "schedule",
+    "train.batch_size": "batch",
+}
+_IDLE: tuple[Any, ...] = (0, False, "none", [], {})  # values of settings that do nothing
 _SUMMARY = (
     "status",
     "remark",
@@ -33,26 +42,53 @@ _SUMMARY = (
 
 
 def card(config: Config, record: Record) -> Card:
-    """The names of a run and all facts about it; `record` is that of a run that has just started, without results."""
-    label = record.label
-    cell = f"{record.model}-{record.arch}-w{record.width}-{record.data}"
-    title = label.experiment if label.experiment and not label.modified else cell
-    tags = (record.model, record.data, record.arch, label.study)
-    everything = OmegaConf.to_container(OmegaConf.structured(config))
-    assert isinstance(everything, dict)
+    """The names of a run and its facts; `record` is that of a run that has just started, without results."""
     run = record.plain()
-    del run["settings"]  # these are in `everything` anyway
-    facts = {str(key): value for key, value in everything.items()} | {"run": run}
-    facts["cell"] = f"{title} {record.cell_id or record.run_id}"  # groups curves: names alone are not unique
-    chosen = {**{name: run[name] for name in _NAMES}, **record.settings}
+    chosen = {**{name: run[name] for name in (*_NAMES, "study", "precision")}, **record.settings}
     return Card(
         run_id=record.run_id,
-        name=f"{title} s{record.seed}",
-        group=str(label) or cell,
-        tags=tuple(dict.fromkeys(tag for tag in tags if tag)),
-        facts=facts,
+        name=title(record),
+        group=record.label.study or record.data or "dsbench",
+        tags=tuple(dict.fromkeys(tag for tag in (record.model, record.data, record.label.study) if tag)),
+        facts=_facts(record),
         hparams={name: _plain(value) for name, value in chosen.items() if value is not None},
+        config=OmegaConf.to_yaml(OmegaConf.structured(config)),
     )
+
+
+def title(record: Record) -> str:
+    """Its short label, and before the seed what of block, kernel size and depth is not the usual."""
+    kernel = "-".join(map(str, record.kernel)) if isinstance(record.kernel, list) else record.kernel
+    depth = record.settings.get("arch.depth")
+    parts = [
+        short_label(replace(record, seed=None)),
+        record.block if record.block not in (None, "mobilenet") else "",
+        f"k{kernel}" if kernel not in (None, 3) else "",
+        f"d{depth}" if depth not in (None, 2) else "",
+        f"s{record.seed}" if record.seed is not None else "",
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def _facts(record: Record) -> dict[str, Any]:
+    """What runs are sorted, filtered and grouped by, under short names and flat; what is null or idle is left out."""
+    settings = dict(record.settings)
+    named = {name: settings.pop(key, None) for key, name in _SHORT.items()}
+    rest = {key: value for key, value in settings.items() if not key.startswith("arch.") and value not in _IDLE}
+    cell = replace(record, seed=None)
+    facts = {
+        **{name: getattr(record, name) for name in _NAMES},
+        **named,
+        "epochs": record.stop.target if record.stop and record.stop.by == "epochs" else None,
+        "stop": f"{record.stop.target:g} {record.stop.by}" if record.stop and record.stop.by != "epochs" else None,
+        "budget": record.requested.target_line if record.requested else None,
+        **{name: getattr(record, name) for name in ("split", "precision", "device", "threads")},
+        **{name: record.costs.get(name) for name in ("params", "macs", "acts")},
+        "study": str(record.label) or None,
+        "cell": f"{title(cell)} {record.cell_id or record.run_id}",  # groups curves: names alone are not unique
+        **rest,
+    }
+    return {name: _plain(value) for name, value in facts.items() if value is not None}
 
 
 def _plain(value: Any) -> Any:
@@ -72,6 +108,8 @@ def mirror_again(config: Config, folder: RunFolder, record: Record) -> None:
 
     The curves come from the last checkpoint; where that is gone, the tracker keeps what it has.
     """
+    from dsbench.training.checkpoint import recorded  # Lightning takes two seconds, names should not
+
     history = recorded(folder.last)
     if record.result and len(history) == record.result.epochs:
         started = replace(record, result=None, measured={}, more={})

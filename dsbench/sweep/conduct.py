@@ -20,7 +20,7 @@ from dsbench.config.compose import Composed, typed
 from dsbench.config.hydra_internals import returned_value
 from dsbench.config.messages import one_line
 from dsbench.config.overrides import key
-from dsbench.config.schema import SWEEPS_OWN, SweepConfig, WandbConfig
+from dsbench.config.schema import GROUP_LETTERS, SWEEPS_OWN, SweepConfig, WandbConfig
 from dsbench.console import terminal
 from dsbench.errors import FailureError, InputError
 from dsbench.numerals import counted
@@ -272,7 +272,8 @@ class Sweep:
     def _group(self, job: PlannedJob) -> list[str]:
         """The sweep's name as the run's group in W&B, where that has no other."""
         logger = job.plan.config.logger if job.plan else None
-        return [f"logger.group={self.folder.name}"] if isinstance(logger, WandbConfig) and logger.group is None else []
+        wanted = isinstance(logger, WandbConfig) and logger.group is None
+        return [f"logger.group={self.folder.name[:GROUP_LETTERS]}"] if wanted else []
 
 
 def so_far(statuses: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dsbench.config.schema import Config, WandbConfig
+from dsbench.tracking.server import mode
 from dsbench.training.history import Epoch
 
 log = logging.getLogger("dsbench")
@@ -16,9 +17,10 @@ log = logging.getLogger("dsbench")
 
 @dataclass(frozen=True)
 class Card:
-    """The facts of a run that a tracker shows beside its metrics: id, names to search it by, and all of its record.
+    """The facts of a run that a tracker shows beside its metrics: its id, and names to search it by.
 
-    `hparams` are those in which runs differ: numbers, texts and truth values.
+    `facts` are what runs are sorted and filtered by, flat; `hparams` those in which runs differ: numbers, texts and
+    truth values. `config` is the whole configuration, as YAML.
     """
 
     run_id: str
@@ -27,6 +29,7 @@ class Card:
     tags: tuple[str, ...]
     facts: dict[str, Any]
     hparams: dict[str, Any] = field(default_factory=dict)
+    config: str = ""
 
 
 class Tracker(Protocol):
@@ -90,7 +93,7 @@ def open_tracker(config: Config, outputs: Path, card: Card, history: list[Epoch]
 
 
 def _open(config: Config, outputs: Path, card: Card) -> Tracker:
-    if isinstance(config.logger, WandbConfig) and config.logger.mode != "disabled":
+    if isinstance(config.logger, WandbConfig) and mode(config.logger.mode) != "disabled":
         from dsbench.tracking.wandb import WandbTracker
 
         return WandbTracker(config.logger, outputs, card)

@@ -48,7 +48,7 @@ def test_every_run_arrives_once_with_its_curves_though_the_server_is_asked_too_o
     assert sorted(server.runs) == ["aaa", "bbb"]
     for run_id, run in server.runs.items():
         assert (run["displayName"], run["groupName"], run["tags"]) == (f"name of {run_id}", "group", ["tag"])
-        curve = [(line["epoch"], line["val/acc"]) for _, line in sorted(run["history"].items())]
+        curve = [(line["epoch"], line["acc/val"]) for _, line in sorted(run["history"].items())]
         assert curve == [(1, 0.1), (2, 0.2), (3, 0.3)]
         assert run["finished"]
     assert server.most_at_once == 1
@@ -91,7 +91,9 @@ def test_a_sync_that_is_ended_goes_on(logged: Logged, outputs: Path, server: Ser
             process.send_signal(signal.SIGTERM)
             printed = process.communicate(timeout=30)[1]
     assert process.returncode == 128 + signal.SIGTERM
-    assert printed.startswith("interrupted by SIGTERM")
+    said, ended = printed.splitlines()
+    assert said == f"uploading 2 runs to {server.url}"
+    assert ended.startswith("interrupted by SIGTERM")
     server.held = set()
     server.go.set()
     (mark,) = outputs.glob("wandb/*/run-aaa.wandb.synced")
@@ -114,9 +116,7 @@ def test_a_sweep_s_runs_go_with_its_summary_which_carries_verdict_cells_and_repo
     report = outputs / "report.html"
     report.write_text("<p>the page</p>")
     cells = pd.DataFrame({"model": ["cnn"], "test_acc_mean": [0.5]})
-    mirror_sweep(
-        Config(logger=logger), outputs, "s1", {"arguments": []}, {"n_cells": 1, "verdict": "lighter"}, cells, [report]
-    )
+    mirror_sweep(Config(logger=logger), outputs, "s1", {"n_cells": 1, "verdict": "lighter"}, cells, [report])
     assert synced(outputs, "s1") == 0
     assert sorted(server.runs) == ["aaa", "sweep-s1"]
     assert (server.runs["sweep-s1"]["groupName"], server.runs["sweep-s1"]["tags"]) == ("s1", ["sweep", "s1"])
@@ -157,7 +157,6 @@ def test_a_server_that_is_not_there_is_one_line(logged: Logged, outputs: Path, m
     logged("aaa")
     monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:1")
-    monkeypatch.setattr("dsbench.publish.offline.getproxies", dict)
     with pytest.raises(FailureError, match=r"cannot reach W&B at http://127\.0\.0\.1:1: .*refused"):
         synced(outputs)
 

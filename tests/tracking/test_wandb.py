@@ -12,6 +12,7 @@ import pytest
 from dsbench.errors import InputError
 from dsbench.run.folder import RunFolder
 from dsbench.run.interrupts import Interrupted
+from dsbench.run.mirror import card
 
 Train = Callable[..., dict[str, Any]]
 Planned = Callable[[str], Any]
@@ -40,17 +41,49 @@ def tracked(ran: Callable[[str], tuple[Any, dict[str, Any]]]) -> Tracked:
 def test_an_offline_run_holds_result_configuration_and_names(tracked: Tracked, inspected: Inspected) -> None:
     record, shown = tracked.record, inspected(folder=tracked.wandb)
     assert (shown["state"], shown["exit_code"], shown["run_id"]) == ("finished", 0, record["run_id"])
-    assert shown["name"] == "cnn-mnist_7800_shallow-w2-mnist5k s0"
-    assert shown["tags"] == ["cnn", "mnist5k", "mnist_7800_shallow"]
+    assert shown["name"] == "cnn w2 s0"
+    assert shown["tags"] == ["cnn", "mnist5k"]
     same = ("test_acc", "test_loss", "params", "macs", "flops", "train_seconds", "images_per_second", "status")
     same += ("train_macs",)
     assert {key: shown["summary"][key] for key in same} == {key: record[key] for key in same}
     assert shown["summary"]["val_acc"] == record["best_val_acc"]
-    assert shown["config"]["train"]["batch_size"] == 128
-    assert shown["config"]["optimizer"]["name"] == "sgd"
-    facts = shown["config"]["run"]
-    for key in ("params", "macs", "split", "precision", "device", "threads", "versions", "git_sha"):
-        assert facts[key] == record[key]
+
+
+def test_the_configuration_is_flat_and_small_and_the_whole_of_it_is_a_file_beside(
+    tracked: Tracked, inspected: Inspected
+) -> None:
+    record, config = tracked.record, inspected(folder=tracked.wandb)["config"]
+    config.pop("_wandb", None)
+    same = ("model", "arch", "data", "width", "kernel", "seed", "params", "macs", "split", "precision", "device")
+    assert {key: config[key] for key in same} == {key: record[key] for key in same}
+    assert (config["batch"], config["epochs"], config["optimizer"], config["lr"]) == (128, 3, "sgd", 0.1)
+    assert config["cell"] == f"cnn w2 {record['cell_id']}"
+    assert len(config) <= 40
+    assert all(isinstance(value, (int, float, str)) for value in config.values())
+    whole = (tracked.wandb / "files" / "dsbench.yaml").read_text()
+    assert whole == tracked.folder.config_file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("model=dwsep width=8 seed=1", "dwsep w8 s1"),
+        ("model=dwsep block=keras kernel=5 depth=1 seed=3", "dwsep w16 keras k5 d1 s3"),
+        ("model=cnn data=mnist5k kernel=[3,5,3,3,3,3]", "cnn w16 k3-5-3-3-3-3 s0"),
+        ("model=cnn budget.params=18000", "cnn w"),
+    ],
+)
+def test_runs_are_named_by_what_differs(planned: Planned, line: str, name: str) -> None:
+    planned = planned(line)
+    assert card(planned.config, planned.facts()).name.startswith(name)
+
+
+def test_a_budget_and_the_fine_width_that_meets_it_are_in_name_and_configuration(planned: Planned) -> None:
+    plan = planned("model=dwsep budget.params=18000")
+    shown = card(plan.config, plan.facts())
+    assert shown.name == f"dwsep w{plan.config.width}/{plan.config.arch.fine_width} s0"
+    assert shown.facts["budget"] == "18,000 parameters"
+    assert shown.facts["fine_width"] == plan.config.arch.fine_width
 
 
 def test_every_epoch_is_logged_with_its_best_values_in_the_summary(tracked: Tracked, inspected: Inspected) -> None:
@@ -60,21 +93,21 @@ def test_every_epoch_is_logged_with_its_best_values_in_the_summary(tracked: Trac
     items = [record["history"]["item"] for record in records if record["type"] == "history"]
     for row, item in zip(rows, items, strict=False):
         assert item["epoch"] == int(row["epoch"])
-        for name, key in (("val/acc", "val_acc"), ("train/loss", "train_loss"), ("train/lr", "lr")):
+        for name, key in (("acc/val", "val_acc"), ("loss/train", "train_loss"), ("lr", "lr")):
             assert item[name] == pytest.approx(float(row[key]))
     summary = inspected(folder=tracked.wandb)["summary"]
-    assert summary["val/acc"] == {"max": pytest.approx(max(float(row["val_acc"]) for row in rows))}
-    assert summary["val/loss"] == {"min": pytest.approx(min(float(row["val_loss"]) for row in rows))}
+    assert summary["acc/val"] == {"max": pytest.approx(max(float(row["val_acc"]) for row in rows))}
+    assert summary["loss/val"] == {"min": pytest.approx(min(float(row["val_loss"]) for row in rows))}
     defined = {record["metric"]["name"]: record["metric"] for record in records if record["type"] == "metric"}
-    assert defined["val/acc"]["step_metric"] == "epoch"
+    assert defined["acc/val"]["step_metric"] == "epoch"
 
 
-def test_run_is_grouped_by_its_study_or_its_network(trained: Train, inspected: Inspected) -> None:
+def test_a_run_by_itself_is_grouped_by_its_study_or_its_images(trained: Train, inspected: Inspected) -> None:
     trained("experiment=mnist_7800/cnn width=2 train.max_epochs=1 logger=wandb logger.tags=[mine]")
     (run,) = (record["run"] for record in inspected(records=True) if record["type"] == "run")
-    assert run["run_group"] == "mnist_7800/cnn (modified: data, width, train.max_epochs)"
+    assert run["run_group"] == "mnist_7800"
     assert run["job_type"] == "train"
-    assert run["tags"] == ["cnn", "mnist5k", "mnist_7800_shallow", "mnist_7800", "mine"]
+    assert run["tags"] == ["cnn", "mnist5k", "mnist_7800", "mine"]
 
 
 def test_the_group_that_a_sweep_gives_is_a_tag_too(

@@ -5,6 +5,7 @@ The backend (see dsbench.sweep.launch.backend) only starts jobs, asks how they a
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections import deque
@@ -19,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dsbench import provenance
 from dsbench.config.hydra_internals import returned_value
+from dsbench.config.messages import one_line
 from dsbench.config.overrides import key
 from dsbench.errors import FailureError
 from dsbench.run import interrupts
@@ -27,6 +29,8 @@ from dsbench.run.outcome import Ended, ProcessDiedError, recorded_end
 from dsbench.sweep.launch.backend import Backend
 from dsbench.sweep.launch.job import Job, Jobs
 from dsbench.sweep.launch.view import Lines, View, labels
+
+log = logging.getLogger("dsbench")
 
 
 @dataclass
@@ -178,18 +182,27 @@ class Launch:
 def share_wandb_service(configs: Sequence[DictConfig]) -> None:
     """Start W&B's service once, in this process, for all jobs that use it: they find it by their environment.
 
-    Otherwise each would start its own, half of the fixed time of an offline run.
+    Otherwise each would start its own, half of the fixed time of an offline run. Where it does not start that is
+    logged: runs are trained all the same. Where its server does not answer no job asks it again.
     """
     loggers = [config.logger for config in configs if OmegaConf.select(config, "logger.name") == "wandb"]
-    modes = [logger.mode for logger in loggers if logger.mode != "disabled"]
+    if not loggers:
+        return
+    from dsbench.tracking import server
+    from dsbench.tracking.wandb import reachable_mode
+
+    modes = {server.mode(logger.mode) for logger in loggers} - {"disabled"}
     if modes:
-        import wandb
+        mode = reachable_mode(max(modes))
+        if "online" in modes and mode == "offline":
+            os.environ["WANDB_MODE"] = "offline"
+        try:
+            with server.own_environment(mode):
+                import wandb
 
-        from dsbench.tracking.wandb import say_mode
-
-        os.environ.setdefault("WANDB_SILENT", "true")
-        say_mode(modes[0])
-        wandb.setup()
+                wandb.setup()
+        except Exception as error:  # of a tracker; the sweep goes on
+            log.warning("W&B's service did not start, so each run tries by itself: %s", one_line(error))
 
 
 def _selected(config: DictConfig, key: str) -> Any:
