@@ -5,11 +5,12 @@ What each has to do is tested in tests/config/test_hydra_internals.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, Node
+from omegaconf import DictConfig, Node, OmegaConf
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -45,6 +46,45 @@ def unknown_flags(arguments: Sequence[str]) -> list[str]:
     from hydra._internal.utils import get_args_parser
 
     return get_args_parser().parse_known_args(list(arguments))[1]
+
+
+@contextmanager
+def without_application() -> Iterator[None]:
+    """Within, no Hydra application runs; that of whoever calls, if any, is as it was afterwards, its version too."""
+    from hydra.core.config_store import ConfigStore
+    from hydra.core.plugins import Plugins
+    from hydra.core.singleton import Singleton
+
+    def shared() -> dict[type, Any]:
+        """What has no state of an application, and takes long to find."""
+        return {kind: Singleton._instances[kind] for kind in (ConfigStore, Plugins) if kind in Singleton._instances}
+
+    before = Singleton._instances
+    Singleton._instances = shared()
+    try:
+        yield
+    finally:
+        Singleton._instances = before | shared()
+
+
+def sweeper(conf: str, config_name: str, overrides: Sequence[str], task: Callable[[Any], Any]) -> tuple[Any, list[str]]:
+    """The sweeper that `hydra --multirun` would have, and the overrides that it would be given.
+
+    A Hydra application of the folder `conf` runs from here on (see without_application). Raises what composing raises.
+    """
+    from hydra import version
+    from hydra._internal.callbacks import Callbacks
+    from hydra._internal.hydra import Hydra
+    from hydra._internal.utils import create_config_search_path
+    from hydra.core.plugins import Plugins
+    from hydra.types import HydraContext, RunMode
+
+    version.setbase("1.3")
+    hydra = Hydra.create_main_hydra2("sweep", create_config_search_path(conf))
+    config = hydra.compose_config(config_name, list(overrides), RunMode.MULTIRUN, with_log_configuration=False)
+    context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
+    chosen = Plugins.instance().instantiate_sweeper(config=config, hydra_context=context, task_function=task)
+    return chosen, list(OmegaConf.to_container(config.hydra.overrides.task, resolve=False))
 
 
 def group_options(group: str) -> dict[str, list[str]]:
