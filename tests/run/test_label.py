@@ -1,6 +1,7 @@
 """A run that departs from a published study never carries its plain name."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import pytest
 from dsbench.budget.request import solved
 from dsbench.config.compose import compose
 from dsbench.config.network import network_of
-from dsbench.run.identity import identity, label
-from dsbench.run.record import Label
+from dsbench.run.identity import identity, label, short_label
+from dsbench.run.record import Label, Record, Status
 
 CNN = "mnist_7800/cnn"
 
@@ -95,3 +96,11 @@ def test_a_study_that_ends_otherwise_is_a_departure_from_it(planned: Callable[[s
 def test_another_data_set_modifies_a_study(planned: Callable[[str], Any]) -> None:
     """The network is the same on both sets of digits, and so is all else."""
     assert planned(f"experiment={CNN}").facts().label == Label(CNN, ("data",))
+
+
+def test_a_run_is_called_by_model_width_and_seed() -> None:
+    plain = Record(run_id="0123456789ab", status=Status.DONE)
+    assert short_label(plain) == "0123456789ab"
+    assert short_label(replace(plain, model="dwsep", width=8, seed=0)) == "dwsep w8 s0"
+    assert short_label(replace(plain, model="hybrid", width=31, fine_width=69, seed=3)) == "hybrid w31/69 s3"
+    assert short_label(replace(plain, model="cnn", width=8)) == "cnn w8"
