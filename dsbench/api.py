@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from dsbench.config.compose import Composed
-    from dsbench.config.schema import DataConfig
-    from dsbench.run.predict import Predictions
+    from dsbench.run.predict import Predictions, Preprocessing
     from dsbench.run.record import Record
     from dsbench.run.trained import Trained
     from dsbench.verdict.verdict import Comparison, Verdict
@@ -83,7 +82,7 @@ def cost(
     config_dir: StrPath | None = None,
     **values: Any,
 ) -> pd.DataFrame:
-    """What networks cost for one image: a row a network (`"model=cnn,dwsep"` names two), or with `layers` a row a layer.
+    """What networks cost for one image: a row a network, `"model=cnn,dwsep"` names two; with `layers` a row a layer.
 
     Columns are those of `dsbench cost --csv`; bytes are those of `precision`: 32, bf16 or 16. Raises InputError.
     """
@@ -98,10 +97,7 @@ def cost(
     choose("precision", precision, DTYPE_BYTES)
     with _prepared():
         given = _composed_alone(overrides, config_dir, values)
-        if given is None:
-            found = networks(_spelled(overrides, values), _path(config_dir))
-        else:
-            found = [named(given)]
+        found = [named(given)] if given else networks(_spelled(overrides, values), _path(config_dir))
     costed = [Costed(**vars(network), cost=cost_of(network.network, precision)) for network in found]
     return pd.DataFrame(rows(costed, layers))
 
@@ -128,9 +124,10 @@ def load(run: StrPath, *, outputs: StrPath = OUTPUTS, device: str | torch.device
     `run` is its folder, its id, the beginning of its id, or what it is called (`"dwsep w8 s0"`), where one run alone in
     `outputs` is meant. Raises InputError where there is none, its weights are gone, or it is not done.
     """
+    from dsbench.results.query import run_folder
     from dsbench.run import trained
 
-    return Loaded(trained.load(trained.find(os.fspath(run), Path(outputs))), device)
+    return Loaded(trained.load(run_folder(Path(outputs), os.fspath(run))), device)
 
 
 def verdict(
@@ -160,9 +157,7 @@ def verdict(
     return Judgement(judge(where, table, compare, rule_of(folder, margin)))
 
 
-def sweep(
-    overrides: str | Sequence[str] = (), *, config_dir: StrPath | None = None, **values: Any
-) -> Swept | None:
+def sweep(overrides: str | Sequence[str] = (), *, config_dir: StrPath | None = None, **values: Any) -> Swept | None:
     """Train every combination of what `overrides` list, as sweep.py does: what is done already is not done again.
 
     `overrides` are those of the command line, `["model=cnn,dwsep", "width=8,16", "seeds=3"]`. Shows how far it is, and
@@ -225,7 +220,7 @@ class Loaded:
         self.folder: Path = run.folder.path
 
     def __repr__(self) -> str:
-        from dsbench.run.record import short_label
+        from dsbench.run.identity import short_label
 
         return f"<run {self.record.run_id}: {short_label(self.record)} on {self.record.data}>"
 
@@ -244,10 +239,15 @@ class Loaded:
 
         return dataset_of(self.run.config.data).names
 
-    @property
-    def preprocessing(self) -> DataConfig:
-        """What was done with images: `scale` and `filter`, and `augment` in training alone."""
-        return self.run.config.data
+    @cached_property
+    def preprocessing(self) -> Preprocessing:
+        """From stored images to what the network sees: called with an array of bytes, it is what `module` takes.
+
+        Raises InputError where data.scale=standardize needs the run's data, and they are not there.
+        """
+        from dsbench.run.predict import Preprocessing
+
+        return Preprocessing.of(self.run)
 
     def predict(self, images: Any) -> Predictions:
         """The classes and probabilities of images, filtered and scaled as those of the run's test.
@@ -257,7 +257,7 @@ class Loaded:
         """
         from dsbench.run.predict import predictions
 
-        return predictions(self.run, self.module, self.class_names, images)
+        return predictions(self.run, self.module, self.preprocessing, self.class_names, images)
 
 
 @dataclass(frozen=True, eq=False)
@@ -360,9 +360,7 @@ def _scratch() -> Iterator[None]:
                 os.environ[name] = before
 
 
-def _solved(
-    overrides: Sequence[str | Composed], config_dir: StrPath | None, values: Mapping[str, Any]
-) -> Composed:
+def _solved(overrides: Sequence[str | Composed], config_dir: StrPath | None, values: Mapping[str, Any]) -> Composed:
     """The one configuration that is given or named, at the widths of its budget."""
     from dsbench.budget.request import solved
     from dsbench.config import compose as composition

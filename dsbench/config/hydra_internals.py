@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, Node, OmegaConf
+from omegaconf import DictConfig, Node
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -51,20 +51,22 @@ def unknown_flags(arguments: Sequence[str]) -> list[str]:
 @contextmanager
 def without_application() -> Iterator[None]:
     """Within, no Hydra application runs; that of whoever calls, if any, is as it was afterwards, its version too."""
-    from hydra.core.config_store import ConfigStore
-    from hydra.core.plugins import Plugins
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.hydra_config import HydraConfig
     from hydra.core.singleton import Singleton
+    from hydra.core.utils import JobRuntime
+    from hydra.version import VersionBase
 
-    def shared() -> dict[type, Any]:
-        """What has no state of an application, and takes long to find."""
-        return {kind: Singleton._instances[kind] for kind in (ConfigStore, Plugins) if kind in Singleton._instances}
-
-    before = Singleton._instances
-    Singleton._instances = shared()
+    of_an_application: tuple[type, ...] = (GlobalHydra, HydraConfig, JobRuntime, VersionBase)
+    own = {kind: instance for kind, instance in Singleton._instances.items() if kind in of_an_application}
+    for kind in own:
+        del Singleton._instances[kind]
     try:
         yield
     finally:
-        Singleton._instances = before | shared()
+        for kind in of_an_application:
+            Singleton._instances.pop(kind, None)
+        Singleton._instances.update(own)
 
 
 def sweeper(conf: str, config_name: str, overrides: Sequence[str], task: Callable[[Any], Any]) -> tuple[Any, list[str]]:
@@ -84,7 +86,7 @@ def sweeper(conf: str, config_name: str, overrides: Sequence[str], task: Callabl
     config = hydra.compose_config(config_name, list(overrides), RunMode.MULTIRUN, with_log_configuration=False)
     context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
     chosen = Plugins.instance().instantiate_sweeper(config=config, hydra_context=context, task_function=task)
-    return chosen, list(OmegaConf.to_container(config.hydra.overrides.task, resolve=False))
+    return chosen, [str(override) for override in config.hydra.overrides.task]
 
 
 def group_options(group: str) -> dict[str, list[str]]:

@@ -42,7 +42,7 @@ class Predictions:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return self._shown()._repr_html_()  # type: ignore[operator]  # pandas' own
+        return self._shown()._repr_html_()
 
     def _shown(self) -> pd.DataFrame:
         import pandas as pd
@@ -51,33 +51,61 @@ class Predictions:
         return pd.DataFrame({"class": self.classes, "probability": likeliest}, index=self.probabilities.index)
 
 
-def predictions(run: Trained, module: torch.nn.Module, names: Sequence[str], images: Any) -> Predictions:
+@dataclass(frozen=True)
+class Preprocessing:
+    """From stored images to what a network sees: `filter` (none, unsharp), then of each channel byte * factor + shift.
+
+    `shape` is (channels, height, width), `scale` the name of the scaling in data.scale.
+    """
+
+    shape: Shape
+    filter: str
+    scale: str
+    factor: tuple[float, ...]
+    shift: tuple[float, ...]
+
+    @classmethod
+    def of(cls, run: Trained) -> Preprocessing:
+        """That of a run. Raises InputError where it takes the run's data, and they are not there."""
+        scale, config = run.scale(), run.config.data
+        numbers = (tuple(values.tolist()) for values in (scale.factor, scale.shift))
+        return cls(run.network.input_shape, config.filter, config.scale, *numbers)
+
+    def __call__(self, pixels: np.ndarray) -> torch.Tensor:
+        """Images (n, height, width, channels) uint8 as (n, channels, height, width) float32, in channels_last."""
+        import torch
+
+        from dsbench.training.batches import PixelScale, unsharp
+
+        images = torch.tensor(pixels)
+        scale = PixelScale(torch.tensor(self.factor), torch.tensor(self.shift))
+        return scale(unsharp(images) if self.filter == "unsharp" else images)
+
+
+def predictions(
+    run: Trained, module: torch.nn.Module, preprocessing: Preprocessing, names: Sequence[str], images: Any
+) -> Predictions:
     """What `module`, the network of `run` on whatever device, says of `images` (see `stored`) of the classes `names`.
 
-    Scaled, filtered and computed as the run's test was, in its precision and batches of its size. Raises InputError
-    where the images are none, or the data set is not there, whose mean and deviation data.scale=standardize takes.
+    Computed as the run's test was, in its precision and in batches of its size. Raises InputError where the images are
+    none.
     """
     import pandas as pd
     import torch
 
     from dsbench.measure.probes import Inference
-    from dsbench.training.batches import unsharp
-    from dsbench.training.datamodule import EVAL_BATCH_SIZE
+    from dsbench.training.batches import EVAL_BATCH_SIZE
     from dsbench.training.device import Compute
 
-    pixels, files = stored(images, run.network.input_shape)
-    config = run.config.data
-    device = next(module.parameters()).device
-    precision = run.record.precision or "32"
+    pixels, files = stored(images, preprocessing.shape)
+    device, precision = next(module.parameters()).device, run.record.precision or "32"
     if precision == "16" and device.type != "cuda":
         precision = "32"  # which has what fp16 has, and more
     network = Inference(module, Compute(device, str(device), precision, torch.get_num_threads()))
-    scale = run.scale().to(device)
     logits = [torch.zeros((0, run.network.classes))]
     for start in range(0, len(pixels), EVAL_BATCH_SIZE):
-        batch = torch.tensor(pixels[start : start + EVAL_BATCH_SIZE])
-        batch = (unsharp(batch) if config.filter == "unsharp" else batch).to(device)
-        logits.append(network.forward(network.prepared(scale(batch))).float().cpu())
+        batch = preprocessing(pixels[start : start + EVAL_BATCH_SIZE])
+        logits.append(network.forward(network.prepared(batch)).float().cpu())
     joined = torch.cat(logits)
     labels = joined.argmax(1).numpy()
     table = pd.DataFrame(joined.softmax(1).numpy(), columns=list(names), index=files)
