@@ -57,12 +57,14 @@ class _Package(ModuleType):
 sys.modules[__name__].__class__ = _Package
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name in ("results", "sweep", "verdict"):
-        return importlib.import_module(f"{__name__}.{name}")
-    return getattr(importlib.import_module("dsbench.api"), name)
+if not TYPE_CHECKING:  # for which any name would be there
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name in ("results", "sweep", "verdict"):
+            return importlib.import_module(f"{__name__}.{name}")
+        return getattr(importlib.import_module("dsbench.api"), name)
 
 
 def __dir__() -> list[str]:

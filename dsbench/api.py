@@ -305,7 +305,9 @@ class Judgement:
         from dsbench.verdict.sentences import title
 
         with open(os.devnull, "w", encoding="utf-8") as nowhere:
-            console = Console(file=nowhere, width=120, highlight=False, markup=False, emoji=False, force_jupyter=False)
+            console = Console(
+                file=nowhere, width=120, color_system=None, markup=False, emoji=False, force_jupyter=False
+            )
             with console.capture() as written:
                 console.print(title(self.verdict), "", soft_wrap=True)
                 if self.verdict.groups:
