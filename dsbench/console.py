@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ _UNBOUNDED = 10_000  # columns
 
 
 def terminal() -> Console:
-    """Standard output: as wide as the terminal, or COLUMNS; in a file or pipe as wide as what is written needs.
+    """Standard output: as wide as the terminal, the notebook's cell or COLUMNS; else as wide as what is written needs.
 
     Text is shown as it is, without markup, since names have brackets (`[plain,separable]`) and colons.
     """
@@ -22,4 +23,10 @@ def terminal() -> Console:
 
     plain = partial(Console, highlight=False, markup=False, emoji=False)
     console = plain()
-    return console if console.is_terminal or "COLUMNS" in os.environ else plain(width=_UNBOUNDED)
+    known = console.is_terminal or console.is_jupyter or "COLUMNS" in os.environ
+    return console if known else plain(width=_UNBOUNDED)
+
+
+def redraws(console: Console) -> bool:
+    """Whether what is on it can be drawn again in its place: in a terminal, and in a notebook with ipywidgets."""
+    return console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)

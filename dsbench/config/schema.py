@@ -69,6 +69,7 @@ class BlockConfig:
     norm_between: Any = MISSING
     activation_between: Any = MISSING
     expansion: Any = MISSING
+    se_place: Any = "output"  # not missing: runs recorded before there was a choice can be taken up
 
 
 @dataclass

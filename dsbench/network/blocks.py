@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dsbench.errors import InputError, choose
 from dsbench.network.description import Gate, Residual, Slot, shape_after
@@ -11,6 +11,7 @@ from dsbench.network.layers import Activation, BatchNorm, Conv, GlobalAvgPool, L
 
 ORDERS = ("depthwise_first", "pointwise_first")
 RESIDUALS = ("none", "identity", "project")
+SE_PLACES = ("output", "depthwise")
 PADDINGS = ("same", "valid")
 
 
@@ -72,7 +73,8 @@ class Block:
     """The separable block and the switches behind it (the presets keras, mobilenet, linear, double_relu are these).
 
     A group of the spatial convolution holds `group_size` input channels: 1 is depthwise, all of them is plain.
-    `expansion` is the inverted residual's (Sandler et al. 2018).
+    `expansion` is the inverted residual's (Sandler et al. 2018). Squeeze-and-excitation gates the block's output or,
+    with `se_place`, what the depthwise convolution gives (Howard et al. 2019, MobileNetV3).
     """
 
     kind: str = "separable"
@@ -84,10 +86,12 @@ class Block:
     norm_between: bool = True
     activation_between: bool = True
     expansion: float = 6.0
+    se_place: str = SE_PLACES[0]
 
     def __post_init__(self) -> None:
         choose("kind", self.kind, KINDS)
         choose("order", self.order, ORDERS)
+        choose("se_place", self.se_place, SE_PLACES)
         for name in ("depth_multiplier", "group_size", "expansion"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} {getattr(self, name)} is below 1")
@@ -99,7 +103,8 @@ def fill(place: Place, block: Block | None, style: Style, shape: Shape) -> Slot:
     """The slot at `place` for an input of `shape`: a plain convolution, or `block` where there is one.
 
     Norm, squeeze-and-excitation, residual and activation belong to the place, so they are the same for every family;
-    only an inverted residual brings its own norms and shortcut and ends without an activation.
+    only an inverted residual brings its own norms and shortcut and ends without an activation, and a block may have
+    squeeze-and-excitation within.
     """
     if block is None:
         conv = Conv(place.in_channels, place.out_channels, place.kernel, place.stride, place.margin, bias=place.bias)
@@ -113,14 +118,16 @@ def _separable(place: Place, block: Block, style: Style, shape: Shape) -> tuple[
     if block.order == "depthwise_first":
         middle = i * multiplier
         first, last = _depthwise(place, block, i, middle), _pointwise(block, middle, o)
-    else:
+        within, place = _gate_within(place, block, middle)
+    else:  # ends in its depthwise convolution: both places of squeeze-and-excitation are the output
         if o % multiplier:
             raise InputError(
                 f"block.depth_multiplier {multiplier} does not divide the {o} output channels, as pointwise_first needs"
             )
         middle = o // multiplier
         first, last = _pointwise(block, i, middle), _depthwise(place, block, middle, o)
-    return _complete((first, *_between(block, style, middle), last), place, style, shape)
+        within = ()
+    return _complete((first, *_between(block, style, middle), *within, last), place, style, shape)
 
 
 def _inverted_residual(place: Place, block: Block, style: Style, shape: Shape) -> tuple[Layer, ...]:
@@ -133,8 +140,9 @@ def _inverted_residual(place: Place, block: Block, style: Style, shape: Shape) -
     if wide != place.in_channels:
         body += (_pointwise(block, place.in_channels, wide, "expand"), *_between(block, style, wide))
     body += (_depthwise(place, block, wide, deep), *_between(block, style, deep))
-    body += (_pointwise(block, deep, place.out_channels, "project"), style.norm(place.out_channels))
-    body += _squeeze_excitation(place)
+    within, place = _gate_within(place, block, deep)
+    body += (*within, _pointwise(block, deep, place.out_channels, "project"), style.norm(place.out_channels))
+    body += _squeeze_excitation(place, place.out_channels)
     return (Residual(body),) if shape_after(body, shape) == shape else body
 
 
@@ -166,14 +174,20 @@ def _between(block: Block, style: Style, channels: int) -> tuple[Layer, ...]:
 def _complete(convs: tuple[Layer, ...], place: Place, style: Style, shape: Shape) -> tuple[Layer, ...]:
     """`convs` with the norm, squeeze-and-excitation, shortcut and activation of their place."""
     norm = (style.norm(place.out_channels),) if place.norm else ()
-    body = _with_shortcut((*convs, *norm, *_squeeze_excitation(place)), place, style, shape)
+    body = _with_shortcut((*convs, *norm, *_squeeze_excitation(place, place.out_channels)), place, style, shape)
     return (*body, style.act()) if place.activation else body
 
 
-def _squeeze_excitation(place: Place) -> tuple[Layer, ...]:
+def _gate_within(place: Place, block: Block, channels: int) -> tuple[tuple[Layer, ...], Place]:
+    """What gates the `channels` of the depthwise convolution, and the place less the gate that is in its stead."""
+    if block.se_place == "output":
+        return (), place
+    return _squeeze_excitation(place, channels), replace(place, se_ratio=0.0)
+
+
+def _squeeze_excitation(place: Place, channels: int) -> tuple[Layer, ...]:
     if not place.se_ratio:
         return ()
-    channels = place.out_channels
     squeezed = max(1, round(channels * place.se_ratio))
     layers = (GlobalAvgPool(), Linear(channels, squeezed), Activation("relu"), Linear(squeezed, channels))
     return (Gate((*layers, Activation("sigmoid"))),)

@@ -12,6 +12,7 @@ from dsbench.budget.request import solved
 from dsbench.config.compose import Composed, choice
 from dsbench.config.overrides import key
 from dsbench.config.schema import Config
+from dsbench.network.blocks import SE_PLACES
 from dsbench.network.description import Network
 from dsbench.run.record import Label, Record
 from dsbench.training.stop import AfterSeconds, End, epochs
@@ -93,6 +94,11 @@ def _effective(optimizer: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in optimizer.items() if k != "decay_norm_and_bias" or optimizer["weight_decay"]}
 
 
+def _switches(block: dict[str, Any]) -> dict[str, Any]:
+    """Those of the block; without the place that squeeze-and-excitation had before there was a choice."""
+    return {k: v for k, v in block.items() if (k, v) != ("se_place", SE_PLACES[0])}
+
+
 def run_id(identity: dict[str, Any]) -> str:
     """Twelve hexadecimal digits that stand for `identity`."""
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
@@ -120,7 +126,7 @@ def settings(config: Config, identity: dict[str, Any], separable: bool) -> dict[
     network = {
         "model": {"pattern": config.model.pattern},
         "arch": {"depth": depth, **{name: getattr(arch, name) for name in _ARCH}},
-        "block": vars(config.block) if separable else {},
+        "block": _switches(vars(config.block)) if separable else {},
         "slots": vars(config.slots),
     }
     train = {key: recipe[key] for key in ("batch_size", "label_smoothing", "grad_clip_norm", "early_stopping")}

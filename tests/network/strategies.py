@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 from sketch import LISTED, WIDTH, Sketch
 
-from dsbench.network.blocks import KINDS, ORDERS, PADDINGS, RESIDUALS, Style
+from dsbench.network.blocks import KINDS, ORDERS, PADDINGS, RESIDUALS, SE_PLACES, Style
 from dsbench.network.description import INITS, Network
 from dsbench.network.layers import ACTIVATIONS, Shape
 
@@ -96,6 +96,7 @@ class _Drawing:
             "expansion": expansion,
             "depth_multiplier": multiplier,
             "group_size": self.choose("group_size", [g for g in (1, 2, 4, middle) if middle % g == 0]),
+            "se_place": self.choose("se_place", SE_PLACES),
             **{name: self.choose(name, SWITCH) for name in switches},
         }
 

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +16,8 @@ from dsbench.config.network import network_of
 from dsbench.config.schema import ModelConfig
 from dsbench.network.blocks import Block, Place, Style
 from dsbench.network.build import build
-from dsbench.network.description import Network, Residual, Slot
-from dsbench.network.layers import Conv, Layer
+from dsbench.network.description import Gate, Network, Residual, Slot, inside
+from dsbench.network.layers import Conv, Layer, Linear
 from dsbench.torchvision_ops import ensure
 
 Array = np.ndarray
@@ -125,6 +126,64 @@ def test_inverted_residual_is_torchvisions(
     assert sum(p.numel() for p in ours.parameters()) == sum(p.numel() for p in theirs.parameters())
     images = torch.randn(4, i, 12, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(ours(images), theirs(images), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(("i", "o", "stride", "expansion"), [(16, 16, 1, 4), (16, 24, 2, 6), (32, 32, 1, 1)])
+def test_squeeze_and_excitation_after_the_depthwise_convolution_is_torchvisions_mobilenet_v3(
+    i: int, o: int, stride: int, expansion: int, preset: Callable[[str], Block], one_slot: Callable[..., Network]
+) -> None:
+    """A quarter of the expanded channels, and a plain sigmoid where that has a hard one."""
+    ensure()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torchvision uses torch.jit
+        from torchvision.models.mobilenetv3 import (  # type: ignore[import-untyped]
+            InvertedResidual,
+            InvertedResidualConfig,
+            SElayer,
+        )
+    settings = Block(**{**vars(preset("inverted_residual")), "expansion": expansion, "se_place": "depthwise"})
+    net = one_slot(Place(1, i, o, kernel=5, stride=stride, se_ratio=0.25), settings, (i, 12, 12))
+    ours = randomise(build(net, seed=0)[:-2]).eval().double()
+    theirs = InvertedResidual(
+        InvertedResidualConfig(i, 5, i * expansion, o, True, "RE", stride, 1, 1.0), nn.BatchNorm2d, SElayer
+    )
+    theirs = theirs.eval().double()
+    kinds = (nn.Conv2d, nn.BatchNorm2d, nn.Linear)
+    parts, others = ([part for part in module.modules() if isinstance(part, kinds)] for module in (ours, theirs))
+    for part, other in zip(parts, others, strict=True):  # their linear layers are convolutions of kernel 1
+        state = {name: t[:, :, None, None] if t.ndim == 2 else t for name, t in part.state_dict().items()}
+        other.load_state_dict(state)
+    images = torch.randn(4, i, 12, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(ours(images), theirs(images), rtol=1e-10, atol=1e-12)
+
+
+def squeezed(net: Network) -> list[tuple[str, int]]:
+    """Each convolution of the slot by its role, and `gate`, each with its channels, in order."""
+    out = []
+    for layer in inside(body(net)):
+        if isinstance(layer, Conv):
+            out.append((layer.role, layer.out_channels))
+        elif isinstance(layer, Gate):
+            first = next(part for part in layer.body if isinstance(part, Linear))
+            out.append(("gate", first.in_features))
+    return out
+
+
+def test_a_block_has_one_gate_where_it_says(one_slot: Callable[..., Network]) -> None:
+    """pointwise_first ends in its depthwise convolution, so that its output is both."""
+    place = Place(1, 4, 8, se_ratio=0.25)
+
+    def net(**switches: Any) -> Network:
+        return one_slot(place, Block(**switches), (4, 6, 6))
+
+    assert squeezed(net()) == [("depthwise", 4), ("pointwise", 8), ("gate", 8)]
+    assert squeezed(net(se_place="depthwise")) == [("depthwise", 4), ("gate", 4), ("pointwise", 8)]
+    deep = net(se_place="depthwise", depth_multiplier=3)
+    assert squeezed(deep) == [("depthwise", 12), ("gate", 12), ("pointwise", 8)]
+    first = {"order": "pointwise_first"}
+    assert net(**first, se_place="depthwise") == net(**first)
+    without = one_slot(replace(place, se_ratio=0.0), Block(se_place="depthwise"), (4, 6, 6))
+    assert without == one_slot(replace(place, se_ratio=0.0), Block(), (4, 6, 6))
 
 
 def test_grouped_convolution_of_all_channels_is_a_plain_one(one_slot: Callable[..., Network]) -> None:

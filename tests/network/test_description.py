@@ -42,7 +42,7 @@ def halves(conv: dict[str, Any], block: dict[str, Any], in_channels: int) -> lis
     return [{"conv": conv | own}, {"conv": conv | {"kernel": 1, "stride": 1, "bias": block["pointwise_bias"]}}]
 
 
-@given(sketches(kind="separable", order="depthwise_first", residual="none"))
+@given(sketches(kind="separable", order="depthwise_first", residual="none", se_place="output"))
 def test_a_separable_slot_of_one_group_has_identity_and_cost_of_two_plain_slots(sketch: Sketch) -> None:
     spatial = [slot.body[0] for slot in sketch.network().slots]
     inputs = [conv.in_channels for conv in spatial if isinstance(conv, Conv)]
