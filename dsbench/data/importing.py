@@ -126,8 +126,8 @@ def from_files(listing: Listing, name: str, source: Path, wanted: Wanted) -> Put
         train, test = files.split(of_images)
         remarks += files.copies(of_images, test)
         classes = listing.class_names
-        counts = [np.bincount(files.labels[rows], minlength=len(classes)).tolist() for rows in (train, test)]
-        dataset = own.own_set(name, (pixels.shape[3], *pixels.shape[1:3]), *counts, "0" * 64, classes)
+        in_train, in_test = [np.bincount(files.labels[rows], minlength=len(classes)).tolist() for rows in (train, test)]
+        dataset = own.own_set(name, (pixels.shape[3], *pixels.shape[1:3]), in_train, in_test, "0" * 64, classes)
         labels = files.labels.astype(dataset.label_type)
         keys = digests(pixels, labels)
         parts = {

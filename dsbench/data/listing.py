@@ -52,7 +52,7 @@ class Listing:
         """The classes of the train part in the order of their labels: numbers by size, else by the alphabet."""
         names = {name for part in self.train for name in part.classes}
         whole = all(name.isascii() and name.isdigit() for name in names)
-        return sorted(names, key=lambda name: (int(name), name) if whole else name)  # type: ignore[return-value,arg-type]
+        return sorted(names, key=lambda name: (int(name), name) if whole else name)
 
 
 def listed(source: Path, test: Path | None = None) -> Listing:
@@ -137,7 +137,7 @@ def _table(path: Path) -> Part:
             if None in columns:
                 raise InputError(f"{path} has columns {', '.join(named)}; it should have path (or file_name) and label")
             for row in rows:
-                where, label = (row[column] for column in columns)  # type: ignore[index]
+                where, label = (row[column] for column in columns)
                 if not where or not label:
                     raise InputError(f"{path}: line {rows.line_num} names no image or no label")
                 part.paths.append(where.strip())

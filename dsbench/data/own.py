@@ -198,7 +198,7 @@ def _largest(source: str, part: str, labels: np.ndarray) -> int:
 def _image_shape(source: str, images: np.ndarray, layout: str | None) -> tuple[tuple[int, int, int], str]:
     """The (channels, height, width) of `images` and their layout. Raises InputError where it looks like the other."""
     if images.ndim == 3:
-        return (1, *images.shape[1:]), "hwc"  # type: ignore[return-value]
+        return (1, *images.shape[1:]), "hwc"
     if images.ndim != 4:
         raise InputError(f"{source}: x_train has shape {images.shape} instead of (n, height, width[, channels])")
     if layout is None and images.shape[1] in CHANNELS and images.shape[3] not in CHANNELS:
@@ -209,4 +209,4 @@ def _image_shape(source: str, images: np.ndarray, layout: str | None) -> tuple[t
         )
     if layout == "chw":
         return images.shape[1:], "chw"
-    return (images.shape[3], *images.shape[1:3]), "hwc"  # type: ignore[return-value]
+    return (images.shape[3], *images.shape[1:3]), "hwc"

@@ -101,7 +101,8 @@ class Session:
 def calibration_images(data: ImageData, count: int = CALIBRATION_IMAGES) -> Tensor:
     """`count` training images (count, C, H, W) as the network sees them, unaugmented; classes have their shares.
 
-    Where there are no more, they are all. They depend on the data set and its split alone, not on a seed. Validation and test images are never among them.
+    Where there are no more, they are all. They depend on the data set and its split alone, not on a seed. Validation
+    and test images are never among them.
     """
     train = data.train
     count = min(count, len(train.rows))

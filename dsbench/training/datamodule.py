@@ -73,7 +73,7 @@ class ImageData(LightningDataModule):
         return self.device.type != "cpu"
 
     def _images(self, images: torch.Tensor, on_device: bool) -> torch.Tensor:
-        """What the images of a part are read from: the mapped file, or what of it is brought to the device, filtered."""
+        """What the images of a part are read from: the mapped file or, filtered where that is asked, the device."""
         if not on_device:
             return images
         pieces = images.split(5000)
