@@ -26,7 +26,7 @@ def dataset_of(config: DataConfig) -> DataSet:
         return sets.get(config.name)
     from dsbench.data.own import own_set  # numpy takes a tenth of a second, which dsbench's sets can do without
 
-    return own_set(config.name, own.image_shape, own.train_counts, own.test_counts, own.sha256)
+    return own_set(config.name, **vars(own))
 
 
 def architecture(composed: Composed) -> Architecture:

@@ -93,6 +93,8 @@ class OwnSetConfig:
     train_counts: list[int] = MISSING
     test_counts: list[int] = MISSING
     sha256: str = MISSING
+    class_names: list[str] | None = None  # not missing: sets described before there were any can be read
+    layout: str = "hwc"
 
 
 @dataclass

@@ -6,9 +6,9 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from dsbench.data import sets, sources, split
 from dsbench.data.candidate import (
     KEYS,
     Candidate,
+    Part,
     Report,
     Request,
     check_content,
@@ -37,7 +38,7 @@ FORMAT = 1  # of the files in a folder of arrays; another number is another layo
 class Arrays:
     """One set, ready to train on.
 
-    `x_*` are (n, height, width, channels) uint8, `y_*` (n,) uint8; all are memory maps in canonical order, shared by
+    `x_*` are (n, height, width, channels) uint8, `y_*` (n,) of the set's label type; all are memory maps in canonical order, shared by
     all processes and copied where one writes (torch takes no read-only arrays). `mean` and `std` hold the channels of
     x/255 by split name: "standard" is the train part without its validation images, "study" all of it. `source` names
     where the images came from.
@@ -80,7 +81,7 @@ def prepare(dataset: DataSet | str, root: Path | str, verify: bool = True, repor
     report = report or (lambda message, share: None)
     folder = folder_of(dataset, root)
     if not folder.exists():
-        with _workspace(folder, report) as scratch:
+        with workspace(folder, report) as scratch:
             if not folder.exists():
                 candidate = sources.read(Request(dataset, root, scratch, report))
                 _write_checked(scratch / "cache", candidate, dataset, verify, report)
@@ -96,7 +97,8 @@ def load(dataset: DataSet | str, root: Path | str, verify: bool = True) -> Array
     dataset = _set(dataset)
     folder = folder_of(dataset, Path(root))
     if not folder.exists():
-        raise InputError(f"{dataset.name} is not prepared in {folder}: run dsbench data get {dataset.name}")
+        known = f"get {dataset.name}" if dataset.name in sets.SETS else f"import FOLDER --name {dataset.name}"
+        raise InputError(f"{dataset.name} is not prepared in {folder}: run dsbench data {known}")
     arrays = _read(folder, dataset)
     if verify and not arrays.verified:
         raise InputError(
@@ -139,7 +141,7 @@ def _size(path: Path) -> int:
 
 
 @contextmanager
-def _workspace(folder: Path, report: Report) -> Iterator[Path]:
+def workspace(folder: Path, report: Report) -> Iterator[Path]:
     """A new folder beside `folder`, for what is to become it; one process at a time has one, and it goes afterwards.
 
     What interrupted preparations left is removed on the way in; on the way out, so are new folders left empty. Raises
@@ -188,36 +190,49 @@ def _write_checked(folder: Path, candidate: Candidate, dataset: DataSet, verify:
     if verify:
         check_content(dataset, candidate, sha256)
     report("writing", None)
-    first, second = split.canonical_order(train), split.canonical_order(test)
-    ordered = replace(
-        candidate,
-        x_train=candidate.x_train[first],
-        y_train=candidate.y_train[first],
-        x_test=candidate.x_test[second],
-        y_test=candidate.y_test[second],
-    )
-    _write(folder, dataset, ordered, sha256)
+    parts = {
+        "train": Part(candidate.x_train, candidate.y_train, split.canonical_order(train)),
+        "test": Part(candidate.x_test, candidate.y_test, split.canonical_order(test)),
+    }
+    write(folder, dataset, parts, candidate.source, sha256)
 
 
-def _write(folder: Path, dataset: DataSet, candidate: Candidate, sha256: str) -> None:
+def write(folder: Path, dataset: DataSet, parts: Mapping[str, Part], source: str, sha256: str) -> None:
+    """Write the new `folder` of prepared arrays: the parts train and test, in canonical order, of a set with `sha256`.
+
+    Neither part is ever in memory as a whole.
+    """
     folder.mkdir()
-    arrays = {key: getattr(candidate, key) for key in KEYS}
-    for key, array in arrays.items():
-        np.save(folder / f"{key}.npy", array, allow_pickle=False)
-    moments_of = _statistics(candidate, dataset.validation_size)
+    arrays: dict[str, dict[str, Any]] = {}
+    for name, part in parts.items():
+        shape = (len(part.rows), *part.images.shape[1:])
+        arrays[f"x_{name}"] = _append(folder / f"x_{name}.npy", part.pieces(), "uint8", shape)
+        labels = part.labels[part.rows].astype(dataset.label_type)
+        arrays[f"y_{name}"] = _append(folder / f"y_{name}.npy", [labels], dataset.label_type, labels.shape)
+    moments_of = _statistics(parts["train"], dataset.validation_size)
     meta = {
         "format": FORMAT,
         "dsbench": __version__,
         "name": dataset.name,
-        "source": candidate.source,
+        "source": source,
         "sha256": sha256,
         "verified": sha256 == dataset.sha256,
         "created": provenance.now(),
-        "arrays": {key: {"dtype": str(array.dtype), "shape": array.shape} for key, array in arrays.items()},
+        "arrays": {key: arrays[key] for key in KEYS},
         "mean": {name: mean for name, (mean, _) in moments_of.items()},
         "std": {name: std for name, (_, std) in moments_of.items()},
     }
     (folder / "meta.json").write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
+
+
+def _append(path: Path, pieces: Iterable[np.ndarray], dtype: str, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Write an .npy file piece by piece; returns its line of meta.json. A full disk is an OSError, not a crash."""
+    head = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, head)
+        for piece in pieces:
+            file.write(piece.tobytes())
+    return {"dtype": dtype, "shape": shape}
 
 
 def _read(folder: Path, dataset: DataSet) -> Arrays:
@@ -256,27 +271,28 @@ def _check_mapped(dataset: DataSet, arrays: dict[str, np.ndarray]) -> None:
         images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
         if images.dtype != np.uint8 or images.shape != (len(labels), height, width, channels):
             raise ValueError(f"x_{part} is {images.dtype} {images.shape}, which is not {dataset.title}")
-        if labels.dtype != np.uint8 or labels.ndim != 1:
+        if labels.dtype != dataset.label_type or labels.ndim != 1:
             raise ValueError(f"y_{part} is {labels.dtype} {labels.shape}, which is not {dataset.title}")
 
 
 Moments = tuple[tuple[float, ...], tuple[float, ...]]
 
 
-def _statistics(candidate: Candidate, validation_size: int) -> dict[str, Moments]:
+def _statistics(train: Part, validation_size: int) -> dict[str, Moments]:
     """Mean and standard deviation of the images trained on, by split name (see Arrays)."""
-    everything = histogram(candidate.x_train)
-    _, validation = split.stratified(candidate.y_train, validation_size)
-    counts = {"standard": everything - histogram(candidate.x_train[validation]), "study": everything}
+    everything = histogram(train)
+    _, validation = split.stratified(train.labels[train.rows], validation_size)
+    held_out = Part(train.images, train.labels, train.rows[validation])
+    counts = {"standard": everything - histogram(held_out), "study": everything}
     return {name: moments(count) for name, count in counts.items()}
 
 
-def histogram(images: np.ndarray) -> np.ndarray:
-    """How often each channel has each value: (channels, 256) int64 from (n, height, width, channels) uint8."""
-    channels = images.shape[-1]
+def histogram(part: Part) -> np.ndarray:
+    """How often each channel has each value, (channels, 256) int64."""
+    channels = part.images.shape[-1]
     counts = np.zeros((channels, 256), dtype=np.int64)
-    for start in range(0, len(images), 1024):
-        pixels = images[start : start + 1024].reshape(-1, channels)
+    for piece in part.pieces():
+        pixels = piece.reshape(-1, channels)
         counts += np.stack([np.bincount(pixels[:, channel], minlength=256) for channel in range(channels)])
     return counts
 
@@ -289,5 +305,5 @@ def moments(counts: np.ndarray) -> Moments:
     values = np.arange(256)
     size, total, squares = counts.sum(axis=1), counts @ values, counts @ values**2
     mean = total / size
-    std = np.sqrt(squares / size - mean**2)
+    std = np.sqrt(np.maximum(squares / size - mean**2, 0))
     return tuple((mean / 255).tolist()), tuple((std / 255).tolist())

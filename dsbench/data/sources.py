@@ -22,7 +22,7 @@ import numpy as np
 
 from dsbench.data import split, torchvision_sets
 from dsbench.data.candidate import KEYS, Candidate, Request, Unavailable, digests
-from dsbench.data.sets import DataSet
+from dsbench.data.sets import SETS, DataSet
 from dsbench.errors import InputError
 
 log = logging.getLogger("dsbench")
@@ -62,7 +62,10 @@ def read(request: Request) -> Candidate:
     tried = f"no images of {request.dataset.name}: tried {'; '.join(failures)}"
     if request.dataset.bundled:
         raise InputError(tried)
-    raise InputError(f"{tried}; put an npz at {request.root / request.dataset.name}.npz or use data=mnist5k")
+    npz = f"put an npz at {request.root / request.dataset.name}.npz"
+    if request.dataset.name in SETS:
+        raise InputError(f"{tried}; {npz} or use data=mnist5k")
+    raise InputError(f"{tried}; {npz}, or import its images again with dsbench data import")
 
 
 def unprepared(dataset: DataSet, root: Path) -> Path | None:
@@ -79,18 +82,25 @@ def read_npz(request: Request) -> Candidate:
     if not path.is_file():
         raise Unavailable(f"no {path}")
     request.report(f"reading {path}", None)
-    return from_npz(path)
+    return from_npz(path, request.scratch)
 
 
-def from_npz(path: Path) -> Candidate:
-    """The four arrays in `path`. Raises InputError where it cannot be read or has no such arrays."""
+def from_npz(path: Path, scratch: Path) -> Candidate:
+    """The four arrays in `path`, unpacked into the folder `scratch` and mapped from there: no memory holds them.
+
+    Raises InputError where it cannot be read or has no such arrays.
+    """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            missing = [key for key in KEYS if key not in arrays]
+        with zipfile.ZipFile(path) as packed:
+            there = [name.removesuffix(".npy") for name in packed.namelist()]
+            missing = [key for key in KEYS if key not in there]
             if missing:
-                raise InputError(f"{path} has no {missing[0]} (it has {', '.join(arrays)}); delete or complete it")
-            x_train, y_train, x_test, y_test = (arrays[key] for key in KEYS)
-    except (OSError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+                raise InputError(f"{path} has no {missing[0]} (it has {', '.join(there)}); delete or complete it")
+            for key in KEYS:
+                packed.extract(f"{key}.npy", scratch)
+        arrays = (scratch / f"{key}.npy" for key in KEYS)
+        x_train, y_train, x_test, y_test = (np.load(file, mmap_mode="r", allow_pickle=False) for file in arrays)
+    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path} cannot be read ({error}); delete or replace it") from error
     return Candidate(x_train, y_train, x_test, y_test, str(path), "delete or replace it")
 

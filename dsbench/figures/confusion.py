@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dsbench.data.sets import SETS
 from dsbench.errors import InputError
 from dsbench.figures.axes import Cell, caption, rows, wrapped
 from dsbench.figures.style import BLUE, FULL, INK, ORANGE, PAPER, canvas, layout, panels, settle, styled
@@ -37,16 +39,40 @@ def confusions(runs: pd.DataFrame, outputs: Path) -> dict[str, np.ndarray]:
     return out
 
 
+def class_names(runs: pd.DataFrame, outputs: Path) -> dict[str, list[str]]:
+    """What the classes are called, in the order of their labels, by cell_id; a cell whose set has no names has none."""
+    out: dict[str, list[str]] = {}
+    done = runs[runs["status"] == "done"].drop_duplicates("cell_id")
+    for run_id, cell_id, data in zip(done["run_id"], done["cell_id"], done["data"], strict=True):
+        record = None
+        with suppress(InputError):  # damaged
+            record = RunFolder(outputs / "runs" / run_id).result()
+        known = SETS[data].class_names if data in SETS else None  # of older records
+        names = record.class_names if record is not None and record.class_names else known
+        if names:
+            out[cell_id] = list(names)
+    return out
+
+
+def called(names: Sequence[str] | None, classes: int) -> list[str]:
+    """A short text a class: its name or, where it has none, its number."""
+    if names is None or len(names) != classes:
+        return [str(number) for number in range(classes)]
+    return [name if len(name) <= SHORT else f"{name[: SHORT - 1]}\N{HORIZONTAL ELLIPSIS}" for name in names]
+
+
 def shares(counts: np.ndarray) -> np.ndarray:
     """Counts as shares of their row, which is a true class; zeros where a class has no image."""
     totals = counts.sum(axis=1, keepdims=True)
     return np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
 
 
+SHORT = 14  # letters of the name of a class
 WRITTEN = 10  # classes up to which each field has its number
 # Shades from less to more: from white both ways where numbers have signs, and else from dark to light, for grey prints.
 SIGNED, UNSIGNED = ("#00436b", BLUE, "#ffffff", ORANGE, "#7a4a00"), ("#00243a", BLUE, "#9a9a9a", ORANGE, "#fff3cf")
 ACROSS = 3
+NAMELESS: Mapping[str, Sequence[str]] = MappingProxyType({})
 LETTERS = 30  # of a line of a name
 PANEL = (FULL / 3, 3.6)  # inches
 LINE = 0.25  # inches of each further line of a title
@@ -54,8 +80,12 @@ GAMMA = 0.5  # shares are shown by their square root, so that rare errors are se
 
 
 @styled
-def draw(matrices: Mapping[str, np.ndarray], cells: pd.DataFrame) -> Figure | None:
+def draw(
+    matrices: Mapping[str, np.ndarray], cells: pd.DataFrame, names: Mapping[str, Sequence[str]] = NAMELESS
+) -> Figure | None:
     """A matrix a cell: shares of each true class as lightness, counts as numbers; see confusions and cells_table.
+
+    `names` are those of class_names.
 
     None where no cell has a matrix.
     """
@@ -71,13 +101,14 @@ def draw(matrices: Mapping[str, np.ndarray], cells: pd.DataFrame) -> Figure | No
         "Numbers: images" if any(len(matrices[cell.cell_id]) <= WRITTEN for cell in drawn) else "",
     )
     titles = [f"{cell.name}, n = {cell.facts['n_done']}" for cell in drawn]
-    seen = ". ".join(_seen(cell.called, matrices[cell.cell_id]) for cell in drawn)
+    classes = {cell.cell_id: called(names.get(cell.cell_id), len(matrices[cell.cell_id])) for cell in drawn}
+    seen = ". ".join(_seen(cell.called, matrices[cell.cell_id], classes[cell.cell_id]) for cell in drawn)
     figure, grid = _grid("Confusion on the test images", text, titles, seen)
     for panel, cell, title in zip(grid, drawn, titles, strict=True):
         counts = matrices[cell.cell_id]
         colours = LinearSegmentedColormap.from_list("family", ["#ffffff", cell.style.color, "#000000"])
         image = panel.imshow(100 * shares(counts), cmap=colours, norm=PowerNorm(GAMMA, 0, 100))
-        _finish(figure, panel, image, title, "share of the true class (%)")
+        _finish(figure, panel, image, title, "share of the true class (%)", classes[cell.cell_id])
         _numbers(panel, image, [[f"{value}" if value else "" for value in row] for row in counts.tolist()])
     settle(figure)
     return figure
@@ -85,7 +116,10 @@ def draw(matrices: Mapping[str, np.ndarray], cells: pd.DataFrame) -> Figure | No
 
 @styled
 def draw_differences(
-    matrices: Mapping[str, np.ndarray], pairs: Sequence[tuple[Cell, Cell]], cells: pd.DataFrame
+    matrices: Mapping[str, np.ndarray],
+    pairs: Sequence[tuple[Cell, Cell]],
+    cells: pd.DataFrame,
+    names: Mapping[str, Sequence[str]] = NAMELESS,
 ) -> Figure | None:
     """For each pair of cells with as many classes, the second's shares minus the first's, in percentage points.
 
@@ -106,10 +140,11 @@ def draw_differences(
         "Share of each true class in the first cell minus that in the second, in percentage points",
         "On the diagonal more is better, off it less",
     )
+    of_pairs = [called(names.get(first.cell_id), len(matrices[first.cell_id])) for first, _ in shown]
     titles = [f"{wrapped(second.called, LETTERS)}\nminus {wrapped(first.called, LETTERS)}" for first, second in shown]
     seen = ". ".join(
-        f"{second.called} minus {first.called}: {_most(matrices[first.cell_id], matrices[second.cell_id])}"
-        for first, second in shown
+        f"{second.called} minus {first.called}: {_most(matrices[first.cell_id], matrices[second.cell_id], classes)}"
+        for (first, second), classes in zip(shown, of_pairs, strict=True)
     )
     figure, grid = _grid("Where the confusion of two cells differs", text, titles, seen)
     colours = {
@@ -120,9 +155,9 @@ def draw_differences(
         100 * (shares(matrices[second.cell_id]) - shares(matrices[first.cell_id])) for first, second in shown
     ]
     most = max(float(np.abs(points).max()) for points in differences) or 1.0  # of all panels, so that they compare
-    for panel, title, points in zip(grid, titles, differences, strict=True):
+    for panel, title, points, classes in zip(grid, titles, differences, of_pairs, strict=True):
         image = panel.imshow(points, cmap=colours[len(points) <= WRITTEN], norm=TwoSlopeNorm(0, -most, most))
-        _finish(figure, panel, image, title, "difference (percentage points)")
+        _finish(figure, panel, image, title, "difference (percentage points)", classes)
         _numbers(panel, image, [[_signed(value) for value in row] for row in points.tolist()])
         if len(points) <= WRITTEN:
             for k in range(len(points)):
@@ -131,20 +166,20 @@ def draw_differences(
     return figure
 
 
-def _seen(name: str, counts: np.ndarray) -> str:
+def _seen(name: str, counts: np.ndarray, classes: Sequence[str]) -> str:
     """The confusion that is most frequent."""
     errors = counts - np.diag(np.diag(counts))
     if not errors.any():
         return f"{name}: no image is confused"
     true, predicted = np.unravel_index(errors.argmax(), errors.shape)
-    return f"{name}: most often {true} is taken for {predicted}, {errors.max()} images"
+    return f"{name}: most often {classes[true]} is taken for {classes[predicted]}, {errors.max()} images"
 
 
-def _most(first: np.ndarray, second: np.ndarray) -> str:
+def _most(first: np.ndarray, second: np.ndarray, classes: Sequence[str]) -> str:
     """The class whose share of right images differs most."""
     right = 100 * (np.diag(shares(second)) - np.diag(shares(first)))
     most = int(np.abs(right).argmax())
-    return f"class {most} is right {right[most]:+.1f} points more often, the largest difference of a class"
+    return f"class {classes[most]} is right {right[most]:+.1f} points more often, the largest difference of a class"
 
 
 def _grid(title: str, text: str, titles: Sequence[str], seen: str) -> tuple[Figure, list[Axes]]:
@@ -155,19 +190,20 @@ def _grid(title: str, text: str, titles: Sequence[str], seen: str) -> tuple[Figu
     return figure, panels(figure, len(titles), across)
 
 
-def _finish(figure: Figure, panel: Axes, image: Any, title: str, scale: str) -> None:
+def _finish(figure: Figure, panel: Axes, image: Any, title: str, scale: str, called: Sequence[str]) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    classes = image.get_array().shape[0]
     panel.set_title(title)
     panel.set_xlabel("predicted class")
     panel.set_ylabel("true class")
     panel.grid(visible=False)
     for axis in (panel.xaxis, panel.yaxis):
-        if classes <= WRITTEN:
-            axis.set_ticks(range(classes))
+        if len(called) <= WRITTEN:
+            axis.set_ticks(range(len(called)), labels=called)
         else:
             axis.set_major_locator(MaxNLocator(10, integer=True))
+    if len(called) <= WRITTEN and max(map(len, called)) > 2:
+        panel.tick_params(axis="x", rotation=90)
     figure.colorbar(image, ax=panel, label=scale, shrink=0.85)
 
 

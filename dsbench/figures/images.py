@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dsbench.data.sets import SETS
-from dsbench.figures.confusion import shares
+from dsbench.figures.confusion import NAMELESS, called, shares
 from dsbench.figures.style import FULL, INK, canvas, layout, panels, settle, style, styled
 from dsbench.tables import Table, names, numbers, written
 from dsbench.verdict.better import Correct
@@ -27,10 +26,16 @@ MOST_CLASSES, MOST_IMAGES = 20, 12  # of a pair, those that differ most
 
 
 @styled
-def draw(verdict: Verdict, matrices: Mapping[str, np.ndarray], most: int) -> Figure | None:
+def draw(
+    verdict: Verdict,
+    matrices: Mapping[str, np.ndarray],
+    most: int,
+    names: Mapping[str, Sequence[str]] = NAMELESS,
+) -> Figure | None:
     """For each headline pair, at most `most`, a bar a class: candidate less reference in the share that is right.
 
-    `matrices` are those of dsbench.figures.confusion.confusions. None where no pair has two of as many classes.
+    `matrices` and `names` are those of dsbench.figures.confusion; a class without test images has no bar.
+    None where no pair has two of as many classes.
     """
     known = [
         (pair, matrices[first.cell_id], matrices[second.cell_id])
@@ -41,23 +46,28 @@ def draw(verdict: Verdict, matrices: Mapping[str, np.ndarray], most: int) -> Fig
     ]
     if not known:
         return None
-    rights = [100 * (np.diag(shares(after)) - np.diag(shares(before))) for _, before, after in known]
+    rights = [
+        np.where(before.sum(axis=1) > 0, 100 * (np.diag(shares(after)) - np.diag(shares(before))), np.nan)
+        for _, before, after in known
+    ]
+    classes = [called(names.get(pair.cells[0].cell_id), len(before)) for pair, before, _ in known]
     down, across = layout(len(known), ACROSS)
     height = 1.0 + ROW * min(MOST_CLASSES, max(map(len, rights)))
-    seen = ". ".join(_seen(pair, points) for (pair, *_), points in zip(known, rights, strict=True))
+    seen = ". ".join(
+        _seen(pair, points, names_of) for (pair, *_), points, names_of in zip(known, rights, classes, strict=True)
+    )
     text = "Bar: images of a true class that the candidate gets right less those that the reference does, over all runs"
     text += f" that are done, in its colour where it is ahead; of many classes the {MOST_CLASSES} that differ most."
     figure = canvas(FULL, height * down, "Where the networks differ, class by class", text, seen)
-    for panel, (pair, *_), points in zip(panels(figure, len(known), across, sharex=True), known, rights, strict=True):
-        _panel(panel, pair, points)
+    grid = panels(figure, len(known), across, sharex=True)
+    for panel, (pair, *_), points, names_of in zip(grid, known, rights, classes, strict=True):
+        _panel(panel, pair, points, names_of)
     settle(figure)
     return figure
 
 
-def _panel(panel: Axes, pair: Comparison, points: np.ndarray) -> None:
-    dataset = SETS.get(str(pair.cells[0].names["data"]))
-    called = dataset.names if dataset else range(len(points))
-    differ = np.argsort(-np.abs(points), kind="stable")[:MOST_CLASSES]
+def _panel(panel: Axes, pair: Comparison, points: np.ndarray, classes: Sequence[str]) -> None:
+    differ = np.argsort(-np.abs(points), kind="stable")[: min(MOST_CLASSES, np.isfinite(points).sum())]  # nan is last
     shown = sorted(differ.tolist(), key=lambda number: -points[number])
     reference, candidate = (
         {"color": look.color, "hatch": look.hatch} for look in (style(cell.names["model"]) for cell in pair.cells)
@@ -67,7 +77,7 @@ def _panel(panel: Axes, pair: Comparison, points: np.ndarray) -> None:
         panel.barh(row, points[number], height=0.66, edgecolor=INK, linewidth=0.6, label="class", **look)
     panel.axvline(0, color=INK, linewidth=1.0)
     panel.set_ylim(len(shown) - 0.4, -0.6)
-    panel.set_yticks(range(len(shown)), [str(called[number]) for number in shown])
+    panel.set_yticks(range(len(shown)), [classes[number] for number in shown])
     panel.tick_params(axis="y", length=0)
     panel.grid(visible=False, axis="y")
     panel.set_ylabel("true class")
@@ -75,9 +85,9 @@ def _panel(panel: Axes, pair: Comparison, points: np.ndarray) -> None:
     panel.set_title(textwrap.fill(described(pair), LETTERS), loc="left")
 
 
-def _seen(pair: Comparison, points: np.ndarray) -> str:
-    most = int(np.abs(points).argmax())
-    return f"{described(pair)}: the largest difference is {points[most]:+.1f} points, in class {most}"
+def _seen(pair: Comparison, points: np.ndarray, classes: Sequence[str]) -> str:
+    most = int(np.nanargmax(np.abs(points)))
+    return f"{described(pair)}: the largest difference is {points[most]:+.1f} points, in class {classes[most]}"
 
 
 def most_different(verdict: Verdict, correct: Correct) -> Table:

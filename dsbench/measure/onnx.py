@@ -101,13 +101,15 @@ class Session:
 def calibration_images(data: ImageData, count: int = CALIBRATION_IMAGES) -> Tensor:
     """`count` training images (count, C, H, W) as the network sees them, unaugmented; classes have their shares.
 
-    They depend on the data set and its split alone, not on a seed. Validation and test images are never among them.
+    Where there are no more, they are all. They depend on the data set and its split alone, not on a seed. Validation
+    and test images are never among them.
     """
     train = data.train
+    count = min(count, len(train.rows))
     labels = train.labels[train.rows].cpu().numpy()
-    _, chosen = split.stratified(labels, count)
+    chosen = split.stratified(labels, count)[1] if count < len(labels) else np.arange(count)
     rows = train.rows[torch.from_numpy(chosen).to(train.rows.device)]
-    ((images, _),) = Batches(train.images, train.labels, rows, count, train.scale)
+    ((images, _),) = Batches(train.images, train.labels, rows, count, train.scale, sharpened=train.sharpened)
     return images.cpu()
 
 
@@ -187,7 +189,7 @@ def deploy(subject: Subject, files: OnnxFiles) -> Deployed:
     section: dict[str, Any] = {
         "fp32": {"bytes": files.fp32.stat().st_size},
         "int8": {"bytes": files.int8.stat().st_size},
-        "calibrated_on": f"{CALIBRATION_IMAGES} {'training' if data else 'random'} images",
+        "calibrated_on": f"{len(images)} {'training' if data else 'random'} images",
         "weight_bits": weight_bits(),
         "device": cpu.name,
         "versions": {package: version(package) for package in ("onnx", "onnxruntime")},

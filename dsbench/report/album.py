@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dsbench.figures import confusion, curves, forest, images, overview, roofline, seeds, tradeoff
 from dsbench.figures.axes import Cell, available_costs, caption, rows
-from dsbench.figures.confusion import confusions
+from dsbench.figures.confusion import class_names, confusions
 from dsbench.figures.curves import histories
 from dsbench.figures.forest import differences, pairs
 from dsbench.measure.roofline_record import TOGETHER, Roofline, read
@@ -113,10 +113,10 @@ def _all(
     apart = whole or len(matched) <= MOST_ROWS
     if apart and (whole or len(verdict.comparisons) > len(first)):
         yield "differences", _forest(verdict, matched, cells)
-    matrices = confusions(runs, outputs)
-    yield "classes", images.draw(verdict, matrices, most)
-    yield "confusion", confusion.draw(matrices, cells)
-    yield "confusion_differences", confusion.draw_differences(matrices, matched, cells) if apart else None
+    matrices, named = confusions(runs, outputs), class_names(runs, outputs)
+    yield "classes", images.draw(verdict, matrices, most, named)
+    yield "confusion", confusion.draw(matrices, cells, named)
+    yield "confusion_differences", confusion.draw_differences(matrices, matched, cells, named) if apart else None
     yield "roofline", roofline.draw(list(rooflines)) if rooflines else None
 
 

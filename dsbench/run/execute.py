@@ -37,7 +37,7 @@ from dsbench.tracking.tracker import Nothing, Tracker, open_tracker
 from dsbench.training.checkpoint import Checkpoints, recorded
 from dsbench.training.classifier import Classifier
 from dsbench.training.fit import Fitted, fit
-from dsbench.training.history import Epoch, balanced_accuracy, best_epoch, images_seen
+from dsbench.training.history import Epoch, balanced_accuracy, best_epoch, class_accuracies, images_seen
 from dsbench.training.stop import TRAIN_PASSES
 
 log = logging.getLogger("dsbench")
@@ -217,7 +217,7 @@ def _result(fitted: Fitted, macs: int) -> Result:
         best_epoch=best or None,
         test_acc=fitted.test_acc,
         test_loss=fitted.test_loss,
-        test_class_acc=[row[i] / max(1, sum(row)) for i, row in enumerate(confusion)] if confusion else None,
+        test_class_acc=class_accuracies(confusion) if confusion else None,
         test_balanced_acc=balanced_accuracy(confusion) if confusion else None,
         epochs=len(history),
         train_seconds=seconds,

@@ -91,6 +91,7 @@ class Plan:
     def facts(self) -> Record:
         """The facts of the run before it starts, as a record of status `missing`."""
         config, choices = self.config, self.composed.choices
+        class_names = dataset_of(config.data).class_names
         block = choices["block"] if any(slot.kind != "plain" for slot in self.network.slots) else None
         return Record(
             status=Status.MISSING,
@@ -101,6 +102,7 @@ class Plan:
             block=block,
             data=config.data.name,
             classes=self.network.classes,
+            class_names=None if class_names is None else list(class_names),
             label=self.label,
             width=config.width,
             fine_width=config.arch.fine_width,

@@ -94,7 +94,7 @@ def predictions(
     import torch
 
     from dsbench.measure.probes import Inference
-    from dsbench.training.batches import EVAL_BATCH_SIZE
+    from dsbench.training.batches import evaluated_at_once
     from dsbench.training.device import Compute
 
     pixels, files = stored(images, preprocessing.shape)
@@ -103,8 +103,9 @@ def predictions(
         precision = "32"  # which has what fp16 has, and more
     network = Inference(module, Compute(device, str(device), precision, torch.get_num_threads()))
     logits = [torch.zeros((0, run.network.classes))]
-    for start in range(0, len(pixels), EVAL_BATCH_SIZE):
-        batch = preprocessing(pixels[start : start + EVAL_BATCH_SIZE])
+    at_once = evaluated_at_once(preprocessing.shape)
+    for start in range(0, len(pixels), at_once):
+        batch = preprocessing(pixels[start : start + at_once])
         logits.append(network.forward(network.prepared(batch)).float().cpu())
     joined = torch.cat(logits)
     labels = joined.argmax(1).numpy()

@@ -87,7 +87,8 @@ class Result:
     """What a run came to. Accuracies are shares of 1; null is what a diverged run has none of.
 
     train_acc, train_loss, val_acc and val_loss are those of the last epoch, best_val_acc is that of `best_epoch`,
-    counted from 1. test_class_acc is by true class, test_balanced_acc its mean over the classes that have images.
+    counted from 1. test_class_acc is by true class, null for one without test images; test_balanced_acc is
+    the mean of the others.
     train_seconds are those of all epochs, train_macs the multiply-accumulates of all images' forward and backward
     passes. Of one epoch at the end of which training is cut short the part counts as one of `epochs`.
     """
@@ -100,7 +101,7 @@ class Result:
     best_epoch: int | None = None
     test_acc: float | None = None
     test_loss: float | None = None
-    test_class_acc: list[float] | None = None
+    test_class_acc: list[float | None] | None = None
     test_balanced_acc: float | None = None
     epochs: int | None = None
     train_seconds: float | None = None
@@ -124,6 +125,7 @@ class Record:
     block: str | None = None  # of the separable slots, where there is one
     data: str | None = None
     classes: int | None = None
+    class_names: list[str] | None = None  # in the order of their labels, where the set has names for them
     label: Label = Label()  # study, experiment and modified on disk
     width: int | None = None
     fine_width: int | None = None
@@ -274,6 +276,9 @@ _MEASURED = dict.fromkeys(KEYS) | dict.fromkeys(("measured_on", "latency_ms", "t
 # Of each field but `more`, in the order of result.json: by its type, but for those that are written in another way.
 _FORMS = {name: _form(name, kind) for name, kind in _types(Record).items() if name != "more"} | {
     "label": _Form(_LABEL, Label.of, Label.plain),
+    "class_names": _Form(
+        {"class_names": list}, lambda given: given["class_names"], _unless_none(lambda value: {"class_names": value})
+    ),
     "costs": _Form(_COSTS, dict, dict),
     "requested": replace(
         _form("requested", Requested), write=lambda value: {"requested": None if value is None else value.facts()}

@@ -12,7 +12,8 @@ from torch.nn import functional
 from dsbench.config.schema import AugmentConfig
 from dsbench.seeds import derived
 
-EVAL_BATCH_SIZE = 500  # images of validation and test at once
+EVAL_BATCH_SIZE = 500  # images of validation and test at once, at most
+EVAL_PIXELS = 500 * 32 * 32  # of those images: their activations have to fit
 
 # cifar100_series's unsharp mask: twice the image less its 5x5 binomial blur.
 UNSHARP = torch.tensor(
@@ -20,16 +21,21 @@ UNSHARP = torch.tensor(
 ).div(-256.0)
 
 
+def evaluated_at_once(image_shape: tuple[int, int, int]) -> int:
+    """How many images of this (channels, height, width) are evaluated at once."""
+    return max(1, min(EVAL_BATCH_SIZE, EVAL_PIXELS // (image_shape[1] * image_shape[2])))
+
+
 def unsharp(images: Tensor) -> Tensor:
-    """Images (N, H, W, C) uint8, sharpened: the UNSHARP kernel with mirrored borders, rounded and clipped to 0-255."""
+    """Images (N, H, W, C) uint8, sharpened: the UNSHARP kernel with mirrored borders, rounded and clipped to 0-255.
+
+    Sums of whole 256ths below 2^24 are exact in float32, so that each image comes out the same in any batch.
+    """
     channels = images.shape[-1]
     kernel = UNSHARP.expand(channels, 1, 5, 5)
-    out = []
-    for chunk in images.split(5000):
-        padded = functional.pad(chunk.permute(0, 3, 1, 2).float(), (2, 2, 2, 2), mode="reflect")
-        sharp = functional.conv2d(padded, kernel, groups=channels)
-        out.append(sharp.round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous())
-    return torch.cat(out)
+    padded = functional.pad(images.permute(0, 3, 1, 2).float(), (2, 2, 2, 2), mode="reflect")
+    sharp = functional.conv2d(padded, kernel, groups=channels)
+    return sharp.round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
 @dataclass(frozen=True)
@@ -41,8 +47,12 @@ class PixelScale:
 
     @classmethod
     def of(cls, kind: str, mean: tuple[float, ...], std: tuple[float, ...]) -> PixelScale:
-        """The scaling that `kind` names; `mean` and `std` are those of x/255 in the train part, for standardize."""
+        """The scaling that `kind` names; `mean` and `std` are those of x/255 in the train part, for standardize.
+
+        A channel that is constant there has no deviation to divide by: it is divided by 1.
+        """
         if kind == "standardize":
+            std = tuple(s or 1.0 for s in std)
             factor, shift = [1 / (255 * s) for s in std], [-m / s for m, s in zip(mean, std, strict=True)]
         else:
             same = {"unit": (1 / 255, 0.0), "symmetric": (2 / 255, -1.0), "raw": (1.0, 0.0)}[kind]
@@ -116,6 +126,7 @@ def cut_out(batch: Tensor, centre: Tensor, side: int) -> Tensor:
 class Batches:
     """Batches (images (B, C, H, W) float32 in channels_last format, labels (B,) int64) on one device.
 
+    The images may lie elsewhere than the labels, which are on the device: those of each batch are brought there.
     Without `seed` the rows come in order and unaugmented. With it, `epoch` and the seed decide order and
     augmentation. `state_dict` says how far an epoch has come, so that training resumes within it.
     """
@@ -129,11 +140,16 @@ class Batches:
         scale: PixelScale,
         seed: int | None = None,
         augment: AugmentConfig | None = None,
+        sharpened: bool = False,
     ) -> None:
-        """`images` (N, H, W, C) uint8 and `labels` (N,) int64 lie on the device; `rows` are those of this split."""
+        """`images` (N, H, W, C) uint8, `labels` (N,) int64 and the `rows` of this split, which lie with the labels.
+
+        `sharpened` images go through `unsharp`, batch by batch, on the CPU.
+        """
         self.images, self.labels, self.rows = images, labels, rows
-        self.batch_size, self.seed, self.augment = batch_size, seed, augment
-        self.scale = scale.to(images.device)
+        self.batch_size, self.seed, self.augment, self.sharpened = batch_size, seed, augment, sharpened
+        self.device = labels.device
+        self.scale = scale.to(self.device)
         self.epoch = 0
         self._done = 0
 
@@ -173,7 +189,10 @@ class Batches:
         return self.rows[order], draws.to(self.rows.device)
 
     def _batch(self, rows: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
-        images = self.images.index_select(0, rows)
+        images = self.images.index_select(0, rows.to(self.images.device))
+        if self.sharpened:
+            images = unsharp(images)
+        images = images.to(self.device)
         if self.augment is not None:
             images = crop_and_mirror(images, draws, self.augment.crop_padding)
         batch = self.scale(images)

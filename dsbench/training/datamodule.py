@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
@@ -10,7 +11,10 @@ from pytorch_lightning import LightningDataModule
 from dsbench.config.network import dataset_of
 from dsbench.config.schema import DataConfig
 from dsbench.data import prepared, split
-from dsbench.training.batches import EVAL_BATCH_SIZE, Batches, PixelScale, unsharp
+from dsbench.training.batches import Batches, PixelScale, evaluated_at_once, unsharp
+
+DEVICE_SHARE = 0.5  # of a GPU's free memory that the images may take
+log = logging.getLogger("dsbench")
 
 
 class ImageData(LightningDataModule):
@@ -34,22 +38,41 @@ class ImageData(LightningDataModule):
             return
         config, dataset = self.config, dataset_of(self.config)
         arrays = prepared.load(dataset, config.root, config.verify)
-        scale = PixelScale.of(config.scale, arrays.mean[config.split], arrays.std[config.split])
-        x_train, x_test = (self._images(torch.from_numpy(x)) for x in (arrays.x_train, arrays.x_test))
-        y_train, y_test = (torch.from_numpy(y).long().to(self.device) for y in (arrays.y_train, arrays.y_test))
+        mean, std = arrays.mean[config.split], arrays.std[config.split]
+        scale = PixelScale.of(config.scale, mean, std)
+        constant = [channel for channel, deviation in enumerate(std) if not deviation]
+        if constant and config.scale == "standardize":
+            log.info("%s: channel %s is constant, and divided by 1", dataset.name, ", ".join(map(str, constant)))
+        on_device = self._has_room(arrays.x_train.nbytes + arrays.x_test.nbytes)
+        x_train, x_test = (self._images(torch.from_numpy(x), on_device) for x in (arrays.x_train, arrays.x_test))
+        sharpened = config.filter == "unsharp" and not on_device  # else it is done once, here
+        y_train, y_test = (torch.from_numpy(y.astype("int64")).to(self.device) for y in (arrays.y_train, arrays.y_test))
+        at_once = evaluated_at_once(dataset.image_shape)
         all_test = torch.arange(len(y_test), device=self.device)
-        self.test = Batches(x_test, y_test, all_test, EVAL_BATCH_SIZE, scale)
+        self.test = Batches(x_test, y_test, all_test, at_once, scale, sharpened=sharpened)
         if config.split == "study":
             train_rows, self.val = torch.arange(len(y_train), device=self.device), self.test
         else:
             train, val = split.stratified(arrays.y_train, dataset.validation_size)
             train_rows, val_rows = (torch.from_numpy(rows).to(self.device) for rows in (train, val))
-            self.val = Batches(x_train, y_train, val_rows, EVAL_BATCH_SIZE, scale)
+            self.val = Batches(x_train, y_train, val_rows, at_once, scale, sharpened=sharpened)
         augment = config.augment if any(vars(config.augment).values()) else None
-        self.train = Batches(x_train, y_train, train_rows, self.batch_size, scale, self.seed, augment)
+        self.train = Batches(x_train, y_train, train_rows, self.batch_size, scale, self.seed, augment, sharpened)
 
-    def _images(self, images: torch.Tensor) -> torch.Tensor:
-        return (unsharp(images) if self.config.filter == "unsharp" else images).to(self.device)
+    def _has_room(self, size: int) -> bool:
+        """Whether `size` bytes of images are kept on the device; a CPU reads them from the mapped file."""
+        if self.device.type == "cuda":
+            return size < DEVICE_SHARE * torch.cuda.mem_get_info(self.device)[0]
+        return self.device.type != "cpu"
+
+    def _images(self, images: torch.Tensor, on_device: bool) -> torch.Tensor:
+        """What the images of a part are read from: the mapped file or, filtered where that is asked, the device."""
+        if not on_device:
+            return images
+        pieces = images.split(5000)
+        if self.config.filter == "unsharp":
+            return torch.cat([unsharp(piece).to(self.device) for piece in pieces])
+        return torch.cat([piece.to(self.device) for piece in pieces])
 
     def train_dataloader(self) -> Batches:
         """Training batches, in the order of seed and epoch."""

@@ -131,8 +131,13 @@ def shows_learning(confusion: Sequence[Sequence[int]]) -> bool:
 
 def balanced_accuracy(confusion: Sequence[Sequence[int]]) -> float:
     """The mean, over the classes that have images, of the share of their images that is right."""
-    shares = [row[i] / sum(row) for i, row in enumerate(confusion) if any(row)]
+    shares = [share for share in class_accuracies(confusion) if share is not None]
     return sum(shares) / len(shares)
+
+
+def class_accuracies(confusion: Sequence[Sequence[int]]) -> list[float | None]:
+    """The share of each class's images that is right, None where it has no images."""
+    return [row[i] / sum(row) if any(row) else None for i, row in enumerate(confusion)]
 
 
 def _counts(confusion: Sequence[Sequence[int]]) -> tuple[int, int, int]:

@@ -1,21 +1,35 @@
-"""Hydra finds plugins here and nowhere else: dsbench's launcher and sweepers, a few lines over dsbench.sweep."""
+"""Hydra finds plugins here and nowhere else: dsbench's launcher and sweepers, a few lines over
+dsbench.sweep, and where the YAML files of imported sets are."""
 
 # No `from __future__ import annotations`: Hydra executes this module outside of sys.modules, where dataclasses look.
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import util
 from pathlib import Path
 from typing import Any
 
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 LOCAL = "dsbench.sweep.launch.local.Local"
+
+
+class ImportedSets(SearchPathPlugin):
+    """Lets `data=NAME` name the sets that `dsbench data import` has put into the folder of data sets."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Look there last: of two files with one name, dsbench's own wins."""
+        folder = Path(os.environ.get("DSBENCH_DATA") or "data", "conf").absolute()
+        if folder.is_dir():
+            search_path.append("dsbench data import", f"file://{folder}")
 
 
 class DsbenchLauncher(Launcher):

@@ -23,10 +23,14 @@ def sweep(made: Make) -> Made:
 def test_a_bar_is_the_difference_in_the_share_of_a_true_class_that_is_right(sweep: Made) -> None:
     reference, candidate = sweep.cells["cell_id"]
     matrices = {reference: np.array([[9, 1], [5, 5]]), candidate: np.array([[8, 2], [4, 16]])}
-    (panel,) = images.draw(verdict(sweep.outputs, sweep.runs), matrices, 6).axes
+    named = {reference: ["automobile", "airplane"]}
+    (panel,) = images.draw(verdict(sweep.outputs, sweep.runs), matrices, 6, named).axes
     widths = [bar.get_width() for bar in panel.patches]
     assert widths == pytest.approx([30, -10])
-    assert [label.get_text() for label in panel.get_yticklabels()] == ["automobile", "airplane"]
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["airplane", "automobile"]
+    absent = {reference: np.array([[9, 1], [0, 0]]), candidate: np.array([[8, 2], [0, 0]])}  # no image of class 1
+    (panel,) = images.draw(verdict(sweep.outputs, sweep.runs), absent, 6).axes
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["0"]
     other = {reference: np.eye(2, dtype=int), candidate: np.eye(3, dtype=int)}
     assert images.draw(verdict(sweep.outputs, sweep.runs), other, 6) is None
 

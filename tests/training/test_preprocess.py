@@ -91,3 +91,13 @@ def test_draws_reach_every_offset_half_of_the_images_and_every_pixel() -> None:
 
 def test_nothing_is_drawn_for_augmentation_that_is_off() -> None:
     assert Draws.of(AugmentConfig(0, False, 0), 5, (6, 6), torch.Generator()) == Draws()
+
+
+def test_a_constant_channel_becomes_zero_and_others_are_standardized() -> None:
+    images = torch.randint(0, 256, (50, 4, 4, 2), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images[..., 1] = 255
+    values = images.double() / 255
+    mean, std = values.mean((0, 1, 2)).tolist(), values.std((0, 1, 2), unbiased=False).tolist()
+    scaled = PixelScale.of("standardize", tuple(mean), tuple(std))(images)
+    assert scaled[:, 1].abs().max() < 1e-6
+    assert scaled[:, 0].std(unbiased=False).item() == pytest.approx(1, abs=1e-5)
