@@ -32,7 +32,7 @@ def count(what: str = "integer", default: Any = MISSING, most: int = MOST) -> An
 
 
 def each_up_to(most: int) -> Any:
-    """A key whose value is a list of whole numbers, none of them above `most`; which of them makes sense is for others."""
+    """A key whose value is a list of whole numbers, none of them above `most`; what else they are, others check."""
     return meeting(lambda numbers: all(abs(x) <= most for x in numbers), f"{{}} are not numbers up to {most:,}")
 
 

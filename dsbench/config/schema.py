@@ -94,9 +94,9 @@ class AugmentConfig:  # its numbers are pixels of the image, see dsbench.run.che
 
 @dataclass
 class OwnSetConfig(Checked):
-    image_shape: list[int] = each_up_to(WIDEST)
-    train_counts: list[int] = each_up_to(MOST)
-    test_counts: list[int] = each_up_to(MOST)
+    image_shape: list[int] = each_up_to(WIDEST)  # noqa: RUF009 - it is a field
+    train_counts: list[int] = each_up_to(MOST)  # noqa: RUF009 - it is a field
+    test_counts: list[int] = each_up_to(MOST)  # noqa: RUF009 - it is a field
     sha256: str = MISSING
 
 
@@ -318,7 +318,7 @@ class SweepConfig(Config):
     plan: bool = MISSING
     seeds: Any = MISSING
     max_seeds: int | None = count(most=MOST_SEEDS)
-    looks: list[int] | None = each_up_to(MOST_SEEDS)
+    looks: list[int] | None = each_up_to(MOST_SEEDS)  # noqa: RUF009 - it is a field
     verdict: VerdictConfig = field(default_factory=VerdictConfig)
     n_jobs: int | None = count(most=MOST_AT_ONCE)
     retries: int = meeting(lambda x: x >= 0, "{} is negative; 0 tries a killed run no more", most=MOST)

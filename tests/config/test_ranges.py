@@ -53,8 +53,7 @@ def refused(config: Config, key: str, value: Any) -> bool:
         check(config)
         config.arch.check("arch.")
     except InputError as error:
-        assert last in str(error)
-        return True
+        return last in str(error)
     return False
 
 
@@ -116,9 +115,10 @@ def test_an_architecture_of_endless_layers_is_named() -> None:
 
 
 def test_costs_that_no_table_holds_are_named() -> None:
+    wide = "{conv: {width: 1000}}"
+    network = network_of(compose(["width=1000000", f"arch.layers=[{wide},{wide},global_avg_pool,{{linear: classes}}]"]))
     with pytest.raises(InputError, match="larger than any that can be counted"):
-        wide = "{conv: {width: 1000}}"
-        cost(network_of(compose(["width=1000000", f"arch.layers=[{wide},{wide},global_avg_pool,{{linear: classes}}]"])))
+        cost(network)
 
 
 @pytest.mark.parametrize("values", ["range(0,1000000000000)", "range(1,5,0)", "range(nan,5)", "range(0,1e308,1e-308)"])
