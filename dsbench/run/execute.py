@@ -34,7 +34,7 @@ from dsbench.run.plan import Plan
 from dsbench.run.progress import Bar, Progress
 from dsbench.run.record import FINAL, Record, Result, Status
 from dsbench.tracking.tracker import Nothing, Tracker, open_tracker
-from dsbench.training.checkpoint import Checkpoints, recorded
+from dsbench.training.checkpoint import Checkpoints, resumable
 from dsbench.training.classifier import Classifier
 from dsbench.training.fit import Fitted, fit
 from dsbench.training.history import Epoch, balanced_accuracy, best_epoch, images_seen
@@ -93,7 +93,8 @@ def _train_and_test(plan: Plan, folder: RunFolder, progress: Progress, held: Hel
         progress.epoch(history[-1])
 
     with Limit(seconds, folder.log_file, lambda: folder.end_record(Status.TIMEOUT, reason(seconds or 0))) as limit:
-        history, record = recorded(folder.last), _first_record(plan, earlier)
+        history = resumable(folder.last, folder.best, plan.training.test_weights)
+        record = _first_record(plan, earlier)
         try:
             write_atomically(folder.config_file, OmegaConf.to_yaml(OmegaConf.structured(plan.config)))
             folder.write_result(record)
