@@ -47,7 +47,7 @@ def conclude(sweep: Sweep) -> None:
     rule = rule_of(folder)
     before = verdict(folder.outputs, runs, rule=rule)
     cells = (*before.to_measure, *before.unsettled)
-    minutes = sweep.config.bench_minutes if sweep.trained_here else 0.0
+    minutes = sweep.config.bench_minutes if sweep.trained_here and sweep.writable else 0.0
     share, many = Share.of(len(cells), minutes), counted(len(cells), "cell")
     if share is not None:
         print_text(f"measuring {many} by turns, {minutes:g} min at the most; bench_minutes=0 leaves it out")
@@ -65,7 +65,7 @@ def conclude(sweep: Sweep) -> None:
         console.print(answer_table(decided, MOST_ROWS))
     for sentence in headline(decided):
         print_text(sentence)
-    pages = _written(folder)[:1] if sweep.config.report else []
+    pages = _written(folder)[:1] if sweep.config.report and sweep.writable else []
     mirror(sweep, {"verdict": "\n".join(headline(decided))}, pages)
     print_text("")
     for page in pages:
@@ -77,6 +77,8 @@ def conclude(sweep: Sweep) -> None:
 def mirror(sweep: Sweep, summary: Mapping[str, str] | None = None, files: Sequence[Path] = ()) -> None:
     """Show the sweep in the tracker of its runs: its cells, how many runs came to what, and what `summary` adds."""
     folder = sweep.folder
+    if not sweep.writable:
+        return
     _, cells = folder.read()
     counts = {name: int(cells[name].sum()) for name in COUNTS} | {"n_cells": len(cells)}
     mirror_sweep(

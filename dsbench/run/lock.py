@@ -234,10 +234,14 @@ def locked(folder: Path, waiting: Callable[[Path, Owner | None], None], host: st
 def locked_if_free(folder: Path, host: str | None = None) -> Iterator[bool]:
     """Hold the lock of the run in `folder` unless somebody has it; yields whether nobody has.
 
-    A folder without a lock file, which nobody has ever had, stays without.
+    A folder without a lock file, which nobody has ever had, stays without; of one that cannot be written to nothing is
+    held.
     """
     if not (folder / ".lock").exists():
         yield True
+        return
+    if not os.access(folder, os.W_OK):
+        yield not in_use(folder)
         return
     contender = _Contender(folder, this_process(host))
     try:

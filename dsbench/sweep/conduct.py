@@ -144,6 +144,7 @@ class Sweep:
         self.returned: list[Sequence[JobReturn]] = []
         self.reasons: dict[str, Ended] = {}
         self._arguments, self._launcher, self._schedule = arguments, launcher, schedule
+        self.writable = True  # what was asked for and what comes of it
         self._final: set[str] = set()  # run_ids with a result, by the table shown last
         launcher.folder = self.folder.path / "jobs"  # type: ignore[attr-defined]  # where one that has files keeps them
 
@@ -160,13 +161,22 @@ class Sweep:
         return self.jobs[0].plan.config
 
     def write(self, plan: SweepPlan) -> None:
-        """Write down the runs of `plan`, beside those of earlier plans. Raises InputError where that cannot be."""
+        """Write down the runs of `plan`, beside those of earlier plans.
+
+        Raises InputError where that cannot be, unless all have a result and stand there already.
+        """
         self.jobs += plan.runs.values()
         if self.jobs:
             judging = {"verdict": OmegaConf.to_container(self.config.verdict)}
             if self._schedule:
                 judging["looks"] = list(self._schedule.looks)
-            self.folder.write_plan([job.plan.facts() for job in self.jobs if job.plan], self._arguments, judging)
+            try:
+                self.folder.write_plan([job.plan.facts() for job in self.jobs if job.plan], self._arguments, judging)
+            except InputError as error:
+                if plan.missing or not plan.runs.keys() <= set(self.folder.run_ids()):
+                    raise
+                self.writable = False
+                log.warning("%s; all runs have a result and are shown", str(error).partition("; ")[0])
 
     def launch(self, plan: SweepPlan) -> None:
         """Have those runs of `plan` trained that are not done yet."""
@@ -197,6 +207,8 @@ class Sweep:
         runs, _ = self.folder.read(self.reasons)
         runs = runs if seeds is None else runs[runs["seed"] < seeds]
         judged = verdict(self.folder.outputs, runs, rule=Rule(**self.folder.margins()))
+        if not self.writable:
+            return judged
         try:
             self.looks.take(judged, *((self._schedule.most, seeds) if self._schedule and seeds else ()))
         except OSError as error:
@@ -205,6 +217,8 @@ class Sweep:
 
     def collect(self) -> tuple[tuple[pd.DataFrame, pd.DataFrame], str]:
         """The tables of runs and of cells, written if that can be; and where they are, in words."""
+        if not self.writable:
+            return self.folder.read(self.reasons), f"tables as they were: {self.folder.path}"
         try:
             return self.folder.collect(self.reasons), f"tables: {self.folder.path}"
         except OSError as error:
