@@ -51,7 +51,7 @@ def conclude(sweep: Sweep) -> None:
         runs, cells = sweep.collect()
         decided = verdict(sweep.folder.outputs, runs, rule=rule_of(sweep.folder))
         _show(sweep, runs, cells, decided)
-        pages = _written(sweep.folder)[:1] if sweep.config.report else []
+        pages = _written(sweep.folder)[:1] if sweep.config.report and sweep.writable else []
         mirror(sweep, {"verdict": "\n".join(headline(decided))}, pages)
     for page in pages:
         terminal().print(f"page     {relative(page)}", soft_wrap=True)
@@ -66,7 +66,7 @@ def _measure_cells(sweep: Sweep) -> None:
     runs, _ = folder.read(sweep.reasons)
     before = verdict(folder.outputs, runs, rule=rule_of(folder))
     cells = (*before.to_measure, *before.unsettled)
-    minutes = sweep.config.bench_minutes if sweep.trained_here else 0.0
+    minutes = sweep.config.bench_minutes if sweep.trained_here and sweep.writable else 0.0
     share, many = Share.of(len(cells), minutes), counted(len(cells), "cell")
     text = ""
     if share is not None:
@@ -119,6 +119,8 @@ def _print(text: str) -> None:
 def mirror(sweep: Sweep, summary: Mapping[str, str] | None = None, files: Sequence[Path] = ()) -> None:
     """Show the sweep in the tracker of its runs: its cells, how many runs came to what, and what `summary` adds."""
     folder = sweep.folder
+    if not sweep.writable:
+        return
     _, cells = folder.read()
     counts = {name: int(cells[name].sum()) for name in COUNTS} | {"n_cells": len(cells)}
     shown = [folder.sweep_file, *files]

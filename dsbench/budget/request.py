@@ -110,12 +110,7 @@ def _kind(budget: BudgetConfig) -> str | None:
     choose("budget.scope", budget.scope, SCOPES)
     if kind in MEASURED and budget.scope != "total":
         raise InputError(f"budget.scope={budget.scope}: {kind} is measured of the whole network; take total")
-    if not 0 <= budget.tolerance < 1:
-        raise InputError(f"budget.tolerance {budget.tolerance} is not a share from 0 up to, not including, 1")
-    for name in given:
-        value = getattr(budget, name)
-        if not 0 < value < math.inf:
-            raise InputError(f"budget.{name} {value:g} is not a positive number")
+    budget.check("budget.")
     return kind
 
 

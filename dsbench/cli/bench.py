@@ -255,12 +255,16 @@ def _add_to_records(benched: Sequence[Benched]) -> None:
         if network.run is not None:
             from dsbench.run.bench import keep
 
-            keep(
-                network.run,
-                network.record,
-                lambda path, owner: remark(f"{owner or 'another process'} has the run in {path}; waiting for it"),
-            )
-            remark(f"added to {network.run.folder.result_file}")
+            file = network.run.folder.result_file
+            try:
+                keep(
+                    network.run,
+                    network.record,
+                    lambda path, owner: remark(f"{owner or 'another process'} has the run in {path}; waiting for it"),
+                )
+            except OSError as error:
+                raise InputError(f"cannot write what was measured into {file}: {error.strerror}") from None
+            remark(f"added to {file}")
 
 
 def _sections(benched: Sequence[Benched], limit_seconds: float) -> list[Table | str]:

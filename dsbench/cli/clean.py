@@ -40,7 +40,10 @@ def clean(
     if runs.empty:
         raise InputError(f"no runs in {outputs / 'runs'}; --outputs takes the folder that outputs= sets")
     run_ids = selected(runs, [condition(text) for text in conditions])["run_id"]
-    cleaned = [spare(RunFolder(outputs / "runs" / run_id), keep, remove=yes) for run_id in run_ids]
+    try:
+        cleaned = [spare(RunFolder(outputs / "runs" / run_id), keep, remove=yes) for run_id in run_ids]
+    except OSError as error:
+        raise InputError(f"cannot remove checkpoints in {outputs / 'runs'}: {error.strerror}") from None
     freed = [run for run in cleaned if run.files]
     names = Counter("half-written" if path.name.startswith(".") else path.name for run in freed for path in run.files)
     files = ", ".join(f"{number} {name}" for name, number in sorted(names.items(), reverse=True)) or "nothing"

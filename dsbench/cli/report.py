@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,27 +36,28 @@ def report(
     folder = sweep_folder(outputs, sweep)
     if other is not None and margin is not None:
         raise InputError("--margin is of the page of one sweep; two are compared by the default of each data set")
-    sentences, paths = _page(folder, margin) if other is None else _comparison(folder, sweep_folder(outputs, other))
-    show(*sentences, *map(str, paths))
+    sentences, write_it = _page(folder, margin) if other is None else _comparison(folder, sweep_folder(outputs, other))
+    show(*sentences)
+    with _writing_into(folder.path):
+        paths = write_it()
+    show(*map(str, paths))
 
 
-def _page(folder: SweepFolder, margin: float | None) -> tuple[list[str], list[Path]]:
-    """The headline of a sweep's page, and its files."""
+def _page(folder: SweepFolder, margin: float | None) -> tuple[list[str], Callable[[], list[Path]]]:
+    """The headline of a sweep's page, and what writes its files."""
     from dsbench.report.content import report as content_of
     from dsbench.report.page import write as write_page
 
     content = content_of(folder, margin)
-    with _writing_into(folder.path):
-        return content.headline, write_page(content, folder.path)
+    return content.headline, partial(write_page, content, folder.path)
 
 
-def _comparison(folder: SweepFolder, other: SweepFolder) -> tuple[list[str], list[Path]]:
-    """The sentences of the page on two sweeps, and its files."""
+def _comparison(folder: SweepFolder, other: SweepFolder) -> tuple[list[str], Callable[[], list[Path]]]:
+    """The sentences of the page on two sweeps, and what writes its files."""
     from dsbench.report.versus import versus, write_versus
 
     comparison = versus(folder, other)
-    with _writing_into(folder.path):
-        return comparison.sentences, write_versus(comparison, folder.path)
+    return comparison.sentences, partial(write_versus, comparison, folder.path)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 from dsbench.errors import InputError, choose
 
 MISSING: Any = "???"  # OmegaConf's word for a value that the YAML files must give
+MOST = 10**9  # of a whole number: it and a few thousand times it can be stored and shown by whatever reads a record
 
 
 def choice_of(*choices: str | None, default: Any = MISSING) -> Any:
@@ -17,14 +18,22 @@ def choice_of(*choices: str | None, default: Any = MISSING) -> Any:
     return field(default=default, metadata={"choices": choices})
 
 
-def meeting(holds: Callable[[Any], bool], otherwise: str, default: Any = MISSING) -> Any:
-    """A key whose value meets `holds` or is null; `otherwise` is what an error says of a value that does neither."""
-    return field(default=default, metadata={"holds": holds, "otherwise": otherwise})
+def meeting(holds: Callable[[Any], bool], otherwise: str, default: Any = MISSING, most: float = math.inf) -> Any:
+    """A key whose value meets `holds` or is null; `otherwise` is what an error says of a value that does neither.
+
+    A number is `most` at the most.
+    """
+    return field(default=default, metadata={"holds": holds, "otherwise": otherwise, "most": most})
 
 
-def count(what: str = "integer", default: Any = MISSING) -> Any:
-    """A key whose value is a whole number above 0; an error calls it `what`."""
-    return meeting(lambda x: x >= 1, f"{{}} is not a positive {what}", default)
+def count(what: str = "integer", default: Any = MISSING, most: int = MOST) -> Any:
+    """A key whose value is a whole number from 1 to `most`; an error calls it `what`."""
+    return meeting(lambda x: x >= 1, f"{{}} is not a positive {what}", default, most)
+
+
+def each_up_to(most: int) -> Any:
+    """A key whose value is a list of whole numbers, none of them above `most`; what else they are, others check."""
+    return meeting(lambda numbers: all(abs(x) <= most for x in numbers), f"{{}} are not numbers up to {most:,}")
 
 
 def positive(otherwise: str = "{} is not a positive number") -> Any:
@@ -52,8 +61,11 @@ def check_values(kind: type, values: Mapping[str, Any], prefix: str = "") -> Non
         check = checks[name]
         if "choices" in check:
             choose(prefix + name, value, check["choices"])
-        elif "holds" in check and value is not None and not check["holds"](value):
-            raise InputError(f"{prefix}{name} {check['otherwise'].format(value)}")
+        elif "holds" in check and value is not None:
+            if not check["holds"](value):
+                raise InputError(f"{prefix}{name} {check['otherwise'].format(value)}")
+            if check["most"] < math.inf and value > check["most"]:
+                raise InputError(f"{prefix}{name} {value} is more than {check['most']:,}")
         elif isinstance(value, Checked):
             value.check(f"{prefix}{name}.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,6 +13,8 @@ from dsbench.errors import InputError
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
+
+MOST_RUNS = 100_000  # of a sweep
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ def combinations(overrides: Sequence[str]) -> list[list[str]]:
     from hydra.errors import HydraException
 
     parsed = _parsed(overrides)
+    _check_ranges(parsed)
     try:
         return hydra_internals.combinations(parsed)
     except HydraException as error:
@@ -93,6 +97,25 @@ def lists_values(override: str) -> bool:
 def value(override: str) -> str:
     """The value that an override sets, as typed; empty of one that deletes its key."""
     return override.partition("=")[2]
+
+
+def _check_ranges(overrides: Sequence[Override]) -> None:
+    """Raise InputError for a range without end, and for more values than any sweep has runs: none is made before."""
+    from hydra.core.override_parser.types import RangeSweep
+
+    total = 1.0
+    for override in overrides:
+        if override.is_sweep_override():
+            value = override.value()
+            if isinstance(value, RangeSweep):
+                ends = [float(end or 0) for end in (value.start, value.stop)]
+                if not value.step or not all(map(math.isfinite, (*ends, value.step))):
+                    raise InputError(f"{override.input_line}: a range has finite ends, and a step that is not 0")
+                total *= max(0.0, (ends[1] - ends[0]) / value.step)
+            else:
+                total *= len(getattr(value, "list", ())) or 1
+    if not total <= MOST_RUNS:
+        raise InputError(f"these overrides name more than {MOST_RUNS:,} runs; list fewer values")
 
 
 def globbing(override: str) -> Glob | None:

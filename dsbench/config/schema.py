@@ -10,9 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import dsbench
-from dsbench.config.checks import MISSING, Checked, choice_of, count, factor, meeting, positive, share
+from dsbench.config.checks import MISSING, MOST, Checked, choice_of, count, each_up_to, factor, meeting, positive, share
 from dsbench.config.hydra_internals import group_options
 from dsbench.errors import InputError
+from dsbench.network.elements import LARGEST as WIDEST
+from dsbench.network.elements import MOST_LAYERS
+
+LAST_SEED = 2**32 - 1  # what numpy and Lightning take, too
+MOST_SEEDS = 10_000  # of a cell
+MOST_AT_ONCE = 10_000  # threads of a run, runs of a sweep
 
 
 def conf_dir() -> Path:
@@ -42,9 +48,9 @@ class ArchConfig(Checked):
 
     layers: list[Any] = MISSING
     conv: dict[str, Any] = field(default_factory=dict)
-    depth: int | None = None
-    fine_width: int | None = None
-    divisor: int = count(default=1)
+    depth: int | None = count(default=None, most=MOST_LAYERS)
+    fine_width: int | None = count(default=None, most=WIDEST)
+    divisor: int = count(default=1, most=WIDEST)
     init: str = "pytorch"
     activation: str = "relu"
     norm_eps: float = 1e-5
@@ -53,7 +59,7 @@ class ArchConfig(Checked):
     def check(self, prefix: str = "") -> None:
         """Norms have a positive eps, and a momentum above 0 and at most 1."""
         super().check(prefix)
-        if not self.norm_eps > 0 or not 0 < self.norm_momentum <= 1:
+        if not 0 < self.norm_eps < math.inf or not 0 < self.norm_momentum <= 1:
             eps, momentum = f"{prefix}norm_eps {self.norm_eps}", f"{prefix}norm_momentum {self.norm_momentum}"
             raise InputError(f"{eps} must be positive, {momentum} above 0 and at most 1")
 
@@ -81,17 +87,17 @@ class SlotsConfig:
 
 
 @dataclass
-class AugmentConfig:
+class AugmentConfig:  # its numbers are pixels of the image, see dsbench.run.check
     crop_padding: int = MISSING
     flip: bool = MISSING
     cutout: int = MISSING
 
 
 @dataclass
-class OwnSetConfig:
-    image_shape: list[int] = MISSING
-    train_counts: list[int] = MISSING
-    test_counts: list[int] = MISSING
+class OwnSetConfig(Checked):
+    image_shape: list[int] = each_up_to(WIDEST)  # noqa: RUF009 - it is a field
+    train_counts: list[int] = each_up_to(MOST)  # noqa: RUF009 - it is a field
+    test_counts: list[int] = each_up_to(MOST)  # noqa: RUF009 - it is a field
     sha256: str = MISSING
     class_names: list[str] | None = None  # not missing: sets described before there were any can be read
     layout: str = "hwc"
@@ -105,7 +111,7 @@ class DataConfig(Checked):
     scale: str = choice_of("standardize", "unit", "symmetric", "raw")
     filter: str = choice_of("none", "unsharp")
     verify: bool = MISSING
-    epochs: int = MISSING
+    epochs: int = count()
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     own: OwnSetConfig | None = None  # not missing: runs recorded before there was a choice can be taken up
 
@@ -196,28 +202,29 @@ class TrainConfig(Checked):
     max_epochs: int = count()
     batch_size: int = count()
     label_smoothing: float = share()
-    grad_clip_norm: float | None = meeting(lambda x: x > 0, "{} is not positive; null means no clipping")
+    grad_clip_norm: float | None = positive("{} is not positive; null means no clipping")
     test_weights: str | None = choice_of(None, "best", "last")
-    checkpoint_minutes: float = meeting(lambda x: x > 0, "{} is not positive")
+    checkpoint_minutes: float = positive("{} is not positive")
     bench: bool = MISSING
     early_stopping: EarlyStoppingConfig = field(default_factory=EarlyStoppingConfig)
 
 
 @dataclass
-class BudgetConfig:
-    params: float | None = MISSING
-    macs: float | None = MISSING
-    acts: float | None = MISSING
-    latency_ms: float | None = MISSING
-    train_seconds_per_epoch: float | None = MISSING
+class BudgetConfig(Checked):
+    params: float | None = positive("{:g} is not a positive number")
+    macs: float | None = positive("{:g} is not a positive number")
+    acts: float | None = positive("{:g} is not a positive number")
+    latency_ms: float | None = positive("{:g} is not a positive number")
+    train_seconds_per_epoch: float | None = positive("{:g} is not a positive number")
     match: str | None = MISSING
     by: str | None = MISSING
     scope: str = MISSING
-    tolerance: float = MISSING
+    tolerance: float = share("{} is not a share from 0 up to, not including, 1")
     fine: bool = MISSING
 
 
 STOP_UNITS = {"epochs": "epochs", "train_macs": "multiply-accumulates", "seconds": "seconds"}
+_LONGEST = {"epochs": MOST, "train_macs": 2**62, "seconds": threading.TIMEOUT_MAX}
 
 
 @dataclass
@@ -234,6 +241,8 @@ class StopConfig(Checked):
                 raise InputError(f"{prefix}by={self.by} needs {prefix}target, a number of {unit}")
         elif not 0 < self.target < math.inf:
             raise InputError(f"{prefix}target {self.target} is not a positive number of {unit}")
+        elif self.target > _LONGEST[self.by]:
+            raise InputError(f"{prefix}target {self.target:g} is more than {_LONGEST[self.by]:,} {unit}")
         elif self.by == "epochs" and self.target % 1:
             raise InputError(
                 f"{prefix}target {self.target} is not a whole number of epochs; {prefix}by=train_macs ends within one"
@@ -275,13 +284,13 @@ class Config(Checked):
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     stop: StopConfig = field(default_factory=StopConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
-    width: int = MISSING
+    width: int = count(most=WIDEST)
     kernel: Any = MISSING
-    depth: int | None = MISSING
-    seed: int = meeting(lambda x: x >= 0, "{} is negative")
+    depth: int | None = count(most=MOST_LAYERS)
+    seed: int = meeting(lambda x: x >= 0, "{} is negative", most=LAST_SEED)
     precision: str = MISSING
     device: str = MISSING
-    threads: int | None = MISSING
+    threads: int | None = count(most=MOST_AT_ONCE)
     progress: str = choice_of("auto", "bar", "lines", "none")
     outputs: str = MISSING
     force: bool = MISSING
@@ -317,14 +326,14 @@ class SweepConfig(Config):
 
     plan: bool = MISSING
     seeds: Any = MISSING
-    max_seeds: int | None = MISSING
-    looks: list[int] | None = MISSING
+    max_seeds: int | None = count(most=MOST_SEEDS)
+    looks: list[int] | None = each_up_to(MOST_SEEDS)  # noqa: RUF009 - it is a field
     verdict: VerdictConfig = field(default_factory=VerdictConfig)
-    n_jobs: int | None = MISSING
-    retries: int = meeting(lambda x: x >= 0, "{} is negative; 0 tries a killed run no more")
+    n_jobs: int | None = count(most=MOST_AT_ONCE)
+    retries: int = meeting(lambda x: x >= 0, "{} is negative; 0 tries a killed run no more", most=MOST)
     on_error: str = choice_of("stop", "skip")
     bench_minutes: float = meeting(lambda x: 0 <= x < math.inf, "{:g} is not a number of minutes, 0 or more")
-    bench_threads: int = meeting(lambda x: x > 0, "{} is not a positive integer")
+    bench_threads: int = count(most=MOST_AT_ONCE)
     report: bool = MISSING
     objective: Any = MISSING
 

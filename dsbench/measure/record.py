@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from dsbench import provenance
@@ -16,6 +18,9 @@ FIGURES = ("latency_ms", "train_step_ms", "peak_memory_bytes", "compile_seconds"
 KEYS = (*FIGURES, "roofline")  # all that is measured
 PLACE = ("device", "identity", "threads", "precision", "memory_format", "versions")  # of measured_on: what times need
 PARTS = ("total", "forward", "backward", "optimizer")  # of a training step
+
+
+_BEYOND = 2**63
 
 
 def record(measured: Measured, compute: Compute, load_average: float | None) -> dict[str, Any]:
@@ -80,6 +85,68 @@ def _time(timings: Sequence[Timing], sessions: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def check(measured: Mapping[str, Any]) -> None:
+    """Raise ValueError for what `measured`, a record of measurements as it was read, cannot be.
+
+    A time is a number, or keys of which `median` is one; only these and where they were measured are looked into, for
+    whoever reads another section does so by itself.
+    """
+    for section in ("latency_ms", "train_step_ms", "peak_memory_bytes"):
+        if measured.get(section) is not None:
+            _check_times(section, measured[section], keys=section != "peak_memory_bytes")
+    place = measured.get("measured_on")
+    if place is not None:
+        _due("measured_on", place, isinstance(place, Mapping), "keys")
+        for name, kind in (("device", str), ("precision", str), ("time", str), ("identity", Mapping)):
+            _due(f"measured_on/{name}", place.get(name), isinstance(place.get(name), (kind, NoneType)), kind.__name__)
+        for name in ("threads", "load_average"):
+            _due(f"measured_on/{name}", place.get(name), place.get(name) is None or _is_size(place[name]), "a number")
+
+
+def _check_times(path: str, value: Any, keys: bool = False) -> None:
+    _due(
+        path,
+        value,
+        isinstance(value, Mapping) if keys else isinstance(value, Mapping) or _is_size(value),
+        "a time or keys",
+    )
+    if not isinstance(value, Mapping):
+        return
+    if "median" not in value:
+        for key, inner in value.items():
+            if inner is not None:
+                _check_times(f"{path}/{key}", inner)
+        return
+    for name in ("median", "iqr"):
+        _due(f"{path}/{name}", value.get(name, 0), _is_size(value.get(name, 0)), "a number")
+    _due(f"{path}/session", value.get("session"), isinstance(value.get("session", ""), str), "a text")
+    rounds, repeats = value.get("rounds_ms") or [], value.get("repeats") or []
+    _due(f"{path}/rounds_ms", rounds, isinstance(rounds, list) and all(map(_is_size, rounds)), "numbers")
+    _due(f"{path}/repeats", repeats, isinstance(repeats, list) and all(map(_is_repeat, repeats)), "repeats")
+
+
+def _is_repeat(value: Any) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and all(isinstance(value.get(name), str) for name in ("session", "at"))
+        and _is_size(value.get("ms"))
+    )
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) in (int, float) and value >= 0 and fits(value)
+
+
+def fits(value: float) -> bool:
+    """Whether a table can hold the number: a finite one, of 64 bits where it is whole."""
+    return -_BEYOND <= value < _BEYOND if type(value) is int else math.isfinite(value)
+
+
+def _due(path: str, value: Any, holds: bool, what: str) -> None:
+    if not holds:
+        raise ValueError(f"{path} is {repr(value)[:40]} and should be {what}")
+
+
 def flat(measured: Mapping[str, Any], spread: bool = False) -> dict[str, Any]:
     """The medians and other numbers of a record by keys such as latency_ms/batch_1/torch and onnx/int8/bytes.
 
@@ -90,7 +157,7 @@ def flat(measured: Mapping[str, Any], spread: bool = False) -> dict[str, Any]:
         if isinstance(value, Mapping):
             out[key] = value["median"]
             if spread:
-                out |= {f"{key}/iqr": value["iqr"], f"{key}/settled": value["settled"]}
+                out |= {f"{key}/iqr": value.get("iqr"), f"{key}/settled": value.get("settled")}
         elif not isinstance(value, str):
             out[key] = value
     return out

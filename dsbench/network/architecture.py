@@ -9,7 +9,7 @@ from typing import Any
 
 from dsbench.errors import InputError, choose
 from dsbench.network.blocks import Style
-from dsbench.network.elements import ELEMENTS, ConvElement, from_options
+from dsbench.network.elements import ELEMENTS, MOST_LAYERS, ConvElement, from_options
 
 FAMILIES = ("cnn", "dwsep", "hybrid")
 _ENTRIES = {"plain": False, "separable": True, "0": False, "1": True}  # what a pattern lists: whether separable
@@ -55,8 +55,6 @@ def parse(name: str, layers: Sequence[Any], conv: Mapping[str, Any], depth: int 
     """
     out: list[Placed] = []
     _parse(f"arch {name}: layers", layers, conv, depth, out, [0])
-    if not out:
-        raise InputError(f"arch {name}: layers is empty")
     return tuple(out)
 
 
@@ -74,6 +72,8 @@ def _parse(
     """Append the elements of `layers` to `out`; `stage` counts the slots of the current stage."""
     if not isinstance(layers, Sequence) or isinstance(layers, str):
         raise InputError(f"{path}: expected a list of layers, got {layers!r}")
+    if not layers:
+        raise InputError(f"{path} is empty")
     for number, entry in enumerate(layers, 1):
         here = f"{path}[{number}]"
         kind, options = _entry(here, entry)
@@ -92,6 +92,8 @@ def _parse(
                 stage[0] += 1
                 given = {**conv, **given}
             out.append(Placed(from_options(f"{here}.{kind}", ELEMENTS[kind], given), stage[0]))
+            if len(out) > MOST_LAYERS:
+                raise InputError(f"{here}: these are more than {MOST_LAYERS:,} layers")
 
 
 def _entry(path: str, entry: Any) -> tuple[str, Any]:

@@ -10,10 +10,12 @@ from dataclasses import asdict, dataclass, field, fields
 from math import prod
 from typing import Any
 
+from dsbench.errors import InputError
 from dsbench.network.description import Gate, Network, Residual, Slot, Step, execution_order, inside
 from dsbench.network.layers import Activation, BatchNorm, Conv, Dropout, Flatten, Layer, Linear, Pool, Shape
 
 DTYPE_BYTES = {"32": 4, "bf16": 2, "16": 2}
+_UNCOUNTED = 2**63
 
 
 def _added(formula: Callable[[Step, int], int]) -> int:
@@ -109,7 +111,10 @@ class Cost(Counts):
 
 
 def cost(network: Network, precision: str = "32") -> Cost:
-    """The cost of `network`, formulas as each layer states them; bytes are those of `precision` (32, bf16, 16)."""
+    """The cost of `network`, formulas as each layer states them; bytes are those of `precision` (32, bf16, 16).
+
+    Raises InputError where a figure does not fit into 64 bits, in which tables hold it.
+    """
     size = DTYPE_BYTES[precision]
     layers = tuple(
         LayerCost(
@@ -122,7 +127,10 @@ def cost(network: Network, precision: str = "32") -> Cost:
         for step, pixels in zip(network.steps, receptive_fields(network), strict=True)
     )
     sums = {name: sum(getattr(layer, name) for layer in layers) for name in FORMULAS}
-    return Cost(layers=layers, training_bytes=saved_bytes(network, size), **sums)
+    total = Cost(layers=layers, training_bytes=saved_bytes(network, size), **sums)
+    if max(getattr(total, name) for name in TOTALS) >= _UNCOUNTED:
+        raise InputError("the network is larger than any that can be counted; take a smaller width, stride or depth")
+    return total
 
 
 @dataclass(frozen=True)

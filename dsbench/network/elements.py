@@ -17,6 +17,9 @@ from dsbench.network.layers import Activation, Dropout, Flatten, GlobalAvgPool, 
 
 T = TypeVar("T")
 
+LARGEST = 1_000_000  # number in a description of a network: channels, sizes, multiples
+MOST_LAYERS = 10_000  # of an architecture
+
 
 @dataclass(frozen=True)
 class Context:
@@ -130,6 +133,8 @@ def from_options(path: str, cls: type[T], given: Mapping[str, Any]) -> T:
         if not _fits(value, types):
             names = " or ".join(t.__name__ for t in types if t is not type(None))
             raise InputError(f"{prefix}{key} {value!r} is not of type {names}")
+        if isinstance(value, (int, float)) and not abs(value) <= LARGEST:
+            raise InputError(f"{prefix}{key} {value} is not a number up to {LARGEST:,}")
         whole = type(value) is int and int not in types
         options[key] = float(value) if whole else value  # 0 and 0.0 are one network
     for f in fields(cls):  # type: ignore[arg-type]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dsbench.errors import InputError
+from dsbench.errors import InputError, first_line
 from dsbench.numerals import percent
 from dsbench.quantities import COUNTED, OF_TRAINING, Quantity
 from dsbench.run.folder import RunFolder
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+log = logging.getLogger("dsbench")
+
 GONE = "its process is gone"  # the error of a killed run that left none
+_WITHOUT = (Status.MISSING, Status.UNREADABLE)  # a record
 _RUN_ID = re.compile("[0-9a-f]{12}")
 
 
@@ -72,10 +77,13 @@ def misjudged(record: Record, confusion: Sequence[Sequence[int]]) -> str | None:
 
 
 def records(outputs: Path) -> list[Record]:
-    """The record of every run under `outputs`, in the order in which they were started."""
+    """The record of every run under `outputs`, in the order in which they were started.
+
+    One that cannot be read is named in the log and left out.
+    """
     folder = outputs / "runs"
     ids = [entry.name for entry in os.scandir(folder) if _RUN_ID.fullmatch(entry.name)] if folder.is_dir() else []
-    runs = [run for run in (record(outputs, run_id) for run_id in ids) if run.status != Status.MISSING]
+    runs = [run for run in (record(outputs, run_id) for run_id in ids) if run.status not in _WITHOUT]
     return sorted(runs, key=lambda run: (run.started or "~", run.run_id))
 
 
@@ -89,13 +97,22 @@ def record(outputs: Path, run_id: str) -> Record:
     try:
         with open(path, "rb") as file:
             run = Record.from_json(file.read())
+        if run.run_id != run_id:
+            raise ValueError(f"it is the record of run {run.run_id}")
     except (FileNotFoundError, NotADirectoryError):
         return Record(run_id=run_id, status=Status.MISSING)
-    except ValueError as error:
-        return Record(run_id=run_id, status=Status.UNREADABLE, error=f"result.json: {error}")
+    except (ValueError, OSError) as error:
+        how = error.strerror or first_line(error) if isinstance(error, OSError) else first_line(error)
+        _name(path, how)
+        return Record(run_id=run_id, status=Status.UNREADABLE, error=f"result.json: {how}")
     if run.status == Status.RUNNING and not in_use(Path(path).parent):
         return replace(run, status=Status.KILLED, error=GONE)
     return run
+
+
+@cache  # once a process, however often it is read
+def _name(path: str, how: str) -> None:
+    log.warning("the record %s cannot be read and is left out: %s", path, how)
 
 
 TEXT, WHOLE, REAL = "string", "Int64", "float64"

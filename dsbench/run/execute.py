@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from dsbench import provenance
-from dsbench.errors import first_line
+from dsbench.errors import InputError, first_line
 from dsbench.files import write_atomically
 from dsbench.run.folder import RunFolder
 from dsbench.run.interrupts import (
@@ -34,7 +34,7 @@ from dsbench.run.plan import Plan
 from dsbench.run.progress import Bar, Progress
 from dsbench.run.record import FINAL, Record, Result, Status
 from dsbench.tracking.tracker import Nothing, Tracker, open_tracker
-from dsbench.training.checkpoint import Checkpoints, recorded
+from dsbench.training.checkpoint import Checkpoints, resumable
 from dsbench.training.classifier import Classifier
 from dsbench.training.fit import Fitted, fit
 from dsbench.training.history import Epoch, balanced_accuracy, best_epoch, class_accuracies, images_seen
@@ -48,9 +48,16 @@ def execute(plan: Plan, progress: Progress) -> Record:
 
     A run that is recorded as done, diverged or collapsed is not trained again unless force=true, or rerun=stale where
     other code has made it, which keep the old result until there is a new one; a run that was ended by anything else
-    goes on from its last checkpoint. Raises whatever ended it; the record says so too.
+    goes on from its last checkpoint. A record that stays needs no folder that can be written to. Raises whatever ended
+    the run; the record says so too.
     """
-    plan.folder.create()
+    try:
+        plan.folder.create()
+    except InputError:  # it cannot be written to
+        record = plan.folder.result()
+        if record is None or not record.stays(plan.config.force, plan.config.rerun):
+            raise
+        return _named(plan, progress, record)
     with locked(plan.folder.path, progress.waiting) as held:
         folder = replace(plan.folder, permit=held.confirm)
         record = folder.result()
@@ -67,18 +74,27 @@ def execute(plan: Plan, progress: Progress) -> Record:
 
 def _take_up(plan: Plan, folder: RunFolder, progress: Progress, record: Record) -> Record:
     """Return the record with the names by which it is asked for now; they are written where it had no study yet."""
-    facts = plan.facts()
-    names = {name: getattr(facts, name) for name in ("model", "arch", "block", "label", "stop")}
-    if record.label.experiment is None and facts.label.experiment is not None:
+    names = _names(plan)
+    if record.label.experiment is None and plan.label.experiment is not None:
         folder.write_result(replace(record, **names))
     if _to_measure(plan, record):
         with run_log(folder.log_file), interruptible():
             record = _measured(plan, progress, record)
             if not _to_measure(plan, record):
                 mirror_again(plan.config, folder, replace(record, **names))
-    named = replace(record, **names)
+    return _named(plan, progress, record)
+
+
+def _named(plan: Plan, progress: Progress, record: Record) -> Record:
+    """Show the record with the names by which it is asked for now."""
+    named = replace(record, **_names(plan))
     progress.recorded(plan, named)
     return named
+
+
+def _names(plan: Plan) -> dict[str, Any]:
+    facts = plan.facts()
+    return {name: getattr(facts, name) for name in ("model", "arch", "block", "label", "stop")}
 
 
 def _train_and_test(plan: Plan, folder: RunFolder, progress: Progress, held: Held, earlier: Record | None) -> Record:
@@ -93,7 +109,8 @@ def _train_and_test(plan: Plan, folder: RunFolder, progress: Progress, held: Hel
         progress.epoch(history[-1])
 
     with Limit(seconds, folder.log_file, lambda: folder.end_record(Status.TIMEOUT, reason(seconds or 0))) as limit:
-        history, record = recorded(folder.last), _first_record(plan, earlier)
+        history = resumable(folder.last, folder.best, plan.training.test_weights)
+        record = _first_record(plan, earlier)
         try:
             write_atomically(folder.config_file, OmegaConf.to_yaml(OmegaConf.structured(plan.config)))
             folder.write_result(record)

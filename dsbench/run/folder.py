@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ from dsbench.training.history import Epoch
 
 if TYPE_CHECKING:
     import numpy as np
+
+_RUN_ID = re.compile("[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -119,11 +122,16 @@ class RunFolder:
         shutil.rmtree(self.previous, ignore_errors=True)
 
     def result(self) -> Record | None:
-        """The record, or None where there is none. Raises InputError for one that is damaged."""
+        """The record, or None where there is none. Raises InputError for one that is damaged or another run's."""
         try:
-            return Record.from_json(self.result_file.read_bytes())
+            record = Record.from_json(self.result_file.read_bytes())
+            if _RUN_ID.fullmatch(self.path.name) and record.run_id != self.path.name:
+                raise ValueError(f"it is the record of run {record.run_id}")
+            return record
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise InputError(f"the record {self.result_file} cannot be read: {error.strerror}") from None
         except ValueError as error:
             raise InputError(f"the record {self.result_file} is damaged: {error}; delete it to train anew") from None
 

@@ -15,6 +15,7 @@ Here a look is enough to know whether a run is in use, and a process asks before
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import socket
@@ -32,6 +33,7 @@ from filelock import FileLock, Timeout
 RENEW_SECONDS = 10.0
 DEAD_SECONDS = 60.0  # without renewal, seen from another host
 _POLL_SECONDS = 0.1
+_BEYOND_PIDS = 2**31
 _NAME = re.compile(r"\.lease-([0-9]+)")
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # the first goes on while the machine sleeps
 _START_TOLERANCE_SECONDS = 2.0  # a process's start is known to the second or so: the system's clock is adjusted
@@ -100,7 +102,7 @@ class Lease:
 def latest(folder: Path) -> Lease | None:
     """The lease that counts in `folder`, None where there never was one."""
     while (number := _highest(folder)) is not None:
-        with suppress(FileNotFoundError), open(_path(folder, number), encoding="utf-8") as file:
+        with suppress(FileNotFoundError), open(_path(folder, number), "rb") as file:
             # Of an open file, since a network file system may remember an older time of one that is not.
             return Lease(number, _owner(file.read()), os.fstat(file.fileno()).st_mtime)
     return None
@@ -110,7 +112,7 @@ def claim(folder: Path, after: Lease | None, owner: Owner) -> Held | None:
     """Take the lease that follows `after`; None where another process was quicker. Removes those before."""
     number = after.number + 1 if after else 1
     try:
-        descriptor = os.open(_path(folder, number), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        descriptor = os.open(_path(folder, number), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     except FileExistsError:
         return None
     try:
@@ -182,10 +184,13 @@ def in_use(folder: Path) -> bool:
     return last is not None and last.alive(time.time(), socket.gethostname())
 
 
-def _owner(text: str) -> Owner | None:
+def _owner(text: bytes) -> Owner | None:
+    """Who wrote `text`; None where that is not whole, or no process's."""
     try:
-        return Owner(**json.loads(text))
-    except (ValueError, TypeError):
+        owner = Owner(**json.loads(text))
+        known = isinstance(owner.host, str) and type(owner.pid) is int and 0 < owner.pid < _BEYOND_PIDS
+        return owner if known and math.isfinite(owner.started) else None
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return None
 
 
@@ -229,10 +234,14 @@ def locked(folder: Path, waiting: Callable[[Path, Owner | None], None], host: st
 def locked_if_free(folder: Path, host: str | None = None) -> Iterator[bool]:
     """Hold the lock of the run in `folder` unless somebody has it; yields whether nobody has.
 
-    A folder without a lock file, which nobody has ever had, stays without.
+    A folder without a lock file, which nobody has ever had, stays without; of one that cannot be written to nothing is
+    held.
     """
     if not (folder / ".lock").exists():
         yield True
+        return
+    if not os.access(folder, os.W_OK):
+        yield not in_use(folder)
         return
     contender = _Contender(folder, this_process(host))
     try:

@@ -7,12 +7,14 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
-from types import NoneType
+from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from dsbench import provenance
-from dsbench.budget.request import Requested
-from dsbench.measure.record import KEYS
+from dsbench.budget.request import KINDS, Requested
+from dsbench.config.schema import STOP_UNITS
+from dsbench.measure.record import KEYS, fits
+from dsbench.measure.record import check as check_measured
 from dsbench.network.cost import TOTALS
 from dsbench.quantities import QUANTITIES
 from dsbench.training.stop import Stop
@@ -58,8 +60,11 @@ class Label:
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Label:
         """The label that result.json holds as `plain`, of older records in words alone."""
+        modified = tuple(plain.get("modified") or ())
+        for key in modified:
+            _check({"modified": key}, {"modified": str})
         if "experiment" in plain:
-            return cls(plain["experiment"], tuple(plain.get("modified") or ()))
+            return cls(plain["experiment"], modified)
         return cls.read(plain.get("study"))
 
     @property
@@ -161,7 +166,11 @@ class Record:
 
     @classmethod
     def of(cls, plain: Any) -> Record:
-        """The record that result.json holds as `plain`. Raises ValueError where that is not the record of a run."""
+        """The record that result.json holds as `plain`.
+
+        Raises ValueError where that is not the record of a run, and for a value of which a table, or a verdict, could
+        make nothing: of another type than is written there, too large for 64 bits, no number.
+        """
         if not isinstance(plain, Mapping) or not {"run_id", "status"} <= plain.keys():
             raise ValueError("not the record of a run")
         rest, values = dict(plain), {}
@@ -175,7 +184,10 @@ class Record:
     @classmethod
     def from_json(cls, text: str | bytes) -> Record:
         """The record in the text of result.json. Raises ValueError for any other text."""
-        return cls.of(json.loads(text))
+        try:
+            return cls.of(json.loads(text))
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
 
     def plain(self) -> dict[str, Any]:
         """As in result.json, in its order: facts, how it was made, its result, what was measured of it."""
@@ -235,8 +247,10 @@ def _form(name: str, kind: Any) -> _Form:
 
 
 def _part(kind: Any, plain: Mapping[str, Any]) -> Any:
-    """What `plain` holds of the fields of `kind`; None is what it does not say."""
-    return kind(**{field.name: plain.get(field.name) for field in fields(kind)})
+    """What `plain` holds of the fields of `kind`; None is what it does not say. Raises ValueError for what none are."""
+    values = {field.name: plain.get(field.name) for field in fields(kind)}
+    _check(values, _types(kind))
+    return kind(**values)
 
 
 def _types(kind: type) -> dict[str, Any]:
@@ -253,6 +267,7 @@ def _class(hint: Any) -> Any:
 
 def _measured(given: Mapping[str, Any]) -> dict[str, Any]:
     """Without the paragraph that older records have beside the numbers of a roofline."""
+    check_measured(given)
     return {
         name: {key: number for key, number in value.items() if key != "verdict"}
         if name == "roofline" and isinstance(value, Mapping)
@@ -262,7 +277,33 @@ def _measured(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _settings(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    return given["settings"] or {}
+    settings = given["settings"] or {}
+    for name, value in settings.items():
+        if type(value) in (int, float) and not fits(value):
+            raise ValueError(f"settings: {name} is {value!r}, which is not a number that a table holds")
+    return settings
+
+
+def _requested(given: Mapping[str, Any]) -> Requested | None:
+    requested = None if given["requested"] is None else _part(Requested, given["requested"])
+    if requested is not None and (requested.kind not in KINDS or requested.target is None):
+        raise ValueError(f"requested is no budget: {requested.kind} {requested.target}")
+    return requested
+
+
+def _result(given: Mapping[str, Any]) -> Result:
+    result = _part(Result, given)
+    for number in result.test_class_acc or ():
+        if number is not None:
+            _check({"test_class_acc": number}, {"test_class_acc": float})
+    return result
+
+
+def _stop(given: Mapping[str, Any]) -> Stop | None:
+    stop = None if given["stop"] is None else _part(Stop, given["stop"])
+    if stop is not None and (stop.by not in STOP_UNITS or stop.target is None):
+        raise ValueError(f"stop is no end of training: {stop.by} {stop.target}")
+    return stop
 
 
 def _unless_none(plain: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
@@ -270,9 +311,9 @@ def _unless_none(plain: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict
     return lambda value: {} if value is None else plain(value)
 
 
-_LABEL = dict.fromkeys(("study", "experiment", "modified"))
+_LABEL = {"study": str, "experiment": str, "modified": list}
 _COSTS = {name: int if QUANTITIES[name].whole else float for name in TOTALS}
-_MEASURED = dict.fromkeys(KEYS) | dict.fromkeys(("measured_on", "latency_ms", "train_step_ms"), Mapping)
+_MEASURED = dict.fromkeys((*KEYS, "measured_on"))
 # Of each field but `more`, in the order of result.json: by its type, but for those that are written in another way.
 _FORMS = {name: _form(name, kind) for name, kind in _types(Record).items() if name != "more"} | {
     "label": _Form(_LABEL, Label.of, Label.plain),
@@ -280,29 +321,49 @@ _FORMS = {name: _form(name, kind) for name, kind in _types(Record).items() if na
         {"class_names": list}, lambda given: given["class_names"], _unless_none(lambda value: {"class_names": value})
     ),
     "costs": _Form(_COSTS, dict, dict),
-    "requested": replace(
-        _form("requested", Requested), write=lambda value: {"requested": None if value is None else value.facts()}
+    "requested": _Form(
+        {"requested": Mapping}, _requested, lambda value: {"requested": None if value is None else value.facts()}
     ),
+    "stop": replace(_form("stop", Stop), read=_stop),
     "settings": _Form({"settings": Mapping}, _settings, lambda value: {"settings": value}),
     "status": _Form({"status": Status}, lambda given: Status(given["status"]), lambda value: {"status": str(value)}),
     "error": _Form({"error": str}, lambda given: given["error"], _unless_none(lambda value: {"error": value})),
     "remark": _Form({"remark": str}, lambda given: given["remark"], _unless_none(lambda value: {"remark": value})),
-    "result": _Form(_types(Result), lambda given: _part(Result, given), _unless_none(asdict)),
+    "result": _Form(_types(Result), _result, _unless_none(asdict)),
     "measured": _Form(_MEASURED, _measured, dict),
 }
-_KINDS: dict[Any, tuple[Any, str]] = {
-    int: (int, "a whole number"),
-    float: ((int, float), "a number"),
-    Mapping: (Mapping, "keys"),
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) is int and fits(value)
+
+
+def _is_kernel(value: Any) -> bool:
+    """Whether it is one of a record, or one of a table of runs, where it is text."""
+    return isinstance(value, str) or all(map(_is_whole, value if isinstance(value, list) else [value]))
+
+
+_KINDS: dict[Any, tuple[Callable[[Any], bool], str]] = {
+    int: (_is_whole, "a whole number"),
+    float: (lambda value: type(value) in (int, float) and fits(value), "a number"),
+    str: (lambda value: isinstance(value, str), "a text"),
+    list: (lambda value: isinstance(value, list), "a list"),
+    Mapping: (lambda value: isinstance(value, Mapping), "keys"),
+    UnionType: (_is_kernel, "a whole number or several"),
 }
 
 
 def _check(given: Mapping[str, Any], types: Mapping[str, Any]) -> None:
-    """Raise ValueError where numbers or keys are due and something else is given."""
+    """Raise ValueError where a number, a text, a list or keys are due and something else is given."""
     for name, value in given.items():
         due = _KINDS.get(types[name])
-        if due is not None and value is not None and not isinstance(value, due[0]):
-            raise ValueError(f"{name} is {value!r} and should be {due[1]}")
+        if due is not None and value is not None and not due[0](value):
+            raise ValueError(f"{name} is {_brief(value)} and should be {due[1]}")
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _finite(value: Any) -> Any:

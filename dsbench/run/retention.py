@@ -58,5 +58,6 @@ def _final(folder: RunFolder) -> Record | None:
 
 
 def _checkpoint(path: Path) -> bool:
-    """Whether dsbench wrote it: last.ckpt, best.ckpt or a temporary file of theirs."""
-    return path.name in ("last.ckpt", "best.ckpt") or path.name.startswith((".last.ckpt.", ".best.ckpt."))
+    """Whether dsbench wrote it: last.ckpt, best.ckpt, a temporary file of theirs, or one that was damaged."""
+    name = path.name.removesuffix(".damaged")
+    return name in ("last.ckpt", "best.ckpt") or name.startswith((".last.ckpt.", ".best.ckpt."))

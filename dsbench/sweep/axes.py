@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from dsbench.config.overrides import combinations, globbing, key, lists_values, value
-from dsbench.config.schema import SWEEPS_OWN
+from dsbench.config.schema import MOST_SEEDS, SWEEPS_OWN
 from dsbench.errors import InputError
 
 AUTO = "seeds=auto"  # seeds are trained until that decides
@@ -105,6 +105,8 @@ def _seeds(override: str) -> str:
     count = value(override)
     if not re.fullmatch(r"[1-9][0-9]*", count):
         raise InputError(f"{override} is not a positive number of seeds, nor auto")
+    if len(count) > len(str(MOST_SEEDS)) or int(count) > MOST_SEEDS:
+        raise InputError(f"{override} is more than {MOST_SEEDS:,} seeds")
     return f"seed=range(0,{count})"
 
 

@@ -156,6 +156,7 @@ class Sweep:
         self.returned: list[Sequence[JobReturn]] = []
         self.reasons: dict[str, Ended] = {}
         self._arguments, self._schedule = arguments, schedule
+        self.writable = True  # what was asked for and what comes of it
         self.unwritten: str | None = None
         self._final: set[str] = set()  # run_ids with a result, by the table made last
 
@@ -177,7 +178,10 @@ class Sweep:
         return self.jobs[0].plan.config
 
     def write(self, plan: SweepPlan) -> None:
-        """Write down the runs of `plan`, beside those of earlier plans. Raises InputError where that cannot be."""
+        """Write down the runs of `plan`, beside those of earlier plans.
+
+        Raises InputError where that cannot be, unless all have a result and stand there already.
+        """
         self.jobs += plan.runs.values()
         if self.jobs:
             judging = {"verdict": OmegaConf.to_container(self.config.verdict)}
@@ -191,6 +195,15 @@ class Sweep:
                     raise
                 self._call(self._name.instead)
                 self.folder.write_plan(facts, self._arguments, judging, self._name.hash)
+
+    def _write_plan(self, facts: Sequence[Record], judging: Mapping[str, Any]) -> None:
+        try:
+            self.folder.write_plan(facts, self._arguments, judging, self._name.hash)
+        except TakenError:  # at this very moment, by another process
+            if self._name.instead is None:
+                raise
+            self._call(self._name.instead)
+            self.folder.write_plan(facts, self._arguments, judging, self._name.hash)
 
     def launch(self, plan: SweepPlan) -> None:
         """Have those runs of `plan` trained that are not done yet."""
@@ -224,6 +237,8 @@ class Sweep:
         runs, _ = self.folder.read(self.reasons)
         runs = runs if seeds is None else runs[runs["seed"] < seeds]
         judged = verdict(self.folder.outputs, runs, rule=Rule(**self.folder.margins()))
+        if not self.writable:
+            return judged
         try:
             self.looks.take(judged, *((self._schedule.most, seeds) if self._schedule and seeds else ()))
         except OSError as error:
@@ -232,6 +247,8 @@ class Sweep:
 
     def collect(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The tables of runs and of cells, written if that can be; `unwritten` says why where it cannot."""
+        if not self.writable:
+            return self.folder.read(self.reasons)
         try:
             runs, cells = self.folder.collect(self.reasons)
             self.unwritten = None

@@ -125,7 +125,7 @@ def plan_sweep(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]],
     out = []
     for overrides in map(tuple, jobs):
         raise_if_asked_to_stop()
-        seeds = [override for override in overrides if re.fullmatch(r"seed=[0-9]+", override)]
+        seeds = [override for override in overrides if re.fullmatch(r"seed=[0-9]{1,9}", override)]  # longer: checked
         planned = cell(tuple(override for override in overrides if override not in seeds))
         if isinstance(planned, InputError):
             out.append(PlannedJob(overrides, problem=str(planned)))

@@ -21,8 +21,8 @@ UNSHARP = torch.tensor(
 ).div(-256.0)
 
 
-def evaluated_at_once(image_shape: tuple[int, int, int]) -> int:
-    """How many images of this (channels, height, width) are evaluated at once."""
+def evaluated_at_once(image_shape: tuple[int, ...]) -> int:
+    """How many images of this shape, (channels, height, width), are evaluated at once."""
     return max(1, min(EVAL_BATCH_SIZE, EVAL_PIXELS // (image_shape[1] * image_shape[2])))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,8 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
+from dsbench.errors import InputError, first_line
+from dsbench.files import replacing, set_aside
 from dsbench.training.classifier import Classifier
 from dsbench.training.history import Epoch, best_epoch
 
@@ -51,13 +52,15 @@ class Checkpoints(Checkpoint):
         self.on_epoch(pl_module.history)
 
     def _save(self, trainer: Trainer, path: Path, weights_only: bool = False) -> None:
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            trainer.save_checkpoint(temporary, weights_only)
-            os.replace(temporary, path)
+            with replacing(path) as temporary:
+                trainer.save_checkpoint(temporary, weights_only)
         finally:
-            temporary.unlink(missing_ok=True)
             self._saved = time.monotonic()
+
+
+_OF_LAST = frozenset({"history", "state_dict", "optimizer_states", "lr_schedulers", "loops"})
+_ANEW = "training starts anew, and comes to the same result"
 
 
 def recorded(path: Path) -> list[Epoch]:
@@ -65,3 +68,41 @@ def recorded(path: Path) -> list[Epoch]:
     if not path.exists():
         return []
     return torch.load(path, map_location="cpu", weights_only=True)["history"]
+
+
+def resumable(last: Path, best: Path, test_weights: str) -> list[Epoch]:
+    """The history in the checkpoint `last`, from which training goes on; empty where it starts.
+
+    Damaged files are set aside, which is logged. Without `last` training starts anew: from weights alone it would go on
+    as another training. So it does where the `best` weights so far are to be tested (`test_weights`) and are not whole.
+    Raises InputError where a file cannot be read at all.
+    """
+    if not last.exists():
+        return []
+    history = _whole(last, _OF_LAST)
+    if history and test_weights == "best" and best_epoch(history):
+        if not best.exists():
+            set_aside(last, f"the weights of its best epoch are gone: no {best}", _ANEW)
+            return []
+        if _whole(best, frozenset({"state_dict"})) is None:
+            set_aside(last, "the weights of its best epoch are", _ANEW)
+            return []
+    return history or []
+
+
+def _whole(path: Path, keys: frozenset[str]) -> list[Epoch] | None:
+    """The history in the checkpoint at `path`; None where that is damaged or lacks one of `keys`, and set aside."""
+    try:
+        if path.is_file():
+            path.open("rb").close()
+    except OSError as error:
+        raise InputError(f"the checkpoint {path} cannot be read: {error.strerror}") from None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        lacking = keys - content.keys()
+        if lacking:
+            raise ValueError(f"it lacks {', '.join(sorted(lacking))}")
+        return list(content.get("history", ()))
+    except Exception as error:  # torch.load knows many ways to fail on half a file
+        set_aside(path, first_line(error), _ANEW)
+        return None

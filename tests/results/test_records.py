@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from synthetic import hexadecimal, read, run, table
 
+from dsbench.errors import InputError
 from dsbench.network.cost import TOTALS
 from dsbench.results.cells import cells_table
 from dsbench.results.records import (
@@ -24,6 +26,7 @@ from dsbench.results.records import (
     settings,
     timings,
 )
+from dsbench.run.folder import RunFolder
 from dsbench.run.lock import locked
 from dsbench.run.record import Label, Record, Status
 
@@ -78,15 +81,65 @@ def test_the_columns_of_settings_and_timings_and_the_labels_are_known_of_any_par
     assert labels(whole[whole["seed"] > 0].iloc[::-1]) == expected[:0:-1]
 
 
-def test_a_run_without_a_record_is_missing_and_half_a_record_is_unreadable(tmp_path: Path) -> None:
-    whole = run()
-    folder = write(tmp_path, whole)
+NO_RECORD = {
+    "half": b'{"run_id": "abc", "sta',
+    "a list": b"[]",
+    "without an id": b'{"status": "done"}',
+    "of an unknown status": b'{"run_id": "abc", "status": "over"}',
+    "empty": b"",
+    "no text": b"\xff\xfe\x00",
+    "nested for ever": b"[" * 100_000,
+    "a number of 5,000 digits": b'{"run_id": "abc", "status": "done", "seed": ' + b"9" * 5000 + b"}",
+    "of another run": b'{"run_id": "abc", "status": "done"}',
+}
+DAMAGED_VALUES = {
+    "seed": 99999999999999999999999,
+    "width": True,
+    "macs": -(2**63) - 1,
+    "test_acc": math.nan,
+    "train_seconds": math.inf,
+    "model": 5,
+    "study": ["a"],
+    "kernel": [3, "five"],
+    "settings": {"optimizer.lr": 10**30},
+    "requested": {"kind": "weights", "target": 3},
+    "stop": {"by": "epochs", "target": None},
+    "latency_ms": {"batch_1": {"torch": {"median": "fast"}}},
+    "train_step_ms": {"total": {"median": 1.0, "repeats": [3]}},
+    "measured_on": "here",
+    "test_class_acc": [0.5, "good"],
+    "modified": [1, 2],
+}
+
+
+@pytest.mark.parametrize("damage", [*NO_RECORD, *DAMAGED_VALUES, "a folder", "not to be read"])
+def test_a_record_that_cannot_be_read_is_named_once_and_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    whole, other = run(), run(seed=1)
+    write(tmp_path, other)
+    file = write(tmp_path, whole) / "result.json"
+    if damage in DAMAGED_VALUES:
+        file.write_text(json.dumps(whole | {damage: DAMAGED_VALUES[damage]}))
+    elif damage in NO_RECORD:
+        file.write_bytes(NO_RECORD[damage])
+    else:
+        file.unlink()
+        file.symlink_to(file) if damage == "not to be read" else file.mkdir()
+    for _ in range(2):
+        assert [each.run_id for each in records(tmp_path)] == [other["run_id"]]
+        lost = record(tmp_path, whole["run_id"])
+        assert (lost.run_id, lost.status) == (whole["run_id"], "unreadable")
+        assert (lost.error or "").startswith("result.json: ")
+    (told,) = caplog.messages
+    assert str(file) in told
+    with pytest.raises(InputError, match=r"the record .* (is damaged|cannot be read): "):
+        RunFolder(file.parent).result()
+
+
+def test_a_run_without_a_record_is_missing(tmp_path: Path) -> None:
+    write(tmp_path, run())
     assert record(tmp_path, hexadecimal("never")) == Record(run_id=hexadecimal("never"), status=Status.MISSING)
-    for text in ('{"run_id": "abc", "sta', "[]", '{"status": "done"}', '{"run_id": "abc", "status": "over"}', ""):
-        (folder / "result.json").write_text(text)
-        (row,) = plain(runs_table(records(tmp_path)))
-        assert (row["run_id"], row["status"]) == (whole["run_id"], "unreadable")
-        assert row["error"].startswith("result.json: ")
 
 
 def test_a_run_that_no_process_has_any_more_is_killed_and_its_record_left_as_it_is(tmp_path: Path) -> None:

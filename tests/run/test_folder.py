@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -12,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dsbench.errors import InputError
-from dsbench.files import write_atomically
+from dsbench.files import replacing, write_atomically
 from dsbench.run.folder import RunFolder
+from dsbench.run.lock import locked
 from dsbench.run.record import Record, Status
 
 RECORD = Record(run_id="abc", status=Status.DONE)
@@ -49,9 +51,9 @@ def test_a_full_disk_is_seen_before_the_file_is_replaced(tmp_path: Path, monkeyp
     write_atomically(path, "old")
     opened = os.fdopen
 
-    def full(descriptor: int, *_: object, **__: object) -> IO[str]:
+    def full(descriptor: int, *_: object, **__: object) -> IO[bytes]:
         os.close(descriptor)
-        return opened(os.open("/dev/full", os.O_WRONLY), "w")
+        return opened(os.open("/dev/full", os.O_WRONLY), "wb")
 
     monkeypatch.setattr(os, "fdopen", full)
     with pytest.raises(OSError, match="No space left"):
@@ -127,3 +129,46 @@ def test_bytes_are_written_as_they_are(tmp_path: Path) -> None:
     content = bytes(range(256)) + b"\r\n"
     write_atomically(tmp_path / "net.onnx", content)
     assert (tmp_path / "net.onnx").read_bytes() == content
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077, 0o027])
+def test_the_umask_decides_the_mode_of_every_file_and_folder(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        plain = tmp_path / "plain"
+        plain.mkdir()
+        (plain / "file").touch()
+        folder = RunFolder(tmp_path / "runs" / "abc")
+        folder.create()
+        with locked(folder.path, lambda *_: None):
+            folder.write_result(RECORD, [[1, 0], [0, 1]], [True, True])
+            folder.write_history([])
+        with replacing(folder.last) as temporary:
+            temporary.write_bytes(b"weights")
+    finally:
+        os.umask(before)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.path.rglob("*") if path.is_file()}
+    assert modes == {stat.S_IMODE((plain / "file").stat().st_mode)}
+    folders = {stat.S_IMODE(path.stat().st_mode) for path in (folder.path.parent, folder.path, folder.last.parent)}
+    assert folders == {stat.S_IMODE(plain.stat().st_mode)}
+    assert len(list(folder.path.rglob("*"))) == 8  # with lock, lease and the folder of checkpoints
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_the_name_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    fsync, replaced = os.fsync, os.replace
+
+    def synced(descriptor: int) -> None:
+        order.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    def renamed(*paths: Path) -> None:
+        order.append("rename")
+        replaced(*paths)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", renamed)
+    write_atomically(tmp_path / "result.json", "new")
+    assert order == ["file", "rename", "folder"]

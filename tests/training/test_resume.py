@@ -209,3 +209,46 @@ def test_a_disk_that_fills_up_keeps_the_last_good_checkpoint(
     assert {path.name for path in folder.last.parent.iterdir()} == {"last.ckpt", "best.ckpt"}
 
     Ending(planned(line), trained(line)).assert_equals(undisturbed(line))
+
+
+def half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def only_weights(path: Path) -> None:
+    torch.save({"state_dict": torch.load(path, weights_only=True)["state_dict"]}, path)
+
+
+def in_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+DAMAGE: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "half of the last": ("last", half),
+    "nothing of the last": ("last", lambda path: path.write_bytes(b"")),
+    "the last of weights alone": ("last", only_weights),
+    "half of the best": ("best", half),
+    "no best": ("best", Path.unlink),
+    "a folder in place of the last": ("last", in_a_folder),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_checkpoint_is_set_aside_and_training_comes_to_the_same_result(
+    damage: str,
+    trained: Train,
+    planned: Planned,
+    undisturbed: Callable[[str], Ending],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    line = f"{RANDOM} train.checkpoint_minutes=5"
+    with pytest.raises(Interrupted):
+        trained(line, stop_at=(2,))
+    name, do = DAMAGE[damage]
+    folder = planned(line).folder
+    do(getattr(folder, name))
+    Ending(planned(line), trained(line)).assert_equals(undisturbed(line))
+    aside = {path.name for path in folder.last.parent.iterdir()} - {"last.ckpt", "best.ckpt"}
+    assert f"{'last' if damage == 'no best' else name}.ckpt.damaged" in aside
+    assert "training starts anew, and comes to the same result" in caplog.text
