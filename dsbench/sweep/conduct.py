@@ -241,7 +241,7 @@ class Sweep:
 def _precision(job: PlannedJob) -> list[str]:
     """`auto` is what this machine makes of it, for all runs, wherever they are trained: ids depend on it."""
     assert job.plan is not None
-    return [f"precision={job.plan.compute.precision}"] if job.plan.config.precision == "auto" else []
+    return [f"precision={job.plan.place.precision}"] if job.plan.config.precision == "auto" else []
 
 
 def unrecorded(jobs: Sequence[PlannedJob], returned: Sequence[JobReturn], since: str) -> dict[str, Ended]:
