@@ -9,13 +9,11 @@ import shlex
 import signal
 import sys
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dsbench import torchvision_ops
 from dsbench.errors import FailureError, InputError, first_line
 from dsbench.process import draw_into_files, end_quickly, wait_briefly
 from dsbench.run.interrupts import EXIT_CODE, Interrupted, TimedOut, interruptible
@@ -123,10 +121,7 @@ def job(config: Any) -> float | list[float] | None:
     _log_to_terminal()
     hydra = HydraConfig.get()
     planned = plan(typed(config, hydra.runtime.choices, hydra.overrides.task))
-    torchvision_ops.ensure()  # before Lightning imports torchvision
-    from dsbench.run.execute import execute  # Lightning takes two seconds to import, an error should not
-
-    _quieten_lightning()
+    from dsbench.run.execute import execute
     from dsbench.run.progress import Progress
 
     mode = planned.config.progress
@@ -162,16 +157,6 @@ def _log_to_terminal() -> None:
         handler = logging.StreamHandler()
         handler.setLevel(logging.INFO)
         log.addHandler(handler)
-
-
-def _quieten_lightning() -> None:
-    """Lightning's warnings go to the run's log alone; importing it installs handlers, so this comes after."""
-    for name in ("pytorch_lightning", "lightning_fabric"):
-        logging.getLogger(name).handlers.clear()
-        logging.getLogger(name).propagate = False
-        logging.getLogger(name).setLevel(logging.WARNING)
-    # Lightning 2.6 makes a check that torch 2.13 deprecates; nothing a user can change.
-    warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
 
 
 @contextmanager

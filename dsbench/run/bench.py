@@ -36,7 +36,7 @@ def complete(plan: Plan, progress: Progress, record: Record) -> Record:
         log.debug("measuring ended with an error", exc_info=True)
         return record
     finally:
-        torch.set_num_threads(plan.compute.threads)
+        torch.set_num_threads(plan.place.threads)
 
 
 def _measured(run: Trained) -> dict[str, Any]:

@@ -4,41 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from omegaconf import OmegaConf
-from pytorch_lightning import Callback, LightningModule, Trainer
-
-from dsbench import provenance
-from dsbench.errors import InputError, first_line
-from dsbench.files import write_atomically
+from dsbench import torchvision_ops
+from dsbench.errors import InputError
 from dsbench.run.folder import RunFolder
-from dsbench.run.interrupts import (
-    Interrupted,
-    Limit,
-    TimedOut,
-    cooperative,
-    deferred,
-    interruptible,
-    raise_if_asked_to_stop,
-    reason,
-    stop_request,
-)
+from dsbench.run.interrupts import interruptible
 from dsbench.run.lock import Held, locked
-from dsbench.run.mirror import card, mirror_again, summary
 from dsbench.run.plan import Plan
-from dsbench.run.progress import Bar, Progress
-from dsbench.run.record import FINAL, Record, Result, Status
-from dsbench.tracking.tracker import Nothing, Tracker, open_tracker
-from dsbench.training.checkpoint import Checkpoints, resumable
-from dsbench.training.classifier import Classifier
-from dsbench.training.fit import Fitted, fit
-from dsbench.training.history import Epoch, balanced_accuracy, best_epoch, class_accuracies, images_seen
-from dsbench.training.stop import TRAIN_PASSES
+from dsbench.run.progress import Progress
+from dsbench.run.record import FINAL, Record, Status
 
 log = logging.getLogger("dsbench")
 
@@ -51,13 +30,15 @@ def execute(plan: Plan, progress: Progress) -> Record:
     goes on from its last checkpoint. A record that stays needs no folder that can be written to. Raises whatever ended
     the run; the record says so too.
     """
+    there = plan.folder.result()
+    stays = there is not None and there.stays(plan.config.force, plan.config.rerun)
+    train = None if stays else _training(plan, progress)
     try:
         plan.folder.create()
     except InputError:  # it cannot be written to
-        record = plan.folder.result()
-        if record is None or not record.stays(plan.config.force, plan.config.rerun):
+        if there is None or not stays:
             raise
-        return _named(plan, progress, record)
+        return _shown(plan, progress, there)
     with locked(plan.folder.path, progress.waiting) as held:
         folder = replace(plan.folder, permit=held.confirm)
         record = folder.result()
@@ -66,189 +47,64 @@ def execute(plan: Plan, progress: Progress) -> Record:
             record = None
         if record is not None and record.status in FINAL:
             return _take_up(plan, folder, progress, record)
+        train = train or _training(plan, progress)  # its record has gone in between
         with run_log(folder.log_file), interruptible():
-            record = _train_and_test(plan, folder, progress, held, record)
+            record = train(plan, folder, progress, held, record)
         folder.drop_previous()
         return record
 
 
+def _training(plan: Plan, progress: Progress) -> Callable[[Plan, RunFolder, Progress, Held, Record | None], Record]:
+    """What trains the run, after seconds in which Lightning is imported; what is prepared meanwhile is shown first."""
+    progress.preparing(plan)
+    torchvision_ops.ensure()  # before Lightning imports torchvision
+    from dsbench.run.train import train_and_test
+
+    _quieten_lightning()
+    return train_and_test
+
+
+def _quieten_lightning() -> None:
+    """Lightning's warnings go to the run's log alone; importing it installs handlers, so this comes after."""
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = False
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # Lightning 2.6 makes a check that torch 2.13 deprecates; nothing a user can change.
+    warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
+
+
 def _take_up(plan: Plan, folder: RunFolder, progress: Progress, record: Record) -> Record:
     """Return the record with the names by which it is asked for now; they are written where it had no study yet."""
-    names = _names(plan)
     if record.label.experiment is None and plan.label.experiment is not None:
-        folder.write_result(replace(record, **names))
-    if _to_measure(plan, record):
+        folder.write_result(plan.named(record))
+    if to_measure(plan, record):
+        from dsbench.run.mirror import mirror_again
+
         with run_log(folder.log_file), interruptible():
-            record = _measured(plan, progress, record)
-            if not _to_measure(plan, record):
-                mirror_again(plan.config, folder, replace(record, **names))
-    return _named(plan, progress, record)
+            record = measured(plan, progress, record)
+            if not to_measure(plan, record):
+                mirror_again(plan.config, folder, plan.named(record))
+    return _shown(plan, progress, record)
 
 
-def _named(plan: Plan, progress: Progress, record: Record) -> Record:
+def _shown(plan: Plan, progress: Progress, record: Record) -> Record:
     """Show the record with the names by which it is asked for now."""
-    named = replace(record, **_names(plan))
+    named = plan.named(record)
     progress.recorded(plan, named)
     return named
 
 
-def _names(plan: Plan) -> dict[str, Any]:
-    facts = plan.facts()
-    return {name: getattr(facts, name) for name in ("model", "arch", "block", "label", "stop")}
-
-
-def _train_and_test(plan: Plan, folder: RunFolder, progress: Progress, held: Held, earlier: Record | None) -> Record:
-    """Train and test; `earlier` is the record of the attempt that this one continues, None for a first one."""
-    seconds = plan.config.timeout
-    tracker: Tracker = Nothing()
-    fitted: Fitted | None = None
-
-    def on_epoch(history: list[Epoch]) -> None:
-        folder.write_history(history)
-        tracker.epoch(history[-1])
-        progress.epoch(history[-1])
-
-    with Limit(seconds, folder.log_file, lambda: folder.end_record(Status.TIMEOUT, reason(seconds or 0))) as limit:
-        history = resumable(folder.last, folder.best, plan.training.test_weights)
-        record = _first_record(plan, earlier)
-        try:
-            write_atomically(folder.config_file, OmegaConf.to_yaml(OmegaConf.structured(plan.config)))
-            folder.write_result(record)
-            folder.write_history(history)
-            progress.started(plan, history)
-            tracker = open_tracker(plan.config, folder.outputs, card(plan.config, record), history)
-            with progress.training(plan) as bar, cooperative():
-                callbacks = [Watch(held), *([Moving(bar)] if bar else [])]
-                fitted = fit(plan.training, on_epoch, callbacks)
-            limit.trained()
-            result = _result(fitted, plan.cost.macs)
-            record = replace(record, status=Status(fitted.status), remark=fitted.remark, result=result)
-        except BaseException as error:
-            limit.trained()
-            cause = stop_request() or error  # in C code, torch.save for one, a request can come out as another error
-            record = replace(record, status=_status(cause), error=first_line(cause))
-            log.debug("the run ended with an error", exc_info=True)
-            if cause is not error:
-                raise cause from error
-            raise
-        finally:
-            record = replace(record, finished=provenance.now())
-            confusion = fitted.confusion if fitted else None
-            try:
-                with deferred():
-                    folder.write_result(record, confusion, fitted.correct if fitted else None)
-                if _to_measure(plan, record):
-                    record = _measured(plan, progress, record)
-            finally:
-                tracker.finish(summary(record), confusion, failed=fitted is None)
-        progress.finished(plan, record)
-        return record
-
-
-def _first_record(plan: Plan, earlier: Record | None) -> Record:
-    """The record of a run that starts, or goes on from where the attempt ended whose record is `earlier`."""
-    facts = plan.facts()
-    return replace(
-        facts,
-        requested=earlier.requested if earlier else facts.requested,  # of several requests the first is kept
-        status=Status.RUNNING,
-        attempts=((earlier.attempts or 0) if earlier else 0) + 1,
-        versions=provenance.versions(),
-        git_sha=provenance.git_sha(),
-        source_sha256=provenance.source_sha256(),
-        n_jobs=provenance.n_jobs(),
-        started=(earlier.started if earlier else None) or provenance.now(),
-    )
-
-
-def _to_measure(plan: Plan, record: Record) -> bool:
+def to_measure(plan: Plan, record: Record) -> bool:
     """Whether train.bench asks for measurements that the record of a run that is done does not hold."""
     return plan.config.train.bench and record.status == Status.DONE and "measured_on" not in record.measured
 
 
-def _measured(plan: Plan, progress: Progress, record: Record) -> Record:
+def measured(plan: Plan, progress: Progress, record: Record) -> Record:
+    """The record with the measurements of the run, which are written as well."""
     from dsbench.run.bench import complete  # of which a run that is not measured needs nothing
 
     return complete(plan, progress, record)
-
-
-class Watch(Callback):
-    """Between steps: ends training where another process has taken the run over, or where this one is asked to stop.
-
-    The former before a checkpoint of the other is overwritten, the latter with a checkpoint of the step; Lightning
-    calls callbacks that write checkpoints last.
-    """
-
-    def __init__(self, held: Held) -> None:
-        self.held = held
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Mostly one look at the clock."""
-        self.held.check()
-        if stop_request() is not None:
-            for callback in trainer.checkpoint_callbacks:
-                assert isinstance(callback, Checkpoints)
-                callback.save_within_epoch(trainer, pl_module)
-            raise_if_asked_to_stop()
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Before the checkpoints of the epoch."""
-        self.held.confirm()
-
-
-class Moving(Callback):
-    """Moves `bar` with each step."""
-
-    def __init__(self, bar: Bar) -> None:
-        self.bar = bar
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Show that an epoch starts."""
-        self._show(pl_module, 0)
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Show that a step is done."""
-        self._show(pl_module, batch_idx + 1)
-
-    def _show(self, pl_module: LightningModule, steps: int) -> None:
-        assert isinstance(pl_module, Classifier)
-        self.bar.step(pl_module.current_epoch, steps, pl_module.spent()[1])
-
-
-def _result(fitted: Fitted, macs: int) -> Result:
-    """What training came to; `macs` are those of a forward pass for one image."""
-    history, best = fitted.history, best_epoch(fitted.history)
-    seconds = sum(row["epoch_seconds"] for row in history)
-    images = images_seen(history)
-    confusion = fitted.confusion
-    return Result(
-        train_acc=history[-1]["train_acc"],
-        train_loss=history[-1]["train_loss"],
-        val_acc=history[-1]["val_acc"],
-        val_loss=history[-1]["val_loss"],
-        best_val_acc=history[best - 1]["val_acc"] if best else None,
-        best_epoch=best or None,
-        test_acc=fitted.test_acc,
-        test_loss=fitted.test_loss,
-        test_class_acc=class_accuracies(confusion) if confusion else None,
-        test_balanced_acc=balanced_accuracy(confusion) if confusion else None,
-        epochs=len(history),
-        train_seconds=seconds,
-        train_macs=TRAIN_PASSES * macs * images,
-        images_per_second=images / seconds,
-    )
-
-
-def _status(error: BaseException) -> Status:
-    if isinstance(error, TimedOut):
-        return Status.TIMEOUT
-    # submitit's handlers of a scheduler's signals end a process with SystemExit
-    interrupted = isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit))
-    return Status.INTERRUPTED if interrupted else Status.FAILED
 
 
 @contextmanager

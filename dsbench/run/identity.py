@@ -15,6 +15,7 @@ from dsbench.config.schema import Config
 from dsbench.network.blocks import SE_PLACES
 from dsbench.network.description import Network
 from dsbench.run.record import Label, Record
+from dsbench.training.place import Place
 from dsbench.training.stop import AfterSeconds, End, epochs
 
 # Keys of the configuration that decide nothing about the result, but for rounding; device and threads do under
@@ -78,13 +79,13 @@ def identity(
     }
 
 
-def training_length(end: End, device: str, threads: int) -> dict[str, Any]:
+def training_length(end: End, place: Place) -> dict[str, Any]:
     """What of the length of training decides the result: epochs, optimizer steps, or seconds on a machine.
 
     How many steps there are in a second is up to the device, by name, and its CPU threads.
     """
     if isinstance(end, AfterSeconds):
-        return {"train_seconds": end.target, "device": device, "threads": threads}
+        return {"train_seconds": end.target, "device": place.name, "threads": place.threads}
     whole, rest = divmod(end.steps, end.epoch_steps)
     return {"steps": end.steps} if rest else {"max_epochs": whole}
 

@@ -22,10 +22,10 @@ from dsbench.run.folder import RunFolder
 from dsbench.run.identity import cell_id, identity, label, run_id, settings, test_weights, training_length
 from dsbench.run.record import Label, Record, Status
 from dsbench.tracking import tracker
+from dsbench.training.place import Place, place, resolve_precision
 from dsbench.training.stop import End, Stop, end
 
 if TYPE_CHECKING:
-    from dsbench.training.device import Compute
     from dsbench.training.fit import Training
 
 
@@ -37,7 +37,7 @@ class Plan:
     network: Network
     cost: Cost
     end: End
-    compute: Compute
+    place: Place
     source: str
     identity: dict[str, Any]
     label: Label
@@ -72,7 +72,7 @@ class Plan:
             config=self.config,
             network=self.network,
             end=self.end,
-            compute=self.compute,
+            compute=self.place.compute(),
             test_weights=test_weights(self.config),
             last=self.folder.last,
             best=self.folder.best,
@@ -88,22 +88,32 @@ class Plan:
         sizes = list(kernels.values())
         return sizes[0] if len(set(sizes)) == 1 else sizes
 
+    @property
+    def block(self) -> str | None:
+        """The block of the separable slots, where there are any."""
+        return self.composed.choices["block"] if any(slot.kind != "plain" for slot in self.network.slots) else None
+
+    def named(self, record: Record) -> Record:
+        """`record`, of this run, by the names under which this plan asks for it."""
+        return replace(
+            record,
+            model=self.config.model.family,
+            arch=self.composed.choices["arch"],
+            block=self.block,
+            label=self.label,
+            stop=Stop.of(self.config),
+        )
+
     def facts(self) -> Record:
         """The facts of the run before it starts, as a record of status `missing`."""
-        config, choices = self.config, self.composed.choices
-        class_names = dataset_of(config.data).class_names
-        block = choices["block"] if any(slot.kind != "plain" for slot in self.network.slots) else None
-        return Record(
+        config, class_names = self.config, dataset_of(self.config.data).class_names
+        facts = Record(
             status=Status.MISSING,
             run_id=self.run_id,
             cell_id=self.cell_id,
-            model=config.model.family,
-            arch=choices["arch"],
-            block=block,
             data=config.data.name,
             classes=self.network.classes,
             class_names=None if class_names is None else list(class_names),
-            label=self.label,
             width=config.width,
             fine_width=config.arch.fine_width,
             kernel=self.kernel,
@@ -111,14 +121,14 @@ class Plan:
             costs={name: getattr(self.cost, name) for name in TOTALS},
             split=config.data.split,
             test_weights=test_weights(config),
-            precision=self.compute.precision,
+            precision=self.place.precision,
             memory_format="channels_last",
-            device=self.compute.name,
-            threads=self.compute.threads,
+            device=self.place.name,
+            threads=self.place.threads,
             requested=self.requested,
-            stop=Stop.of(config),
-            settings=settings(config, self.identity, separable=block is not None),
+            settings=settings(config, self.identity, separable=self.block is not None),
         )
+        return self.named(facts)
 
 
 def with_seed(planned: Plan, seed: int) -> Plan:
@@ -142,9 +152,9 @@ def plan(asked: Composed) -> Plan:
     return Plan(
         composed=composed,
         network=network,
-        cost=cost(network, resources.compute.precision),
+        cost=cost(network, resources.place.precision),
         end=resources.end(config, network),
-        compute=resources.compute,
+        place=resources.place,
         source=resources.arrays.source,
         identity=identity,
         label=label(asked, identity, resources.identity),
@@ -156,18 +166,16 @@ def plan(asked: Composed) -> Plan:
 class Resources:
     """What a configuration only names: the device, and the image set with its arrays."""
 
-    compute: Compute
+    place: Place
     dataset: DataSet
     arrays: Arrays
 
     @classmethod
     def of(cls, config: Config) -> Resources:
         """What `config` names. Raises InputError for what cannot be had."""
-        from dsbench.training.device import resolve  # torch takes a second, an error should not
-
-        compute = resolve(config.device, config.precision, config.threads)
+        there = place(config.device, config.precision, config.threads)
         dataset = dataset_of(config.data)
-        return cls(compute, dataset, prepared.prepare(dataset, config.data.root, config.data.verify))
+        return cls(there, dataset, prepared.prepare(dataset, config.data.root, config.data.verify))
 
     def end(self, config: Config, network: Network) -> End:
         """Where the training of `network` ends."""
@@ -175,11 +183,9 @@ class Resources:
 
     def identity(self, composed: Composed) -> dict[str, Any]:
         """What decides the result of `composed` on this device; another image set by its known checksum."""
-        from dsbench.training.device import resolve_precision
-
         config, network = composed.config, network_of(composed)
         same = config.data.name == self.dataset.name
         sha256 = self.arrays.sha256 if same else dataset_of(config.data).sha256
-        precision = resolve_precision(config.precision, self.compute.device.type)
-        length = training_length(self.end(config, network), self.compute.name, self.compute.threads)
+        precision = resolve_precision(config.precision, self.place.kind)
+        length = training_length(self.end(config, network), self.place)
         return identity(config, network, sha256, precision, length)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,27 +36,29 @@ class Progress:
         self.console = console or terminal()
         self.mode = ("bar" if self.console.is_terminal else "lines") if mode == "auto" else mode
 
-    def started(self, plan: Plan, history: list[Epoch]) -> None:
-        """Say what is about to be trained."""
-        facts, config = plan.facts(), plan.config
-        table = Table.grid(padding=(0, 2))
+    def preparing(self, plan: Plan) -> None:
+        """Say what is about to be trained, as far as it is known before torch is there."""
+        config, costs = plan.config, plan.cost
         rows = {
             "run": f"{plan.run_id}{f'  {plan.label}' if plan.label.experiment else ''}",
-            "model": f"{facts.model}, arch {facts.arch}, width {width(facts.width, facts.fine_width)}, "
-            f"kernel {facts.kernel}",
+            "model": f"{config.model.family}, arch {plan.composed.choices['arch']}, "
+            f"width {width(config.width, config.arch.fine_width)}, kernel {plan.kernel}",
             **({"budget": str(plan.requested)} if plan.requested else {}),
-            "parameters": f"{facts.costs['params']:,}",
-            "MACs": f"{facts.costs['macs']:,} an image",
-            "data": f"{facts.data}, split {facts.split}, from {plan.source}",
+            "parameters": f"{costs.params:,}",
+            "MACs": f"{costs.macs:,} an image",
+            "data": f"{config.data.name}, split {config.data.split}, from {plan.source}",
             "recipe": f"{config.optimizer.name}, {config.schedule.name}, batch {config.train.batch_size}, "
-            f"at most {plan.end}, seed {facts.seed}",
-            "compute": f"{facts.device}, precision {facts.precision}, threads {facts.threads}",
+            f"at most {plan.end}, seed {config.seed}",
         }
+        self._print(_head(rows))
+
+    def started(self, plan: Plan, history: list[Epoch]) -> None:
+        """Say where it is trained, and from where on."""
+        place = plan.place
+        rows = {"compute": f"{place.name}, precision {place.precision}, threads {place.threads}"}
         if history:
             rows["resumed"] = f"after epoch {len(history)}"
-        for name, value in rows.items():
-            table.add_row(Text(name, style="bold"), value)
-        self._print(table)
+        self._print(_head(rows))
 
     def waiting(self, folder: Path, owner: Owner | None) -> None:
         """Say who trains this run."""
@@ -122,6 +124,15 @@ class Progress:
 
     def _print(self, what: Any) -> None:
         self.console.print(what, soft_wrap=isinstance(what, str))
+
+
+def _head(rows: Mapping[str, str]) -> Table:
+    """Rows that stand below one another as those of one table, though each is printed when it is known."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(min_width=len("parameters"))
+    for name, value in rows.items():
+        table.add_row(Text(name, style="bold"), value)
+    return table
 
 
 class Bar:

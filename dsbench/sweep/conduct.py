@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,7 @@ from dsbench.results.records import record
 from dsbench.run.interrupts import Interrupted, raise_if_asked_to_stop
 from dsbench.run.outcome import Ended, ProcessDiedError
 from dsbench.run.progress import relative
-from dsbench.run.record import FINAL, Status
+from dsbench.run.record import FINAL, Record, Status
 from dsbench.sweep import axes
 from dsbench.sweep.composition import Composer
 from dsbench.sweep.estimate import seconds_left, share_of_cores
@@ -304,7 +304,7 @@ def so_far(statuses: Iterable[str]) -> str:
 def _precision(job: PlannedJob) -> list[str]:
     """`auto` is what this machine makes of it, for all runs, wherever they are trained: ids depend on it."""
     assert job.plan is not None
-    return [f"precision={job.plan.compute.precision}"] if job.plan.config.precision == "auto" else []
+    return [f"precision={job.plan.place.precision}"] if job.plan.config.precision == "auto" else []
 
 
 def unrecorded(jobs: Sequence[PlannedJob], returned: Sequence[JobReturn], since: str) -> dict[str, Ended]:

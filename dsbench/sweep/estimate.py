@@ -78,12 +78,12 @@ def share_of_cores(plan: SweepPlan, at_once: int) -> float:
     sessions first.
     """
     first = next((job.plan for job in plan.missing if job.plan), None)
-    if first is None or first.compute.device.type != "cpu":
+    if first is None or first.place.kind != "cpu":
         return 1.0
     command = [sys.executable, "-I", "-S", "-c", _SPIN]
     looks = [
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
-        for _ in range(at_once * first.compute.threads)
+        for _ in range(at_once * first.place.threads)
     ]
     shares = [float(look.communicate()[0] or 1) for look in looks]
     return min(1.0, sum(shares) / len(shares))
@@ -188,7 +188,7 @@ def _seconds_an_image(plan: Plan, share: float) -> float:
     """
     from dsbench.measure.store import Store, conditions
 
-    config, compute, batch = plan.config, plan.compute, plan.config.train.batch_size
+    config, compute, batch = plan.config, plan.place.compute(), plan.config.train.batch_size
     if share < _ALONE:
         compute = replace(compute, threads=1)
     store = Store(Path(config.outputs).absolute() / "latency" / "probes")
@@ -196,7 +196,7 @@ def _seconds_an_image(plan: Plan, share: float) -> float:
     timing = store.timing(under, PROBE_SECONDS, lambda: _step_timing(plan, compute))
     if share < _ALONE:
         store.path(under).unlink(missing_ok=True)
-    return timing.median_ms / 1000 / batch / math.sqrt(plan.compute.threads / compute.threads)
+    return timing.median_ms / 1000 / batch / math.sqrt(plan.place.threads / compute.threads)
 
 
 def _step_timing(plan: Plan, compute: Compute) -> Timing:

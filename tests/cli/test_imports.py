@@ -42,7 +42,7 @@ def test_importing_dsbench_help_and_mistakes_import_nothing_heavy() -> None:
 def test_a_single_run_loads_nothing_of_sweeps_or_of_measuring() -> None:
     code = (
         "import json, sys; from dsbench import torchvision_ops; torchvision_ops.ensure();"
-        "import dsbench.cli.hydra, dsbench.run.execute, dsbench.run.progress;"
+        "import dsbench.cli.hydra, dsbench.run.train;"
         "print(json.dumps(sorted(name for name in sys.modules if name.startswith('dsbench.'))))"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

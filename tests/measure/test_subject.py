@@ -36,7 +36,7 @@ def test_the_step_measured_is_the_step_trained(trained: Train, planned: Planned,
     data = ImageData(config.data, config.train.batch_size, config.seed, torch.device("cpu"))
     data.setup()
     (batch,) = data.train
-    step = Training(plan.network, plan.compute, StepRecipe.of(config.optimizer, config.train), config.seed)
+    step = Training(plan.network, plan.place.compute(), StepRecipe.of(config.optimizer, config.train), config.seed)
     step.step(*batch)
     lightning = torch.load(plan.folder.last, weights_only=True)["state_dict"]
     initial = build(plan.network, config.seed).state_dict()

@@ -12,7 +12,7 @@ import torch
 
 from dsbench.measure import bench as measuring
 from dsbench.measure.by_turns import lacking_for_onnx
-from dsbench.run import bench, execute
+from dsbench.run import bench, train
 from dsbench.run.interrupts import Interrupted
 
 Train = Callable[..., dict[str, Any]]
@@ -85,7 +85,7 @@ def test_a_recorded_run_is_measured_when_asked_for_and_not_trained_again(
     trained: Train, planned: Planned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = trained(QUICK)
-    monkeypatch.setattr(execute, "fit", failing(AssertionError("trained again")))
+    monkeypatch.setattr(train, "fit", failing(AssertionError("trained again")))
     completed = trained(BENCHED)
     assert {key: value for key, value in completed.items() if key not in MEASURED} == json.loads(json.dumps(first))
     assert completed.keys() - first.keys() == MEASURED

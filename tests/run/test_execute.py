@@ -88,16 +88,16 @@ def test_config_file_holds_the_whole_configuration_resolved(ran: Ran) -> None:
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """One entry for each time that a network is trained."""
-    from dsbench.run import execute
+    from dsbench.run import train
 
     calls: list[int] = []
-    fit = execute.fit
+    fit = train.fit
 
     def spy(*args: Any, **kwargs: Any) -> Any:
         calls.append(1)
         return fit(*args, **kwargs)
 
-    monkeypatch.setattr(execute, "fit", spy)
+    monkeypatch.setattr(train, "fit", spy)
     return calls
 
 

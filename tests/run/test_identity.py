@@ -4,13 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import torch
 
 from dsbench.budget.request import solved
 from dsbench.config.compose import compose
 from dsbench.config.network import network_of
 from dsbench.run.identity import identity, run_id
-from dsbench.training.device import resolve_precision
+from dsbench.training.place import resolve_precision
 
 
 def named(line: str) -> str:
@@ -115,8 +114,8 @@ def test_precision_counts_as_what_auto_stands_for(planned: Callable[..., Any], m
     ids = {precision: planned(f"precision={precision}").run_id for precision in ("32", "bf16")}
     assert ids["32"] != ids["bf16"]
     for native, same in ((True, "bf16"), (False, "32")):
-        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda native=native: native)
-        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+        flags = "fpu avx512_bf16" if native else "fpu avx512f"
+        monkeypatch.setattr("dsbench.training.place.processor", lambda flags=flags: {"flags": flags})
         planned.cache_clear()  # type: ignore[attr-defined]
         assert planned("precision=auto").run_id == ids[same]
 
@@ -146,14 +145,14 @@ def test_a_run_of_train_macs_is_the_steps_that_they_come_to(planned: Callable[..
 
 
 def test_a_run_of_seconds_is_that_of_one_machine(planned: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    from dsbench.training import device
+    from dsbench.training import place
 
     seconds, epochs = "stop.by=seconds stop.target=10", "train.max_epochs=3"
     here = {line: planned(line).run_id for line in (seconds, epochs)}
     assert planned(f"{seconds} data.epochs=3").run_id == here[seconds]
     assert planned(f"{seconds} threads=2").run_id != here[seconds]
     assert planned("stop.by=seconds stop.target=11").run_id != here[seconds]
-    monkeypatch.setattr(device, "_name", lambda kind: "another machine")
+    monkeypatch.setattr(place, "_name", lambda kind: "another machine")
     planned.cache_clear()  # type: ignore[attr-defined]
     assert planned(seconds).run_id != here[seconds]
     assert planned(epochs).run_id == here[epochs]

@@ -174,8 +174,8 @@ def test_a_probe_on_one_thread_is_without_what_that_waits_for_a_core(
         time.sleep(0.1)
 
     monkeypatch.setattr(subject.Training, "step", waits)
-    assert estimate._step_timing(plan, replace(plan.compute, threads=1)).median_ms < 90
-    assert estimate._step_timing(plan, replace(plan.compute, threads=2)).median_ms > 100
+    assert estimate._step_timing(plan, replace(plan.place, asked_threads=1).compute()).median_ms < 90
+    assert estimate._step_timing(plan, replace(plan.place, asked_threads=2).compute()).median_ms > 100
 
 
 def test_on_a_busy_machine_one_thread_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +188,7 @@ def test_on_a_busy_machine_one_thread_is_timed(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(estimate, "_step_timing", four_seconds)
     plan = small(tmp_path, 2).jobs[0].plan
     assert plan is not None
-    plan = replace(plan, compute=replace(plan.compute, threads=4))
+    plan = replace(plan, place=replace(plan.place, asked_threads=4))
     assert estimate._seconds_an_image(plan, share=1.0) == 4.0
     assert estimate._seconds_an_image(plan, share=0.5) == 2.0
     assert threads == [4, 1]

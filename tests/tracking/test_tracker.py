@@ -32,7 +32,7 @@ def test_a_tracker_that_fails_in_the_middle_is_reported_once_and_the_result_stan
     trained: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = Broken()
-    monkeypatch.setattr("dsbench.run.execute.open_tracker", lambda *_: tracking.Guarded(broken))
+    monkeypatch.setattr("dsbench.run.train.open_tracker", lambda *_: tracking.Guarded(broken))
     with caplog.at_level(logging.WARNING, logger="dsbench"):
         record = trained(QUICK)
     assert record["status"] == "done"

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from dsbench.errors import InputError
+from dsbench.training import place
 from dsbench.training.device import resolve
+from dsbench.training.place import is_there
 
 
 @pytest.fixture(autouse=True)
@@ -19,18 +21,48 @@ def _threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("native", [True, False])
-def test_auto_is_bf16_where_the_cpu_multiplies_it_itself(monkeypatch: pytest.MonkeyPatch, native: bool) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
+@pytest.mark.parametrize(
+    ("flags", "kernel", "torchs", "native"),
+    [
+        ("fpu avx512_bf16", "4.4.0", False, True),
+        ("fpu amx_tile", "6.1.0", False, True),
+        ("fpu avx512f", "6.1.0", True, False),
+        ("fpu avx512f", "5.15.0-generic", True, True),  # a kernel that does not know the names asks torch
+        ("fpu avx512f", "5.15.0-generic", False, False),
+    ],
+)
+def test_auto_is_bf16_where_the_cpu_multiplies_it_itself(
+    monkeypatch: pytest.MonkeyPatch, flags: str, kernel: str, torchs: bool, native: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: torchs)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    monkeypatch.setattr(platform, "release", lambda: kernel)
+    monkeypatch.setattr("dsbench.training.place.processor", lambda: {"model name": "a CPU", "flags": flags})
     assert resolve("cpu", "auto", None).precision == ("bf16" if native else "32")
 
 
-@pytest.mark.skipif(platform.system() != "Linux", reason="reads /proc/cpuinfo")
-def test_auto_here_is_what_the_processor_says_of_itself() -> None:
-    flags = Path("/proc/cpuinfo").read_text()
-    native = "avx512_bf16" in flags or "amx_tile" in flags
+def test_auto_here_is_what_torch_would_take() -> None:
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     assert resolve("cpu", "auto", None).precision == ("bf16" if native else "32")
+    assert {kind: is_there(kind) for kind in ("cuda", "mps")} == {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+
+
+def test_a_torch_for_gpus_is_asked_where_a_driver_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    monkeypatch.setattr(place, "_built_for_cpus", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    (tmp_path / "nvidia0").touch()
+    for files, there in ((tmp_path / "amd*", False), (tmp_path / "nvidia*", True)):
+        monkeypatch.setattr(place, "_GPU_FILES", (str(files),))
+        assert place.is_there("cuda") == there
+
+
+def test_the_installed_torch_says_for_what_it_was_built() -> None:
+    assert place._built_for_cpus() == (torch.version.cuda is None and torch.version.hip is None)
 
 
 def test_threads_are_set_for_the_process_and_recorded() -> None:

@@ -9,7 +9,7 @@ torchvision_ops.ensure()
 import pandas  # noqa: E402, F401  # which W&B imports for every table
 import wandb.sdk.launch  # noqa: E402, F401
 
-import dsbench.run.execute  # noqa: E402
+import dsbench.run.train  # noqa: E402
 import dsbench.sweep.launch.job  # noqa: E402, F401
 
 gc.collect()
