@@ -163,10 +163,11 @@ class Batches:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         rows, draws = self._order()
+        labels = self.labels[rows]
         for batch in range(self._done % len(self), len(self)):
             start, stop = batch * self.batch_size, (batch + 1) * self.batch_size
             self._done = batch + 1
-            yield self._batch(rows[start:stop], draws.rows(start, stop))
+            yield self._images(rows[start:stop], draws.rows(start, stop)), labels[start:stop]
 
     def state_dict(self) -> dict[str, int]:
         """How many batches of the current epoch have been given out."""
@@ -188,7 +189,7 @@ class Batches:
         draws = Draws.of(self.augment, len(self.rows), size, generator)
         return self.rows[order], draws.to(self.rows.device)
 
-    def _batch(self, rows: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+    def _images(self, rows: Tensor, draws: Draws) -> Tensor:
         images = self.images.index_select(0, rows.to(self.images.device))
         if self.sharpened:
             images = unsharp(images)
@@ -198,4 +199,4 @@ class Batches:
         batch = self.scale(images)
         if self.augment is not None and draws.centre is not None:
             batch = cut_out(batch, draws.centre, self.augment.cutout)
-        return batch, self.labels.index_select(0, rows)
+        return batch

@@ -20,6 +20,7 @@ from dsbench.training.history import Epoch
 from dsbench.training.recipe import can_be_fused, factor, optimizer
 
 if TYPE_CHECKING:
+    from dsbench.training.datamodule import ImageData
     from dsbench.training.fit import Training
 
 
@@ -57,7 +58,7 @@ class Classifier(LightningModule):
         """Make dropout, and the order of images, functions of seed and epoch, so that a resumed epoch repeats them."""
         self._batches.epoch = self.current_epoch
         torch.manual_seed(derived(self.config.seed, "dropout", self.current_epoch))
-        self._train, self._watch = Tally(self.classes), Stopwatch()
+        self._train, self._watch = Tally(self.classes, self._batches), Stopwatch()
         self._watch.start()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
@@ -74,7 +75,7 @@ class Classifier(LightningModule):
 
     def on_validation_start(self) -> None:
         """Stop the clock of the epoch's training, once the device has done it all."""
-        self._val = Tally(self.classes)
+        self._val = Tally(self.classes, self._data.val)
         self._train.wait()
         self._watch.stop()
 
@@ -100,7 +101,7 @@ class Classifier(LightningModule):
 
     def on_test_start(self) -> None:
         """Begin the test's count."""
-        self._test = Tally(self.classes)
+        self._test = Tally(self.classes, self._data.test)
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Count one test batch."""
@@ -152,7 +153,11 @@ class Classifier(LightningModule):
 
     @property
     def _batches(self) -> Batches:
-        return self.trainer.datamodule.train  # type: ignore[attr-defined]
+        return self._data.train
+
+    @property
+    def _data(self) -> ImageData:
+        return self.trainer.datamodule  # type: ignore[attr-defined]
 
     def _continue(self, state: dict[str, Any]) -> None:
         torch.set_rng_state(state["rng"][0])
@@ -160,7 +165,7 @@ class Classifier(LightningModule):
             torch.cuda.set_rng_state(cuda_rng)
         self._watch = Stopwatch(state["seconds"])
         self._watch.start()
-        self._train = Tally.of(self.classes, state["train"], self.device)
+        self._train = Tally.of(self.classes, state["train"], self._batches)
 
     def _set_history(self, history: list[Epoch]) -> None:
         self.history, self._watch = history, Stopwatch()
@@ -198,57 +203,72 @@ class Tally:
     """Losses and predictions of one pass over a split, on the device until the end of the pass.
 
     A torchmetrics metric updated at each step would cost the smallest networks a hundredth or more of their step and
-    make every step wait for a GPU; its function is called once a pass instead.
+    make every step wait for a GPU; its function is called once a pass instead. All is written into memory taken before
+    the pass: tensors kept from each step would lie between the activations of the next, which then find no place where
+    those of the last one were, and a run would take half as much memory again.
     """
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, batches: Batches) -> None:
+        """For a pass over `batches`."""
+        device, images = batches.images.device, len(batches.rows)
         self.classes = classes
-        self.losses: list[Tensor] = []
-        self.predictions: list[Tensor] = []
-        self.labels: list[Tensor] = []
+        self._losses = torch.zeros(len(batches), device=device)
+        self._predictions = torch.zeros(images, dtype=torch.int64, device=device)
+        self._labels = torch.zeros(images, dtype=torch.int64, device=device)
+        self._ends: list[int] = []  # of each batch, in images
 
     @classmethod
-    def of(cls, classes: int, state: dict[str, Tensor], device: torch.device) -> Tally:
-        """The tally whose `state` this is, to go on with on `device`."""
-        tally, sizes = cls(classes), state["sizes"].tolist()
-        tally.losses = list(state["losses"].to(device))
-        tally.predictions = list(state["predictions"].to(device).split(sizes))
-        tally.labels = list(state["labels"].to(device).split(sizes))
+    def of(cls, classes: int, state: dict[str, Tensor], batches: Batches) -> Tally:
+        """The tally whose `state` this is, to go on with."""
+        tally = cls(classes, batches)
+        tally._ends = state["sizes"].cumsum(0).tolist()
+        for mine, theirs in zip(
+            tally._counted(), (state["losses"], state["predictions"], state["labels"]), strict=True
+        ):
+            mine.copy_(theirs)
         return tally
 
     def state(self) -> dict[str, Tensor]:
         """Plain tensors for a checkpoint within an epoch."""
-        return {
-            "sizes": self._sizes(),
-            "losses": torch.stack(self.losses).cpu(),
-            "predictions": torch.cat(self.predictions).cpu(),
-            "labels": torch.cat(self.labels).cpu(),
-        }
+        losses, predictions, labels = (counted.cpu().clone() for counted in self._counted())
+        return {"sizes": self._sizes(), "losses": losses, "predictions": predictions, "labels": labels}
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Count one batch: its mean loss, its logits (B, classes), its labels (B,)."""
-        self.losses.append(loss.detach())
-        self.predictions.append(logits.detach().argmax(1))
-        self.labels.append(labels)
+        start = self._images
+        end = start + len(labels)
+        self._losses[len(self._ends)] = loss.detach()
+        torch.argmax(logits.detach(), 1, out=self._predictions[start:end])
+        self._labels[start:end] = labels
+        self._ends.append(end)
 
     def wait(self) -> None:
         """Return once the device has computed all that was counted."""
-        self.losses[-1].item()
+        self._losses[len(self._ends) - 1].item()
 
     def figures(self) -> Figures:
         """What the batches counted come to."""
         sizes = self._sizes()
-        loss = (torch.stack(self.losses).cpu().double() * sizes).sum() / sizes.sum()
-        predictions, labels = torch.cat(self.predictions), torch.cat(self.labels)
+        losses, predictions, labels = self._counted()
+        loss = (losses.cpu().double() * sizes).sum() / sizes.sum()
         confusion = multiclass_confusion_matrix(predictions, labels, self.classes, validate_args=False).cpu()
         return Figures(len(labels), float(loss), confusion)
 
     def correct(self) -> list[bool]:
         """Whether each image counted was predicted right, in their order."""
-        return (torch.cat(self.predictions) == torch.cat(self.labels)).tolist()
+        _, predictions, labels = self._counted()
+        return (predictions == labels).tolist()
+
+    @property
+    def _images(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def _counted(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The losses, predictions and labels so far."""
+        return self._losses[: len(self._ends)], self._predictions[: self._images], self._labels[: self._images]
 
     def _sizes(self) -> Tensor:
-        return torch.tensor([len(labels) for labels in self.labels])
+        return torch.tensor(self._ends).diff(prepend=torch.tensor([0]))
 
 
 class Stopwatch:
