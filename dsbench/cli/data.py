@@ -41,18 +41,17 @@ def list_sets(root: Root = DEFAULT_ROOT) -> None:
     """Show which sets are there, whether they are verified, and their size."""
     from dsbench.cli.output import show
     from dsbench.data import prepared
-    from dsbench.tables import Table, texts
+    from dsbench.tables import Table, names, texts
 
     there = [prepared.status(name, root) for name in sets.SETS]
     columns = {
-        "set": list(sets.SETS),
         "images": [f"{status.images:,}" if status.images else "" for status in there],
         "state": [status.state for status in there],
         "source": [status.source for status in there],
         "size": [f"{status.size / 1e6:.1f} MB" if status.size else "" for status in there],
         "path": [str(status.path or "") for status in there],
     }
-    show(Table("", tuple(texts(*column) for column in columns.items())))
+    show(Table("", (*names({"set": list(sets.SETS)}), *(texts(*column) for column in columns.items()))))
 
 
 @command(app, "describe", "dsbench data describe digits.npz > mine/data/digits.yaml")

@@ -182,8 +182,8 @@ def test_a_preset_is_that_of_the_command_s_own_folder(
         folder = tmp_path / family / "model"
         folder.mkdir(parents=True)
         (folder / "mine.yaml").write_text(f"family: {family}\n")
-        line = "model=hybrid arch=plain depth=1 model.pattern=first_1 width=4 hydra/launcher=submitit_local plan=true seeds=1"
-        line += " budget.match=mine budget.by=params budget.tolerance=0.9"
+        line = "model=hybrid arch=plain depth=1 model.pattern=first_1 width=4 hydra/launcher=submitit_local plan=true"
+        line += " seeds=1 budget.match=mine budget.by=params budget.tolerance=0.9"
         ended = call("sweep", "--config-dir", str(folder.parent), *overrides(line))
         assert (ended.code, ended.err) == (0, "")
         planned.append(next(row for row in ended.out.splitlines() if row.endswith("0/1 ")).split())
