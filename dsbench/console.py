@@ -1,15 +1,18 @@
-"""The console of standard output."""
+"""The console of standard output, and what it does with a character that it cannot write."""
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
+import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-
+_SPELT = {"±": "+-", "─": "-", "━": "-", "…": "...", "²": "2", "≤": "<=", "≥": ">=", "µ": "u"}
 _UNBOUNDED = 10_000  # columns
 
 
@@ -23,3 +26,21 @@ def terminal() -> Console:
     plain = partial(Console, highlight=False, markup=False, emoji=False)
     console = plain()
     return console if console.is_terminal or "COLUMNS" in os.environ else plain(width=_UNBOUNDED)
+
+
+def replace_unwritable() -> None:
+    """Have standard output and standard error spell what their encoding lacks (`+-` for `±`), else write `?`.
+
+    Python processes that this one starts write `?`.
+    """
+    codecs.register_error("dsbench", _spelt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="dsbench")
+            if codecs.lookup(stream.encoding).name != "utf-8":
+                os.environ["PYTHONIOENCODING"] = f"{stream.encoding}:replace"
+
+
+def _spelt(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(_SPELT.get(sign, "?") for sign in error.object[error.start : error.end]), error.end

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
+from rich.box import Box
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.table import Table as Grid
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from dsbench.tables import Table
 
+# A line below the heads. `ascii` keeps rich from replacing it: where it cannot be written, dsbench.console spells it.
+_RULE = Box("    \n    \n ── \n    \n    \n    \n    \n    \n", ascii=True)
 _GAP = 2  # spaces between columns
 _LEGIBLE = 100  # columns above which texts are rather wrapped than shown in one line, however wide a terminal is
 _PROSE, _NAME = 24, 20  # columns that a text, and a name, has at the least before its words are wrapped
@@ -248,9 +250,7 @@ def _turned(columns: Sequence[Column], width: int) -> Grid | None:
 
 def _empty(leading: int = 0) -> Grid:
     """A grid of the one style, without columns: a line below bold heads, nothing around."""
-    return Grid(
-        box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", leading=leading
-    )
+    return Grid(box=_RULE, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", leading=leading)
 
 
 def shown(kind: Kind, entry: Entry, brief: bool = False) -> Text:

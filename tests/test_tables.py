@@ -92,8 +92,15 @@ def test_what_is_elsewhere_too_is_left_out_for_want_of_room_and_said_to_be() -> 
     columns = (*names({"model": ["a", "b"], "implied": ["x", "x"]}), written("n", ["6", "6"]), minor, *COLUMNS[1:3])
     table = Table("", columns, elsewhere="--csv has all")
     assert heads(table, 60) == [["model", "implied", "n", "sd", "MACs", "activations"]]
-    assert heads(table, 22) == [["model", "MACs", "acts"]]
-    assert "without implied (x in each), n (6 in each) and sd," in " ".join(shown(table, 22).split())
+    assert heads(table, 29) == [["model", "implied", "MACs", "acts"]]
+    assert "without n (6 in each) and sd, for want of room; --csv has all" in " ".join(shown(table, 29).split())
+
+
+def test_names_are_folded_into_one_column_before_a_table_is_split() -> None:
+    columns = names({"model": ["a", "b"], "network": ["a long name", "b long name"], "x": ["one more name"] * 2})
+    table = Table("", (*columns, *COLUMNS[1:3]))
+    assert heads(table, 40) == [["model,", "network,", "x", "MACs", "acts"]]
+    assert heads(table, 60) == [["model", "network", "x", "MACs", "acts"]]
 
 
 @pytest.mark.parametrize("width", [30, 200])
