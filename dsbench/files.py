@@ -8,14 +8,11 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Replace the file at `path` by `content` in one step; the old one stays where writing fails (a full disk).
-
-    Text is written as UTF-8, what a C locale could not decode of the command line as the bytes that were typed.
-    """
+    """Replace the file at `path` by `content` in one step; the old one stays where writing fails (a full disk)."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content)
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o644)

@@ -8,6 +8,7 @@ import gc
 import os
 import platform
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,17 @@ def wait_briefly() -> None:
 def end_quickly() -> None:
     """Have the interpreter end without its last collections: with Lightning imported they take more than a second."""
     atexit.register(gc.freeze)
+
+
+def read_names_as_utf8() -> None:
+    """Start this process anew where arguments and names of files would be read in another encoding, as in LC_ALL=C.
+
+    What is typed can then be written into any file; standard output keeps its encoding.
+    """
+    if sys.getfilesystemencoding() != "utf-8":
+        os.environ.setdefault("PYTHONIOENCODING", sys.stdout.encoding)
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 @contextmanager

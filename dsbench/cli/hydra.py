@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from dsbench import torchvision_ops
 from dsbench.console import replace_unwritable
 from dsbench.errors import FailureError, InputError, first_line
-from dsbench.process import end_quickly, wait_briefly
+from dsbench.process import end_quickly, read_names_as_utf8, wait_briefly
 from dsbench.run.interrupts import EXIT_CODE, Interrupted, TimedOut, interruptible
 
 if TYPE_CHECKING:
@@ -182,6 +182,7 @@ def _command() -> Iterator[None]:
     """
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         os.environ[_FULL] = "1"
+    read_names_as_utf8()
     end_quickly()
     replace_unwritable()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors instead of printing them
