@@ -1,8 +1,11 @@
-"""The console of standard output."""
+"""The console of standard output, and what it does with a character that it cannot write."""
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
+import sys
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -10,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-
+_SPELT = {"±": "+-", "─": "-", "━": "-", "…": "...", "²": "2", "≤": "<=", "≥": ">=", "µ": "u"}
 _UNBOUNDED = 10_000  # columns
 
 
@@ -30,3 +33,21 @@ def terminal() -> Console:
 def redraws(console: Console) -> bool:
     """Whether what is on it can be drawn again in its place: in a terminal, and in a notebook with ipywidgets."""
     return console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
+
+
+def replace_unwritable() -> None:
+    """Have standard output and standard error spell what their encoding lacks (`+-` for `±`), else write `?`.
+
+    Python processes that this one starts write `?`.
+    """
+    codecs.register_error("dsbench", _spelt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="dsbench")
+            if codecs.lookup(stream.encoding).name != "utf-8":
+                os.environ["PYTHONIOENCODING"] = f"{stream.encoding}:replace"
+
+
+def _spelt(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(_SPELT.get(sign, "?") for sign in error.object[error.start : error.end]), error.end

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
+from rich.box import Box
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.table import Table as Grid
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 
     from dsbench.tables import Table
 
+# A line below the heads. `ascii` keeps rich from replacing it: where it cannot be written, dsbench.console spells it.
+_RULE = Box("    \n    \n ── \n    \n    \n    \n    \n    \n", ascii=True)
 _GAP = 2  # spaces between columns
 _LEGIBLE = 100  # columns above which texts are rather wrapped than shown in one line, however wide a terminal is
-_PROSE, _NAME = 24, 14  # columns that a text, and a name, has at the least before its words are wrapped
+_PROSE, _NAME = 24, 20  # columns that a text, and a name, has at the least before its words are wrapped
 _STYLES = {Tone.GOOD: "bold green", Tone.BAD: "bold red", Tone.OPEN: "yellow", Tone.NONE: "dim"}
 
 
@@ -46,15 +48,18 @@ def _parts(table: Table, width: int) -> Iterator[Grid | Text]:
     blocks = _blocks(columns, width)
     if len(blocks) > 1 and any("\n" in text for column in columns for text in column.texts):
         yield from _by_row(table)
+    elif len(blocks) > 1 and (turned := _turned(columns, width)):
+        yield turned
     else:
         for number, block in enumerate(blocks):
             yield from [Text("")] * bool(number)
             yield _grid(table, *block)
     if table.note:
         yield Text(table.note, style="dim")
-    if len(columns) < len(table.columns):
-        left_out = listed([_left_out(column) for column in table.columns if column not in columns])
-        yield Text(f"without {left_out}, for want of room; {table.elsewhere}", style="dim")
+    left_out = [column for column in table.columns if column not in columns and column.kind is not Kind.NAME]
+    if left_out:
+        text = listed(list(map(_left_out, left_out)))
+        yield Text(f"without {text}, for want of room; {table.elsewhere}", style="dim")
 
 
 def _trimmed(line: Sequence[Segment]) -> list[Segment]:
@@ -68,31 +73,39 @@ def _trimmed(line: Sequence[Segment]) -> list[Segment]:
 
 
 def _with_room(table: Table, width: int) -> list[Column]:
-    """The columns that are shown: where they are elsewhere too, without as many minor ones as there is no room for.
+    """The columns that are shown, so that they stand side by side wherever they can.
 
-    Least is missed a name that others imply, then what is the same in each row, then a minor column, the last first.
+    Where room is short and they are elsewhere too, minor ones are left out, the last first, then what is the same in
+    each row; then names are folded into one column.
     """
     columns = list(table.columns)
-    if not table.elsewhere:
-        return columns
-    _, others = _telling_apart(columns)
-    implied = [column for column in others if column.kind is Kind.NAME]
+    minor = [column for column in columns if column.minor]
+    others = [column for column in columns if not column.minor and column.kind is not Kind.NAME]
     constant = [column for column in others if column.entries[1:] and len(set(column.texts)) == 1]
-    minor = [column for column in others if column.minor]
-    for column in [*reversed(implied), *reversed(constant), *reversed(minor)]:
+    for column in [*reversed(minor), *reversed(constant)] if table.elsewhere else []:
         if len(_blocks(columns, width)) == 1:
             break
         columns = [other for other in columns if other is not column]
-    return columns
+    named = [column for column in columns if column.kind is Kind.NAME]
+    folded = [_folded(named), *(column for column in columns if column.kind is not Kind.NAME)]
+    side_by_side = (each for each in (columns, folded if named[1:] else columns) if len(_blocks(each, width)) == 1)
+    return next(side_by_side, list(table.columns))
 
 
-_Block = tuple[list[Column], list[int], bool]  # columns, the width of each, whether in brief
+def _folded(named: Sequence[Column]) -> Column:
+    """Several columns of names as one."""
+    rows = zip(*(column.texts for column in named), strict=True)
+    entries = tuple(Entry(", ".join(filter(None, row))) for row in rows)
+    return Column(", ".join(filter(None, (column.heading for column in named))), entries, Kind.NAME)
 
 
 def _left_out(column: Column) -> str:
     """The heading of a column that is not shown, with its entry where that is the same in every row."""
     texts = set(column.texts)
     return f"{column.heading} ({texts.pop()} in each)" if len(texts) == 1 and column.entries[1:] else column.heading
+
+
+_Block = tuple[list[Column], list[int], bool]  # columns, the width of each, whether in brief
 
 
 def _blocks(columns: list[Column], width: int) -> list[_Block]:
@@ -109,7 +122,7 @@ def _blocks(columns: list[Column], width: int) -> list[_Block]:
     if _total(widths) <= width:
         return [(columns, widths, True)]
     named, others = _telling_apart(columns)
-    leading = _shrunk(named, True, width // 2, [_least(column) for column in named])
+    leading = _shrunk(named, True, width // 3, [_least(column) for column in named])
     out: list[_Block] = []
     for column in others:
         own = min(_full(column, True), max(_head(column, True), width - _total(leading) - _GAP))
@@ -203,14 +216,7 @@ def _grid(table: Table, columns: Sequence[Column], widths: Sequence[int], brief:
         for text in _texts(column, brief)
         for line in text.split("\n")
     )
-    grid = Grid(
-        box=SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        header_style="bold",
-        leading=int(wrapped),
-    )
+    grid = _empty(int(wrapped))
     for column, width, head in zip(columns, widths, heads, strict=True):
         lines = [""] * (height - len(head)) + head
         grid.add_column(
@@ -221,6 +227,30 @@ def _grid(table: Table, columns: Sequence[Column], widths: Sequence[int], brief:
             grid.add_section()
         grid.add_row(*(shown(column.kind, column.entries[number], brief) for column in columns))
     return grid
+
+
+def _turned(columns: Sequence[Column], width: int) -> Grid | None:
+    """A line a column, the rows side by side; None where they do not fit."""
+    columns = sorted(columns, key=lambda column: column.kind is not Kind.NAME)
+    for brief in (False, True):
+        heads = [_heading(column, brief) for column in columns]
+        rows = list(zip(*(_texts(column, brief) for column in columns), strict=True))
+        if _total([_longest(heads), *map(_longest, rows)]) <= width:
+            break
+    else:
+        return None
+    grid = _empty()
+    grid.add_column(Text(heads[0]), no_wrap=True)
+    for row in rows:
+        grid.add_column(Text(row[0]), justify="right" if len(rows) > 1 else "left", no_wrap=True)
+    for head, column in list(zip(heads, columns, strict=True))[1:]:
+        grid.add_row(Text(head), *(shown(column.kind, entry, brief) for entry in column.entries))
+    return grid
+
+
+def _empty(leading: int = 0) -> Grid:
+    """A grid of the one style, without columns: a line below bold heads, nothing around."""
+    return Grid(box=_RULE, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", leading=leading)
 
 
 def shown(kind: Kind, entry: Entry, brief: bool = False) -> Text:
@@ -250,15 +280,14 @@ def _by_row(table: Table) -> Iterator[Grid | Text]:
         for column, entry in entries:
             if column.kind is Kind.NAME or not entry.text:
                 continue
-            first, rest = entry.lines[0], entry.lines
-            alone = bool(first.answer) and not first.rest  # one answer for all lines
-            word = _spoken(first) if alone else Text("")
-            rest = entry.lines[1:] if alone else entry.lines
-            grid.add_row(f"  {column.heading}", word, joined_lines(rest))
+            lines = entry.lines or tuple(Line.of(None, text) for text in entry.text.split("\n"))
+            alone = bool(lines[0].answer) and not lines[0].rest  # one answer for all lines
+            word, further = (_spoken(lines[0]), lines[1:]) if alone else (Text(""), lines)
+            grid.add_row(f"  {column.heading}", word, _joined(further))
         yield grid
 
 
-def joined_lines(lines: Sequence[Line]) -> Text:
+def _joined(lines: Sequence[Line]) -> Text:
     """Lines as one; what is in brackets belongs to the line before."""
     out = Text()
     for number, line in enumerate(lines):

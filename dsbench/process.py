@@ -45,6 +45,17 @@ def end_quickly() -> None:
     atexit.register(gc.freeze)
 
 
+def read_names_as_utf8() -> None:
+    """Start this process anew where arguments and names of files would be read in another encoding, as in LC_ALL=C.
+
+    What is typed can then be written into any file; standard output keeps its encoding.
+    """
+    if sys.getfilesystemencoding() != "utf-8":
+        os.environ.setdefault("PYTHONIOENCODING", sys.stdout.encoding)
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
 @contextmanager
 def without_interrupts() -> Iterator[None]:
     """Processes that are started within are not ended by the terminal's Ctrl-C, which is for this one to pass on."""

@@ -15,7 +15,7 @@ PACKAGE = Path(dsbench.__file__).parent
 # From the ground up. Modules of the ground floor stand beside the folders.
 FLOORS = (
     ("__init__", "errors", "files", "numerals", "process", "provenance", "quantities", "seeds", "torchvision_ops"),
-    ("tables", "console"),
+    ("tables", "layout", "console"),
     ("network",),
     ("data",),
     ("config",),

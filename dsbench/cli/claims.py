@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,6 +46,11 @@ def claims(
     if as_json:
         typer.echo(json.dumps([outcome.plain() for outcome in outcomes]))
         return
+    if not runs:
+        elsewhere = "" if outputs == OUTPUTS else f" --outputs {shlex.quote(str(outputs))}"
+        trains = f"dsbench sweep{elsewhere} sweep={study}"
+        show(f"{study}: {claimed.title}", _claimed(outcomes), f"no run tests these yet; this trains them: {trains}")
+        return
     counts = Counter(outcome.verdict for outcome in outcomes)
     show(
         f"{study}: {claimed.title}",
@@ -75,6 +81,12 @@ def _latest(study: str, outputs: Path) -> str | None:
         if any(run.label.study == study for run in folder.read(sweep.plan_file).values()):
             return sweep.name
     return None
+
+
+def _claimed(outcomes: list[Outcome]) -> Table:
+    """The claims alone, as long as nothing has tested them."""
+    claims = [outcome.claim for outcome in outcomes]
+    return Table("", (texts("claim", [c.text for c in claims]), texts("the study", [c.study for c in claims])))
 
 
 def _table(outcomes: list[Outcome]) -> Table:

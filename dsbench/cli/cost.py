@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +29,8 @@ from dsbench.numerals import percent
 from dsbench.quantities import COST_COLUMNS, COUNTED, LIGHTER, QUANTITIES
 from dsbench.tables import Column, Table, figures, names, numbers
 
+_MINOR = ("intensity", "training_bytes", "receptive_field")
+_ELSEWHERE = "dsbench cost --csv has every column"
 _RATIOS = (
     "slots: those filled otherwise than in the first network; 1/o + 1/k²: what their MACs shrink to on paper, at equal "
     "channels"
@@ -149,8 +151,8 @@ def _layers(network: Costed) -> Table:
             values = [*(getattr(layer, quantity.name) for layer in cost.layers), getattr(cost, quantity.name)]
         else:
             continue  # it does not add up over layers
-        columns.append(figures(quantity, values))
-    return Table(network.title, tuple(columns), total=True)
+        columns.append(replace(figures(quantity, values), minor=quantity.name in _MINOR))
+    return Table(network.title, tuple(columns), total=True, elsewhere=_ELSEWHERE)
 
 
 def _side_by_side(costed: Sequence[Costed]) -> list[Table | str]:
@@ -160,14 +162,18 @@ def _side_by_side(costed: Sequence[Costed]) -> list[Table | str]:
         dict(zip(differing_keys(own_names), zip(*differing_values(own_names), strict=True), strict=True))
     )
     costs = [
-        figures(quantity, [getattr(network.cost, quantity.name) for network in costed]) for quantity in COST_COLUMNS
+        replace(
+            figures(quantity, [getattr(network.cost, quantity.name) for network in costed]),
+            minor=quantity.name in _MINOR,
+        )
+        for quantity in COST_COLUMNS
     ]
     residuals = [network.requested.residual if network.requested else None for network in costed]
     off = numbers("off budget", residuals, lambda share: percent(share, "+"))
     budgets = dict.fromkeys(network.requested.target_line for network in costed if network.requested)
     return [
         shared(own_names),
-        Table("for one image", (*distinctions, *costs, *([off] if budgets else []))),
+        Table("for one image", (*distinctions, *costs, *([off] if budgets else [])), elsewhere=_ELSEWHERE),
         *(f"budget: {line}" for line in budgets),
         Table(f"times {short_titles(costed)[0]}", (*distinctions, *_ratios(costed)), _RATIOS),
     ]

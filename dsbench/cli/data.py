@@ -50,20 +50,19 @@ def list_sets(root: Root = DEFAULT_ROOT) -> None:
     """Show which sets are there, whether they are verified, and their size."""
     from dsbench.cli.output import show
     from dsbench.data import importing, prepared
-    from dsbench.tables import Table, texts
+    from dsbench.tables import Table, names, texts
 
     own = {name: _own(root, name) for name in importing.imported(root)}
     named = {**sets.SETS, **{name: dataset for name, dataset in own.items() if dataset}}
     there = [prepared.status(dataset, root) for dataset in named.values()]
     columns = {
-        "set": list(named),
         "images": [f"{status.images:,}" if status.images else "" for status in there],
         "state": [status.state for status in there],
         "source": [status.source for status in there],
         "size": [f"{status.size / 1e6:.1f} MB" if status.size else "" for status in there],
         "path": [str(status.path or "") for status in there],
     }
-    show(Table("", tuple(texts(*column) for column in columns.items())))
+    show(Table("", (*names({"set": list(named)}), *(texts(*column) for column in columns.items()))))
 
 
 @command(app, "import", "dsbench data import photos/pets --size 64")

@@ -14,8 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dsbench.console import replace_unwritable
 from dsbench.errors import FailureError, InputError, first_line
-from dsbench.process import draw_into_files, end_quickly, wait_briefly
+from dsbench.process import draw_into_files, end_quickly, read_names_as_utf8, wait_briefly
 from dsbench.run.interrupts import EXIT_CODE, Interrupted, TimedOut, interruptible
 
 if TYPE_CHECKING:
@@ -168,8 +169,10 @@ def _command() -> Iterator[None]:
     """
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         os.environ[_FULL] = "1"
+    read_names_as_utf8()
     end_quickly()
     draw_into_files()
+    replace_unwritable()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors instead of printing them
     try:
         yield

@@ -118,7 +118,7 @@ def _names_folder(argument: str) -> bool:
     """Whether the argument is a folder. Raises InputError where it is no override either."""
     if Path(argument).is_dir():
         return True
-    if "=" not in argument and not argument.startswith("~"):
+    if not key(argument) or ("=" not in argument and not argument.startswith("~")):
         raise InputError(
             f"{argument} is neither an override such as width=8 nor the folder of a run, outputs/runs/<run_id>, or "
             "of a sweep"

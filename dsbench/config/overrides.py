@@ -40,6 +40,8 @@ def command_line(arguments: Sequence[str]) -> CommandLine:
     for argument in overrides:
         if argument.startswith("-"):
             raise InputError(f"unknown option {argument!r}; see python train.py --hydra-help")
+        if not key(argument):
+            raise InputError(f"{argument} sets no key; overrides are KEY=VALUE")
     return CommandLine(flags, overrides, values)
 
 
@@ -91,7 +93,7 @@ def combinations(overrides: Sequence[str]) -> list[list[str]]:
 
 def lists_values(override: str) -> bool:
     """Whether `override` lists values, each for a run of its own: `width=8,16`. Raises InputError as Hydra does."""
-    return any(sign in override for sign in ",(") and _parsed([override])[0].is_sweep_override()
+    return _parsed([override])[0].is_sweep_override()
 
 
 def value(override: str) -> str:
@@ -135,10 +137,14 @@ def _parsed(overrides: Sequence[str]) -> list[Override]:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    try:
-        return OverridesParser.create().parse_overrides(list(overrides))
-    except HydraException as error:
-        raise InputError(one_line(error)) from error
+    parser, out = OverridesParser.create(), []
+    for override in overrides:
+        try:
+            out += parser.parse_overrides([override])
+        except HydraException as error:
+            reason = one_line(error).partition(" expecting ")[0].partition(": See http")[0]
+            raise InputError(f"{override}: not in Hydra's syntax: {reason}; quotes help: \"KEY='VALUE'\"") from error
+    return out
 
 
 def _texts(patterns: Sequence[object]) -> list[str]:

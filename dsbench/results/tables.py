@@ -110,12 +110,12 @@ def failures(frame: pd.DataFrame, outputs: Path | str = "outputs", most: int = 2
     named = {name: [column[number] for number in shown] for name, column in naming(frame).columns.items()}
     logs = ["" if row["status"] == "missing" else f"{Path(outputs)}/runs/{row['run_id']}/run.log" for row in rows]
     columns = (
-        numbers("seed", [row["seed"] for row in rows], str),
         texts("not in a mean because", [_reason(row["status"], row["error"]) for row in rows]),
         texts("log", logs),
     )
     more = f"and {len(excluded) - most} more" if len(excluded) > most else ""
-    return Table("", (*names(named), *columns), more, elsewhere=_ELSEWHERE)
+    seeds = {"seed": [str(row["seed"]) for row in rows]}
+    return Table("", (*names(named | seeds), *columns), more)
 
 
 def best(objectives: Sequence[str], trials: Sequence[tuple[Sequence[str], Sequence[float]]]) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
+import textwrap
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
-from rich.table import Table
 from rich.text import Text
 
 from dsbench.console import terminal
@@ -50,7 +50,7 @@ class Progress:
             "recipe": f"{config.optimizer.name}, {config.schedule.name}, batch {config.train.batch_size}, "
             f"at most {plan.end}, seed {config.seed}",
         }
-        self._print(_head(rows))
+        self._print_facts(rows)
 
     def started(self, plan: Plan, history: list[Epoch]) -> None:
         """Say where it is trained, and from where on."""
@@ -58,7 +58,7 @@ class Progress:
         rows = {"compute": f"{place.name}, precision {place.precision}, threads {place.threads}"}
         if history:
             rows["resumed"] = f"after epoch {len(history)}"
-        self._print(_head(rows))
+        self._print_facts(rows)
 
     def waiting(self, folder: Path, owner: Owner | None) -> None:
         """Say who trains this run."""
@@ -77,9 +77,8 @@ class Progress:
     def epoch(self, row: Epoch) -> None:
         """One line for one epoch."""
         line = (
-            f"epoch {row['epoch']:3d}  train {row['train_acc']:.4f}  val {row['val_acc']:.4f}  "
-            f"loss {row['train_loss']:.4f} / {row['val_loss']:.4f}  lr {row['lr']:.2g}  "
-            f"{row['epoch_seconds']:.1f} s  {row['images_per_second']:,.0f} images/s"
+            f"epoch {row['epoch']:3d}  train {100 * row['train_acc']:6.2f} %  val {100 * row['val_acc']:6.2f} %  "
+            f"loss {row['train_loss']:.3f} / {row['val_loss']:.3f}  lr {row['lr']:.2g}  {row['epoch_seconds']:.1f} s"
         )
         log.debug(line)
         if self.mode != "none":
@@ -97,7 +96,7 @@ class Progress:
 
     def finished(self, plan: Plan, record: Record) -> None:
         """The result, where it is, and how to look at it."""
-        table, result = Table.grid(padding=(0, 2)), record.result
+        result = record.result
         assert result is not None
         macs = f", {result.train_macs:.3g} MACs" if result.train_macs is not None else ""  # an older record has none
         latency = record.measured.get("latency_ms")
@@ -118,21 +117,19 @@ class Progress:
             rows["look"] = (
                 f"tensorboard --logdir {shlex.quote(relative(plan.folder.path.parent.parent / 'tensorboard'))}"
             )
+        self._print_facts(rows)
+
+    def _print_facts(self, rows: Mapping[str, str]) -> None:
+        """A line a fact, after its name; words, paths above all, are not broken."""
+        column = max(map(len, ("parameters", *rows))) + 2
+        room = self.console.width - column
         for name, value in rows.items():
-            table.add_row(Text(name, style="bold"), value)
-        self._print(table)
+            lines = textwrap.wrap(value, room, break_long_words=False, break_on_hyphens=False)
+            text = f"\n{' ' * column}".join(lines)
+            self._print(Text.assemble((name.ljust(column), "bold"), text))
 
     def _print(self, what: Any) -> None:
-        self.console.print(what, soft_wrap=isinstance(what, str))
-
-
-def _head(rows: Mapping[str, str]) -> Table:
-    """Rows that stand below one another as those of one table, though each is printed when it is known."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(min_width=len("parameters"))
-    for name, value in rows.items():
-        table.add_row(Text(name, style="bold"), value)
-    return table
+        self.console.print(what, soft_wrap=True)
 
 
 class Bar:

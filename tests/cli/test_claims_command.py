@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import yaml
 from made_sweeps import make
 from synthetic import run
 
-from dsbench.claims.published import published
+from dsbench.claims.published import published, studies
+from dsbench.config.schema import conf_dir
 
 Call = Callable[..., Any]
 
@@ -43,7 +46,19 @@ def test_a_training_on_other_data_tests_nothing_and_is_said_to_be_changed(
 def test_claims_are_shown_where_there_is_no_run(call: Call, outputs: Path) -> None:
     ended = call("dsbench", "claims", "cifar10_vgg", f"--outputs={outputs}")
     assert ended.code == 0
-    assert f"{len(published('cifar10_vgg').claims)} not tested" in ended.out
+    assert "not tested" not in ended.out
+    assert published("cifar10_vgg").claims[0].text.split()[0] in ended.out
+    last = ended.out.splitlines()[-1]
+    assert last == f"no run tests these yet; this trains them: dsbench sweep --outputs {outputs} sweep=cifar10_vgg"
+    objects = json.loads(call("dsbench", "claims", "cifar10_vgg", f"--outputs={outputs}", "--json").out)
+    assert {entry["verdict"] for entry in objects} == {"not tested"}
+
+
+def test_the_sweep_of_each_study_trains_its_networks() -> None:
+    for study in studies():
+        params = yaml.safe_load((conf_dir() / "sweep" / f"{study}.yaml").read_text())["params"]
+        patterns = re.findall(rf"\b{study}/[\w*]+", params["experiment"])
+        assert patterns, study
 
 
 def test_without_a_sweep_the_latest_of_the_study_s_counts(call: Call, tmp_path: Path) -> None:
@@ -57,8 +72,9 @@ def test_without_a_sweep_the_latest_of_the_study_s_counts(call: Call, tmp_path: 
         folder = make(tmp_path, [record]).folder
         os.utime(folder.sweep_file, (1e9 - age, 1e9 - age))
         folder.path.rename(folder.path.with_name(name))
-    ended = call("dsbench", "claims", "mnist_7800", f"--outputs={tmp_path}")
-    assert "cnn was trained for 3 epochs, not 15" in " ".join(ended.out.split())
+    claims = ("dsbench", "claims", "mnist_7800", f"--outputs={tmp_path}")
+    ended = call(*claims)
+    assert "cnn was trained for 3 epochs, not 15" in call(*claims, "--json").out
     assert "changed recipe: mnist_7800/cnn (modified: width)" in ended.out
     assert "variants" not in ended.out
     older = call("dsbench", "claims", "mnist_7800", "older", f"--outputs={tmp_path}")

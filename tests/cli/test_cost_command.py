@@ -69,7 +69,7 @@ def test_csv_has_a_row_a_network_or_a_layer() -> None:
 def test_brackets_in_a_value_are_shown() -> None:
     output = run("model=hybrid", "model.pattern=[plain,separable,plain,separable,plain,separable],stage_2")
     assert "times model.pattern [plain,separable,plain,separable,plain,separable]" in output
-    rows = [line.split()[0] for line in output.splitlines() if line.startswith("  [") or line.startswith("  stage_2")]
+    rows = [line.split()[0] for line in output.splitlines() if line.startswith(("[", "stage_2"))]
     assert rows == ["[plain,separable,plain,separable,plain,separable]", "stage_2"] * 2
 
 

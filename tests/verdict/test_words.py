@@ -10,6 +10,7 @@ import pytest
 from made import budget, cell, pair, verdict
 
 from dsbench.statistics.means import Interval
+from dsbench.tables import Line
 from dsbench.verdict.better import key
 from dsbench.verdict.details import details, effects, missing
 from dsbench.verdict.lighter import Measure
@@ -113,41 +114,39 @@ def step(answer: Answer, ratio: float, name: str = "training step") -> Measure:
 
 def test_times_that_agree_have_one_answer_and_others_one_each() -> None:
     names = ("training step", "latency at batch 1", "latency at a large batch")
-    answer, lines = summary(timed_pair(*(step(Answer.SLOWER, 2.57, name) for name in names)), "faster")
-    assert answer is Answer.SLOWER
-    assert lines[0] == "step x 2.57 (2.31 to 2.83)"
+    answer, *lines = summary(timed_pair(*(step(Answer.SLOWER, 2.57, name) for name in names)), "faster")
+    assert answer == Line.of(Answer.SLOWER)
+    assert lines[0] == Line.of(None, "step x 2.57 (2.31 to 2.83)")
     mixed = timed_pair(
         step(Answer.SLOWER, 2.5), step(Answer.FASTER, 0.5, names[1]), step(Answer.AS_FAST, 1.0, names[2])
     )
-    answer, lines = summary(mixed, "faster")
-    assert answer is None
-    assert [line.partition(":")[0] for line in lines] == ["slower", "faster", "as fast"]
+    lines = summary(mixed, "faster")
+    assert [(line.answer, line.tone) for line in lines] == [("slower", "bad"), ("faster", "good"), ("as fast", "none")]
+    assert all(line.rest.startswith(": ") for line in lines)
 
 
 def test_what_is_equal_is_left_out_of_the_costs() -> None:
-    answer, lines = summary(pair(cell(BEFORE, **COSTS[0]), cell(AFTER, "dwsep", **COSTS[1])), "lighter")
-    assert (answer, lines) == (Answer.HEAVIER, ["MACs x 3.08"])
+    lines = summary(pair(cell(BEFORE, **COSTS[0]), cell(AFTER, "dwsep", **COSTS[1])), "lighter")
+    assert lines == [Line.of(Answer.HEAVIER), Line.of(None, "MACs x 3.08")]
 
 
 def test_accuracies_say_by_how_much_and_what_would_decide() -> None:
-    _, lines = summary(pair(cell(BEFORE), cell(AFTER, "dwsep")), "better")
-    assert lines == ["-1.35 points", "(-1.61 to -1.09)", "by more than 0.20"]
+    _, *lines = summary(pair(cell(BEFORE), cell(AFTER, "dwsep")), "better")
+    assert list(map(str, lines)) == ["-1.35 points", "(-1.61 to -1.09)", "by more than 0.20"]
     rng = np.random.default_rng(0)
     noisy = [cell(rng.normal(mean, 0.01, 5).tolist(), model) for model, mean in (("cnn", 0.9), ("dwsep", 0.905))]
-    answer, lines = summary(pair(*noisy), "better")
-    assert answer is Answer.CANNOT_TELL
-    assert lines[-1].startswith("about ")
-    assert lines[-1].endswith(" seeds would")
-    assert summary(pair(cell(BEFORE[:2]), cell(AFTER, "dwsep")), "better")[1][-1] == "3 runs a side decide"
+    answer, *lines = summary(pair(*noisy), "better")
+    assert answer == Line.of(Answer.CANNOT_TELL)
+    assert str(lines[-1]).startswith("about ")
+    assert str(lines[-1]).endswith(" seeds would")
+    assert str(summary(pair(cell(BEFORE[:2]), cell(AFTER, "dwsep")), "better")[-1]) == "3 runs a side decide"
 
 
 def test_reliability_says_k_of_n_and_the_upper_end() -> None:
     after: list[Any] = [*AFTER[:5], "collapsed", "collapsed", "collapsed"]
-    assert summary(pair(cell(BEFORE), cell(BEFORE, "dwsep")), "reliable") == (
-        Answer.NO_DIFFERENCE,
-        ["0 of 8 and 0 of 8 failed", "each below 37 %"],
-    )
-    assert summary(pair(cell(BEFORE), cell(after, "dwsep")), "reliable")[1][0] == "3 of 8 and 0 of 8 failed"
+    lines = summary(pair(cell(BEFORE), cell(BEFORE, "dwsep")), "reliable")
+    assert list(map(str, lines)) == [Answer.NO_DIFFERENCE, "0 of 8 and 0 of 8 failed", "each below 37 %"]
+    assert str(summary(pair(cell(BEFORE), cell(after, "dwsep")), "reliable")[1]) == "3 of 8 and 0 of 8 failed"
 
 
 def test_a_family_that_fails_more_often_says_so_in_the_sentence() -> None:

@@ -6,8 +6,10 @@ A run in it sends the sweep its events, and writes what its process prints into 
 from __future__ import annotations
 
 import faulthandler
+import io
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -83,6 +85,9 @@ class Reporter(Progress):
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.close(log)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(encoding="utf-8", errors="surrogateescape")  # whatever the terminal's
         faulthandler.enable()
         epochs = plan.config.train.max_epochs
         tell({"kind": "started", "folder": str(plan.folder.path), "log": str(plan.folder.log_file), "epochs": epochs})
