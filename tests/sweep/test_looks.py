@@ -26,6 +26,7 @@ from dsbench.statistics.looks import nominal_levels, spent
 from dsbench.statistics.means import ALPHA
 from dsbench.sweep.conduct import Sweep, train_until_decided
 from dsbench.sweep.looks import Looks, Schedule, rule_of
+from dsbench.sweep.name import SweepName
 from dsbench.sweep.plan import SweepPlan, plan_sweep
 from dsbench.verdict.rule import DECIDED, Answer, Rule, Standing
 from dsbench.verdict.verdict import Comparison, Verdict, verdict
@@ -85,7 +86,7 @@ def sweeping(overrides: Callable[[str], list[str]], outputs: Path) -> Sweeping:
         plan = plan_sweep([[*overrides(""), *line] for line in lines], compose)
         launcher = Launcher(plan, course, left)
         config = OmegaConf.create({"outputs": str(outputs), "verdict": {"margin": margin, "speed_margin": 10.0}})
-        conducted = Sweep(config, "made", [], launcher, schedule)  # type: ignore[arg-type]
+        conducted = Sweep(config, SweepName("made"), [], launcher, schedule)  # type: ignore[arg-type]
         train_until_decided(conducted, plan, schedule)
         return launcher, conducted.folder
 
