@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench.errors import InputError
-from dsbench.results.folder import RunsFile, SweepFolder, sweeps, with_hash
-from dsbench.results.records import records, runs_table
+from dsbench.results.folder import RunsFile, SweepFolder, sweeps, sweeps_of_runs, with_hash
+from dsbench.results.records import plain, records, runs_table
+from dsbench.run import index
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,13 +147,15 @@ def sweep_folder(outputs: Path, sweep: str | None) -> SweepFolder:
 def runs_of(outputs: Path, sweep: str | None) -> tuple[pd.DataFrame, Path]:
     """The table of the sweep's runs, or of all under `outputs`, and the folder of results that they lie in.
 
-    Raises InputError where there are none of either.
+    The index of runs is brought up to date on the way. Raises InputError where there are none of either.
     """
     if sweep is None:
         all_runs = records(outputs)
         if not all_runs:
             raise InputError(f"no runs in {outputs / 'runs'}; --outputs takes the folder that outputs= sets")
-        return runs_table(all_runs), outputs
+        runs = runs_table(all_runs)
+        index.write(outputs, plain(runs[list(index.FACTS)]), sweeps_of_runs(outputs))
+        return runs, outputs
     if "=" in sweep:
         raise InputError(f"{sweep!r} is no sweep; a condition is written --where {sweep}, one --where each")
     folder = sweep_folder(outputs, sweep)

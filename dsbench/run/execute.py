@@ -16,6 +16,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from dsbench import provenance
 from dsbench.errors import first_line
 from dsbench.files import write_atomically
+from dsbench.run import index
 from dsbench.run.folder import RunFolder
 from dsbench.run.interrupts import (
     Interrupted,
@@ -120,6 +121,7 @@ def _train_and_test(plan: Plan, folder: RunFolder, progress: Progress, held: Hel
             try:
                 with deferred():
                     folder.write_result(record, confusion, fitted.correct if fitted else None)
+                index.add(folder.outputs, record)
                 if _to_measure(plan, record):
                     record = _measured(plan, progress, record)
             finally:

@@ -298,7 +298,11 @@ def board(plan: SweepPlan, seconds: Mapping[str, float]) -> Board:
             if job.done and job.record and job.record.result:
                 cells[cell_id].take(str(job.record.status), job.record.result.test_acc)
     plans = [job.plan for job in plan.missing if job.plan]
-    labels = [short_label(plan.facts()) for plan in plans]
+    facts = [(plan.run_id, plan.config) for plan in plans]
+    labels = [
+        short_label(run_id, config.model.family, config.width, config.arch.fine_width, config.seed)
+        for run_id, config in facts
+    ]
     return Board(list(cells.values()), [cells[plan.cell_id] for plan in plans], labels)
 
 

@@ -116,7 +116,7 @@ def test_a_sweep_matches_families_group_by_group(call: Call, overrides: Override
     assert len(params_of) == 4
     assert all(abs(params / target - 1) <= 0.05 for (_, target), params in params_of.items())
     assert {target for _, target in params_of} == targets
-    for folder in outputs.glob("runs/*"):
+    for folder in outputs.glob("runs/*/"):
         load(folder)  # as dsbench bench does: a sweep's run is like any other
         assert not {"plan", "n_jobs"} & yaml.safe_load((folder / "config.yaml").read_text()).keys()
     assert {result["n_jobs"] for result in results(outputs)} == {min(4, cores())}

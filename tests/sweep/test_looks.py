@@ -329,7 +329,7 @@ def test_a_sweep_extended_by_hand_was_looked_at_again_and_one_judged_again_was_n
     until_decided, _ = swept("seeds=auto max_seeds=4 looks=[3] verdict.margin=2 verdict.speed_margin=5")
     assert until_decided[:2] == extended
     assert [(look["at"], look["most"]) for look in until_decided[2:]] in ([(3, 4)], [(3, 4), (4, 4)])
-    assert len(list((outputs / "runs").iterdir())) == 8
+    assert len(list((outputs / "runs").glob("*/"))) == 8
     assert {read(path)["attempts"] for path in outputs.glob("runs/*/result.json")} == {1}
     rule = rule_of(folder)
     assert (rule.margin, rule.speed_margin, rule.looks) == (2, 5, 3)
@@ -354,7 +354,7 @@ def test_a_sweep_killed_between_its_looks_comes_to_those_of_an_undisturbed_one(
         return looks(folder()), trained(folder())
 
     sweep = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while sweep.poll() is None and len(list(outputs.glob("runs/*"))) < 7:  # of 8: the first of the second look
+    while sweep.poll() is None and len(list(outputs.glob("runs/*/"))) < 7:  # of 8: the first of the second look
         time.sleep(0.05)
     sweep.kill()
     sweep.wait(timeout=60)

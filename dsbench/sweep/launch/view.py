@@ -199,6 +199,11 @@ class View(Lines):
             self._live.update(self._screen(), refresh=True)
             self._drawn, self._changed = time.monotonic(), False
 
+    @property
+    def _before(self) -> int:
+        """How many runs of the sweep were done before."""
+        return sum(cell.runs for cell in self._board.cells) - len(self._runs) if self._board else 0
+
     def _touch(self, number: int) -> Cell | None:
         self._changed = True
         cell = self._board.of_jobs[number] if self._board else None
@@ -261,12 +266,15 @@ class View(Lines):
         line = Table.grid(padding=(0, 1))
         line.add_column()
         line.add_column(no_wrap=True, overflow="ellipsis")
-        line.add_row(ProgressBar(total=total, completed=ended + part, width=BAR_LETTERS), self._summary())
+        before = self._before
+        line.add_row(
+            ProgressBar(total=before + total, completed=before + ended + part, width=BAR_LETTERS), self._summary()
+        )
         return line
 
     def _summary(self) -> Text:
         ended, total = self._done + self._failed, len(self._runs)
-        parts = [f"{self._done} of {total} done"]
+        parts = [f"{self._before + self._done} of {self._before + total} done"]
         if self._failed:
             parts.append(f"{self._failed} failed")
         if ended < total:
