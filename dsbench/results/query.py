@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench.errors import InputError
-from dsbench.results.folder import RunsFile, SweepFolder, sweeps, sweeps_of_runs, with_hash
+from dsbench.results.folder import RunsFile, SweepFolder, natural, sweeps, sweeps_of_runs, with_hash
 from dsbench.results.records import plain, records, runs_table
 from dsbench.run import index
 
@@ -66,12 +66,15 @@ def selected(frame: pd.DataFrame, conditions: Sequence[Condition]) -> pd.DataFra
 
 
 def arranged(frame: pd.DataFrame, key: str | None) -> pd.DataFrame:
-    """The rows in order of a column, with `-` before its name the largest first; missing values come last."""
+    """The rows in order of a column, with `-` before its name the largest first; missing values come last.
+
+    Numbers in texts are in order of their size.
+    """
     if key is None:
         return frame
     column = checked(key.removeprefix("-"), frame.columns)
     keys = _numbers(frame[column])
-    keys = frame[column].astype("string") if keys is None else keys
+    keys = frame[column].astype("string").map(natural, na_action="ignore") if keys is None else keys
     order = keys.sort_values(ascending=not key.startswith("-"), kind="stable", na_position="last").index
     return frame.loc[order]
 
