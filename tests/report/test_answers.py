@@ -48,13 +48,13 @@ def test_the_summary_has_an_answer_to_each_question_with_its_figures() -> None:
 
 def test_many_comparisons_have_a_line_each_that_fits_an_old_terminal() -> None:
     cells = [
-        cell(scores, model, width=width, params=width * params)
+        cell(scores, model, width=width, params=1000 * width, macs=9000 * width, **budget(1000 * width))
         for width in (4, 8, 16)
-        for model, scores, params in (("cnn", BEFORE, 1000), ("dwsep", AFTER, 300))
+        for model, scores in (("cnn", BEFORE), ("dwsep", AFTER))
     ]
     table = answer_lines(verdict(*cells), most=2)
-    assert table.texts[""] == ["dwsep against cnn"] * 2
-    assert table.texts["at"] == ["width 4", "width 8"]
+    assert table.texts[""][1] == "dwsep, width 8 against cnn, width 8"
+    assert table.texts["at"] == ["4,000 parameters", "8,000 parameters"]
     assert [table.texts[name][0] for name in ("faster", "better", "reliable")] == [
         "not measured",
         "worse",
@@ -64,7 +64,9 @@ def test_many_comparisons_have_a_line_each_that_fits_an_old_terminal() -> None:
     console = Console(file=io.StringIO(), width=80)
     console.print(table)
     assert isinstance(console.file, io.StringIO)
-    assert len(console.file.getvalue().splitlines()) == 3
+    first, *rows = console.file.getvalue().splitlines()
+    assert [row.split()[:4] for row in rows] == [["dwsep", "against", "cnn", f"{width},000"] for width in (4, 8)]
+    assert max(map(len, (first, *rows))) <= 80
 
 
 def test_times_that_do_not_compare_stand_in_brackets_and_equal_costs_as_a_word() -> None:

@@ -155,7 +155,7 @@ def test_how_far_a_sweep_has_come_names_what_there_is(statuses: list[str], line:
 def test_a_view_is_told_what_is_done_of_each_cell_and_what_its_jobs_are_called(plan: Plan) -> None:
     record(plan("seed=1"), status="done", result=Result(test_acc=0.5))
     both = plan("", "seed=1", "model=dwsep")
-    seconds = {cell_id: 3.0 for cell_id in both.cells}
+    seconds = dict.fromkeys(both.cells, 3.0)
     shown = board(both, seconds)
     assert [(cell.name, cell.runs, cell.accuracies) for cell in shown.cells] == [("cnn", 2, [0.5]), ("dwsep", 1, [])]
     assert shown.labels == ["cnn w2 s0", "dwsep w2 s0"]
