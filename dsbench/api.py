@@ -220,9 +220,7 @@ class Loaded:
         self.folder: Path = run.folder.path
 
     def __repr__(self) -> str:
-        from dsbench.run.identity import short_label
-
-        return f"<run {self.record.run_id}: {short_label(self.record)} on {self.record.data}>"
+        return f"<run {self.record.run_id}: {self.record.short_label} on {self.record.data}>"
 
     @cached_property
     def module(self) -> nn.Sequential:

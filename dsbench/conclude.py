@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from dsbench import torchvision_ops
 from dsbench.config.messages import one_line
 from dsbench.console import terminal
+from dsbench.measure.progress import ROOFLINE_STEPS, STEPS, Measuring
 from dsbench.measure.repeats import LEAST_SECONDS
 from dsbench.measure.roofline_record import TOGETHER
 from dsbench.measure.timing import FEWEST_REPEATS, LIMIT_SECONDS, MEASUREMENTS, REPEATS, THREADS
@@ -182,13 +183,15 @@ def measure(outputs: Path, run_ids: Sequence[str], share: Share, threads: int = 
     named = run_ids if share.roofline else None
     try:
         runs = [load(outputs / "runs" / run_id) for run_id in run_ids]
-        costs, repeats = repeated(
-            partial(subjects, [run.folder.path for run in runs], threads),
-            share.seconds,
-            within=share.within,
-            rooflines_of=named,
-            refused=_no_roofline,
-        )
+        with Measuring(REPEATS * STEPS + share.roofline * ROOFLINE_STEPS, share.within) as say:
+            costs, repeats = repeated(
+                partial(subjects, [run.folder.path for run in runs], threads),
+                share.seconds,
+                within=share.within,
+                rooflines_of=named,
+                refused=_no_roofline,
+                say=say,
+            )
         for run, cost in zip(runs, costs, strict=False):  # there are none where no repeat came to an end
             keep(run, cost.record, lambda *_: None)
     except Exception as error:

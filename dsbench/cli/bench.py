@@ -25,9 +25,10 @@ from dsbench.cli.networks import (
     shared,
     short_titles,
 )
-from dsbench.cli.output import check_plot, print_csv, print_json, remark, remark_progress, show, write
+from dsbench.cli.output import check_plot, print_csv, print_json, remark, show, write
 from dsbench.errors import InputError
 from dsbench.measure.by_turns import OnnxFiles, RunningCosts, check_onnx_installed, lacking_for_onnx, running_costs
+from dsbench.measure.progress import ROOFLINE_STEPS, STEPS, Measuring
 from dsbench.measure.record import flat
 from dsbench.measure.repeats import repeated
 from dsbench.measure.timing import (
@@ -215,14 +216,12 @@ def _measured(
     """Measure the networks side by side, in this process or `repeats` fresh ones, where their configurations say."""
     runs = [network.run.folder.path for network in named if network.run]
     subjects = partial(subjects_of_runs, runs, threads) if runs else partial(_subjects, named, threads)
-
-    def say(what: str) -> None:
-        remark_progress(f"measuring: {what}")
-
-    if repeats == 1:
-        costs_of_all = running_costs(subjects, seconds, rooflines_of=rooflines_of, say=say, **options)
-    else:
-        costs_of_all, _ = repeated(subjects, seconds / repeats, repeats, rooflines_of=rooflines_of, say=say, **options)
+    with Measuring(repeats * (STEPS + bool(options["onnx"])) + (rooflines_of is not None) * ROOFLINE_STEPS) as say:
+        options |= {"rooflines_of": rooflines_of, "say": say}
+        if repeats == 1:
+            costs_of_all = running_costs(subjects, seconds, **options)
+        else:
+            costs_of_all, _ = repeated(subjects, seconds / repeats, repeats, **options)
     return [Benched(**vars(network), **vars(costs)) for network, costs in zip(named, costs_of_all, strict=True)]
 
 

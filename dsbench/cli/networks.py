@@ -81,6 +81,7 @@ def networks(arguments: Sequence[str], config_dir: str | None = None) -> list[Na
     """
     folders = [argument for argument in arguments if _names_folder(argument)]
     if folders:
+        arguments = [argument for argument in arguments if Path(argument).name != "index.csv"]  # outputs/runs/*
         overrides = [argument for argument in arguments if argument not in folders]
         if overrides:
             raise InputError(

@@ -55,12 +55,6 @@ def remark(line: str) -> None:
     typer.echo(line, err=True)
 
 
-def remark_progress(line: str) -> None:
-    """A line on the progress, in a terminal alone; a moving bar would take time from the cores that are measured."""
-    if sys.stderr.isatty():
-        remark(line)
-
-
 def check_plot(path: Path) -> None:
     """Raise InputError where --plot is in a folder that does not exist, before the work begins."""
     if not path.absolute().parent.is_dir():

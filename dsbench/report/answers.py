@@ -50,12 +50,17 @@ def answer_table(verdict: Verdict, most: int | None = None) -> Table:
 def answer_lines(verdict: Verdict, most: int | None = None) -> Table:
     """The answers of many comparisons, a line each, with the difference in test accuracy; at most `most` lines."""
     pairs = verdict.comparisons[:most]
-    named = {"": [" against ".join(brief_labels(pair)) for pair in pairs]}
-    if len({pair.group for pair in pairs}) > 1:
-        named["at"] = [place(pair).rstrip(" ,").removeprefix("at ").removeprefix("equal ") for pair in pairs]
-    differences = [pair.better.mean for pair in pairs]
-    columns = [*names(named), *(_words(question, pairs) for question in QUESTIONS)]
-    return Table("", (*columns, numbers("points", differences, signed_points)))
+    labels = [" against ".join(brief_labels(pair)) for pair in pairs]
+    models = [" against ".join(str(cell.names["model"]) for cell in reversed(pair.cells)) for pair in pairs]
+    groups = [place(pair).rstrip(" ,").removeprefix("at ").removeprefix("equal ") for pair in pairs]
+    brief = models if len(set(zip(models, groups, strict=True))) == len(pairs) else [""] * len(pairs)
+    columns = (
+        Column("", tuple(Entry(label, brief=short) for label, short in zip(labels, brief, strict=True)), Kind.NAME),
+        *(names({"at": groups}) if len(set(groups)) > 1 else []),
+        *(_words(question, pairs) for question in QUESTIONS),
+        numbers("points", [pair.better.mean for pair in pairs], signed_points),
+    )
+    return Table("", columns)
 
 
 def _words(question: str, pairs: Sequence[Comparison]) -> Column:

@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,8 @@ from dsbench.budget.request import Requested
 from dsbench.errors import InputError, first_line
 from dsbench.files import write_atomically
 from dsbench.results.cells import cells_table
-from dsbench.results.records import CODE, COLUMNS, OUTCOMES, TEXT, TIMED, record, runs_table
+from dsbench.results.records import CODE, COLUMNS, OUTCOMES, TEXT, TIMED, plain, record, runs_table
+from dsbench.run import index
 from dsbench.run.record import BROKEN, FINAL, Record, Status
 
 if TYPE_CHECKING:
@@ -284,7 +285,8 @@ class SweepFolder:
             finished = max(runs["finished"].dropna(), default=None) if runs["status"].isin(_ENDED).all() else None
             if metadata["finished"] != finished:
                 self._write(metadata | {"finished": finished})
-            return runs, cells
+        index.update(self.outputs, plain(runs[runs["status"] != Status.MISSING][list(index.FACTS)]), self.name)
+        return runs, cells
 
     def _tables(self, metadata: dict[str, Any], reasons: Mapping[str, Ended]) -> tuple[pd.DataFrame, pd.DataFrame]:
         budgets, planned = metadata["budgets"], read(self.plan_file)
@@ -406,6 +408,17 @@ class RunsFile(SweepFolder):
 def sweeps(outputs: Path) -> list[str]:
     """The names of the sweeps under `outputs`, in order."""
     return sorted((path.parent.name for path in (outputs / "sweeps").glob("*/sweep.yaml")), key=natural)
+
+
+def sweeps_of_runs(outputs: Path) -> dict[str, list[str]]:
+    """The names of the sweeps that each run is in, by run_id, as plan.csv begins each line with it."""
+    out: dict[str, list[str]] = {}
+    for name in sweeps(outputs):
+        with suppress(OSError, UnicodeDecodeError):
+            text = SweepFolder(outputs / "sweeps" / name).plan_file.read_text(encoding="utf-8")
+            for run_id in re.findall(r"^([0-9a-f]{12}),", text, re.MULTILINE):
+                out.setdefault(run_id, []).append(name)
+    return out
 
 
 def with_hash(outputs: Path, digest: str) -> SweepFolder | None:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench.errors import InputError
-from dsbench.results.folder import RunsFile, SweepFolder, sweeps, with_hash
-from dsbench.results.records import records, runs_table
-from dsbench.run.identity import short_label
+from dsbench.results.folder import RunsFile, SweepFolder, natural, sweeps, sweeps_of_runs, with_hash
+from dsbench.results.records import plain, records, runs_table
+from dsbench.run import index
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,12 +66,15 @@ def selected(frame: pd.DataFrame, conditions: Sequence[Condition]) -> pd.DataFra
 
 
 def arranged(frame: pd.DataFrame, key: str | None) -> pd.DataFrame:
-    """The rows in order of a column, with `-` before its name the largest first; missing values come last."""
+    """The rows in order of a column, with `-` before its name the largest first; missing values come last.
+
+    Numbers in texts are in order of their size.
+    """
     if key is None:
         return frame
     column = checked(key.removeprefix("-"), frame.columns)
     keys = _numbers(frame[column])
-    keys = frame[column].astype("string") if keys is None else keys
+    keys = frame[column].astype("string").map(natural, na_action="ignore") if keys is None else keys
     order = keys.sort_values(ascending=not key.startswith("-"), kind="stable", na_position="last").index
     return frame.loc[order]
 
@@ -135,12 +138,12 @@ def run_folder(outputs: Path, run: str) -> Path:
             return path
     known = records(outputs)
     meant = [record for record in known if record.run_id.startswith(run)] or [
-        record for record in known if run in (short_label(record), str(record.label))
+        record for record in known if run in (record.short_label, str(record.label))
     ]
     if len(meant) == 1:
         return outputs / "runs" / meant[0].run_id
     if meant:
-        ids = [f"{record.run_id} ({short_label(record)} on {record.data})" for record in meant]
+        ids = [f"{record.run_id} ({record.short_label} on {record.data})" for record in meant]
         listed = ", ".join(ids[:_MOST_NAMES]) + (", ..." if len(ids) > _MOST_NAMES else "")
         raise InputError(f"{run!r} means {len(meant)} runs in {outputs / 'runs'}: {listed}; give one's id")
     raise InputError(
@@ -171,13 +174,15 @@ def sweep_folder(outputs: Path, sweep: str | None) -> SweepFolder:
 def runs_of(outputs: Path, sweep: str | None) -> tuple[pd.DataFrame, Path]:
     """The table of the sweep's runs, or of all under `outputs`, and the folder of results that they lie in.
 
-    Raises InputError where there are none of either.
+    The index of runs is brought up to date on the way. Raises InputError where there are none of either.
     """
     if sweep is None:
         all_runs = records(outputs)
         if not all_runs:
             raise InputError(f"no runs in {outputs / 'runs'}; --outputs takes the folder that outputs= sets")
-        return runs_table(all_runs), outputs
+        runs = runs_table(all_runs)
+        index.write(outputs, plain(runs[list(index.FACTS)]), sweeps_of_runs(outputs))
+        return runs, outputs
     if "=" in sweep:
         raise InputError(f"{sweep!r} is no sweep; a condition is written --where {sweep}, one --where each")
     folder = sweep_folder(outputs, sweep)

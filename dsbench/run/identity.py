@@ -14,7 +14,7 @@ from dsbench.config.overrides import key
 from dsbench.config.schema import Config
 from dsbench.network.blocks import SE_PLACES
 from dsbench.network.description import Network
-from dsbench.run.record import Label, Record
+from dsbench.run.record import Label
 from dsbench.training.place import Place
 from dsbench.training.stop import AfterSeconds, End, epochs
 
@@ -166,17 +166,6 @@ def label(composed: Composed, own: dict[str, Any], identity_of: Callable[[Compos
     keys = dict.fromkeys(map(key, composed.overrides))
     named = [overridden for overridden in keys if any(_within(leaf, overridden) for leaf in differing)]
     return Label(experiment, tuple(named or differing))
-
-
-def short_label(run: Record) -> str:
-    """What people call a run beside others: model, width and fine width, seed, as `dwsep w8 s0` or `hybrid w31/69 s0`.
-
-    Other runs may have the same. Without a model, as of an unreadable record, it is the run_id.
-    """
-    if run.model is None:
-        return run.run_id
-    widths = "/".join(str(width) for width in (run.width, run.fine_width) if width is not None)
-    return " ".join((run.model, *([f"w{widths}"] if widths else []), *([] if run.seed is None else [f"s{run.seed}"])))
 
 
 def _within(leaf: str, key: str) -> bool:

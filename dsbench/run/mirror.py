@@ -12,7 +12,6 @@ from dsbench.config.schema import Config, WandbConfig
 from dsbench.measure.record import flat
 from dsbench.quantities import COUNTED
 from dsbench.run.folder import RunFolder
-from dsbench.run.identity import short_label
 from dsbench.run.record import Record
 from dsbench.tracking.tracker import Card, open_tracker
 
@@ -61,7 +60,7 @@ def title(record: Record) -> str:
     kernel = "-".join(map(str, record.kernel)) if isinstance(record.kernel, list) else record.kernel
     depth = record.settings.get("arch.depth")
     parts = [
-        short_label(replace(record, seed=None)),
+        replace(record, seed=None).short_label,
         record.block if record.block not in (None, "mobilenet") else "",
         f"k{kernel}" if kernel not in (None, 3) else "",
         f"d{depth}" if depth not in (None, 2) else "",

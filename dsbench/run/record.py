@@ -114,6 +114,19 @@ class Result:
     images_per_second: float | None = None
 
 
+def short_label(
+    run_id: str, model: str | None, width: int | None, fine_width: int | None, seed: int | None = None
+) -> str:
+    """What people call a run beside others, as `dwsep w8 s0` or `hybrid w31/69 s0`; without a seed, a cell.
+
+    Other runs may be called the same. Without a model, as of an unreadable record, it is the run_id.
+    """
+    if model is None:
+        return run_id
+    widths = "/".join(str(width) for width in (width, fine_width) if width is not None)
+    return " ".join((model, *([f"w{widths}"] if widths else []), *([] if seed is None else [f"s{seed}"])))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """A run: what it is, in which environment it was made, and, once it has ended, what it came to.
@@ -199,6 +212,11 @@ class Record:
     def to_json(self) -> str:
         """The text of result.json; numbers that JSON does not have (nan, inf) become null."""
         return json.dumps(_finite(self.plain()), indent=2) + "\n"
+
+    @property
+    def short_label(self) -> str:
+        """What people call it beside others (see short_label)."""
+        return short_label(self.run_id, self.model, self.width, self.fine_width, self.seed)
 
     @property
     def ending(self) -> str:

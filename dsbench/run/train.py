@@ -12,6 +12,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from dsbench import provenance
 from dsbench.errors import first_line
 from dsbench.files import write_atomically
+from dsbench.run import index
 from dsbench.run.execute import measured, to_measure
 from dsbench.run.folder import RunFolder
 from dsbench.run.interrupts import (
@@ -79,6 +80,7 @@ def train_and_test(plan: Plan, folder: RunFolder, progress: Progress, held: Held
             try:
                 with deferred():
                     folder.write_result(record, confusion, fitted.correct if fitted else None)
+                index.add(folder.outputs, record)
                 if to_measure(plan, record):
                     record = measured(plan, progress, record)
             finally:

@@ -25,15 +25,17 @@ from dsbench.console import terminal
 from dsbench.errors import FailureError, InputError
 from dsbench.numerals import counted
 from dsbench.results import tables
-from dsbench.results.folder import SweepFolder, TakenError
+from dsbench.results.folder import SweepFolder, TakenError, table
+from dsbench.results.naming import short_names
 from dsbench.results.records import record
 from dsbench.run.interrupts import Interrupted, raise_if_asked_to_stop
 from dsbench.run.outcome import Ended, ProcessDiedError
 from dsbench.run.progress import relative
-from dsbench.run.record import FINAL, Record, Status
+from dsbench.run.record import FINAL, Record, Status, short_label
 from dsbench.sweep import axes
 from dsbench.sweep.composition import Composer
 from dsbench.sweep.estimate import seconds_left, share_of_cores
+from dsbench.sweep.launch.view import Board, Cell
 from dsbench.sweep.looks import Looks, Schedule, compared
 from dsbench.sweep.name import SweepName, deciding, sweep_name, words
 from dsbench.sweep.objective import objectives
@@ -84,14 +86,16 @@ def conduct(
     if plan.missing and backend and not config.plan:
         backend.prepare()
     after = config.bench_minutes if backend and backend.watched else 0.0
-    estimate = partial(seconds_left, at_once=at_once or 1, share=share, bench_minutes=after, report=config.report)
+    seconds: dict[str, float] = {}  # of a run of each cell
+    options = {"bench_minutes": after, "report": config.report, "of_cells": seconds}
+    estimate = partial(seconds_left, at_once=at_once or 1, share=share, **options)
     first = plan.only(plan.cells, schedule.batches[0]) if schedule else None
     console.print(planned(plan, estimate if at_once else None, first))
     if config.plan:
         return None
     named, outputs = config.hydra.runtime.choices.get("sweep"), Path(config.outputs).absolute()
     name = sweep_name(outputs, named, deciding(arguments), plan.cells, lambda: words(plan.facts))
-    sweep = Sweep(config, name, arguments, launcher, schedule)
+    sweep = Sweep(config, name, arguments, launcher, schedule, seconds)
     with sweep.told_anyway(sweep.show):
         if schedule is None:
             sweep.write(plan)
@@ -148,8 +152,13 @@ class Sweep:
         arguments: Sequence[str],
         launcher: Launcher,
         schedule: Schedule | None = None,
+        seconds: Mapping[str, float] | None = None,
     ) -> None:
-        """`config` is the sweep's own configuration, `arguments` are its command line, `schedule` its looks."""
+        """`config` is the sweep's own configuration, `arguments` are its command line, `schedule` its looks.
+
+        `seconds` is what a run may take, by cell_id, where that is known.
+        """
+        self._seconds = seconds or {}
         self.config, self._name, self._launcher = config, name, launcher
         self._call(name.text)
         self.jobs: list[PlannedJob] = []
@@ -212,6 +221,7 @@ class Sweep:
             self.looks.forget([run_id for run_id, job in plan.runs.items() if job.replaced])
             overrides = [[*job.overrides, *_precision(job), *self._group(job)] for job in missing]
             started = provenance.now()
+            self._launcher.board = board(plan, self._seconds)  # type: ignore[attr-defined]  # for one that shows what it runs
             self.returned.append(self._launcher.launch(overrides, 0))
             self.reasons |= unrecorded(missing, self.returned[-1], started)
 
@@ -291,6 +301,27 @@ class Sweep:
         logger = job.plan.config.logger if job.plan else None
         wanted = isinstance(logger, WandbConfig) and logger.group is None
         return [f"logger.group={self.folder.name[:GROUP_LETTERS]}"] if wanted else []
+
+
+def board(plan: SweepPlan, seconds: Mapping[str, float]) -> Board:
+    """The cells of `plan` with what is done of each, and its missing runs, as a view shows them.
+
+    `seconds` is what a run may take, by cell_id, where that is known.
+    """
+    names = short_names(table(plan.facts)) if plan.cells else []
+    cells = {}
+    for name, (cell_id, jobs) in zip(names, plan.cells.items(), strict=True):
+        cells[cell_id] = Cell(name, len(jobs), seconds=seconds.get(cell_id))
+        for job in jobs:
+            if job.done and job.record and job.record.result:
+                cells[cell_id].take(str(job.record.status), job.record.result.test_acc)
+    plans = [job.plan for job in plan.missing if job.plan]
+    facts = [(plan.run_id, plan.config) for plan in plans]
+    labels = [
+        short_label(run_id, config.model.family, config.width, config.arch.fine_width, config.seed)
+        for run_id, config in facts
+    ]
+    return Board(list(cells.values()), [cells[plan.cell_id] for plan in plans], labels)
 
 
 def so_far(statuses: Iterable[str]) -> str:

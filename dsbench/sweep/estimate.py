@@ -57,16 +57,24 @@ class Rate:
 
 
 def seconds_left(
-    plan: SweepPlan, at_once: int, share: float, bench_minutes: float = 0.0, report: bool = False
+    plan: SweepPlan,
+    at_once: int,
+    share: float,
+    bench_minutes: float = 0.0,
+    report: bool = False,
+    of_cells: dict[str, float] | None = None,
 ) -> float:
     """Seconds that the missing runs take, so many at once, at their greatest number of epochs, and what follows them.
 
     Others leave them a `share` of the cores that they want. A sweep measures for `bench_minutes` where there is
-    something to compare, and then writes its report.
+    something to compare, and then writes its report. What a run of each cell takes is added to `of_cells`.
     """
     if not plan.missing:
         return 0.0
-    runs = _runs_left(plan, share)
+    by_cell = _seconds_of_cells(plan, share)
+    runs = [by_cell[job.plan.cell_id] for job in plan.missing if job.plan]
+    if of_cells is not None:
+        of_cells |= by_cell
     measured = 60 * bench_minutes if len(plan.cells) > 1 else 0.0
     return (START_SECONDS + REPORT_SECONDS * report) / share + max(max(runs), sum(runs) / at_once) + measured
 
@@ -137,21 +145,19 @@ def _conditions(record: Record) -> tuple[object, ...]:
     return record.device, record.threads, record.precision, record.settings.get("train.batch_size")
 
 
-def _runs_left(plan: SweepPlan, share: float) -> list[float]:
-    """Seconds of each missing run, which has a `share` of its cores."""
+def _seconds_of_cells(plan: SweepPlan, share: float) -> dict[str, float]:
+    """Seconds that a missing run of each cell takes with a `share` of its cores."""
     from dsbench.results.records import records
 
     plans = {job.plan.cell_id: job.plan for job in plan.missing if job.plan}
     first = next(iter(plans.values()))
     outputs = Path(first.config.outputs).absolute()
     rates = learned(_probed(list(plans.values()), share), ended(records(outputs), first.facts()))
-    seconds = {
-        cell_id: _run_seconds(
-            each, expected(rates, each.cost.macs, each.cost.acts) / share, _epochs(plan.cells[cell_id])
-        )
+    return {
+        cell_id: RUN_SECONDS / share
+        + _run_seconds(each, expected(rates, each.cost.macs, each.cost.acts) / share, _epochs(plan.cells[cell_id]))
         for cell_id, each in plans.items()
     }
-    return [RUN_SECONDS / share + seconds[job.plan.cell_id] for job in plan.missing if job.plan]
 
 
 def _epochs(jobs: Sequence[PlannedJob]) -> float:

@@ -39,6 +39,7 @@ class DsbenchLauncher(Launcher):
         """`backend` is the full name of its class, `options` are those of its file in conf/hydra/launcher."""
         self._backend, self._options = backend, OmegaConf.to_container(OmegaConf.create(options))
         self.folder: Path | None = None  # where one that has files keeps them
+        self.board: Any = None  # what the next jobs are (see dsbench.sweep.launch.view)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what jobs need. Raises InputError where what runs them is not installed."""
@@ -52,7 +53,8 @@ class DsbenchLauncher(Launcher):
         from dsbench.sweep.launch.driver import launch
 
         backend = self.backend(len(job_overrides))
-        return launch(backend, self.hydra_context, self.task_function, self.config, job_overrides, initial_job_idx)
+        context, task = self.hydra_context, self.task_function
+        return launch(backend, context, task, self.config, job_overrides, initial_job_idx, self.board)
 
     def backend(self, jobs: int) -> Any:
         """What runs so many jobs."""

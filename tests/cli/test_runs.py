@@ -116,11 +116,11 @@ def test_a_sweep_matches_families_group_by_group(call: Call, overrides: Override
     assert len(params_of) == 4
     assert all(abs(params / target - 1) <= 0.05 for (_, target), params in params_of.items())
     assert {target for _, target in params_of} == targets
-    for folder in outputs.glob("runs/*"):
+    for folder in outputs.glob("runs/*/"):
         load(folder)  # as dsbench bench does: a sweep's run is like any other
         assert not {"plan", "n_jobs"} & yaml.safe_load((folder / "config.yaml").read_text()).keys()
     assert {result["n_jobs"] for result in results(outputs)} == {min(4, cores())}
-    assert "\ncnn and dwsep on mnist5k, mnist_7800_shallow, 1 epoch\n" in ended.out
+    assert "\ncnn and dwsep on mnist5k, mnist_7800_shallow, 1 epoch, 1 seed   4/4 done\n" in ended.out
     verdict = ended.out[ended.out.index("\ncnn and dwsep on") :]
     assert re.search(r"^ +lighter +faster +better +reliable *$", verdict, re.MULTILINE)
     for target in targets:
@@ -128,8 +128,9 @@ def test_a_sweep_matches_families_group_by_group(call: Call, overrides: Override
     for word in ("heavier", "not measured", "3 runs a side decide", "0 of 1 and 0 of 1"):
         assert verdict.count(word) == 2, word
     (folder,) = (outputs / "sweeps").iterdir()
-    assert ended.out.endswith(f"\ndetails: dsbench verdict {folder.name} --details\n")
-    assert "page:" not in ended.out
+    assert re.fullmatch(r"cnn-dwsep-mnist_7800_shallow-mnist5k-\d\.\dk-\d\.\dk", folder.name)
+    assert ended.out.endswith(f"\ndetails  dsbench verdict {folder.name} --details\n")
+    assert "page  " not in ended.out
 
 
 def test_a_sweep_ends_with_measured_times_a_verdict_and_a_page(
@@ -148,12 +149,13 @@ def test_a_sweep_ends_with_measured_times_a_verdict_and_a_page(
     ended = call("sweep", "-m", *overrides(line))
     assert (ended.code, ended.err) == (0, "")
     assert all(result["latency_ms"]["batch_1"]["torch"]["median"] > 0 for result in results(outputs))
-    verdict = ended.out[ended.out.index("\ncnn and dwsep on mnist5k, mnist_7800_shallow, 1 epoch\n") :]
+    head = "cnn and dwsep on mnist5k, mnist_7800_shallow, 1 epoch, at equal width 2, 1 seed   2/2 done"
+    verdict = ended.out[ended.out.index(f"\n{head}\n") :]
     assert re.search(r"^ +lighter +faster +better +reliable *$", verdict, re.MULTILINE)
     assert "not measured" not in verdict
     assert "At equal width 2 the separable network" in " ".join(verdict.split())
     (folder,) = (outputs / "sweeps").iterdir()
-    last = f"page: {folder / 'report.html'}\ndetails: dsbench verdict {folder.name} --details\n"
+    last = f"page     {folder / 'report.html'}\ndetails  dsbench verdict {folder.name} --details\n"
     assert verdict.endswith(f"\n\n{last}")
     content = json.loads((folder / "report.json").read_text())
     assert {cell["n_done"] for cell in content["cells"]} == {1}

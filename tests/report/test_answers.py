@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
 import pytest
 import scipy.stats
 from made import budget, cell, timed, verdict
+from rich.console import Console
 
-from dsbench.report.answers import answer_table, verdict_tables
+from dsbench.report.answers import answer_lines, answer_table, verdict_tables
 from dsbench.tables import Table
 from dsbench.verdict.sentences import headline
 
@@ -42,6 +44,29 @@ def test_the_summary_has_an_answer_to_each_question_with_its_figures() -> None:
     assert answers == {"lighter": "equal", "faster": "slower", "better": "worse", "reliable": "no difference seen"}
     assert "step x 2 (2 to 2)" in table.texts["faster"][0]
     assert "0 of 8 and 0 of 8 failed" in table.texts["reliable"][0]
+
+
+def test_many_comparisons_have_a_line_each_that_fits_an_old_terminal() -> None:
+    cells = [
+        cell(scores, model, width=width, params=1000 * width, macs=9000 * width, **budget(1000 * width))
+        for width in (4, 8, 16)
+        for model, scores in (("cnn", BEFORE), ("dwsep", AFTER))
+    ]
+    table = answer_lines(verdict(*cells), most=2)
+    assert table.texts[""][1] == "dwsep, width 8 against cnn, width 8"
+    assert table.texts["at"] == ["4,000 parameters", "8,000 parameters"]
+    assert [table.texts[name][0] for name in ("faster", "better", "reliable")] == [
+        "not measured",
+        "worse",
+        "no difference seen",
+    ]
+    assert float(table.texts["points"][0]) == pytest.approx(100 * (np.mean(AFTER) - np.mean(BEFORE)), abs=0.005)
+    console = Console(file=io.StringIO(), width=80)
+    console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    first, *rows = console.file.getvalue().splitlines()
+    assert [row.split()[:4] for row in rows] == [["dwsep", "against", "cnn", f"{width},000"] for width in (4, 8)]
+    assert max(map(len, (first, *rows))) <= 80
 
 
 def test_times_that_do_not_compare_stand_in_brackets_and_equal_costs_as_a_word() -> None:

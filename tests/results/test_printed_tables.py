@@ -178,3 +178,21 @@ def test_balanced_accuracy_has_a_column_where_classes_are_so_unequal_that_it_is_
     for text in (cells(unequal), shown(tables.runs(table([unequal])))):
         assert {"balanced", "99.00", "50.00"} <= words(text)
     assert "balanced" not in cells(equal) + shown(tables.runs(table([equal])))
+
+
+def test_the_last_screen_has_a_line_a_cell_and_says_what_is_missing_of_it() -> None:
+    records = [
+        run("done" if seed else "failed", model=model, width=width, seed=seed, test_acc=0.9, train_seconds=3.0)
+        for model in ("cnn", "dwsep")
+        for width in (8, 16)
+        for seed in range(3)
+    ]
+    whole = tables.overview(cells_table(table([record for record in records if record["seed"]])))
+    assert whole.texts[""] == ["cnn, width 8", "cnn, width 16", "dwsep, width 8", "dwsep, width 16"]
+    assert not {"done", "n", "not in the mean", "latency"} & whole.texts.keys()
+    assert {"test accuracy", "params", "MACs", "train time"} <= whole.texts.keys()
+    broken = tables.overview(cells_table(table(records)))
+    assert (broken.texts["done"], broken.texts["not in the mean"]) == (["2/3"] * 4, ["1 failed"] * 4)
+    lines = shown(whole, 80).splitlines()
+    assert len(lines) == 5
+    assert max(map(len, lines)) <= 80

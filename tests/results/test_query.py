@@ -117,3 +117,9 @@ def test_rows_are_put_in_order_with_missing_values_last(key: str | None, order: 
 def test_an_order_by_no_column_is_one_line() -> None:
     with pytest.raises(InputError, match="unknown column 'mcas'; did you mean 'macs'"):
         arranged(table(RECORDS), "-mcas")
+
+
+def test_numbers_in_texts_are_in_order_of_their_size() -> None:
+    records = [run(study=f"series/depth_{depth}", seed=depth) for depth in (16, 8, 4)]
+    assert arranged(table(records), "study")["seed"].tolist() == [4, 8, 16]
+    assert arranged(table(records), "-study")["seed"].tolist() == [16, 8, 4]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,10 @@ from omegaconf import OmegaConf
 
 from dsbench.config.compose import compose
 from dsbench.errors import FailureError
+from dsbench.run.interrupts import Interrupted
 from dsbench.run.outcome import Ended, ProcessDiedError, recorded_end
-from dsbench.run.record import Status
-from dsbench.sweep.conduct import Sweep, unrecorded, with_shared
+from dsbench.run.record import Result, Status
+from dsbench.sweep.conduct import Sweep, board, so_far, unrecorded, with_shared
 from dsbench.sweep.name import SweepName
 from dsbench.sweep.plan import SweepPlan, plan_sweep
 
@@ -123,3 +125,39 @@ def test_a_record_of_this_end_goes_before_what_is_seen_of_it(plan: Plan) -> None
 def test_what_a_job_decides_by_itself_is_left_to_it() -> None:
     assert with_shared(["width=4", "threads=2"], ["threads=1"]) == ["width=4", "threads=2"]
     assert with_shared(["width=4"], ["threads=1"]) == ["width=4", "threads=1"]
+
+
+def test_ctrl_c_shows_nothing_and_says_how_far_the_sweep_had_come(plan: Plan, outputs: Path) -> None:
+    sweep = sweeping(outputs, Launcher())
+    sweep.write(plan("", "seed=1", "seed=2", "seed=3"))
+    record(plan("seed=1"), status="done")
+    record(plan("seed=2"), status="interrupted")
+    kept: list[str] = []
+    interrupted = Interrupted(signal.SIGINT)
+    with pytest.raises(Interrupted), sweep.told_anyway(lambda: kept.append("shown"), lambda: kept.append("kept")):
+        raise interrupted
+    assert (interrupted.so_far, kept) == ("1 of 4 done, 1 stopped, 2 not begun", ["kept"])
+    assert sweep.folder.runs_file.exists()
+
+
+@pytest.mark.parametrize(
+    ("statuses", "line"),
+    [
+        (["done", "collapsed", "diverged"], "3 of 3 done"),
+        (["interrupted", "killed", "missing"], "0 of 3 done, 2 stopped, 1 not begun"),
+        (["done", "failed", "timeout", "running"], "1 of 4 done, 2 failed, 1 trained by another process"),
+    ],
+)
+def test_how_far_a_sweep_has_come_names_what_there_is(statuses: list[str], line: str) -> None:
+    assert so_far(statuses) == line
+
+
+def test_a_view_is_told_what_is_done_of_each_cell_and_what_its_jobs_are_called(plan: Plan) -> None:
+    record(plan("seed=1"), status="done", result=Result(test_acc=0.5))
+    both = plan("", "seed=1", "model=dwsep")
+    seconds = dict.fromkeys(both.cells, 3.0)
+    shown = board(both, seconds)
+    assert [(cell.name, cell.runs, cell.accuracies) for cell in shown.cells] == [("cnn", 2, [0.5]), ("dwsep", 1, [])]
+    assert shown.labels == ["cnn w2 s0", "dwsep w2 s0"]
+    assert [cell.name for cell in shown.of_jobs] == ["cnn", "dwsep"]
+    assert {cell.seconds for cell in shown.cells} == {3.0}

@@ -26,6 +26,7 @@ from dsbench.statistics.looks import nominal_levels, spent
 from dsbench.statistics.means import ALPHA
 from dsbench.sweep.conduct import Sweep, train_until_decided
 from dsbench.sweep.looks import Looks, Schedule, rule_of
+from dsbench.sweep.name import SweepName
 from dsbench.sweep.plan import SweepPlan, plan_sweep
 from dsbench.verdict.rule import DECIDED, Answer, Rule, Standing
 from dsbench.verdict.verdict import Comparison, Verdict, verdict
@@ -85,7 +86,7 @@ def sweeping(overrides: Callable[[str], list[str]], outputs: Path) -> Sweeping:
         plan = plan_sweep([[*overrides(""), *line] for line in lines], compose)
         launcher = Launcher(plan, course, left)
         config = OmegaConf.create({"outputs": str(outputs), "verdict": {"margin": margin, "speed_margin": 10.0}})
-        conducted = Sweep(config, "made", [], launcher, schedule)  # type: ignore[arg-type]
+        conducted = Sweep(config, SweepName("made"), [], launcher, schedule)  # type: ignore[arg-type]
         train_until_decided(conducted, plan, schedule)
         return launcher, conducted.folder
 
@@ -328,7 +329,7 @@ def test_a_sweep_extended_by_hand_was_looked_at_again_and_one_judged_again_was_n
     until_decided, _ = swept("seeds=auto max_seeds=4 looks=[3] verdict.margin=2 verdict.speed_margin=5")
     assert until_decided[:2] == extended
     assert [(look["at"], look["most"]) for look in until_decided[2:]] in ([(3, 4)], [(3, 4), (4, 4)])
-    assert len(list((outputs / "runs").iterdir())) == 8
+    assert len(list((outputs / "runs").glob("*/"))) == 8
     assert {read(path)["attempts"] for path in outputs.glob("runs/*/result.json")} == {1}
     rule = rule_of(folder)
     assert (rule.margin, rule.speed_margin, rule.looks) == (2, 5, 3)
@@ -353,7 +354,7 @@ def test_a_sweep_killed_between_its_looks_comes_to_those_of_an_undisturbed_one(
         return looks(folder()), trained(folder())
 
     sweep = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while sweep.poll() is None and len(list(outputs.glob("runs/*"))) < 7:  # of 8: the first of the second look
+    while sweep.poll() is None and len(list(outputs.glob("runs/*/"))) < 7:  # of 8: the first of the second look
         time.sleep(0.05)
     sweep.kill()
     sweep.wait(timeout=60)

@@ -28,7 +28,7 @@ from dsbench.run.interrupts import deferred, raise_if_asked_to_stop
 from dsbench.run.outcome import Ended, ProcessDiedError, recorded_end
 from dsbench.sweep.launch.backend import Backend
 from dsbench.sweep.launch.job import Job, Jobs
-from dsbench.sweep.launch.view import Lines, View, labels
+from dsbench.sweep.launch.view import Board, Lines, View, labels
 
 log = logging.getLogger("dsbench")
 
@@ -59,8 +59,11 @@ def launch(
     config: DictConfig,
     job_overrides: Sequence[Sequence[str]],
     initial_job_idx: int,
+    board: Board | None = None,
 ) -> list[JobReturn]:
     """Run the jobs on `backend`, each through Hydra's run_job; returns how each ended, in order.
+
+    `board` says what they are, where that is known.
 
     `retries` is read from the sweep's `config` where it has it, `timeout` from a job's.
     """
@@ -74,7 +77,7 @@ def launch(
         }
         share_wandb_service([jobs[number].config for number in of_each_logger.values()])
     cells = [tuple(override for override in overrides if key(override) != "seed") for overrides in job_overrides]
-    return Launch(backend, jobs, labels(job_overrides), _selected(config, "retries") or 0, cells).run()
+    return Launch(backend, jobs, labels(job_overrides), _selected(config, "retries") or 0, cells, board).run()
 
 
 class Launch:
@@ -91,11 +94,15 @@ class Launch:
         labels: Sequence[str],
         retries: int,
         cells: Sequence[Hashable] | None = None,
+        board: Board | None = None,
     ) -> None:
         """Jobs of equal `cells` differ in their seeds alone; None where no two do."""
         self.backend, self.jobs = backend, jobs
         at_once = backend.at_once or len(jobs)
-        self._view = View(labels, cells or labels, at_once, backend.threads) if backend.watched else Lines(labels)
+        if backend.watched:
+            self._view: Lines = View(labels, cells or labels, at_once, backend.threads, board=board)
+        else:
+            self._view = Lines(labels)
         self._retried = ("killed",) if backend.watched else ("killed", "interrupted")
         self._tries_left = [1 + retries] * len(jobs)
         self._waiting, self._running = deque(range(len(jobs))), dict[Any, RunningJob]()

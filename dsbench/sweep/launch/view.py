@@ -1,17 +1,20 @@
-"""What a sweep shows while it runs: the running cells in a terminal, a line an event elsewhere."""
+"""What a sweep shows while it runs: in a terminal its cells as they fill in and the runs, elsewhere a line an event."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from itertools import count
 from statistics import fmean
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 from rich.console import Console, Group
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -19,7 +22,10 @@ from dsbench.config.hydra_internals import returned_value
 from dsbench.config.overrides import key
 from dsbench.console import redraws, terminal
 from dsbench.errors import first_line
-from dsbench.numerals import counted, duration
+from dsbench.numerals import counted, duration, mean_percent
+
+EVENT_SECONDS, IDLE_SECONDS = 0.4, 0.9  # between two pictures where something happened, and where only time passed
+BAR_LETTERS = 20
 
 
 class Lines(AbstractContextManager["Lines"]):
@@ -68,6 +74,47 @@ class _Run:
     waits_for: str | None = None
 
 
+@dataclass
+class Cell:
+    """A row of the table that fills in: a cell of so many `runs`, the test accuracies of those that are done.
+
+    `others` counts the runs that are in no mean by how they ended.
+    """
+
+    name: str
+    runs: int
+    accuracies: list[float] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)
+    seconds: float | None = None  # that a run may take, by the plan
+    touched: int = 0  # the later one of its runs has started or ended, the greater
+
+    def take(self, status: str, accuracy: float | None) -> None:
+        """A run has ended."""
+        if status == "done" and accuracy is not None:
+            self.accuracies.append(accuracy)
+        else:
+            self.others[status] += 1
+
+    @property
+    def mean(self) -> str:
+        """The mean test accuracy and half its interval, as the tables at the end have it."""
+        if not self.accuracies:
+            return ""
+        from dsbench.statistics.means import t_interval
+
+        interval = t_interval(self.accuracies)
+        return mean_percent(fmean(self.accuracies), interval.high if interval else None)
+
+
+@dataclass(frozen=True)
+class Board:
+    """What the jobs of a launch are: the `cells` of their sweep, and of each job its cell and its short label."""
+
+    cells: Sequence[Cell]
+    of_jobs: Sequence[Cell]
+    labels: Sequence[str]
+
+
 class View(Lines):
     """Shows jobs that send events while they run."""
 
@@ -78,10 +125,13 @@ class View(Lines):
         at_once: int,
         threads: int,
         console: Console | None = None,
+        board: Board | None = None,
     ) -> None:
         """`at_once` jobs run at a time, each on `threads` threads; those of equal `cells` differ in their seeds."""
         super().__init__(labels, console)
-        self._at_once, self._threads = at_once, threads
+        self._at_once, self._threads, self._board = at_once, threads, board
+        self._touches = count(1)
+        self._drawn, self._changed = 0.0, False
         self._runs = [_Run(label, cell) for label, cell in zip(labels, cells, strict=True)]
         self._running: list[int] = []
         self._failed = 0
@@ -104,11 +154,12 @@ class View(Lines):
         """A job's process has started."""
         self._running.append(number)
         self._runs[number].started = time.monotonic()
+        self._touch(number)
         self._print_unless_live(number, "started")
 
     def heard(self, number: int, event: Mapping[str, Any]) -> None:
         """A job has sent an event (see dsbench.sweep.launch.worker)."""
-        run = self._runs[number]
+        run, self._changed = self._runs[number], True
         run.waits_for = event.get("owner")
         if run.waits_for:
             self._print_unless_live(number, f"waits for {run.waits_for}, which trains it")
@@ -123,21 +174,42 @@ class View(Lines):
         """A job's process has ended; `again` when it is started again."""
         self._running.remove(number)
         run = self._runs[number]
+        cell = self._touch(number)
         if job.status != JobStatus.COMPLETED:
             where = f"; log: {run.log}" if run.log else ""
             self._print(number, f"{'tried again' if again else 'failed'}: {first_line(returned_value(job))}{where}")
             self._failed += not again
+            if cell and not again:
+                cell.take("failed", None)
             return
         self._done += 1
         run.took = time.monotonic() - run.started
         status, accuracy = run.finished.get("status", "done"), run.finished.get("test_acc")
         tested = "" if accuracy is None else f"test {100 * accuracy:.2f} %, "
+        if cell:
+            cell.take(status.partition(",")[0], accuracy)
         self._print_unless_live(number, f"{status}, {tested}{duration(run.took)}")
 
     def refresh(self) -> None:
-        """Draw the screen again, where there is one."""
-        if self._live is not None:
+        """Draw the screen again, where there is one and something may be new: what it takes is taken from training."""
+        if self._live is None:
+            return
+        since = time.monotonic() - self._drawn
+        if since > (EVENT_SECONDS if self._changed else IDLE_SECONDS):
             self._live.update(self._screen(), refresh=True)
+            self._drawn, self._changed = time.monotonic(), False
+
+    @property
+    def _before(self) -> int:
+        """How many runs of the sweep were done before."""
+        return sum(cell.runs for cell in self._board.cells) - len(self._runs) if self._board else 0
+
+    def _touch(self, number: int) -> Cell | None:
+        self._changed = True
+        cell = self._board.of_jobs[number] if self._board else None
+        if cell:
+            cell.touched = next(self._touches)
+        return cell
 
     def _print_unless_live(self, number: int, what: str) -> None:
         if self._live is None:
@@ -148,33 +220,72 @@ class View(Lines):
         self.console.print(f"{place} {self._runs[number].label}: {what}", soft_wrap=True)
 
     def _screen(self) -> Group:
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        table.add_column("running", overflow="fold", ratio=1)
-        for name in ("epoch", "validation", "time"):
-            table.add_column(name, justify="right")
-        for number in self._running:
+        """The cells, the runs and the bar, of no more lines than there are: what lately changed stays."""
+        lines = self.console.height - 1
+        runs = max(1, min(len(self._running), lines // 2 - 2))
+        cells = self._cells(lines - runs - 3)
+        above: list[Table | Text] = [cells, Text()] if cells else []
+        return Group(*above, self._runs_table(runs), self._bar())
+
+    def _cells(self, lines: int) -> Table | None:
+        """The table of cells, of so many lines."""
+        if self._board is None or lines < 3:
+            return None
+        cells = list(self._board.cells)
+        hidden = 0
+        if len(cells) > lines - 1:
+            hidden = len(cells) - (lines - 2)
+            latest = sorted(range(len(cells)), key=lambda number: -cells[number].touched)[: lines - 2]
+            cells = [cells[number] for number in sorted(latest)]
+        others = any(cell.others for cell in cells)
+        table = _table("cell", "done", "test accuracy", *(["not in the mean"] if others else []))
+        for cell in cells:
+            texts = [", ".join(f"{number} {how}" for how, number in cell.others.items())] if others else []
+            table.add_row(cell.name, f"{len(cell.accuracies)}/{cell.runs}", cell.mean, *texts)
+        if hidden:
+            table.add_row(Text(f"and {counted(hidden, 'more cell')}", style="dim"))
+        return table
+
+    def _runs_table(self, lines: int) -> Table:
+        table = _table("running", "epoch", "validation", "time")
+        for number in self._running[-lines:]:
             run = self._runs[number]
+            label = self._board.labels[number] if self._board else run.label
             table.add_row(
-                run.label + (f" (waiting for {run.waits_for})" if run.waits_for else ""),
+                label + (f" (waiting for {run.waits_for})" if run.waits_for else ""),
                 f"{run.epoch}/{run.epochs}" if run.epochs else f"{run.epoch}",
                 "" if run.val_acc is None else f"{100 * run.val_acc:.2f} %",
                 duration(time.monotonic() - run.started),
             )
-        return Group(table, self._summary())
+        return table
+
+    def _bar(self) -> Table:
+        """How far all of it is, in a bar and in words."""
+        ended, total = self._done + self._failed, len(self._runs)
+        part = sum(run.epoch / run.epochs for run in map(self._runs.__getitem__, self._running) if run.epochs)
+        line = Table.grid(padding=(0, 1))
+        line.add_column()
+        line.add_column(no_wrap=True, overflow="ellipsis")
+        before = self._before
+        line.add_row(
+            ProgressBar(total=before + total, completed=before + ended + part, width=BAR_LETTERS), self._summary()
+        )
+        return line
 
     def _summary(self) -> Text:
         ended, total = self._done + self._failed, len(self._runs)
-        parts = [f"{self._done} of {total} done"]
+        parts = [f"{self._before + self._done} of {self._before + total} done"]
         if self._failed:
             parts.append(f"{self._failed} failed")
-        parts.append(f"{self._at_once} at once, {counted(self._threads, 'thread')} each")
+        if ended < total:
+            parts.append(f"{self._at_once} at once" if self._running or ended else "starting")
         left = self._seconds_left()
         if left is not None and ended < total:
             parts.append(f"about {duration(left)} left")
         return Text(", ".join(parts), style="dim")
 
     def _seconds_left(self) -> float | None:
-        """What the runs that are done, and the epochs of those that run, say of the others; None before the first."""
+        """What the plan, the runs that are done and the epochs of those that run say; None where they say nothing."""
         now = time.monotonic()
         running = [self._runs[number] for number in self._running]
         took: dict[Hashable, list[float]] = {}
@@ -186,22 +297,41 @@ class View(Lines):
                 took[run.cell] = [(now - run.started) * max(1.0, run.epochs / run.epoch)]
         spent = [(run.cell, now - run.started) for run in running]
         unstarted = [(run.cell, 0.0) for run in self._runs if not run.started]
-        return seconds_left(took, spent + unstarted, self._at_once)
+        rows = zip(self._runs, self._board.of_jobs, strict=True) if self._board else ()
+        expected = {run.cell: row.seconds for run, row in rows if row.seconds is not None}
+        return seconds_left(took, spent + unstarted, self._at_once, expected)
 
 
 def seconds_left(
-    took: Mapping[Hashable, Sequence[float]], spent: Sequence[tuple[Hashable, float]], at_once: int
+    took: Mapping[Hashable, Sequence[float]],
+    spent: Sequence[tuple[Hashable, float]],
+    at_once: int,
+    expected: Mapping[Hashable, float] | None = None,
 ) -> float | None:
-    """Seconds that runs still take, `at_once` at a time, by what others of their cells `took`; None where none did.
+    """Seconds that runs still take, `at_once` at a time, by what others of their cells `took`.
 
-    `spent` is the cell of each run and the seconds that it has had. A run of a cell that none has ended of takes the
-    mean of the cells.
+    `spent` is the cell of each run and the seconds that it has had. A run of a cell that none has ended of takes what
+    was `expected` of its cell, as many times as those that took longer or less than was expected of them; without that
+    the mean of the cells. None where nothing is known.
     """
-    if not took:
-        return None
     means = {cell: fmean(seconds) for cell, seconds in took.items()}
-    left = [max(0.0, means.get(cell, fmean(means.values())) - had) for cell, had in spent]
+    known = [cell for cell in means if (expected or {}).get(cell)]
+    level = sum(map(means.__getitem__, known)) / sum((expected or {})[cell] for cell in known) if known else 1.0
+    by_plan = {cell: level * seconds for cell, seconds in (expected or {}).items()}
+    if not means and not by_plan:
+        return None
+    mean = fmean((means or by_plan).values())
+    left = [max(0.0, means.get(cell, by_plan.get(cell, mean)) - had) for cell, had in spent]
     return max(max(left, default=0.0), sum(left) / at_once)
+
+
+def _table(first: str, *others: str) -> Table:
+    """A table of lines that are never broken: the first column is cut where there is no room."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column(first, no_wrap=True, overflow="ellipsis", min_width=10)
+    for name in others:
+        table.add_column(name, justify="right", no_wrap=True, overflow="ellipsis")
+    return table
 
 
 def labels(overrides: Sequence[Sequence[str]]) -> list[str]:
