@@ -74,7 +74,8 @@ def _facts(record: Record) -> dict[str, Any]:
     """What runs are sorted, filtered and grouped by, under short names and flat; what is null or idle is left out."""
     settings = dict(record.settings)
     named = {name: settings.pop(key, None) for key, name in _SHORT.items()}
-    rest = {key: value for key, value in settings.items() if not key.startswith("arch.") and value not in _IDLE}
+    told = {key: value for key, value in settings.items() if not key.startswith("arch.") and value not in _IDLE}
+    rest = {key.replace(".", "_"): value for key, value in told.items()}
     cell = replace(record, seed=None)
     facts = {
         **{name: getattr(record, name) for name in _NAMES},

@@ -111,7 +111,8 @@ class Progress:
             "result": _relative(plan.folder.result_file),
         }
         if plan.config.logger.name == "wandb":
-            rows["look"] = f"wandb leet {shlex.quote(_relative(plan.folder.path.parent.parent / 'wandb'))}"
+            outputs = _relative(plan.folder.outputs)
+            rows["look"] = f"dsbench dashboard{'' if outputs == 'outputs' else f' --outputs {shlex.quote(outputs)}'}"
         elif plan.config.logger.name == "tensorboard":
             rows["look"] = (
                 f"tensorboard --logdir {shlex.quote(_relative(plan.folder.path.parent.parent / 'tensorboard'))}"
