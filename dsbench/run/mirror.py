@@ -86,6 +86,7 @@ def _facts(record: Record) -> dict[str, Any]:
         **{name: getattr(record, name) for name in ("split", "precision", "device", "threads")},
         **{name: record.costs.get(name) for name in ("params", "macs", "acts")},
         "study": str(record.label) or None,
+        "git_sha": record.git_sha,
         "cell": f"{title(cell)} {record.cell_id or record.run_id}",  # groups curves: names alone are not unique
         **rest,
     }
@@ -119,9 +120,8 @@ def mirror_again(config: Config, folder: RunFolder, record: Record) -> None:
 
 
 def shown_offline(config: Config, folder: RunFolder, run_id: str) -> bool:
-    """Whether an offline run of W&B mirrors the run."""
-    logger = config.logger
-    if not isinstance(logger, WandbConfig) or logger.mode != "offline":
+    """Whether an offline run of W&B mirrors the run, as it does too where an online one has reached no server."""
+    if not isinstance(config.logger, WandbConfig):
         return False
     from dsbench.tracking.wandb import offline_folders
 
