@@ -73,7 +73,8 @@ def _facts(record: Record) -> dict[str, Any]:
     """What runs are sorted, filtered and grouped by, under short names and flat; what is null or idle is left out."""
     settings = dict(record.settings)
     named = {name: settings.pop(key, None) for key, name in _SHORT.items()}
-    rest = {key: value for key, value in settings.items() if not key.startswith("arch.") and value not in _IDLE}
+    told = {key: value for key, value in settings.items() if not key.startswith("arch.") and value not in _IDLE}
+    rest = {key.replace(".", "_"): value for key, value in told.items()}
     cell = replace(record, seed=None)
     facts = {
         **{name: getattr(record, name) for name in _NAMES},
@@ -84,6 +85,7 @@ def _facts(record: Record) -> dict[str, Any]:
         **{name: getattr(record, name) for name in ("split", "precision", "device", "threads")},
         **{name: record.costs.get(name) for name in ("params", "macs", "acts")},
         "study": str(record.label) or None,
+        "git_sha": record.git_sha,
         "cell": f"{title(cell)} {record.cell_id or record.run_id}",  # groups curves: names alone are not unique
         **rest,
     }
@@ -117,9 +119,8 @@ def mirror_again(config: Config, folder: RunFolder, record: Record) -> None:
 
 
 def shown_offline(config: Config, folder: RunFolder, run_id: str) -> bool:
-    """Whether an offline run of W&B mirrors the run."""
-    logger = config.logger
-    if not isinstance(logger, WandbConfig) or logger.mode != "offline":
+    """Whether an offline run of W&B mirrors the run, as it does too where an online one has reached no server."""
+    if not isinstance(config.logger, WandbConfig):
         return False
     from dsbench.tracking.wandb import offline_folders
 

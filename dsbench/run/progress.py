@@ -112,7 +112,8 @@ class Progress:
             "result": relative(plan.folder.result_file),
         }
         if plan.config.logger.name == "wandb":
-            rows["look"] = f"wandb leet {shlex.quote(relative(plan.folder.path.parent.parent / 'wandb'))}"
+            outputs = relative(plan.folder.outputs)
+            rows["look"] = f"dsbench dashboard{'' if outputs == 'outputs' else f' --outputs {shlex.quote(outputs)}'}"
         elif plan.config.logger.name == "tensorboard":
             rows["look"] = (
                 f"tensorboard --logdir {shlex.quote(relative(plan.folder.path.parent.parent / 'tensorboard'))}"

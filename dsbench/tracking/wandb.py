@@ -121,7 +121,8 @@ def name_folder(outputs: Path, folder: Path, name: str, run_id: str) -> str:
     """
     place = outputs / "wandb" / NAMED
     place.mkdir(exist_ok=True)
-    link = place / f"run-{name.replace('/', '+'):<{_LISTED_LETTERS}} {folder.name.removeprefix('offline-')}"
+    started = folder.name.removeprefix("offline-").rpartition(f"-{run_id}")[0]
+    link = place / f"run-{name.replace('/', '+'):<{_LISTED_LETTERS}} {started}-{run_id}"
     for earlier in place.glob(f"run-*-{run_id}"):
         earlier.unlink()
     link.symlink_to(Path("..", folder.name), target_is_directory=True)

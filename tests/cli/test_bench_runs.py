@@ -163,7 +163,8 @@ def test_an_offline_run_of_wandb_shows_the_figures(
     assert (shown["state"], shown["summary"]["test_acc"]) == ("finished", record["test_acc"])
     assert shown["summary"]["latency_ms/batch_1/onnx_int8"] == 1.25
     assert shown["summary"]["onnx/int8/test_acc"] == 0.9753
-    assert shown["config"]["run"]["started"] == record["started"]
+    assert shown["config"]["params"] == record["params"]
+    assert len(list((outputs / "wandb" / "named").iterdir())) == 1
 
 
 def test_a_run_without_one_gets_none(call: Call, finished: Path, made_up: list[Subject]) -> None:

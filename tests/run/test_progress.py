@@ -77,7 +77,10 @@ def test_nothing_is_said_of_epochs_when_asked_to_be_quiet(planned: Callable[[str
     assert "\nepoch" not in shown(planned(QUICK), "none", terminal=False)
 
 
-@pytest.mark.parametrize(("logger", "command"), [("csv", ""), ("tensorboard", "tensorboard --logdir")])
+@pytest.mark.parametrize(
+    ("logger", "command"),
+    [("csv", ""), ("tensorboard", "tensorboard --logdir"), ("wandb", "dsbench dashboard --outputs ")],
+)
 def test_the_command_to_look_at_the_run_is_that_of_its_tracker(
     planned: Callable[[str], Any], logger: str, command: str
 ) -> None:

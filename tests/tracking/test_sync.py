@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,7 @@ from wandb_server import Server
 from dsbench.cli.wandb import sync
 from dsbench.errors import FailureError, InputError
 from dsbench.results.folder import SweepFolder
+from dsbench.tracking.server import check_reachable
 
 Logged = Callable[..., None]
 
@@ -159,6 +164,44 @@ def test_a_server_that_is_not_there_is_one_line(logged: Logged, outputs: Path, m
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:1")
     with pytest.raises(FailureError, match=r"cannot reach W&B at http://127\.0\.0\.1:1: .*refused"):
         synced(outputs)
+
+
+def test_a_proxy_that_never_answers_is_one_line_within_seconds_and_names_no_password(
+    logged: Logged, outputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logged("aaa")
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    monkeypatch.setattr(check_reachable, "__defaults__", (0.5,))
+    with socket.create_server(("127.0.0.1", 0)) as deaf:  # takes connections, and nothing more
+        where = f"127.0.0.1:{deaf.getsockname()[1]}"
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:secret@{where}")
+        with pytest.raises(FailureError) as failed:
+            synced(outputs)
+    assert str(failed.value) == (
+        f"cannot reach W&B at https://api.wandb.ai through the proxy {where}: no answer in 0.5 s"
+    )
+    assert capsys.readouterr().err == f"uploading 1 run to https://api.wandb.ai through the proxy {where}\n"
+
+
+@pytest.mark.parametrize(("status", "reached"), [(200, True), (302, True), (404, True), (502, False)])
+def test_any_answer_is_the_server_s_but_a_proxy_s_that_did_not_get_through(
+    monkeypatch: pytest.MonkeyPatch, status: int, reached: bool
+) -> None:
+    class Proxy(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(status)
+            self.send_header("Location", "http://127.0.0.1:1")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.handle_request, daemon=True).start()
+        monkeypatch.setenv("WANDB_BASE_URL", "http://wandb.invalid")
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.server_port}")
+        with nullcontext() if reached else pytest.raises(FailureError, match=r"through the proxy .*: HTTP 502"):
+            check_reachable()
 
 
 def test_where_there_is_nothing_to_upload_a_line_says_so(logged: Logged, outputs: Path) -> None:

@@ -2,17 +2,23 @@
 
 import csv
 import json
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
+from dsbench.config.schema import Config
 from dsbench.errors import InputError
 from dsbench.run.folder import RunFolder
 from dsbench.run.interrupts import Interrupted
 from dsbench.run.mirror import card
+from dsbench.sweep.launch.driver import share_wandb_service
+from dsbench.tracking.server import mode
+from dsbench.tracking.tracker import Card, Nothing, open_tracker
 
 Train = Callable[..., dict[str, Any]]
 Planned = Callable[[str], Any]
@@ -145,7 +151,9 @@ def test_resumed_run_is_one_complete_run_with_every_epoch_once(
 def test_a_run_that_starts_anew_within_a_second_is_a_single_one(logged: Callable[..., None], outputs: Path) -> None:
     for _ in range(4):
         logged("aaa")
-    assert len(list((outputs / "wandb").glob("offline-run-*"))) == 1
+    (folder,) = (outputs / "wandb").glob("offline-run-*")
+    (link,) = (outputs / "wandb" / "named").iterdir()
+    assert link.resolve() == folder
 
 
 def test_forced_run_replaces_the_one_before(trained: Train, inspected: Inspected) -> None:
@@ -183,6 +191,77 @@ def test_an_account_in_netrc_or_the_environment_is_enough(
     planned(f"{QUICK} logger.mode=online")
 
 
-def test_an_unknown_mode_is_named(planned: Planned) -> None:
-    with pytest.raises(InputError, match=r"unknown logger\.mode 'cloud'; choose one of offline, online, disabled"):
-        planned(f"{QUICK} logger.mode=cloud")
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("mode=cloud", r"unknown logger\.mode 'cloud'; choose one of offline, online, disabled"),
+        ("project=a/b", r"logger\.project 'a/b' must be a name of 128 letters at most, without any of / "),
+        (f"project={'x' * 129}", r"logger\.project 'x+' must be a name of 128 letters at most"),
+        ("entity=a/b", r"logger\.entity 'a/b' must be a name without /"),
+        (f"group={'x' * 129}", r"logger\.group 'x+' has more than 128 letters, or none"),
+        (f"tags=[good,{'x' * 65}]", r"logger\.tags \['good', 'x+'\] must be tags of 1 to 64 letters"),
+    ],
+)
+def test_what_wandb_would_refuse_is_named_before_the_run(planned: Planned, setting: str, message: str) -> None:
+    """Each is what W&B's own settings or its server refuse."""
+    with pytest.raises(InputError, match=message):
+        planned(f"{QUICK} logger.{setting}")
+
+
+def test_of_the_configured_mode_and_the_environment_s_the_more_careful_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    for asked, of_offline, of_online in (
+        ("disabled", "disabled", "disabled"),
+        ("offline", "offline", "offline"),
+        ("online", "offline", "online"),
+        ("dryrun", "offline", "online"),  # none of W&B's
+    ):
+        monkeypatch.setenv("WANDB_MODE", asked)
+        assert (mode("offline"), mode("online")) == (of_offline, of_online)
+
+
+def test_an_online_run_that_reaches_no_server_is_mirrored_offline(
+    logged: Callable[..., None],
+    logger: Any,
+    outputs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(logging.getLogger("dsbench"), "propagate", True)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:1")
+    logger.mode = "online"
+    logged("aaa")
+    assert len(list((outputs / "wandb").glob("offline-run-*-aaa"))) == 1
+    assert "cannot reach W&B at http://127.0.0.1:1" in caplog.text
+
+
+def test_an_address_that_is_none_stops_no_offline_run_and_is_named_where_it_is_needed(
+    logged: Callable[..., None], outputs: Path, planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_BASE_URL", "nonsense")
+    logged("aaa")
+    assert len(list((outputs / "wandb").glob("offline-run-*-aaa"))) == 1
+    with pytest.raises(InputError, match=r"WANDB_BASE_URL 'nonsense' is no address; write it as https://"):
+        planned(f"{QUICK} logger.mode=online")
+
+
+def test_a_folder_that_takes_nothing_is_said_and_wandb_writes_nowhere_else(
+    logger: Any, outputs: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("dsbench"), "propagate", True)
+    outputs.mkdir()
+    (outputs / "wandb").touch()
+    tracker = open_tracker(Config(logger=logger), outputs, Card("aaa", "a", "group", (), {}), [])
+    assert isinstance(tracker, Nothing)
+    assert "could not be opened and shows nothing of this run" in caplog.text
+
+
+def test_a_service_that_does_not_start_is_said_and_stops_no_sweep(
+    logger: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused() -> None:
+        raise ValueError("no such settings")
+
+    monkeypatch.setattr(logging.getLogger("dsbench"), "propagate", True)
+    monkeypatch.setattr("wandb.setup", refused)
+    share_wandb_service([OmegaConf.create({"logger": asdict(logger)})])
+    assert "W&B's service did not start, so each run tries by itself: no such settings" in caplog.text
