@@ -56,7 +56,7 @@ def draw(verdict: Verdict, matrices: Mapping[str, np.ndarray], most: int) -> Fig
 
 def _panel(panel: Axes, pair: Comparison, points: np.ndarray) -> None:
     dataset = SETS.get(str(pair.cells[0].names["data"]))
-    called = dataset.names if dataset and dataset.classes == len(points) else range(len(points))
+    called = dataset.names if dataset and dataset.classes >= len(points) else range(len(points))
     differ = np.argsort(-np.abs(points), kind="stable")[:MOST_CLASSES]
     shown = sorted(differ.tolist(), key=lambda number: -points[number])
     reference, candidate = (
