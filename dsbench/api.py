@@ -222,7 +222,9 @@ class Loaded:
     def __repr__(self) -> str:
         from dsbench.run.identity import short_label
 
-        return f"<run {self.record.run_id}: {short_label(self.record)} on {self.record.data}>"
+        run = self.record
+        called = short_label(run.run_id, run.model, run.width, run.fine_width, run.seed)
+        return f"<run {run.run_id}: {called} on {run.data}>"
 
     @cached_property
     def module(self) -> nn.Sequential:

@@ -14,7 +14,7 @@ from dsbench.config.overrides import key
 from dsbench.config.schema import Config
 from dsbench.network.blocks import SE_PLACES
 from dsbench.network.description import Network
-from dsbench.run.record import Label, Record
+from dsbench.run.record import Label
 from dsbench.training.stop import AfterSeconds, End, epochs
 
 # Keys of the configuration that decide nothing about the result, but for rounding; device and threads do under
@@ -167,15 +167,17 @@ def label(composed: Composed, own: dict[str, Any], identity_of: Callable[[Compos
     return Label(experiment, tuple(named or differing))
 
 
-def short_label(run: Record) -> str:
-    """What people call a run beside others: model, width and fine width, seed, as `dwsep w8 s0` or `hybrid w31/69 s0`.
+def short_label(
+    run_id: str, model: str | None, width: int | None, fine_width: int | None, seed: int | None = None
+) -> str:
+    """What people call a run beside others, as `dwsep w8 s0` or `hybrid w31/69 s0`; without a seed, a cell.
 
-    Other runs may have the same. Without a model, as of an unreadable record, it is the run_id.
+    Other runs may be called the same. Without a model, as of an unreadable record, it is the run_id.
     """
-    if run.model is None:
-        return run.run_id
-    widths = "/".join(str(width) for width in (run.width, run.fine_width) if width is not None)
-    return " ".join((run.model, *([f"w{widths}"] if widths else []), *([] if run.seed is None else [f"s{run.seed}"])))
+    if model is None:
+        return run_id
+    widths = "/".join(str(width) for width in (width, fine_width) if width is not None)
+    return " ".join((model, *([f"w{widths}"] if widths else []), *([] if seed is None else [f"s{seed}"])))
 
 
 def _within(leaf: str, key: str) -> bool:

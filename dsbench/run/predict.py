@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dsbench import torchvision_ops
 from dsbench.errors import InputError
 from dsbench.network.layers import Shape
 
@@ -93,8 +94,9 @@ def predictions(
     import pandas as pd
     import torch
 
+    torchvision_ops.ensure()  # before Lightning imports torchvision
     from dsbench.measure.probes import Inference
-    from dsbench.training.batches import EVAL_BATCH_SIZE
+    from dsbench.training.datamodule import EVAL_BATCH_SIZE
     from dsbench.training.device import Compute
 
     pixels, files = stored(images, preprocessing.shape)

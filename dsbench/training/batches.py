@@ -12,8 +12,6 @@ from torch.nn import functional
 from dsbench.config.schema import AugmentConfig
 from dsbench.seeds import derived
 
-EVAL_BATCH_SIZE = 500  # images of validation and test at once
-
 # cifar100_series's unsharp mask: twice the image less its 5x5 binomial blur.
 UNSHARP = torch.tensor(
     [[1, 4, 6, 4, 1], [4, 16, 24, 16, 4], [6, 24, -476, 24, 6], [4, 16, 24, 16, 4], [1, 4, 6, 4, 1]]

@@ -10,7 +10,9 @@ from pytorch_lightning import LightningDataModule
 from dsbench.config.network import dataset_of
 from dsbench.config.schema import DataConfig
 from dsbench.data import prepared, split
-from dsbench.training.batches import EVAL_BATCH_SIZE, Batches, PixelScale, unsharp
+from dsbench.training.batches import Batches, PixelScale, unsharp
+
+EVAL_BATCH_SIZE = 500
 
 
 class ImageData(LightningDataModule):

@@ -1,7 +1,6 @@
 """A run that departs from a published study never carries its plain name."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from dsbench.budget.request import solved
 from dsbench.config.compose import compose
 from dsbench.config.network import network_of
 from dsbench.run.identity import identity, label, short_label
-from dsbench.run.record import Label, Record, Status
+from dsbench.run.record import Label
 
 CNN = "mnist_7800/cnn"
 
@@ -99,8 +98,7 @@ def test_another_data_set_modifies_a_study(planned: Callable[[str], Any]) -> Non
 
 
 def test_a_run_is_called_by_model_width_and_seed() -> None:
-    plain = Record(run_id="0123456789ab", status=Status.DONE)
-    assert short_label(plain) == "0123456789ab"
-    assert short_label(replace(plain, model="dwsep", width=8, seed=0)) == "dwsep w8 s0"
-    assert short_label(replace(plain, model="hybrid", width=31, fine_width=69, seed=3)) == "hybrid w31/69 s3"
-    assert short_label(replace(plain, model="cnn", width=8)) == "cnn w8"
+    assert short_label("0123456789ab", None, None, None, 3) == "0123456789ab"
+    assert short_label("0123456789ab", "dwsep", 8, None, 0) == "dwsep w8 s0"
+    assert short_label("0123456789ab", "hybrid", 31, 69, 3) == "hybrid w31/69 s3"
+    assert short_label("0123456789ab", "cnn", 8, None) == "cnn w8"
