@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dsbench import torchvision_ops
 from dsbench.errors import InputError
 from dsbench.network.layers import Shape
 
@@ -93,6 +94,7 @@ def predictions(
     import pandas as pd
     import torch
 
+    torchvision_ops.ensure()  # before Lightning imports torchvision
     from dsbench.measure.probes import Inference
     from dsbench.training.batches import evaluated_at_once
     from dsbench.training.device import Compute
