@@ -1,4 +1,6 @@
-"""The memory of a large set beside a small one, imported and trained on: python benchmarks/image_memory.py [GB] [SIDE]
+"""What memory importing and training a large set takes beyond a small one.
+
+python benchmarks/image_memory.py [GB] [SIDE]
 
 JPEG files are generated below a folder of their own (--folder DIR keeps it): a few hundred images, and as many as come
 to GB gigabytes of pixels (2) at SIDE pixels a side (128). Each set is imported and then trained on for one epoch, each

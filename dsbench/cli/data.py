@@ -88,7 +88,7 @@ def import_set(
     """
     from dsbench.data import importing
     from dsbench.data.listing import listed
-    from dsbench.run.interrupts import interruptible
+    from dsbench.run.interrupts import Interrupted, interruptible
 
     name = name or (source.stem if source.is_file() else source.resolve().name)
     _check_layout(layout)
@@ -102,8 +102,12 @@ def import_set(
             raise InputError("there is a test part, so that --test-share has nothing to share out; leave it out")
         share = 0.2 if test_share is None else test_share
         put = importing.from_files(listing, name, source, importing.Wanted(size, grey, share, skip_broken))
-    with interruptible(), _reporting(name) as report:
-        done = importing.install(put, name, root, force, report)
+    try:
+        with interruptible(), _reporting(name) as report:
+            done = importing.install(put, name, root, force, report)
+    except Interrupted as stopped:
+        typer.echo(f"{stopped}; nothing was imported", err=True)
+        raise typer.Exit(128 + stopped.number) from None
     for remark in done.remarks:
         typer.echo(f"{name}: {remark}", err=True)
     print(_told(done.dataset, done.unchanged))

@@ -96,6 +96,10 @@ def install(put: Put, name: str, root: Path, force: bool, report: Report) -> Imp
                 raise
     except OSError as error:
         raise FailureError(f"{name} cannot be written below {root}: {error.strerror or error}") from error
+    deviations = prepared.load(dataset, root).std["standard"]
+    constant = [str(channel) for channel, deviation in enumerate(deviations) if not deviation]
+    if constant:
+        remarks.append(f"channel {few(constant)} is constant: data.scale=standardize divides it by 1")
     return Imported(dataset, remarks, unchanged=False)
 
 

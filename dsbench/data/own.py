@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import tempfile
 from collections.abc import Sequence
@@ -45,10 +44,10 @@ def check_name(name: str) -> None:
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name) or name.lower().endswith((".yaml", ".yml")):
         raise InputError(f"{name!r} is not a name of letters from a to z, digits, '_', '-' and '.'")
     try:
-        number = math.isfinite(float(name)) and not re.fullmatch("0[0-9]+", name)  # a number has no zero before it
+        number = float(name) is not None and not re.fullmatch("0[0-9]+", name)  # a number has no zero before it
     except ValueError:
         number = False
-    if number or name.lower() in ("null", "true", "false", "none", "nan", "inf"):
+    if number or name.lower() in ("null", "true", "false", "none"):
         raise InputError(f"data={name} is read as another value than a name; call the set something else")
 
 

@@ -59,7 +59,7 @@ def test_names_of_classes_are_read_back_as_they_were_written(arrays, put_npz, tm
 
 
 @pytest.mark.parametrize(
-    "name", ["8", "0", "1e5", "1_000", "1.5", "null", "True", "nan", "inf", "é", "-a", "a b", "a,b", "a=b", "x.yaml", "", "cifar10"]
+    "name", ["8", "0", "1e5", "1_000", "1.5", "null", "True", "nan", "inf", "1e999", "é", "-a", "a b", "a,b", "a=b", "x.yaml", "", "cifar10"]
 )
 def test_a_name_that_hydra_reads_otherwise_is_refused(name):
     with pytest.raises(InputError):
@@ -67,7 +67,7 @@ def test_a_name_that_hydra_reads_otherwise_is_refused(name):
 
 
 def test_a_name_that_is_taken_is_one_that_hydra_reads_as_text():
-    names = ["010", "00", "0x10", "pets_64", "yes", "on", "1__0", "e1", "_", "3d", "a-1", "none2", "1.2.3", "infinity"]
+    names = ["010", "00", "0x10", "pets_64", "yes", "on", "1__0", "e1", "_", "3d", "a-1", "none2", "1.2.3"]
     for name in names:
         check_name(name)
         assert OverridesParser.create().parse_override(f"data={name}").value() == name

@@ -114,3 +114,11 @@ def test_validation_and_test_images_decide_nothing(exported: Any, opened: Opened
         files[spoilt] = (tmp_path / "int8.onnx").read_bytes()
     assert files["nothing"] == files["validation and test"]
     assert files["nothing"] != files["training"]
+
+
+def test_of_fewer_images_than_calibration_takes_all_calibrate(opened: Opened) -> None:
+    data = opened("")
+    data.train.rows = data.train.rows[:270]
+    images = calibration_images(data)
+    data.train.seed = None
+    assert {image.contiguous().numpy().tobytes() for image in images} == labelled(data.train).keys()
