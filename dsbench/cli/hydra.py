@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import select
@@ -57,7 +58,7 @@ def run_hydra(config_name: str) -> None:
     from dsbench.config import schema
     from dsbench.config.compose import forget_choices
     from dsbench.config.messages import one_line
-    from dsbench.config.overrides import without_trainer
+    from dsbench.config.overrides import check_choices, without_trainer
     from dsbench.config.schema import conf_dir
 
     schema.register()
@@ -70,6 +71,7 @@ def run_hydra(config_name: str) -> None:
         config_name, task, sys.argv[1:] = "sweep", job, spelled_out(sys.argv[1:])
     sys.argv[1:] = sorted(without_trainer(sys.argv[1:]), key=_is_override)  # Hydra wants its flags first
     _check_flags()
+    check_choices([argument for argument in sys.argv[1:] if _is_override(argument)])
     with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
         os.environ["DSBENCH_HYDRA_DIR"] = scratch  # where conf/train.yaml has Hydra put its own files
         try:
@@ -209,6 +211,8 @@ def _report(error: BaseException) -> int:
         return _print_error("interrupted", 130)
     if isinstance(error, TyperException):
         return _print_error(f"error: {error.format_message()}", 2)
+    if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+        return _print_error(f"error: {error.filename!r}: {error.strerror}", 2)
     if isinstance(error, FailureError):
         return _print_error(f"error: {error}", 1)
     parts = dict.fromkeys((type(error).__name__, first_line(error)))
