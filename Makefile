@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-ray docs results lint clean
+.PHONY: demo test fuzz test-ray docs results lint clean
 
 demo: $(INSTALLED)
 	@echo "Two networks of one width on MNIST, conventional and depthwise separable: 8 trainings (an epoch, 4 seeds"
@@ -15,6 +15,12 @@ demo: $(INSTALLED)
 # One thread a process: two test processes share two cores without fighting for them.
 test: $(INSTALLED) lint
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n 2 --dist worksteal
+
+# 600 odd commands and files, of which `make test` tries a few; others with make fuzz SEED=2, one alone with
+# DSBENCH_FUZZ_CASE=NUMBER in the environment.
+SEED ?= 1
+fuzz: $(INSTALLED)
+	DSBENCH_FUZZ=$(SEED) OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n 2 -rA tests/fuzz
 
 # Sweeps on a Ray of this machine: not in `make test`, since Ray takes 240 MB.
 test-ray: $(INSTALLED)

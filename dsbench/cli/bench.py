@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
@@ -197,7 +198,7 @@ def _file_names(named: Sequence[NamedNetwork]) -> list[str]:
 def _threads(arguments: Sequence[str]) -> tuple[int, list[str]]:
     """The threads that runs are measured on, and the arguments without `threads=N` where they name folders of runs."""
     given = [argument for argument in arguments if argument.startswith("threads=")]
-    if not given or not any(Path(argument).is_dir() for argument in arguments):
+    if not given or not any(map(os.path.isdir, arguments)):
         return THREADS, list(arguments)
     value = given[-1].removeprefix("threads=")
     if not value.isdecimal() or not int(value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import select
@@ -62,7 +63,7 @@ def run_hydra(config_name: str) -> None:
     from dsbench.config import schema
     from dsbench.config.compose import forget_choices
     from dsbench.config.messages import one_line
-    from dsbench.config.overrides import command_line, without_trainer
+    from dsbench.config.overrides import check_choices, command_line, without_trainer
     from dsbench.config.schema import conf_dir
 
     line = command_line(sys.argv[1:])
@@ -82,6 +83,7 @@ def run_hydra(config_name: str) -> None:
     else:
         overrides = line.overrides
         _refuse_several(line)
+    check_choices(overrides)
     sys.argv[1:] = [*line.flags, *without_trainer(overrides)]
     with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
         os.environ["DSBENCH_HYDRA_DIR"] = scratch  # where conf/train.yaml has Hydra put its own files
@@ -213,6 +215,8 @@ def _report(error: BaseException) -> int:
         return _print_error("interrupted", 130)
     if isinstance(error, TyperException):
         return _print_error(f"error: {error.format_message()}", 2)
+    if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+        return _print_error(f"error: {error.filename!r}: {error.strerror}", 2)
     if isinstance(error, FailureError):
         return _print_error(f"error: {error}", 1)
     parts = dict.fromkeys((type(error).__name__, first_line(error)))

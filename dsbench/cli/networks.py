@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,7 +118,7 @@ def _runs(folder: Path) -> list[Path]:
 
 def _names_folder(argument: str) -> bool:
     """Whether the argument is a folder. Raises InputError where it is no override either."""
-    if Path(argument).is_dir():
+    if os.path.isdir(argument):  # Path.is_dir raises for an override that is too long for a path
         return True
     if not key(argument) or ("=" not in argument and not argument.startswith("~")):
         raise InputError(

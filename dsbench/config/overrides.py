@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsbench.config import hydra_internals
 from dsbench.config.messages import one_line
+from dsbench.config.schema import conf_dir
 from dsbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -118,6 +119,20 @@ def _check_ranges(overrides: Sequence[Override]) -> None:
                 total *= len(getattr(value, "list", ())) or 1
     if not total <= MOST_RUNS:
         raise InputError(f"these overrides name more than {MOST_RUNS:,} runs; list fewer values")
+
+
+def check_choices(overrides: Sequence[str]) -> None:
+    """Raise InputError for a group whose choice is no name (`block=[[1]]`), at which Hydra itself breaks."""
+    from hydra.core.override_parser.types import QuotedString
+
+    suspects = [override for override in overrides if "=[" in override or "={" in override]
+    for override in _parsed(suspects):
+        group = override.key_or_group
+        if "/" in group or (conf_dir() / group).is_dir():
+            value = override.value()
+            names = value if isinstance(value, list) else [value]
+            if not all(isinstance(name, (str, QuotedString)) for name in names):
+                raise InputError(f"{override.input_line}: {group} takes the name of one of its options")
 
 
 def globbing(override: str) -> Glob | None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from synthetic import hexadecimal, read, run, table
 
 from dsbench.errors import InputError
@@ -232,3 +234,25 @@ def test_a_status_that_the_confusion_matrix_denies_is_named(
 
 def test_what_a_remark_explains_is_not_named_again() -> None:
     assert misjudged(*read([run(remark="undertrained")]), CONSTANT) is None
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+FULL = Record.of(
+    run(requested=None, stop={"by": "epochs", "target": 3.0}, latency_ms={"batch_1": {"torch": {"median": 1.0}}})
+).plain()
+
+
+@given(st.dictionaries(st.sampled_from(sorted(FULL)), ODD, min_size=1, max_size=3))
+def test_a_record_with_any_value_in_it_is_refused_or_is_a_row(odd: dict[str, Any]) -> None:
+    try:
+        odd_record = Record.from_json(json.dumps(FULL | odd))
+    except ValueError:
+        return
+    table = runs_table([odd_record, Record.of(FULL)])
+    assert len(cells_table(table)) in (1, 2)
+    assert len(plain(table)) == 2
+    assert Record.from_json(odd_record.to_json()) == odd_record
