@@ -16,10 +16,11 @@ from dsbench.measure.repeats import LEAST_SECONDS
 from dsbench.measure.roofline_record import TOGETHER
 from dsbench.measure.timing import FEWEST_REPEATS, LIMIT_SECONDS, MEASUREMENTS, REPEATS, THREADS
 from dsbench.numerals import counted
-from dsbench.publish.sweep import mirror_sweep
+from dsbench.publish.sweep import mirror_sweep, shown_offline
 from dsbench.report.answers import answer_table
 from dsbench.results.cells import COUNTS
 from dsbench.results.folder import SweepFolder
+from dsbench.run.record import FINAL
 from dsbench.sweep.conduct import Sweep
 from dsbench.sweep.looks import rule_of
 from dsbench.verdict.sentences import headline, title
@@ -58,15 +59,18 @@ def conclude(sweep: Sweep) -> None:
     elif cells and minutes:
         needed = f"{many} need{'s' * (len(cells) == 1)} bench_minutes={Share.least_minutes(len(cells)):g}"
         print_text(f"which is faster is not measured: {needed}")
-    decided = verdict(folder.outputs, runs, rule=rule)
+    decided = before if share is None else verdict(folder.outputs, runs, rule=rule)
     console.print()
     print_text(title(decided))
     if decided.groups:
         console.print(answer_table(decided, MOST_ROWS))
     for sentence in headline(decided):
         print_text(sentence)
-    pages = _written(folder)[:1] if sweep.config.report else []
-    mirror(sweep, {"verdict": "\n".join(headline(decided))}, pages)
+    ended = bool(runs["status"].isin(FINAL).all())
+    pages, as_they_were = _written(folder, ended) if sweep.config.report else ([], False)
+    pages = pages[:1]
+    if not (as_they_were and shown_offline(sweep.example.logger, folder.outputs, folder.name)):
+        mirror(sweep, {"verdict": "\n".join(headline(decided))}, pages)
     print_text("")
     for page in pages:
         print_text(f"page: {page}")
@@ -160,13 +164,23 @@ def _no_roofline(error: Exception) -> None:
     log.debug("measuring rooflines ended with an error", exc_info=error)
 
 
-def _written(folder: SweepFolder) -> list[Path]:
-    """The files of the report, HTML first; none, and that is logged, where they cannot be written."""
+def _written(folder: SweepFolder, ended: bool) -> tuple[list[Path], bool]:
+    """The files of the report, HTML first, and whether they are those of an earlier end, made of all the same.
+
+    Only where all runs have `ended` do their files say all about them. There are none, and that is logged, where they
+    cannot be written.
+    """
+    from dsbench.report.sources import made_of, written_of
+
+    there = made_of(folder)
+    earlier = written_of(folder.path, there) if ended else []
+    if earlier:
+        return earlier, True
     from dsbench.report.content import report
     from dsbench.report.page import write
 
     try:
-        return write(report(folder), folder.path)
+        return write(report(folder), folder.path, there), False
     except OSError as error:
         log.warning("the report could not be written: %s", one_line(error))
-        return []
+        return [], False
