@@ -82,7 +82,7 @@ def timed(way: str, precision: str, turn: int, seeds: int, data: Path, scratch: 
     return Timed(way, precision, turn, seeds, seconds, statistics.mean(accuracies), before, others.cores())
 
 
-def fixed_seconds(data: Path, scratch: Path) -> float:
+def fixed_seconds(data: Path, scratch: Path, python: str = sys.executable, folder: Path = HERE.parent) -> float:
     """Seconds that a run costs beside its training, once the sweep is under way.
 
     From two sweeps of one epoch on 64 images each, of 8 and of 72 runs: the difference of their wall times, times the
@@ -94,7 +94,8 @@ def fixed_seconds(data: Path, scratch: Path) -> float:
         out = scratch / "fixed"
         shutil.rmtree(out, ignore_errors=True)
         start = time.perf_counter()
-        run("sweep.py", "-m", *_training("32", small, out, 1), f"seeds={runs}", "data.verify=false")
+        seeds = [f"seeds={runs}", "data.verify=false"]
+        run("sweep.py", "-m", *_training("32", small, out, 1), *seeds, python=python, folder=folder)
         walls.append(time.perf_counter() - start)
         training = statistics.mean(record["train_seconds"] for record in records(out))
     return (walls[1] - walls[0]) * cores() / (FEW[1] - FEW[0]) - training
@@ -105,12 +106,12 @@ def records(outputs: Path) -> list[dict]:
     return [json.loads(path.read_text(encoding="utf-8")) for path in outputs.glob("runs/*/result.json")]
 
 
-def run(*arguments: str) -> str:
-    """Run a Python program of this checkout; returns what it printed, raises ValueError with its last line."""
-    command = [sys.executable, *arguments]
+def run(*arguments: str, python: str = sys.executable, folder: Path = HERE.parent) -> str:
+    """Run a Python program in `folder`, a checkout; returns what it printed, raises ValueError with its last line."""
+    command = [python, *arguments]
     environment = os.environ | {"WANDB_SILENT": "true"}
     ended = subprocess.run(
-        command, cwd=HERE.parent, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment
+        command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment
     )
     if ended.returncode:
         last = (ended.stderr.strip() or ended.stdout.strip() or "no output").splitlines()[-1]
@@ -135,7 +136,8 @@ def _training(precision: str, data: Path, out: Path, epochs: int) -> list[str]:
 def _small_set(data: Path, scratch: Path) -> Path:
     """A data root whose MNIST has SMALL training and SMALL test images."""
     arrays, root = prepared.prepare("mnist", data), scratch / "small"
-    root.mkdir(exist_ok=True)
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir()
     parts = {name: getattr(arrays, name)[:SMALL] for name in ("x_train", "y_train", "x_test", "y_test")}
     np.savez(root / "mnist.npz", **parts)
     prepared.prepare(replace(sets.get("mnist"), validation_size=1), root, verify=False)

@@ -1,11 +1,11 @@
-"""Runs an hour, and what a sweep costs beside training: python benchmarks/sweep.py [--turns N] [--json FILE]
+"""Runs an hour: python benchmarks/sweep.py [--turns N] [--json FILE]
 
 Three ways to run 8 seeds of mnist_7800/cnn for two epochs of full MNIST, validated after each epoch and tested at the
 end, on the CPU with all cores, each timed from its command to its end, by turns (a b c a b c ...):
   a  python sweep.py: dsbench's launcher, a run a core
   b  the same with Hydra's BasicLauncher and BasicSweeper: dsbench's training, one run after another on all cores
   c  lightning_sweep.py: BasicLauncher and the usual Lightning program, DataLoader and all, with --workers processes
-bf16 is measured for a and c. Then the fixed cost of a run, planning, collecting and re-running, once each.
+bf16 is measured for a and c.
 
 Ratios are fair only on a quiet machine: b and c suffer more from neighbours than a.
 """
@@ -16,14 +16,12 @@ import argparse
 import json
 import os
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
 import launchers
 import machine
-import scaling
 from launchers import WAYS, Timed
 from rich.console import Console
 from rich.table import Table
@@ -33,12 +31,6 @@ from dsbench.data import prepared
 from dsbench.errors import InputError
 
 TARGETS = {("32", "b"): 1.25, ("32", "c"): 5.0, ("bf16", "c"): 6.0}  # how many times way a outdoes them
-LIMITS = {  # seconds
-    "fixed cost of a run": 0.5,
-    "planning 1,000 cells": 20.0,
-    "collecting 10,000 results": 5.0,
-    "a finished sweep of 1,000 runs again": 20.0,
-}
 
 
 def main() -> int:
@@ -56,31 +48,11 @@ def main() -> int:
                 sweep = launchers.timed(way, precision, turn, options.seeds, data, scratch, options.workers)
                 console.print(f"{turn}  {way} {precision}: {sweep.seconds:.1f} s, {sweep.runs_per_hour:,.0f} runs/h")
                 sweeps.append(sweep)
-        record = _example(data, scratch)
-        figures = {name: measure() for name, measure in zip(LIMITS, _scaling(data, scratch, record), strict=True)}
-    _show(console, sweeps, figures, load)
+    _show(console, sweeps, load)
     if options.json:
         kept = {"machine": machine.facts(), "load_average": load, "sweeps": [asdict(sweep) for sweep in sweeps]}
-        options.json.write_text(json.dumps(kept | {"seconds": figures}, indent=2) + "\n", encoding="utf-8")
-    return int(not all(_reached(sweeps, figures)))
-
-
-def _scaling(data: Path, scratch: Path, record: dict) -> list[Callable[[], float]]:
-    return [
-        lambda: launchers.fixed_seconds(data, scratch),
-        lambda: scaling.planning_seconds(data, scratch),
-        lambda: scaling.collecting_seconds(record, scratch),
-        lambda: scaling.repeating_seconds(data, scratch, record),
-    ]
-
-
-def _example(data: Path, scratch: Path) -> dict:
-    """The record of a real, short run."""
-    outputs = scratch / "example"
-    overrides = ["width=2", "data=mnist5k", "train.max_epochs=1", "logger=csv", "precision=32"]
-    launchers.run("train.py", *overrides, f"data.root={scratch / 'mnist5k'}", f"outputs={outputs}")
-    (record,) = launchers.records(outputs)
-    return record
+        options.json.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    return int(not all(_reached(sweeps)))
 
 
 def _ratio(sweeps: list[Timed], precision: str, way: str) -> Spread | None:
@@ -95,7 +67,7 @@ def _ratio(sweeps: list[Timed], precision: str, way: str) -> Spread | None:
     return Spread.of([ours[turn] / other[turn] for turn in other], median(ours.values()) / median(other.values()))
 
 
-def _show(console: Console, sweeps: list[Timed], figures: dict[str, float], load: float) -> None:
+def _show(console: Console, sweeps: list[Timed], load: float) -> None:
     table = Table()
     for name in ("way", "precision", "seconds", "runs/h", "mean test accuracy", "a is faster by", "asked"):
         table.add_column(name, justify="left" if name == "way" else "right")
@@ -115,21 +87,14 @@ def _show(console: Console, sweeps: list[Timed], figures: dict[str, float], load
             f"at least {target}" if target else "-",
         )
     console.print(table)
-    limits = Table()
-    for name in ("", "seconds", "at most"):
-        limits.add_column(name, justify="right" if name else "left")
-    for name, seconds in figures.items():
-        limits.add_row(name, f"{seconds:.2f}", f"{LIMITS[name]:g}")
-    console.print(limits)
     console.print(f"{sweeps[0].runs} seeds, {machine.cores()} cores, load average before the start {load:.2f}")
     if load > BUSY:
         console.print(f"[yellow]the machine was not quiet (load average above {BUSY})[/yellow]")
 
 
-def _reached(sweeps: list[Timed], figures: dict[str, float]) -> list[bool]:
+def _reached(sweeps: list[Timed]) -> list[bool]:
     ratios = {key: _ratio(sweeps, *key) for key in TARGETS}
-    reached = [ratio.median >= TARGETS[key] for key, ratio in ratios.items() if ratio]
-    return reached + [seconds <= LIMITS[name] for name, seconds in figures.items()]
+    return [ratio.median >= TARGETS[key] for key, ratio in ratios.items() if ratio]
 
 
 def _options() -> argparse.Namespace:

@@ -18,7 +18,7 @@ from dsbench.measure.repeats import LEAST_SECONDS
 from dsbench.measure.roofline_record import TOGETHER
 from dsbench.measure.timing import FEWEST_REPEATS, LIMIT_SECONDS, MEASUREMENTS, REPEATS, THREADS
 from dsbench.numerals import counted
-from dsbench.publish.sweep import mirror_sweep
+from dsbench.publish.sweep import mirror_sweep, shown_offline
 from dsbench.report.answers import answer_lines, answer_table
 from dsbench.results import tables
 from dsbench.results.cells import COUNTS
@@ -48,21 +48,27 @@ def conclude(sweep: Sweep) -> None:
     the table of cells. Nothing is measured where the runs were trained on other machines.
     """
     with sweep.told_anyway(sweep.show):
-        _measure_cells(sweep)
+        before = _measure_cells(sweep)
         runs, cells = sweep.collect()
-        decided = verdict(sweep.folder.outputs, runs, rule=rule_of(sweep.folder))
+        decided = before or verdict(sweep.folder.outputs, runs, rule=rule_of(sweep.folder))
         _show(sweep, runs, cells, decided)
-        pages = _written(sweep.folder)[:1] if sweep.config.report and sweep.writable else []
-        mirror(sweep, {"verdict": "\n".join(headline(decided))}, pages)
-    for page in pages:
+        ended = bool(runs["status"].isin(FINAL).all())
+        wanted = sweep.config.report and sweep.writable
+        pages, as_they_were = _written(sweep.folder, ended) if wanted else ([], False)
+        if not (as_they_were and shown_offline(sweep.example.logger, sweep.folder.outputs, sweep.folder.name)):
+            mirror(sweep, {"verdict": "\n".join(headline(decided))}, pages[:1])
+    for page in pages[:1]:
         terminal().print(f"page     {relative(page)}", soft_wrap=True)
     more = len(decided.comparisons) - MOST_ROWS
     of = f", {counted(more, 'more pair')} among them" if more > 0 else ""
     terminal().print(f"details  dsbench verdict {sweep.folder.name} --details{of}", soft_wrap=True)
 
 
-def _measure_cells(sweep: Sweep) -> None:
-    """Measure what decides which is faster, for as long as `bench_minutes` allows; say what that comes to."""
+def _measure_cells(sweep: Sweep) -> Verdict | None:
+    """Measure what decides which is faster, for as long as `bench_minutes` allows; say what that comes to.
+
+    Returns the verdict where nothing was to be measured, None where it may be another now.
+    """
     folder = sweep.folder
     runs, _ = folder.read(sweep.reasons)
     before = verdict(folder.outputs, runs, rule=rule_of(folder))
@@ -78,7 +84,7 @@ def _measure_cells(sweep: Sweep) -> None:
     if text:
         _print(text)
     if share is None:
-        return
+        return before
     try:
         repeats = measure(folder.outputs, cells, share, sweep.config.bench_threads)
     except Interrupted as error:
@@ -86,6 +92,7 @@ def _measure_cells(sweep: Sweep) -> None:
         raise
     if repeats is not None and repeats < REPEATS:
         _print(f"{repeats} of {REPEATS} repeats; bench_minutes={2 * minutes:g} gives them longer")
+    return None
 
 
 def _show(sweep: Sweep, runs: pd.DataFrame, cells: pd.DataFrame, decided: Verdict) -> None:
@@ -206,13 +213,23 @@ def _no_roofline(error: Exception) -> None:
     log.debug("measuring rooflines ended with an error", exc_info=error)
 
 
-def _written(folder: SweepFolder) -> list[Path]:
-    """The files of the report, HTML first; none, and that is logged, where they cannot be written."""
+def _written(folder: SweepFolder, ended: bool) -> tuple[list[Path], bool]:
+    """The files of the report, HTML first, and whether they are those of an earlier end, made of all the same.
+
+    Only where all runs have `ended` do their files say all about them. There are none, and that is logged, where they
+    cannot be written.
+    """
+    from dsbench.report.sources import made_of, written_of
+
+    there = made_of(folder)
+    earlier = written_of(folder.path, there) if ended else []
+    if earlier:
+        return earlier, True
     from dsbench.report.content import report
     from dsbench.report.page import write
 
     try:
-        return write(report(folder), folder.path)
+        return write(report(folder), folder.path, there), False
     except OSError as error:
         log.warning("the report could not be written: %s", one_line(error))
-        return []
+        return [], False

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -108,21 +107,31 @@ def typed(
     choices: Mapping[str, Any],
     overrides: Sequence[str],
     config_dir: str | None = None,
-    plain: Mapping[str, Any] = MappingProxyType({}),
 ) -> Composed:
     """The typed form of what Hydra composed, without its own `hydra` node and what only sweeps read.
 
-    `plain` holds, by name, the branches that are typed already; configurations share them, so nobody may change them.
     Raises InputError.
     """
     _check_keys(config, schema.Config, others=("hydra", *schema.SWEEPS_OWN))
     try:
-        values = {f.name: plain[f.name] if f.name in plain else config[f.name] for f in fields(schema.Config)}
-        values = {name: OmegaConf.to_object(v) if OmegaConf.is_config(v) else v for name, v in values.items()}
+        values = {f.name: _plain(config[f.name]) for f in fields(schema.Config)}
     except OmegaConfBaseException as error:
         raise InputError(one_line(error)) from error
     names = {str(group): str(choice) for group, choice in choices.items()}
     return Composed(schema.Config(**values), names, tuple(overrides), config_dir)
+
+
+def typed_value(config: DictConfig, name: str) -> Any:
+    """The typed form of one field of Config, by its name. Raises what `typed` raises, or what OmegaConf does."""
+    value = node(config, name)
+    kind = None if value is None else structure(value)
+    if kind is not None:
+        _check_keys(value, kind, f"{name}.")
+    return _plain(config[name])
+
+
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
 
 
 def _check_keys(config: DictConfig, cls: type, prefix: str = "", others: Collection[str] = ()) -> None:

@@ -16,7 +16,7 @@ from dsbench.tracking.tracker import Card
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dsbench.config.schema import Config
+    from dsbench.config.schema import Config, LoggerConfig
 
 log = logging.getLogger("dsbench")
 
@@ -42,6 +42,15 @@ def mirror_sweep(
         _mirror(logger, outputs, card, summary, cells, files)
     except Exception as error:  # of a tracker; the sweep's tables are on disk
         log.warning("the tracker shows nothing of the sweep: %s", error)
+
+
+def shown_offline(logger: LoggerConfig, outputs: Path, name: str) -> bool:
+    """Whether an offline run of W&B shows the sweep `name` already, or W&B is not its logger."""
+    if not isinstance(logger, WandbConfig) or logger.mode == "disabled":
+        return True
+    from dsbench.tracking.wandb import offline_folders
+
+    return logger.mode == "offline" and bool(offline_folders(outputs, summary_id(name)))
 
 
 def _mirror(

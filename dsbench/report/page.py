@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from dsbench.figures.style import CAPTION, HEADING, PALETTE
 from dsbench.files import write_atomically
 from dsbench.report.content import Picture, Report
+from dsbench.report.sources import PICTURES
 from dsbench.tables import Entry, Kind, Table, is_equal, joined
 
 # What can begin or end emphasis, code, a link or a table's cell. An underscore between letters or digits is none of
@@ -66,13 +67,11 @@ def _entry(kind: Kind, entry: Entry) -> str:
     return escaped(entry.text)
 
 
-PICTURES = "figures"  # the folder of those that Markdown shows
-
-
-def write(report: Report, folder: Path) -> list[Path]:
+def write(report: Report, folder: Path, made_of: str | None = None) -> list[Path]:
     """Write report.html, report.md with its pictures, and report.json into `folder`; returns their paths.
 
-    Each file is replaced in one step. Raises OSError where one cannot be written.
+    Each file is replaced in one step, report.json as the last; it keeps `made_of` (see dsbench.report.sources). Raises
+    OSError where one cannot be written.
     """
     pictures = folder / PICTURES
     pictures.mkdir(parents=True, exist_ok=True)
@@ -80,7 +79,8 @@ def write(report: Report, folder: Path) -> list[Path]:
         if picture.of_its_own:
             write_atomically(pictures / f"{picture.name}.svg", picture.svg)
     drawn = {picture.name: picture for picture in report.pictures}
-    return write_all("report", "report", vars(report) | {"drawn": drawn}, report.data, folder)
+    data = report.data | ({} if made_of is None else {"made_of": made_of})
+    return write_all("report", "report", vars(report) | {"drawn": drawn}, data, folder)
 
 
 def write_all(template: str, name: str, values: Mapping[str, Any], data: Mapping[str, Any], folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -137,17 +138,18 @@ def with_seed(planned: Plan, seed: int) -> Plan:
     return replace(planned, composed=composed, identity=planned.identity | {"seed": seed})
 
 
-def plan(asked: Composed) -> Plan:
+def plan(asked: Composed, resources_of: Callable[[Config], Resources] | None = None) -> Plan:
     """Check all that can be checked, solve the budget, fetch the data; writes nothing but prepared data and timings.
 
-    Raises InputError, for a configuration that makes no sense as for data that cannot be had.
+    `resources_of` is Resources.of, or remembers what that said. Raises InputError, for a configuration that makes no
+    sense as for data that cannot be had.
     """
     check(asked.config, asked.overrides)
     composed, requested = solved(asked)
     config, network = composed.config, network_of(composed)
     check_last_batch(config, network)
     tracker.check(config)
-    resources = Resources.of(config)
+    resources = (resources_of or Resources.of)(config)
     identity = resources.identity(composed)
     return Plan(
         composed=composed,

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dsbench import provenance
 from dsbench.config.checks import check_values
-from dsbench.config.compose import Composed, typed
+from dsbench.config.compose import Composed
 from dsbench.config.hydra_internals import returned_value
 from dsbench.config.messages import one_line
 from dsbench.config.overrides import key
@@ -386,8 +386,7 @@ def composing(config: DictConfig, loader: Any) -> Callable[[Sequence[str]], Comp
 
     def compose(overrides: Sequence[str]) -> Composed:
         try:
-            with composer.composed(overrides) as (composed, plain):
-                return typed(composed, composed.hydra.runtime.choices, overrides, plain=plain)
+            return composer.typed(overrides)
         except InputError:
             raise
         except Exception as error:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from dsbench.config.compose import Composed
 from dsbench.config.overrides import key
+from dsbench.config.schema import Config
 from dsbench.errors import InputError
 from dsbench.numerals import counted, duration, percent
 from dsbench.quantities import COUNTED_BUDGETS
 from dsbench.run.interrupts import raise_if_asked_to_stop
-from dsbench.run.plan import Plan, plan, with_seed
+from dsbench.run.plan import Plan, Resources, plan, with_seed
 from dsbench.run.record import FINAL, Record, width
 from dsbench.tables import Table, figures, filled, names, numbers, written
 
@@ -113,11 +114,18 @@ def plan_sweep(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]],
     Cells are planned once: their seeds share network, costs, budget and label.
     """
     cells: dict[tuple[str, ...], Plan | InputError] = {}
+    found: dict[str, Resources] = {}
+
+    def resources_of(config: Config) -> Resources:
+        key = repr((config.device, config.precision, config.threads, config.data))
+        if key not in found:
+            found[key] = Resources.of(config)
+        return found[key]
 
     def cell(overrides: tuple[str, ...]) -> Plan | InputError:
         if overrides not in cells:
             try:
-                cells[overrides] = plan(compose(overrides))
+                cells[overrides] = plan(compose(overrides), resources_of)
             except InputError as error:
                 cells[overrides] = error
         return cells[overrides]

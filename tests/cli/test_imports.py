@@ -3,6 +3,11 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from dsbench.run.record import Result, Status
 
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "wandb", "torchmetrics"}
 COMMANDS = [["--help"], ["widht=8"], ["model=foo"], ["width=abc"], ["train.max_epochs=two"], ["experiment=foo"]]
@@ -37,6 +42,23 @@ def test_importing_dsbench_help_and_mistakes_import_nothing_heavy() -> None:
         assert "hydra" in there
         assert not there & HEAVY, arguments
     assert [line.split(" ")[0] for line in ended.stderr.splitlines()] == ["error:"] * (len(COMMANDS) - 1)
+
+
+def test_a_run_that_is_recorded_is_shown_without_torch(planned: Callable[[str], Any], quick: tuple[str, ...]) -> None:
+    line = "arch=mnist_7800_shallow width=2 train.max_epochs=1"
+    plan = planned(line)
+    plan.folder.create()
+    result = Result(test_acc=0.5, train_seconds=1.0, images_per_second=1.0, best_val_acc=0.5, best_epoch=1, epochs=1)
+    plan.folder.write_result(replace(plan.facts(), status=Status.DONE, result=result, finished="2026-01-01"))
+    arguments = [*quick, f"outputs={plan.config.outputs}", *line.split()]
+    code = (
+        "import json, sys; from dsbench.cli.hydra import run_hydra; run_hydra('train');"
+        "print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60)
+    *shown, modules = ended.stdout.splitlines()
+    assert shown[0].startswith(f"run {plan.run_id} is recorded already"), ended.stderr
+    assert not {*HEAVY, "pandas", "scipy", "matplotlib"} & set(json.loads(modules))
 
 
 def test_a_single_run_loads_nothing_of_sweeps_or_of_measuring() -> None:

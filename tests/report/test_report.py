@@ -24,6 +24,7 @@ from dsbench.report import content
 from dsbench.report.album import album
 from dsbench.report.content import Report, how, report
 from dsbench.report.page import write
+from dsbench.report.sources import made_of, written_of
 from dsbench.report.versus import versus, write_versus
 from dsbench.results.records import plain, record
 from dsbench.run.folder import RunFolder
@@ -474,3 +475,24 @@ def test_what_cannot_be_written_is_told_from_what_cannot_be_read(made: Make, cal
     plan.mkdir()
     ended = call("dsbench", "report", str(sweep.folder.path))
     assert (ended.code, ended.err) == (1, f"error: IsADirectoryError: [Errno 21] Is a directory: '{plan}'\n")
+
+
+def test_a_page_that_is_there_will_do_until_a_record_or_a_file_of_its_own_changes(written: Written) -> None:
+    folder, first = written.sweep.folder, made_of(written.sweep.folder)
+    assert written_of(folder.path, first) == []  # it was written without
+    files = write(written.page, folder.path, first)
+    assert written_of(folder.path, made_of(folder)) == files
+    picture = next((folder.path / "figures").glob("*.svg"))
+    content = picture.read_bytes()
+    picture.unlink()
+    assert written_of(folder.path, first) == []
+    picture.write_bytes(content)
+    matrix = RunFolder(folder.outputs / "runs" / folder.run_ids()[0]).confusion_file
+    before = matrix.read_bytes()
+    matrix.write_bytes(before + b"\n")
+    assert made_of(folder) != first
+    matrix.write_bytes(before)
+    assert made_of(folder) == first
+    files[-1].write_text("{")
+    assert written_of(folder.path, first) == []
+    write(written.page, folder.path)  # as the other tests have it

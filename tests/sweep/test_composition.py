@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
 from dsbench.config import schema
@@ -49,23 +52,63 @@ def test_additions_deletions_and_hydra_s_own_are_left_to_hydra(loader: Any) -> N
         assert OmegaConf.to_yaml(composer(job), sort_keys=True) == OmegaConf.to_yaml(composed(job), sort_keys=True)
 
 
-def test_what_is_lent_is_as_hydra_composes_it_and_taken_back(loader: Any) -> None:
-    composer = Composer(composed, loader)
-    lines = ("arch.depth=2 width=4", "width=9 budget={params:5000}", "optimizer.lr=0.5", "model=dwsep", "data.epochs=3")
-    for line in lines:  # the last decides train.max_epochs, which refers to it
-        job = line.split()
-        with composer.composed(job) as (lent, plain):
-            ours = typed(lent, lent.hydra.runtime.choices, job, plain=plain)
-        theirs = composed(job)
-        assert ours == typed(theirs, theirs.hydra.runtime.choices, job)
+# Of each key some values that Hydra takes and some that it refuses; whole groups, references, and keys that are not.
+VALUES = {
+    "width": ("4", "9", "null", "abc", "1.5", "'7'", "${seed}"),
+    "seed": ("1", "-1", "${width}"),
+    "depth": ("null", "2"),
+    "kernel": ("3", "[3,5,3]", "x"),
+    "arch.depth": ("2", "null"),
+    "arch.fine_width": ("8",),
+    "block.se_ratio": ("0.25", "null", "much"),
+    "budget": ("{params:5000}", "null", "{parms:1}"),
+    "budget.params": ("5000", "1e4", "${width}"),
+    "budget.tolerance": ("0.1",),
+    "data.epochs": ("3", "7"),
+    "data.augment.flip": ("true", "maybe"),
+    "data.augment": ("{flip:true}",),
+    "train.max_epochs": ("2", "${data.epochs}", "two"),
+    "train.early_stopping.monitor": ("val_acc", "null"),
+    "optimizer.lr": ("0.5", "1e-3", "fast"),
+    "optimizer.betas": ("[0.9,0.95]",),
+    "schedule.warmup": ("0.3",),
+    "widht": ("8",),
+    "threads": ("1", "2", "null"),
+    "logger.tags": ("[a,b]", "[]"),
+    "outputs": ("'a b'", "there"),
+    "model": ("cnn", "dwsep"),
+    "optimizer": ("adam", "sgd"),
+    "data": ("mnist5k", "cifar10"),
+    "experiment": ("mnist_7800/cnn",),
+}
+overrides = st.sampled_from(sorted(VALUES)).flatmap(
+    lambda name: st.sampled_from(VALUES[name]).map(lambda value: f"{name}={value}")
+)
 
 
-def test_what_a_job_sets_is_gone_even_where_its_reader_fails(loader: Any) -> None:
-    composer = Composer(composed, loader)
-    with pytest.raises(RuntimeError), composer.composed(["width=4", "budget.params=5000"]):
-        raise RuntimeError
-    with composer.composed(["seed=1"]) as (lent, _):
-        assert (lent.width, lent.budget.params) == (composed([]).width, None)
+def told(make: Callable[[], Any]) -> Any:
+    """What is made, or the error in its words."""
+    try:
+        return make()
+    except Exception as error:
+        return type(error), str(error)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(overrides, max_size=5, unique_by=lambda override: override.split("=")[0]), max_size=2))
+def test_the_typed_form_is_that_of_hydra_s_own_composition(composers: Composer, lines: list[list[str]]) -> None:
+    def theirs(job: list[str]) -> Any:
+        config = composed(job)
+        return typed(config, config.hydra.runtime.choices, job)
+
+    for job in lines:
+        assert told(partial(composers.typed, job)) == told(partial(theirs, job))
+
+
+@pytest.fixture(scope="module")
+def composers(loader: Any) -> Composer:
+    """One composer for all that is drawn: what one job has set must be gone for the next."""
+    return Composer(composed, loader)
 
 
 def test_copies_share_nothing(loader: Any) -> None:
@@ -85,4 +128,5 @@ def test_seeds_and_values_cost_no_composition_of_their_own(loader: Any) -> None:
     composer = Composer(counted, loader)
     for job in jobs(["model=cnn,dwsep", "width=range(1,9)", "seeds=4", "optimizer.lr=0.1,0.2"], [], loader):
         composer(job)
+        composer.typed(job)
     assert sorted(calls) == [["model=cnn"], ["model=dwsep"]]
