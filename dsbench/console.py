@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def terminal() -> Console:
-    """Standard output: as wide as the terminal, or 200 columns in a file or pipe.
+    """Standard output: as wide as the terminal or the notebook's cell, or 200 columns in a file or pipe.
 
     Text is shown as it is, without markup, since names have brackets (`[plain,separable]`) and colons.
     """
@@ -18,4 +19,9 @@ def terminal() -> Console:
 
     plain = partial(Console, highlight=False, markup=False, emoji=False)
     console = plain()
-    return console if console.is_terminal else plain(width=200)
+    return console if console.is_terminal or console.is_jupyter else plain(width=200)
+
+
+def redraws(console: Console) -> bool:
+    """Whether what is on it can be drawn again in its place: in a terminal, and in a notebook with ipywidgets."""
+    return console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)

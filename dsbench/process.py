@@ -8,9 +8,11 @@ import gc
 import os
 import platform
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 
 # <malloc.h> of glibc.
 _M_TRIM_THRESHOLD = -1
@@ -45,6 +47,17 @@ def without_interrupts() -> Iterator[None]:
     finally:
         if main:
             signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def without_main() -> Iterator[None]:
+    """Processes that multiprocessing starts within do not import the script or notebook that this one runs, again."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def keep_freed_memory() -> bool:

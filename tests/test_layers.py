@@ -33,7 +33,7 @@ FLOORS = (
     ("report",),
     ("publish",),
     ("conclude",),
-    ("cli",),
+    ("cli", "api"),
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 
@@ -77,7 +77,16 @@ def test_every_folder_has_a_floor() -> None:
     assert {place(path) for path in modules()} == set(FLOOR)
 
 
-@pytest.mark.parametrize("path", modules(), ids=str)
+def test_the_package_itself_names_what_is_public_and_imports_nothing_else() -> None:
+    """It reaches the top floor from the ground: by name, when a name is asked for, and for type checkers."""
+    assert set(imported(Path("__init__.py"))) == {"api"}
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    named = [alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert {*dsbench.__all__} <= {*named} <= {*dsbench.__all__, "ModuleType", "TYPE_CHECKING", "Any"}
+    assert dir(dsbench) == sorted([*dsbench.__all__, "__version__"])
+
+
+@pytest.mark.parametrize("path", [path for path in modules() if path != Path("__init__.py")], ids=str)
 def test_a_module_imports_nothing_from_above(path: Path) -> None:
     above = {name for name in imported(path) if FLOOR[name] > FLOOR[place(path)]}
     assert not above, f"{path} imports {', '.join(sorted(above))}"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from multiprocessing import spawn
 
 import pytest
+
+from dsbench.process import without_main
 
 LEAVING = """
 from dsbench.process import end_quickly
@@ -22,3 +25,17 @@ Cycle()
 def test_a_process_that_is_to_end_quickly_collects_nothing_at_its_end(line: str, printed: str) -> None:
     ended = subprocess.run([sys.executable, "-c", LEAVING + line], capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, printed, "")
+
+
+def test_processes_that_are_started_within_do_not_run_the_callers_script_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def told() -> set[str]:
+        """What multiprocessing tells a new process of the main module."""
+        return {name for name in spawn.get_preparation_data("new") if name.startswith("init_main")}
+
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", "script.py")
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    main = sys.modules["__main__"]
+    assert told()
+    with without_main():
+        assert not told()
+    assert sys.modules["__main__"] is main

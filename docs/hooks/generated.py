@@ -31,11 +31,13 @@ def on_config(config: MkDocsConfig) -> None:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages of the reference."""
+    """Add the pages of the reference, and the notebook."""
     from mkdocs.structure.files import File
 
     for path, text in reference_pages().items():
         files.append(File.generated(config, path, content=text))
+    notebook = (ROOT / "examples" / "notebook.ipynb").read_text(encoding="utf-8")
+    files.append(File.generated(config, "notebook.ipynb", content=notebook))  # to be taken along: it is no page
     return files
 
 
@@ -57,16 +59,22 @@ def command_line() -> str:
 
 
 def python_pages(package: Path) -> dict[str, str]:
-    """A page a subpackage, with all of its modules; mkdocstrings fills them in from docstrings."""
+    """A page of what is public, and one a subpackage with all of its modules; mkdocstrings fills in docstrings."""
     folders = sorted(path.parent for path in package.glob("*/__init__.py"))
-    rows = [f"| [`dsbench.{folder.name}`]({folder.name}.md) | {escaped(_first_line(folder))} |" for folder in folders]
-    index = "\n".join(["# The Python package", "", "| package | what it is about |", "|---|---|", *rows, ""])
+    rows = [
+        f"| [`dsbench.{folder.name}`]({folder.name}.md) | {escaped(_docstring(folder / '__init__.py'))} |"
+        for folder in folders
+    ]
+    public = f"| [`dsbench`](api.md) | {escaped(_docstring(package / 'api.py'))} |"
+    index = "\n".join(["# The Python package", "", "| package | what it is about |", "|---|---|", public, *rows, ""])
+    pages = {"index.md": index, "api.md": "# dsbench\n\n::: dsbench.api\n"}
     names = [folder.name for folder in folders]
-    return {"index.md": index} | {f"{name}.md": f"# dsbench.{name}\n\n::: dsbench.{name}\n" for name in names}
+    return pages | {f"{name}.md": f"# dsbench.{name}\n\n::: dsbench.{name}\n" for name in names}
 
 
-def _first_line(folder: Path) -> str:
-    return (folder / "__init__.py").read_text(encoding="utf-8").split('"""')[1].splitlines()[0]
+def _docstring(module: Path) -> str:
+    """Its first line."""
+    return module.read_text(encoding="utf-8").split('"""')[1].splitlines()[0]
 
 
 def _tree(paths: list[str]) -> list[dict[str, Any]]:
@@ -81,6 +89,6 @@ def _tree(paths: list[str]) -> list[dict[str, Any]]:
 
 def _title(path: str, section: str) -> str:
     name = Path(path).stem
-    if name == "index":
-        return "Overview"
+    if name in ("index", "api"):
+        return {"index": "Overview", "api": "dsbench"}[name]
     return name.replace("-", "/") if section == "Configuration" else f"dsbench.{name}"

@@ -71,7 +71,7 @@ def cost(
     if as_json:
         print_json([_object(network) for network in costed])
     elif as_csv:
-        print_csv(_rows(costed, layers))
+        print_csv(rows(costed, layers))
     elif layers or len(costed) == 1:
         for network in costed:
             show(*_layer_by_layer(network))
@@ -93,7 +93,7 @@ def _object(network: Costed) -> dict[str, Any]:
     return network.name | network.totals() | {"requested": requested, "layers": layers}
 
 
-def _rows(costed: Sequence[Costed], layers: bool) -> list[dict[str, Any]]:
+def rows(costed: Sequence[Costed], layers: bool) -> list[dict[str, Any]]:
     """The rows of a file: a row a network, or with `layers` a row a layer."""
     if not layers:
         return [network.name | network.totals() | _budget(network) for network in costed]

@@ -87,10 +87,16 @@ def networks(arguments: Sequence[str], config_dir: str | None = None) -> list[Na
             )
         runs = [load(run) for folder in folders for run in _runs(Path(folder))]
         return [NamedNetwork(run.composed, run.network, None, run) for run in runs]
-    fitted = [solved(compose(overrides, config_dir)) for overrides in combinations(arguments)]
+    fitted = [named(compose(overrides, config_dir)) for overrides in combinations(arguments)]
     if not fitted:
         raise InputError("these overrides name no network: a range or list in them is empty")
-    return [NamedNetwork(composed, network_of(composed), requested, None) for composed, requested in fitted]
+    return fitted
+
+
+def named(composed: Composed) -> NamedNetwork:
+    """The network of a configuration, at the widths of its budget. Raises InputError."""
+    fitted, requested = solved(composed)
+    return NamedNetwork(fitted, network_of(fitted), requested, None)
 
 
 def _runs(folder: Path) -> list[Path]:

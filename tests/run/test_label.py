@@ -9,7 +9,7 @@ import pytest
 from dsbench.budget.request import solved
 from dsbench.config.compose import compose
 from dsbench.config.network import network_of
-from dsbench.run.identity import identity, label
+from dsbench.run.identity import identity, label, short_label
 from dsbench.run.record import Label
 
 CNN = "mnist_7800/cnn"
@@ -95,3 +95,10 @@ def test_a_study_that_ends_otherwise_is_a_departure_from_it(planned: Callable[[s
 def test_another_data_set_modifies_a_study(planned: Callable[[str], Any]) -> None:
     """The network is the same on both sets of digits, and so is all else."""
     assert planned(f"experiment={CNN}").facts().label == Label(CNN, ("data",))
+
+
+def test_a_run_is_called_by_model_width_and_seed() -> None:
+    assert short_label("0123456789ab", None, None, None, 3) == "0123456789ab"
+    assert short_label("0123456789ab", "dwsep", 8, None, 0) == "dwsep w8 s0"
+    assert short_label("0123456789ab", "hybrid", 31, 69, 3) == "hybrid w31/69 s3"
+    assert short_label("0123456789ab", "cnn", 8, None) == "cnn w8"

@@ -22,7 +22,7 @@ import psutil
 from hydra.core.utils import JobReturn
 
 from dsbench.errors import first_line
-from dsbench.process import wait_briefly, without_interrupts
+from dsbench.process import wait_briefly, without_interrupts, without_main
 from dsbench.run.outcome import Ended
 from dsbench.sweep.launch.backend import Backend, LaunchContext
 from dsbench.sweep.launch.worker import work
@@ -35,7 +35,7 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 def begin_server(preload: Sequence[str] = PRELOAD) -> None:
     """Start the server, which imports what a job needs, and `preload`, while this process goes on; once is enough."""
     _CONTEXT.set_forkserver_preload(["dsbench.sweep.launch.worker", "dsbench.sweep.launch.job", *preload])
-    with without_interrupts():
+    with without_interrupts(), without_main():
         forkserver.ensure_running()
     atexit.unregister(_end_server)
     atexit.register(_end_server)
@@ -45,7 +45,8 @@ def _wait_for_server(preload: Sequence[str]) -> None:
     """Wait until the server has imported all: seconds that an exception may cut short, unlike the start of a job."""
     begin_server(preload)
     process = _CONTEXT.Process(target=os.getpid)
-    process.start()
+    with without_main():
+        process.start()
     process.join()
 
 
@@ -161,7 +162,8 @@ class Local(Backend):
         receiver, sender = _CONTEXT.Pipe(duplex=False)
         environment = {**os.environ, **self._environments[worker]}  # the server's may be an older one
         process = _CONTEXT.Process(target=work, args=(sender, self._lifeline, cloudpickle.dumps(job), environment))
-        process.start()
+        with without_main():
+            process.start()
         sender.close()
         return _Process(process, receiver, worker)
 

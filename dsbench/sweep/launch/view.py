@@ -17,7 +17,7 @@ from rich.text import Text
 
 from dsbench.config.hydra_internals import returned_value
 from dsbench.config.overrides import key
-from dsbench.console import terminal
+from dsbench.console import redraws, terminal
 from dsbench.errors import first_line
 from dsbench.numerals import counted, duration
 
@@ -89,7 +89,7 @@ class View(Lines):
         self._open = ExitStack()
 
     def __enter__(self) -> View:
-        if self.console.is_terminal and self._runs:
+        if redraws(self.console) and self._runs:
             self._live = Live(self._screen(), console=self.console, auto_refresh=False, transient=True)
             self._open.enter_context(self._live)
         return self
