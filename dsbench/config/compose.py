@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from dsbench.config import schema
 from dsbench.config.hydra_internals import config_loader, node, structure
 from dsbench.config.messages import nearest, one_line
-from dsbench.config.overrides import check_choices, without_trainer
+from dsbench.config.overrides import check_choices, quoted, without_trainer
 from dsbench.config.schema import conf_dir
 from dsbench.errors import InputError
 
@@ -94,12 +94,6 @@ def keep_choices(composed: Mapping[_Choice, Composed]) -> None:
 def forget_choices() -> None:
     """Have `choice` compose again: the next command may have other folders of files."""
     _choices.clear()
-
-
-def quoted(value: object) -> str:
-    """`value` as an override can hold it, whatever characters a path has."""
-    text = str(value).replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{text}'"
 
 
 def typed(
