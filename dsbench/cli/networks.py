@@ -88,7 +88,8 @@ def networks(arguments: Sequence[str], config_dir: str | None = None) -> list[Na
             )
         runs = [load(run) for folder in folders for run in _runs(Path(folder))]
         return [NamedNetwork(run.composed, run.network, None, run) for run in runs]
-    fitted = [solved(compose(overrides, config_dir)) for overrides in jobs(arguments, [], loader(config_dir))]
+    last = list({key(argument): argument for argument in arguments}.values())  # of a key, as in a single run
+    fitted = [solved(compose(overrides, config_dir)) for overrides in jobs(last, [], loader(config_dir))]
     return [NamedNetwork(composed, network_of(composed), requested, None) for composed, requested in fitted]
 
 
