@@ -88,7 +88,7 @@ def import_set(
     """
     from dsbench.data import importing
     from dsbench.data.listing import listed
-    from dsbench.run.interrupts import Interrupted, interruptible
+    from dsbench.run.interrupts import Interrupted, cooperative, interruptible, raise_if_asked_to_stop
 
     name = name or (source.stem if source.is_file() else source.resolve().name)
     _check_layout(layout)
@@ -103,8 +103,14 @@ def import_set(
         share = 0.2 if test_share is None else test_share
         put = importing.from_files(listing, name, source, importing.Wanted(size, grey, share, skip_broken))
     try:
-        with interruptible(), _reporting(name) as report:
-            done = importing.install(put, name, root, force, report)
+        # A pool of threads that is interrupted within its own locks would wait for ever
+        with interruptible(), cooperative(), _reporting(name) as report:
+
+            def stoppable(message: str, share: float | None) -> None:
+                raise_if_asked_to_stop()
+                report(message, share)
+
+            done = importing.install(put, name, root, force, stoppable)
     except Interrupted as stopped:
         typer.echo(f"{stopped}; nothing was imported", err=True)
         raise typer.Exit(128 + stopped.number) from None
