@@ -70,7 +70,9 @@ def import_set(
     source: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="A folder a class, or train/ and test/, a .csv or an .npz.")
     ],
-    size: Annotated[int, typer.Option(min=8, max=512, help="Pixels a side that the images are brought to.")] = 64,
+    size: Annotated[
+        int | None, typer.Option(min=8, max=512, help="Pixels a side that the images are brought to (64 unless given).")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="What the set is called; without it, as FOLDER is.")] = None,
     test_share: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="Share of each class to test on (0.2 unless given).")
@@ -93,7 +95,7 @@ def import_set(
     name = name or (source.stem if source.is_file() else source.resolve().name)
     _check_layout(layout)
     if source.suffix == ".npz":
-        if test or grey or skip_broken or test_share is not None:
+        if test or grey or skip_broken or test_share is not None or size is not None:
             raise InputError(f"{source} holds arrays in two parts: of the options, --layout alone is for it")
         put = importing.from_npz(source, name, layout)
     else:
@@ -101,7 +103,7 @@ def import_set(
         if listing.test and test_share is not None:
             raise InputError("there is a test part, so that --test-share has nothing to share out; leave it out")
         share = 0.2 if test_share is None else test_share
-        put = importing.from_files(listing, name, source, importing.Wanted(size, grey, share, skip_broken))
+        put = importing.from_files(listing, name, source, importing.Wanted(size or 64, grey, share, skip_broken))
     try:
         # A pool of threads that is interrupted within its own locks would wait for ever
         with interruptible(), cooperative(), _reporting(name) as report:
