@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
-
-from omegaconf import OmegaConf
 
 from dsbench.config.schema import Config, WandbConfig
 from dsbench.measure.record import flat
@@ -38,11 +36,9 @@ def card(config: Config, record: Record) -> Card:
     cell = f"{record.model}-{record.arch}-w{record.width}-{record.data}"
     title = label.experiment if label.experiment and not label.modified else cell
     tags = (record.model, record.data, record.arch, label.study)
-    everything = OmegaConf.to_container(OmegaConf.structured(config))
-    assert isinstance(everything, dict)
     run = record.plain()
-    del run["settings"]  # these are in `everything` anyway
-    facts = {str(key): value for key, value in everything.items()} | {"run": run}
+    del run["settings"]  # these are in the configuration anyway
+    facts = asdict(config) | {"run": run}
     facts["cell"] = f"{title} {record.cell_id or record.run_id}"  # groups curves: names alone are not unique
     chosen = {**{name: run[name] for name in _NAMES}, **record.settings}
     return Card(
