@@ -95,7 +95,7 @@ def _resolved(sort: str, shown: pd.DataFrame) -> str:
 def _labelled(shown: pd.DataFrame) -> pd.DataFrame:
     """With the short label of each run, or cell, behind its id."""
     from dsbench.results.records import plain
-    from dsbench.run.identity import short_label
+    from dsbench.run.record import short_label
 
     names = [name for name in ("model", "width", "fine_width", "seed") if name in shown]
     ids = shown.iloc[:, 0]

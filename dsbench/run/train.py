@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -55,7 +55,7 @@ def train_and_test(plan: Plan, folder: RunFolder, progress: Progress, held: Held
         history = resumable(folder.last, folder.best, plan.training.test_weights)
         record = _first_record(plan, earlier)
         try:
-            write_atomically(folder.config_file, OmegaConf.to_yaml(OmegaConf.structured(plan.config)))
+            write_atomically(folder.config_file, OmegaConf.to_yaml(asdict(plan.config)))
             folder.write_result(record)
             folder.write_history(history)
             progress.started(plan, history)
