@@ -6,17 +6,23 @@ import math
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dsbench.budget.solver import Knob, OutOfReachError, Solution, counted_knob, solve
+from dsbench import machine
+from dsbench.budget.solver import LARGEST_WIDTH, Knob, OutOfReachError, Solution, counted_knob, solve
 from dsbench.config.compose import Composed, choice
 from dsbench.config.network import dataset_of, frame
 from dsbench.config.overrides import key
-from dsbench.config.schema import BudgetConfig
+from dsbench.config.schema import BudgetConfig, Config
 from dsbench.errors import InputError, choose
+from dsbench.network.cost import cost as counted
 from dsbench.network.description import Network
 from dsbench.process import wait_briefly
 from dsbench.quantities import BUDGETS, MEASURED_BUDGETS, QUANTITIES
+from dsbench.training.memory import largest, limit_bytes, run_bytes
+
+if TYPE_CHECKING:
+    from dsbench.training.device import Compute
 
 KINDS = tuple(quantity.name for quantity in BUDGETS)
 MEASURED = tuple(quantity.name for quantity in MEASURED_BUDGETS)
@@ -163,6 +169,7 @@ def _measured_knob(composed: Composed, kind: str) -> Knob:
 
     config, skeleton = composed.config, frame(composed)
     compute = resolve(config.device, config.precision, config.threads)
+    widest = largest(LARGEST_WIDTH + 1, lambda width: _fits(skeleton.network(width), config, compute), rounded=False)
     store = Store(Path(config.outputs).absolute() / "latency")
     dataset, batch = dataset_of(config.data), config.train.batch_size
     steps = math.ceil((dataset.train_size - dataset.held_out(config.data.split)) / batch)
@@ -180,7 +187,13 @@ def _measured_knob(composed: Composed, kind: str) -> Knob:
             return None
         return measured(network)
 
-    return Knob(cost, window=1)
+    return Knob(cost, window=1, largest=widest)
+
+
+def _fits(network: Network, config: Config, compute: Compute) -> bool:
+    """Whether there is memory now to measure `network`: one that is far wider than asked for is tried as well."""
+    free = min(limit_bytes(compute), machine.memory().available)
+    return run_bytes(network, counted(network, compute.precision), config, compute) <= free
 
 
 def _requested(budget: BudgetConfig, kind: str, target: float, actual: float) -> Requested:

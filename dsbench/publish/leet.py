@@ -36,7 +36,7 @@ def arrange(folder: Path, runs: Sequence[OfflineRun], shown: Collection[str] | N
 
 def command(folder: Path) -> list[str]:
     """The command that opens leet on `folder`."""
-    return [sys.executable, "-m", "wandb", "leet", str(folder)]
+    return [sys.executable, "-P", "-m", "wandb", "leet", str(folder)]
 
 
 def launch(folder: Path) -> None:

@@ -105,7 +105,7 @@ def _start(run: OfflineRun, scratch: Path) -> subprocess.Popen[bytes]:
     default, fixed = {"WANDB_DATA_DIR": str(run.path.parent / ".staging")}, {"WANDB_DIR": str(scratch)}
     environment = default | dict(os.environ) | fixed | {"WANDB_SILENT": "false"}
     environment.pop("WANDB_MODE", None)  # offline, it would upload nothing
-    command = [sys.executable, "-m", "wandb", "sync", str(run.path.absolute())]
+    command = [sys.executable, "-P", "-m", "wandb", "sync", str(run.path.absolute())]
     with (scratch / "output").open("wb") as file:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=environment

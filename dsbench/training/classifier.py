@@ -222,7 +222,9 @@ class Tally:
         """The tally whose `state` this is, to go on with."""
         tally = cls(classes, batches)
         tally._ends = state["sizes"].cumsum(0).tolist()
-        for mine, theirs in zip(tally._counted(), (state["losses"], state["predictions"], state["labels"]), strict=True):
+        for mine, theirs in zip(
+            tally._counted(), (state["losses"], state["predictions"], state["labels"]), strict=True
+        ):
             mine.copy_(theirs)
         return tally
 

@@ -11,8 +11,7 @@ from dsbench.config.network import dataset_of
 from dsbench.config.schema import DataConfig
 from dsbench.data import prepared, split
 from dsbench.training.batches import Batches, PixelScale, unsharp
-
-EVAL_BATCH_SIZE = 500
+from dsbench.training.memory import EVAL_BATCH_SIZE
 
 
 class ImageData(LightningDataModule):

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import torch
 
 from dsbench.errors import InputError, choose
+from dsbench.machine import cores
 from dsbench.process import keep_freed_memory
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "32", "bf16", "16")
-_ALL_THREADS = torch.get_num_threads()  # before any run of this process has asked for fewer
+_ALL_THREADS = min(torch.get_num_threads(), cores())  # before any run of this process has asked for fewer
 LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
