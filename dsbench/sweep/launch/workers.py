@@ -14,7 +14,7 @@ from dsbench.numerals import counted, memory
 from dsbench.provenance import N_JOBS
 from dsbench.training.memory import IMPORTED_BYTES
 
-# A run takes at the most so many times what is counted of it, and so much more: workspaces, code compiled by oneDNN, W&B,
+# A run takes at the most so many times what is counted of it, and so much more: workspaces, what oneDNN compiles, W&B,
 # memory in pieces. By benchmarks/memory.py.
 _SPARE = 1.5
 _SPARE_BYTES = 110 << 20
