@@ -52,13 +52,9 @@ def workers_for(
     fit = gpus or max(1, cores // (threads or 1))
     asked = max(1, min(n_jobs or fit, jobs))
     threads = threads or max(1, cores // asked)
-    count, room = min(asked, in_memory(run_bytes, forked=True)), memory_words(run_bytes, forked=True)
-    if count < asked:
-        lowered = "" if n_jobs is None else f"; n_jobs={n_jobs} is lowered"
-        why = f"{count} at once: no more fit the memory, {room}{lowered}"
-    else:
-        places = counted(gpus, "GPU") if gpus else counted(cores, "core")
-        why = ", ".join([f"{count} at once: {room}", f"n_jobs={n_jobs}" if n_jobs else places])
+    count = min(asked, in_memory(run_bytes, forked=True))
+    places = f"n_jobs={n_jobs}" if n_jobs else counted(gpus, "GPU") if gpus else counted(cores, "core")
+    why = f"{count} at once: {_memory_words(run_bytes, lowered=count < asked)}, {places}"
     shared = {N_JOBS: str(count)}
     environments = tuple(shared | ({"CUDA_VISIBLE_DEVICES": _visible(i % gpus)} if gpus else {}) for i in range(count))
     return Workers(environments, threads, why if run_bytes else "")
@@ -74,14 +70,13 @@ def in_memory(run_bytes: Sequence[int], forked: bool) -> int:
     return max(1, fitting) if fitting < len(run_bytes) else 1 << 30
 
 
-def memory_words(run_bytes: Sequence[int], forked: bool) -> str:
-    """What fits, in words; empty where nothing is known of the runs."""
+def _memory_words(run_bytes: Sequence[int], lowered: bool) -> str:
+    """How many of the largest run fit, and what is free where they are fewer than there are places for."""
     if not run_bytes:
         return ""
-    most, free = _taken(max(run_bytes), forked), _free(forked)
-    if most > free:
-        return f"{memory(free)} free for one of {memory(most)}"
-    return f"{free // most} of {memory(most)} would fit the memory"
+    most, free = _taken(max(run_bytes), forked=True), _free(forked=True)
+    fitting = f"{free // most} of {memory(most)}"
+    return f"{fitting} fit the memory, {memory(free)} are free" if lowered else f"{fitting} would fit the memory"
 
 
 def _taken(run_bytes: int, forked: bool) -> int:
