@@ -143,8 +143,8 @@ def predictions(
 
     torchvision_ops.ensure()  # before Lightning imports torchvision
     from dsbench.measure.probes import Inference
-    from dsbench.training.batches import evaluated_at_once
     from dsbench.training.device import Compute
+    from dsbench.training.memory import evaluated_at_once
 
     pixels, files = stored(images, preprocessing.shape)
     device, precision = next(module.parameters()).device, run.record.precision or "32"
