@@ -55,8 +55,10 @@ Sweep = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def sweep(overrides: Callable[[str], list[str]], tmp_path: Path) -> Sweep:
-    """Sweeps in a process of its own, in an empty folder."""
+    """Sweeps in a process of its own, in a folder from which nothing must be imported."""
     (tmp_path / "here").mkdir()
+    for name in ("random", "json", "secrets"):
+        (tmp_path / "here" / f"{name}.py").write_text("raise SystemExit('imported from the current folder')\n")
 
     def run(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
         given = [override for override in overrides(line) if not override.startswith("threads=")]
