@@ -18,7 +18,7 @@ from hydra.core.utils import JobReturn
 from dsbench.errors import FailureError, InputError, first_line
 from dsbench.machine import cores
 from dsbench.numerals import counted
-from dsbench.process import import_path
+from dsbench.process import import_path, importing_alike
 from dsbench.run.interrupts import GRACE_SECONDS
 from dsbench.run.lock import Owner, this_process
 from dsbench.run.outcome import Ended
@@ -105,7 +105,8 @@ class Submitit(Backend):
         here = self.cluster == "local"
         owner = this_process() if here else None
         try:
-            with _without_ctrl_c() if here else nullcontext(), self._executor.batch():
+            # on this machine the process that watches a job is one of submitit's own
+            with _without_ctrl_c() if here else nullcontext(), importing_alike(), self._executor.batch():
                 return [self._executor.submit(_Task(job, owner)) for job in jobs]
         except submitit.core.utils.FailedJobError as error:
             raise FailureError(f"sbatch took no jobs: {' '.join(str(error).split())}") from error
