@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -111,8 +112,32 @@ def typed(
         values = {name: OmegaConf.to_object(v) if OmegaConf.is_config(v) else v for name, v in values.items()}
     except OmegaConfBaseException as error:
         raise InputError(one_line(error)) from error
+    _check_containers(schema.Config, values)
     names = {str(group): str(choice) for group, choice in choices.items()}
     return Composed(schema.Config(**values), names, tuple(overrides), config_dir)
+
+
+def _check_containers(cls: type, values: Mapping[str, Any], prefix: str = "") -> None:
+    """Raise InputError where a list or keys are due and a reference (`arch.conv=${width}`) has put something else."""
+    for name, due in _containers(cls).items():
+        value = values[name]
+        if value is not None and not isinstance(value, due):
+            what = "a list" if due is list else "keys with values"
+            raise InputError(f"{prefix}{name}: {value!r} is not {what}")
+        if is_dataclass(value):
+            _check_containers(type(value), vars(value), f"{prefix}{name}.")
+
+
+@cache
+def _containers(cls: type) -> dict[str, type]:
+    """The fields of a dataclass that are lists, mappings or dataclasses, with what each is."""
+    out: dict[str, type] = {}
+    for name, hint in get_type_hints(cls).items():
+        for part in (hint, *get_args(hint)):
+            kind = get_origin(part) or part
+            if kind in (list, dict) or is_dataclass(kind):
+                out.setdefault(name, kind)
+    return out
 
 
 def _check_keys(config: DictConfig, cls: type, prefix: str = "", others: Collection[str] = ()) -> None:
