@@ -67,6 +67,7 @@ class Fuzz:
             return report(error)
 
         self.capsys.readouterr()
+        sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # as Python has it
         with self.monkeypatch.context() as patched:
             patched.setattr(hydra, "_report", kept)
             try:
