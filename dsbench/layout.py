@@ -94,9 +94,10 @@ def _with_room(table: Table, width: int) -> list[Column]:
 
 def _folded(named: Sequence[Column]) -> Column:
     """Several columns of names as one."""
+    between = "; " if any(", " in text for column in named for text in column.texts) else ", "
     rows = zip(*(column.texts for column in named), strict=True)
-    entries = tuple(Entry(", ".join(filter(None, row))) for row in rows)
-    return Column(", ".join(filter(None, (column.heading for column in named))), entries, Kind.NAME)
+    entries = tuple(Entry(between.join(filter(None, row))) for row in rows)
+    return Column(between.join(filter(None, (column.heading for column in named))), entries, Kind.NAME)
 
 
 def _left_out(column: Column) -> str:
