@@ -162,11 +162,12 @@ def sweep(overrides: str | Sequence[str] = (), *, config_dir: StrPath | None = N
     from dsbench.cli.hydra import job
     from dsbench.config import hydra_internals, schema
     from dsbench.config.messages import one_line
-    from dsbench.config.overrides import spelled, without_trainer
+    from dsbench.config.overrides import check_overrides, spelled, without_trainer
     from dsbench.run.interrupts import Interrupted, interruptible
     from dsbench.sweep.axes import spelled_out
 
     given = spelled_out(spelled([overrides] if isinstance(overrides, str) else overrides, values))
+    check_overrides(given)
     given = without_trainer(given)
     if config_dir is not None:
         given.append(_searched(config_dir))

@@ -108,7 +108,8 @@ def test_a_configuration_is_the_one_that_hydra_composes() -> None:
     ("overrides", "values", "words"),
     [
         ((), {"widht": 8}, "did you mean 'width'"),
-        (("model=cnn,dwsep",), {}, "model"),
+        (("model=cnn,dwsep",), {}, "model=cnn,dwsep lists several values"),
+        (("model=cnn width=2",), {}, "model=cnn width=2: not in Hydra's syntax"),
         ((8,), {}, "8 is no override; write it as a text"),
         (("model",), {}, "model"),
         ((), {"model": "cnn,dwsep"}, "cnn,dwsep"),
