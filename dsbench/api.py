@@ -55,21 +55,16 @@ def build(
     A budget solves its width, as in a run, and `seed` draws its weights; on the device `meta` there are none. Raises
     InputError.
     """
-    import torch
-
     from dsbench.config.network import network_of
     from dsbench.network.build import build as module_of
+    from dsbench.training.device import moved
 
     with _prepared():
         composed = _solved(overrides, config_dir, values)
         network = network_of(composed)
-    try:
-        there = torch.device(device)
-        if there.type == "meta":
-            return module_of(network)
-        return module_of(network, composed.config.seed).to(there)
-    except (RuntimeError, AssertionError) as error:  # of a device that there is not
-        raise InputError(f"device {str(device)!r}: {str(error).splitlines()[0]}") from None
+    if str(device) == "meta":
+        return module_of(network)
+    return moved(module_of(network, composed.config.seed), device)
 
 
 def cost(
@@ -153,7 +148,7 @@ def verdict(
         table, where = runs_of(where, name)
         folder = None if name is None else sweep_folder(Path(outputs), name)
     else:
-        table = sweep
+        table = _of_runs(sweep)
     return Judgement(judge(where, table, compare, rule_of(folder, margin)))
 
 
@@ -167,11 +162,12 @@ def sweep(overrides: str | Sequence[str] = (), *, config_dir: StrPath | None = N
     from dsbench.cli.hydra import job
     from dsbench.config import hydra_internals, schema
     from dsbench.config.messages import one_line
-    from dsbench.config.overrides import spelled, without_trainer
+    from dsbench.config.overrides import check_overrides, spelled, without_trainer
     from dsbench.run.interrupts import Interrupted, interruptible
     from dsbench.sweep.axes import spelled_out
 
     given = spelled_out(spelled([overrides] if isinstance(overrides, str) else overrides, values))
+    check_overrides(given)
     given = without_trainer(given)
     if config_dir is not None:
         given.append(_searched(config_dir))
@@ -211,12 +207,21 @@ class Swept:
 
 
 def _table(sweep: StrPath | None, where: str | Sequence[str], outputs: StrPath, as_runs: bool) -> pd.DataFrame:
-    from dsbench.cli.results import selection
+    from dsbench.cli.results import labelled, selection
     from dsbench.results.query import runs_of
 
     conditions = [where] if isinstance(where, str) else list(where)
     _, shown = selection(runs_of(Path(outputs), _path(sweep))[0], conditions, as_runs)
-    return shown.reset_index(drop=True)
+    return labelled(shown).reset_index(drop=True)
+
+
+def _of_runs(table: Any) -> pd.DataFrame:
+    """The table, if it is one of runs. Raises InputError."""
+    if "run_id" not in getattr(table, "columns", ()) or "labels" not in table.attrs:
+        raise InputError("a verdict is on a sweep, or on a table of runs as dsbench.runs gives it, or rows of that")
+    if table.empty:
+        raise InputError("the table has no runs")
+    return table
 
 
 @contextmanager

@@ -82,7 +82,7 @@ def _measure_cells(sweep: Sweep) -> Verdict | None:
         needed = f"{many} need{'s' * (len(cells) == 1)} bench_minutes={Share.least_minutes(len(cells)):g}"
         text = f"which is faster is not measured: {needed}"
     if text:
-        _print(text)
+        terminal().print(text)
     if share is None:
         return before
     try:
@@ -91,7 +91,7 @@ def _measure_cells(sweep: Sweep) -> Verdict | None:
         error.so_far = ", measuring stopped"
         raise
     if repeats is not None and repeats < REPEATS:
-        _print(f"{repeats} of {REPEATS} repeats; bench_minutes={2 * minutes:g} gives them longer")
+        terminal().print(f"{repeats} of {REPEATS} repeats; bench_minutes={2 * minutes:g} gives them longer")
     return None
 
 
@@ -105,7 +105,7 @@ def _show(sweep: Sweep, runs: pd.DataFrame, cells: pd.DataFrame, decided: Verdic
     seeds = [counted(number, "seed") for number in set(cells["n_runs"])]
     groups = {place(pair).rstrip(" ,") for pair in decided.comparisons}
     head = ", ".join([title(decided), *(groups if len(groups) == 1 else []), *(seeds if len(seeds) == 1 else [])])
-    _print(f"{head}   {int(runs['status'].isin(FINAL).sum())}/{len(runs)} done")
+    console.print(f"{head}   {int(runs['status'].isin(FINAL).sum())}/{len(runs)} done")
     console.print()
     console.print(tables.overview(cells))
     sweep.show_failures(runs)
@@ -113,15 +113,10 @@ def _show(sweep: Sweep, runs: pd.DataFrame, cells: pd.DataFrame, decided: Verdic
     few = len(decided.comparisons) <= FEW
     if decided.groups:
         console.print(answer_table(decided) if few else answer_lines(decided, MOST_ROWS))
+        console.print()
     for sentence in headline(decided) if few else unfinished(decided):
-        _print(sentence)
+        console.print(sentence)
     console.print()
-
-
-def _print(text: str) -> None:
-    """A sentence; lines of it are broken in a terminal alone."""
-    console = terminal()
-    console.print(text, soft_wrap=not console.is_terminal)
 
 
 def mirror(sweep: Sweep, summary: Mapping[str, str] | None = None, files: Sequence[Path] = ()) -> None:

@@ -94,9 +94,10 @@ def _with_room(table: Table, width: int) -> list[Column]:
 
 def _folded(named: Sequence[Column]) -> Column:
     """Several columns of names as one."""
+    between = "; " if any(", " in text for column in named for text in column.texts) else ", "
     rows = zip(*(column.texts for column in named), strict=True)
-    entries = tuple(Entry(", ".join(filter(None, row))) for row in rows)
-    return Column(", ".join(filter(None, (column.heading for column in named))), entries, Kind.NAME)
+    entries = tuple(Entry(between.join(filter(None, row))) for row in rows)
+    return Column(between.join(filter(None, (column.heading for column in named))), entries, Kind.NAME)
 
 
 def _left_out(column: Column) -> str:
@@ -215,17 +216,17 @@ def _grid(table: Table, columns: Sequence[Column], widths: Sequence[int], brief:
         for text in _texts(column, brief)
         for line in text.split("\n")
     )
-    grid = _empty(int(wrapped))
+    out = grid(int(wrapped))
     for column, width, head in zip(columns, widths, heads, strict=True):
         lines = [""] * (height - len(head)) + head
-        grid.add_column(
+        out.add_column(
             Text("\n".join(lines)), justify="right" if column.kind.right else "left", width=width, overflow="fold"
         )
     for number in range(len(table.rows)):
         if table.total and number == len(table.rows) - 1:
-            grid.add_section()
-        grid.add_row(*(shown(column.kind, column.entries[number], brief) for column in columns))
-    return grid
+            out.add_section()
+        out.add_row(*(shown(column.kind, column.entries[number], brief) for column in columns))
+    return out
 
 
 def _turned(columns: Sequence[Column], width: int) -> Grid | None:
@@ -238,16 +239,16 @@ def _turned(columns: Sequence[Column], width: int) -> Grid | None:
             break
     else:
         return None
-    grid = _empty()
-    grid.add_column(Text(heads[0]), no_wrap=True)
+    out = grid()
+    out.add_column(Text(heads[0]), no_wrap=True)
     for row in rows:
-        grid.add_column(Text(row[0]), justify="right" if len(rows) > 1 else "left", no_wrap=True)
+        out.add_column(Text(row[0]), justify="right" if len(rows) > 1 else "left", no_wrap=True)
     for head, column in list(zip(heads, columns, strict=True))[1:]:
-        grid.add_row(Text(head), *(shown(column.kind, entry, brief) for entry in column.entries))
-    return grid
+        out.add_row(Text(head), *(shown(column.kind, entry, brief) for entry in column.entries))
+    return out
 
 
-def _empty(leading: int = 0) -> Grid:
+def grid(leading: int = 0) -> Grid:
     """A grid of the one style, without columns: a line below bold heads, nothing around."""
     return Grid(box=_RULE, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", leading=leading)
 

@@ -108,7 +108,8 @@ def test_a_configuration_is_the_one_that_hydra_composes() -> None:
     ("overrides", "values", "words"),
     [
         ((), {"widht": 8}, "did you mean 'width'"),
-        (("model=cnn,dwsep",), {}, "model"),
+        (("model=cnn,dwsep",), {}, "model=cnn,dwsep lists several values"),
+        (("model=cnn width=2",), {}, "model=cnn width=2: not in Hydra's syntax"),
         ((8,), {}, "8 is no override; write it as a text"),
         (("model",), {}, "model"),
         ((), {"model": "cnn,dwsep"}, "cnn,dwsep"),
@@ -122,7 +123,8 @@ def test_a_mistake_is_one_line(overrides: Sequence[Any], values: dict[str, Any],
         assert "\n" not in str(error.value)
 
 
-PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="ascii"))
+FLOATS = st.floats(allow_nan=False, allow_subnormal=False)  # which a process that has trained takes for 0
+PLAIN = st.none() | st.booleans() | st.integers() | FLOATS | st.text(st.characters(codec="ascii"))
 VALUES = st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=3), max_leaves=5)
 
 
@@ -148,6 +150,11 @@ def test_a_network_is_the_one_that_training_starts_from() -> None:
     assert all(tensor.is_meta for tensor in dsbench.build(width=20_000, device="meta").parameters())
     with pytest.raises(dsbench.InputError, match="device 'nowhere'"):
         dsbench.build(width=4, device="nowhere")
+
+
+def test_a_run_is_not_loaded_onto_a_device_that_there_is_not(finished: Path) -> None:
+    with pytest.raises(dsbench.InputError, match="device 'nowhere'"):
+        dsbench.load(finished, device="nowhere").module  # noqa: B018
 
 
 def test_a_budget_is_solved() -> None:
@@ -330,7 +337,15 @@ def test_tables_and_verdict_are_those_of_the_command_line(notebook: dict[str, An
     assert verdict.answers.iloc[0, 3:].tolist() == words
     for shown in (str(verdict), verdict._repr_html_()):
         assert all(word in shown for word in (*words, verdict.headline, printed["title"]))
+    assert str(verdict).splitlines()[1] == ""  # below the title
     assert "\x1b" not in str(verdict)
+
+
+@pytest.mark.parametrize("table", [3, "cells", "none"])
+def test_a_table_that_is_not_of_runs_has_no_verdict(notebook: dict[str, Any], table: Any) -> None:
+    made = {"cells": dsbench.results, "none": lambda sweep: dsbench.runs(sweep).head(0)}
+    with pytest.raises(dsbench.InputError, match="table"):
+        dsbench.verdict(made[table](notebook["sweep"]) if table in made else table)
 
 
 def test_a_finished_sweep_asked_again_trains_nothing_and_a_planned_one_is_none(

@@ -103,6 +103,14 @@ def test_names_are_folded_into_one_column_before_a_table_is_split() -> None:
     assert heads(table, 60) == [["model", "network", "x", "MACs", "acts"]]
 
 
+def test_folded_names_that_are_lists_themselves_stay_apart() -> None:
+    columns = names({"this": ["dwsep, width 2"], "against": ["cnn, width 2"]})
+    further = (numbers(f"figure{number}", [1.0], str) for number in range(5))
+    text = shown(Table("", (*columns, *further)), 70)
+    assert text.startswith("this; against")
+    assert "\ndwsep, width 2; cnn," in text
+
+
 @pytest.mark.parametrize("width", [30, 200])
 def test_long_texts_wrap_between_lines(width: int) -> None:
     claims = ["Lighter: it has fewer parameters and fewer operations " * 3, "Faster: a step takes less time"]

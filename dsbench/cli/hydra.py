@@ -63,7 +63,7 @@ def run_hydra(config_name: str) -> None:
     from dsbench.config import schema
     from dsbench.config.compose import forget_choices
     from dsbench.config.messages import one_line
-    from dsbench.config.overrides import check_choices, command_line, without_trainer
+    from dsbench.config.overrides import check_overrides, command_line, without_trainer
     from dsbench.config.schema import conf_dir
 
     line = command_line(sys.argv[1:])
@@ -83,7 +83,7 @@ def run_hydra(config_name: str) -> None:
     else:
         overrides = line.overrides
         _refuse_several(line)
-    check_choices(overrides)
+    check_overrides(overrides)
     sys.argv[1:] = [*line.flags, *without_trainer(overrides)]
     with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
         os.environ["DSBENCH_HYDRA_DIR"] = scratch  # where conf/train.yaml has Hydra put its own files

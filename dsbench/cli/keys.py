@@ -26,10 +26,12 @@ _ABOUT = {
     "train": "Train one network and record what it costs and how good it is.",
     "sweep": "Train many networks, every combination of the values listed, and say which are lighter, faster and "
     "better. What is done is not trained again.",
+    "plan": "Show what a sweep of these overrides would train, what it costs and how long it takes, and train nothing.",
 }
 _EXAMPLES = {
     "train": ("model=dwsep data=cifar10", "experiment=mnist_7800/cnn seed=3", "width=8 train.max_epochs=5"),
     "sweep": ("model=cnn,dwsep width=8,16 seeds=5", "sweep=mnist_7800 plan=true", "model=cnn,dwsep seeds=auto"),
+    "plan": ("model=cnn,dwsep width=8,16 seeds=5", "sweep=mnist_7800", "model=cnn,dwsep seeds=auto"),
 }
 _FLAGS = (
     ("--config-dir DIR", "a further folder of YAML files, laid out as conf/ is"),
@@ -45,6 +47,7 @@ def print_keys(name: str, line: CommandLine) -> None:
     Lists of values make none. Raises InputError for overrides that make no configuration.
     """
     width = min(shutil.get_terminal_size((80, 0)).columns, _WIDEST)
+    asked = "plan" if sys.argv[0].endswith(" plan") else name
     program = f"python {sys.argv[0]}" if sys.argv[0].endswith(".py") else sys.argv[0]
     folders = [conf_dir(), *([Path(line.values["config_dir"])] if line.values["config_dir"] else [])]
     own = [conf_dir() / f"{file}.yaml" for file in (["sweep", "launch", "train"] if name == "sweep" else ["train"])]
@@ -68,8 +71,8 @@ def print_keys(name: str, line: CommandLine) -> None:
             for key in keys
         ]
     print(f"Usage: {program} [GROUP=CHOICE ...] [KEY=VALUE ...]\n")
-    print(textwrap.fill(_ABOUT[name], width, initial_indent="  ", subsequent_indent="  "))
-    _print("Examples", [(f"{program} {example}", "") for example in _EXAMPLES[name]], width)
+    print(textwrap.fill(_ABOUT[asked], width, initial_indent="  ", subsequent_indent="  "))
+    _print("Examples", [(f"{program} {example}", "") for example in _EXAMPLES[asked]], width)
     chosen = [(f"{group.name}={choices[group.name]}", _meaning(group, folders)) for group in groups]
     _print("Groups, with their choice", chosen, width)
     tops = {name.partition(".")[0] for name in mappings}

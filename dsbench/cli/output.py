@@ -22,10 +22,7 @@ def show(*parts: Table | str) -> None:
     for before, part in zip(("", *parts), parts, strict=False):
         if before and part and not (isinstance(before, str) and isinstance(part, str)):
             console.print()
-        if isinstance(part, Table):
-            console.print(part)
-        else:  # words are not broken in a terminal, lines not in a pipe, and paths nowhere
-            console.print(part, soft_wrap=not console.is_terminal or " " not in part)
+        console.print(part, soft_wrap=isinstance(part, str) and " " not in part)  # a path alone is not broken
 
 
 def print_version(asked: bool) -> None:

@@ -45,11 +45,11 @@ def results(
     runs, shown = selection(all_runs, where or [], as_runs)
     shown = arranged(shown, _resolved(sort, shown) if sort else None)
     if as_csv:
-        typer.echo(_labelled(shown).to_csv(index=False, lineterminator="\n"), nl=False)
+        typer.echo(labelled(shown).to_csv(index=False, lineterminator="\n"), nl=False)
     elif as_json:
-        typer.echo(json.dumps(plain(_labelled(shown))))
+        typer.echo(json.dumps(plain(labelled(shown))))
     elif parquet is not None:
-        write(parquet, _labelled(shown).to_parquet(engine="pyarrow", index=False))
+        write(parquet, labelled(shown).to_parquet(engine="pyarrow", index=False))
         remark(f"written: {parquet}")
     else:
         _print(runs, shown, as_runs, failures_in=outputs if sweep is not None and not as_runs else None)
@@ -92,7 +92,7 @@ def _resolved(sort: str, shown: pd.DataFrame) -> str:
     return sign + _cell_column(name, shown.columns)
 
 
-def _labelled(shown: pd.DataFrame) -> pd.DataFrame:
+def labelled(shown: pd.DataFrame) -> pd.DataFrame:
     """With the short label of each run, or cell, behind its id."""
     from dsbench.results.records import plain
     from dsbench.run.record import short_label

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from dsbench.config import schema
 from dsbench.config.hydra_internals import config_loader, node, structure
 from dsbench.config.messages import nearest, one_line
-from dsbench.config.overrides import check_choices, quoted, without_trainer
+from dsbench.config.overrides import check_overrides, quoted, without_trainer
 from dsbench.config.schema import conf_dir
 from dsbench.errors import InputError
 
@@ -43,7 +43,7 @@ def compose(overrides: Sequence[str], config_dir: str | None = None, config_name
     from hydra.core.global_hydra import GlobalHydra
 
     schema.register()
-    check_choices(overrides)
+    check_overrides(overrides)
     given = without_trainer(overrides)
     if config_dir is not None:
         given.append(f"hydra.searchpath=[{quoted(f'file://{_folder(config_dir)}')}]")

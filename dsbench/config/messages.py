@@ -49,7 +49,12 @@ def _no_list(match: re.Match[str]) -> str:
     return f"{match[1]}={match[2]} is not a list; write {match[1]}=[{match[2]}]"
 
 
+def _several(match: re.Match[str]) -> str:
+    return f"{match[1]} lists several values, and one is asked for"
+
+
 _MESSAGES = (
+    (r"Ambiguous value for argument '([^']+)'", _several),
     (r"Could not find '([^']+)'(?:\s+Available options in '([^']+)':((?:\n\t\S+)+))?", _unknown_choice),
     (r"Key '[^']+' (?:is not in struct|not in '[^']+')[\s\S]*?full_key: (\S+)", _unknown_key),
     (r"Could not override '([^']+)'", _unknown_key),

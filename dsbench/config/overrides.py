@@ -123,13 +123,14 @@ def _check_ranges(overrides: Sequence[Override]) -> None:
         raise InputError(f"these overrides name more than {MOST_RUNS:,} runs; list fewer values")
 
 
-def check_choices(overrides: Sequence[str]) -> None:
-    """Raise InputError for a group whose choice is no name (`block=[[1]]`), at which Hydra itself breaks."""
+def check_overrides(overrides: Sequence[str]) -> None:
+    """Raise InputError for what Hydra cannot read, and for a group whose choice is no name (`block=[[1]]`)."""
     from hydra.core.override_parser.types import QuotedString
 
-    suspects = [override for override in overrides if "=[" in override or "={" in override]
-    for override in _parsed(suspects):
-        group = override.key_or_group
+    for override in _parsed(overrides):
+        group, line = override.key_or_group, override.input_line or ""
+        if "=[" not in line and "={" not in line:
+            continue
         if "/" in group or (conf_dir() / group).is_dir():
             value = override.value()
             names = value if isinstance(value, list) else [value]

@@ -9,6 +9,7 @@ import shutil
 import sys
 import time
 from contextlib import AbstractContextManager
+from textwrap import shorten
 
 from dsbench.numerals import duration
 
@@ -40,8 +41,8 @@ class Measuring(AbstractContextManager["Measuring"]):
         left = ""
         if self._within is not None:
             seconds = max(0.0, self._within - (time.monotonic() - self._start))
-            left = f", at most {duration(seconds)} left"
-        self._write(f"[{'#' * done}{'-' * (_BAR - done)}] {what}{left}")
+            left = f"at most {duration(seconds)} left, "
+        self._write(f"[{'#' * done}{'-' * (_BAR - done)}] {left}{what}")
 
     def __exit__(self, *error: object) -> None:
         self._write("")
@@ -50,5 +51,5 @@ class Measuring(AbstractContextManager["Measuring"]):
         """The line in place of the last one; what others print begins at its start."""
         if sys.stderr.isatty():
             columns = shutil.get_terminal_size().columns
-            sys.stderr.write(f"\r\x1b[K{line[: columns - 1]}\r")
+            sys.stderr.write(f"\r\x1b[K{shorten(line, columns - 1, placeholder=' ...')}\r")
             sys.stderr.flush()

@@ -54,9 +54,11 @@ class Judgement:
                 file=nowhere, width=120, color_system=None, markup=False, emoji=False, force_jupyter=False
             )
             with console.capture() as written:
-                console.print(title(self.verdict), "", soft_wrap=True)
+                console.print(title(self.verdict))
+                console.print()
                 if self.verdict.groups:
                     console.print(answer_table(self.verdict))
+                    console.print()
                 console.print(self.headline, soft_wrap=True)
         return "\n".join(line.rstrip() for line in written.get().splitlines())
 

@@ -77,14 +77,14 @@ def misjudged(record: Record, confusion: Sequence[Sequence[int]]) -> str | None:
 
 
 def records(outputs: Path) -> list[Record]:
-    """The record of every run under `outputs`, in the order in which they were started.
+    """The record of every run under `outputs`, in the order in which they were started, of one second in that of seeds.
 
     One that cannot be read is named in the log and left out.
     """
     folder = outputs / "runs"
     ids = [entry.name for entry in os.scandir(folder) if _RUN_ID.fullmatch(entry.name)] if folder.is_dir() else []
     runs = [run for run in (record(outputs, run_id) for run_id in ids) if run.status not in _WITHOUT]
-    return sorted(runs, key=lambda run: (run.started or "~", run.run_id))
+    return sorted(runs, key=lambda run: (run.started or "~", run.cell_id or "", run.seed or 0, run.run_id))
 
 
 def record(outputs: Path, run_id: str) -> Record:

@@ -87,8 +87,8 @@ def runs(frame: pd.DataFrame) -> Table:
     """A table of runs (see runs_table), one row a run."""
     named, rows = naming(frame), plain(frame)
     balanced = [_balanced(row["test_acc"], row.get("test_balanced_acc")) for row in rows]
+    named_runs = named.columns | {"seed": ["" if row["seed"] is None else str(row["seed"]) for row in rows]}
     columns = (
-        numbers("seed", [row["seed"] for row in rows], str),
         *(figures(score, [row[score.name] for row in rows], score.brief) for score in _ACCURACIES),
         *filled([figures(_BALANCED, balanced)]),
         figures(_TIME, [row[_TIME.name] for row in rows]),
@@ -96,7 +96,7 @@ def runs(frame: pd.DataFrame) -> Table:
         *filled([_remarks(rows)]),
         texts("run", [row["run_id"] for row in rows]),
     )
-    return Table(named.shared, (*names(named.columns), *columns), elsewhere=_ELSEWHERE)
+    return Table(named.shared, (*names(named_runs), *columns), elsewhere=_ELSEWHERE)
 
 
 def failures(frame: pd.DataFrame, outputs: Path | str = "outputs", most: int = 20) -> Table:

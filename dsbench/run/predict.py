@@ -104,9 +104,11 @@ class Loaded:
     def module(self) -> nn.Sequential:
         """The network in evaluation mode, with the weights that were tested: scaled images (B, C, H, W) to logits.
 
-        Raises InputError where they are damaged.
+        Raises InputError where they are damaged, and where there is no such device.
         """
-        return self.run.module().to(self.device)
+        from dsbench.training.device import moved
+
+        return moved(self.run.module(), self.device)
 
     @property
     def class_names(self) -> list[str]:

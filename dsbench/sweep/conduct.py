@@ -166,7 +166,7 @@ class Sweep:
         self.returned: list[Sequence[JobReturn]] = []
         self.reasons: dict[str, Ended] = {}
         self._arguments, self._schedule = arguments, schedule
-        self.writable = True  # what was asked for and what comes of it
+        self.writable = True  # what was asked for, and what comes of it
         self.unwritten: str | None = None
         self._final: set[str] = set()  # run_ids with a result, by the table made last
 
@@ -199,12 +199,12 @@ class Sweep:
                 judging["looks"] = list(self._schedule.looks)
             facts = [job.plan.facts() for job in self.jobs if job.plan]
             try:
-                self.folder.write_plan(facts, self._arguments, judging, self._name.hash)
-            except TakenError:  # at this very moment, by another process
-                if self._name.instead is None:
+                self._write_plan(facts, judging)
+            except InputError as error:
+                if plan.missing or not plan.runs.keys() <= set(self.folder.run_ids()):
                     raise
-                self._call(self._name.instead)
-                self.folder.write_plan(facts, self._arguments, judging, self._name.hash)
+                self.writable = False
+                log.warning("%s; all runs have a result and are shown", str(error).partition("; ")[0])
 
     def _write_plan(self, facts: Sequence[Record], judging: Mapping[str, Any]) -> None:
         try:

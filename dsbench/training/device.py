@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
+from dsbench.errors import InputError
 from dsbench.machine import cores
 from dsbench.process import keep_freed_memory
 from dsbench.training.place import Place, place
@@ -36,6 +38,14 @@ def taken(there: Place) -> Compute:
     """What `there` is for torch; the thread count is set for the process."""
     torch.set_num_threads(there.asked_threads or ALL_THREADS)
     return Compute(torch.device(there.kind), there.name, there.precision, torch.get_num_threads())
+
+
+def moved(module: nn.Sequential, device: str | torch.device) -> nn.Sequential:
+    """The module on a device, by torch's name for it. Raises InputError where there is none of that name."""
+    try:
+        return module.to(torch.device(device))
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {str(device)!r}: {str(error).splitlines()[0]}") from None
 
 
 def set_up_process() -> None:

@@ -52,6 +52,12 @@ def test_a_day_begins_with_training() -> None:
     assert names[:5] == ["train", "sweep", "plan", "cost", "bench"]
 
 
+def test_the_help_of_plan_speaks_of_a_plan(call: Call) -> None:
+    text = call("dsbench", "plan", "--help").out
+    assert "and train nothing." in text.partition("Groups")[0]
+    assert "plan=true" not in text.partition("Groups")[0]
+
+
 def test_the_version_is_that_of_the_package(call: Call) -> None:
     ended = call("dsbench", "--version")
     assert (ended.code, ended.out) == (0, f"dsbench {version('dsbench')}\n")

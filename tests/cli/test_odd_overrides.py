@@ -45,6 +45,7 @@ ODD = [
     ("width=(4", None, "width=(4"),
     ("model=glob(x*)", None, "matches none of"),
     ("width", None, "width"),
+    ("'model=cnn width=2'", None, "model=cnn width=2: not in Hydra's syntax"),
     ("=4", None, "=4"),
 ]
 

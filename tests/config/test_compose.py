@@ -186,5 +186,5 @@ def test_a_preset_is_that_of_the_command_s_own_folder(
         line += " plan=true seeds=1 budget.match=mine budget.by=params budget.tolerance=0.9"
         ended = call("sweep", "--config-dir", str(folder.parent), *overrides(line))
         assert (ended.code, ended.err) == (0, "")
-        planned.append(next(row for row in ended.out.splitlines() if row.endswith("0/1 ")).split())
+        planned.append(next(row for row in ended.out.splitlines() if row.endswith("0/1")).split())
     assert planned[0][:3] != planned[1][:3]  # the widths that are solved

@@ -26,5 +26,5 @@ def test_a_terminal_has_one_line_that_changes_and_is_gone_at_the_end(
     shown = [part.removeprefix("\x1b[K") for part in printed.split("\r") if part]
     assert all(len(line) < 44 for line in shown)
     assert [line[:22].count("#") for line in shown] == [0, 0, 5, 10, 15, 20, 20, 0]
-    assert shown[0] == "[--------------------] starting, at most 1 "
+    assert shown[0] == "[--------------------] at most 1 min 00 ..."
     assert shown[-1] == ""

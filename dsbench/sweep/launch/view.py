@@ -22,6 +22,7 @@ from dsbench.config.hydra_internals import returned_value
 from dsbench.config.overrides import key
 from dsbench.console import redraws, terminal
 from dsbench.errors import first_line
+from dsbench.layout import grid
 from dsbench.numerals import counted, duration, mean_percent
 
 EVENT_SECONDS, IDLE_SECONDS = 0.4, 0.9  # between two pictures where something happened, and where only time passed
@@ -222,20 +223,21 @@ class View(Lines):
     def _screen(self) -> Group:
         """The cells, the runs and the bar, of no more lines than there are: what lately changed stays."""
         lines = self.console.height - 1
-        runs = max(1, min(len(self._running), lines // 2 - 2))
-        cells = self._cells(lines - runs - 3)
+        runs = max(1, min(len(self._running), lines // 2 - 3))
+        cells = self._cells(lines - runs - 4)
         above: list[Table | Text] = [cells, Text()] if cells else []
         return Group(*above, self._runs_table(runs), self._bar())
 
     def _cells(self, lines: int) -> Table | None:
         """The table of cells, of so many lines."""
-        if self._board is None or lines < 3:
+        if self._board is None or lines < 4:
             return None
         cells = list(self._board.cells)
         hidden = 0
-        if len(cells) > lines - 1:
-            hidden = len(cells) - (lines - 2)
-            latest = sorted(range(len(cells)), key=lambda number: -cells[number].touched)[: lines - 2]
+        room = lines - 2  # below the heads
+        if len(cells) > room:
+            hidden = len(cells) - (room - 1)
+            latest = sorted(range(len(cells)), key=lambda number: -cells[number].touched)[: room - 1]
             cells = [cells[number] for number in sorted(latest)]
         others = any(cell.others for cell in cells)
         table = _table("cell", "done", "test accuracy", *(["not in the mean"] if others else []))
@@ -327,7 +329,7 @@ def seconds_left(
 
 def _table(first: str, *others: str) -> Table:
     """A table of lines that are never broken: the first column is cut where there is no room."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    table = grid()
     table.add_column(first, no_wrap=True, overflow="ellipsis", min_width=10)
     for name in others:
         table.add_column(name, justify="right", no_wrap=True, overflow="ellipsis")
