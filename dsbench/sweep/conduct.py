@@ -75,7 +75,8 @@ def conduct(
     backend = backend_for(launcher, together)
     axes.check_several(arguments, params)
     shared = shared_overrides(config, backend)
-    plan = plan_sweep([with_shared(job, shared) for job in jobs], composing(config, loader))
+    here = backend is None or backend.watched
+    plan = plan_sweep([with_shared(job, shared) for job in jobs], composing(config, loader), here)
     raise_if_asked_to_stop()
     console = terminal()
     if plan.problems and (config.on_error != "skip" or not plan.runs):
