@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,7 +18,10 @@ from dsbench.data.picture import Picture, Unreadable, read
 from dsbench.data.sets import DataSet
 from dsbench.errors import FailureError, InputError
 from dsbench.files import write_atomically
+from dsbench.machine import cores
+from dsbench.numerals import counted
 
+BROKEN_SHOWN = 20  # of the files that cannot be read, so that they can be mended at one go
 AT_ONCE = 32  # files decoded before their pixels are written: what is in memory at a time
 Put = Callable[[Path, Report], "Brought"]
 """Brings images into a scratch folder."""
@@ -68,8 +69,8 @@ def imported(root: Path) -> list[str]:
 def install(put: Put, name: str, root: Path, force: bool, report: Report) -> Imported:
     """Keep what `put` brings as the set `name` below `root`: its prepared arrays, and its YAML file, which comes last.
 
-    A set of that name with other images is replaced with `force` only; whatever ends it before leaves nothing. Raises
-    InputError where there is one, or for images that are no set.
+    A set of that name with other images is replaced with `force` only; whatever ends it before leaves what was there.
+    Raises InputError where there is one, or for images that are no set.
     """
     own.check_name(name)
     folder, file = root / "prepared" / name, config_file(root, name)
@@ -80,19 +81,24 @@ def install(put: Put, name: str, root: Path, force: bool, report: Report) -> Imp
             remarks = [*brought.remarks, *own.remarks(dataset)]
             before = own.read_yaml(file) if file.exists() and not force else None
             if before is not None and before != replace(dataset, name=name):
-                raise InputError(f"{name} is there with other images or classes: --force replaces it, --name NAME keeps both")
+                raise InputError(
+                    f"{name} is there with other images or classes: --force replaces it, --name NAME keeps both"
+                )
             if before is not None and folder.exists():
                 return Imported(dataset, remarks, unchanged=True)
             report("writing", None)
             prepared.write(scratch / "cache", dataset, brought.parts, brought.source, dataset.sha256)
             file.parent.mkdir(parents=True, exist_ok=True)
+            replaced = scratch / "replaced"
             if folder.exists():
-                folder.rename(scratch / "replaced")
-            (scratch / "cache").rename(folder)
+                folder.rename(replaced)
             try:
+                (scratch / "cache").rename(folder)
                 write_atomically(file, own.as_yaml(dataset, brought.source))
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
+                if replaced.exists():
+                    replaced.rename(folder)
                 raise
     except OSError as error:
         raise FailureError(f"{name} cannot be written below {root}: {error.strerror or error}") from error
@@ -121,7 +127,9 @@ def from_npz(path: Path, name: str, layout: str | None) -> Put:
 
 
 def from_files(listing: Listing, name: str, source: Path, wanted: Wanted) -> Put:
-    """Brings image files, decoded and at one size."""
+    """Brings image files, decoded and at one size. Raises InputError for a share to test on that leaves no part."""
+    if not listing.test and not 0 < wanted.test_share < 1:
+        raise InputError(f"--test-share {wanted.test_share:g} leaves no part to use; take one between 0 and 1, as 0.2")
 
     def put(scratch: Path, report: Report) -> Brought:
         files = _Files(listing, wanted)
@@ -174,7 +182,7 @@ class _Files:
                 coloured += picture.coloured
         if broken and not self.wanted.skip_broken:
             raise InputError(
-                f"{len(broken):,} of {len(self.paths):,} files cannot be read: {few(broken.values())}; "
+                f"{len(broken):,} of {len(self.paths):,} files cannot be read: {few(broken.values(), BROKEN_SHOWN)}; "
                 "mend or remove them, or leave them out with --skip-broken"
             )
         kept = np.setdiff1d(np.arange(len(self.paths)), list(broken))
@@ -183,7 +191,7 @@ class _Files:
         self.paths = [self.paths[number] for number in kept.tolist()]
         self.labels, self.given = self.labels[kept], None if self.given is None else self.given[kept]
         shape = (len(kept), self.wanted.size, self.wanted.size, 1 if self.wanted.grey else 3)
-        remarks = [f"left out, since they cannot be read: {few(broken.values())}"] if broken else []
+        remarks = [f"left out, since they cannot be read: {few(broken.values(), BROKEN_SHOWN)}"] if broken else []
         if enlarged:
             remarks.append(f"{enlarged:,} of {len(kept):,} images are smaller than {self.wanted.size} pixels: enlarged")
         if not coloured and not self.wanted.grey:
@@ -192,7 +200,7 @@ class _Files:
 
     def _pictures(self, report: Report) -> Iterator[Picture | Unreadable]:
         """What each file holds, in order; decoding lets other threads run."""
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             for start in range(0, len(self.paths), AT_ONCE):
                 report(f"reading {len(self.paths):,} images", start / len(self.paths))
                 yield from pool.map(self._picture, self.paths[start : start + AT_ONCE])
@@ -234,7 +242,8 @@ class _Files:
             "both trained and tested on": [p for p in pairs if tested[p[0]] != tested[p[1]]],
         }
         return [
-            f"{len(found):,} images are {kind}: {few(f'{self.paths[a]} = {self.paths[b]}' for a, b in found)}"
+            f"{counted(len(found), 'image is', 'images are')} {kind}: "
+            + few(f"{self.paths[a]} = {self.paths[b]}" for a, b in found)
             for kind, found in kinds.items()
             if found
         ]

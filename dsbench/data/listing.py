@@ -72,7 +72,9 @@ def listed(source: Path, test: Path | None = None) -> Listing:
     known = set(listing.class_names)
     if len(known) < 2:
         found = f"one class, {next(iter(known))}" if known else "no images"
-        raise InputError(f"{source} holds {found}; images lie in a folder a class, or are named by a .csv of path,label")
+        raise InputError(
+            f"{source} holds {found}; images lie in a folder a class, or are named by a .csv of path,label"
+        )
     for part in own_test:
         unknown = sorted(set(part.classes) - known)
         if unknown:

@@ -1,4 +1,4 @@
-"""A set of the user's own: what its configuration holds, how that is read from arrays, written as YAML, and read back."""
+"""A set of the user's own: what its configuration holds, read from arrays, written as YAML, and read back."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 import yaml
 
 from dsbench.data.candidate import Candidate, check_form, digests, fingerprint
+from dsbench.data.listing import few
 from dsbench.data.sets import SETS, DataSet
 from dsbench.data.sources import from_npz
 from dsbench.errors import InputError
@@ -72,15 +73,18 @@ def own_set(
     if len(image_shape) != 3 or min(image_shape) < 1:
         raise InputError(f"data.own.image_shape {list(image_shape)} is not [channels, height, width]")
     if not 2 <= len(train_counts) <= MOST_CLASSES or min(train_counts) < 1:
-        raise InputError(f"data.own.train_counts {_few(train_counts)} is not of 2 to {MOST_CLASSES} classes with images")
+        counts = few(train_counts, 10)
+        raise InputError(f"data.own.train_counts [{counts}] is not of 2 to {MOST_CLASSES} classes with images")
     if len(test_counts) != len(train_counts) or min(test_counts) < 0 or sum(test_counts) == 0:
-        raise InputError(f"data.own.test_counts {_few(test_counts)} is not of {len(train_counts)} classes with images")
+        raise InputError(
+            f"data.own.test_counts [{few(test_counts, 10)}] is not of {len(train_counts)} classes with images"
+        )
     if sum(train_counts) < 10:
         raise InputError(f"{name} has {sum(train_counts)} training images, too few to hold out a tenth for validation")
     if not re.fullmatch("[0-9a-f]{64}", sha256):
         raise InputError(f"data.own.sha256 {sha256!r} is not 64 hexadecimal digits; dsbench data describe finds it")
     if class_names is not None and len(class_names) != len(train_counts):
-        raise InputError(f"data.own.class_names {_few(class_names)} does not name {len(train_counts)} classes")
+        raise InputError(f"data.own.class_names [{few(class_names, 10)}] does not name {len(train_counts)} classes")
     if layout not in LAYOUTS:
         raise InputError(f"data.own.layout {layout!r} is not one of {', '.join(LAYOUTS)}")
     channels, height, width = image_shape
@@ -109,9 +113,7 @@ def described(path: Path, layout: str | None = None) -> DataSet:
         raise InputError(f"there is no file {path}")
     with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
         dataset, candidate = checked(path.stem, from_npz(path, Path(scratch)), layout)
-        sha256 = fingerprint(
-            digests(candidate.x_train, candidate.y_train), digests(candidate.x_test, candidate.y_test)
-        )
+        sha256 = fingerprint(digests(candidate.x_train, candidate.y_train), digests(candidate.x_test, candidate.y_test))
     return replace(dataset, sha256=sha256)
 
 
@@ -175,18 +177,12 @@ def remarks(dataset: DataSet) -> list[str]:
     absent = [number for number, count in enumerate(dataset.test_counts) if not count]
     if absent:
         names = [dataset.class_names[number] if dataset.class_names else str(number) for number in absent]
-        out.append(f"the test part has no image of class {_few(names)[1:-1]}")
+        out.append(f"the test part has no image of class {few(names, 10)}")
     return out
 
 
 def _quoted(text: str) -> str:
     return yaml.safe_dump(text, default_style='"', width=2**31 - 1, allow_unicode=True).rstrip("\n")
-
-
-def _few(items: Sequence[Any]) -> str:
-    """A list in words, of a long one its beginning."""
-    shown = [str(item) for item in items[:10]]
-    return f"[{', '.join(shown)}{', ...' if len(items) > len(shown) else ''}]"
 
 
 def _largest(source: str, part: str, labels: np.ndarray) -> int:

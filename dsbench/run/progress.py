@@ -98,7 +98,6 @@ class Progress:
         """The result, where it is, and how to look at it."""
         result = record.result
         assert result is not None
-        macs = f", {result.train_macs:.3g} MACs" if result.train_macs is not None else ""  # an older record has none
         latency = record.measured.get("latency_ms")
         rows = {
             "status": record.ending,
@@ -107,7 +106,7 @@ class Progress:
                 result.best_val_acc, f" at epoch {result.best_epoch} of {result.epochs}"
             ),
             "train accuracy": _percent(result.train_acc),
-            "train time": f"{result.train_seconds:.1f} s, {result.images_per_second:,.0f} images/s{macs}",
+            "train time": _train_time(result),
             **({"latency": _latency(latency)} if latency else {}),
             "result": relative(plan.folder.result_file),
         }
@@ -154,6 +153,16 @@ class Bar:
         else:  # seconds: nobody knows how many steps they hold
             done = min(seconds, end.target)
             self._shown.update(self._task, description=f"epoch {epoch + 1}, seconds", completed=done, total=end.target)
+
+
+def _train_time(result: Result) -> str:
+    """Of these, an older record has no MACs, and one that was written by hand may have none."""
+    facts = (
+        None if result.train_seconds is None else f"{result.train_seconds:.1f} s",
+        None if result.images_per_second is None else f"{result.images_per_second:,.0f} images/s",
+        None if result.train_macs is None else f"{result.train_macs:.3g} MACs",
+    )
+    return ", ".join(filter(None, facts))
 
 
 def _percent(share: float | None, rest: str = "") -> str:

@@ -75,7 +75,8 @@ def conduct(
     backend = backend_for(launcher, together)
     axes.check_several(arguments, params)
     shared = shared_overrides(config, backend)
-    plan = plan_sweep([with_shared(job, shared) for job in jobs], composing(config, loader))
+    here = backend is None or backend.watched
+    plan = plan_sweep([with_shared(job, shared) for job in jobs], composing(config, loader), here)
     raise_if_asked_to_stop()
     console = terminal()
     if plan.problems and (config.on_error != "skip" or not plan.runs):
@@ -372,8 +373,13 @@ def backend_for(launcher: Launcher, jobs: int) -> Backend | None:
 
 
 def with_memory(launcher: Launcher, plan: SweepPlan, jobs: int) -> Backend | None:
-    """As backend_for, now that `plan` says what the runs take of memory; the launcher keeps it for the launch."""
-    launcher.run_bytes = tuple(job.plan.memory_bytes for job in plan.missing if job.plan)  # type: ignore[attr-defined]
+    """As backend_for, now that `plan` says what the runs take of memory; the launcher keeps it for the launch.
+
+    A run on a GPU takes what is counted of it from the GPU's own memory, not from this machine's.
+    """
+    plans = [job.plan for job in plan.missing if job.plan]
+    here = tuple(plan.memory_bytes for plan in plans if plan.place.kind != "cuda")
+    launcher.run_bytes = here  # type: ignore[attr-defined]
     return backend_for(launcher, jobs)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from dsbench.config.compose import Composed
@@ -18,6 +18,7 @@ from dsbench.run.interrupts import raise_if_asked_to_stop
 from dsbench.run.plan import Plan, Resources, plan, with_seed
 from dsbench.run.record import FINAL, Record, width
 from dsbench.tables import Table, figures, filled, names, numbers, written
+from dsbench.training.memory import limit_bytes
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -108,13 +109,17 @@ class SweepPlan:
         return [job for job in self.jobs if job.problem is not None]
 
 
-def plan_sweep(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], Composed]) -> SweepPlan:
+def plan_sweep(
+    jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], Composed], here: bool = True
+) -> SweepPlan:
     """Plan every job; `compose` turns overrides into a configuration. What is wrong with a job stands in its problem.
 
-    Cells are planned once: their seeds share network, costs, budget and label.
+    Cells are planned once: their seeds share network, costs, budget and label. `here`: whether this machine trains
+    what is not done yet, and has to have the memory.
     """
     cells: dict[tuple[str, ...], Plan | InputError] = {}
     found: dict[str, Resources] = {}
+    limit = cache(limit_bytes)
 
     def resources_of(config: Config) -> Resources:
         key = repr((config.device, config.precision, config.threads, config.data))
@@ -141,8 +146,20 @@ def plan_sweep(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]],
         planned = replace(planned, composed=replace(planned.composed, overrides=overrides))
         for seed in seeds:
             planned = with_seed(planned, int(seed.split("=")[1]))
-        out.append(_readable(PlannedJob(overrides, planned)))
+        job = _readable(PlannedJob(overrides, planned))
+        if here and job.plan and not job.done and job.plan.memory_bytes > limit(job.plan.place):
+            job = _fitting(job, job.plan)
+        out.append(job)
     return SweepPlan(tuple(out))
+
+
+def _fitting(job: PlannedJob, planned: Plan) -> PlannedJob:
+    """The job; that its training takes more memory than there is, is a problem of it."""
+    try:
+        planned.check_memory()
+    except InputError as error:
+        return PlannedJob(job.overrides, problem=str(error))
+    return job
 
 
 def _readable(job: PlannedJob) -> PlannedJob:

@@ -91,14 +91,15 @@ def search(
         raise InputError(
             "nothing to search: list what to choose from, as model=cnn,dwsep or width=int(interval(4,64)) does"
         )
-    shared = shared_overrides(config, backend_for(launcher, how.batch * len(seeds)))
+    backend = backend_for(launcher, how.batch * len(seeds))
+    here, shared = backend is None or backend.watched, shared_overrides(config, backend)
     compose, console = composing(config, loader), terminal()
     sweep = Sweep(config, _name(config, arguments, given, names, how, drawn), arguments, launcher)
     trials, plan = Trials(how, drawn, names), SweepPlan(())
     with sweep.told_anyway(lambda: _show(sweep, trials), lambda: _write(sweep, trials)):
         while batch := trials.ask():
             jobs = [with_shared([*fixed, *overrides(trial), *seed], shared) for trial in batch for seed in seeds]
-            plan = plan_sweep(jobs, compose)
+            plan = plan_sweep(jobs, compose, here)
             if plan.problems and config.on_error != "skip":
                 raise impossible(plan)
             _check_split(plan, names)

@@ -104,5 +104,5 @@ def _whole(path: Path, keys: frozenset[str]) -> list[Epoch] | None:
             raise ValueError(f"it lacks {', '.join(sorted(lacking))}")
         return list(content.get("history", ()))
     except Exception as error:  # torch.load knows many ways to fail on half a file
-        set_aside(path, first_line(error), _ANEW)
+        set_aside(path, first_line(error).partition(". ")[0], _ANEW)  # torch goes on with advice
         return None

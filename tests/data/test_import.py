@@ -76,7 +76,7 @@ def test_every_picture_is_kept_as_it_is_in_its_class_and_a_fifth_of_each_class_i
 
 def test_neither_names_nor_further_pictures_move_one_to_the_other_side(photos, bring, tmp_path):
     bring(photos, "--size", SIZE)
-    dataset, before = loaded(tmp_path)
+    _, before = loaded(tmp_path)
     for path in list(photos.rglob("*.png")):
         path.rename(path.with_name(f"{1000 - int(path.stem)}.png"))
     assert "is there, unchanged" in bring(photos, "--size", SIZE).output
@@ -92,7 +92,7 @@ def test_equal_pictures_are_on_one_side_and_told(photos, bring, tmp_path):
     _, arrays = loaded(tmp_path)
     assert not as_set(arrays.x_train) & as_set(arrays.x_test)
     assert "10 images are equal to another of the same class: " in told
-    assert re.search(r"1 images are equal to another of another class: \S*20.png = \S*other.png", told)
+    assert re.search(r"1 image is equal to another of another class: \S*20.png = \S*other.png", told)
     assert "both trained and tested on" not in told
 
 
@@ -101,7 +101,7 @@ def test_a_test_folder_is_the_test_part_and_pictures_that_are_in_both_are_told(p
     shutil.copy(photos / "cat" / "7.png", tmp_path / "apart" / "cat" / "x.png")
     put(tmp_path / "apart" / "cat" / "y.png", np.zeros((SIZE, SIZE, 3), np.uint8))
     told = bring(photos, "--size", SIZE, "--test", tmp_path / "apart").output
-    assert re.search(r"1 images are both trained and tested on: \S*pets/cat/7.png = \S*apart/cat/x.png", told)
+    assert re.search(r"1 image is both trained and tested on: \S*pets/cat/7.png = \S*apart/cat/x.png", told)
     assert "pets: the test part has no image of class dög" in told
     assert loaded(tmp_path)[0].test_counts == (2, 0)
 
@@ -132,12 +132,17 @@ def test_a_stop_at_any_moment_leaves_nothing(photos, tmp_path, monkeypatch, mome
     assert not [name for name in everything_below(tmp_path / "sets") if "pets" in name]
 
 
-def test_another_set_of_that_name_is_refused_or_replaced(photos, bring, tmp_path):
+def test_another_set_of_that_name_is_refused_or_replaced_as_a_whole(photos, bring, tmp_path, monkeypatch):
     bring(photos, "--size", SIZE)
     os.remove(photos / "cat" / "0.png")
     with pytest.raises(InputError, match="pets is there with other images or classes: --force replaces it"):
         bring(photos, "--size", SIZE)
     assert sum(loaded(tmp_path)[0].train_counts) == 40
+    with monkeypatch.context() as full:
+        full.setattr(importing, "write_atomically", lambda path, text: os.write(-1, b""))
+        with pytest.raises(FailureError):
+            bring(photos, "--size", SIZE, "--force")
+    assert sum(loaded(tmp_path)[0].train_counts) == 40  # it is there as before
     bring(photos, "--size", SIZE, "--force")
     assert sum(loaded(tmp_path)[0].train_counts) == 39
     assert everything_below(tmp_path / "sets" / "prepared")[0] == "pets"  # nothing of the old one is left beside it
@@ -194,7 +199,9 @@ def test_a_set_goes_through_memory_in_pieces(tmp_path, monkeypatch):
     np.savez(tmp_path / "large.npz", **arrays)
     del arrays
     tracemalloc.start()
-    importing.install(importing.from_npz(tmp_path / "large.npz", "large", None), "large", tmp_path, False, lambda *_: None)
+    importing.install(
+        importing.from_npz(tmp_path / "large.npz", "large", None), "large", tmp_path, False, lambda *_: None
+    )
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 12_000_000
@@ -203,7 +210,7 @@ def test_a_set_goes_through_memory_in_pieces(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--test-share", 0], "--test-share 0 of 50 images leaves no part"),
+        (["--test-share", 0], "--test-share 0 leaves no part to use; take one between 0 and 1"),
         (["--name", "mnist"], "mnist is the name of a set of dsbench's"),
         (["--name", "a/b"], "'a/b' is not a name of letters"),
         (["--name", "1e5"], "data=1e5 is read as another value than a name"),

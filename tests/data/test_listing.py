@@ -26,11 +26,15 @@ def files(tmp_path):
 
 
 def named(parts):
-    return sorted((os.path.relpath(f, parts[0].folder), c) for p in parts for f, c in zip(p.files(), p.classes, strict=True))
+    return sorted(
+        (os.path.relpath(f, parts[0].folder), c) for p in parts for f, c in zip(p.files(), p.classes, strict=True)
+    )
 
 
 def test_a_folder_a_class_is_read_with_what_is_below_it(files):
-    folder = files("cat/a.jpg", "cat/more/b.PNG", "dog/c.webp", "dog/notes.txt", "dog/.hidden.png", ".git/d.png", "e.png")
+    folder = files(
+        "cat/a.jpg", "cat/more/b.PNG", "dog/c.webp", "dog/notes.txt", "dog/.hidden.png", ".git/d.png", "e.png"
+    )
     listing = listed(folder)
     assert named(listing.train) == [("cat/a.jpg", "cat"), ("cat/more/b.PNG", "cat"), ("dog/c.webp", "dog")]
     assert listing.test == []
@@ -53,7 +57,11 @@ def test_train_and_test_are_parts_and_validation_joins_train_or_stands_in_for_te
 
 def test_a_class_can_be_called_train(files):
     assert listed(files("train/a.png", "plane/b.png")).class_names == ["plane", "train"]
-    assert listed(files("train/a.png", "test/b.png", "plane/b.png", folder="more")).class_names == ["plane", "test", "train"]
+    assert listed(files("train/a.png", "test/b.png", "plane/b.png", folder="more")).class_names == [
+        "plane",
+        "test",
+        "train",
+    ]
 
 
 def test_metadata_and_tables_name_files_and_classes(files):

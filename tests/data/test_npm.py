@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from tiny_set import idx, make_arrays, make_set
 
-from dsbench.data import sources, prepared
+from dsbench.data import prepared, sources
 from dsbench.errors import InputError
 
 FAKE_NPM = """#!{python}

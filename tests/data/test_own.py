@@ -59,7 +59,27 @@ def test_names_of_classes_are_read_back_as_they_were_written(arrays, put_npz, tm
 
 
 @pytest.mark.parametrize(
-    "name", ["8", "0", "1e5", "1_000", "1.5", "null", "True", "nan", "inf", "1e999", "é", "-a", "a b", "a,b", "a=b", "x.yaml", "", "cifar10"]
+    "name",
+    [
+        "8",
+        "0",
+        "1e5",
+        "1_000",
+        "1.5",
+        "null",
+        "True",
+        "nan",
+        "inf",
+        "1e999",
+        "é",
+        "-a",
+        "a b",
+        "a,b",
+        "a=b",
+        "x.yaml",
+        "",
+        "cifar10",
+    ],
 )
 def test_a_name_that_hydra_reads_otherwise_is_refused(name):
     with pytest.raises(InputError):
@@ -76,7 +96,9 @@ def test_a_name_that_is_taken_is_one_that_hydra_reads_as_text():
 def test_channels_that_come_first_are_asked_about_and_read_as_told(tmp_path, arrays):
     given = make_arrays((3, 5, 6), (8, 6, 6), (3, 3, 2))
     np.savez(tmp_path / "first.npz", **given)
-    with pytest.raises(InputError, match=r"--layout chw reads it as 3 channels of 5x6 pixels, --layout hwc as images of"):
+    with pytest.raises(
+        InputError, match=r"--layout chw reads it as 3 channels of 5x6 pixels, --layout hwc as images of"
+    ):
         described(tmp_path / "first.npz")
     first, last = described(tmp_path / "first.npz", "chw"), described(tmp_path / "first.npz", "hwc")
     assert (first.image_shape, last.image_shape) == ((3, 5, 6), (6, 3, 5))

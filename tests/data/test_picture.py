@@ -68,7 +68,9 @@ def test_what_is_transparent_is_white_and_what_is_not_keeps_its_colour(saved, mo
         path = saved(picture.convert(mode), ".png")
     shown = pixels(path)
     assert (shown[:, :8] == 255).all()
-    assert (shown[:, 8:] == (np.asarray(Image.fromarray(FLAT).convert("L"))[0, 0] if mode == "LA" else FLAT[0, 0])).all()
+    assert (
+        shown[:, 8:] == (np.asarray(Image.fromarray(FLAT).convert("L"))[0, 0] if mode == "LA" else FLAT[0, 0])
+    ).all()
 
 
 def test_a_half_transparent_colour_is_half_white(saved):

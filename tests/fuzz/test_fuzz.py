@@ -232,7 +232,7 @@ def test_damaged_records(fuzz: Fuzz) -> None:
         shutil.rmtree(fuzz.place / "outputs")
         shutil.copytree(whole, fuzz.place / "outputs")
         if random.random() < 0.75:
-            folder = random.choice(sorted((fuzz.place / "outputs" / "runs").iterdir()))
+            folder = random.choice(sorted(path.parent for path in fuzz.place.glob("outputs/runs/*/result.json")))
             file = folder / random.choice(RUN_FILES)
         else:
             file = fuzz.place / "outputs" / "sweeps" / "made" / random.choice(SWEEP_FILES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ from dsbench.errors import InputError
 from dsbench.machine import Memory
 from dsbench.measure.probes import allocated_peak, peak_memory_bytes
 from dsbench.network.cost import cost
+from dsbench.run.execute import execute
+from dsbench.run.progress import Progress
+from dsbench.run.record import Result, Status
+from dsbench.sweep.plan import plan_sweep
 from dsbench.training.memory import IMPORTED_BYTES, OWN_BYTES, largest, run_bytes
 from dsbench.training.place import Place
 
@@ -55,7 +60,7 @@ def test_a_network_that_does_not_fit_is_refused_with_the_largest_that_does(
     planned: Callable[[str], Any], outputs: Path
 ) -> None:
     with pytest.raises(InputError) as error:
-        planned("width=1000")
+        planned("width=1000").check_memory()
     said = re.fullmatch(
         r"width 1000 needs [0-9.]+ GiB to train with batch 128, this machine has 128 MiB for it; "
         r"width ([0-9]+) would fit",
@@ -65,18 +70,18 @@ def test_a_network_that_does_not_fit_is_refused_with_the_largest_that_does(
     width = int(said[1])
     assert planned(f"width={width}").memory_bytes <= 128 * MIB
     with pytest.raises(InputError, match="would fit"):
-        planned(f"width={2 * width}")
+        planned(f"width={2 * width}").check_memory()
     with pytest.raises(InputError, match="would fit"):
-        planned("width=999999")
+        planned("width=999999").check_memory()
     with pytest.raises(InputError, match=r"to train with batch 4000, .*; train\.batch_size [0-9]+ would fit"):
-        planned("width=1 train.batch_size=4000")
+        planned("width=1 train.batch_size=4000").check_memory()
     assert not outputs.exists()
 
 
 @pytest.mark.usefixtures("small")
 def test_a_budget_that_does_not_fit_is_refused(planned: Callable[[str], Any]) -> None:
     with pytest.raises(InputError, match=r"; width [0-9]+ would fit, so take a smaller budget"):
-        planned("budget.params=1e12")
+        planned("budget.params=1e12").check_memory()
 
 
 @pytest.mark.usefixtures("small")
@@ -95,6 +100,23 @@ def test_such_a_cell_is_a_problem_of_the_plan(call: Callable[..., Any], override
     assert "width 100000 needs" in " ".join(ended.out.split())
     assert "1 to train" in ended.out
     assert not (outputs / "runs").exists()
+
+
+@pytest.mark.usefixtures("small")
+def test_a_result_that_is_there_and_a_run_for_another_machine_need_no_memory_here(
+    planned: Callable[[str], Any], overrides: Any
+) -> None:
+    large = planned("width=1000 seed=0")
+    large.folder.create()
+    large.folder.write_result(replace(large.facts(), status=Status.DONE, result=Result(test_acc=0.9)))
+    taken_up = execute(large, Progress("none")).result
+    assert taken_up is not None
+    assert taken_up.test_acc == 0.9
+    jobs = [overrides(f"width=1000 seed={seed}") for seed in (0, 1)]
+    done, missing = plan_sweep(jobs, compose).jobs
+    assert done.done
+    assert "width 1000 needs" in (missing.problem or "")
+    assert plan_sweep(jobs, compose, here=False).problems == []
 
 
 def test_a_gpus_own_memory_is_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:

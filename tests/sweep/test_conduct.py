@@ -18,9 +18,10 @@ from dsbench.errors import FailureError
 from dsbench.run.interrupts import Interrupted
 from dsbench.run.outcome import Ended, ProcessDiedError, recorded_end
 from dsbench.run.record import Result, Status
-from dsbench.sweep.conduct import Sweep, board, so_far, unrecorded, with_shared
+from dsbench.sweep.conduct import Sweep, board, so_far, unrecorded, with_memory, with_shared
 from dsbench.sweep.name import SweepName
 from dsbench.sweep.plan import SweepPlan, plan_sweep
+from dsbench.training.place import Place
 
 TINY = "arch=mnist_7800_shallow width=2"
 
@@ -125,6 +126,17 @@ def test_a_record_of_this_end_goes_before_what_is_seen_of_it(plan: Plan) -> None
 def test_what_a_job_decides_by_itself_is_left_to_it() -> None:
     assert with_shared(["width=4", "threads=2"], ["threads=1"]) == ["width=4", "threads=2"]
     assert with_shared(["width=4"], ["threads=1"]) == ["width=4", "threads=1"]
+
+
+def test_runs_on_a_gpu_take_none_of_this_machines_memory(plan: Plan) -> None:
+    planned, launcher = plan("seed=0", "seed=1"), Launcher()
+    with_memory(launcher, planned, 2)  # type: ignore[arg-type]
+    assert launcher.run_bytes == tuple(job.plan.memory_bytes for job in planned.jobs if job.plan)  # type: ignore[attr-defined]
+    first = planned.jobs[0]
+    assert first.plan is not None
+    on_gpu = replace(first, plan=replace(first.plan, place=Place("cuda", "NVIDIA X", "32")))
+    with_memory(launcher, replace(planned, jobs=(on_gpu, *planned.jobs[1:])), 2)  # type: ignore[arg-type]
+    assert len(launcher.run_bytes) == 1  # type: ignore[attr-defined]
 
 
 def test_ctrl_c_shows_nothing_and_says_how_far_the_sweep_had_come(plan: Plan, outputs: Path) -> None:

@@ -27,7 +27,7 @@ class LaunchContext:
     ours: bool
     """Whether the jobs are dsbench's runs and not those of another Hydra application."""
     run_bytes: tuple[int, ...] = ()
-    """What each run that is to be trained takes of memory at the least, where that is known."""
+    """What each run that is to be trained takes of this machine's memory at the least, where that is known."""
 
 
 class Backend(ABC):

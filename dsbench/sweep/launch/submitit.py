@@ -8,8 +8,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from hydra.core.utils import JobReturn
 from dsbench.errors import FailureError, InputError, first_line
 from dsbench.machine import cores
 from dsbench.numerals import counted
-from dsbench.process import import_path, importing_alike
+from dsbench.process import import_path, importing_alike, without_interrupts
 from dsbench.run.interrupts import GRACE_SECONDS
 from dsbench.run.lock import Owner, this_process
 from dsbench.run.outcome import Ended
@@ -106,7 +106,7 @@ class Submitit(Backend):
         owner = this_process() if here else None
         try:
             # on this machine the process that watches a job is one of submitit's own
-            with _without_ctrl_c() if here else nullcontext(), importing_alike(), self._executor.batch():
+            with without_interrupts() if here else nullcontext(), importing_alike(), self._executor.batch():
                 return [self._executor.submit(_Task(job, owner)) for job in jobs]
         except submitit.core.utils.FailedJobError as error:
             raise FailureError(f"sbatch took no jobs: {' '.join(str(error).split())}") from error
@@ -159,16 +159,6 @@ class Submitit(Backend):
 def _python() -> str:
     """The command of a job's Python, which imports from where this one does."""
     return shlex.join(["env", *(f"{name}={value}" for name, value in import_path().items()), sys.executable])
-
-
-@contextmanager
-def _without_ctrl_c() -> Iterator[None]:
-    """Processes started within do not get the terminal's Ctrl-C, which is for the sweep."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _kill(process_id: int) -> None:
