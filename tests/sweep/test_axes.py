@@ -105,6 +105,7 @@ def test_an_axis_typed_replaces_that_of_the_named_sweep(loader: Any) -> None:
         ("width=8 width=16", "width is given 2 times; list its values once, width=a,b"),
         ("seed=1 seeds=2", "seed and seeds are both given"),
         ("seeds=0", "seeds=0 is not a positive number of seeds"),
+        ("seeds=99999999999999999999", "seeds=99999999999999999999 is more than 10,000 seeds"),
         ("seeds=1,2", "seeds=1,2 is not a positive number of seeds"),
         ("seed=range(0,0)", "these overrides name nothing"),
         ("experiment=glob(nothing/*)", "experiment=glob(nothing/*) matches none of cifar100_series/cnn"),
