@@ -137,8 +137,11 @@ class SweepFolder:
 
     @property
     def argument(self) -> str:
-        """What commands call it."""
-        return self.name
+        """What commands in the current folder call it: its name, or its path where it is not in `outputs`."""
+        here, absolute = Path.cwd(), self.path.absolute()
+        if absolute == here / "outputs" / "sweeps" / self.name:
+            return self.name
+        return str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute)
 
     @property
     def outputs(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -229,7 +230,7 @@ class Sweep:
         """Write and print the tables of what there is."""
         runs, cells = self.collect()
         console = terminal()
-        console.print(tables.cells(cells))
+        console.print(tables.cells(cells, shlex.quote(self.folder.argument)))
         self.show_failures(runs)
         if self.unwritten is None:
             console.print(f"tables: {relative(self.folder.path)}", soft_wrap=True)

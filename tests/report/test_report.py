@@ -327,7 +327,7 @@ def test_how_to_repeat_it_can_be_pasted_into_a_shell(written: Written) -> None:
     ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines() == ["sweep.py", *arguments]
     assert facts["seeds"] == "0 to 7"
-    assert "<dt>to repeat it</dt><dd><code>python sweep.py made</code></dd>" in written.html.read_text()
+    assert "<dt>to repeat it</dt><dd><code>dsbench sweep made</code></dd>" in written.html.read_text()
 
 
 def test_a_study_that_was_changed_is_called_so_on_the_page(made: Make) -> None:
