@@ -56,4 +56,4 @@ def verdict(
         return
     for table in verdict_tables(judged):
         show("", table)
-    show("", *details(judged), *missing(judged, where, folder and folder.name))
+    show("", *details(judged), *missing(judged, where, folder.name if folder else None))

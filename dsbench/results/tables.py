@@ -83,7 +83,6 @@ def overview(frame: pd.DataFrame, asked: str = "") -> Table:
     return Table("", columns, elsewhere=_elsewhere(asked))
 
 
-
 def _elsewhere(asked: str) -> str:
     return f"{' '.join(filter(None, ('dsbench results', asked, '--csv')))} has every column"
 

@@ -195,6 +195,11 @@ class Sweep:
         self.jobs += plan.runs.values()
         if self.jobs:
             judging = {"verdict": OmegaConf.to_container(self.config.verdict)}
+            own = [
+                source.path for source in self.config.hydra.runtime.config_sources if source.provider == "command-line"
+            ]
+            if own:
+                judging["config_dir"] = own[0]
             if self._schedule:
                 judging["looks"] = list(self._schedule.looks)
             facts = [job.plan.facts() for job in self.jobs if job.plan]

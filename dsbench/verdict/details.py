@@ -114,7 +114,8 @@ def missing(verdict: Verdict, outputs: Path | str = "outputs", sweep: str | None
         shown = [*names[:MOST], f"{len(names) - MOST} more"] if len(names) > MOST + 1 else names
         yield f"In no group: {'; '.join(shown)}."
     if verdict.to_measure:
-        yield f"Which is faster is measured, best with nothing else running, by: {_bench(verdict.to_measure, outputs, sweep)}"
+        measures = _bench(verdict.to_measure, outputs, sweep)
+        yield f"Which is faster is measured, best with nothing else running, by: {measures}"
     if verdict.unsettled:
         cells = counted(len(verdict.unsettled), "cell")
         again = _bench(verdict.unsettled, outputs, sweep, LONGER_SECONDS)

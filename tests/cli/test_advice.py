@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from made import cell
+from made_sweeps import four_cells, make
 from PIL import Image
 from synthetic import read
 
@@ -73,7 +74,11 @@ def sweep(
         shutil.copytree(plan.folder.path, outputs / "runs" / plan.run_id)
         records.append(record)
     folder = SweepFolder(outputs / "sweeps" / "made")
-    folder.write_plan(read(records), [*CELLS.split(), "model=cnn,dwsep", *quick, f"outputs={quoted(outputs)}"])
+    folder.write_plan(
+        read(records),
+        [*CELLS.split(), "model=cnn,dwsep", *quick, f"outputs={quoted(outputs)}"],
+        {"config_dir": str(ROOT / "examples")},
+    )
     return folder
 
 
@@ -146,19 +151,22 @@ def test_a_page_and_its_sweep_are_made_again_by_the_commands_that_the_page_names
     assert "2 runs in 2 cells, 2 done, 0 to train" in planned.out
 
 
-@pytest.mark.parametrize("program", ["results", "cost"])
+@pytest.mark.parametrize(("program", "columns", "rows"), [("results", 80, 4), ("cost", 70, 2)])
 def test_columns_that_a_narrow_terminal_has_no_room_for_are_where_it_says(
-    call: Call, sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch, program: str
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, columns: int, rows: int
 ) -> None:
-    asked = [sweep.argument] if program == "results" else ["model=cnn,dwsep", "width=8"]
-    monkeypatch.setenv("COLUMNS", "70")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    folder = make(tmp_path / "my results", four_cells()).folder
+    asked = [folder.argument] if program == "results" else ["model=cnn,dwsep", "width=8"]
     out = " ".join(call("dsbench", program, *asked).out.split())
-    assert "for want of room" in out
-    again = re.findall(r"; (?:dsbench results (.*)|the same with (.*)) has every column", out)[0]
-    words = shlex.split(again[0]) if program == "results" else [*asked, *shlex.split(again[1])]
-    head, *rows = call("dsbench", program, *words).out.splitlines()
+    ((elsewhere, options),) = re.findall(
+        r"for want of room; (?:dsbench results (.*)|the same with (.*)) has every column", out
+    )
+    words = [*asked, *shlex.split(options)] if options else shlex.split(elsewhere)
+    head, *lines = call("dsbench", program, *words).out.splitlines()
     assert {"params", "acts"} <= set(head.split(","))
-    assert len(rows) == 2
+    assert len(lines) == rows
 
 
 def spread(mean: float, sd: float, n: int) -> list[float]:
@@ -231,17 +239,17 @@ def test_what_a_mistake_is_answered_with_can_be_typed(
     assert "2 runs in 2 cells" in planned(*advised(several.err, r"python \S*sweep.py -m"))
 
     nothing = call("sweep", "width=8")
-    axes = re.search(r"try: (\S+ \S+), (\S+), or a named one, (sweep=)NAME; a single run is (dsbench train)$", nothing.err)
+    axes = re.search(
+        r"try: (\S+ \S+), (\S+), or a named one, (sweep=)NAME; a single run is (dsbench train)$", nothing.err
+    )
     assert axes is not None
-    assert "4 runs in 4 cells" in planned(*axes[1].split())
-    assert "5 runs in 1 cell" in planned(axes[2])
-    assert call("sweep", f"{axes[3]}matched_7800", "plan=true", *overrides()).code == 0
+    assert "20 runs in 4 cells" in planned(*axes[1].split(), axes[2])
+    assert call("sweep", f"{axes[3]}matched_7800", "--cfg", "job").code == 0
 
     key = call("dsbench", "cost", "qqqq=1")
     assert "unknown key 'qqqq'" in key.err
     assert "train.max_epochs" in call("dsbench", *advised(key.err, "dsbench")).out
-    flag = call("train", "--qqqq")
-    assert "--hydra-help" in call("dsbench", *advised(flag.err, "dsbench")).out
+    assert call("train", "--qqqq").err == "error: unknown option '--qqqq'; see dsbench train --hydra-help\n"
 
     elsewhere = tmp_path / "an other folder"
     claims = call("dsbench", "claims", "mnist_7800", "--outputs", str(elsewhere)).out
