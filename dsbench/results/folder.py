@@ -177,7 +177,8 @@ class SweepFolder:
     ) -> None:
         """Write what was asked for: `planned` has Plan.facts() of each run, in order, `arguments` the command line.
 
-        `judging` is what the verdict goes by: `verdict` with its margins, and `looks` where there are several. `digest`
+        `judging` is what the verdict goes by: `verdict` with its margins, and `looks` where there are several; and the
+        user's `config_dir`, by which the command can be repeated. `digest`
         is the hash of its cells, by which a sweep without a name of its own is found again.
 
         Of runs with the same run_id the first counts. Other seeds of the same cells, planned by an earlier call, stay,
