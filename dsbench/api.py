@@ -8,12 +8,10 @@ line, what fails for another reason a FailureError.
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +23,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from dsbench.config.compose import Composed
-    from dsbench.run.predict import Predictions, Preprocessing
-    from dsbench.run.record import Record
-    from dsbench.run.trained import Trained
-    from dsbench.verdict.verdict import Comparison, Verdict
+    from dsbench.report.judgement import Judgement
+    from dsbench.run.predict import Loaded
 
 __all__ = ["FailureError", "InputError", "build", "compose", "cost", "load", "results", "runs", "sweep", "verdict"]
 
@@ -42,9 +38,10 @@ def compose(*overrides: str, config_dir: StrPath | None = None, **values: Any) -
     `config_dir` is a further folder of YAML files. Raises InputError.
     """
     from dsbench.config import compose as composition
+    from dsbench.config.overrides import spelled
 
     with _prepared():
-        return composition.compose(_spelled(overrides, values), _path(config_dir))
+        return composition.compose(spelled(overrides, values), _path(config_dir))
 
 
 def build(
@@ -90,6 +87,7 @@ def cost(
 
     from dsbench.cli.cost import Costed, rows
     from dsbench.cli.networks import named, networks
+    from dsbench.config.overrides import spelled
     from dsbench.errors import choose
     from dsbench.network.cost import DTYPE_BYTES
     from dsbench.network.cost import cost as cost_of
@@ -97,7 +95,7 @@ def cost(
     choose("precision", precision, DTYPE_BYTES)
     with _prepared():
         given = _composed_alone(overrides, config_dir, values)
-        found = [named(given)] if given else networks(_spelled(overrides, values), _path(config_dir))
+        found = [named(given)] if given else networks(spelled(overrides, values), _path(config_dir))
     costed = [Costed(**vars(network), cost=cost_of(network.network, precision)) for network in found]
     return pd.DataFrame(rows(costed, layers))
 
@@ -126,6 +124,7 @@ def load(run: StrPath, *, outputs: StrPath = OUTPUTS, device: str | torch.device
     """
     from dsbench.results.query import run_folder
     from dsbench.run import trained
+    from dsbench.run.predict import Loaded
 
     return Loaded(trained.load(run_folder(Path(outputs), os.fspath(run))), device)
 
@@ -143,6 +142,7 @@ def verdict(
     without one all runs in `outputs` are judged. `compare` names two cells, "A,B", to be compared alone; `margin` is in
     percentage points. Raises InputError.
     """
+    from dsbench.report.judgement import Judgement
     from dsbench.results.query import runs_of, sweep_folder
     from dsbench.sweep.looks import rule_of
     from dsbench.verdict.verdict import verdict as judge
@@ -167,11 +167,11 @@ def sweep(overrides: str | Sequence[str] = (), *, config_dir: StrPath | None = N
     from dsbench.cli.hydra import job
     from dsbench.config import hydra_internals, schema
     from dsbench.config.messages import one_line
-    from dsbench.config.overrides import without_trainer
+    from dsbench.config.overrides import spelled, without_trainer
     from dsbench.run.interrupts import Interrupted, interruptible
     from dsbench.sweep.axes import spelled_out
 
-    given = spelled_out(_spelled([overrides] if isinstance(overrides, str) else overrides, values))
+    given = spelled_out(spelled([overrides] if isinstance(overrides, str) else overrides, values))
     given = without_trainer(given)
     if config_dir is not None:
         given.append(_searched(config_dir))
@@ -208,120 +208,6 @@ class Swept:
 
     def __str__(self) -> str:
         return self.name
-
-
-class Loaded:
-    """A finished run: `record` is what result.json holds, `config` its configuration, `folder` where it lies."""
-
-    def __init__(self, run: Trained, device: str | torch.device) -> None:
-        """`run` is done; its network comes to lie on `device` when it is asked for first."""
-        self.run, self.device = run, device
-        self.record: Record = run.record
-        self.folder: Path = run.folder.path
-
-    def __repr__(self) -> str:
-        return f"<run {self.record.run_id}: {self.record.short_label} on {self.record.data}>"
-
-    @cached_property
-    def module(self) -> nn.Sequential:
-        """The network in evaluation mode, with the weights that were tested: scaled images (B, C, H, W) to logits.
-
-        Raises InputError where they are damaged.
-        """
-        return self.run.module().to(self.device)
-
-    @property
-    def class_names(self) -> list[str]:
-        """The classes in the order of their labels; numbers where the set names none."""
-        from dsbench.config.network import dataset_of
-
-        return dataset_of(self.run.config.data).names
-
-    @cached_property
-    def preprocessing(self) -> Preprocessing:
-        """From stored images to what the network sees: called with an array of bytes, it is what `module` takes.
-
-        Raises InputError where data.scale=standardize needs the run's data, and they are not there.
-        """
-        from dsbench.run.predict import Preprocessing
-
-        return Preprocessing.of(self.run)
-
-    def predict(self, images: Any) -> Predictions:
-        """The classes and probabilities of images, filtered and scaled as those of the run's test.
-
-        `images` are bytes as the set keeps them, uint8 (n, height, width[, channels]), one image or many; or a file, an
-        image of Pillow's, or a list of these, brought to the set's size and colours. Raises InputError for others.
-        """
-        from dsbench.run.predict import predictions
-
-        return predictions(self.run, self.module, self.preprocessing, self.class_names, images)
-
-
-@dataclass(frozen=True, eq=False)
-class Judgement:
-    """A verdict that prints as its table and sentence; `verdict` has every group with its comparisons, in types."""
-
-    verdict: Verdict
-
-    @property
-    def comparisons(self) -> list[Comparison]:
-        """Each pair once, those of the headline first; `answers` has each pair's by question, `better` its figures."""
-        return self.verdict.comparisons
-
-    @property
-    def answers(self) -> pd.DataFrame:
-        """A row a comparison: who is compared with whom, and the answer to each question as a word."""
-        import pandas as pd
-
-        from dsbench.verdict.verdict import QUESTIONS
-
-        rows = [
-            {"candidate": pair.candidate, "reference": pair.reference, "group": pair.group}
-            | {question: str(answer) for question, answer in pair.answers.items()}
-            for pair in self.comparisons
-        ]
-        return pd.DataFrame(rows, columns=["candidate", "reference", "group", *QUESTIONS])
-
-    @property
-    def headline(self) -> str:
-        """What it says in sentences."""
-        from dsbench.verdict.sentences import headline
-
-        return " ".join(headline(self.verdict))
-
-    def details(self) -> dict[str, Any]:
-        """Every figure as plain data, as `dsbench verdict --json` has it."""
-        from dsbench.verdict.verdict import as_data
-
-        return as_data(self.verdict)
-
-    def __str__(self) -> str:
-        from rich.console import Console
-
-        from dsbench.report.answers import answer_table
-        from dsbench.verdict.sentences import title
-
-        with open(os.devnull, "w", encoding="utf-8") as nowhere:
-            console = Console(
-                file=nowhere, width=120, color_system=None, markup=False, emoji=False, force_jupyter=False
-            )
-            with console.capture() as written:
-                console.print(title(self.verdict), "", soft_wrap=True)
-                if self.verdict.groups:
-                    console.print(answer_table(self.verdict))
-                console.print(self.headline, soft_wrap=True)
-        return "\n".join(line.rstrip() for line in written.get().splitlines())
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        from dsbench.report.answers import answer_table
-        from dsbench.report.page import rendered
-        from dsbench.verdict.sentences import title
-
-        table = answer_table(self.verdict) if self.verdict.groups else None
-        return rendered("cell.html.j2", {"title": title(self.verdict), "table": table, "headline": self.headline})
 
 
 def _table(sweep: StrPath | None, where: str | Sequence[str], outputs: StrPath, as_runs: bool) -> pd.DataFrame:
@@ -364,9 +250,10 @@ def _solved(overrides: Sequence[str | Composed], config_dir: StrPath | None, val
     """The one configuration that is given or named, at the widths of its budget."""
     from dsbench.budget.request import solved
     from dsbench.config import compose as composition
+    from dsbench.config.overrides import spelled
 
     given = _composed_alone(overrides, config_dir, values)
-    return solved(given or composition.compose(_spelled(overrides, values), _path(config_dir)))[0]
+    return solved(given or composition.compose(spelled(overrides, values), _path(config_dir)))[0]
 
 
 def _composed_alone(
@@ -381,42 +268,13 @@ def _composed_alone(
     return given[0] if given else None
 
 
-_PLAIN = re.compile(r"[A-Za-z_][\w./@+-]*")  # texts that Hydra's grammar takes as they are
-_WORDS = ("null", "true", "false", "nan", "inf")  # and takes for something else
-
-
-def _spelled(overrides: Sequence[Any], values: Mapping[str, Any]) -> list[str]:
-    """`overrides`, then `values` by name as overrides. Raises InputError for an override that is no text."""
-    for override in overrides:
-        if not isinstance(override, str):
-            raise InputError(f"{override!r} is no override; write it as a text, 'width=8', or by name, width=8")
-    return [*overrides, *(f"{name}={_literal(value)}" for name, value in values.items())]
-
-
-def _literal(value: Any) -> str:
-    """A value in Hydra's grammar, taken as it is: a text with commas is one text."""
-    from dsbench.config.compose import quoted
-
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{name}:{_literal(inner)}" for name, inner in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ",".join(map(_literal, value)) + "]"
-    text = os.fspath(value) if isinstance(value, os.PathLike) else str(value)
-    plain = not isinstance(value, (str, os.PathLike)) or (_PLAIN.fullmatch(text) and text.lower() not in _WORDS)
-    return text if plain else quoted(text)
-
-
 def _path(path: StrPath | None) -> str | None:
     return None if path is None else os.fspath(path)
 
 
 def _searched(config_dir: StrPath) -> str:
     """The override by which Hydra finds the YAML files of a further folder. Raises InputError where there is none."""
-    from dsbench.config.compose import quoted
+    from dsbench.config.overrides import quoted
 
     if not Path(config_dir).is_dir():
         raise InputError(f"config_dir {os.fspath(config_dir)} is not a folder")

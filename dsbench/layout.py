@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # A line below the heads. `ascii` keeps rich from replacing it: where it cannot be written, dsbench.console spells it.
 _RULE = Box("    \n    \n ── \n    \n    \n    \n    \n    \n", ascii=True)
 _GAP = 2  # spaces between columns
-_LEGIBLE = 100  # columns above which texts are rather wrapped than shown in one line, however wide a terminal is
+_LEGIBLE = 100  # columns above which prose is rather wrapped than shown in one line, however wide a terminal is
 _PROSE, _NAME = 24, 20  # columns that a text, and a name, has at the least before its words are wrapped
 _STYLES = {Tone.GOOD: "bold green", Tone.BAD: "bold red", Tone.OPEN: "yellow", Tone.NONE: "dim"}
 
@@ -45,7 +45,7 @@ def _parts(table: Table, width: int) -> Iterator[Grid | Text]:
     if table.title:
         yield Text(table.title, style="italic")
     columns = _with_room(table, width)
-    blocks = _blocks(columns, width)
+    blocks = _blocks(columns, width, table.prose)
     if len(blocks) > 1 and any("\n" in text for column in columns for text in column.texts):
         yield from _by_row(table)
     elif len(blocks) > 1 and (turned := _turned(columns, width)):
@@ -108,14 +108,13 @@ def _left_out(column: Column) -> str:
 _Block = tuple[list[Column], list[int], bool]  # columns, the width of each, whether in brief
 
 
-def _blocks(columns: list[Column], width: int) -> list[_Block]:
+def _blocks(columns: list[Column], width: int, prose: bool = False) -> list[_Block]:
     """The blocks in which columns fit `width`; one wherever it can be."""
     if not columns:
         return []
+    least = [_PROSE if column.kind is Kind.TEXT else None for column in columns]
     for brief in (False, True):
-        widths = _shrunk(
-            columns, brief, min(width, _LEGIBLE), [_PROSE if c.kind is Kind.TEXT else None for c in columns]
-        )
+        widths = _shrunk(columns, brief, min(width, _LEGIBLE) if prose else width, least)
         if _total(widths) <= width:
             return [(columns, widths, brief)]
     widths = _shrunk(columns, True, width, [_least(column) for column in columns])
@@ -258,7 +257,8 @@ def shown(kind: Kind, entry: Entry, brief: bool = False) -> Text:
     text = (entry.brief or entry.text) if brief else entry.text
     if kind is Kind.RATIO:
         return Text(text, style="dim" if is_equal(text) else "bold")
-    return Text("\n").join(map(_spoken, entry.lines)) if kind is Kind.ANSWER else Text(text)
+    spoken = kind is Kind.ANSWER and text == entry.text  # a brief answer is no line with a tone
+    return Text("\n").join(map(_spoken, entry.lines)) if spoken else Text(text)
 
 
 def _spoken(line: Line) -> Text:

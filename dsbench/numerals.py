@@ -93,6 +93,17 @@ def mebibytes(value: int | None) -> str:
     return "" if value is None else f"{value / 2**20:,.1f}"
 
 
+def memory(value: int) -> str:
+    """A number of bytes to two digits or more: 0.9 GiB, 33 TiB."""
+    amount, units = value / 2**20 if value < 2**70 else math.inf, ["MiB", "GiB", "TiB", "PiB"]
+    while amount >= 999.5 and len(units) > 1:
+        amount /= 1024
+        units.pop(0)
+    if amount > 9999:
+        return f"more than 9,999 {units[0]}"
+    return f"{amount:.1f} {units[0]}" if amount < 9.95 else f"{amount:,.0f} {units[0]}"
+
+
 def _three_digits(value: float) -> str:
     """Three digits, or all before the point."""
     return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"

@@ -9,11 +9,14 @@ import os
 import platform
 import signal
 import sys
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import ModuleType
 
+_SOCKET_FOLDER = 70  # bytes of a path, so that 32 more of multiprocessing's fit what a socket's may have, 104 on macOS
+_SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 # <malloc.h> of glibc.
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
@@ -77,6 +80,56 @@ def without_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+def import_path() -> dict[str, str]:
+    """Environment variables with which a Python process imports from where this one does, and from no other folder.
+
+    Left to itself, one that is started by `-c` or `-m`, as such processes are, looks into the current folder first: a
+    `random.py` there would take the place of the library's.
+    """
+    return {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+@contextmanager
+def importing_alike() -> Iterator[None]:
+    """Python processes that are started within have `import_path`; theirs then have it unless `work_in` says else."""
+    before = dict(os.environ)
+    os.environ.update(import_path())
+    try:
+        yield
+    finally:
+        work_in(before)
+
+
+def work_in(environment: Mapping[str, str]) -> None:
+    """Have the environment variables `environment`, and of those of `import_path` no others."""
+    for name in import_path().keys() - environment.keys():
+        os.environ.pop(name, None)
+    os.environ.update(environment)
+
+
+def keep_sockets_short() -> None:
+    """Have multiprocessing keep its sockets in a folder whose path leaves room for their names, whatever TMPDIR is.
+
+    Such as the folders that clusters give jobs: a socket's path has 107 characters at the most. Later calls do nothing.
+    """
+    from multiprocessing.util import get_temp_dir
+
+    before = tempfile.tempdir
+    tempfile.tempdir = short_folder()
+    try:
+        get_temp_dir()  # made now, and kept
+    finally:
+        tempfile.tempdir = before
+
+
+def short_folder() -> str:
+    """The folder for temporary files or, where its path is too long for a socket's, another that can be written to."""
+    usual = tempfile.gettempdir()
+    if len(os.fsencode(usual)) <= _SOCKET_FOLDER:
+        return usual
+    return next((folder for folder in _SHORT_FOLDERS if os.access(folder, os.W_OK | os.X_OK)), usual)
 
 
 def keep_freed_memory() -> bool:

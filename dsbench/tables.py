@@ -161,7 +161,7 @@ class Table:
     """Columns of equally many entries, with a title above and a note below; with `total` the last row is a sum.
 
     dsbench.layout shows it in a terminal. `elsewhere` says where every column is to be found, if that is so: minor ones
-    are then left out where room is short.
+    are then left out where room is short. Of `prose` no line is longer than can be read, however wide a terminal is.
     """
 
     title: str
@@ -169,6 +169,7 @@ class Table:
     note: str = ""
     total: bool = False
     elsewhere: str = ""
+    prose: bool = False
 
     def without_note(self) -> Table:
         """The same, without what is written below."""

@@ -14,7 +14,18 @@ import dsbench
 PACKAGE = Path(dsbench.__file__).parent
 # From the ground up. Modules of the ground floor stand beside the folders.
 FLOORS = (
-    ("__init__", "errors", "files", "numerals", "process", "provenance", "quantities", "seeds", "torchvision_ops"),
+    (
+        "__init__",
+        "errors",
+        "files",
+        "machine",
+        "numerals",
+        "process",
+        "provenance",
+        "quantities",
+        "seeds",
+        "torchvision_ops",
+    ),
     ("tables", "layout", "console"),
     ("network",),
     ("data",),

@@ -82,12 +82,15 @@ def test_an_old_label_is_split_into_experiment_and_modifications() -> None:
     assert labels == {Label("mnist_7800/cnn", modified), Label("mnist_7800/dwsep_same_width", modified), Label()}
 
 
-def lines(text: str) -> list[str]:
-    """The lines of a printout; of its words alone the heading `besides` has become `not in the mean`."""
+def lines(text: str) -> list[list[str]]:
+    """The words of each line of a printout; of these the heading `besides` alone has become `not in the mean`.
+
+    Today there are rules below heads, and empty lines around tables.
+    """
     today = re.sub(
         r" besides *$", " not in the mean", text.replace("; besides: runs in no mean", ""), flags=re.MULTILINE
     )
-    return [line.rstrip() for line in today.split("\n")]
+    return [line.split() for line in today.split("\n") if line.strip(" ─")]
 
 
 @pytest.mark.parametrize("sweep", SWEEPS)

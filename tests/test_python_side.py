@@ -32,6 +32,7 @@ import dsbench
 from dsbench import api
 from dsbench.config import hydra_internals, schema
 from dsbench.config.network import network_of
+from dsbench.config.overrides import literal
 from dsbench.config.schema import conf_dir
 from dsbench.data import prepared
 from dsbench.network.build import build
@@ -127,7 +128,7 @@ VALUES = st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=3), max_leav
 
 @given(VALUES)
 def test_a_value_by_name_is_what_hydra_reads_of_it(value: Any) -> None:
-    (override,) = OverridesParser.create().parse_overrides([f"key={api._literal(value)}"])
+    (override,) = OverridesParser.create().parse_overrides([f"key={literal(value)}"])
     assert not override.is_sweep_override()
     read = override.value()
     assert OmegaConf.to_object(OmegaConf.create({"read": _unquoted(read)})) == {"read": value}

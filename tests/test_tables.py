@@ -106,7 +106,7 @@ def test_names_are_folded_into_one_column_before_a_table_is_split() -> None:
 @pytest.mark.parametrize("width", [30, 200])
 def test_long_texts_wrap_between_lines(width: int) -> None:
     claims = ["Lighter: it has fewer parameters and fewer operations " * 3, "Faster: a step takes less time"]
-    text = shown(Table("", (texts("claim", claims), answers("verdict", [YES, OPEN]))), width)
+    text = shown(Table("", (texts("claim", claims), answers("verdict", [YES, OPEN])), prose=True), width)
     assert max(map(len, text.splitlines())) <= min(width, 100)
     assert {"parameters", "operations", "takes", "yes", "tell"} <= set(text.split())
 

@@ -8,15 +8,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dsbench.budget.solver import Knob, OutOfReachError, Solution, counted_knob, solve
+from dsbench import machine
+from dsbench.budget.solver import LARGEST_WIDTH, Knob, OutOfReachError, Solution, counted_knob, solve
 from dsbench.config.compose import Composed, choice
 from dsbench.config.network import dataset_of, frame
 from dsbench.config.overrides import key
-from dsbench.config.schema import BudgetConfig
+from dsbench.config.schema import BudgetConfig, Config
 from dsbench.errors import InputError, choose
+from dsbench.network.cost import cost as counted
 from dsbench.network.description import Network
 from dsbench.process import wait_briefly
 from dsbench.quantities import BUDGETS, MEASURED_BUDGETS, QUANTITIES
+from dsbench.training.memory import largest, limit_bytes, run_bytes
+from dsbench.training.place import Place, place
 
 KINDS = tuple(quantity.name for quantity in BUDGETS)
 MEASURED = tuple(quantity.name for quantity in MEASURED_BUDGETS)
@@ -154,10 +158,11 @@ def _measured_knob(composed: Composed, kind: str) -> Knob:
     wait_briefly()  # before torch is imported
     from dsbench.measure import bench
     from dsbench.measure.store import Store
-    from dsbench.training.device import resolve
 
     config, skeleton = composed.config, frame(composed)
-    compute = resolve(config.device, config.precision, config.threads)
+    there = place(config.device, config.precision, config.threads)
+    compute = there.compute()
+    widest = largest(LARGEST_WIDTH + 1, lambda width: _fits(skeleton.network(width), config, there), rounded=False)
     store = Store(Path(config.outputs).absolute() / "latency")
     dataset, batch = dataset_of(config.data), config.train.batch_size
     steps = math.ceil((dataset.train_size - dataset.held_out(config.data.split)) / batch)
@@ -175,7 +180,13 @@ def _measured_knob(composed: Composed, kind: str) -> Knob:
             return None
         return measured(network)
 
-    return Knob(cost, window=1)
+    return Knob(cost, window=1, largest=widest)
+
+
+def _fits(network: Network, config: Config, there: Place) -> bool:
+    """Whether there is memory now to measure `network`: one that is far wider than asked for is tried as well."""
+    free = min(limit_bytes(there), machine.memory().available)
+    return run_bytes(network, counted(network, there.precision), config, there) <= free
 
 
 def _requested(budget: BudgetConfig, kind: str, target: float, actual: float) -> Requested:

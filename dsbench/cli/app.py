@@ -22,7 +22,7 @@ from dsbench.cli.report import figures, report
 from dsbench.cli.results import results
 from dsbench.cli.verdict import verdict
 from dsbench.cli.wandb import dashboard, sync
-from dsbench.config.compose import quoted
+from dsbench.config.overrides import quoted
 
 
 def train(context: typer.Context, outputs: OutputsIfGiven = None) -> None:

@@ -42,10 +42,12 @@ from dsbench.measure.timing import (
     THREADS,
     Timing,
 )
+from dsbench.process import wait_briefly
 from dsbench.quantities import QUANTITIES
-from dsbench.run.check import check, check_last_batch
+from dsbench.run.check import check, check_last_batch, check_memory
 from dsbench.run.trained import subjects as subjects_of_runs
 from dsbench.tables import Column, Table, figures, names, numbers, written
+from dsbench.training.place import place
 
 if TYPE_CHECKING:
     from dsbench.measure.roofline_record import Roofline
@@ -116,9 +118,14 @@ def bench(
         check_plot(plot)
     threads, which = _threads(arguments or [])
     named = networks(which, config_dir)
+    wait_briefly()  # before torch is imported
     for network in named:
         check(network.composed.config)
         check_last_batch(network.composed.config, network.network)
+        if network.run is None:
+            config = network.composed.config
+            there = place(config.device, config.precision, threads)
+            check_memory(network.composed, there, network.requested is not None)
     several = REPEATS if len(named) > 1 and named[0].run is not None else 1
     with _onnx_files(named, onnx, keep) as files:
         options = {"batches": (BATCHES[0], large), "compile_too": compile_too, "onnx": files}

@@ -86,7 +86,9 @@ def _latest(study: str, outputs: Path) -> str | None:
 def _claimed(outcomes: list[Outcome]) -> Table:
     """The claims alone, as long as nothing has tested them."""
     claims = [outcome.claim for outcome in outcomes]
-    return Table("", (texts("claim", [c.text for c in claims]), texts("the study", [c.study for c in claims])))
+    return Table(
+        "", (texts("claim", [c.text for c in claims]), texts("the study", [c.study for c in claims])), prose=True
+    )
 
 
 def _table(outcomes: list[Outcome]) -> Table:
@@ -96,4 +98,4 @@ def _table(outcomes: list[Outcome]) -> Table:
         texts("measured here", [outcome.measured for outcome in outcomes]),
         answers("verdict", [outcome.verdict for outcome in outcomes]),
     )
-    return Table("", columns)
+    return Table("", columns, prose=True)

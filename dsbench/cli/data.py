@@ -70,7 +70,9 @@ def import_set(
     source: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="A folder a class, or train/ and test/, a .csv or an .npz.")
     ],
-    size: Annotated[int, typer.Option(min=8, max=512, help="Pixels a side that the images are brought to.")] = 64,
+    size: Annotated[
+        int | None, typer.Option(min=8, max=512, help="Pixels a side that the images are brought to (64 unless given).")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="What the set is called; without it, as FOLDER is.")] = None,
     test_share: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="Share of each class to test on (0.2 unless given).")
@@ -88,12 +90,12 @@ def import_set(
     """
     from dsbench.data import importing
     from dsbench.data.listing import listed
-    from dsbench.run.interrupts import Interrupted, interruptible
+    from dsbench.run.interrupts import Interrupted, cooperative, interruptible, raise_if_asked_to_stop
 
     name = name or (source.stem if source.is_file() else source.resolve().name)
     _check_layout(layout)
     if source.suffix == ".npz":
-        if test or grey or skip_broken or test_share is not None:
+        if test or grey or skip_broken or test_share is not None or size is not None:
             raise InputError(f"{source} holds arrays in two parts: of the options, --layout alone is for it")
         put = importing.from_npz(source, name, layout)
     else:
@@ -101,10 +103,16 @@ def import_set(
         if listing.test and test_share is not None:
             raise InputError("there is a test part, so that --test-share has nothing to share out; leave it out")
         share = 0.2 if test_share is None else test_share
-        put = importing.from_files(listing, name, source, importing.Wanted(size, grey, share, skip_broken))
+        put = importing.from_files(listing, name, source, importing.Wanted(size or 64, grey, share, skip_broken))
     try:
-        with interruptible(), _reporting(name) as report:
-            done = importing.install(put, name, root, force, report)
+        # A pool of threads that is interrupted within its own locks would wait for ever
+        with interruptible(), cooperative(), _reporting(name) as report:
+
+            def stoppable(message: str, share: float | None) -> None:
+                raise_if_asked_to_stop()
+                report(message, share)
+
+            done = importing.install(put, name, root, force, stoppable)
     except Interrupted as stopped:
         typer.echo(f"{stopped}; nothing was imported", err=True)
         raise typer.Exit(128 + stopped.number) from None

@@ -48,11 +48,11 @@ def results(
     runs, shown = selection(all_runs, where or [], as_runs)
     shown = arranged(shown, _resolved(sort, shown) if sort else None)
     if as_csv:
-        typer.echo(shown.to_csv(index=False, lineterminator="\n"), nl=False)
+        typer.echo(_labelled(shown).to_csv(index=False, lineterminator="\n"), nl=False)
     elif as_json:
-        typer.echo(json.dumps(plain(shown)))
+        typer.echo(json.dumps(plain(_labelled(shown))))
     elif parquet is not None:
-        write(parquet, shown.to_parquet(engine="pyarrow", index=False))
+        write(parquet, _labelled(shown).to_parquet(engine="pyarrow", index=False))
         remark(f"written: {parquet}")
     else:
         _print(runs, shown, as_runs, asked, failures_in=outputs if sweep is not None and not as_runs else None)
@@ -93,6 +93,19 @@ def _cell_column(name: str, names: Any) -> str:
 def _resolved(sort: str, shown: pd.DataFrame) -> str:
     sign, name = ("-", sort[1:]) if sort.startswith("-") else ("", sort)
     return sign + _cell_column(name, shown.columns)
+
+
+def _labelled(shown: pd.DataFrame) -> pd.DataFrame:
+    """With the short label of each run, or cell, behind its id."""
+    from dsbench.results.records import plain
+    from dsbench.run.record import short_label
+
+    names = [name for name in ("model", "width", "fine_width", "seed") if name in shown]
+    ids = shown.iloc[:, 0]
+    labels = [short_label(id, **row) for id, row in zip(ids, plain(shown[names]), strict=True)]
+    out = shown.copy()
+    out.insert(1, "label", labels)
+    return out
 
 
 def _print(runs: pd.DataFrame, shown: pd.DataFrame, as_runs: bool, asked: str, failures_in: Path | None) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -14,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from dsbench.config import schema
 from dsbench.config.hydra_internals import config_loader, node, structure
 from dsbench.config.messages import nearest, one_line
-from dsbench.config.overrides import check_choices, without_trainer
+from dsbench.config.overrides import check_choices, quoted, without_trainer
 from dsbench.config.schema import conf_dir
 from dsbench.errors import InputError
 
@@ -96,12 +97,6 @@ def forget_choices() -> None:
     _choices.clear()
 
 
-def quoted(value: object) -> str:
-    """`value` as an override can hold it, whatever characters a path has."""
-    text = str(value).replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{text}'"
-
-
 def typed(
     config: DictConfig,
     choices: Mapping[str, Any],
@@ -117,6 +112,7 @@ def typed(
         values = {f.name: _plain(config[f.name]) for f in fields(schema.Config)}
     except OmegaConfBaseException as error:
         raise InputError(one_line(error)) from error
+    _check_containers(schema.Config, values)
     names = {str(group): str(choice) for group, choice in choices.items()}
     return Composed(schema.Config(**values), names, tuple(overrides), config_dir)
 
@@ -127,11 +123,36 @@ def typed_value(config: DictConfig, name: str) -> Any:
     kind = None if value is None else structure(value)
     if kind is not None:
         _check_keys(value, kind, f"{name}.")
-    return _plain(config[name])
+    out = _plain(config[name])
+    _check_containers(schema.Config, {name: out})
+    return out
 
 
 def _plain(value: Any) -> Any:
     return OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
+
+
+def _check_containers(cls: type, values: Mapping[str, Any], prefix: str = "") -> None:
+    """Raise InputError where a list or keys are due and a reference (`arch.conv=${width}`) has put something else."""
+    for name, due in _containers(cls).items():
+        value = values.get(name)
+        if value is not None and not isinstance(value, due):
+            what = "a list" if due is list else "keys with values"
+            raise InputError(f"{prefix}{name}: {value!r} is not {what}")
+        if is_dataclass(value):
+            _check_containers(type(value), vars(value), f"{prefix}{name}.")
+
+
+@cache
+def _containers(cls: type) -> dict[str, type]:
+    """The fields of a dataclass that are lists, mappings or dataclasses, with what each is."""
+    out: dict[str, type] = {}
+    for name, hint in get_type_hints(cls).items():
+        for part in (hint, *get_args(hint)):
+            kind = get_origin(part) or part
+            if kind in (list, dict) or is_dataclass(kind):
+                out.setdefault(name, kind)
+    return out
 
 
 def _check_keys(config: DictConfig, cls: type, prefix: str = "", others: Collection[str] = ()) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import os
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -165,3 +167,36 @@ def _parsed(overrides: Sequence[str]) -> list[Override]:
 def _texts(patterns: Sequence[object]) -> list[str]:
     """Patterns without the quotes that Hydra leaves on those in a list."""
     return [str(getattr(pattern, "text", pattern)) for pattern in patterns]
+
+
+_PLAIN = re.compile(r"[A-Za-z_][\w./@+-]*")  # texts that Hydra's grammar takes as they are
+_WORDS = ("null", "true", "false", "nan", "inf")  # and takes for something else
+
+
+def spelled(overrides: Sequence[Any], values: Mapping[str, Any]) -> list[str]:
+    """`overrides`, then `values` by name as overrides. Raises InputError for an override that is no text."""
+    for override in overrides:
+        if not isinstance(override, str):
+            raise InputError(f"{override!r} is no override; write it as a text, 'width=8', or by name, width=8")
+    return [*overrides, *(f"{name}={literal(value)}" for name, value in values.items())]
+
+
+def literal(value: Any) -> str:
+    """A value in Hydra's grammar, taken as it is: a text with commas is one text."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{name}:{literal(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(literal, value)) + "]"
+    text = os.fspath(value) if isinstance(value, os.PathLike) else str(value)
+    plain = not isinstance(value, (str, os.PathLike)) or (_PLAIN.fullmatch(text) and text.lower() not in _WORDS)
+    return text if plain else quoted(text)
+
+
+def quoted(value: object) -> str:
+    """`value` as an override can hold it, whatever characters a path has."""
+    text = str(value).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{text}'"

@@ -21,7 +21,7 @@ from dsbench.data.sets import DataSet
 from dsbench.errors import FailureError, InputError
 from dsbench.files import write_atomically
 
-AT_ONCE = 64  # files decoded before their pixels are written: what is in memory at a time
+AT_ONCE = 32  # files decoded before their pixels are written: what is in memory at a time
 Put = Callable[[Path, Report], "Brought"]
 """Brings images into a scratch folder."""
 

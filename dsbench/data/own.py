@@ -41,14 +41,15 @@ def check_name(name: str) -> None:
     """Raise InputError unless `data=NAME` on a command line is read as `name`, and a file can be called so."""
     if name in SETS:
         raise InputError(f"{name} is the name of a set of dsbench's; call one of your own something else")
+    other = "call the set something else (--name, or the name of the file)"
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name) or name.lower().endswith((".yaml", ".yml")):
-        raise InputError(f"{name!r} is not a name of letters from a to z, digits, '_', '-' and '.'")
+        raise InputError(f"{name!r} is not a name of letters from a to z, digits, '_', '-' and '.'; {other}")
     try:
         number = float(name) is not None and not re.fullmatch("0[0-9]+", name)  # a number has no zero before it
     except ValueError:
         number = False
     if number or name.lower() in ("null", "true", "false", "none"):
-        raise InputError(f"data={name} is read as another value than a name; call the set something else")
+        raise InputError(f"data={name} is read as another value than a name; {other}")
 
 
 def own_set(

@@ -19,7 +19,7 @@ from dsbench.errors import InputError, first_line
 from dsbench.measure.by_turns import RunningCosts, running_costs
 from dsbench.measure.record import times
 from dsbench.measure.timing import MEASUREMENTS, REPEATS
-from dsbench.process import wait_briefly, without_interrupts, without_main
+from dsbench.process import importing_alike, wait_briefly, without_interrupts, without_main
 
 if TYPE_CHECKING:
     from dsbench.measure.subject import Subject
@@ -94,7 +94,7 @@ def in_fresh_process(
     context = multiprocessing.get_context("spawn")
     channel, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_measure, args=(theirs, measure, seconds, refused is not None))
-    with without_interrupts(), without_main():
+    with without_interrupts(), without_main(), importing_alike():
         process.start()
     theirs.close()
     try:

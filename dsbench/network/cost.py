@@ -218,6 +218,14 @@ def saved_bytes(network: Network, size: int) -> int:
     return sum(kept.values())
 
 
+def passing_bytes(network: Network, size: int) -> int:
+    """Bytes of activations, `size` an element, that one image takes at the most in a pass that keeps nothing.
+
+    That is the largest input of a layer, and its output beside it.
+    """
+    return size * max(prod(step.in_shape) + prod(step.out_shape) for step in network.steps)
+
+
 def _keep(layers: Sequence[Layer], shape: Shape, tensor: int, kept: dict[int, int], size: int) -> int:
     """Add what `layers` keep of an input `tensor` of `shape` to `kept`; returns the number of their output tensor.
 

@@ -82,7 +82,7 @@ def _named(outputs: Path, trained: list[Shown]) -> tuple[Path, dict[Shown, str]]
 
 def command(folder: Path) -> list[str]:
     """The command that opens leet on `folder`."""
-    return [sys.executable, "-m", "wandb", "leet", str(folder)]
+    return [sys.executable, "-P", "-m", "wandb", "leet", str(folder)]
 
 
 def launch(folder: Path) -> None:

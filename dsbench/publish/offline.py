@@ -89,7 +89,7 @@ def _start(run: OfflineRun, scratch: Path) -> subprocess.Popen[bytes]:
     others = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
     default, fixed = {"WANDB_DATA_DIR": str(run.path.parent / ".staging")}, {"WANDB_DIR": str(scratch)}
     environment = default | others | server.heard() | fixed | {"WANDB_SILENT": "false"}
-    command = [sys.executable, "-m", "wandb", "sync", str(run.path.absolute())]
+    command = [sys.executable, "-P", "-m", "wandb", "sync", str(run.path.absolute())]
     with (scratch / "output").open("wb") as file:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=environment

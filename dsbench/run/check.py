@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
+from typing import TYPE_CHECKING
 
-from dsbench.config.network import dataset_of
+from dsbench.config.compose import Composed
+from dsbench.config.network import dataset_of, frame, network_of
 from dsbench.config.overrides import key
 from dsbench.config.schema import Config
 from dsbench.errors import InputError
+from dsbench.network.cost import cost
 from dsbench.network.description import Network
 from dsbench.network.layers import BatchNorm
+from dsbench.numerals import memory
+from dsbench.training.memory import largest, limit_bytes, run_bytes
+
+if TYPE_CHECKING:
+    from dsbench.training.place import Place
 
 
 def check(config: Config, overrides: Sequence[str] = ()) -> None:
@@ -32,6 +41,35 @@ def check_last_batch(config: Config, network: Network) -> None:
             f"train.batch_size {config.train.batch_size} leaves a last batch of one image, and a batch norm of this "
             "network sees one number an image; take another batch size"
         )
+
+
+def check_memory(composed: Composed, place: Place, solved: bool = False) -> int:
+    """The bytes that training the network takes (see run_bytes). Raises InputError where this machine never has them.
+
+    `solved`: whether a budget gave the width.
+    """
+    config, limit = composed.config, limit_bytes(place)
+
+    def needed(width: int, batch_size: int, fine_width: int | None = None) -> int:
+        train, arch = replace(config.train, batch_size=batch_size), replace(config.arch, fine_width=fine_width)
+        changed = replace(config, width=width, train=train, arch=arch)
+        network = network_of(replace(composed, config=changed))
+        return run_bytes(network, cost(network, place.precision), changed, place)
+
+    width, batch, fine = config.width, config.train.batch_size, config.arch.fine_width
+    need = needed(width, batch, fine)
+    if need <= limit:
+        return need
+    kept = None if solved else fine
+    narrower = largest(width, lambda width: needed(width, batch, kept) <= limit) if frame(composed).scales else 0
+    smaller = 0 if narrower else largest(batch, lambda batch: needed(width, batch, fine) <= limit)
+    advice = f"; width {narrower}" if narrower else f"; train.batch_size {smaller}" if smaller else ""
+    advice += " would fit" if advice else ""
+    advice += ", so take a smaller budget" if solved and narrower else ""
+    has = f"{place.name} has" if place.kind == "cuda" else "this machine has"
+    raise InputError(
+        f"width {width} needs {memory(need)} to train with batch {batch}, {has} {memory(limit)} for it{advice}"
+    )
 
 
 def _train_size(config: Config) -> int:

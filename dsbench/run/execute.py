@@ -32,13 +32,13 @@ def execute(plan: Plan, progress: Progress) -> Record:
     """
     there = plan.folder.result()
     stays = there is not None and there.stays(plan.config.force, plan.config.rerun)
-    train = None if stays else _training(plan, progress)
     try:
         plan.folder.create()
     except InputError:  # it cannot be written to
         if there is None or not stays:
             raise
         return _shown(plan, progress, there)
+    train = None if stays else _training(plan, progress)
     with locked(plan.folder.path, progress.waiting) as held:
         folder = replace(plan.folder, permit=held.confirm)
         record = folder.result()

@@ -128,7 +128,7 @@ class RunFolder:
             if _RUN_ID.fullmatch(self.path.name) and record.run_id != self.path.name:
                 raise ValueError(f"it is the record of run {record.run_id}")
             return record
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise InputError(f"the record {self.result_file} cannot be read: {error.strerror}") from None

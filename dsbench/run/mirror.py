@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -51,7 +51,7 @@ def card(config: Config, record: Record) -> Card:
         tags=tuple(dict.fromkeys(tag for tag in (record.model, record.data, record.label.study) if tag)),
         facts=_facts(record),
         hparams={name: _plain(value) for name, value in chosen.items() if value is not None},
-        config=OmegaConf.to_yaml(OmegaConf.structured(config)),
+        config=OmegaConf.to_yaml(asdict(config)),
     )
 
 

@@ -18,7 +18,7 @@ from dsbench.data.sets import DataSet
 from dsbench.network.cost import TOTALS, Cost, cost
 from dsbench.network.description import Network
 from dsbench.network.layers import Conv
-from dsbench.run.check import check, check_last_batch
+from dsbench.run.check import check, check_last_batch, check_memory
 from dsbench.run.folder import RunFolder
 from dsbench.run.identity import cell_id, identity, label, run_id, settings, test_weights, training_length
 from dsbench.run.record import Label, Record, Status
@@ -42,6 +42,8 @@ class Plan:
     source: str
     identity: dict[str, Any]
     label: Label
+    memory_bytes: int
+    """What training takes at the least, see dsbench.training.memory."""
     requested: Requested | None = None
 
     @property
@@ -150,6 +152,7 @@ def plan(asked: Composed, resources_of: Callable[[Config], Resources] | None = N
     check_last_batch(config, network)
     tracker.check(config)
     resources = (resources_of or Resources.of)(config)
+    memory_bytes = check_memory(composed, resources.place, solved=requested is not None)
     identity = resources.identity(composed)
     return Plan(
         composed=composed,
@@ -160,6 +163,7 @@ def plan(asked: Composed, resources_of: Callable[[Config], Resources] | None = N
         source=resources.arrays.source,
         identity=identity,
         label=label(asked, identity, resources.identity),
+        memory_bytes=memory_bytes,
         requested=requested,
     )
 

@@ -6,19 +6,23 @@ import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dsbench import torchvision_ops
+from dsbench.config.network import dataset_of
 from dsbench.errors import InputError
 from dsbench.network.layers import Shape
 
 if TYPE_CHECKING:
     import pandas as pd
     import torch
+    from torch import nn
 
+    from dsbench.run.record import Record
     from dsbench.run.trained import Trained
 
 
@@ -83,6 +87,49 @@ class Preprocessing:
         return scale(unsharp(images) if self.filter == "unsharp" else images)
 
 
+class Loaded:
+    """A finished run: `record` is what result.json holds, `config` its configuration, `folder` where it lies."""
+
+    def __init__(self, run: Trained, device: str | torch.device) -> None:
+        """`run` is done; its network comes to lie on `device` when it is asked for first."""
+        self.run, self.device = run, device
+        self.record: Record = run.record
+        self.folder: Path = run.folder.path
+
+    def __repr__(self) -> str:
+        run = self.record
+        return f"<run {run.run_id}: {run.short_label} on {run.data}>"
+
+    @cached_property
+    def module(self) -> nn.Sequential:
+        """The network in evaluation mode, with the weights that were tested: scaled images (B, C, H, W) to logits.
+
+        Raises InputError where they are damaged.
+        """
+        return self.run.module().to(self.device)
+
+    @property
+    def class_names(self) -> list[str]:
+        """The classes in the order of their labels; numbers where the set names none."""
+        return dataset_of(self.run.config.data).names
+
+    @cached_property
+    def preprocessing(self) -> Preprocessing:
+        """From stored images to what the network sees: called with an array of bytes, it is what `module` takes.
+
+        Raises InputError where data.scale=standardize needs the run's data, and they are not there.
+        """
+        return Preprocessing.of(self.run)
+
+    def predict(self, images: Any) -> Predictions:
+        """The classes and probabilities of images, filtered and scaled as those of the run's test.
+
+        `images` are bytes as the set keeps them, uint8 (n, height, width[, channels]), one image or many; or a file, an
+        image of Pillow's, or a list of these, brought to the set's size and colours. Raises InputError for others.
+        """
+        return predictions(self.run, self.module, self.preprocessing, self.class_names, images)
+
+
 def predictions(
     run: Trained, module: torch.nn.Module, preprocessing: Preprocessing, names: Sequence[str], images: Any
 ) -> Predictions:
@@ -96,8 +143,8 @@ def predictions(
 
     torchvision_ops.ensure()  # before Lightning imports torchvision
     from dsbench.measure.probes import Inference
-    from dsbench.training.batches import evaluated_at_once
     from dsbench.training.device import Compute
+    from dsbench.training.memory import evaluated_at_once
 
     pixels, files = stored(images, preprocessing.shape)
     device, precision = next(module.parameters()).device, run.record.precision or "32"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from omegaconf import OmegaConf
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from dsbench import provenance
+from dsbench import machine, provenance
 from dsbench.errors import first_line
 from dsbench.files import write_atomically
+from dsbench.numerals import memory
 from dsbench.run import index
 from dsbench.run.execute import measured, to_measure
 from dsbench.run.folder import RunFolder
@@ -55,10 +56,11 @@ def train_and_test(plan: Plan, folder: RunFolder, progress: Progress, held: Held
         history = resumable(folder.last, folder.best, plan.training.test_weights)
         record = _first_record(plan, earlier)
         try:
-            write_atomically(folder.config_file, OmegaConf.to_yaml(OmegaConf.structured(plan.config)))
+            write_atomically(folder.config_file, OmegaConf.to_yaml(asdict(plan.config)))
             folder.write_result(record)
             folder.write_history(history)
             progress.started(plan, history)
+            _say_what_is_short(plan)
             tracker = open_tracker(plan.config, folder.outputs, card(plan.config, record), history)
             with progress.training(plan) as bar, cooperative():
                 callbacks = [Watch(held), *([Moving(bar)] if bar else [])]
@@ -87,6 +89,13 @@ def train_and_test(plan: Plan, folder: RunFolder, progress: Progress, held: Held
                 tracker.finish(summary(record), confusion, failed=fitted is None)
         progress.finished(plan, record)
         return record
+
+
+def _say_what_is_short(plan: Plan) -> None:
+    """A remark where other processes have the memory that training needs."""
+    free = machine.memory().available
+    if plan.place.kind != "cuda" and plan.memory_bytes > free:
+        log.warning("training needs %s, and %s are free now", memory(plan.memory_bytes), memory(free))
 
 
 def _first_record(plan: Plan, earlier: Record | None) -> Record:

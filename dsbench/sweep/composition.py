@@ -52,7 +52,7 @@ class Composer:
         Raises InputError and what Hydra raises.
         """
         base, values = self._split(overrides)
-        if not any("$" in str(value.input_line) for value in values):  # none refers to another
+        if all(_branch(value) in _FIELDS and "$" not in str(value.input_line) for value in values):  # none refers
             with suppress(Exception):  # what is wrong is said of the whole
                 return base.typed(values, overrides)
         with base.set(values) as composed:

@@ -82,6 +82,7 @@ def conduct(
     if plan.problems and (config.on_error != "skip" or not plan.runs):
         console.print(planned(plan))
         raise impossible(plan)
+    backend = with_memory(launcher, plan, together)
     at_once = 1 if backend is None else backend.at_once if backend.watched else None
     share = share_of_cores(plan, at_once) if at_once else 1.0  # before imports take a core
     if plan.missing and backend and not config.plan:
@@ -91,7 +92,7 @@ def conduct(
     options = {"bench_minutes": after, "report": config.report, "of_cells": seconds}
     estimate = partial(seconds_left, at_once=at_once or 1, share=share, **options)
     first = plan.only(plan.cells, schedule.batches[0]) if schedule else None
-    console.print(planned(plan, estimate if at_once else None, first))
+    console.print(planned(plan, estimate if at_once else None, first, backend.why_at_once if backend else ""))
     if config.plan:
         return None
     named, outputs = config.hydra.runtime.choices.get("sweep"), Path(config.outputs).absolute()
@@ -226,6 +227,7 @@ class Sweep:
         if missing:
             self.looks.forget([run_id for run_id, job in plan.runs.items() if job.replaced])
             overrides = [[*job.overrides, *_precision(job), *self._group(job)] for job in missing]
+            with_memory(self._launcher, plan, len(missing))
             started = provenance.now()
             self._launcher.board = board(plan, self._seconds)  # type: ignore[attr-defined]  # for one that shows what it runs
             self.returned.append(self._launcher.launch(overrides, 0))
@@ -373,6 +375,12 @@ def impossible(plan: SweepPlan) -> InputError:
 def backend_for(launcher: Launcher, jobs: int) -> Backend | None:
     """What runs so many jobs; None for a launcher of Hydra's own, which runs them in this process, one by one."""
     return launcher.backend(jobs) if hasattr(launcher, "backend") else None
+
+
+def with_memory(launcher: Launcher, plan: SweepPlan, jobs: int) -> Backend | None:
+    """As backend_for, now that `plan` says what the runs take of memory; the launcher keeps it for the launch."""
+    launcher.run_bytes = tuple(job.plan.memory_bytes for job in plan.missing if job.plan)  # type: ignore[attr-defined]
+    return backend_for(launcher, jobs)
 
 
 def shared_overrides(config: DictConfig, backend: Backend | None) -> list[str]:

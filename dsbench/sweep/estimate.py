@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dsbench.training.device import Compute
 
 PROBES = 5  # networks at the most, spread over the sweep's range of MACs
-PROBE_SECONDS = 0.2
+PROBE_SECONDS = 0.4
 LARGEST_SECONDS = 2.0  # that a probe may take where it must: networks whose few steps would take longer are not timed
 START_SECONDS = 2.5  # until the first run trains: imports
 RUN_SECONDS = 0.7  # of a run, apart from its images

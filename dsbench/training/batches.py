@@ -12,18 +12,10 @@ from torch.nn import functional
 from dsbench.config.schema import AugmentConfig
 from dsbench.seeds import derived
 
-EVAL_BATCH_SIZE = 500  # images of validation and test at once, at most
-EVAL_PIXELS = 500 * 32 * 32  # of those images: their activations have to fit
-
 # cifar100_series's unsharp mask: twice the image less its 5x5 binomial blur.
 UNSHARP = torch.tensor(
     [[1, 4, 6, 4, 1], [4, 16, 24, 16, 4], [6, 24, -476, 24, 6], [4, 16, 24, 16, 4], [1, 4, 6, 4, 1]]
 ).div(-256.0)
-
-
-def evaluated_at_once(image_shape: tuple[int, ...]) -> int:
-    """How many images of this shape, (channels, height, width), are evaluated at once."""
-    return max(1, min(EVAL_BATCH_SIZE, EVAL_PIXELS // (image_shape[1] * image_shape[2])))
 
 
 def unsharp(images: Tensor) -> Tensor:

@@ -11,7 +11,8 @@ from pytorch_lightning import LightningDataModule
 from dsbench.config.network import dataset_of
 from dsbench.config.schema import DataConfig
 from dsbench.data import prepared, split
-from dsbench.training.batches import Batches, PixelScale, evaluated_at_once, unsharp
+from dsbench.training.batches import Batches, PixelScale, unsharp
+from dsbench.training.memory import evaluated_at_once
 
 DEVICE_SHARE = 0.5  # of a GPU's free memory that the images may take
 log = logging.getLogger("dsbench")

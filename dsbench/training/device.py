@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import torch
 
+from dsbench.machine import cores
 from dsbench.process import keep_freed_memory
 from dsbench.training.place import Place, place
 
-ALL_THREADS = torch.get_num_threads()  # before any run of this process has asked for fewer
+ALL_THREADS = min(torch.get_num_threads(), cores())  # before any run of this process has asked for fewer
 LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 

@@ -40,6 +40,7 @@ class DsbenchLauncher(Launcher):
         self._backend, self._options = backend, OmegaConf.to_container(OmegaConf.create(options))
         self.folder: Path | None = None  # where one that has files keeps them
         self.board: Any = None  # what the next jobs are (see dsbench.sweep.launch.view)
+        self.run_bytes: tuple[int, ...] = ()  # what each run takes of memory, where that is known
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what jobs need. Raises InputError where what runs them is not installed."""
@@ -63,7 +64,7 @@ class DsbenchLauncher(Launcher):
 
         ours = is_ours(self.task_function)
         folder = self.folder or Path(self.config.get("outputs", ".")).absolute() / "jobs"
-        return self._class.of(LaunchContext(self.config, jobs, folder, ours), **self._options)
+        return self._class.of(LaunchContext(self.config, jobs, folder, ours, self.run_bytes), **self._options)
 
 
 def _check_installed(choice: str, package: str, extra: str) -> None:

@@ -14,6 +14,7 @@ from dsbench.budget.request import solved
 from dsbench.config.compose import Composed, compose
 from dsbench.config.network import network_of
 from dsbench.errors import InputError
+from dsbench.machine import Memory
 from dsbench.measure import bench
 from dsbench.measure.timing import Timing
 from dsbench.network.cost import Cost, cost
@@ -57,6 +58,15 @@ def test_a_latency_is_met_by_the_nearest_width_and_no_network_is_timed_twice_or_
     params = [cost(timed).params for timed in stopwatch]
     assert len(params) == len(set(params)) <= 12
     assert max(params) <= priced(2 * met.config.width).params
+
+
+def test_no_network_is_timed_that_the_memory_does_not_hold(
+    stopwatch: list[Network], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dsbench.machine.memory", lambda: Memory(1 << 29, 1 << 29))
+    with pytest.raises(InputError, match=r"no cnn network of arch plain has 1,000,000; the largest has"):
+        solved(compose(["budget.latency_ms=1e6"]))
+    assert 1000 < max(cost(timed).training_bytes for timed in stopwatch) * 128 < 1 << 29
 
 
 def test_seconds_an_epoch_count_its_steps(stopwatch: list[Network]) -> None:

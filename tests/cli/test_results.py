@@ -86,6 +86,7 @@ def test_all_runs_are_shown_as_cells(recorded: list[dict[str, Any]], results: Ca
 
 def test_csv_and_json_hold_the_same_with_every_column(recorded: list[dict[str, Any]], results: Call) -> None:
     table, objects = rows(results("--csv")), json.loads(results("--json").out)
+    assert [row["label"] for row in table] == [f"{row['model']} w{row['width']}" for row in table]
     assert [row["cell_id"] for row in table] == [cell["cell_id"] for cell in objects] == [f"{w:012x}" for w in WIDTHS]
     for row, cell in zip(table, objects, strict=True):
         assert set(row) == set(cell)

@@ -168,9 +168,10 @@ def test_an_npz_is_imported_as_it_is_described(put_npz, bring, tmp_path):
     assert arrays.verified
 
 
-def test_a_set_that_is_imported_is_listed(photos, bring, tmp_path):
-    bring(photos, "--size", SIZE)
-    shown = CliRunner().invoke(app, ["list", "--root", str(tmp_path / "sets")]).output
+def test_a_set_that_is_imported_is_listed(photos, bring, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bring("pets", "--size", SIZE)
+    shown = CliRunner().invoke(app, ["list", "--root", "sets"]).output
     assert next(line for line in shown.splitlines() if "pets" in line).split()[:3] == ["pets", "50", "verified"]
 
 

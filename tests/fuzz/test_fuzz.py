@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,10 +22,11 @@ from made_sweeps import four_cells, make
 from dsbench.cli import hydra
 from dsbench.data import sources
 from dsbench.errors import FailureError, InputError
+from dsbench.run import execute
 
-READ = sources.read
+READ, EXECUTE = sources.read, execute.execute
 SEED = os.environ.get("DSBENCH_FUZZ", "")
-CASES = {"commands": (25, 260), "yaml": (8, 100), "arrays": (8, 80), "records": (10, 160)}
+CASES = {"commands": (25, 260), "yaml": (8, 100), "arrays": (8, 80), "records": (10, 160), "runs": (3, 60)}
 OURS = (AssertionError, AttributeError, IndexError, KeyError, NameError, OverflowError, TypeError, ZeroDivisionError)
 REMADE = ("runs.csv", "cells.csv", ".lock")  # by whatever reads a sweep
 HALF = (".lock", ".lease-")  # what may begin with a dot
@@ -66,6 +67,7 @@ class Fuzz:
             return report(error)
 
         self.capsys.readouterr()
+        sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # as Python has it
         with self.monkeypatch.context() as patched:
             patched.setattr(hydra, "_report", kept)
             try:
@@ -120,7 +122,6 @@ class Fuzz:
 def fuzz(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, _logging: None) -> Fuzz:
     """Commands run where nothing is trained, measured or fetched: what plans or reads does all of its work."""
     from dsbench.cli import bench
-    from dsbench.run import execute
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise InputError("nothing is fetched, trained or measured here")
@@ -253,6 +254,35 @@ def test_damaged_records(fuzz: Fuzz) -> None:
             if len(fuzz.faults) > before:
                 shown = file.read_bytes()[:0] if not file.is_file() else _difference(content, file.read_bytes())
                 fuzz.faults[-1] += f"\n    {file.name}: {shown!r}"
+    fuzz.check()
+
+
+def test_damaged_files_of_a_run(
+    fuzz: Fuzz, quick: tuple[str, ...], ran: Callable[[str], tuple[Any, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is damaged is named, set aside, made anew or of no matter; the run is trained where it has to be."""
+    monkeypatch.setattr(execute, "execute", EXECUTE)
+    line = "arch=mnist_7800_shallow model=dwsep width=2 train.max_epochs=1"
+    plan, _ = ran(line)
+    for random in cases("runs"):
+        shutil.rmtree(fuzz.place / "outputs", ignore_errors=True)
+        folder = Path(shutil.copytree(plan.folder.path, fuzz.place / "outputs" / "runs" / plan.run_id))
+        file = random.choice(sorted(path for path in folder.rglob("*") if path.is_file()))
+        content = file.read_bytes()
+        if random.random() < 0.1:
+            file.unlink()
+        elif file.suffix == ".ckpt":
+            file.write_bytes(content[: random.randrange(len(content))])
+        else:
+            damage = odd.damaged_json if file.suffix == ".json" else odd.damaged_text
+            file.write_bytes(damage(random, content.decode(errors="replace")))
+        if random.random() < 0.3 and (folder / "result.json").exists():
+            record = folder / "result.json"
+            record.write_bytes(record.read_bytes().replace(b'"status": "done"', b'"status": "running"'))
+        fuzz.run(random, "dsbench", "bench", str(folder))
+        fuzz.run(random, "train", *quick, "outputs=outputs", *line.split())
+        if fuzz.faults:
+            fuzz.faults[-1] += f"\n    damaged: {file.relative_to(folder)}"
     fuzz.check()
 
 

@@ -87,7 +87,7 @@ def test_a_class_and_its_yaml_file_are_a_launcher_whose_runs_have_the_threads_th
     yaml.write_text(
         f"_target_: hydra_plugins.dsbench_launcher.DsbenchLauncher\nbackend: {__name__}.{Here.__qualname__}\ncores: 2\n"
     )
-    line = "arch=mnist_7800_shallow width=2 stop.by=seconds stop.target=0.1 hydra/launcher=here report=false"
+    line = "arch=mnist_7800_shallow width=2 stop.by=seconds stop.target=0.1 hydra/launcher=here report=false seeds=1"
     given = [override for override in overrides(line) if not override.startswith("threads=")]
     ended = call("sweep", "-m", "--config-dir", str(tmp_path / "conf"), *given)
     assert (ended.code, ended.err) == (0, "")

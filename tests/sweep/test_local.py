@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+import re
 import signal
 import subprocess
 import sys
@@ -15,9 +17,13 @@ from typing import Any
 import psutil
 import pytest
 
+from dsbench.machine import Memory
+from dsbench.provenance import n_jobs
 from dsbench.run.outcome import Ended
 from dsbench.sweep.launch.local import Local
-from dsbench.sweep.launch.workers import Workers
+from dsbench.sweep.launch.workers import Workers, workers_for
+
+ROOT = Path(__file__).parents[2]
 
 TOLD: list[tuple[int, Any]] = []
 
@@ -237,10 +243,75 @@ def test_a_server_that_still_imports_ends_with_the_process_that_began_it(tmp_pat
 
 
 def test_a_sweeps_processes_record_how_many_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dsbench.provenance import n_jobs
-    from dsbench.sweep.launch.workers import workers_for
-
     assert n_jobs() is None
     for name, value in workers_for(9, 3, 1, "cpu").environments[0].items():
         monkeypatch.setenv(name, value)
     assert n_jobs() == 3
+
+
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("n_jobs", "run_bytes", "count", "why"),
+    [
+        (None, [GIB] * 9, 4, r"4 at once: 5 of 1\.6 GiB would fit the memory, 4 cores"),
+        (2, [GIB] * 9, 2, r"2 at once: 5 of 1\.6 GiB would fit the memory, n_jobs=2"),
+        (9, [GIB] * 9, 5, r"5 at once: 5 of 1\.6 GiB fit the memory, 8\.6 GiB are free, n_jobs=9"),
+        (None, [3 * GIB] * 9, 1, r"1 at once: 1 of 4\.6 GiB fit the memory, 8\.6 GiB are free, 4 cores"),
+        (None, [9 * GIB] * 9, 1, r"1 at once: 0 of 14 GiB fit the memory, 8\.6 GiB are free, 4 cores"),
+        (None, [3 * GIB] * 1 + [GIB // 4] * 8, 4, r"4 at once: .*, 4 cores"),  # the large one beside small ones
+        (3, [], 3, ""),  # another application's
+    ],
+)
+def test_no_more_runs_at_once_than_the_memory_holds(
+    monkeypatch: pytest.MonkeyPatch, n_jobs: int | None, run_bytes: list[int], count: int, why: str
+) -> None:
+    monkeypatch.setattr("dsbench.machine.memory", lambda: Memory(64 * GIB, 9 * GIB))
+    monkeypatch.setattr("dsbench.machine.cores", lambda: 4)
+    workers = workers_for(9, n_jobs, 1, "cpu", run_bytes)
+    assert len(workers) == count
+    assert re.fullmatch(why, workers.why), workers.why
+    assert {environment["DSBENCH_N_JOBS"] for environment in workers.environments} == {str(count)}
+
+
+def test_a_process_is_forked_whatever_lies_in_the_current_folder_and_however_long_the_path_of_temporary_files(
+    tmp_path: Path,
+) -> None:
+    here, long = tmp_path / "here", tmp_path / ("t" * 120)
+    here.mkdir()
+    long.mkdir()
+    for name in ("random", "json", "secrets", "tempfile", "torch", "multiprocessing"):
+        (here / f"{name}.py").write_text("raise SystemExit('imported from the current folder')\n")
+    script = tmp_path / "script" / "script.py"
+    script.parent.mkdir()
+    script.write_text(
+        "import os\n"
+        "from dsbench.measure.repeats import in_fresh_process\n"
+        "from dsbench.sweep.launch.local import Local\n"
+        "from dsbench.sweep.launch.workers import Workers\n"
+        "def started():\n"
+        "    import random\n"
+        "    return random.__file__, {name for name in os.environ if name.startswith('PYTHON')}\n"
+        "def measure(*_, **options):\n"
+        "    return [started()]\n"
+        "if __name__ == '__main__':\n"
+        "    with Local(Workers(({},), 1)) as local:\n"
+        "        running, ended = local.start([started]), []\n"
+        "        while not ended:\n"
+        "            ended = local.poll(running)\n"
+        "    print(ended[0][1])\n"
+        "    print(in_fresh_process(measure, 1.0, None, None, print)[0][0])\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    ended = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=here,
+        env=environment | {"TMPDIR": str(long), "PYTHONPATH": str(ROOT)},
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == f"{(random.__file__, {'PYTHONPATH'})}\n{random.__file__}\n"
+    assert list(long.iterdir()) == []

@@ -36,7 +36,8 @@ def logged(outputs: Path, logger: Any) -> Callable[..., None]:
     def log(*run_ids: str) -> None:
         outputs.mkdir(exist_ok=True)
         for run_id in run_ids:
-            tracker = WandbTracker(logger, outputs, Card(run_id, f"name of {run_id}", "group", ("tag",), {"run": {}}))
+            card = Card(run_id, f"name of {run_id}", "group", ("tag",), {"width": 8}, config="width: 8\n")
+            tracker = WandbTracker(logger, outputs, card)
             same = dict.fromkeys(
                 ("train_loss", "train_acc", "val_loss", "lr", "images_per_second", "epoch_seconds"), 1.0
             )

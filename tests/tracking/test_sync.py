@@ -56,6 +56,7 @@ def test_every_run_arrives_once_with_its_curves_though_the_server_is_asked_too_o
         curve = [(line["epoch"], line["acc/val"]) for _, line in sorted(run["history"].items())]
         assert curve == [(1, 0.1), (2, 0.2), (3, 0.3)]
         assert run["finished"]
+        assert server.files[f"{run_id}/dsbench.yaml"] == b"width: 8\n"
     assert server.most_at_once == 1
     before = Counter(server.operations)
     assert synced(outputs) == 0

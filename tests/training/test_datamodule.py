@@ -10,7 +10,7 @@ import torch
 from dsbench.config.compose import compose
 from dsbench.data import prepared
 from dsbench.training.batches import Batches
-from dsbench.training.datamodule import ImageData
+from dsbench.training.datamodule import ImageData, evaluated_at_once
 
 Open = Callable[..., ImageData]
 
@@ -90,3 +90,8 @@ def test_majority_share_is_that_of_the_images_of_a_part(opened: Open) -> None:
     assert data.train.majority_share == 0.1
     data.train.rows = torch.cat([data.train.rows, data.train.rows[data.train.labels[data.train.rows] == 3]])
     assert data.train.majority_share == 800 / 4400
+
+
+@pytest.mark.parametrize(("size", "images"), [(28, 500), (32, 500), (64, 125), (224, 10), (2000, 1)])
+def test_as_many_pixels_are_evaluated_at_once_whatever_the_size_of_an_image(size: int, images: int) -> None:
+    assert evaluated_at_once((3, size, size)) == images

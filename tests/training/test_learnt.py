@@ -116,7 +116,7 @@ def test_a_tested_set_in_many_batches_keeps_the_order_of_its_images(
     trained: Train, planned: Planned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bits are those of a pass over the whole set at once, with the tested weights."""
-    monkeypatch.setattr("dsbench.training.batches.EVAL_BATCH_SIZE", 37)
+    monkeypatch.setattr("dsbench.training.memory.EVAL_BATCH_SIZE", 37)
     line = f"{SHALLOW} train.max_epochs=1"
     record = trained(line)
     folder = planned(line).folder

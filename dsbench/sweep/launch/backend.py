@@ -26,6 +26,8 @@ class LaunchContext:
     """Where a backend that has files keeps them."""
     ours: bool
     """Whether the jobs are dsbench's runs and not those of another Hydra application."""
+    run_bytes: tuple[int, ...] = ()
+    """What each run that is to be trained takes of memory at the least, where that is known."""
 
 
 class Backend(ABC):
@@ -58,6 +60,8 @@ class Backend(ABC):
     """Of a run that names none."""
     at_once: int | None = None
     """How many jobs it takes at a time; None is any number."""
+    why_at_once: str = ""
+    """These in words, with what decides them, for the plan."""
     watched: ClassVar[bool] = False
     """Whether jobs are processes of this one, which start at once, tell what they do (through
     dsbench.sweep.launch.worker.work) and have its current folder; only then are they measured at the end of the sweep.

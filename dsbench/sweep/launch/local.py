@@ -22,7 +22,7 @@ import psutil
 from hydra.core.utils import JobReturn
 
 from dsbench.errors import first_line
-from dsbench.process import wait_briefly, without_interrupts, without_main
+from dsbench.process import importing_alike, keep_sockets_short, wait_briefly, without_interrupts, without_main
 from dsbench.run.outcome import Ended
 from dsbench.sweep.launch.backend import Backend, LaunchContext
 from dsbench.sweep.launch.worker import work
@@ -35,7 +35,8 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 def begin_server(preload: Sequence[str] = PRELOAD) -> None:
     """Start the server, which imports what a job needs, and `preload`, while this process goes on; once is enough."""
     _CONTEXT.set_forkserver_preload(["dsbench.sweep.launch.worker", "dsbench.sweep.launch.job", *preload])
-    with without_interrupts(), without_main():
+    keep_sockets_short()
+    with without_interrupts(), without_main(), importing_alike():
         forkserver.ensure_running()
     atexit.unregister(_end_server)
     atexit.register(_end_server)
@@ -121,12 +122,13 @@ class Local(Backend):
 
     @classmethod
     def of(cls, context: LaunchContext, **options: Any) -> Local:
-        """As many workers as the jobs need and n_jobs, threads and device of the sweep allow. Raises InputError."""
+        """As many workers as the jobs need and as fit, by the sweep's n_jobs, threads and device. Raises InputError."""
         given = {name: context.config[name] for name in ("n_jobs", "threads", "device") if name in context.config}
-        return cls(workers_for(context.jobs, **given), PRELOAD if context.ours else (), **options)
+        workers = workers_for(context.jobs, **given, run_bytes=context.run_bytes)
+        return cls(workers, PRELOAD if context.ours else (), **options)
 
     def __init__(self, workers: Workers, preload: Sequence[str] = ()) -> None:
-        self.threads, self.at_once = workers.threads, len(workers)
+        self.threads, self.at_once, self.why_at_once = workers.threads, len(workers), workers.why
         self._environments, self._preload = workers.environments, preload
         self._free = list(range(len(workers)))
 

@@ -12,6 +12,7 @@ from typing import Any
 from hydra.core.utils import JobReturn
 
 from dsbench.errors import InputError, first_line
+from dsbench.process import short_folder
 from dsbench.run.outcome import Ended
 from dsbench.sweep.launch.backend import Backend
 from dsbench.sweep.launch.job import Job, run_elsewhere
@@ -38,6 +39,7 @@ class Ray(Backend):
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray announces in a warning that it will be 0
         os.environ.setdefault("RAY_worker_niceness", "0")  # 15 by default, which starves runs beside any other process
+        os.environ.setdefault("RAY_TMPDIR", short_folder())  # where it has its sockets
         import ray
 
         self.ray = ray

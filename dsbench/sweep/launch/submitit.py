@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -14,13 +16,15 @@ from typing import Any
 from hydra.core.utils import JobReturn
 
 from dsbench.errors import FailureError, InputError, first_line
+from dsbench.machine import cores
 from dsbench.numerals import counted
+from dsbench.process import import_path, importing_alike
 from dsbench.run.interrupts import GRACE_SECONDS
 from dsbench.run.lock import Owner, this_process
 from dsbench.run.outcome import Ended
 from dsbench.sweep.launch.backend import Backend, LaunchContext
 from dsbench.sweep.launch.job import Job, run_elsewhere
-from dsbench.sweep.launch.workers import cores
+from dsbench.sweep.launch.workers import in_memory
 
 _WAIT_SECONDS = {"local": 0.2, "slurm": 2.0}
 _OF_SLURM = (
@@ -61,16 +65,17 @@ class Submitit(Backend):
 
     needs = ("submitit", "slurm")
 
-    def __init__(self, folder: Path, cluster: str, **parameters: Any) -> None:
+    def __init__(self, folder: Path, cluster: str, run_bytes: Sequence[int] = (), **parameters: Any) -> None:
         """`parameters` are submitit's, those of SLURM without their prefix; None stands for the cluster's default."""
         self.cluster, self.folder, self.threads = cluster, folder, parameters["cpus_per_task"]
-        self.at_once = max(1, cores() // self.threads) if cluster == "local" else None
+        if cluster == "local":
+            self.at_once = min(max(1, cores() // self.threads), in_memory(run_bytes, forked=False))
         self._parameters = parameters
 
     @classmethod
     def of(cls, context: LaunchContext, **options: Any) -> Submitit:
         """The executor with the options of its YAML file."""
-        return cls(context.folder, **options)
+        return cls(context.folder, run_bytes=context.run_bytes, **options)
 
     def __str__(self) -> str:
         where = "SLURM"
@@ -86,7 +91,8 @@ class Submitit(Backend):
         timeouts = {"slurm_max_num_timeout": given.pop("max_num_timeout")} if "max_num_timeout" in given else {}
         named = {f"slurm_{key}" if key in _OF_SLURM else key: value for key, value in given.items()}
         try:
-            self._executor = submitit.AutoExecutor(self.folder, cluster=self.cluster, **timeouts)
+            python = {f"{self.cluster}_python": _python()}
+            self._executor = submitit.AutoExecutor(self.folder, cluster=self.cluster, **timeouts, **python)
             self._executor.update_parameters(name="dsbench", stderr_to_stdout=True, **named)
         except (RuntimeError, ValueError, TypeError, NameError, AssertionError) as error:
             raise InputError(f"hydra.launcher: submitit refuses: {first_line(error)}") from error
@@ -99,7 +105,8 @@ class Submitit(Backend):
         here = self.cluster == "local"
         owner = this_process() if here else None
         try:
-            with _without_ctrl_c() if here else nullcontext(), self._executor.batch():
+            # on this machine the process that watches a job is one of submitit's own
+            with _without_ctrl_c() if here else nullcontext(), importing_alike(), self._executor.batch():
                 return [self._executor.submit(_Task(job, owner)) for job in jobs]
         except submitit.core.utils.FailedJobError as error:
             raise FailureError(f"sbatch took no jobs: {' '.join(str(error).split())}") from error
@@ -147,6 +154,11 @@ class Submitit(Backend):
                 os.kill(int(job.job_id), signal.SIGTERM)
         else:
             job.cancel(check=False)
+
+
+def _python() -> str:
+    """The command of a job's Python, which imports from where this one does."""
+    return shlex.join(["env", *(f"{name}={value}" for name, value in import_path().items()), sys.executable])
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
+from dsbench.process import work_in
 from dsbench.run.interrupts import GRACE_SECONDS
 from dsbench.run.progress import Progress
 from dsbench.training.history import Epoch
@@ -41,7 +42,7 @@ def work(channel: Connection, lifeline: Connection, job: bytes, environment: Map
     global _channel
     os.setsid()  # whatever this process starts is killed with it
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the sweep, which tells its processes
-    os.environ.update(environment)
+    work_in(environment)
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     _channel = channel
     _send("returned", cloudpickle.dumps(cloudpickle.loads(job)()))

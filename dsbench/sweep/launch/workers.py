@@ -4,44 +4,87 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
+from dsbench import machine
 from dsbench.errors import InputError
+from dsbench.numerals import counted, memory
 from dsbench.provenance import N_JOBS
+from dsbench.training.memory import IMPORTED_BYTES
+
+# A run takes at the most so many times what is counted of it, and so much more: workspaces, what oneDNN compiles, W&B,
+# memory in pieces. By benchmarks/memory.py.
+_SPARE = 1.5
+_SPARE_BYTES = 110 << 20
 
 
 @dataclass(frozen=True)
 class Workers:
-    """Places for a process each: its environment variables, and the `threads` of a run in it."""
+    """Places for a process each: its environment variables, and the `threads` of a run in it; `why` so many."""
 
     environments: tuple[dict[str, str], ...]
     threads: int
+    why: str = ""
 
     def __len__(self) -> int:
         return len(self.environments)
 
 
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def workers_for(jobs: int, n_jobs: int | None = None, threads: int | None = None, device: str = "auto") -> Workers:
+def workers_for(
+    jobs: int,
+    n_jobs: int | None = None,
+    threads: int | None = None,
+    device: str = "auto",
+    run_bytes: Sequence[int] = (),
+) -> Workers:
     """The workers for `jobs` runs; None stands for what gives the most runs an hour.
 
     On CPUs that is a run a core with one thread each: small networks gain little from a second thread, and two
-    processes of one thread beat one of two. Fewer runs than cores share them all. On GPUs it is one run a GPU.
+    processes of one thread beat one of two. Fewer runs than cores share them all. On GPUs it is one run a GPU. Whatever
+    is asked for, there are no more than fit into the memory that is free, where `run_bytes` says what each run takes.
     """
     for name, value in (("n_jobs", n_jobs), ("threads", threads)):
         if value is not None and value < 1:
             raise InputError(f"{name} {value} is not a positive integer")
-    gpus = _gpus() if device in ("auto", "cuda") else 0
-    fit = gpus or max(1, cores() // (threads or 1))
-    count = max(1, min(n_jobs or fit, jobs))
-    threads = threads or max(1, cores() // count)
+    gpus, cores = _gpus() if device in ("auto", "cuda") else 0, machine.cores()
+    fit = gpus or max(1, cores // (threads or 1))
+    asked = max(1, min(n_jobs or fit, jobs))
+    threads = threads or max(1, cores // asked)
+    count = min(asked, in_memory(run_bytes, forked=True))
+    places = f"n_jobs={n_jobs}" if n_jobs else counted(gpus, "GPU") if gpus else counted(cores, "core")
+    why = f"{count} at once: {_memory_words(run_bytes, lowered=count < asked)}, {places}"
     shared = {N_JOBS: str(count)}
     environments = tuple(shared | ({"CUDA_VISIBLE_DEVICES": _visible(i % gpus)} if gpus else {}) for i in range(count))
-    return Workers(environments, threads)
+    return Workers(environments, threads, why if run_bytes else "")
+
+
+def in_memory(run_bytes: Sequence[int], forked: bool) -> int:
+    """How many of the runs that take `run_bytes` each fit into the memory that is free, whichever; one at the least.
+
+    `forked`: whether their processes are forked from one, and share what that has imported.
+    """
+    taken = accumulate(sorted((_taken(each, forked) for each in run_bytes), reverse=True))
+    fitting = sum(total <= _free(forked) for total in taken)
+    return max(1, fitting) if fitting < len(run_bytes) else 1 << 30
+
+
+def _memory_words(run_bytes: Sequence[int], lowered: bool) -> str:
+    """How many of the largest run fit, and what is free where they are fewer than there are places for."""
+    if not run_bytes:
+        return ""
+    most, free = _taken(max(run_bytes), forked=True), _free(forked=True)
+    fitting = f"{free // most} of {memory(most)}"
+    return f"{fitting} fit the memory, {memory(free)} are free" if lowered else f"{fitting} would fit the memory"
+
+
+def _taken(run_bytes: int, forked: bool) -> int:
+    return int(_SPARE * run_bytes) + _SPARE_BYTES + (0 if forked else IMPORTED_BYTES)
+
+
+def _free(forked: bool) -> int:
+    return max(0, machine.memory().available - (IMPORTED_BYTES if forked else 0))
 
 
 def _gpus() -> int:

@@ -1,0 +1,117 @@
+"""A run that no memory of this machine holds is refused before anything is written, and what would fit is named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dsbench.config.compose import compose
+from dsbench.config.network import network_of
+from dsbench.errors import InputError
+from dsbench.machine import Memory
+from dsbench.measure.probes import allocated_peak, peak_memory_bytes
+from dsbench.network.cost import cost
+from dsbench.training.memory import IMPORTED_BYTES, OWN_BYTES, largest, run_bytes
+from dsbench.training.place import Place
+
+MIB = 1 << 20
+HERE = Place("cpu", "a processor", "32")
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of which imports leave 128 MiB."""
+    there = IMPORTED_BYTES + 128 * MIB
+    monkeypatch.setattr("dsbench.machine.memory", lambda: Memory(there, there))
+
+
+@pytest.mark.parametrize(
+    ("line", "optimizer"), [("model=dwsep width=4", "sgd"), ("arch=cifar10_fc data=cifar10 width=4", "adam")]
+)
+def test_what_a_run_takes_at_the_least_is_what_it_takes_and_little_less(
+    subject: Callable[..., Any], line: str, optimizer: str
+) -> None:
+    """Against what torch's profiler sees a training step and a batch of evaluation allocate."""
+    line = f"{line} optimizer={optimizer} precision=32"
+    measured = subject(line)
+    config = compose(line.split()).config
+    least = run_bytes(measured.network, cost(measured.network), config, HERE) - OWN_BYTES
+    module, images = measured.module(), torch.zeros(500, *measured.network.input_shape)
+    with torch.no_grad():
+        evaluation = allocated_peak(lambda: module(images))
+    weights = 4 * cost(measured.network).params
+    kept = weights * (3 if optimizer == "adam" else 2)  # with gradients and the optimizer's state beside the network
+    peak = max(peak_memory_bytes(measured) or 0, evaluation + weights + kept)
+    assert least <= peak <= 1.6 * least
+
+
+@pytest.mark.usefixtures("small")
+def test_a_network_that_does_not_fit_is_refused_with_the_largest_that_does(
+    planned: Callable[[str], Any], outputs: Path
+) -> None:
+    with pytest.raises(InputError) as error:
+        planned("width=1000")
+    said = re.fullmatch(
+        r"width 1000 needs [0-9.]+ GiB to train with batch 128, this machine has 128 MiB for it; "
+        r"width ([0-9]+) would fit",
+        str(error.value),
+    )
+    assert said is not None
+    width = int(said[1])
+    assert planned(f"width={width}").memory_bytes <= 128 * MIB
+    with pytest.raises(InputError, match="would fit"):
+        planned(f"width={2 * width}")
+    with pytest.raises(InputError, match="would fit"):
+        planned("width=999999")
+    with pytest.raises(InputError, match=r"to train with batch 4000, .*; train\.batch_size [0-9]+ would fit"):
+        planned("width=1 train.batch_size=4000")
+    assert not outputs.exists()
+
+
+@pytest.mark.usefixtures("small")
+def test_a_budget_that_does_not_fit_is_refused(planned: Callable[[str], Any]) -> None:
+    with pytest.raises(InputError, match=r"; width [0-9]+ would fit, so take a smaller budget"):
+        planned("budget.params=1e12")
+
+
+@pytest.mark.usefixtures("small")
+def test_bench_says_the_same_and_cost_needs_no_memory(call: Callable[..., Any]) -> None:
+    ended = call("dsbench", "bench", "width=100000", "device=cpu")
+    assert (ended.code, ended.out) == (2, "")
+    assert re.fullmatch(r"error: width 100000 needs 3[0-9] TiB .* would fit\n", ended.err)
+    assert call("dsbench", "cost", "width=100000").code == 0
+
+
+@pytest.mark.usefixtures("small")
+def test_such_a_cell_is_a_problem_of_the_plan(call: Callable[..., Any], overrides: Any, outputs: Path) -> None:
+    ended = call("sweep", "-m", *overrides("arch=mnist_7800_shallow width=2,100000"), "plan=true", "on_error=skip")
+    assert ended.code == 0
+    assert "impossible: " in ended.out
+    assert "width 100000 needs" in " ".join(ended.out.split())
+    assert "1 to train" in ended.out
+    assert not (outputs / "runs").exists()
+
+
+def test_a_gpus_own_memory_is_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dsbench.run.check import check_memory
+
+    gpu = Place("cuda", "NVIDIA X", "32")
+    properties = type("Properties", (), {"total_memory": 300 * MIB})
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda device: properties)
+    composed = compose(["width=8", "data=mnist"])
+    network = network_of(composed)
+    assert check_memory(composed, gpu) == run_bytes(network, cost(network), composed.config, HERE) - OWN_BYTES
+    with pytest.raises(InputError, match="NVIDIA X has 300 MiB for it"):
+        check_memory(compose(["width=800", "data=mnist"]), gpu)
+
+
+def test_the_largest_number_that_fits_is_found() -> None:
+    assert largest(100_000, lambda number: number <= 1234) == 1200
+    assert largest(100_000, lambda number: number <= 1234, rounded=False) == 1234
+    assert largest(100, lambda number: False) == 0
+    assert largest(10**30, lambda number: number <= 7) == 7
