@@ -44,7 +44,7 @@ WIDE = [
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_is_lost_at_any_width(width: int) -> None:
-    """Both cells: mean 97.5 %; seeds .97 and .98 have sd .00707 and the half-width tan(pi .475) * .005, 6.35 points, cut off at 100."""
+    """Both cells: mean 97.5 %; seeds .97 and .98 have sd .00707 and the half-width tan(pi .475) * .005, 6.35 points."""
     text = cells(*WIDE, width=width)
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= width
