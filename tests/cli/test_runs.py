@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from dsbench.machine import cores
 from dsbench.measure import roofline
 from dsbench.run.trained import load
-from dsbench.sweep.launch.workers import cores
 
 ROOT = Path(__file__).parents[2]
 DSBENCH = str(Path(sys.executable).parent / "dsbench")
