@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -61,7 +62,7 @@ def conclude(sweep: Sweep) -> None:
         terminal().print(f"page     {relative(page)}", soft_wrap=True)
     more = len(decided.comparisons) - MOST_ROWS
     of = f", {counted(more, 'more pair')} among them" if more > 0 else ""
-    terminal().print(f"details  dsbench verdict {sweep.folder.name} --details{of}", soft_wrap=True)
+    terminal().print(f"details  dsbench verdict {shlex.quote(sweep.folder.argument)} --details{of}", soft_wrap=True)
 
 
 def _measure_cells(sweep: Sweep) -> Verdict | None:
@@ -107,7 +108,7 @@ def _show(sweep: Sweep, runs: pd.DataFrame, cells: pd.DataFrame, decided: Verdic
     head = ", ".join([title(decided), *(groups if len(groups) == 1 else []), *(seeds if len(seeds) == 1 else [])])
     console.print(f"{head}   {int(runs['status'].isin(FINAL).sum())}/{len(runs)} done")
     console.print()
-    console.print(tables.overview(cells))
+    console.print(tables.overview(cells, shlex.quote(sweep.folder.argument)))
     sweep.show_failures(runs)
     console.print()
     few = len(decided.comparisons) <= FEW

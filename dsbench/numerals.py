@@ -12,10 +12,16 @@ def percent(share: float | None, sign: str = "") -> str:
 
 
 def mean_percent(mean: float | None, high: float | None, n: int | None = None) -> str:
-    """A mean share in percent, with half the width of its interval and its number of seeds where they are given."""
+    """A mean share in percent, with half the width of its interval and its number of seeds where they are given.
+
+    An interval that reaches beyond 0 or 100 % has its ends instead, cut off there.
+    """
     if mean is None:
         return ""
     half = "" if high is None else f" ± {points(high - mean)}"
+    if high is not None and (high > 1 or high > 2 * mean):
+        low = "0" if high > 2 * mean else f"{100 * (2 * mean - high):.2f}"
+        half = f" ({low} to {'100' if high > 1 else f'{100 * high:.2f}'})"
     seeds = "" if n is None else f" (n {n})"
     return f"{100 * mean:.2f}{half} %{seeds}"
 

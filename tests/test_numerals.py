@@ -84,6 +84,10 @@ def test_points_are_two_digits_or_the_first_that_is_not_zero(share: float | None
 def test_means_durations_and_lists_are_read_as_in_a_sentence() -> None:
     assert mean_percent(0.9799, 0.9820) == "97.99 ± 0.21 %"
     assert mean_percent(0.9799, None, 1) == "97.99 % (n 1)"
+    assert mean_percent(0.9340, 1.0260, 6) == "93.40 (84.20 to 100) % (n 6)"
+    assert mean_percent(0.7550, 1.8350) == "75.50 (0 to 100) %"
+    assert mean_percent(0.2000, 0.4500) == "20.00 (0 to 45.00) %"
+    assert mean_percent(0.5000, 1.0000) == "50.00 ± 50.00 %"
     assert mean_percent(None, None) == ""
     assert [duration(value) for value in (50.4, 185, 7800)] == ["50 s", "3 min 05 s", "2 h 10 min"]
     assert [listed(value) for value in (["a"], ["a", "b"], ["a", "b", 3])] == ["a", "a and b", "a, b and 3"]

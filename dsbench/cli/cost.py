@@ -30,7 +30,7 @@ from dsbench.quantities import COST_COLUMNS, COUNTED, LIGHTER, QUANTITIES
 from dsbench.tables import Column, Table, figures, names, numbers
 
 _MINOR = ("intensity", "training_bytes", "receptive_field")
-_ELSEWHERE = "dsbench cost --csv has every column"
+_ELSEWHERE = "the same with --csv has every column"
 _RATIOS = (
     "slots: those filled otherwise than in the first network; 1/o + 1/k²: what their MACs shrink to on paper, at equal "
     "channels"

@@ -166,7 +166,7 @@ def _next(dataset: DataSet, root: Path) -> str:
     trained = dataset.train_size - dataset.validation_size
     if trained < _MAIN_BATCH:
         options.append(f"train.batch_size={1 << (trained.bit_length() - 1)}")
-    return " ".join([f"{where}python sweep.py -m model=cnn,dwsep data={dataset.name} width=16 seeds=auto", *options])
+    return " ".join([f"{where}dsbench sweep model=cnn,dwsep data={dataset.name} width=16 seeds=auto", *options])
 
 
 def _own(root: Path, name: str) -> DataSet | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -41,6 +42,8 @@ def results(
     from dsbench.results.query import arranged, runs_of
     from dsbench.results.records import plain
 
+    words = [*([sweep] if sweep is not None else []), *([] if outputs == OUTPUTS else ["--outputs", str(outputs)])]
+    asked = shlex.join([*words, *(["--runs"] if as_runs else [])])
     all_runs, outputs = runs_of(outputs, sweep)
     runs, shown = selection(all_runs, where or [], as_runs)
     shown = arranged(shown, _resolved(sort, shown) if sort else None)
@@ -52,7 +55,7 @@ def results(
         write(parquet, labelled(shown).to_parquet(engine="pyarrow", index=False))
         remark(f"written: {parquet}")
     else:
-        _print(runs, shown, as_runs, failures_in=outputs if sweep is not None and not as_runs else None)
+        _print(runs, shown, as_runs, asked, failures_in=outputs if sweep is not None and not as_runs else None)
 
 
 def selection(runs: pd.DataFrame, where: list[str], as_runs: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -105,7 +108,7 @@ def labelled(shown: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
-def _print(runs: pd.DataFrame, shown: pd.DataFrame, as_runs: bool, failures_in: Path | None) -> None:
+def _print(runs: pd.DataFrame, shown: pd.DataFrame, as_runs: bool, asked: str, failures_in: Path | None) -> None:
     """The table, the versions of the code, and the runs that are in no mean, whose logs lie in `failures_in`."""
     from dsbench.results import tables
 
@@ -113,6 +116,6 @@ def _print(runs: pd.DataFrame, shown: pd.DataFrame, as_runs: bool, failures_in: 
         show("no run meets these conditions")
         return
     versions = tables.versions(runs)
-    show(tables.runs(shown) if as_runs else tables.cells(shown), *([versions] if versions else []))
+    show(tables.runs(shown, asked) if as_runs else tables.cells(shown, asked), *([versions] if versions else []))
     if failures_in is not None and (runs["status"] != "done").any():
         show(tables.failures(runs, failures_in))

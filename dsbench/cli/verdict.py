@@ -42,7 +42,8 @@ def verdict(
     from dsbench.verdict.verdict import as_data, verdict
 
     runs, where = runs_of(outputs, sweep)
-    judged = verdict(where, runs, compare, rule_of(None if sweep is None else sweep_folder(outputs, sweep), margin))
+    folder = None if sweep is None else sweep_folder(outputs, sweep)
+    judged = verdict(where, runs, compare, rule_of(folder, margin))
     if as_json:
         typer.echo(json.dumps({"title": title(judged), "headline": headline(judged)} | as_data(judged)))
         return
@@ -55,4 +56,4 @@ def verdict(
         return
     for table in verdict_tables(judged):
         show("", table)
-    show("", *details(judged), *missing(judged, where))
+    show("", *details(judged), *missing(judged, where, folder.name if folder else None))

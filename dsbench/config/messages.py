@@ -25,7 +25,7 @@ def one_line(error: BaseException) -> str:
 def nearest(key: str) -> str:
     """The end of a message about the unknown `key`: the nearest that there is, or where all are listed."""
     close = difflib.get_close_matches(key, _keys(schema.Config), n=1)
-    return f"; did you mean {close[0]!r}?" if close else "; see python train.py --help"
+    return f"; did you mean {close[0]!r}?" if close else "; see dsbench train --help"
 
 
 def _unknown_choice(match: re.Match[str]) -> str:

@@ -42,7 +42,7 @@ def command_line(arguments: Sequence[str]) -> CommandLine:
         raise InputError(str(error)) from None
     for argument in overrides:
         if argument.startswith("-"):
-            raise InputError(f"unknown option {argument!r}; see python train.py --hydra-help")
+            raise InputError(f"unknown option {argument!r}; see dsbench train --hydra-help")
         if not key(argument):
             raise InputError(f"{argument} sets no key; overrides are KEY=VALUE")
     return CommandLine(flags, overrides, values)

@@ -85,9 +85,13 @@ def report(folder: SweepFolder, margin: float | None = None) -> Report:
     outcomes = _outcomes(run_rows, folder.outputs)
     top = [*headline(judged, with_others=False), *filter(None, [summed_up(outcomes)])]
     leading = min(len(judged.headline), CARDS)
-    paragraphs = [*details(judged), *filter(None, map(effects, judged.groups)), *missing(judged, folder.outputs)]
+    paragraphs = [
+        *details(judged),
+        *filter(None, map(effects, judged.groups)),
+        *missing(judged, folder.outputs, folder.name),
+    ]
     paragraphs += [
-        f"Pictures that show each of the {many} apart are drawn by: dsbench figures {folder.argument}"
+        f"Pictures that show each of the {many} apart are drawn by: dsbench figures {shlex.quote(folder.argument)}"
         for many in crowded(cell_rows, judged)
     ]
     measured_how = how(folder.argument, metadata, run_rows)
@@ -246,7 +250,8 @@ def how(name: str, metadata: Mapping[str, Any], runs: pd.DataFrame) -> list[tupl
         "code": _values(started, "git_sha"),
         "versions": ", ".join(f"{package} {version}" for package, version in metadata["versions"].items()),
     }
-    again = f"python sweep.py {shlex.join(metadata['arguments'])}" if metadata["arguments"] else ""
+    own = ["--config-dir", metadata["config_dir"]] if "config_dir" in metadata else []
+    again = f"dsbench sweep {shlex.join([*own, *metadata['arguments']])}" if metadata["arguments"] else ""
     commands = {"to repeat it": again, "to make this page anew": f"dsbench report {shlex.quote(name)}"}
     return [(heading, text) for heading, text in (facts | commands).items() if text]
 

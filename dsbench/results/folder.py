@@ -137,8 +137,11 @@ class SweepFolder:
 
     @property
     def argument(self) -> str:
-        """What commands call it."""
-        return self.name
+        """What commands in the current folder call it: its name, or its path where it is not in `outputs`."""
+        here, absolute = Path.cwd(), self.path.absolute()
+        if absolute == here / "outputs" / "sweeps" / self.name:
+            return self.name
+        return str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute)
 
     @property
     def outputs(self) -> Path:
@@ -174,7 +177,8 @@ class SweepFolder:
     ) -> None:
         """Write what was asked for: `planned` has Plan.facts() of each run, in order, `arguments` the command line.
 
-        `judging` is what the verdict goes by: `verdict` with its margins, and `looks` where there are several. `digest`
+        `judging` is what the verdict goes by: `verdict` with its margins, and `looks` where there are several; and the
+        user's `config_dir`, by which the command can be repeated. `digest`
         is the hash of its cells, by which a sweep without a name of its own is found again.
 
         Of runs with the same run_id the first counts. Other seeds of the same cells, planned by an earlier call, stay,

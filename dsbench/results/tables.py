@@ -25,16 +25,16 @@ REASONS = {
 }
 _LEGEND = "test accuracy: mean of the n runs that are done, ± half of its 95 % interval (Student's t); sd over seeds"
 _MIXED_CODE = "mixed code"
-_ELSEWHERE = "dsbench results --csv has every column"
 _LATENCY, _TIME = QUANTITIES["latency_ms"], QUANTITIES["train_seconds"]
 _BALANCED = QUANTITIES["test_balanced_acc"]
 _ACCURACIES = (QUANTITIES["test_acc"], QUANTITIES["best_val_acc"])
 
 
-def cells(frame: pd.DataFrame) -> Table:
+def cells(frame: pd.DataFrame, asked: str = "") -> Table:
     """A table of cells (see cells_table): names, test accuracy, costs, time, and runs in no mean.
 
-    What all have in common is in a line above. Where room is short counts are rounded to three digits.
+    What all have in common is in a line above. Where room is short counts are rounded to three digits; what else
+    there is says `dsbench results`, which was `asked` for these cells.
     """
     named, rows = naming(frame), plain(frame)
     accuracies = [mean_percent(row["test_acc_mean"], row["test_acc_high"]) for row in rows]
@@ -57,11 +57,11 @@ def cells(frame: pd.DataFrame) -> Table:
         named.shared,
         (*names(named.columns), *scores, *costs, *filled([*measured, excluded, _remarks(rows)])),
         f"{_LEGEND}; {_MIXED_CODE}: the seeds of a cell were not made by the same code" if mixed else _LEGEND,
-        elsewhere=_ELSEWHERE,
+        elsewhere=_elsewhere(asked),
     )
 
 
-def overview(frame: pd.DataFrame) -> Table:
+def overview(frame: pd.DataFrame, asked: str = "") -> Table:
     """A table of cells in brief: one name each, test accuracy, counted costs, latency or time of training.
 
     How many runs of a cell are done is said where not all are, or cells differ in it.
@@ -80,10 +80,14 @@ def overview(frame: pd.DataFrame) -> Table:
         *filled([texts("not in the mean", [_not_in_the_mean(row) for row in rows])]),
         *filled([_remarks(rows)]),
     )
-    return Table("", columns, elsewhere=_ELSEWHERE)
+    return Table("", columns, elsewhere=_elsewhere(asked))
 
 
-def runs(frame: pd.DataFrame) -> Table:
+def _elsewhere(asked: str) -> str:
+    return f"{' '.join(filter(None, ('dsbench results', asked, '--csv')))} has every column"
+
+
+def runs(frame: pd.DataFrame, asked: str = "") -> Table:
     """A table of runs (see runs_table), one row a run."""
     named, rows = naming(frame), plain(frame)
     balanced = [_balanced(row["test_acc"], row.get("test_balanced_acc")) for row in rows]
@@ -96,7 +100,7 @@ def runs(frame: pd.DataFrame) -> Table:
         *filled([_remarks(rows)]),
         texts("run", [row["run_id"] for row in rows]),
     )
-    return Table(named.shared, (*names(named_runs), *columns), elsewhere=_ELSEWHERE)
+    return Table(named.shared, (*names(named_runs), *columns), elsewhere=_elsewhere(asked))
 
 
 def failures(frame: pd.DataFrame, outputs: Path | str = "outputs", most: int = 20) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -196,6 +197,11 @@ class Sweep:
         self.jobs += plan.runs.values()
         if self.jobs:
             judging = {"verdict": OmegaConf.to_container(self.config.verdict)}
+            own = [
+                source.path for source in self.config.hydra.runtime.config_sources if source.provider == "command-line"
+            ]
+            if own:
+                judging["config_dir"] = own[0]
             if self._schedule:
                 judging["looks"] = list(self._schedule.looks)
             facts = [job.plan.facts() for job in self.jobs if job.plan]
@@ -232,7 +238,7 @@ class Sweep:
         """Write and print the tables of what there is."""
         runs, cells = self.collect()
         console = terminal()
-        console.print(tables.cells(cells))
+        console.print(tables.cells(cells, shlex.quote(self.folder.argument)))
         self.show_failures(runs)
         if self.unwritten is None:
             console.print(f"tables: {relative(self.folder.path)}", soft_wrap=True)

@@ -105,24 +105,29 @@ def _measured(pair: Comparison) -> str:
     return "; ".join([*notes, *reasons])
 
 
-def missing(verdict: Verdict, outputs: Path | str = "outputs") -> Iterator[str]:
-    """What a verdict lacks: groups, matched budgets, measurements; with the command that would add it."""
+def missing(verdict: Verdict, outputs: Path | str = "outputs", sweep: str | None = None) -> Iterator[str]:
+    """What a verdict lacks: groups, matched budgets, measurements; with the command that would add it.
+
+    Of several runs it names the folder of their `sweep`, where they are of one.
+    """
     if names := verdict.unmatched:
         shown = [*names[:MOST], f"{len(names) - MOST} more"] if len(names) > MOST + 1 else names
         yield f"In no group: {'; '.join(shown)}."
     if verdict.to_measure:
-        yield f"Which is faster is measured, best with nothing else running, by: {_bench(verdict.to_measure, outputs)}"
+        measures = _bench(verdict.to_measure, outputs, sweep)
+        yield f"Which is faster is measured, best with nothing else running, by: {measures}"
     if verdict.unsettled:
         cells = counted(len(verdict.unsettled), "cell")
-        again = _bench(verdict.unsettled, outputs, LONGER_SECONDS)
+        again = _bench(verdict.unsettled, outputs, sweep, LONGER_SECONDS)
         yield f"The times of {cells} cannot tell which is faster. More of them would help: {again}"
 
 
-def _bench(run_ids: Sequence[str], outputs: Path | str, seconds: int | None = None) -> str:
-    """The command that measures these runs; of many that of their sweep."""
+def _bench(run_ids: Sequence[str], outputs: Path | str, sweep: str | None, seconds: int | None = None) -> str:
+    """The command that measures these runs; of more than a pair that of their sweep."""
     folders = [str(Path(outputs) / "runs" / run_id) for run_id in run_ids]
-    if len(run_ids) > MOST:
-        folders = [str(Path(outputs) / "sweeps" / "NAME")]
+    whole = Path(outputs) / "sweeps" / (sweep or "")
+    if sweep is not None and len(run_ids) > 2 and whole.is_dir():
+        folders = [str(whole)]
     longer = f"--seconds={seconds} " if seconds else ""
     return f"dsbench bench {longer}{shlex.join(folders)}"
 

@@ -54,7 +54,7 @@ def test_from_a_folder_to_a_verdict(
         kept = [getattr(arrays, f"x_{part}")[getattr(arrays, f"y_{part}") == label] for part in ("train", "test")]
         assert {image.tobytes() for image in np.concatenate(kept)} == {image.tobytes() for image in digits[name]}
 
-    (line,) = re.findall(r"^next: python sweep.py (.*)$", came.out, re.MULTILINE)
+    (line,) = re.findall(r"^next: dsbench sweep (.*)$", came.out, re.MULTILINE)
     words = [word for word in shlex.split(line) if not word.startswith(("width=", "seeds="))]
     swept = call("sweep", *words, *QUICK.split(), "width=2", "seeds=1")
     assert swept.code == 0, swept.err

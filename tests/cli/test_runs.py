@@ -129,7 +129,7 @@ def test_a_sweep_matches_families_group_by_group(call: Call, overrides: Override
         assert verdict.count(word) == 2, word
     (folder,) = (outputs / "sweeps").iterdir()
     assert re.fullmatch(r"cnn-dwsep-mnist_7800_shallow-mnist5k-\d\.\dk-\d\.\dk", folder.name)
-    assert ended.out.endswith(f"\ndetails  dsbench verdict {folder.name} --details\n")
+    assert ended.out.endswith(f"\ndetails  dsbench verdict {folder} --details\n")
     assert "page  " not in ended.out
 
 
@@ -155,7 +155,7 @@ def test_a_sweep_ends_with_measured_times_a_verdict_and_a_page(
     assert "not measured" not in verdict
     assert "At equal width 2 the separable network" in " ".join(verdict.split())
     (folder,) = (outputs / "sweeps").iterdir()
-    last = f"page     {folder / 'report.html'}\ndetails  dsbench verdict {folder.name} --details\n"
+    last = f"page     {folder / 'report.html'}\ndetails  dsbench verdict {folder} --details\n"
     assert verdict.endswith(f"\n\n{last}")
     content = json.loads((folder / "report.json").read_text())
     assert {cell["n_done"] for cell in content["cells"]} == {1}

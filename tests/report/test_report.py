@@ -282,7 +282,7 @@ def test_a_page_of_many_cells_says_which_pictures_it_leaves_out(made: Make) -> N
     assert [picture.name for picture in page.pictures] == ["overview", "overview_narrow", "tradeoff"]
     assert (
         page.paragraphs[-1]
-        == f"Pictures that show each of the 41 cells apart are drawn by: dsbench figures {page.name}"
+        == f"Pictures that show each of the 41 cells apart are drawn by: dsbench figures {sweep.folder.path}"
     )
 
 
@@ -323,11 +323,11 @@ def test_how_to_repeat_it_can_be_pasted_into_a_shell(written: Written) -> None:
     sweep = written.sweep
     arguments = ["-m", "experiment=glob(mnist_7800/*)", "kernel=[3,5]", "name=a b's $HOME", "seeds=8"]
     facts = dict(how("made", sweep.folder.metadata() | {"arguments": arguments}, sweep.runs))
-    command = f"python() {{ printf '%s\\n' \"$@\"; }}; {facts['to repeat it']}"
+    command = f"dsbench() {{ printf '%s\\n' \"$@\"; }}; {facts['to repeat it']}"
     ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
-    assert ended.stdout.splitlines() == ["sweep.py", *arguments]
+    assert ended.stdout.splitlines() == ["sweep", *arguments]
     assert facts["seeds"] == "0 to 7"
-    assert "<dt>to repeat it</dt><dd><code>python sweep.py made</code></dd>" in written.html.read_text()
+    assert "<dt>to repeat it</dt><dd><code>dsbench sweep made</code></dd>" in written.html.read_text()
 
 
 def test_a_study_that_was_changed_is_called_so_on_the_page(made: Make) -> None:

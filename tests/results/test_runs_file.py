@@ -84,7 +84,7 @@ def test_a_page_is_written_beside_the_table(tmp_path: Path) -> None:
     assert page["how"]["to make this page anew"] == f"dsbench report {file}"
     assert "to repeat it" not in page["how"]  # nobody knows the command
     (kept / "sweep.yaml").write_bytes(made.folder.sweep_file.read_bytes())
-    assert report(RunsFile.at(file)).data["how"]["to repeat it"] == "python sweep.py made"
+    assert report(RunsFile.at(file)).data["how"]["to repeat it"] == "dsbench sweep made"
     assert sorted(path.name for path in kept.iterdir()) == [
         *("figures", "report.html", "report.json", "report.md", "runs.csv", "sweep.yaml")
     ]
