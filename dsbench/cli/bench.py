@@ -42,6 +42,7 @@ from dsbench.measure.timing import (
     THREADS,
     Timing,
 )
+from dsbench.network.cost import cost
 from dsbench.process import wait_briefly
 from dsbench.quantities import QUANTITIES
 from dsbench.run.check import check, check_last_batch, check_memory
@@ -125,7 +126,8 @@ def bench(
         if network.run is None:
             config = network.composed.config
             there = place(config.device, config.precision, threads)
-            check_memory(network.composed, there, network.requested is not None)
+            counted = cost(network.network, there.precision)
+            check_memory(network.composed, network.network, counted, there, solved=network.requested is not None)
     several = REPEATS if len(named) > 1 and named[0].run is not None else 1
     with _onnx_files(named, onnx, keep) as files:
         options = {"batches": (BATCHES[0], large), "compile_too": compile_too, "onnx": files}

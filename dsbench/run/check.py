@@ -12,7 +12,7 @@ from dsbench.config.network import dataset_of, frame, network_of
 from dsbench.config.overrides import key
 from dsbench.config.schema import Config
 from dsbench.errors import InputError
-from dsbench.network.cost import cost
+from dsbench.network.cost import Cost, cost
 from dsbench.network.description import Network
 from dsbench.network.layers import BatchNorm
 from dsbench.numerals import memory
@@ -43,21 +43,24 @@ def check_last_batch(config: Config, network: Network) -> None:
         )
 
 
-def check_memory(composed: Composed, place: Place, solved: bool = False) -> int:
-    """The bytes that training the network takes (see run_bytes). Raises InputError where this machine never has them.
+def check_memory(
+    composed: Composed, network: Network, counted: Cost, place: Place, limit: int | None = None, solved: bool = False
+) -> int:
+    """The bytes that training `network` takes (see run_bytes), whose cost is `counted` in the precision of `place`.
 
-    `solved`: whether a budget gave the width.
+    `limit` is what there is of them, `solved` whether a budget gave the width. Raises InputError where it is too much.
     """
-    config, limit = composed.config, limit_bytes(place)
+    config = composed.config
+    limit = limit_bytes(place) if limit is None else limit
 
     def needed(width: int, batch_size: int, fine_width: int | None = None) -> int:
         train, arch = replace(config.train, batch_size=batch_size), replace(config.arch, fine_width=fine_width)
         changed = replace(config, width=width, train=train, arch=arch)
-        network = network_of(replace(composed, config=changed))
-        return run_bytes(network, cost(network, place.precision), changed, place)
+        other = network_of(replace(composed, config=changed))
+        return run_bytes(other, cost(other, place.precision), changed, place)
 
     width, batch, fine = config.width, config.train.batch_size, config.arch.fine_width
-    need = needed(width, batch, fine)
+    need = run_bytes(network, counted, config, place)
     if need <= limit:
         return need
     kept = None if solved else fine

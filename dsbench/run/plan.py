@@ -23,6 +23,7 @@ from dsbench.run.folder import RunFolder
 from dsbench.run.identity import cell_id, identity, label, run_id, settings, test_weights, training_length
 from dsbench.run.record import Label, Record, Status
 from dsbench.tracking import tracker
+from dsbench.training.memory import limit_bytes
 from dsbench.training.place import Place, place, resolve_precision
 from dsbench.training.stop import End, Stop, end
 
@@ -152,12 +153,15 @@ def plan(asked: Composed, resources_of: Callable[[Config], Resources] | None = N
     check_last_batch(config, network)
     tracker.check(config)
     resources = (resources_of or Resources.of)(config)
-    memory_bytes = check_memory(composed, resources.place, solved=requested is not None)
+    counted = cost(network, resources.place.precision)
+    memory_bytes = check_memory(
+        composed, network, counted, resources.place, resources.limit_bytes, solved=requested is not None
+    )
     identity = resources.identity(composed)
     return Plan(
         composed=composed,
         network=network,
-        cost=cost(network, resources.place.precision),
+        cost=counted,
         end=resources.end(config, network),
         place=resources.place,
         source=resources.arrays.source,
@@ -175,6 +179,11 @@ class Resources:
     place: Place
     dataset: DataSet
     arrays: Arrays
+
+    @cached_property
+    def limit_bytes(self) -> int:
+        """What training may take of memory at the most."""
+        return limit_bytes(self.place)
 
     @classmethod
     def of(cls, config: Config) -> Resources:

@@ -177,8 +177,8 @@ def planned(
     estimate: Callable[[SweepPlan], float] | None = None,
     least: SweepPlan | None = None,
     why_at_once: str = "",
-) -> Group:
-    """The plan for a terminal; `estimate` says how many seconds a plan takes.
+) -> Iterator[Group]:
+    """The plan for a terminal: its table, then its sum, for which `estimate` says how many seconds a plan takes.
 
     `least` is the part that is trained in any case, where the rest depends on what comes of it; `why_at_once` says how
     many runs are trained side by side.
@@ -189,9 +189,10 @@ def planned(
     first = plan.facts
     shared = ", ".join(f"{name} {texts[0]}" for name, texts in _texts(first).items() if len(set(texts)) == 1)
     table: list[Text | Table] = [Text(shared), _table(plan, first), Text("")] if first else []
+    yield Group(*table, *map(Text, _impossible(plan)))
     amounts = [Amount.of(part, estimate) for part in ((plan,) if least is None else (least, plan))]
-    lines = [*_impossible(plan), _summary(plan, amounts), *([why_at_once] if why_at_once else [])]
-    return Group(*table, *map(Text, lines))
+    lines = [_summary(plan, amounts), *([why_at_once] if why_at_once else [])]
+    yield Group(*map(Text, lines))
 
 
 def _texts(cells: Sequence[Record]) -> dict[str, list[str]]:

@@ -105,9 +105,13 @@ def test_a_gpus_own_memory_is_its_limit(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("torch.cuda.get_device_properties", lambda device: properties)
     composed = compose(["width=8", "data=mnist"])
     network = network_of(composed)
-    assert check_memory(composed, gpu) == run_bytes(network, cost(network), composed.config, HERE) - OWN_BYTES
+    assert (
+        check_memory(composed, network, cost(network), gpu)
+        == run_bytes(network, cost(network), composed.config, HERE) - OWN_BYTES
+    )
+    wide = compose(["width=800", "data=mnist"])
     with pytest.raises(InputError, match="NVIDIA X has 300 MiB for it"):
-        check_memory(compose(["width=800", "data=mnist"]), gpu)
+        check_memory(wide, network_of(wide), cost(network_of(wide)), gpu)
 
 
 def test_the_largest_number_that_fits_is_found() -> None:
