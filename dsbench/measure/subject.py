@@ -65,7 +65,8 @@ class Passes:
     """So many passes over the weights in place of an optimizer: torch's import its compiler, which takes seconds."""
 
     def __init__(self, module: nn.Module, count: int) -> None:
-        self._weights, self._count = list(module.parameters()), count
+        self._weights: list[Tensor] = [*module.parameters()]
+        self._count = count
         self.param_groups: list[dict[str, Any]] = [{"params": self._weights}]
 
     def zero_grad(self) -> None:
