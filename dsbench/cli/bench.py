@@ -42,11 +42,13 @@ from dsbench.measure.timing import (
     THREADS,
     Timing,
 )
+from dsbench.network.cost import cost
 from dsbench.process import wait_briefly
 from dsbench.quantities import QUANTITIES
 from dsbench.run.check import check, check_last_batch, check_memory
 from dsbench.run.trained import subjects as subjects_of_runs
 from dsbench.tables import Column, Table, figures, names, numbers, written
+from dsbench.training.memory import limit_bytes, run_bytes
 from dsbench.training.place import place
 
 if TYPE_CHECKING:
@@ -125,7 +127,8 @@ def bench(
         if network.run is None:
             config = network.composed.config
             there = place(config.device, config.precision, threads)
-            check_memory(network.composed, there, network.requested is not None)
+            need = run_bytes(network.network, cost(network.network, there.precision), config, there)
+            check_memory(network.composed, there, need, limit_bytes(there), solved=network.requested is not None)
     several = REPEATS if len(named) > 1 and named[0].run is not None else 1
     with _onnx_files(named, onnx, keep) as files:
         options = {"batches": (BATCHES[0], large), "compile_too": compile_too, "onnx": files}

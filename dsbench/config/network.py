@@ -75,4 +75,9 @@ def _frame(keyed: _Keyed) -> Frame:
 
 def network_of(composed: Composed) -> Network:
     """The network description that the configuration names. Raises InputError."""
-    return frame(composed).network(composed.config.width, composed.config.arch.fine_width)
+    return _network(frame(composed), composed.config.width, composed.config.arch.fine_width)
+
+
+@lru_cache(maxsize=16)  # planning asks for one several times
+def _network(frame: Frame, width: int, fine_width: int | None) -> Network:
+    return frame.network(width, fine_width)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +61,26 @@ class Subject:
         return build(self.network, seed=0).eval() if self.run is None else self.run.module()
 
 
+class Passes:
+    """So many passes over the weights in place of an optimizer: torch's import its compiler, which takes seconds."""
+
+    def __init__(self, module: nn.Module, count: int) -> None:
+        self._weights: list[Tensor] = [*module.parameters()]
+        self._count = count
+        self.param_groups: list[dict[str, Any]] = [{"params": self._weights}]
+
+    def zero_grad(self) -> None:
+        """Drop the gradients."""
+        for weight in self._weights:
+            weight.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Leave every weight as it is."""
+        for _ in range(self._count):
+            torch._foreach_mul_(self._weights, 1.0)
+
+
 def random_batch(network: Network, device: torch.device, size: int) -> tuple[Tensor, Tensor]:
     """Random images (size, C, H, W), in channels_last as dsbench.training.batches has them, and labels (size,)."""
     generator = torch.Generator().manual_seed(0)
@@ -76,11 +96,16 @@ class Training:
     clipping of gradients and the optimizer; under fp16 the loss is scaled.
     """
 
-    def __init__(self, network: Network, compute: Compute, recipe: StepRecipe, seed: int = 0) -> None:
+    def __init__(
+        self, network: Network, compute: Compute, recipe: StepRecipe, seed: int = 0, passes: int | None = None
+    ) -> None:
+        """`passes`: see Passes, which then stand for the optimizer."""
         self.compute, self.recipe = compute, recipe
         self.module = build(network, seed).to(compute.device).train()
         fused = can_be_fused(recipe.grad_clip_norm, compute.precision)
-        self.optimizer = optimizer(self.module, recipe.optimizer, fused)
+        self.optimizer: Any = (
+            optimizer(self.module, recipe.optimizer, fused) if passes is None else Passes(self.module, passes)
+        )
         self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.precision == "16")
 

@@ -16,7 +16,7 @@ from dsbench.network.cost import cost
 from dsbench.network.description import Network
 from dsbench.network.layers import BatchNorm
 from dsbench.numerals import memory
-from dsbench.training.memory import largest, limit_bytes, run_bytes
+from dsbench.training.memory import largest, run_bytes
 
 if TYPE_CHECKING:
     from dsbench.training.place import Place
@@ -43,23 +43,22 @@ def check_last_batch(config: Config, network: Network) -> None:
         )
 
 
-def check_memory(composed: Composed, place: Place, solved: bool = False) -> int:
-    """The bytes that training the network takes (see run_bytes). Raises InputError where this machine never has them.
+def check_memory(composed: Composed, place: Place, need: int, limit: int, solved: bool = False) -> None:
+    """Raise InputError where training the network `need`s more bytes (see run_bytes) than the `limit` that there is.
 
     `solved`: whether a budget gave the width.
     """
-    config, limit = composed.config, limit_bytes(place)
+    if need <= limit:
+        return
+    config = composed.config
 
     def needed(width: int, batch_size: int, fine_width: int | None = None) -> int:
         train, arch = replace(config.train, batch_size=batch_size), replace(config.arch, fine_width=fine_width)
         changed = replace(config, width=width, train=train, arch=arch)
-        network = network_of(replace(composed, config=changed))
-        return run_bytes(network, cost(network, place.precision), changed, place)
+        other = network_of(replace(composed, config=changed))
+        return run_bytes(other, cost(other, place.precision), changed, place)
 
     width, batch, fine = config.width, config.train.batch_size, config.arch.fine_width
-    need = needed(width, batch, fine)
-    if need <= limit:
-        return need
     kept = None if solved else fine
     narrower = largest(width, lambda width: needed(width, batch, kept) <= limit) if frame(composed).scales else 0
     smaller = 0 if narrower else largest(batch, lambda batch: needed(width, batch, fine) <= limit)

@@ -23,7 +23,7 @@ from dsbench.run.folder import RunFolder
 from dsbench.run.identity import cell_id, identity, label, run_id, settings, test_weights, training_length
 from dsbench.run.record import Label, Record, Status
 from dsbench.tracking import tracker
-from dsbench.training.memory import run_bytes
+from dsbench.training.memory import limit_bytes, run_bytes
 from dsbench.training.place import Place, place, resolve_precision
 from dsbench.training.stop import End, Stop, end
 
@@ -45,6 +45,8 @@ class Plan:
     label: Label
     memory_bytes: int
     """What training takes at the least, see dsbench.training.memory."""
+    limit_bytes: int
+    """What there is for it at the most."""
     requested: Requested | None = None
 
     @property
@@ -99,7 +101,7 @@ class Plan:
 
     def check_memory(self) -> None:
         """Raise InputError where this machine never has the memory that training takes: asked where it would train."""
-        check_memory(self.composed, self.place, solved=self.requested is not None)
+        check_memory(self.composed, self.place, self.memory_bytes, self.limit_bytes, solved=self.requested is not None)
 
     def named(self, record: Record) -> Record:
         """`record`, of this run, by the names under which this plan asks for it."""
@@ -169,6 +171,7 @@ def plan(asked: Composed, resources_of: Callable[[Config], Resources] | None = N
         identity=identity,
         label=label(asked, identity, resources.identity),
         memory_bytes=run_bytes(network, counted, config, resources.place),
+        limit_bytes=resources.limit_bytes,
         requested=requested,
     )
 
@@ -180,6 +183,11 @@ class Resources:
     place: Place
     dataset: DataSet
     arrays: Arrays
+
+    @cached_property
+    def limit_bytes(self) -> int:
+        """What training may take of memory at the most."""
+        return limit_bytes(self.place)
 
     @classmethod
     def of(cls, config: Config) -> Resources:

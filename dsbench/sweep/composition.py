@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dsbench.config.compose import Composed, typed, typed_value
 from dsbench.config.hydra_internals import apply_overrides, branches, override_dirname
-from dsbench.config.schema import Config
+from dsbench.config.schema import SWEEPS_OWN, Config
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -52,7 +52,8 @@ class Composer:
         Raises InputError and what Hydra raises.
         """
         base, values = self._split(overrides)
-        if all(_branch(value) in _FIELDS and "$" not in str(value.input_line) for value in values):  # none refers
+        known = {*_FIELDS, *SWEEPS_OWN}
+        if all(_branch(value) in known and "$" not in str(value.input_line) for value in values):  # none refers
             with suppress(Exception):  # what is wrong is said of the whole
                 return base.typed(values, overrides)
         with base.set(values) as composed:
@@ -114,6 +115,10 @@ class _Base:
         if self._names is None:
             whole = typed(self.config, self.config.hydra.runtime.choices, ())  # refuses what no value sets right
             self._names, self._reads = whole.choices, _reads(self.config)
+        own = [value for value in values if _branch(value) in SWEEPS_OWN]
+        if (key := ("", tuple(str(value.input_line) for value in own))) not in self._typed:
+            with self.set(own):  # refuses a wrong one; no run has any
+                self._typed[key] = None
         out = {}
         for name in _FIELDS:
             reads = self._reads[name]

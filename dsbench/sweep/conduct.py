@@ -81,7 +81,7 @@ def conduct(
     raise_if_asked_to_stop()
     console = terminal()
     if plan.problems and (config.on_error != "skip" or not plan.runs):
-        console.print(planned(plan))
+        console.print(*planned(plan), sep="\n")
         raise impossible(plan)
     backend = with_memory(launcher, plan, together)
     at_once = 1 if backend is None else backend.at_once if backend.watched else None
@@ -93,7 +93,8 @@ def conduct(
     options = {"bench_minutes": after, "report": config.report, "of_cells": seconds}
     estimate = partial(seconds_left, at_once=at_once or 1, share=share, **options)
     first = plan.only(plan.cells, schedule.batches[0]) if schedule else None
-    console.print(planned(plan, estimate if at_once else None, first, backend.why_at_once if backend else ""))
+    for part in planned(plan, estimate if at_once else None, first, backend.why_at_once if backend else ""):
+        console.print(part)  # the table while the estimate is made
     if config.plan:
         return None
     named, outputs = config.hydra.runtime.choices.get("sweep"), Path(config.outputs).absolute()

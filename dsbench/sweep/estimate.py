@@ -11,7 +11,7 @@ import sys
 import time
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
 from typing import TYPE_CHECKING
@@ -20,9 +20,12 @@ from dsbench.config.network import dataset_of
 from dsbench.run.plan import Plan
 from dsbench.run.record import FINAL, Record
 from dsbench.sweep.plan import PlannedJob, SweepPlan
+from dsbench.training.memory import kept_numbers
 from dsbench.training.stop import AfterSteps
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from dsbench.measure.timing import Timing
     from dsbench.training.device import Compute
 
@@ -117,13 +120,28 @@ def expected(rates: Sequence[Rate], macs: int, acts: int) -> float:
     if same:
         return min(same)
     import numpy as np
-    from scipy.optimize import nnls
 
     costs = np.array([(rate.macs, rate.acts) for rate in rates], dtype=float)
     scale = costs.max(axis=0)
     seconds = np.array([rate.seconds for rate in rates])
-    weights, _ = nnls(costs / scale / seconds[:, None], np.ones(len(rates)))  # relative errors count
+    weights = _shares(costs / scale / seconds[:, None])  # relative errors count
     return float(np.dot(np.array([macs, acts]) / scale, weights))
+
+
+def _shares(costs: np.ndarray) -> np.ndarray:
+    """The weights (2,) from 0 that bring `costs` (rates, 2) nearest to 1, by least squares.
+
+    scipy.optimize.nnls, for two weights, without the second that importing scipy takes: where not both can be
+    positive, one is 0.
+    """
+    import numpy as np
+
+    ones = np.ones(len(costs))
+    both = np.linalg.lstsq(costs, ones, rcond=None)[0]
+    if both.min() >= 0:
+        return both
+    alone = np.diag(costs.sum(axis=0) / (costs**2).sum(axis=0))
+    return min(alone, key=lambda weights: float(((costs @ weights - ones) ** 2).sum()))
 
 
 def ended(records: Iterable[Record], like: Record) -> list[Rate]:
@@ -173,17 +191,13 @@ def _probed(plans: Sequence[Plan], share: float) -> list[Rate]:
     ordered = sorted(
         {(plan.cost.macs, plan.cost.acts): plan for plan in plans}.values(), key=lambda plan: plan.cost.macs
     )
-    small = ordered[: _small(ordered, share)]
-    chosen = [small[round(i)] for i in np.linspace(0, len(small) - 1, min(PROBES, len(small)))]
-    return [Rate(plan.cost.macs, plan.cost.acts, _seconds_an_image(plan, share)) for plan in chosen]
-
-
-def _small(ordered: Sequence[Plan], share: float) -> int:
-    """How many of the networks, by ascending MACs, can be timed in a moment; at least the first, which is timed."""
     first = ordered[0]
-    seconds = _STEPS * first.config.train.batch_size * _seconds_an_image(first, share)
-    most = first.cost.macs * LARGEST_SECONDS / seconds
-    return max(1, bisect_right(ordered, most, key=lambda plan: plan.cost.macs))
+    seconds = [_seconds_an_image(first, share)]
+    most = first.cost.macs * LARGEST_SECONDS / (_STEPS * first.config.train.batch_size * seconds[0])
+    small = ordered[: max(1, bisect_right(ordered, most, key=lambda plan: plan.cost.macs))]  # timed in a moment
+    chosen = [small[round(i)] for i in np.linspace(0, len(small) - 1, min(PROBES, len(small)))]
+    seconds += [_seconds_an_image(plan, share) for plan in chosen[1:]]
+    return [Rate(plan.cost.macs, plan.cost.acts, each) for plan, each in zip(chosen, seconds, strict=True)]
 
 
 def _seconds_an_image(plan: Plan, share: float) -> float:
@@ -198,28 +212,35 @@ def _seconds_an_image(plan: Plan, share: float) -> float:
     if share < _ALONE:
         compute = replace(compute, threads=1)
     store = Store(Path(config.outputs).absolute() / "latency" / "probes")
-    under = conditions(plan.network, {"undisturbed step": asdict(config.optimizer)}, batch, compute)
+    under = conditions(plan.network, {"undisturbed step": _passes(plan)}, batch, compute)
     timing = store.timing(under, PROBE_SECONDS, lambda: _step_timing(plan, compute))
     if share < _ALONE:
         store.path(under).unlink(missing_ok=True)
     return timing.median_ms / 1000 / batch / math.sqrt(plan.place.threads / compute.threads)
 
 
+def _passes(plan: Plan) -> int:
+    """Over the weights, that stand for the optimizer in a probe."""
+    return 1 + kept_numbers(plan.config.optimizer)
+
+
 def _step_timing(plan: Plan, compute: Compute) -> Timing:
     """Of a training step; on one thread of a CPU without what that waits for a core."""
     import torch
 
-    from dsbench.measure.probes import timer
     from dsbench.measure.subject import StepRecipe, Training, random_batch
     from dsbench.measure.timing import Timing
     from dsbench.training.device import set_up_process
 
     set_up_process()
     torch.set_num_threads(compute.threads)
-    training = Training(plan.network, compute, StepRecipe.of(plan.config.optimizer, plan.config.train))
-    training.freeze()
+    training = Training(
+        plan.network, compute, StepRecipe.of(plan.config.optimizer, plan.config.train), passes=_passes(plan)
+    )
     batch = random_batch(plan.network, compute.device, plan.config.train.batch_size)
-    clock = time.thread_time if compute.device.type == "cpu" and compute.threads == 1 else timer
+    clock = time.thread_time if compute.threads == 1 else time.perf_counter
+    if compute.device.type != "cpu":
+        from torch.utils.benchmark import timer as clock  # which waits for the device
     seconds: list[float] = []
     end = time.perf_counter() + PROBE_SECONDS
     while len(seconds) < _STEPS or time.perf_counter() < end:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dsbench.config.compose import Composed
@@ -18,7 +18,6 @@ from dsbench.run.interrupts import raise_if_asked_to_stop
 from dsbench.run.plan import Plan, Resources, plan, with_seed
 from dsbench.run.record import FINAL, Record, width
 from dsbench.tables import Table, figures, filled, names, numbers, written
-from dsbench.training.memory import limit_bytes
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -119,7 +118,6 @@ def plan_sweep(
     """
     cells: dict[tuple[str, ...], Plan | InputError] = {}
     found: dict[str, Resources] = {}
-    limit = cache(limit_bytes)
 
     def resources_of(config: Config) -> Resources:
         key = repr((config.device, config.precision, config.threads, config.data))
@@ -147,7 +145,7 @@ def plan_sweep(
         for seed in seeds:
             planned = with_seed(planned, int(seed.split("=")[1]))
         job = _readable(PlannedJob(overrides, planned))
-        if here and job.plan and not job.done and job.plan.memory_bytes > limit(job.plan.place):
+        if here and job.plan and not job.done:
             job = _fitting(job, job.plan)
         out.append(job)
     return SweepPlan(tuple(out))
@@ -194,8 +192,8 @@ def planned(
     estimate: Callable[[SweepPlan], float] | None = None,
     least: SweepPlan | None = None,
     why_at_once: str = "",
-) -> Group:
-    """The plan for a terminal; `estimate` says how many seconds a plan takes.
+) -> Iterator[Group]:
+    """The plan for a terminal: its table, then its sum, for which `estimate` says how many seconds a plan takes.
 
     `least` is the part that is trained in any case, where the rest depends on what comes of it; `why_at_once` says how
     many runs are trained side by side.
@@ -206,9 +204,10 @@ def planned(
     first = plan.facts
     shared = ", ".join(f"{name} {texts[0]}" for name, texts in _texts(first).items() if len(set(texts)) == 1)
     table: list[Text | Table] = [Text(shared), _table(plan, first), Text("")] if first else []
+    yield Group(*table, *map(Text, _impossible(plan)))
     amounts = [Amount.of(part, estimate) for part in ((plan,) if least is None else (least, plan))]
-    lines = [*_impossible(plan), _summary(plan, amounts), *([why_at_once] if why_at_once else [])]
-    return Group(*table, *map(Text, lines))
+    lines = [_summary(plan, amounts), *([why_at_once] if why_at_once else [])]
+    yield Group(*map(Text, lines))
 
 
 def _texts(cells: Sequence[Record]) -> dict[str, list[str]]:

@@ -104,7 +104,7 @@ def search(
                 raise impossible(plan)
             _check_split(plan, names)
             if config.plan:
-                console.print(planned(plan), f"the first {len(batch)} of {counted(how.n_trials, 'trial')}", sep="\n")
+                console.print(*planned(plan), f"the first {len(batch)} of {counted(how.n_trials, 'trial')}", sep="\n")
                 return None
             sweep.write(plan)
             sweep.launch(plan)

@@ -21,7 +21,7 @@ from dsbench.run.execute import execute
 from dsbench.run.progress import Progress
 from dsbench.run.record import Result, Status
 from dsbench.sweep.plan import plan_sweep
-from dsbench.training.memory import IMPORTED_BYTES, OWN_BYTES, largest, run_bytes
+from dsbench.training.memory import IMPORTED_BYTES, OWN_BYTES, largest, limit_bytes, run_bytes
 from dsbench.training.place import Place
 
 MIB = 1 << 20
@@ -127,9 +127,12 @@ def test_a_gpus_own_memory_is_its_limit(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("torch.cuda.get_device_properties", lambda device: properties)
     composed = compose(["width=8", "data=mnist"])
     network = network_of(composed)
-    assert check_memory(composed, gpu) == run_bytes(network, cost(network), composed.config, HERE) - OWN_BYTES
+    need = run_bytes(network, cost(network), composed.config, gpu)
+    assert need == run_bytes(network, cost(network), composed.config, HERE) - OWN_BYTES
+    assert limit_bytes(gpu) == 300 * MIB
+    check_memory(composed, gpu, need, limit_bytes(gpu))
     with pytest.raises(InputError, match="NVIDIA X has 300 MiB for it"):
-        check_memory(compose(["width=800", "data=mnist"]), gpu)
+        check_memory(compose(["width=800", "data=mnist"]), gpu, 400 * MIB, limit_bytes(gpu))
 
 
 def test_the_largest_number_that_fits_is_found() -> None:

@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
 from rich.console import Console
+from scipy.optimize import nnls
 
 from dsbench.config.compose import compose
 from dsbench.measure import subject
@@ -131,6 +133,19 @@ def test_of_the_runs_of_one_network_the_fastest_counts() -> None:
 def test_networks_between_those_timed_take_what_macs_and_activations_cost() -> None:
     rates = [Rate(macs, acts, 2e-9 * macs + 5e-9 * acts) for macs, acts in ((1000, 100), (8000, 300), (9000, 4000))]
     assert expected(rates, 5000, 1000) == pytest.approx(2e-9 * 5000 + 5e-9 * 1000, rel=1e-6)
+
+
+def test_two_weights_are_those_of_scipys_nnls() -> None:
+    generator = np.random.default_rng(0)
+    negative = 0
+    for _ in range(200):
+        costs = generator.uniform(0.01, 5, size=(generator.integers(1, 8), 2))
+        weights, residual = nnls(costs, np.ones(len(costs)))
+        own = estimate._shares(costs)
+        assert np.linalg.norm(costs @ own - 1) == pytest.approx(residual, abs=1e-9)
+        assert len(costs) == 1 or own == pytest.approx(weights, abs=1e-6)  # of a single rate many weights do
+        negative += bool((weights == 0).any())
+    assert 50 < negative < 190
 
 
 def test_a_network_that_was_timed_takes_just_that() -> None:

@@ -24,7 +24,7 @@ def swept(overrides: Callable[[str], list[str]]) -> Callable[[str], SweepPlan]:
 
 def last_line(plan: SweepPlan) -> str:
     file = io.StringIO()
-    Console(file=file, width=200).print(planned(plan))
+    Console(file=file, width=200).print(*planned(plan), sep="\n")
     return file.getvalue().splitlines()[-1].strip()
 
 

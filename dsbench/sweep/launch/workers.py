@@ -66,7 +66,8 @@ def in_memory(run_bytes: Sequence[int], forked: bool) -> int:
     `forked`: whether their processes are forked from one, and share what that has imported.
     """
     taken = accumulate(sorted((_taken(each, forked) for each in run_bytes), reverse=True))
-    fitting = sum(total <= _free(forked) for total in taken)
+    free = _free(forked)
+    fitting = sum(total <= free for total in taken)
     return max(1, fitting) if fitting < len(run_bytes) else 1 << 30
 
 
