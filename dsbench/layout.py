@@ -258,7 +258,9 @@ def shown(kind: Kind, entry: Entry, brief: bool = False) -> Text:
     text = (entry.brief or entry.text) if brief else entry.text
     if kind is Kind.RATIO:
         return Text(text, style="dim" if is_equal(text) else "bold")
-    return Text("\n").join(map(_spoken, entry.lines)) if kind is Kind.ANSWER else Text(text)
+    if kind is Kind.ANSWER and text == entry.text:
+        return Text("\n").join(map(_spoken, entry.lines))
+    return Text(text)
 
 
 def _spoken(line: Line) -> Text:
