@@ -72,7 +72,7 @@ def test_a_run_whose_view_nobody_reads_ends_silently_before_it_begins(
     command = [sys.executable, "train.py", *overrides("arch=mnist_7800_shallow width=2 train.max_epochs=1")]
     ended = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, cwd=ROOT, timeout=120)
     assert (ended.returncode, ended.stderr) == (CLOSED, "")
-    assert not list(outputs.glob("runs/*/*"))
+    assert not [path for path in outputs.rglob("*") if path.is_file()]
 
 
 def test_a_mistake_ends_as_ever_where_nobody_reads_errors_either(closed: int) -> None:

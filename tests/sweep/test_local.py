@@ -255,12 +255,12 @@ GIB = 1 << 30
 @pytest.mark.parametrize(
     ("n_jobs", "run_bytes", "count", "why"),
     [
-        (None, [GIB] * 9, 4, r"4 at once: 5 of 1\.6 GiB would fit the memory, 4 cores"),
-        (2, [GIB] * 9, 2, r"2 at once: 5 of 1\.6 GiB would fit the memory, n_jobs=2"),
-        (9, [GIB] * 9, 5, r"5 at once: 5 of 1\.6 GiB fit the memory, 8\.6 GiB are free, n_jobs=9"),
-        (None, [3 * GIB] * 9, 1, r"1 at once: 1 of 4\.6 GiB fit the memory, 8\.6 GiB are free, 4 cores"),
-        (None, [9 * GIB] * 9, 1, r"1 at once: 0 of 14 GiB fit the memory, 8\.6 GiB are free, 4 cores"),
-        (None, [3 * GIB] * 1 + [GIB // 4] * 8, 4, r"4 at once: .*, 4 cores"),  # the large one beside small ones
+        (None, [GIB] * 9, 4, r"4 at once: 4 cores, and memory for 5 runs of 1\.6 GiB"),
+        (2, [GIB] * 9, 2, r"2 at once: n_jobs=2, and memory for 5 runs of 1\.6 GiB"),
+        (9, [GIB] * 9, 5, r"5 at once: n_jobs=9, but memory for 5 runs of 1\.6 GiB \(8\.6 GiB are free\)"),
+        (None, [3 * GIB] * 9, 1, r"1 at once: 4 cores, but memory for 1 run of 4\.6 GiB \(8\.6 GiB are free\)"),
+        (None, [9 * GIB] * 9, 1, r"1 at once: 4 cores, but memory for 0 runs of 14 GiB \(8\.6 GiB are free\)"),
+        (None, [3 * GIB] * 1 + [GIB // 4] * 8, 4, r"4 at once: 4 cores, .*"),  # the large one beside small ones
         (3, [], 3, ""),  # another application's
     ],
 )

@@ -63,9 +63,8 @@ def launch(
 ) -> list[JobReturn]:
     """Run the jobs on `backend`, each through Hydra's run_job; returns how each ended, in order.
 
-    `board` says what they are, where that is known.
-
-    `retries` is read from the sweep's `config` where it has it, `timeout` from a job's.
+    `board` says what they are, where that is known. `retries` is read from the sweep's `config` where it has it,
+    `timeout` from a job's.
     """
     jobs = Jobs(
         hydra_context, task_function, config, job_overrides, initial_job_idx, backend.threads, not backend.watched

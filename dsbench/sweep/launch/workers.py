@@ -54,7 +54,7 @@ def workers_for(
     threads = threads or max(1, cores // asked)
     count = min(asked, in_memory(run_bytes, forked=True))
     places = f"n_jobs={n_jobs}" if n_jobs else counted(gpus, "GPU") if gpus else counted(cores, "core")
-    why = f"{count} at once: {_memory_words(run_bytes, lowered=count < asked)}, {places}"
+    why = f"{count} at once: {places}, {_memory_words(run_bytes, lowered=count < asked)}"
     shared = {N_JOBS: str(count)}
     environments = tuple(shared | ({"CUDA_VISIBLE_DEVICES": _visible(i % gpus)} if gpus else {}) for i in range(count))
     return Workers(environments, threads, why if run_bytes else "")
@@ -76,8 +76,8 @@ def _memory_words(run_bytes: Sequence[int], lowered: bool) -> str:
     if not run_bytes:
         return ""
     most, free = _taken(max(run_bytes), forked=True), _free(forked=True)
-    fitting = f"{free // most} of {memory(most)}"
-    return f"{fitting} fit the memory, {memory(free)} are free" if lowered else f"{fitting} would fit the memory"
+    fitting = f"{counted(free // most, 'run')} of {memory(most)}"
+    return f"but memory for {fitting} ({memory(free)} are free)" if lowered else f"and memory for {fitting}"
 
 
 def _taken(run_bytes: int, forked: bool) -> int:
