@@ -33,7 +33,8 @@ QUICK = ("data=mnist5k", "logger=csv", "precision=32", "threads=1", "progress=no
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No test sees the user's W&B account or settings, nor changes the process for the next one."""
+    """No test sees the user's W&B account or settings or width, nor changes the process for the next one."""
+    monkeypatch.delenv("COLUMNS", raising=False)  # as wide as pytest-xdist's own terminal
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         monkeypatch.delenv(name)
     home = tmp_path_factory.getbasetemp() / "wandb"

@@ -198,9 +198,8 @@ class Sweep:
         self.jobs += plan.runs.values()
         if self.jobs:
             judging = {"verdict": OmegaConf.to_container(self.config.verdict)}
-            own = [
-                source.path for source in self.config.hydra.runtime.config_sources if source.provider == "command-line"
-            ]
+            sources = OmegaConf.select(self.config, "hydra.runtime.config_sources", default=())
+            own = [source.path for source in sources if source.provider == "command-line"]
             if own:
                 judging["config_dir"] = own[0]
             if self._schedule:

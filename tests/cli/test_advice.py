@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from made import cell
 from made_sweeps import four_cells, make
 from PIL import Image
@@ -255,7 +256,7 @@ def test_what_a_mistake_is_answered_with_can_be_typed(
     claims = call("dsbench", "claims", "mnist_7800", "--outputs", str(elsewhere)).out
     trains = call("dsbench", "sweep", *advised(claims, "dsbench sweep"), "--cfg", "job")
     assert trains.code == 0, trains.err
-    assert f"outputs: {elsewhere}" in trains.out
+    assert yaml.safe_load(trains.out)["outputs"] == str(elsewhere)
 
     budget = "cost model=dwsep width=8 budget.match=cnn budget.by=params budget.tolerance={}"
     assert "or another tolerance" in call("dsbench", *budget.format(1e-9).split()).err
