@@ -169,6 +169,7 @@ class Sweep:
         self._arguments, self._schedule = arguments, schedule
         self.writable = True  # what was asked for and what comes of it
         self.unwritten: str | None = None
+        self.collected: tuple[pd.DataFrame, pd.DataFrame] | None = None  # the tables of runs and of cells made last
         self._final: set[str] = set()  # run_ids with a result, by the table made last
 
     def _call(self, name: str) -> None:
@@ -206,15 +207,6 @@ class Sweep:
                     raise
                 self._call(self._name.instead)
                 self.folder.write_plan(facts, self._arguments, judging, self._name.hash)
-
-    def _write_plan(self, facts: Sequence[Record], judging: Mapping[str, Any]) -> None:
-        try:
-            self.folder.write_plan(facts, self._arguments, judging, self._name.hash)
-        except TakenError:  # at this very moment, by another process
-            if self._name.instead is None:
-                raise
-            self._call(self._name.instead)
-            self.folder.write_plan(facts, self._arguments, judging, self._name.hash)
 
     def launch(self, plan: SweepPlan) -> None:
         """Have those runs of `plan` trained that are not done yet."""
@@ -269,6 +261,7 @@ class Sweep:
             runs, cells = self.folder.read(self.reasons)
             self.unwritten = f"tables could not be written: {one_line(error)}"
         self._final = set(runs.loc[runs["status"].isin(FINAL), "run_id"])
+        self.collected = runs, cells
         return runs, cells
 
     @contextmanager
