@@ -31,7 +31,7 @@ from dsbench.results.records import record
 from dsbench.run.interrupts import Interrupted, raise_if_asked_to_stop
 from dsbench.run.outcome import Ended, ProcessDiedError
 from dsbench.run.progress import relative
-from dsbench.run.record import FINAL, Record, Status, short_label
+from dsbench.run.record import FINAL, Status, short_label
 from dsbench.sweep import axes
 from dsbench.sweep.composition import Composer
 from dsbench.sweep.estimate import seconds_left, share_of_cores
