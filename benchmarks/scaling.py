@@ -94,7 +94,7 @@ def planning(checkout: Checkout) -> Callable[[], float]:
         start = time.perf_counter()
         output = checkout.output("sweep.py", "-m", "plan=true", *axes, *checkout.at("plan"))
         seconds = time.perf_counter() - start
-        if f"{CELLS:,} cells" not in output:
+        if f"in {CELLS} cells" not in output:
             raise ValueError(f"the plan does not speak of {CELLS} cells: {output[-200:]}")
         return seconds
 

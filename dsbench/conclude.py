@@ -49,8 +49,10 @@ def conclude(sweep: Sweep) -> None:
     the table of cells. Nothing is measured where the runs were trained on other machines.
     """
     with sweep.told_anyway(sweep.show):
-        before = _measure_cells(sweep)
-        runs, cells = sweep.collect()
+        runs, cells = sweep.collected or sweep.collect()
+        before = _measure_cells(sweep, runs)
+        if before is None:
+            runs, cells = sweep.collect()
         decided = before or verdict(sweep.folder.outputs, runs, rule=rule_of(sweep.folder))
         _show(sweep, runs, cells, decided)
         ended = bool(runs["status"].isin(FINAL).all())
@@ -65,13 +67,12 @@ def conclude(sweep: Sweep) -> None:
     terminal().print(f"details  dsbench verdict {shlex.quote(sweep.folder.argument)} --details{of}", soft_wrap=True)
 
 
-def _measure_cells(sweep: Sweep) -> Verdict | None:
-    """Measure what decides which is faster, for as long as `bench_minutes` allows; say what that comes to.
+def _measure_cells(sweep: Sweep, runs: pd.DataFrame) -> Verdict | None:
+    """Measure what decides which of `runs` is faster, for as long as `bench_minutes` allows; say what that comes to.
 
     Returns the verdict where nothing was to be measured, None where it may be another now.
     """
     folder = sweep.folder
-    runs, _ = folder.read(sweep.reasons)
     before = verdict(folder.outputs, runs, rule=rule_of(folder))
     cells = (*before.to_measure, *before.unsettled)
     minutes = sweep.config.bench_minutes if sweep.trained_here and sweep.writable else 0.0

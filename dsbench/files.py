@@ -14,31 +14,41 @@ log = logging.getLogger("dsbench")
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, at_once: bool = True) -> Iterator[Path]:
     """A path beside `path` to write a file to, which then replaces `path` in one step, once it is safe on the disk.
 
+    It is left to the system when that is where not `at_once`: only a power cut, no crash, could take such a file.
     Where writing fails (a full disk) the old file stays, and nothing else. Its mode is that of any new file (umask).
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
+        if at_once:
+            synchronise(temporary)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    with suppress(OSError):  # a file system whose folders cannot be synchronised
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # else a power cut may take the new name
-        finally:
-            os.close(folder)
+    if at_once:
+        with suppress(OSError):  # a file system whose folders cannot be synchronised
+            synchronise(path.parent)  # else a power cut may take the new name
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Replace the file at `path` by `content` in one step; the old one stays where writing fails (a full disk)."""
-    with replacing(path) as temporary:
+def synchronise(path: Path) -> None:
+    """Wait until a file, or what a folder lists, is safe on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_atomically(path: Path, content: str | bytes, at_once: bool = True) -> None:
+    """Replace the file at `path` by `content` in one step; the old one stays where writing fails (a full disk).
+
+    `at_once`: see replacing.
+    """
+    with replacing(path, at_once) as temporary:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)

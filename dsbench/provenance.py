@@ -21,11 +21,18 @@ SHOWING = ("network/check.py", "network/draw.py")  # what lies among them and no
 
 def versions() -> dict[str, str]:
     """The versions of Python and of the packages that can change a result."""
-    return {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
+    return {"python": platform.python_version()} | {package: _version(package) for package in PACKAGES}
 
 
+_version = cache(version)
+
+
+@cache
 def git_sha() -> str | None:
-    """The commit of the source that runs, with `+` where files differ from it; None outside a checkout."""
+    """The commit of the source that runs, with `+` where files differ from it; None outside a checkout.
+
+    As at the first call of the process: what it has imported does not change.
+    """
     here = Path(dsbench.__file__).parent.parent
     if not (here / ".git").exists():
         return None

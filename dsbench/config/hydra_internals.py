@@ -5,7 +5,7 @@ What each has to do is tested in tests/config/test_hydra_internals.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
@@ -136,6 +136,15 @@ def group_options(group: str) -> dict[str, list[str]]:
     for name in sorted(repository.get_group_options(group, ObjectType.GROUP)):
         out |= group_options(f"{group}/{name}")
     return out
+
+
+def as_yaml(plain: Mapping[str, Any]) -> str:
+    """What OmegaConf.to_yaml writes of a dictionary of plain data, without making a configuration of it first."""
+    import yaml
+    from omegaconf._utils import get_omega_conf_dumper
+
+    dumper = get_omega_conf_dumper()
+    return str(yaml.dump(plain, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=dumper))
 
 
 def returned_value(job: JobReturn) -> Any:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench.errors import InputError
-from dsbench.files import write_atomically
-from dsbench.run.record import Record, Status
+from dsbench.files import synchronise, write_atomically
+from dsbench.run.record import FINAL, Record, Status
 from dsbench.training.history import Epoch
 
 if TYPE_CHECKING:
@@ -181,18 +181,24 @@ class RunFolder:
     ) -> None:
         """Write `record`, and before it what belongs to its result: what stands in the record is there.
 
+        All of it is safe on the disk once there is a result; until then a run that goes on writes the rest again.
+
         `confusion` is the matrix of the test images, `correct` says of each, in the order of the test set, whether it
         was got right.
         """
         self.permit()
         if confusion is not None:
             rows = ",\n ".join(json.dumps(list(row)) for row in confusion)
-            write_atomically(self.confusion_file, f"[{rows}]\n")
+            write_atomically(self.confusion_file, f"[{rows}]\n", at_once=False)
         if correct is not None:
             import numpy as np
 
             bits = np.packbits(np.asarray(correct, dtype=bool)).tobytes()
-            write_atomically(self.correct_file, f"{len(correct)}\n".encode() + bits)
+            write_atomically(self.correct_file, f"{len(correct)}\n".encode() + bits, at_once=False)
+        if record.status in FINAL:
+            for file in (self.config_file, self.metrics_file, self.confusion_file, self.correct_file):
+                if file.exists():
+                    synchronise(file)
         write_atomically(self.result_file, record.to_json())
 
     def end_record(self, status: Status, error: str) -> Record | None:
@@ -213,7 +219,7 @@ class RunFolder:
         writer = csv.DictWriter(text, fieldnames=list(Epoch.__annotations__), lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
-        write_atomically(self.metrics_file, text.getvalue())
+        write_atomically(self.metrics_file, text.getvalue(), at_once=False)
 
 
 def _counts_images(matrix: Any) -> bool:

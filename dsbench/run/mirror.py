@@ -6,8 +6,7 @@ import json
 from dataclasses import asdict, replace
 from typing import Any
 
-from omegaconf import OmegaConf
-
+from dsbench.config.hydra_internals import as_yaml
 from dsbench.config.schema import Config, WandbConfig
 from dsbench.measure.record import flat
 from dsbench.quantities import COUNTED
@@ -40,8 +39,11 @@ _SUMMARY = (
 )
 
 
-def card(config: Config, record: Record) -> Card:
-    """The names of a run and its facts; `record` is that of a run that has just started, without results."""
+def card(config: Config, record: Record, text: str | None = None) -> Card:
+    """The names of a run and its facts; `record` is that of a run that has just started, without results.
+
+    `text` is the configuration as YAML, where that is made already.
+    """
     run = record.plain()
     chosen = {**{name: run[name] for name in (*_NAMES, "study", "precision")}, **record.settings}
     return Card(
@@ -51,7 +53,7 @@ def card(config: Config, record: Record) -> Card:
         tags=tuple(dict.fromkeys(tag for tag in (record.model, record.data, record.label.study) if tag)),
         facts=_facts(record),
         hparams={name: _plain(value) for name, value in chosen.items() if value is not None},
-        config=OmegaConf.to_yaml(asdict(config)),
+        config=as_yaml(asdict(config)) if text is None else text,
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from enum import StrEnum
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -186,13 +187,13 @@ class Record:
         """
         if not isinstance(plain, Mapping) or not {"run_id", "status"} <= plain.keys():
             raise ValueError("not the record of a run")
-        rest, values = dict(plain), {}
+        values = {}
         for name, form in _FORMS.items():
-            given = {key: rest.pop(key) for key in form.keys if key in rest}
+            given = {key: plain[key] for key in form.keys if key in plain}
             if given:
                 _check(given, form.keys)
                 values[name] = form.read(given)
-        return cls(**values, more=rest)
+        return cls(**values, more={key: value for key, value in plain.items() if key not in _KEYS})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Record:
@@ -266,12 +267,13 @@ def _form(name: str, kind: Any) -> _Form:
 
 def _part(kind: Any, plain: Mapping[str, Any]) -> Any:
     """What `plain` holds of the fields of `kind`; None is what it does not say. Raises ValueError for what none are."""
-    values = {field.name: plain.get(field.name) for field in fields(kind)}
+    values = {name: plain.get(name) for name in _types(kind)}
     _check(values, _types(kind))
     return kind(**values)
 
 
-def _types(kind: type) -> dict[str, Any]:
+@cache
+def _types(kind: type) -> Mapping[str, Any]:
     """The type of each field of a dataclass, without its parameters and the None that stands beside it."""
     return {name: _class(hint) for name, hint in get_type_hints(kind).items()}
 
@@ -350,6 +352,7 @@ _FORMS = {name: _form(name, kind) for name, kind in _types(Record).items() if na
     "result": _Form(_types(Result), _result, _unless_none(asdict)),
     "measured": _Form(_MEASURED, _measured, dict),
 }
+_KEYS = frozenset(key for form in _FORMS.values() for key in form.keys)
 
 
 def _is_whole(value: Any) -> bool:
@@ -374,8 +377,8 @@ _KINDS: dict[Any, tuple[Callable[[Any], bool], str]] = {
 def _check(given: Mapping[str, Any], types: Mapping[str, Any]) -> None:
     """Raise ValueError where a number, a text, a list or keys are due and something else is given."""
     for name, value in given.items():
-        due = _KINDS.get(types[name])
-        if due is not None and value is not None and not due[0](value):
+        due = None if value is None else _KINDS.get(types[name])
+        if due is not None and not due[0](value):
             raise ValueError(f"{name} is {_brief(value)} and should be {due[1]}")
 
 

@@ -6,10 +6,10 @@ import logging
 from dataclasses import asdict, replace
 from typing import Any
 
-from omegaconf import OmegaConf
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from dsbench import machine, provenance
+from dsbench.config.hydra_internals import as_yaml
 from dsbench.errors import first_line
 from dsbench.files import write_atomically
 from dsbench.numerals import memory
@@ -56,12 +56,13 @@ def train_and_test(plan: Plan, folder: RunFolder, progress: Progress, held: Held
         history = resumable(folder.last, folder.best, plan.training.test_weights)
         record = _first_record(plan, earlier)
         try:
-            write_atomically(folder.config_file, OmegaConf.to_yaml(asdict(plan.config)))
+            text = as_yaml(asdict(plan.config))
+            write_atomically(folder.config_file, text, at_once=False)
             folder.write_result(record)
             folder.write_history(history)
             progress.started(plan, history)
             _say_what_is_short(plan)
-            tracker = open_tracker(plan.config, folder.outputs, card(plan.config, record), history)
+            tracker = open_tracker(plan.config, folder.outputs, card(plan.config, record, text), history)
             with progress.training(plan) as bar, cooperative():
                 callbacks = [Watch(held), *([Moving(bar)] if bar else [])]
                 fitted = fit(plan.training, on_epoch, callbacks)

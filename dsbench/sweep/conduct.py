@@ -32,7 +32,7 @@ from dsbench.results.records import record
 from dsbench.run.interrupts import Interrupted, raise_if_asked_to_stop
 from dsbench.run.outcome import Ended, ProcessDiedError
 from dsbench.run.progress import relative
-from dsbench.run.record import FINAL, Record, Status, short_label
+from dsbench.run.record import FINAL, Status, short_label
 from dsbench.sweep import axes
 from dsbench.sweep.composition import Composer
 from dsbench.sweep.estimate import seconds_left, share_of_cores
@@ -171,6 +171,7 @@ class Sweep:
         self._arguments, self._schedule = arguments, schedule
         self.writable = True  # what was asked for, and what comes of it
         self.unwritten: str | None = None
+        self.collected: tuple[pd.DataFrame, pd.DataFrame] | None = None  # the tables of runs and of cells made last
         self._final: set[str] = set()  # run_ids with a result, by the table made last
 
     def _call(self, name: str) -> None:
@@ -212,15 +213,6 @@ class Sweep:
                     raise
                 self.writable = False
                 log.warning("%s; all runs have a result and are shown", str(error).partition("; ")[0])
-
-    def _write_plan(self, facts: Sequence[Record], judging: Mapping[str, Any]) -> None:
-        try:
-            self.folder.write_plan(facts, self._arguments, judging, self._name.hash)
-        except TakenError:  # at this very moment, by another process
-            if self._name.instead is None:
-                raise
-            self._call(self._name.instead)
-            self.folder.write_plan(facts, self._arguments, judging, self._name.hash)
 
     def launch(self, plan: SweepPlan) -> None:
         """Have those runs of `plan` trained that are not done yet."""
@@ -275,6 +267,7 @@ class Sweep:
             runs, cells = self.folder.read(self.reasons)
             self.unwritten = f"tables could not be written: {one_line(error)}"
         self._final = set(runs.loc[runs["status"].isin(FINAL), "run_id"])
+        self.collected = runs, cells
         return runs, cells
 
     @contextmanager

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dsbench.quantities import JUDGED
@@ -61,6 +62,9 @@ class Accuracy:
     high: float | None
 
 
+CONDITIONS = ("device", "precision", "threads", "n_jobs")  # of trainings side by side
+
+
 @dataclass(frozen=True)
 class Cell:
     """All runs that differ in their seed alone.
@@ -107,10 +111,15 @@ class Cell:
         """How many runs have a result: done, collapsed or diverged."""
         return sum(run.status in FINAL for run in self.runs)
 
-    @property
+    @cached_property
     def done(self) -> tuple[Run, ...]:
         """The runs that are done."""
         return tuple(run for run in self.runs if run.status == "done")
+
+    @cached_property
+    def trained_under(self) -> dict[str, tuple[Any, ...]]:
+        """The values of each of CONDITIONS that its runs that are done have."""
+        return {name: tuple(dict.fromkeys(getattr(run, name) for run in self.done)) for name in CONDITIONS}
 
 
 def cells(runs: pd.DataFrame, table: pd.DataFrame) -> list[Cell]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from dsbench.numerals import listed
 from dsbench.statistics.means import ALPHA
-from dsbench.verdict.cells import DATA, Cell, Run
+from dsbench.verdict.cells import CONDITIONS, DATA, Cell, Run
 from dsbench.verdict.lighter import Measure
 from dsbench.verdict.rule import SPEED_MARGIN, Answer
 from dsbench.verdict.timings import DECIDING, NAMES, STEP, Comparison, Key, Records, timings
@@ -16,7 +16,6 @@ from dsbench.verdict.timings import DECIDING, NAMES, STEP, Comparison, Key, Reco
 WANTED = (NAMES[STEP], "latency at batch 1", "latency at a large batch")  # without each of which none is faster
 LATENCY: Key = ("latency_ms", "batch_1", DECIDING)
 EPOCH, TRAINING = "epoch, as trained", "training, as trained"
-_CONDITIONS = ("device", "precision", "threads", "n_jobs")  # of trainings side by side
 
 
 def measured_times(
@@ -112,8 +111,7 @@ def _seconds_of(run: Run, name: str) -> float | None:
 
 def _trained_under(pair: tuple[Cell, Cell]) -> str:
     """Under what conditions the runs of both were trained."""
-    runs = [run for cell in pair for run in cell.done]
-    values = {name: list(dict.fromkeys(getattr(run, name) for run in runs)) for name in _CONDITIONS}
+    values = {name: dict.fromkeys(value for cell in pair for value in cell.trained_under[name]) for name in CONDITIONS}
     return ", ".join(
         f"{name} {' and '.join('unknown' if value is None else str(value) for value in known)}"
         for name, known in values.items()
@@ -125,8 +123,8 @@ def _seconds_not_comparable(cells: Sequence[Cell], by_epoch: bool = False) -> st
     stops = [by for cell in cells if (by := cell.recipe.get("stop.by", "epochs")) != "epochs"]
     if by_epoch and stops:
         return f"the last epoch may be cut short under stop.by={stops[0]}"
-    for name in _CONDITIONS:
-        values = dict.fromkeys(getattr(run, name) for cell in cells for run in cell.done)
+    for name in CONDITIONS:
+        values = dict.fromkeys(value for cell in cells for value in cell.trained_under[name])
         if None in values:
             return f"{name} is not recorded of all runs"
         if len(values) > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import MISSING, OmegaConf
 
 from dsbench.config import hydra_internals, schema
+from dsbench.config.compose import compose
 
 ROOT = Path(__file__).parents[2]
 
@@ -136,3 +137,17 @@ def test_a_branch_can_be_replaced_by_an_earlier_one() -> None:
     assert config.c == 5
     nodes["a"] = before
     assert config.c == 1
+
+
+def test_plain_data_is_written_as_omegaconf_writes_it() -> None:
+    odd = {
+        "none": None,
+        "text": "1e3",
+        "on": "on",
+        "empty": [],
+        "é": "ü: #",
+        "deep": {"list": [1, [2.0, "true"]], "x": {}},
+    }
+    odd["reference"], odd["long"] = "${a.b} \\${c}", "word " * 40
+    for plain in (odd, asdict(compose(["model=dwsep", "data=cifar10", "logger=wandb"]).config)):
+        assert hydra_internals.as_yaml(plain) == OmegaConf.to_yaml(plain)

@@ -252,10 +252,10 @@ def test_a_record_that_cannot_be_written_leaves_the_old_one_and_ends_the_run(
 
     write = run_folder.write_atomically
 
-    def full(path: Path, text: str) -> None:
+    def full(path: Path, text: str, **how: Any) -> None:
         if path.name == "result.json" and '"status": "done"' in text:
             raise OSError(28, "No space left on device")
-        write(path, text)
+        write(path, text, **how)
 
     monkeypatch.setattr(run_folder, "write_atomically", full)
     with pytest.raises(OSError, match="No space left on device"):

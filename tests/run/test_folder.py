@@ -172,3 +172,22 @@ def test_a_file_is_on_the_disk_before_it_has_its_name_and_the_name_after(
     monkeypatch.setattr(os, "replace", renamed)
     write_atomically(tmp_path / "result.json", "new")
     assert order == ["file", "rename", "folder"]
+
+
+def test_what_belongs_to_a_result_is_on_the_disk_before_its_record(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync, safe = os.fsync, set[str]()
+
+    def synced(descriptor: int) -> None:
+        safe.add(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    record = Record(run_id="abc", status=Status.RUNNING)
+    folder.write_history([])
+    assert not safe
+    folder.write_result(replace(record, status=Status.DONE), [[1, 0], [0, 1]], [True, False])
+    result = {name for name in safe if name.startswith(".result.json")}
+    assert safe - result == {"metrics.csv", "confusion.json", "test_correct.bits", folder.path.name}
+    assert len(result) == 1
