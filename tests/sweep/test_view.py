@@ -76,13 +76,13 @@ def line(view: View, start: str) -> str:
 def test_cells_fill_in_with_the_mean_and_interval_of_the_runs_that_are_done(clock: Clock) -> None:
     with shown(board(2, 3), console()) as view:
         assert line(view, "cnn, width 0") == "cnn, width 0 0/3"
-        ended(view, 0, 0.90)
-        assert line(view, "cnn, width 0") == "cnn, width 0 1/3 90.00 %"
-        ended(view, 1, 0.94, "done, undertrained")
-        half = scipy.stats.t.ppf(0.975, 1) * 2.0  # sd / sqrt(2) of 90 and 94
-        assert line(view, "cnn, width 0") == f"cnn, width 0 2/3 92.00 ± {half:.2f} %"
+        ended(view, 0, 0.50)
+        assert line(view, "cnn, width 0") == "cnn, width 0 1/3 50.00 %"
+        ended(view, 1, 0.54, "done, undertrained")
+        half = scipy.stats.t.ppf(0.975, 1) * 2.0  # sd / sqrt(2) of 50 and 54
+        assert line(view, "cnn, width 0") == f"cnn, width 0 2/3 52.00 ± {half:.2f} %"
         ended(view, 2, 0.10, "collapsed")
-        assert line(view, "cnn, width 0") == f"cnn, width 0 2/3 92.00 ± {half:.2f} % 1 collapsed"
+        assert line(view, "cnn, width 0") == f"cnn, width 0 2/3 52.00 ± {half:.2f} % 1 collapsed"
         view.started(3)
         view.heard(3, {"kind": "started", "epochs": 4, "log": "log"})
         view.heard(3, {"kind": "epoch", "epoch": 1, "val_acc": 0.5})
@@ -97,7 +97,7 @@ def test_runs_that_were_done_before_count_too() -> None:
         assert "1 of 3 done" in screen(view)[-1]
         ended(view, 0, 0.9)
         assert "2 of 3 done" in screen(view)[-1]
-        assert line(view, "cnn, width 0").startswith("cnn, width 0 2/3 85.00 ±")
+        assert line(view, "cnn, width 0").startswith("cnn, width 0 2/3 85.00 (")
 
 
 @pytest.mark.parametrize("height", [10, 16, 24, 40])
@@ -118,6 +118,16 @@ def test_the_picture_fits_and_keeps_what_changed_last(width: int, height: int) -
         assert f"and {50 - room} more cells" in text
         if room >= 3:
             assert [line.split()[2] for line in lines if "%" in line and line.startswith("cnn, ")] == ["30", "49"]
+
+
+def test_there_is_no_table_of_what_runs_while_nothing_does() -> None:
+    with shown(board(1), console()) as view:
+        assert not any(line.startswith("running") for line in screen(view))
+        view.started(0)
+        assert any(line.startswith("running") for line in screen(view))
+        ended(view, 1, 0.5)
+        view.ended(0, JobReturn(status=JobStatus.COMPLETED), again=False)
+        assert not any(line.startswith("running") for line in screen(view))
 
 
 def test_a_failure_has_a_line_that_stays_above() -> None:

@@ -226,7 +226,7 @@ class View(Lines):
         runs = max(1, min(len(self._running), lines // 2 - 3))
         cells = self._cells(lines - runs - 4)
         above: list[Table | Text] = [cells, Text()] if cells else []
-        return Group(*above, self._runs_table(runs), self._bar())
+        return Group(*above, *([self._runs_table(runs)] if self._running else []), self._bar())
 
     def _cells(self, lines: int) -> Table | None:
         """The table of cells, of so many lines."""
