@@ -133,8 +133,11 @@ def run_folder(outputs: Path, run: str) -> Path:
 
     Raises InputError where no run or several in `outputs` are meant.
     """
+    ways = "give a run's folder, its id or the beginning of that, or its name such as 'dwsep w8 s0'"
+    if not run.strip():
+        raise InputError(f"the name of a run is empty; {ways}")
     for path in (outputs / "runs" / run, Path(run)):
-        if run and (path.is_dir() or (os.sep in run and path == Path(run))):
+        if path.is_dir() or (os.sep in run and path == Path(run)):
             return path
     known = records(outputs)
     meant = [record for record in known if record.run_id.startswith(run)] or [
@@ -146,10 +149,7 @@ def run_folder(outputs: Path, run: str) -> Path:
         ids = [f"{record.run_id} ({record.short_label} on {record.data})" for record in meant]
         listed = ", ".join(ids[:_MOST_NAMES]) + (", ..." if len(ids) > _MOST_NAMES else "")
         raise InputError(f"{run!r} means {len(meant)} runs in {outputs / 'runs'}: {listed}; give one's id")
-    raise InputError(
-        f"no run {run!r} in {outputs / 'runs'}; give a run's folder, its id or the beginning of that, or its name such "
-        "as 'dwsep w8 s0'"
-    )
+    raise InputError(f"no run {run!r} in {outputs / 'runs'}; {ways}")
 
 
 def sweep_folder(outputs: Path, sweep: str | None) -> SweepFolder:
