@@ -182,7 +182,9 @@ def stored(images: Any, shape: Shape) -> tuple[np.ndarray, list[str] | None]:
         return np.stack(pixels), [os.fspath(image) for image in images] if all(named) else None
     if any(pictures):
         odd = images[pictures.index(False)]
-        raise InputError(f"a list of files or Pillow's images has one of {type(odd).__name__}; give arrays by themselves")
+        raise InputError(
+            f"a list of files or Pillow's images has one of {type(odd).__name__}; give arrays by themselves"
+        )
     channels, height, width = shape
     try:
         array = np.asarray(images.cpu() if hasattr(images, "cpu") else images)
