@@ -93,7 +93,9 @@ def test_a_folder_of_yaml_files_is_found_wherever_it_stands(
         cost = call("dsbench", "cost", *line(f"model={model}", "data=mnist5k"), "--json")
         assert [network["model"] for network in json.loads(cost.out)] == ["cnn", "mine"]
         planned: list[list[str]] = []
-        monkeypatch.setattr(conduct, "plan_sweep", lambda jobs, compose, into=planned: into.extend(jobs) or _stop())
+        monkeypatch.setattr(
+            conduct, "plan_sweep", lambda jobs, compose, here, into=planned: into.extend(jobs) or _stop()
+        )
         call("sweep", *line("data=mnist5k", f"model={model}", "-m", "threads=1"))
         assert [[word for word in job if word.startswith("model=")] for job in planned] == [
             ["model=cnn"],

@@ -24,10 +24,11 @@ from dsbench.results.folder import SweepFolder
 from dsbench.run.record import Result, Status
 from dsbench.statistics.looks import nominal_levels, spent
 from dsbench.statistics.means import ALPHA
-from dsbench.sweep.conduct import Sweep, train_until_decided
+from dsbench.sweep.conduct import train_until_decided
 from dsbench.sweep.looks import Looks, Schedule, rule_of
 from dsbench.sweep.name import SweepName
 from dsbench.sweep.plan import SweepPlan, plan_sweep
+from dsbench.sweep.sweep import Sweep
 from dsbench.verdict.rule import DECIDED, Answer, Rule, Standing
 from dsbench.verdict.verdict import Comparison, Verdict, verdict
 
