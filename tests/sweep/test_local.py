@@ -285,16 +285,19 @@ def test_a_process_is_forked_whatever_lies_in_the_current_folder_and_however_lon
         (here / f"{name}.py").write_text("raise SystemExit('imported from the current folder')\n")
     script = tmp_path / "script" / "script.py"
     script.parent.mkdir()
-    script.write_text(
+    script.with_name("started.py").write_text(
         "import os\n"
-        "from dsbench.measure.repeats import in_fresh_process\n"
-        "from dsbench.sweep.launch.local import Local\n"
-        "from dsbench.sweep.launch.workers import Workers\n"
         "def started():\n"
         "    import random\n"
         "    return random.__file__, {name for name in os.environ if name.startswith('PYTHON')}\n"
         "def measure(*_, **options):\n"
         "    return [started()]\n"
+    )
+    script.write_text(
+        "from dsbench.measure.repeats import in_fresh_process\n"
+        "from dsbench.sweep.launch.local import Local\n"
+        "from dsbench.sweep.launch.workers import Workers\n"
+        "from started import measure, started\n"
         "if __name__ == '__main__':\n"
         "    with Local(Workers(({},), 1)) as local:\n"
         "        running, ended = local.start([started]), []\n"
