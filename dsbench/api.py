@@ -80,19 +80,16 @@ def cost(
     """
     import pandas as pd
 
-    from dsbench.cli.cost import Costed, rows
-    from dsbench.cli.networks import named, networks
     from dsbench.config.overrides import spelled
     from dsbench.errors import choose
     from dsbench.network.cost import DTYPE_BYTES
-    from dsbench.network.cost import cost as cost_of
+    from dsbench.sweep.networks import Costed, named, networks
 
     choose("precision", precision, DTYPE_BYTES)
     with _prepared():
         given = _composed_alone(overrides, config_dir, values)
         found = [named(given)] if given else networks(spelled(overrides, values), _path(config_dir))
-    costed = [Costed(**vars(network), cost=cost_of(network.network, precision)) for network in found]
-    return pd.DataFrame(rows(costed, layers))
+    return pd.DataFrame([row for network in found for row in Costed.of(network, precision).rows(layers)])
 
 
 def results(
@@ -207,12 +204,11 @@ class Swept:
 
 
 def _table(sweep: StrPath | None, where: str | Sequence[str], outputs: StrPath, as_runs: bool) -> pd.DataFrame:
-    from dsbench.cli.results import labelled, selection
-    from dsbench.results.query import runs_of
+    from dsbench.results.query import runs_of, selection
 
     conditions = [where] if isinstance(where, str) else list(where)
     _, shown = selection(runs_of(Path(outputs), _path(sweep))[0], conditions, as_runs)
-    return labelled(shown).reset_index(drop=True)
+    return shown.reset_index(drop=True)
 
 
 def _of_runs(table: Any) -> pd.DataFrame:
@@ -282,5 +278,5 @@ def _searched(config_dir: StrPath) -> str:
     from dsbench.config.overrides import quoted
 
     if not Path(config_dir).is_dir():
-        raise InputError(f"config_dir {os.fspath(config_dir)} is not a folder")
+        raise InputError(f"config-dir: {os.fspath(config_dir)} is not a folder")
     return f"hydra.searchpath=[{quoted(f'file://{Path(config_dir).resolve()}')}]"

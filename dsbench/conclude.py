@@ -27,8 +27,8 @@ from dsbench.results.folder import SweepFolder
 from dsbench.run.interrupts import Interrupted
 from dsbench.run.progress import relative
 from dsbench.run.record import FINAL
-from dsbench.sweep.conduct import Sweep
 from dsbench.sweep.looks import rule_of
+from dsbench.sweep.sweep import Sweep
 from dsbench.verdict.sentences import FEW, headline, place, title, unfinished
 from dsbench.verdict.verdict import Verdict, verdict
 

@@ -17,7 +17,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from dsbench.numerals import listed
-from dsbench.tables import Column, Entry, Kind, Line, Tone, is_equal
+from dsbench.tables import Column, Entry, Kind, Line, Tone, between, is_equal
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -289,10 +289,9 @@ def _by_row(table: Table) -> Iterator[Grid | Text]:
 
 
 def _joined(lines: Sequence[Line]) -> Text:
-    """Lines as one; what is in brackets belongs to the line before."""
+    """Lines as one."""
     out = Text()
     for number, line in enumerate(lines):
-        text = _spoken(line)
-        out.append((" " if text.plain.startswith("(") else ", ") if number else "")
-        out.append_text(text)
+        out.append(between(lines[number - 1], line) if number else "")
+        out.append_text(_spoken(line))
     return out

@@ -196,9 +196,13 @@ class Table:
         yield from rendered(self, console, options)
 
 
-def joined(lines: Iterable[object]) -> str:
-    """Lines as one; what is in brackets belongs to the line before."""
-    return ", ".join(map(str, lines)).replace(", (", " (")
+def between(before: Line, after: Line) -> str:
+    """What stands between two lines that are written as one; what is in brackets belongs to the line before."""
+    if after.answer:
+        return "; "
+    if before.answer and not before.rest:
+        return ": "
+    return " " if after.rest.startswith("(") else ", "
 
 
 def is_equal(text: str) -> bool:

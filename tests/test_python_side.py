@@ -198,7 +198,9 @@ def test_a_run_is_found_by_whatever_names_it(finished: Path, monkeypatch: pytest
         assert dsbench.load(name, outputs=outputs).record.run_id == run_id
     monkeypatch.chdir(finished.parent)
     assert dsbench.load(run_id).record.run_id == run_id  # a folder of this name is here
-    for name in ("nobody", "runs/nobody", ""):
+    with pytest.raises(dsbench.InputError, match="the name of a run is empty"):
+        dsbench.load("", outputs=outputs)
+    for name in ("nobody", "runs/nobody"):
         with pytest.raises(dsbench.InputError, match=r"no run|no folder"):
             dsbench.load(name, outputs=outputs / "elsewhere")
 
@@ -257,8 +259,10 @@ def test_files_pictures_and_arrays_of_one_image_are_predicted_alike(finished: Pa
         (np.zeros((2, 28, 28, 3), np.uint8), "of shape"),
         ("nowhere.png", "there is no file nowhere.png"),
         (["nowhere.png"], "there is no file nowhere.png"),
-        ([], "float64"),
-        (None, "object"),
+        ([], r"no images: \[\]"),
+        ("", "no images: ''"),
+        (None, "no images: None"),
+        (["a.png", np.zeros((28, 28), np.uint8)], "has one of ndarray; give arrays by themselves"),
         ({"a": 1}, "object"),
     ],
     ids=str,

@@ -16,16 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dsbench.cli.networks import (
-    ARGUMENTS,
-    NamedNetwork,
-    differing_keys,
-    differing_values,
-    names_of,
-    networks,
-    shared,
-    short_titles,
-)
+from dsbench.cli.options import NETWORKS
 from dsbench.cli.output import check_plot, print_csv, print_json, remark, show, write
 from dsbench.errors import InputError
 from dsbench.measure.by_turns import OnnxFiles, RunningCosts, check_onnx_installed, lacking_for_onnx, running_costs
@@ -47,6 +38,15 @@ from dsbench.process import wait_briefly
 from dsbench.quantities import QUANTITIES
 from dsbench.run.check import check, check_last_batch, check_memory
 from dsbench.run.trained import subjects as subjects_of_runs
+from dsbench.sweep.networks import (
+    NamedNetwork,
+    differing_keys,
+    differing_values,
+    names_of,
+    networks,
+    shared,
+    short_titles,
+)
 from dsbench.tables import Column, Table, figures, names, numbers, written
 from dsbench.training.memory import limit_bytes, run_bytes
 from dsbench.training.place import place
@@ -74,7 +74,7 @@ class Benched(NamedNetwork, RunningCosts):
 
 
 def bench(
-    arguments: Annotated[list[str] | None, typer.Argument(help=ARGUMENTS)] = None,
+    arguments: Annotated[list[str] | None, typer.Argument(help=NETWORKS)] = None,
     onnx: Annotated[
         bool | None, typer.Option("--onnx/--no-onnx", help="Measure ONNX Runtime too; the default for runs alone.")
     ] = None,

@@ -24,7 +24,7 @@ def clean(
 
     Runs that would be trained on when asked for again keep all of theirs, and so do those that a process trains now.
     """
-    from dsbench.results.query import checked, condition, selected
+    from dsbench.results.query import checked, condition, labelled, selected
     from dsbench.results.records import records, runs_table
     from dsbench.run.folder import RunFolder
     from dsbench.run.record import Status
@@ -38,8 +38,8 @@ def clean(
         conditions.append(f"status={status}")
     runs = runs_table(records(outputs))
     if runs.empty:
-        raise InputError(f"no runs in {outputs / 'runs'}; --outputs takes the folder that outputs= sets")
-    run_ids = selected(runs, [condition(text) for text in conditions])["run_id"]
+        raise InputError(f"no runs in {outputs / 'runs'}; outputs takes the folder that outputs= sets")
+    run_ids = selected(labelled(runs), [condition(text) for text in conditions])["run_id"]
     try:
         cleaned = [spare(RunFolder(outputs / "runs" / run_id), keep, remove=yes) for run_id in run_ids]
     except OSError as error:

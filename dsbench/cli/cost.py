@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from dsbench.budget.request import Requested
-from dsbench.cli.networks import (
-    ARGUMENTS,
-    NamedNetwork,
+from dsbench.cli.options import NETWORKS
+from dsbench.cli.output import print_csv, print_json, remark, show, write
+from dsbench.errors import InputError, choose
+from dsbench.network.cost import DTYPE_BYTES, Cost, replaced
+from dsbench.network.layers import Conv, Linear
+from dsbench.numerals import percent
+from dsbench.quantities import COST_COLUMNS, LIGHTER, QUANTITIES
+from dsbench.sweep.networks import (
+    Costed,
     differing_keys,
     differing_values,
     names_of,
     networks,
+    shape,
     shared,
     short_titles,
 )
-from dsbench.cli.output import print_csv, print_json, remark, show, write
-from dsbench.errors import InputError, choose
-from dsbench.network.cost import DTYPE_BYTES, Cost, LayerCost, replaced
-from dsbench.network.cost import cost as cost_of
-from dsbench.network.layers import Conv, Linear
-from dsbench.numerals import percent
-from dsbench.quantities import COST_COLUMNS, COUNTED, LIGHTER, QUANTITIES
 from dsbench.tables import Column, Table, figures, names, numbers
 
 _MINOR = ("intensity", "training_bytes", "receptive_field")
@@ -37,19 +36,8 @@ _RATIOS = (
 )
 
 
-@dataclass(frozen=True)
-class Costed(NamedNetwork):
-    """A network and what it costs."""
-
-    cost: Cost
-
-    def totals(self) -> dict[str, Any]:
-        """Every total, by its name."""
-        return {quantity.name: getattr(self.cost, quantity.name) for quantity in COUNTED}
-
-
 def cost(
-    arguments: Annotated[list[str] | None, typer.Argument(help=ARGUMENTS)] = None,
+    arguments: Annotated[list[str] | None, typer.Argument(help=NETWORKS)] = None,
     layers: Annotated[bool, typer.Option("--layers", help="A row a layer, also of several networks.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: an object, or a list of several.")] = False,
     as_csv: Annotated[
@@ -66,14 +54,13 @@ def cost(
     are allocated, but for --check.
     """
     choose("--precision", precision, DTYPE_BYTES)
-    named = networks(arguments or [], config_dir)
-    costed = [Costed(**vars(network), cost=cost_of(network.network, precision)) for network in named]
+    costed = [Costed.of(network, precision) for network in networks(arguments or [], config_dir)]
     if plot is not None and len(costed) > 1:
         raise InputError(f"--plot draws one network, these arguments name {len(costed)}")
     if as_json:
         print_json([_object(network) for network in costed])
     elif as_csv:
-        print_csv(rows(costed, layers))
+        print_csv([row for network in costed for row in network.rows(layers)])
     elif layers or len(costed) == 1:
         for network in costed:
             show(*_layer_by_layer(network))
@@ -93,26 +80,6 @@ def _object(network: Costed) -> dict[str, Any]:
     requested = network.requested.facts() if network.requested else None
     layers = [layer.facts() for layer in network.cost.layers]
     return network.name | network.totals() | {"requested": requested, "layers": layers}
-
-
-def rows(costed: Sequence[Costed], layers: bool) -> list[dict[str, Any]]:
-    """The rows of a file: a row a network, or with `layers` a row a layer."""
-    if not layers:
-        return [network.name | network.totals() | _budget(network) for network in costed]
-    return [
-        network.name | layer.facts() | {"output_shape": _shape(layer)}
-        for network in costed
-        for layer in network.cost.layers
-    ]
-
-
-def _budget(network: Costed) -> dict[str, Any]:
-    facts = network.requested.facts() if network.requested else dict.fromkeys(f.name for f in fields(Requested))
-    return {f"budget_{name}": value for name, value in facts.items()}
-
-
-def _shape(layer: LayerCost) -> str:
-    return "x".join(map(str, layer.output_shape))
 
 
 def _layer_by_layer(network: Costed) -> list[Table | str]:
@@ -137,7 +104,7 @@ def _layers(network: Costed) -> Table:
         {
             "slot": [*slots, ""],
             "layer": [*(layer.label for layer in cost.layers), "total"],
-            "output": [*map(_shape, cost.layers), ""],
+            "output": [*map(shape, cost.layers), ""],
         }
     )
     steps = zip(cost.layers, network.network.steps, strict=True)

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+NETWORKS = (
+    "Overrides as for sweep.py (model=cnn,dwsep width=8), or folders of finished runs (outputs/runs/<run_id>), sweeps."
+)
 _OUTPUTS = typer.Option(metavar="DIR", help="Folder of results, as outputs= sets it.")
 
 Outputs = Annotated[Path, _OUTPUTS]

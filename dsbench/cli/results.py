@@ -6,7 +6,7 @@ import json
 import shlex
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -39,73 +39,25 @@ def results(
         raise InputError("--csv, --json and --parquet exclude each other; give one")
     if parquet is not None and find_spec("pyarrow") is None:
         raise InputError("--parquet needs pyarrow; pip install 'dsbench[parquet]'")
-    from dsbench.results.query import arranged, runs_of
+    from dsbench.results.query import arranged, cell_column, runs_of, selection
     from dsbench.results.records import plain
 
     words = [*([sweep] if sweep is not None else []), *([] if outputs == OUTPUTS else ["--outputs", str(outputs)])]
     asked = shlex.join([*words, *(["--runs"] if as_runs else [])])
     all_runs, outputs = runs_of(outputs, sweep)
     runs, shown = selection(all_runs, where or [], as_runs)
-    shown = arranged(shown, _resolved(sort, shown) if sort else None)
+    if sort is not None:
+        sign, column = ("-", sort[1:]) if sort.startswith("-") else ("", sort)
+        shown = arranged(shown, sign + cell_column(column, shown.columns))
     if as_csv:
-        typer.echo(labelled(shown).to_csv(index=False, lineterminator="\n"), nl=False)
+        typer.echo(shown.to_csv(index=False, lineterminator="\n"), nl=False)
     elif as_json:
-        typer.echo(json.dumps(plain(labelled(shown))))
+        typer.echo(json.dumps(plain(shown)))
     elif parquet is not None:
-        write(parquet, labelled(shown).to_parquet(engine="pyarrow", index=False))
+        write(parquet, shown.to_parquet(engine="pyarrow", index=False))
         remark(f"written: {parquet}")
     else:
         _print(runs, shown, as_runs, asked, failures_in=outputs if sweep is not None and not as_runs else None)
-
-
-def selection(runs: pd.DataFrame, where: list[str], as_runs: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The runs that meet the conditions, and these or their cells.
-
-    Conditions on what was asked for select the runs of which cells are made; those on results select cells by their
-    figures, since a mean over runs chosen by their result would be no mean.
-    """
-    from dsbench.results.cells import cells_table
-    from dsbench.results.query import checked, condition, selected
-    from dsbench.results.records import OUTCOMES, timings
-
-    conditions = [condition(text) for text in where]
-    if as_runs:
-        runs = selected(runs, conditions)
-        return runs, runs
-    planned = [name for name in runs.columns if name not in (*OUTCOMES, *timings(runs))]
-    on_runs = [each for each in conditions if each.column in planned]
-    on_cells = [each for each in conditions if each.column not in planned]
-    names = cells_table(runs).columns
-    for each in on_cells:
-        if each.column in runs.columns and _cell_column(each.column, names) not in names:
-            raise InputError(f"{each.column} is a run's, not a cell's; add --runs")
-        checked(_cell_column(each.column, names), [*names, *planned])
-    runs = selected(runs, on_runs)
-    cells = selected(cells_table(runs), [each.on(_cell_column(each.column, names)) for each in on_cells])
-    return runs[runs["cell_id"].isin(cells["cell_id"])], cells
-
-
-def _cell_column(name: str, names: Any) -> str:
-    """The column of a table of cells for a run's: test_acc is test_acc_mean."""
-    return f"{name}_mean" if name not in names and f"{name}_mean" in names else name
-
-
-def _resolved(sort: str, shown: pd.DataFrame) -> str:
-    sign, name = ("-", sort[1:]) if sort.startswith("-") else ("", sort)
-    return sign + _cell_column(name, shown.columns)
-
-
-def labelled(shown: pd.DataFrame) -> pd.DataFrame:
-    """With the short label of each run, or cell, behind its id."""
-    from dsbench.results.records import plain
-    from dsbench.run.record import short_label
-
-    names = [name for name in ("model", "width", "fine_width", "seed") if name in shown]
-    ids = shown.iloc[:, 0]
-    labels = [short_label(id, **row) for id, row in zip(ids, plain(shown[names]), strict=True)]
-    out = shown.copy()
-    out.insert(1, "label", labels)
-    return out
 
 
 def _print(runs: pd.DataFrame, shown: pd.DataFrame, as_runs: bool, asked: str, failures_in: Path | None) -> None:

@@ -66,7 +66,7 @@ def loader(config_dir: str | None = None) -> Any:
 
 def _folder(config_dir: str) -> Path:
     if not Path(config_dir).is_dir():
-        raise InputError(f"--config-dir {config_dir} is not a folder")
+        raise InputError(f"config-dir: {config_dir} is not a folder")
     return Path(config_dir).resolve()
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from dsbench.numerals import mean_percent, p_value, points, seconds, signed_points
 from dsbench.quantities import QUANTITIES
-from dsbench.tables import Column, Entry, Kind, Line, Table, answers, filled, names, numbers, texts, written
+from dsbench.tables import Column, Entry, Kind, Table, answers, filled, names, numbers, texts, written
 from dsbench.verdict.better import Better, Factorial
 from dsbench.verdict.groups import Regimes
 from dsbench.verdict.lighter import Measure
@@ -65,8 +65,7 @@ def answer_lines(verdict: Verdict, most: int | None = None) -> Table:
 
 def _words(question: str, pairs: Sequence[Comparison]) -> Column:
     """The answers to a question, in brief a dash where nothing was found or looked for."""
-    first = (summary(pair, question)[0] for pair in pairs)
-    words = (Line.of(Answer.MIXED) if line.rest else line for line in first)
+    words = (summary(pair, question)[0] for pair in pairs)
     quiet = (Answer.NO_DIFFERENCE, Answer.NOT_MEASURED)
     entries = (replace(Entry.said(word), brief="-" * (word.answer in quiet)) for word in words)
     return Column(question, tuple(entries), Kind.ANSWER)

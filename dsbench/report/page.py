@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from dsbench.figures.style import CAPTION, HEADING, PALETTE
 from dsbench.files import write_atomically
 from dsbench.report.content import Picture, Report
 from dsbench.report.sources import PICTURES
-from dsbench.tables import Entry, Kind, Table, is_equal, joined
+from dsbench.tables import Entry, Kind, Table, between, is_equal
 
 # What can begin or end emphasis, code, a link or a table's cell. An underscore between letters or digits is none of
 # these.
@@ -61,10 +62,10 @@ def table(content: Table) -> str:
 def _entry(kind: Kind, entry: Entry) -> str:
     if kind is Kind.RATIO and entry.text and not is_equal(entry.text):
         return f"**{escaped(entry.text)}**"
-    first, *rest = entry.lines or (None,)
-    if first is not None and rest:
-        return escaped("; ".join(map(str, entry.lines)) if first.rest else f"{first}: {joined(rest)}")
-    return escaped(entry.text)
+    if not entry.lines:
+        return escaped(entry.text)
+    further = (f"{between(before, line)}{line}" for before, line in pairwise(entry.lines))
+    return escaped("".join([str(entry.lines[0]), *further]))
 
 
 def write(report: Report, folder: Path, made_of: str | None = None) -> list[Path]:

@@ -6,15 +6,17 @@ import difflib
 import operator
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench.errors import InputError
+from dsbench.results.cells import cells_table
 from dsbench.results.folder import RunsFile, SweepFolder, natural, sweeps, sweeps_of_runs, with_hash
-from dsbench.results.records import plain, records, runs_table
+from dsbench.results.records import OUTCOMES, plain, records, runs_table, timings
 from dsbench.run import index
+from dsbench.run.record import short_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +51,7 @@ def condition(text: str) -> Condition:
     """Read a condition. Raises InputError."""
     match = _CONDITION.fullmatch(text)
     if match is None:
-        raise InputError(f"--where {text!r} is no condition; write it as model=dwsep, width!=8 or macs<=1e6")
+        raise InputError(f"where: {text!r} is no condition; write it as model=dwsep, width!=8 or macs<=1e6")
     return Condition(match[1], "=" if match[2] == "==" else match[2], match[3])
 
 
@@ -63,6 +65,44 @@ def selected(frame: pd.DataFrame, conditions: Sequence[Condition]) -> pd.DataFra
     for each in conditions:
         frame = frame[_met(frame[checked(each.column, frame.columns)], each)]
     return frame
+
+
+def selection(runs: pd.DataFrame, where: Sequence[str], as_runs: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The runs that meet the conditions, and these or their cells, each with its label.
+
+    Conditions on what was asked for select the runs of which cells are made; those on results select cells by their
+    figures, since a mean over runs chosen by their result would be no mean. Raises InputError.
+    """
+    conditions = [condition(text) for text in where]
+    if as_runs:
+        runs = selected(labelled(runs), conditions)
+        return runs, runs
+    planned = [name for name in runs.columns if name not in (*OUTCOMES, *timings(runs))]
+    on_runs = [each for each in conditions if each.column in planned]
+    on_cells = [each for each in conditions if each.column not in planned]
+    names = labelled(cells_table(runs)).columns
+    for each in on_cells:
+        if each.column in runs.columns and cell_column(each.column, names) not in names:
+            raise InputError(f"{each.column} is a run's, not a cell's; ask for runs (--runs)")
+        checked(cell_column(each.column, names), [*names, *planned])
+    runs = selected(runs, on_runs)
+    cells = labelled(cells_table(runs))
+    cells = selected(cells, [each.on(cell_column(each.column, names)) for each in on_cells])
+    return runs[runs["cell_id"].isin(cells["cell_id"])], cells
+
+
+def cell_column(name: str, names: Collection[str]) -> str:
+    """The column of a table of cells for a run's: test_acc is test_acc_mean."""
+    return f"{name}_mean" if name not in names and f"{name}_mean" in names else name
+
+
+def labelled(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of runs, or of cells, with the short label of each behind its id; that of a cell has no seed."""
+    names = [name for name in ("model", "width", "fine_width", "seed") if name in table]
+    labels = [short_label(id, **row) for id, row in zip(table.iloc[:, 0], plain(table[names]), strict=True)]
+    out = table.copy()
+    out.insert(1, "label", labels)
+    return out
 
 
 def arranged(frame: pd.DataFrame, key: str | None) -> pd.DataFrame:
@@ -116,7 +156,7 @@ def _numbers(column: pd.Series) -> pd.Series | None:
 
 def _number(wanted: Condition) -> float:
     if not _is_number(wanted.value):
-        raise InputError(f"--where {wanted}: {wanted.value!r} is not a number, and {wanted.column} is one")
+        raise InputError(f"where: {wanted}: {wanted.value!r} is not a number, and {wanted.column} is one")
     return float(wanted.value)
 
 
@@ -133,8 +173,11 @@ def run_folder(outputs: Path, run: str) -> Path:
 
     Raises InputError where no run or several in `outputs` are meant.
     """
+    ways = "give a run's folder, its id or the beginning of that, or its name such as 'dwsep w8 s0'"
+    if not run.strip():
+        raise InputError(f"the name of a run is empty; {ways}")
     for path in (outputs / "runs" / run, Path(run)):
-        if run and (path.is_dir() or (os.sep in run and path == Path(run))):
+        if path.is_dir() or (os.sep in run and path == Path(run)):
             return path
     known = records(outputs)
     meant = [record for record in known if record.run_id.startswith(run)] or [
@@ -146,10 +189,7 @@ def run_folder(outputs: Path, run: str) -> Path:
         ids = [f"{record.run_id} ({record.short_label} on {record.data})" for record in meant]
         listed = ", ".join(ids[:_MOST_NAMES]) + (", ..." if len(ids) > _MOST_NAMES else "")
         raise InputError(f"{run!r} means {len(meant)} runs in {outputs / 'runs'}: {listed}; give one's id")
-    raise InputError(
-        f"no run {run!r} in {outputs / 'runs'}; give a run's folder, its id or the beginning of that, or its name such "
-        "as 'dwsep w8 s0'"
-    )
+    raise InputError(f"no run {run!r} in {outputs / 'runs'}; {ways}")
 
 
 def sweep_folder(outputs: Path, sweep: str | None) -> SweepFolder:
@@ -163,7 +203,7 @@ def sweep_folder(outputs: Path, sweep: str | None) -> SweepFolder:
         return _in_place(Path(sweep))
     names = sweeps(outputs)
     if not names:
-        raise InputError(f"no sweeps in {outputs / 'sweeps'}; --outputs takes the folder that outputs= sets")
+        raise InputError(f"no sweeps in {outputs / 'sweeps'}; outputs takes the folder that outputs= sets")
     if sweep is not None:
         found = None if sweep in names else with_hash(outputs, sweep)
         return found or SweepFolder(outputs / "sweeps" / checked(sweep, names, "sweep"))
@@ -179,12 +219,12 @@ def runs_of(outputs: Path, sweep: str | None) -> tuple[pd.DataFrame, Path]:
     if sweep is None:
         all_runs = records(outputs)
         if not all_runs:
-            raise InputError(f"no runs in {outputs / 'runs'}; --outputs takes the folder that outputs= sets")
+            raise InputError(f"no runs in {outputs / 'runs'}; outputs takes the folder that outputs= sets")
         runs = runs_table(all_runs)
         index.write(outputs, plain(runs[list(index.FACTS)]), sweeps_of_runs(outputs))
         return runs, outputs
     if "=" in sweep:
-        raise InputError(f"{sweep!r} is no sweep; a condition is written --where {sweep}, one --where each")
+        raise InputError(f"{sweep!r} is no sweep but a condition; give it as one of where (--where {sweep})")
     folder = sweep_folder(outputs, sweep)
     return (folder.collect() if os.access(folder.path, os.W_OK) else folder.read())[0], folder.outputs
 

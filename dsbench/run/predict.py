@@ -171,12 +171,20 @@ def stored(images: Any, shape: Shape) -> tuple[np.ndarray, list[str] | None]:
     and channels; or a file, an image of Pillow's, or a list of these: of those the middle, as large a square as there
     is, is brought to the set's size, and its colours to the set's. Raises InputError for anything else.
     """
+    if images is None or (isinstance(images, Sequence) and not images):
+        raise InputError(f"no images: {images!r}; give an array of bytes, files, or images of Pillow's")
     if _is_picture(images):
         images = [images]
-    if isinstance(images, Sequence) and not isinstance(images, str) and images and all(map(_is_picture, images)):
+    pictures = list(map(_is_picture, images)) if isinstance(images, Sequence) else []
+    if pictures and all(pictures):
         pixels = [_read(image, shape) for image in images]
         named = [isinstance(image, (str, os.PathLike)) for image in images]
         return np.stack(pixels), [os.fspath(image) for image in images] if all(named) else None
+    if any(pictures):
+        odd = images[pictures.index(False)]
+        raise InputError(
+            f"a list of files or Pillow's images has one of {type(odd).__name__}; give arrays by themselves"
+        )
     channels, height, width = shape
     try:
         array = np.asarray(images.cpu() if hasattr(images, "cpu") else images)

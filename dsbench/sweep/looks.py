@@ -319,7 +319,7 @@ def rule_of(folder: SweepFolder | None, margin: float | None = None) -> Rule:
     is no sweep, and for damaged files.
     """
     if margin is not None and not 0 <= margin < math.inf:
-        raise InputError(f"--margin {margin:g} is not a number of percentage points, 0 or more")
+        raise InputError(f"margin: {margin:g} is not a number of percentage points, 0 or more")
     rule = Rule()
     if folder is not None:
         looks = Looks(folder)

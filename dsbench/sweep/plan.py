@@ -98,6 +98,12 @@ class SweepPlan:
         return [job for job in self.runs.values() if not job.done]
 
     @property
+    def run_bytes(self) -> tuple[int, ...]:
+        """What each missing run takes of this machine's memory; one on a GPU takes it from the GPU's own."""
+        plans = [job.plan for job in self.missing if job.plan]
+        return tuple(plan.memory_bytes for plan in plans if plan.place.kind != "cuda")
+
+    @property
     def stale(self) -> list[PlannedJob]:
         """The runs with a result that other code than this has made."""
         return [job for job in self.runs.values() if job.stale]

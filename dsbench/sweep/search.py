@@ -20,19 +20,12 @@ from dsbench.numerals import counted
 from dsbench.results import tables
 from dsbench.run.record import Status
 from dsbench.sweep import axes
-from dsbench.sweep.conduct import (
-    Sweep,
-    backend_for,
-    check,
-    composing,
-    impossible,
-    scheduled,
-    shared_overrides,
-    with_shared,
-)
+from dsbench.sweep.conduct import check, composing, impossible, scheduled, shared_overrides, with_shared
+from dsbench.sweep.launch.backend import backend_for
 from dsbench.sweep.name import SweepName, deciding, joined, sweep_name
 from dsbench.sweep.objective import DIRECTIONS, figures, objectives
 from dsbench.sweep.plan import PlannedJob, SweepPlan, plan_sweep, planned
+from dsbench.sweep.sweep import Sweep
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -188,15 +188,15 @@ def named_pair(cells: Sequence[Cell], text: str) -> Group:
     commas = [index for index, letter in enumerate(text) if letter == ","]  # names may have commas of their own
     splits = [(text[:index].strip(), text[index + 1 :].strip()) for index in commas]
     if not splits:
-        raise InputError(f"--compare {text!r} names one cell; write it as A,B, the reference first")
+        raise InputError(f"compare: {text!r} names one cell; write it as A,B, the reference first")
     known = (names for names in splits if all(_named(cells, name) for name in names))
     reference, candidate = (_the_cell(cells, name) for name in next(known, splits[0]))
     if reference is candidate:
-        raise InputError(f"--compare {text!r} names one cell twice; choose two of {_labels(cells)}")
+        raise InputError(f"compare: {text!r} names one cell twice; choose two of {_labels(cells)}")
     for name in DATA:
         before, after = reference.recipe.get(name), candidate.recipe.get(name)
         if before != after:
-            raise InputError(f"--compare {text!r}: {name} differs ({before} and {after}); choose cells that share it")
+            raise InputError(f"compare: {text!r}: {name} differs ({before} and {after}); choose cells that share it")
     names = differing([reference.recipe, candidate.recipe])
     recipe = {name: [cell.recipe.get(name) for cell in (reference, candidate)] for name in names}
     return Group(ASKED, (reference, candidate), recipe=recipe)
@@ -208,10 +208,10 @@ def _the_cell(cells: Sequence[Cell], name: str) -> Cell:
     if len(named) == 1:
         return named[0]
     if named:
-        raise InputError(f"--compare: {name!r} is {len(named)} cells: {_labels(named)}")
+        raise InputError(f"compare: {name!r} is {len(named)} cells: {_labels(named)}")
     close = difflib.get_close_matches(name, [cell.label for cell in cells], n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}?" if close else f"there are {_labels(cells)}"
-    raise InputError(f"--compare: no cell {name!r}; {hint}")
+    raise InputError(f"compare: no cell {name!r}; {hint}")
 
 
 def _named(cells: Sequence[Cell], name: str) -> list[Cell]:

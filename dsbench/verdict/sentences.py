@@ -21,6 +21,7 @@ from dsbench.verdict.verdict import Comparison, Verdict
 
 FEW = 3  # comparisons that the headline has a clause each for
 _NOUNS = {"cnn": "the conventional network", "dwsep": "the separable network", "hybrid": "the hybrid"}
+_OPEN = (Answer.CANNOT_TELL, Answer.NOT_MEASURED, Answer.NOT_COMPARABLE)  # of times
 _VERBS = {
     Answer.BETTER: "is more accurate",
     Answer.WORSE: "is less accurate",
@@ -194,7 +195,7 @@ def would_decide(better: Better) -> str:
 
 
 def summary(pair: Comparison, question: str) -> list[Line]:
-    """The answer to a question, then its figures, a line each; or lines with an answer of their own each."""
+    """The answer to a question, then its figures, a line each; where it is mixed in times, a line for each answer."""
     if question == "lighter":
         return _lines(pair.answers[question], [cost(measure) for measure in pair.lighter if not _equal(measure)])
     if question == "faster":
@@ -227,7 +228,7 @@ def ratio(measure: Measure) -> str:
 
 
 def _faster(pair: Comparison) -> list[Line]:
-    """Training step, latency of one image and of many: one answer where all agree, else one each."""
+    """Training step, latency of one image and of many: one answer where all agree, else mixed, what is open last."""
     deciding = [measure for measure in pair.measured if measure.decides]
     told = [measure for measure in deciding if measure.ratio is not None]
     if not told:
@@ -236,9 +237,10 @@ def _faster(pair: Comparison) -> list[Line]:
     if answer is not Answer.MIXED:
         reasons = dict.fromkeys(measure.reason for measure in told if measure.reason)
         return _lines(answer, [*(f"{short(measure.name)} {ratio(measure)}" for measure in told), *reasons])
-    return [
-        Line.of(measure.answer, f"{short(measure.name)} {ratio(measure) or measure.reason}") for measure in deciding
-    ]
+    by_answer: dict[Answer, list[str]] = {}
+    for measure in sorted(deciding, key=lambda measure: measure.answer in _OPEN):
+        by_answer.setdefault(measure.answer, []).append(f"{short(measure.name)} {ratio(measure) or measure.reason}")
+    return [Line.of(answer), *(Line.of(each, ", ".join(figures)) for each, figures in by_answer.items())]
 
 
 def _better(better: Better) -> list[str]:

@@ -38,9 +38,7 @@ class DsbenchLauncher(Launcher):
     def __init__(self, backend: str = LOCAL, **options: Any) -> None:
         """`backend` is the full name of its class, `options` are those of its file in conf/hydra/launcher."""
         self._backend, self._options = backend, OmegaConf.to_container(OmegaConf.create(options))
-        self.folder: Path | None = None  # where one that has files keeps them
-        self.board: Any = None  # what the next jobs are (see dsbench.sweep.launch.view)
-        self.run_bytes: tuple[int, ...] = ()  # what each run takes of memory, where that is known
+        self.known: Any = None  # of the jobs of the next launch, a dsbench.sweep.launch.backend.KnownJobs
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what jobs need. Raises InputError where what runs them is not installed."""
@@ -51,20 +49,22 @@ class DsbenchLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; returns how each ended, in order."""
+        from dsbench.sweep.launch.backend import KnownJobs
         from dsbench.sweep.launch.driver import launch
 
-        backend = self.backend(len(job_overrides))
+        known = self.known or KnownJobs()
+        backend = self.backend(len(job_overrides), known)
         context, task = self.hydra_context, self.task_function
-        return launch(backend, context, task, self.config, job_overrides, initial_job_idx, self.board)
+        return launch(backend, context, task, self.config, job_overrides, initial_job_idx, known.board)
 
-    def backend(self, jobs: int) -> Any:
-        """What runs so many jobs."""
+    def backend(self, jobs: int, known: Any) -> Any:
+        """What runs so many jobs, of which so much is `known`."""
         from dsbench.sweep.launch.backend import LaunchContext
         from dsbench.sweep.launch.job import is_ours
 
         ours = is_ours(self.task_function)
-        folder = self.folder or Path(self.config.get("outputs", ".")).absolute() / "jobs"
-        return self._class.of(LaunchContext(self.config, jobs, folder, ours, self.run_bytes), **self._options)
+        folder = known.folder or Path(self.config.get("outputs", ".")).absolute() / "jobs"
+        return self._class.of(LaunchContext(self.config, jobs, folder, ours, known.run_bytes), **self._options)
 
 
 def _check_installed(choice: str, package: str, extra: str) -> None:
@@ -100,7 +100,7 @@ class DsbenchSweeper(Sweeper):
         return sweep.returned
 
     def swept(self, arguments: list[str]) -> Any:
-        """As sweep, whatever results there are; returns the dsbench.sweep.conduct.Sweep, None where it is only planned.
+        """As sweep, whatever results there are; returns the dsbench.sweep.sweep.Sweep, None where it is only planned.
 
         Raises InputError and FailureError.
         """

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from dsbench.cli.networks import names_of, networks
 from dsbench.config.overrides import command_line
 from dsbench.errors import InputError
+from dsbench.sweep.networks import names_of, networks
 
 Call = Callable[..., Any]
 # An odd line, the key that is looked at, and its values, one a network.

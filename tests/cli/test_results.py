@@ -128,6 +128,17 @@ def test_a_condition_on_accuracy_chooses_cells_not_the_runs_of_their_means(resul
 
 
 @pytest.mark.usefixtures("recorded")
+def test_runs_and_cells_can_be_asked_for_by_the_label_that_they_are_listed_with(results: Call) -> None:
+    for runs in ([], ["--runs"]):
+        listed = rows(results("--csv", *runs))
+        label = listed[-1]["label"]
+        assert (" s" in label) == bool(runs)
+        wanted = [row for row in listed if row["label"] == label]
+        assert rows(results("--csv", *runs, "--where", f"label={label}")) == wanted
+        assert rows(results("--csv", *runs, "--sort", "-label"))[0]["label"] == max(row["label"] for row in listed)
+
+
+@pytest.mark.usefixtures("recorded")
 def test_a_condition_on_the_seed_chooses_runs(results: Call) -> None:
     assert [row["n_runs"] for row in rows(results("--csv", "--where", "seed<2"))] == ["2", "2"]
 
@@ -136,10 +147,10 @@ def test_a_condition_on_the_seed_chooses_runs(results: Call) -> None:
     ("arguments", "message"),
     [
         (["--where", "widht=8"], "error: unknown column 'widht'; did you mean 'width'?"),
-        (["--where", "status=done"], "error: status is a run's, not a cell's; add --runs"),
-        (["--where", "width"], "error: --where 'width' is no condition; "),
+        (["--where", "status=done"], "error: status is a run's, not a cell's; ask for runs (--runs)"),
+        (["--where", "width"], "error: where: 'width' is no condition; "),
         (["--sort", "mcas"], "error: unknown column 'mcas'; did you mean 'macs'?"),
-        (["model=cnn"], "error: 'model=cnn' is no sweep; a condition is written --where model=cnn, one --where each"),
+        (["model=cnn"], "error: 'model=cnn' is no sweep but a condition; give it as one of where (--where model=cnn)"),
         (["frist"], "error: unknown sweep 'frist'; did you mean 'first'?"),
         (["../runs"], "error: unknown sweep '../runs'; there are first"),
         (["--csv", "--json"], "error: --csv, --json and --parquet exclude each other; give one"),

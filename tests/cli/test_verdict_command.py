@@ -133,8 +133,8 @@ def test_without_a_sweep_all_runs_are_judged(verdict: Call, outputs: Path) -> No
     ("arguments", "line"),
     [
         (["frist"], "error: unknown sweep 'frist'; did you mean 'first'?"),
-        (["first", "--compare", "cnn"], "error: --compare 'cnn' names one cell; write it as A,B, the reference first"),
-        (["first", "--compare", "cnn,dwspe"], "error: --compare: no cell 'dwspe'; did you mean 'dwsep'?"),
+        (["first", "--compare", "cnn"], "error: compare: 'cnn' names one cell; write it as A,B, the reference first"),
+        (["first", "--compare", "cnn,dwspe"], "error: compare: no cell 'dwspe'; did you mean 'dwsep'?"),
     ],
 )
 def test_a_mistake_is_one_line(verdict: Call, outputs: Path, arguments: list[str], line: str) -> None:

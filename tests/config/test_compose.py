@@ -169,7 +169,7 @@ def test_an_architecture_of_ones_own_scales_and_takes_every_family() -> None:
 
 
 def test_a_missing_config_folder_is_an_input_error() -> None:
-    with pytest.raises(InputError, match="--config-dir nowhere is not a folder"):
+    with pytest.raises(InputError, match="config-dir: nowhere is not a folder"):
         compose([], config_dir="nowhere")
 
 

@@ -199,7 +199,7 @@ def test_the_header_says_where_it_was_measured_and_columns_what_differs() -> Non
         (["--repeats", "2"], "--repeats 2 cannot tell which is faster"),
         (["--seconds", "0"], "--seconds 0.0 is not a positive number"),
         (["--seconds", "nan"], "--seconds nan is not a positive number"),
-        (["--config-dir", "nowhere"], "--config-dir nowhere is not a folder"),
+        (["--config-dir", "nowhere"], "config-dir: nowhere is not a folder"),
         (["--plot", "nowhere/roofline.svg"], "--plot nowhere/roofline.svg: there is no folder "),
         (["--roofline", "--csv"], "--csv has no place for a roofline; take --json"),
         (["--keep", "here", "--no-onnx"], "--keep here keeps ONNX files, and --no-onnx makes none"),

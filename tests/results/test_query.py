@@ -85,9 +85,9 @@ def test_a_condition_leaves_the_rows_that_meet_it(line: str, expected: list[int]
     [
         ("widht=8", "unknown column 'widht'; did you mean 'width'?"),
         ("qqq=8", "unknown column 'qqq'; there are run_id, cell_id, "),
-        ("width>wide", "--where width>wide: 'wide' is not a number, and width is one"),
-        ("width", "--where 'width' is no condition; write it as model=dwsep, width!=8 or macs<=1e6"),
-        ("=8", "--where '=8' is no condition; "),
+        ("width>wide", "where: width>wide: 'wide' is not a number, and width is one"),
+        ("width", "where: 'width' is no condition; write it as model=dwsep, width!=8 or macs<=1e6"),
+        ("=8", "where: '=8' is no condition; "),
     ],
 )
 def test_a_condition_that_makes_no_sense_is_one_line(line: str, message: str) -> None:

@@ -18,9 +18,11 @@ from dsbench.errors import FailureError
 from dsbench.run.interrupts import Interrupted
 from dsbench.run.outcome import Ended, ProcessDiedError, recorded_end
 from dsbench.run.record import Result, Status
-from dsbench.sweep.conduct import Sweep, board, so_far, unrecorded, with_memory, with_shared
+from dsbench.sweep.conduct import with_shared
+from dsbench.sweep.launch.backend import KnownJobs
 from dsbench.sweep.name import SweepName
 from dsbench.sweep.plan import SweepPlan, plan_sweep
+from dsbench.sweep.sweep import Sweep, board, so_far, unrecorded
 from dsbench.training.place import Place
 
 TINY = "arch=mnist_7800_shallow width=2"
@@ -53,7 +55,8 @@ class Launcher:
 
 def sweeping(outputs: Path, launcher: Any) -> Sweep:
     margins = {"margin": None, "speed_margin": 10.0}
-    return Sweep(OmegaConf.create({"outputs": str(outputs), "verdict": margins}), SweepName("first"), [], launcher)
+    own = {"outputs": str(outputs), "verdict": margins, "hydra": {"runtime": {"config_sources": []}}}
+    return Sweep(OmegaConf.create(own), SweepName("first"), [], launcher)
 
 
 def test_a_run_in_wandb_has_the_sweep_for_its_group_unless_it_names_one(plan: Plan, outputs: Path) -> None:
@@ -129,14 +132,29 @@ def test_what_a_job_decides_by_itself_is_left_to_it() -> None:
 
 
 def test_runs_on_a_gpu_take_none_of_this_machines_memory(plan: Plan) -> None:
-    planned, launcher = plan("seed=0", "seed=1"), Launcher()
-    with_memory(launcher, planned, 2)  # type: ignore[arg-type]
-    assert launcher.run_bytes == tuple(job.plan.memory_bytes for job in planned.jobs if job.plan)  # type: ignore[attr-defined]
+    planned = plan("seed=0", "seed=1")
+    assert planned.run_bytes == tuple(job.plan.memory_bytes for job in planned.jobs if job.plan)
     first = planned.jobs[0]
     assert first.plan is not None
     on_gpu = replace(first, plan=replace(first.plan, place=Place("cuda", "NVIDIA X", "32")))
-    with_memory(launcher, replace(planned, jobs=(on_gpu, *planned.jobs[1:])), 2)  # type: ignore[arg-type]
-    assert len(launcher.run_bytes) == 1  # type: ignore[attr-defined]
+    assert len(replace(planned, jobs=(on_gpu, *planned.jobs[1:])).run_bytes) == 1
+
+
+def test_a_launcher_knows_of_a_launch_where_its_files_go_what_runs_take_and_how_they_are_shown(
+    plan: Plan, outputs: Path
+) -> None:
+    class Ours(Launcher):
+        known = KnownJobs()
+
+        def backend(self, jobs: int, known: KnownJobs) -> None:
+            raise AssertionError("a launch makes its own")
+
+    launcher, planned = Ours(), plan("seed=0", "seed=1")
+    sweeping(outputs, launcher).launch(planned)
+    assert launcher.known.folder == outputs / "sweeps" / "first" / "jobs"
+    assert launcher.known.run_bytes == planned.run_bytes
+    assert launcher.known.board is not None
+    assert len(launcher.known.board.of_jobs) == 2
 
 
 def test_ctrl_c_shows_nothing_and_says_how_far_the_sweep_had_come(plan: Plan, outputs: Path) -> None:

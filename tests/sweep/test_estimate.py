@@ -21,7 +21,7 @@ from dsbench.run.record import Record, Result, Status
 from dsbench.sweep import estimate
 from dsbench.sweep.estimate import Rate, ended, expected, learned
 from dsbench.sweep.launch import view
-from dsbench.sweep.launch.view import seconds_left
+from dsbench.sweep.launch.time_left import seconds_left
 from dsbench.sweep.plan import PlannedJob, SweepPlan, plan_sweep
 from dsbench.training.device import Compute
 

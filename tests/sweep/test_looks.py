@@ -24,10 +24,11 @@ from dsbench.results.folder import SweepFolder
 from dsbench.run.record import Result, Status
 from dsbench.statistics.looks import nominal_levels, spent
 from dsbench.statistics.means import ALPHA
-from dsbench.sweep.conduct import Sweep, train_until_decided
+from dsbench.sweep.conduct import train_until_decided
 from dsbench.sweep.looks import Looks, Schedule, rule_of
 from dsbench.sweep.name import SweepName
 from dsbench.sweep.plan import SweepPlan, plan_sweep
+from dsbench.sweep.sweep import Sweep
 from dsbench.verdict.rule import DECIDED, Answer, Rule, Standing
 from dsbench.verdict.verdict import Comparison, Verdict, verdict
 
@@ -85,7 +86,13 @@ def sweeping(overrides: Callable[[str], list[str]], outputs: Path) -> Sweeping:
         lines = [[*line, f"seed={seed}"] for line in named for seed in range(schedule.most)]
         plan = plan_sweep([[*overrides(""), *line] for line in lines], compose)
         launcher = Launcher(plan, course, left)
-        config = OmegaConf.create({"outputs": str(outputs), "verdict": {"margin": margin, "speed_margin": 10.0}})
+        config = OmegaConf.create(
+            {
+                "outputs": str(outputs),
+                "verdict": {"margin": margin, "speed_margin": 10.0},
+                "hydra": {"runtime": {"config_sources": []}},
+            }
+        )
         conducted = Sweep(config, SweepName("made"), [], launcher, schedule)  # type: ignore[arg-type]
         train_until_decided(conducted, plan, schedule)
         return launcher, conducted.folder
@@ -272,7 +279,7 @@ def test_an_older_sweep_is_judged_by_the_defaults_and_a_margin_given_comes_first
     assert rule_of(folder) == replace(Rule(), standings={})
     assert rule_of(None) == Rule()
     assert rule_of(folder, 0.0).margin_of("mnist") == 0
-    with pytest.raises(InputError, match=r"--margin -1 is not a number of percentage points, 0 or more"):
+    with pytest.raises(InputError, match=r"margin: -1 is not a number of percentage points, 0 or more"):
         rule_of(folder, -1.0)
 
 

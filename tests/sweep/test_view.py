@@ -12,6 +12,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from rich.console import Console
 
 from dsbench.sweep.launch import view
+from dsbench.sweep.launch.time_left import seconds_left
 from dsbench.sweep.launch.view import Board, Cell, View
 
 
@@ -120,6 +121,16 @@ def test_the_picture_fits_and_keeps_what_changed_last(width: int, height: int) -
             assert [line.split()[2] for line in lines if "%" in line and line.startswith("cnn, ")] == ["30", "49"]
 
 
+def test_there_is_no_table_of_what_runs_while_nothing_does() -> None:
+    with shown(board(1), console()) as view:
+        assert not any(line.startswith("running") for line in screen(view))
+        view.started(0)
+        assert any(line.startswith("running") for line in screen(view))
+        ended(view, 1, 0.5)
+        view.ended(0, JobReturn(status=JobStatus.COMPLETED), again=False)
+        assert not any(line.startswith("running") for line in screen(view))
+
+
 def test_a_failure_has_a_line_that_stays_above() -> None:
     at = console()
     with shown(board(1), at) as view:
@@ -153,9 +164,9 @@ def test_the_picture_is_drawn_at_most_twice_a_second(clock: Clock, monkeypatch: 
 def test_what_the_plan_expects_is_scaled_by_what_has_ended() -> None:
     """Cells of a third of the time say what the large one will take: that too."""
     expected = {"small": 3.0, "large": 30.0}
-    assert view.seconds_left({}, [("small", 0.0), ("large", 0.0)], 1, expected) == 33.0
-    assert view.seconds_left({"small": [1.0]}, [("large", 0.0)], 1, expected) == pytest.approx(10.0)
-    assert view.seconds_left({"small": [1.0], "large": [9.0]}, [("large", 2.0)], 1, expected) == pytest.approx(7.0)
+    assert seconds_left({}, [("small", 0.0), ("large", 0.0)], 1, expected) == 33.0
+    assert seconds_left({"small": [1.0]}, [("large", 0.0)], 1, expected) == pytest.approx(10.0)
+    assert seconds_left({"small": [1.0], "large": [9.0]}, [("large", 2.0)], 1, expected) == pytest.approx(7.0)
 
 
 def test_a_pipe_gets_a_line_an_event(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from dsbench.verdict.verdict import Comparison
 
 BEFORE = [0.98, 0.981, 0.982, 0.983, 0.984, 0.985, 0.986, 0.987]
 AFTER = [round(score - by, 4) for score, by in zip(BEFORE, (0.013, 0.014) * 4, strict=True)]
+OPEN_FIRST = (Answer.CANNOT_TELL, Answer.SLOWER, Answer.SLOWER)
 COSTS = ({"params": 7800, "macs": 680_932}, {"params": 7841, "macs": 2_097_704})
 
 
@@ -112,17 +114,19 @@ def step(answer: Answer, ratio: float, name: str = "training step") -> Measure:
     return Measure(name, "ms", 1.0, ratio, answer, Interval(ratio * 0.9, ratio * 1.1), n=5)
 
 
-def test_times_that_agree_have_one_answer_and_others_one_each() -> None:
+def test_times_that_agree_have_one_answer_and_others_are_mixed_with_the_figures_of_each() -> None:
     names = ("training step", "latency at batch 1", "latency at a large batch")
     answer, *lines = summary(timed_pair(*(step(Answer.SLOWER, 2.57, name) for name in names)), "faster")
     assert answer == Line.of(Answer.SLOWER)
     assert lines[0] == Line.of(None, "step x 2.57 (2.31 to 2.83)")
-    mixed = timed_pair(
-        step(Answer.SLOWER, 2.5), step(Answer.FASTER, 0.5, names[1]), step(Answer.AS_FAST, 1.0, names[2])
-    )
-    lines = summary(mixed, "faster")
-    assert [(line.answer, line.tone) for line in lines] == [("slower", "bad"), ("faster", "good"), ("as fast", "none")]
-    assert all(line.rest.startswith(": ") for line in lines)
+    mixed = timed_pair(*(step(answer, 2.5, name) for answer, name in zip(OPEN_FIRST, names, strict=True)))
+    answer, *lines = summary(mixed, "faster")
+    assert answer == Line.of(Answer.MIXED)
+    assert [(line.answer, line.tone) for line in lines] == [("slower", "bad"), ("cannot tell", "open")]
+    assert list(map(str, lines)) == [
+        "slower: one image x 2.5 (2.25 to 2.75), many images x 2.5 (2.25 to 2.75)",
+        "cannot tell: step x 2.5 (2.25 to 2.75)",
+    ]
 
 
 def test_what_is_equal_is_left_out_of_the_costs() -> None:
@@ -181,7 +185,7 @@ def test_what_is_not_measured_comes_with_the_command_that_measures_it() -> None:
     assert not list(missing(verdict(cell(BEFORE), cell(["failed"] * 8, "dwsep"))))
 
 
-def test_of_many_cells_the_first_are_named_and_the_sweep_measures_them() -> None:
+def test_of_many_cells_the_first_are_named_and_the_sweep_measures_them(tmp_path: Path) -> None:
     alone = [cell(BEFORE, width=2**n, params=10**n, macs=10**n, acts=10**n) for n in range(15)]
     *_, unmatched = missing(verdict(*alone))
     assert unmatched.endswith("; width 2048; 3 more.")
@@ -190,7 +194,9 @@ def test_of_many_cells_the_first_are_named_and_the_sweep_measures_them() -> None
         for n in range(7)
         for model in ("cnn", "dwsep")
     ]
-    assert list(missing(verdict(*pairs), "out"))[-1].endswith("by: dsbench bench out/sweeps/NAME")
+    (tmp_path / "sweeps" / "s").mkdir(parents=True)
+    assert list(missing(verdict(*pairs), tmp_path, "s"))[-1].endswith(f"by: dsbench bench {tmp_path}/sweeps/s")
+    assert list(missing(verdict(*pairs), "out", "s"))[-1].count("out/runs/") == 14  # it is nowhere to be found
 
 
 def test_the_details_say_which_families_share_a_level_and_how_often_was_looked() -> None:

@@ -6,13 +6,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from dsbench.run.outcome import Ended
 from dsbench.sweep.launch.job import Job
+
+if TYPE_CHECKING:
+    from dsbench.sweep.launch.view import Board
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,34 @@ class LaunchContext:
     """Whether the jobs are dsbench's runs and not those of another Hydra application."""
     run_bytes: tuple[int, ...] = ()
     """What each run that is to be trained takes of this machine's memory at the least, where that is known."""
+
+
+@dataclass(frozen=True)
+class KnownJobs:
+    """What a sweep knows of the jobs of a launch before it."""
+
+    folder: Path | None = None
+    """Where a backend that has files keeps them."""
+    run_bytes: tuple[int, ...] = ()
+    """As in LaunchContext."""
+    board: Board | None = None
+    """What a view shows of them."""
+
+
+@runtime_checkable
+class BackendLauncher(Protocol):
+    """A launcher of Hydra's that runs jobs on a backend, those of its next launch being `known`."""
+
+    known: KnownJobs
+
+    def backend(self, jobs: int, known: KnownJobs) -> Backend:
+        """What runs so many jobs of which so much is known."""
+        ...
+
+
+def backend_for(launcher: Launcher, jobs: int, known: KnownJobs | None = None) -> Backend | None:
+    """What runs so many jobs; None for a launcher of Hydra's own, which runs them in this process, one by one."""
+    return launcher.backend(jobs, known or KnownJobs()) if isinstance(launcher, BackendLauncher) else None
 
 
 class Backend(ABC):

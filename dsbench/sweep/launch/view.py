@@ -24,6 +24,7 @@ from dsbench.console import redraws, terminal
 from dsbench.errors import first_line
 from dsbench.layout import grid
 from dsbench.numerals import counted, duration, mean_percent
+from dsbench.sweep.launch.time_left import JobCourse, time_left
 
 EVENT_SECONDS, IDLE_SECONDS = 0.4, 0.9  # between two pictures where something happened, and where only time passed
 BAR_LETTERS = 20
@@ -59,20 +60,6 @@ class Lines(AbstractContextManager["Lines"]):
 
     def refresh(self) -> None:
         """Some time has passed."""
-
-
-@dataclass
-class _Run:
-    label: str
-    cell: Hashable
-    started: float = 0.0
-    took: float | None = None
-    epochs: int | None = None
-    epoch: int = 0
-    val_acc: float | None = None
-    finished: Mapping[str, Any] = field(default_factory=dict)
-    log: str | None = None
-    waits_for: str | None = None
 
 
 @dataclass
@@ -133,7 +120,7 @@ class View(Lines):
         self._at_once, self._threads, self._board = at_once, threads, board
         self._touches = count(1)
         self._drawn, self._changed = 0.0, False
-        self._runs = [_Run(label, cell) for label, cell in zip(labels, cells, strict=True)]
+        self._runs = [JobCourse(label, cell) for label, cell in zip(labels, cells, strict=True)]
         self._running: list[int] = []
         self._failed = 0
         self._live: Live | None = None
@@ -226,7 +213,7 @@ class View(Lines):
         runs = max(1, min(len(self._running), lines // 2 - 3))
         cells = self._cells(lines - runs - 4)
         above: list[Table | Text] = [cells, Text()] if cells else []
-        return Group(*above, self._runs_table(runs), self._bar())
+        return Group(*above, *([self._runs_table(runs)] if self._running else []), self._bar())
 
     def _cells(self, lines: int) -> Table | None:
         """The table of cells, of so many lines."""
@@ -281,50 +268,13 @@ class View(Lines):
             parts.append(f"{self._failed} failed")
         if ended < total:
             parts.append(f"{self._at_once} at once" if self._running or ended else "starting")
-        left = self._seconds_left()
+        running = [self._runs[number] for number in self._running]
+        rows = zip(self._runs, self._board.of_jobs, strict=True) if self._board else ()
+        expected = {run.cell: row.seconds for run, row in rows if row.seconds is not None}
+        left = time_left(self._runs, running, self._at_once, time.monotonic(), expected)
         if left is not None and ended < total:
             parts.append(f"about {duration(left)} left")
         return Text(", ".join(parts), style="dim")
-
-    def _seconds_left(self) -> float | None:
-        """What the plan, the runs that are done and the epochs of those that run say; None where they say nothing."""
-        now = time.monotonic()
-        running = [self._runs[number] for number in self._running]
-        took: dict[Hashable, list[float]] = {}
-        for run in self._runs:
-            if run.took is not None:
-                took.setdefault(run.cell, []).append(run.took)
-        for run in running:
-            if run.epoch and run.epochs and run.cell not in took:
-                took[run.cell] = [(now - run.started) * max(1.0, run.epochs / run.epoch)]
-        spent = [(run.cell, now - run.started) for run in running]
-        unstarted = [(run.cell, 0.0) for run in self._runs if not run.started]
-        rows = zip(self._runs, self._board.of_jobs, strict=True) if self._board else ()
-        expected = {run.cell: row.seconds for run, row in rows if row.seconds is not None}
-        return seconds_left(took, spent + unstarted, self._at_once, expected)
-
-
-def seconds_left(
-    took: Mapping[Hashable, Sequence[float]],
-    spent: Sequence[tuple[Hashable, float]],
-    at_once: int,
-    expected: Mapping[Hashable, float] | None = None,
-) -> float | None:
-    """Seconds that runs still take, `at_once` at a time, by what others of their cells `took`.
-
-    `spent` is the cell of each run and the seconds that it has had. A run of a cell that none has ended of takes what
-    was `expected` of its cell, as many times as those that took longer or less than was expected of them; without that
-    the mean of the cells. None where nothing is known.
-    """
-    means = {cell: fmean(seconds) for cell, seconds in took.items()}
-    known = [cell for cell in means if (expected or {}).get(cell)]
-    level = sum(map(means.__getitem__, known)) / sum((expected or {})[cell] for cell in known) if known else 1.0
-    by_plan = {cell: level * seconds for cell, seconds in (expected or {}).items()}
-    if not means and not by_plan:
-        return None
-    mean = fmean((means or by_plan).values())
-    left = [max(0.0, means.get(cell, by_plan.get(cell, mean)) - had) for cell, had in spent]
-    return max(max(left, default=0.0), sum(left) / at_once)
 
 
 def _table(first: str, *others: str) -> Table:

@@ -1,10 +1,10 @@
-"""The networks that a command's arguments name, and their names side by side."""
+"""The networks that overrides or folders of runs name, what they cost, and their names side by side."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +14,16 @@ from dsbench.config.network import network_of
 from dsbench.config.overrides import key, value
 from dsbench.errors import InputError
 from dsbench.measure.timing import THREADS
+from dsbench.network.cost import Cost, LayerCost
+from dsbench.network.cost import cost as cost_of
 from dsbench.network.description import Network
+from dsbench.quantities import COUNTED
 from dsbench.run.trained import Trained, load
 from dsbench.sweep.axes import jobs
 
 if TYPE_CHECKING:
     from dsbench.measure.subject import Subject
 
-ARGUMENTS = (
-    "Overrides as for sweep.py (model=cnn,dwsep width=8), or folders of finished runs (outputs/runs/<run_id>), sweeps."
-)
 _SELF_EXPLAINING = ("model", "arch", "block", "data", "device")  # keys whose values need no key beside them
 
 
@@ -72,6 +72,34 @@ class NamedNetwork:
         config = self.composed.config
         compute = resolve(config.device, config.precision, threads if config.threads is None else config.threads)
         return Subject(self.network, compute, StepRecipe.of(config.optimizer, config.train))
+
+
+@dataclass(frozen=True)
+class Costed(NamedNetwork):
+    """A network and what it costs."""
+
+    cost: Cost
+
+    @classmethod
+    def of(cls, network: NamedNetwork, precision: str) -> Costed:
+        """With its cost, bytes being those of `precision`: 32, bf16 or 16."""
+        return cls(**vars(network), cost=cost_of(network.network, precision))
+
+    def totals(self) -> dict[str, Any]:
+        """Every total, by its name."""
+        return {quantity.name: getattr(self.cost, quantity.name) for quantity in COUNTED}
+
+    def rows(self, layers: bool) -> list[dict[str, Any]]:
+        """Its row of a file or table; with `layers` a row a layer."""
+        if layers:
+            return [self.name | layer.facts() | {"output_shape": shape(layer)} for layer in self.cost.layers]
+        budget = self.requested.facts() if self.requested else dict.fromkeys(field.name for field in fields(Requested))
+        return [self.name | self.totals() | {f"budget_{name}": value for name, value in budget.items()}]
+
+
+def shape(layer: LayerCost) -> str:
+    """Of what a layer gives: 8x28x28."""
+    return "x".join(map(str, layer.output_shape))
 
 
 def networks(arguments: Sequence[str], config_dir: str | None = None) -> list[NamedNetwork]:

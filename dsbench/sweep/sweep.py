@@ -1,0 +1,271 @@
+"""The runs of a sweep: written down, launched, collected into tables, judged at its looks."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig, OmegaConf
+
+from dsbench import provenance
+from dsbench.config.hydra_internals import returned_value
+from dsbench.config.messages import one_line
+from dsbench.config.schema import GROUP_LETTERS, WandbConfig
+from dsbench.console import terminal
+from dsbench.errors import FailureError, InputError
+from dsbench.results import tables
+from dsbench.results.folder import SweepFolder, TakenError, table
+from dsbench.results.naming import short_names
+from dsbench.results.records import record
+from dsbench.run.interrupts import Interrupted
+from dsbench.run.outcome import Ended, ProcessDiedError
+from dsbench.run.progress import relative
+from dsbench.run.record import FINAL, Record, Status, short_label
+from dsbench.sweep.launch.backend import BackendLauncher, KnownJobs, backend_for
+from dsbench.sweep.launch.view import Board, Cell
+from dsbench.sweep.looks import Looks, Schedule
+from dsbench.sweep.name import SweepName
+from dsbench.sweep.plan import PlannedJob, SweepPlan
+from dsbench.verdict.rule import Rule
+from dsbench.verdict.verdict import Verdict, verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dsbench.config.schema import Config
+
+log = logging.getLogger("dsbench")
+_SO_FAR = {
+    "done": FINAL,
+    "failed": (Status.FAILED, Status.TIMEOUT, Status.UNREADABLE),
+    "stopped": (Status.INTERRUPTED, Status.KILLED),
+    "trained by another process": (Status.RUNNING,),
+    "not begun": (Status.MISSING,),
+}
+
+
+class Sweep:
+    """The runs of the sweep `name`, launched at once or plan by plan; `returned` is what came of each launch.
+
+    `reasons` has, by run_id, how runs ended where their records do not say so.
+    """
+
+    def __init__(
+        self,
+        config: DictConfig,
+        name: SweepName,
+        arguments: Sequence[str],
+        launcher: Launcher,
+        schedule: Schedule | None = None,
+        seconds: Mapping[str, float] | None = None,
+    ) -> None:
+        """`config` is the sweep's own configuration, `arguments` are its command line, `schedule` its looks.
+
+        `seconds` is what a run may take, by cell_id, where that is known.
+        """
+        self._seconds = seconds or {}
+        self.config, self._name, self._launcher = config, name, launcher
+        self._call(name.text)
+        self.jobs: list[PlannedJob] = []
+        self.returned: list[Sequence[JobReturn]] = []
+        self.reasons: dict[str, Ended] = {}
+        self._arguments, self._schedule = arguments, schedule
+        self.writable = True  # what was asked for, and what comes of it
+        self.unwritten: str | None = None
+        self.collected: tuple[pd.DataFrame, pd.DataFrame] | None = None  # the tables of runs and of cells made last
+        self._final: set[str] = set()  # run_ids with a result, by the table made last
+
+    def _call(self, name: str) -> None:
+        self.folder = SweepFolder(Path(self.config.outputs).absolute() / "sweeps" / name)
+        self.looks = Looks(self.folder)
+
+    @property
+    def trained_here(self) -> bool:
+        """Whether the runs are trained by processes of this one."""
+        backend = backend_for(self._launcher, 1)
+        return backend is not None and backend.watched
+
+    @property
+    def example(self) -> Config:
+        """The configuration of a run."""
+        assert self.jobs[0].plan is not None
+        return self.jobs[0].plan.config
+
+    def write(self, plan: SweepPlan) -> None:
+        """Write down the runs of `plan`, beside those of earlier plans.
+
+        Raises InputError where that cannot be, unless all have a result and stand there already.
+        """
+        self.jobs += plan.runs.values()
+        if self.jobs:
+            judging = {"verdict": OmegaConf.to_container(self.config.verdict)}
+            own = [
+                source.path for source in self.config.hydra.runtime.config_sources if source.provider == "command-line"
+            ]
+            if own:
+                judging["config_dir"] = own[0]
+            if self._schedule:
+                judging["looks"] = list(self._schedule.looks)
+            facts = [job.plan.facts() for job in self.jobs if job.plan]
+            try:
+                self._write_plan(facts, judging)
+            except InputError as error:
+                if plan.missing or not plan.runs.keys() <= set(self.folder.run_ids()):
+                    raise
+                self.writable = False
+                log.warning("%s; all runs have a result and are shown", str(error).partition("; ")[0])
+
+    def _write_plan(self, facts: Sequence[Record], judging: Mapping[str, Any]) -> None:
+        try:
+            self.folder.write_plan(facts, self._arguments, judging, self._name.hash)
+        except TakenError:  # at this very moment, by another process
+            if self._name.instead is None:
+                raise
+            self._call(self._name.instead)
+            self.folder.write_plan(facts, self._arguments, judging, self._name.hash)
+
+    def launch(self, plan: SweepPlan) -> None:
+        """Have those runs of `plan` trained that are not done yet."""
+        missing = plan.missing
+        if missing:
+            self.looks.forget([run_id for run_id, job in plan.runs.items() if job.replaced])
+            overrides = [[*job.overrides, *_precision(job), *self._group(job)] for job in missing]
+            if isinstance(self._launcher, BackendLauncher):
+                known = KnownJobs(self.folder.path / "jobs", plan.run_bytes, board(plan, self._seconds))
+                self._launcher.known = known
+            started = provenance.now()
+            self.returned.append(self._launcher.launch(overrides, 0))
+            self.reasons |= unrecorded(missing, self.returned[-1], started)
+
+    def show(self) -> None:
+        """Write and print the tables of what there is."""
+        runs, cells = self.collect()
+        console = terminal()
+        console.print(tables.cells(cells, shlex.quote(self.folder.argument)))
+        self.show_failures(runs)
+        if self.unwritten is None:
+            console.print(f"tables: {relative(self.folder.path)}", soft_wrap=True)
+
+    def show_failures(self, runs: pd.DataFrame) -> None:
+        """Print which of the table's `runs` have no result, several versions of the code, and what was not written."""
+        console, mixed = terminal(), tables.versions(runs)
+        if not runs["status"].isin(FINAL).all():
+            console.print(tables.failures(runs, relative(self.folder.outputs)))
+        for line in filter(None, (mixed, self.unwritten)):
+            console.print(line, soft_wrap=True)
+
+    def look(self, seeds: int | None = None) -> Verdict:
+        """Judge what is there and keep how comparisons stand: of a look that was planned up to so many `seeds`."""
+        runs, _ = self.folder.read(self.reasons)
+        runs = runs if seeds is None else runs[runs["seed"] < seeds]
+        judged = verdict(self.folder.outputs, runs, rule=Rule(**self.folder.margins()))
+        if not self.writable:
+            return judged
+        try:
+            self.looks.take(judged, *((self._schedule.most, seeds) if self._schedule and seeds else ()))
+        except OSError as error:
+            terminal().print(f"{self.looks.path.name} could not be written: {one_line(error)}", soft_wrap=True)
+        return judged
+
+    def collect(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The tables of runs and of cells, written if that can be; `unwritten` says why where it cannot."""
+        if not self.writable:
+            return self.folder.read(self.reasons)
+        try:
+            runs, cells = self.folder.collect(self.reasons)
+            self.unwritten = None
+        except OSError as error:
+            runs, cells = self.folder.read(self.reasons)
+            self.unwritten = f"tables could not be written: {one_line(error)}"
+        self._final = set(runs.loc[runs["status"].isin(FINAL), "run_id"])
+        self.collected = runs, cells
+        return runs, cells
+
+    @contextmanager
+    def told_anyway(self, show: Callable[[], object], keep: Callable[[], object] = lambda: None) -> Iterator[None]:
+        """Within, an end before the end is raised again after `show`, whatever comes of that.
+
+        Of Ctrl-C nothing is shown: the tables are written, `keep` is called, and the error itself says how far the
+        sweep had come. Where the launcher has refused there is nothing to tell.
+        """
+        try:
+            yield
+        except BaseException as error:
+            refused = isinstance(error, (InputError, FailureError)) and not self.returned
+            if self.folder.sweep_file.exists() and not refused:
+                try:
+                    if isinstance(error, Interrupted):
+                        runs, _ = self.collect()
+                        error.so_far = so_far(runs["status"]) + error.so_far
+                        keep()
+                    else:
+                        show()
+                except Exception as other:
+                    log.warning("the tables so far could not be made: %s", one_line(other))
+            raise
+
+    def complete(self) -> bool:
+        """Whether every run that was planned has a result; the table made last may be of another command's runs."""
+        run_ids = {job.plan.run_id for job in self.jobs if job.plan} - self._final
+        return all(record(self.folder.outputs, run_id).status in FINAL for run_id in run_ids)
+
+    def _group(self, job: PlannedJob) -> list[str]:
+        """The sweep's name as the run's group in W&B, where that has no other."""
+        logger = job.plan.config.logger if job.plan else None
+        wanted = isinstance(logger, WandbConfig) and logger.group is None
+        return [f"logger.group={self.folder.name[:GROUP_LETTERS]}"] if wanted else []
+
+
+def board(plan: SweepPlan, seconds: Mapping[str, float]) -> Board:
+    """The cells of `plan` with what is done of each, and its missing runs, as a view shows them.
+
+    `seconds` is what a run may take, by cell_id, where that is known.
+    """
+    names = short_names(table(plan.facts)) if plan.cells else []
+    cells = {}
+    for name, (cell_id, jobs) in zip(names, plan.cells.items(), strict=True):
+        cells[cell_id] = Cell(name, len(jobs), seconds=seconds.get(cell_id))
+        for job in jobs:
+            if job.done and job.record and job.record.result:
+                cells[cell_id].take(str(job.record.status), job.record.result.test_acc)
+    plans = [job.plan for job in plan.missing if job.plan]
+    facts = [(plan.run_id, plan.config) for plan in plans]
+    labels = [
+        short_label(run_id, config.model.family, config.width, config.arch.fine_width, config.seed)
+        for run_id, config in facts
+    ]
+    return Board(list(cells.values()), [cells[plan.cell_id] for plan in plans], labels)
+
+
+def so_far(statuses: Iterable[str]) -> str:
+    """What runs came to before the end, by their `statuses`: 4 of 24 done, 2 stopped, 18 not begun."""
+    of = {status: word for word, group in _SO_FAR.items() for status in group}
+    counts = Counter(of[Status(status)] for status in statuses)
+    rest = [f"{counts[word]} {word}" for word in list(_SO_FAR)[1:] if counts[word]]
+    return ", ".join([f"{counts['done']} of {counts.total()} done", *rest])
+
+
+def _precision(job: PlannedJob) -> list[str]:
+    """`auto` is what this machine makes of it, for all runs, wherever they are trained: ids depend on it."""
+    assert job.plan is not None
+    return [f"precision={job.plan.place.precision}"] if job.plan.config.precision == "auto" else []
+
+
+def unrecorded(jobs: Sequence[PlannedJob], returned: Sequence[JobReturn], since: str) -> dict[str, Ended]:
+    """By run_id, how runs have failed whose records name no end since `since`; `returned` is what came of the jobs."""
+    out = {}
+    for job, end in zip(jobs, returned, strict=False):
+        if end.status != JobStatus.FAILED or job.plan is None:
+            continue
+        if (record(job.plan.folder.outputs, job.plan.run_id).finished or "") < since:
+            error = returned_value(end)
+            died = isinstance(error, ProcessDiedError)
+            out[job.plan.run_id] = error.ended if died else Ended("failed", one_line(error))
+    return out
