@@ -116,6 +116,9 @@ def scheduled(config: DictConfig, until_decided: bool) -> Schedule | None:
 
 def check(config: DictConfig) -> None:
     """Raise InputError for the first value of what only sweeps read that makes no sense."""
+    for name in sorted(SWEEPS_OWN):
+        if name not in config:  # ~name
+            raise InputError(f"{name} has no value")
     values = {name: config[name] for name in SWEEPS_OWN}
     check_values(SweepConfig, values | {"verdict": OmegaConf.to_object(config.verdict)})
     objectives(config.objective)  # what the task function returns, to whatever searches by it

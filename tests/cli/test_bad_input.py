@@ -212,6 +212,7 @@ def test_a_mistake_in_a_process_of_its_own_is_one_line_in_an_empty_folder(
         ("width=range(0,0)", "these overrides name nothing: a range or list in them is empty"),
         ("width=2,3 width=4", "width is given 2 times; list its values once, width=a,b"),
         ("widht=2,3", "unknown key 'widht'; did you mean 'width'?"),
+        ("~objective", "objective has no value"),
         ("seeds=0", "seeds=0 is not a positive number of seeds, nor auto"),
         ("seeds=auto seed=3", "seed and seeds are both given; seeds=auto chooses them"),
         ("seeds=auto max_seeds=2", "max_seeds 2 is too few: 3 seeds a side are the fewest that decide"),
