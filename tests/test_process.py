@@ -32,7 +32,7 @@ def test_processes_that_are_started_within_do_not_run_the_callers_script_again(m
         """What multiprocessing tells a new process of the main module."""
         return {name for name in spawn.get_preparation_data("new") if name.startswith("init_main")}
 
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", "script.py")
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", "script.py", raising=False)
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
     main = sys.modules["__main__"]
     assert told()

@@ -86,8 +86,8 @@ from pathlib import Path
 from dsbench.conclude import Share, measure
 logging.basicConfig(format="%(message)s")
 measure(Path("nowhere"), ["aaa"], Share(60.0, 0.5, roofline=True))
-import sys
-print("pytorch_lightning" in sys.modules)
+import pytorch_lightning  # as what measures a run does
+print("imported")
 """
 
 
@@ -129,4 +129,4 @@ def test_importing_dsbench_imports_no_torch():
 
 
 def test_a_process_that_has_trained_nothing_can_measure_the_cells_of_a_sweep(printed):
-    assert printed[MEASURING] == ["True"]
+    assert printed[MEASURING] == ["imported"]

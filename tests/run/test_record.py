@@ -110,7 +110,7 @@ def test_where_the_record_cannot_be_written_what_belongs_to_it_does_not_stand_fo
 ) -> None:
     folder, written = RunFolder(tmp_path), []
 
-    def write(path: Path, content: str | bytes) -> None:
+    def write(path: Path, content: str | bytes, at_once: bool = True) -> None:
         if path == folder.result_file:
             raise OSError(28, "No space left on device")
         written.append(path)

@@ -41,7 +41,16 @@ def test_a_sweep_among_the_variables_of_other_tools_is_the_same_sweep(
     """It is trained, drawn and mirrored under its own id, and the same network learns the same."""
     line = "model=cnn arch=mnist_7800_shallow width=2 train.max_epochs=1"
     given = ["logger=wandb" if override == "logger=csv" else override for override in overrides(line)]
-    command = [sys.executable, "-c", "from dsbench.cli.hydra import sweep; sweep()", "-m", *given, "bench_minutes=0"]
+    given += ["seeds=1", "bench_minutes=0"]
+    command = [
+        sys.executable,
+        "-c",
+        "from dsbench.cli.hydra import sweep; sweep()",
+        "-m",
+        *given,
+        "seeds=1",
+        "bench_minutes=0",
+    ]
     ended = subprocess.run(command, env=os.environ | OTHERS, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr
     assert ended.stderr.count("not heard: WANDB_JOB_TYPE, WANDB_NAME, WANDB_PROJECT, ") == 1
