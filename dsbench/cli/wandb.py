@@ -131,7 +131,7 @@ def dashboard(
     if sys.stdout.isatty() and sys.stdin.isatty():
         sys.stdout.flush()
         leet.launch(folder)
-    show(f"curves, in a terminal: {shlex.join(leet.command(folder))}")
+    show(f"curves, in a terminal: wandb leet {shlex.quote(str(folder))}")
 
 
 def _cells(outputs: Path, sweep: str | None) -> list[Table]:

@@ -80,15 +80,9 @@ def _named(outputs: Path, trained: list[Shown]) -> tuple[Path, dict[Shown, str]]
         return outputs / "wandb", {run: run.folder.name for run in trained}
 
 
-def command(folder: Path) -> list[str]:
-    """The command that opens leet on `folder`."""
-    return [sys.executable, "-P", "-m", "wandb", "leet", str(folder)]
-
-
 def launch(folder: Path) -> None:
     """Become leet; does not return."""
-    arguments = command(folder)
-    os.execv(arguments[0], arguments)
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "wandb", "leet", str(folder)])
 
 
 def _read(file: Path) -> dict[str, Any]:

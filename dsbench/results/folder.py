@@ -111,7 +111,7 @@ def _value(text: str) -> Any:
 
 _HEAD = "# A sweep as it was asked for. What came of it, runs.csv and cells.csv, is made anew from the runs' records.\n"
 # Fields in which the same run may differ where another sweep, or train.py, has made it
-_NAMES = ("cell_id", "model", "arch", "block", "label", "stop", "settings")
+_NAMES = ("cell_id", "model", "arch", "block", "data", "label", "stop", "settings")
 _ENDED = FINAL | BROKEN
 _READ = {"arguments": list, "started": object, "finished": object, "versions": dict, "budgets": dict, "runs": list}
 _NEEDED = ("run_id", "cell_id", "status", "model", "data", "seed", "test_acc")  # of a table that is judged by itself

@@ -110,6 +110,7 @@ class Plan:
             model=self.config.model.family,
             arch=self.composed.choices["arch"],
             block=self.block,
+            data=self.config.data.name,
             label=self.label,
             stop=Stop.of(self.config),
         )
@@ -121,7 +122,6 @@ class Plan:
             status=Status.MISSING,
             run_id=self.run_id,
             cell_id=self.cell_id,
-            data=config.data.name,
             classes=self.network.classes,
             class_names=None if class_names is None else list(class_names),
             width=config.width,

@@ -106,12 +106,16 @@ def test_a_run_without_a_record_is_missing_and_says_what_was_planned(folder: Swe
 
 def test_names_and_budget_are_those_of_the_sweep(folder: SweepFolder, record: Record) -> None:
     """One run may be made under one name, for one budget, and be asked for again under another."""
-    made = run(arch="mine", study=None, requested={"kind": "macs", "target": 5.0})
+    made = run(arch="mine", data="digits", study=None, requested={"kind": "macs", "target": 5.0})
     budget = {"kind": "params", "scope": "total", "match": None, "target": 10.0, "actual": 11.0, "residual": 0.1}
-    folder.write_plan(read([made | {"arch": "plain", "study": "a/b", "experiment": "a/b", "requested": budget}]), [])
+    folder.write_plan(
+        read([made | {"arch": "plain", "data": "mnist5k", "study": "a/b", "experiment": "a/b", "requested": budget}]),
+        [],
+    )
     record(made)
     (row,) = plain(folder.collect()[0])
-    assert (row["arch"], row["study"], row["test_acc"]) == ("plain", "a/b", made["test_acc"])
+    assert (row["arch"], row["data"], row["study"]) == ("plain", "mnist5k", "a/b")
+    assert row["test_acc"] == made["test_acc"]
     assert (row["requested_kind"], row["requested_target"], row["requested_residual"]) == ("params", 10, 0.1)
     folder.write_plan(read([made | {"requested": None}]), [])
     assert plain(folder.collect()[0])[0]["requested_kind"] is None

@@ -115,7 +115,7 @@ def test_without_a_terminal_a_table_and_the_command_are_printed(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "all runs"
     assert any("55.00" in line and "dwsep" in line for line in lines)  # the mean of 50 % and 60 %
-    assert lines[-1].startswith("curves, in a terminal: ")
+    assert lines[-1].startswith("curves, in a terminal: wandb leet ")
     assert lines[-1].endswith(f"wandb leet {outputs / 'wandb' / 'named'}")
 
 
