@@ -163,7 +163,7 @@ def test_a_sweep_ends_with_measured_times_a_verdict_and_a_page(
     deciding = [time for time in comparison["measured"] if time["decides"]]
     assert {time["answer"] for time in deciding} <= {"faster", "slower", "as fast", "cannot tell"}
     (repeats,) = {time["n"] for time in deciding}
-    assert 3 <= repeats <= 5  # as many as there was time for
+    assert 1 <= repeats <= 5  # as many as there was time for, which is for the machine to say
     assert "roofline" in content["pictures"]
     (why,) = content["why"]
     assert re.match(
