@@ -75,16 +75,18 @@ def run_hydra(config_name: str) -> None:
     schema.register()
     forget_choices()
     failures: list[Exception] = []
-    task = _kept(failures)(job)
+    task, flags = _kept(failures)(job), list(line.flags)
     if config_name == "sweep" or line.values["multirun"]:
         from dsbench.sweep.axes import spelled_out
 
         config_name, task, overrides = "sweep", job, spelled_out(line.overrides)
+        if line.trains and not (line.values["run"] or line.values["multirun"]):
+            flags.append("--multirun")  # without it Hydra takes what it cannot compose for a single run
     else:
         overrides = line.overrides
         _refuse_several(line)
     check_overrides(overrides)
-    sys.argv[1:] = [*line.flags, *without_trainer(overrides)]
+    sys.argv[1:] = [*flags, *without_trainer(overrides)]
     with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
         os.environ["DSBENCH_HYDRA_DIR"] = scratch  # where conf/train.yaml has Hydra put its own files
         try:
