@@ -9,7 +9,6 @@ import select
 import shlex
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsbench.console import replace_unwritable
 from dsbench.errors import FailureError, InputError, first_line
-from dsbench.process import draw_into_files, end_quickly, read_names_as_utf8, wait_briefly
+from dsbench.process import draw_into_files, end_quickly, read_names_as_utf8, scratch_for_hydra, wait_briefly
 from dsbench.run.interrupts import EXIT_CODE, Interrupted, TimedOut, interruptible
 
 if TYPE_CHECKING:
@@ -87,8 +86,7 @@ def run_hydra(config_name: str) -> None:
         _refuse_several(line)
     check_overrides(overrides)
     sys.argv[1:] = [*flags, *without_trainer(overrides)]
-    with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
-        os.environ["DSBENCH_HYDRA_DIR"] = scratch  # where conf/train.yaml has Hydra put its own files
+    with scratch_for_hydra():
         try:
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(task)()
         except (InputError, FailureError, BrokenPipeError):
