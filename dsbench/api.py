@@ -8,7 +8,6 @@ line, what fails for another reason a FailureError.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,16 +54,18 @@ def build(
     A budget solves its width, as in a run, and `seed` draws its weights; on the device `meta` there are none. Raises
     InputError.
     """
-    from dsbench.config.network import network_of
+    from dsbench.config import compose as composition
+    from dsbench.config.overrides import spelled
     from dsbench.network.build import build as module_of
+    from dsbench.sweep.networks import named
     from dsbench.training.device import moved
 
     with _prepared():
-        composed = _solved(overrides, config_dir, values)
-        network = network_of(composed)
+        given = _composed_alone(overrides, config_dir, values)
+        found = named(given or composition.compose(spelled(overrides, values), _path(config_dir)))
     if str(device) == "meta":
-        return module_of(network)
-    return moved(module_of(network, composed.config.seed), device)
+        return module_of(found.network)
+    return moved(module_of(found.network, found.composed.config.seed), device)
 
 
 def cost(
@@ -158,8 +159,10 @@ def sweep(overrides: str | Sequence[str] = (), *, config_dir: StrPath | None = N
     """
     from dsbench.cli.hydra import job
     from dsbench.config import hydra_internals, schema
+    from dsbench.config.compose import searched
     from dsbench.config.messages import one_line
     from dsbench.config.overrides import check_overrides, spelled, without_trainer
+    from dsbench.process import scratch_for_hydra
     from dsbench.run.interrupts import Interrupted, interruptible
     from dsbench.sweep.axes import spelled_out
 
@@ -167,9 +170,9 @@ def sweep(overrides: str | Sequence[str] = (), *, config_dir: StrPath | None = N
     check_overrides(given)
     given = without_trainer(given)
     if config_dir is not None:
-        given.append(_searched(config_dir))
+        given.append(searched(os.fspath(config_dir)))
     try:
-        with _prepared(), _scratch(), interruptible():
+        with _prepared(), scratch_for_hydra(), interruptible():
             try:
                 sweeper, arguments = hydra_internals.sweeper(str(schema.conf_dir()), "sweep", given, job)
             except (InputError, FailureError):
@@ -232,31 +235,6 @@ def _prepared() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _scratch() -> Iterator[None]:
-    """Within, conf/train.yaml names a folder for Hydra's own files that is gone afterwards."""
-    name = "DSBENCH_HYDRA_DIR"
-    before = os.environ.get(name)
-    with tempfile.TemporaryDirectory(prefix="dsbench-") as folder:
-        os.environ[name] = folder
-        try:
-            yield
-        finally:
-            del os.environ[name]
-            if before is not None:
-                os.environ[name] = before
-
-
-def _solved(overrides: Sequence[str | Composed], config_dir: StrPath | None, values: Mapping[str, Any]) -> Composed:
-    """The one configuration that is given or named, at the widths of its budget."""
-    from dsbench.budget.request import solved
-    from dsbench.config import compose as composition
-    from dsbench.config.overrides import spelled
-
-    given = _composed_alone(overrides, config_dir, values)
-    return solved(given or composition.compose(spelled(overrides, values), _path(config_dir)))[0]
-
-
 def _composed_alone(
     overrides: Sequence[str | Composed], config_dir: StrPath | None, values: Mapping[str, Any]
 ) -> Composed | None:
@@ -271,12 +249,3 @@ def _composed_alone(
 
 def _path(path: StrPath | None) -> str | None:
     return None if path is None else os.fspath(path)
-
-
-def _searched(config_dir: StrPath) -> str:
-    """The override by which Hydra finds the YAML files of a further folder. Raises InputError where there is none."""
-    from dsbench.config.overrides import quoted
-
-    if not Path(config_dir).is_dir():
-        raise InputError(f"config-dir: {os.fspath(config_dir)} is not a folder")
-    return f"hydra.searchpath=[{quoted(f'file://{Path(config_dir).resolve()}')}]"

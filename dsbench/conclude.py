@@ -77,16 +77,12 @@ def _measure_cells(sweep: Sweep, runs: pd.DataFrame) -> Verdict | None:
     cells = (*before.to_measure, *before.unsettled)
     minutes = sweep.config.bench_minutes if sweep.trained_here and sweep.writable else 0.0
     share, many = Share.of(len(cells), minutes), counted(len(cells), "cell")
-    text = ""
-    if share is not None:
-        text = f"measuring {many} by turns, {minutes:g} min at the most; bench_minutes=0 leaves it out"
-    elif cells and minutes:
-        needed = f"{many} need{'s' * (len(cells) == 1)} bench_minutes={Share.least_minutes(len(cells)):g}"
-        text = f"which is faster is not measured: {needed}"
-    if text:
-        terminal().print(text)
     if share is None:
+        if cells and minutes:
+            needed = f"{many} need{'s' * (len(cells) == 1)} bench_minutes={Share.least_minutes(len(cells)):g}"
+            terminal().print(f"which is faster is not measured: {needed}")
         return before
+    terminal().print(f"measuring {many} by turns, {minutes:g} min at the most; bench_minutes=0 leaves it out")
     try:
         repeats = measure(folder.outputs, cells, share, sweep.config.bench_threads)
     except Interrupted as error:
@@ -126,7 +122,7 @@ def mirror(sweep: Sweep, summary: Mapping[str, str] | None = None, files: Sequen
     folder = sweep.folder
     if not sweep.writable:
         return
-    _, cells = folder.read()
+    _, cells = sweep.collected or sweep.collect()
     counts = {name: int(cells[name].sum()) for name in COUNTS} | {"n_cells": len(cells)}
     shown = [folder.sweep_file, *files]
     mirror_sweep(sweep.example, folder.outputs, folder.name, counts | dict(summary or {}), cells, shown)

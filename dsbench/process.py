@@ -142,3 +142,18 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)) and bool(mallopt(_M_MMAP_THRESHOLD, _MMAP_BYTES))
+
+
+@contextmanager
+def scratch_for_hydra() -> Iterator[None]:
+    """Within, conf/train.yaml names a folder for Hydra's own files that is gone afterwards."""
+    name = "DSBENCH_HYDRA_DIR"
+    before = os.environ.get(name)
+    with tempfile.TemporaryDirectory(prefix="dsbench-") as folder:
+        os.environ[name] = folder
+        try:
+            yield
+        finally:
+            del os.environ[name]
+            if before is not None:
+                os.environ[name] = before

@@ -15,7 +15,7 @@ from dsbench.errors import InputError, choose
 from dsbench.network.cost import DTYPE_BYTES, Cost, replaced
 from dsbench.network.layers import Conv, Linear
 from dsbench.numerals import percent
-from dsbench.quantities import COST_COLUMNS, LIGHTER, QUANTITIES
+from dsbench.quantities import COST_COLUMNS, LIGHTER, QUANTITIES, Quantity
 from dsbench.sweep.networks import (
     Costed,
     differing_keys,
@@ -118,8 +118,12 @@ def _layers(network: Costed) -> Table:
             values = [*(getattr(layer, quantity.name) for layer in cost.layers), getattr(cost, quantity.name)]
         else:
             continue  # it does not add up over layers
-        columns.append(replace(figures(quantity, values), minor=quantity.name in _MINOR))
+        columns.append(_figures(quantity, values))
     return Table(network.title, tuple(columns), total=True, elsewhere=_ELSEWHERE)
+
+
+def _figures(quantity: Quantity, values: Sequence[Any]) -> Column:
+    return replace(figures(quantity, values), minor=quantity.name in _MINOR)
 
 
 def _side_by_side(costed: Sequence[Costed]) -> list[Table | str]:
@@ -129,11 +133,7 @@ def _side_by_side(costed: Sequence[Costed]) -> list[Table | str]:
         dict(zip(differing_keys(own_names), zip(*differing_values(own_names), strict=True), strict=True))
     )
     costs = [
-        replace(
-            figures(quantity, [getattr(network.cost, quantity.name) for network in costed]),
-            minor=quantity.name in _MINOR,
-        )
-        for quantity in COST_COLUMNS
+        _figures(quantity, [getattr(network.cost, quantity.name) for network in costed]) for quantity in COST_COLUMNS
     ]
     residuals = [network.requested.residual if network.requested else None for network in costed]
     off = numbers("off budget", residuals, lambda share: percent(share, "+"))

@@ -9,7 +9,6 @@ import select
 import shlex
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsbench.console import replace_unwritable
 from dsbench.errors import FailureError, InputError, first_line
-from dsbench.process import draw_into_files, end_quickly, read_names_as_utf8, wait_briefly
+from dsbench.process import draw_into_files, end_quickly, read_names_as_utf8, scratch_for_hydra, wait_briefly
 from dsbench.run.interrupts import EXIT_CODE, Interrupted, TimedOut, interruptible
 
 if TYPE_CHECKING:
@@ -75,18 +74,19 @@ def run_hydra(config_name: str) -> None:
     schema.register()
     forget_choices()
     failures: list[Exception] = []
-    task = _kept(failures)(job)
+    task, flags = _kept(failures)(job), list(line.flags)
     if config_name == "sweep" or line.values["multirun"]:
         from dsbench.sweep.axes import spelled_out
 
         config_name, task, overrides = "sweep", job, spelled_out(line.overrides)
+        if line.trains and not (line.values["run"] or line.values["multirun"]):
+            flags.append("--multirun")  # without it Hydra takes what it cannot compose for a single run
     else:
         overrides = line.overrides
         _refuse_several(line)
     check_overrides(overrides)
-    sys.argv[1:] = [*line.flags, *without_trainer(overrides)]
-    with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
-        os.environ["DSBENCH_HYDRA_DIR"] = scratch  # where conf/train.yaml has Hydra put its own files
+    sys.argv[1:] = [*flags, *without_trainer(overrides)]
+    with scratch_for_hydra():
         try:
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(task)()
         except (InputError, FailureError, BrokenPipeError):

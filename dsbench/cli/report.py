@@ -85,11 +85,12 @@ def figures(
     """
     from dsbench.figures.style import FORMATS
     from dsbench.results.query import checked, sweep_folder
+    from dsbench.run.record import FINAL
 
     kinds = [checked(kind, FORMATS, "--format") for kind in formats.split(",")]
     folder = sweep_folder(outputs, sweep)
     runs, cells = folder.read()
-    if not runs["status"].isin(["done", "collapsed", "diverged"]).any():
+    if not runs["status"].isin(FINAL).any():
         raise InputError(f"no run of the sweep {folder.name} has ended yet; there is nothing to draw")
     from dsbench.figures.style import rendered
     from dsbench.report.album import album, rooflines

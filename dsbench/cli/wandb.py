@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,9 +14,8 @@ import typer
 from dsbench.cli.options import OUTPUTS, Outputs
 from dsbench.cli.output import remark, show
 from dsbench.errors import InputError
-from dsbench.numerals import counted, mean_percent
-from dsbench.quantities import QUANTITIES
-from dsbench.tables import Table, figures, names, numbers, texts, written
+from dsbench.numerals import counted
+from dsbench.tables import Table, names, texts
 
 if TYPE_CHECKING:
     from dsbench.publish.offline import OfflineRun
@@ -136,24 +136,17 @@ def dashboard(
 
 def _cells(outputs: Path, sweep: str | None) -> list[Table]:
     """The cells of the sweep, or of the last one, or of all runs where there is no sweep; nothing without records."""
+    from dsbench.results import tables
     from dsbench.results.cells import cells_table
-    from dsbench.results.naming import short_names
-    from dsbench.results.query import runs_of, sweep_folder, sweeps
-    from dsbench.results.records import plain
+    from dsbench.results.folder import sweeps
+    from dsbench.results.query import runs_of, sweep_folder
 
-    name = sweep_folder(outputs, sweep).name if sweep is not None or sweeps(outputs) else None
-    if name is None and not any((outputs / "runs").glob("*/result.json")):
+    folder = sweep_folder(outputs, sweep) if sweep is not None or sweeps(outputs) else None
+    if folder is None and not any((outputs / "runs").glob("*/result.json")):
         return []
-    frame = cells_table(runs_of(outputs, name)[0])
-    rows = plain(frame)
-    accuracies = [mean_percent(row["test_acc_mean"], row["test_acc_high"]) for row in rows]
-    columns = (
-        *names({"cell": short_names(frame)}),
-        numbers("runs done", [row["n_done"] for row in rows], str),
-        written("test accuracy", accuracies),
-        *(figures(QUANTITIES[cost], [row[cost] for row in rows]) for cost in ("params", "macs")),
-    )
-    return [Table(f"sweep {name}" if name else "all runs", columns)]
+    cells = cells_table(runs_of(outputs, folder.name if folder else None)[0])
+    asked = shlex.quote(folder.argument) if folder else shlex.join(["--outputs", str(outputs)])
+    return [replace(tables.overview(cells, asked), title=f"sweep {folder.name}" if folder else "all runs")]
 
 
 def _online(sweep: str | None, outputs: Path, project: str, entity: str | None) -> None:

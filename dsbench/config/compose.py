@@ -46,7 +46,7 @@ def compose(overrides: Sequence[str], config_dir: str | None = None, config_name
     check_overrides(overrides)
     given = without_trainer(overrides)
     if config_dir is not None:
-        given.append(f"hydra.searchpath=[{quoted(f'file://{_folder(config_dir)}')}]")
+        given.append(searched(config_dir))
     running = GlobalHydra.instance().is_initialized()
     with nullcontext() if running else initialize_config_dir(str(conf_dir()), version_base="1.3"):
         try:
@@ -62,6 +62,11 @@ def loader(config_dir: str | None = None) -> Any:
     """Hydra's config loader outside a Hydra job, which knows the options of groups. Raises InputError."""
     schema.register()
     return config_loader(str(conf_dir()), None if config_dir is None else str(_folder(config_dir)))
+
+
+def searched(config_dir: str) -> str:
+    """The override by which Hydra finds the YAML files of a further folder. Raises InputError where there is none."""
+    return f"hydra.searchpath=[{quoted(f'file://{_folder(config_dir)}')}]"
 
 
 def _folder(config_dir: str) -> Path:

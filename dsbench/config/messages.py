@@ -53,7 +53,12 @@ def _several(match: re.Match[str]) -> str:
     return f"{match[1]} lists several values, and one is asked for"
 
 
+def _nothing_to_delete(match: re.Match[str]) -> str:
+    return f"~{match[1]}: there is no such key, or it is null"
+
+
 _MESSAGES = (
+    (r"Could not delete from config\. '([^']+)' does not exist", _nothing_to_delete),
     (r"Ambiguous value for argument '([^']+)'", _several),
     (r"Could not find '([^']+)'(?:\s+Available options in '([^']+)':((?:\n\t\S+)+))?", _unknown_choice),
     (r"Key '[^']+' (?:is not in struct|not in '[^']+')[\s\S]*?full_key: (\S+)", _unknown_key),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -37,6 +38,7 @@ class Described:
     groups: tuple[Key, ...]
 
 
+@cache  # the files of conf/ do not change under a process, and one explains several
 def described(path: Path) -> Described:
     """What the file at `path` says; Hydra's package line is no comment."""
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -49,7 +51,7 @@ def described(path: Path) -> Described:
     if node is None:
         return Described(words, text, (), ())
     body = text.splitlines()
-    return Described(words, text, tuple(_keys(node, text, body)), tuple(_groups(node, text, body)))
+    return Described(words, text, tuple(_keys(node, text, body)), tuple(_groups(node, body)))
 
 
 def keys_with_meaning(conf: Path, path: Path) -> tuple[Key, ...]:
@@ -61,7 +63,7 @@ def keys_with_meaning(conf: Path, path: Path) -> tuple[Key, ...]:
     return tuple(Key(key.name, key.value, key.comment or meant.get(key.name, "")) for key in kept)
 
 
-def _groups(node: yaml.Node, text: str, lines: list[str]) -> Iterator[Key]:
+def _groups(node: yaml.Node, lines: list[str]) -> Iterator[Key]:
     """The choices of the defaults list of the mapping `node` that have a comment: those that are for the user."""
     for key, value in node.value:
         if key.value != "defaults":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -129,8 +129,10 @@ def versus(first: SweepFolder, second: SweepFolder) -> Versus:
     sides: list[list[Cell]] = []
     correct: dict[str, np.ndarray] = {}
     damaged: list[str] = []
+    facts: list[dict[str, str]] = []
     for number, folder in enumerate((first, second), 1):
         runs, table = folder.read()
+        facts.append(dict(how(folder.name, folder.metadata(), runs)))
         bits, reasons = correct_images(folder.outputs, runs)
         sides.append(cells(runs.assign(run_id=f"{number}/" + runs["run_id"]), table))  # both may have a run of one id
         correct |= {f"{number}/{run_id}": images for run_id, images in bits.items()}
@@ -141,7 +143,7 @@ def versus(first: SweepFolder, second: SweepFolder) -> Versus:
     only = [
         [cell.label for cell in side if cell.cell_id not in ids] for side, ids in zip(sides, paired_ids, strict=True)
     ]
-    differences = _differences(first, second)
+    differences = _differences(*facts)
     without_result = [
         sentence
         for name, side in zip(sweeps, sides, strict=True)
@@ -244,10 +246,9 @@ def _ratio(both: Both) -> Entry:
     return Entry(text if len(at_once) == 1 and None not in at_once else f"({text})", after / before)
 
 
-def _differences(first: SweepFolder, second: SweepFolder) -> list[tuple[str, str, str]]:
-    facts = [dict(how(folder.name, folder.metadata(), folder.read()[0])) for folder in (first, second)]
-    headings = [heading for heading in dict.fromkeys([*facts[0], *facts[1]]) if heading not in _NOT_COMPARED]
-    rows = [(heading, facts[0].get(heading, ""), facts[1].get(heading, "")) for heading in headings]
+def _differences(first: Mapping[str, str], second: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    headings = [heading for heading in dict.fromkeys([*first, *second]) if heading not in _NOT_COMPARED]
+    rows = [(heading, first.get(heading, ""), second.get(heading, "")) for heading in headings]
     return [row for row in rows if row[1] != row[2]]
 
 

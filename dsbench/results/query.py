@@ -80,13 +80,15 @@ def selection(runs: pd.DataFrame, where: Sequence[str], as_runs: bool) -> tuple[
     planned = [name for name in runs.columns if name not in (*OUTCOMES, *timings(runs))]
     on_runs = [each for each in conditions if each.column in planned]
     on_cells = [each for each in conditions if each.column not in planned]
-    names = labelled(cells_table(runs)).columns
+    cells = labelled(cells_table(runs))
+    names = cells.columns
     for each in on_cells:
         if each.column in runs.columns and cell_column(each.column, names) not in names:
             raise InputError(f"{each.column} is a run's, not a cell's; ask for runs (--runs)")
         checked(cell_column(each.column, names), [*names, *planned])
-    runs = selected(runs, on_runs)
-    cells = labelled(cells_table(runs))
+    if on_runs:
+        runs = selected(runs, on_runs)
+        cells = labelled(cells_table(runs))
     cells = selected(cells, [each.on(cell_column(each.column, names)) for each in on_cells])
     return runs[runs["cell_id"].isin(cells["cell_id"])], cells
 

@@ -79,7 +79,7 @@ def conduct(
             train_until_decided(sweep, plan, schedule)
     runs, _ = sweep.collect()
     if sweep.looks.miss(runs.loc[runs["status"].isin(FINAL), "run_id"]):
-        sweep.look()
+        sweep.look(runs)
     return sweep
 
 
@@ -94,7 +94,7 @@ def train_until_decided(sweep: Sweep, plan: SweepPlan, schedule: Schedule) -> No
         batch = plan.only(cells, seeds)
         sweep.write(batch)
         sweep.launch(batch)
-        judged = sweep.look(seeds.stop)
+        judged = sweep.look(sweep.folder.read(sweep.reasons)[0], seeds.stop)
         looks, comparisons = sweep.looks.until(schedule.most, seeds.stop), list(compared(judged))
         cells = looks.still_open(judged)
         decided = f"{sum(map(looks.decided, comparisons))} of {counted(len(comparisons), 'comparison')} decided"

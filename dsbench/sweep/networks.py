@@ -119,10 +119,7 @@ def networks(arguments: Sequence[str], config_dir: str | None = None) -> list[Na
         runs = [load(run) for folder in folders for run in _runs(Path(folder))]
         return [NamedNetwork(run.composed, run.network, None, run) for run in runs]
     last = list({key(argument): argument for argument in arguments}.values())  # of a key, as in a single run
-    fitted = [named(compose(overrides, config_dir)) for overrides in jobs(last, [], loader(config_dir))]
-    if not fitted:
-        raise InputError("these overrides name no network: a range or list in them is empty")
-    return fitted
+    return [named(compose(overrides, config_dir)) for overrides in jobs(last, [], loader(config_dir))]
 
 
 def named(composed: Composed) -> NamedNetwork:

@@ -161,9 +161,8 @@ class Sweep:
         for line in filter(None, (mixed, self.unwritten)):
             console.print(line, soft_wrap=True)
 
-    def look(self, seeds: int | None = None) -> Verdict:
-        """Judge what is there and keep how comparisons stand: of a look that was planned up to so many `seeds`."""
-        runs, _ = self.folder.read(self.reasons)
+    def look(self, runs: pd.DataFrame, seeds: int | None = None) -> Verdict:
+        """Judge the table's `runs` and keep how comparisons stand: of a planned look those of so many `seeds`."""
         runs = runs if seeds is None else runs[runs["seed"] < seeds]
         judged = verdict(self.folder.outputs, runs, rule=Rule(**self.folder.margins()))
         if not self.writable:
@@ -176,11 +175,9 @@ class Sweep:
 
     def collect(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The tables of runs and of cells, written if that can be; `unwritten` says why where it cannot."""
-        if not self.writable:
-            return self.folder.read(self.reasons)
+        self.unwritten = None
         try:
-            runs, cells = self.folder.collect(self.reasons)
-            self.unwritten = None
+            runs, cells = (self.folder.collect if self.writable else self.folder.read)(self.reasons)
         except OSError as error:
             runs, cells = self.folder.read(self.reasons)
             self.unwritten = f"tables could not be written: {one_line(error)}"

@@ -213,6 +213,7 @@ def test_a_mistake_in_a_process_of_its_own_is_one_line_in_an_empty_folder(
         ("width=2,3 width=4", "width is given 2 times; list its values once, width=a,b"),
         ("widht=2,3", "unknown key 'widht'; did you mean 'width'?"),
         ("~objective", "objective has no value"),
+        ("width=2,3 ~looks", "~looks: there is no such key, or it is null"),
         ("seeds=0", "seeds=0 is not a positive number of seeds, nor auto"),
         ("seeds=auto seed=3", "seed and seeds are both given; seeds=auto chooses them"),
         ("seeds=auto max_seeds=2", "max_seeds 2 is too few: 3 seeds a side are the fewest that decide"),
@@ -233,7 +234,7 @@ def test_a_mistake_in_a_process_of_its_own_is_one_line_in_an_empty_folder(
 )
 @pytest.mark.usefixtures("nothing_left")
 def test_a_sweep_that_makes_no_sense_costs_one_line(call: Call, overrides: Overrides, line: str, message: str) -> None:
-    ended = call("sweep", "-m", *overrides(line))
+    ended = call("sweep", *overrides(line))
     assert ended.code == 2
     assert ended.err.startswith("error: ")
     assert ended.err.endswith(f"{message}\n")

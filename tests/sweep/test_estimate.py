@@ -229,7 +229,7 @@ def test_a_sweep_in_a_terminal_says_how_long_its_runs_still_take(monkeypatch: py
     now = 0.0
     monkeypatch.setattr(view.time, "monotonic", lambda: now)
     console = Console(force_terminal=True, width=200)
-    shown = view.View(["small seed=0", "small seed=1", "large seed=0"], ["small", "small", "large"], 1, 1, console)
+    shown = view.View(["small seed=0", "small seed=1", "large seed=0"], ["small", "small", "large"], 1, console)
     now = 100.0
     shown.started(0)
     assert "left" not in str(shown._summary())

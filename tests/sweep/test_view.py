@@ -49,7 +49,7 @@ def board(cells: int, seeds: int = 2) -> Board:
 def shown(of: Board, at: Console) -> Iterator[View]:
     """The view of the jobs of a board, two at once."""
     cells = [cell.name for cell in of.of_jobs]
-    with View(list(of.labels), cells, 2, 1, at, of) as out:
+    with View(list(of.labels), cells, 2, at, of) as out:
         yield out
 
 
@@ -171,7 +171,7 @@ def test_what_the_plan_expects_is_scaled_by_what_has_ended() -> None:
 
 def test_a_pipe_gets_a_line_an_event(capsys: pytest.CaptureFixture[str]) -> None:
     of = board(1)
-    with View(["seed=0", "seed=1"], ["a", "a"], 2, 1, board=of) as piped:
+    with View(["seed=0", "seed=1"], ["a", "a"], 2, board=of) as piped:
         ended(piped, 0, 0.5)
         piped.refresh()
     assert capsys.readouterr().out == "[1/2] seed=0: started\n[1/2] seed=0: done, test 50.00 %, 0 s\n"

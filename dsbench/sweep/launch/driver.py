@@ -99,7 +99,7 @@ class Launch:
         self.backend, self.jobs = backend, jobs
         at_once = backend.at_once or len(jobs)
         if backend.watched:
-            self._view: Lines = View(labels, cells or labels, at_once, backend.threads, board=board)
+            self._view: Lines = View(labels, cells or labels, at_once, board=board)
         else:
             self._view = Lines(labels)
         self._retried = ("killed",) if backend.watched else ("killed", "interrupted")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dsbench.config.compose import composed_choices, keep_choices, typed
 from dsbench.errors import InputError
-from dsbench.process import end_quickly, wait_briefly
+from dsbench.process import end_quickly, scratch_for_hydra, wait_briefly
 from dsbench.run.interrupts import Interrupted, TimedOut
 from dsbench.run.outcome import Ended, ProcessDiedError
 from dsbench.run.record import FINAL
@@ -76,8 +74,7 @@ def run_elsewhere(job: Job) -> JobReturn:
     """Run the job in a process that the sweep has not started, perhaps on another machine, with files of its own."""
     wait_briefly()
     end_quickly()
-    with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
-        os.environ["DSBENCH_HYDRA_DIR"] = scratch
+    with scratch_for_hydra():
         return job()
 
 

@@ -111,13 +111,12 @@ class View(Lines):
         labels: Sequence[str],
         cells: Sequence[Hashable],
         at_once: int,
-        threads: int,
         console: Console | None = None,
         board: Board | None = None,
     ) -> None:
-        """`at_once` jobs run at a time, each on `threads` threads; those of equal `cells` differ in their seeds."""
+        """`at_once` jobs run at a time; those of equal `cells` differ in their seeds."""
         super().__init__(labels, console)
-        self._at_once, self._threads, self._board = at_once, threads, board
+        self._at_once, self._board = at_once, board
         self._touches = count(1)
         self._drawn, self._changed = 0.0, False
         self._runs = [JobCourse(label, cell) for label, cell in zip(labels, cells, strict=True)]

@@ -54,10 +54,10 @@ def workers_for(
     threads = threads or max(1, cores // asked)
     count = min(asked, in_memory(run_bytes, forked=True))
     places = f"n_jobs={n_jobs}" if n_jobs else counted(gpus, "GPU") if gpus else counted(cores, "core")
-    why = f"{count} at once: {places}, {_memory_words(run_bytes, lowered=count < asked)}"
+    why = f"{count} at once: {places}, {_memory_words(run_bytes, lowered=count < asked)}" if run_bytes else ""
     shared = {N_JOBS: str(count)}
     environments = tuple(shared | ({"CUDA_VISIBLE_DEVICES": _visible(i % gpus)} if gpus else {}) for i in range(count))
-    return Workers(environments, threads, why if run_bytes else "")
+    return Workers(environments, threads, why)
 
 
 def in_memory(run_bytes: Sequence[int], forked: bool) -> int:
@@ -73,8 +73,6 @@ def in_memory(run_bytes: Sequence[int], forked: bool) -> int:
 
 def _memory_words(run_bytes: Sequence[int], lowered: bool) -> str:
     """How many of the largest run fit, and what is free where they are fewer than there are places for."""
-    if not run_bytes:
-        return ""
     most, free = _taken(max(run_bytes), forked=True), _free(forked=True)
     fitting = f"{counted(free // most, 'run')} of {memory(most)}"
     return f"but memory for {fitting} ({memory(free)} are free)" if lowered else f"and memory for {fitting}"
