@@ -17,7 +17,7 @@ def test_a_terminal_has_one_line_that_changes_and_is_gone_at_the_end(
         say("training step")
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((44, 24)))
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_, **__: os.terminal_size((44, 24)))
     with Measuring(4, within=60.0) as say:
         for step in range(6):  # more than there should be
             say(f"repeat {step}, training step and what belongs to it")
