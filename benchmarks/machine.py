@@ -9,6 +9,9 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+from dsbench.machine import cores
+from dsbench.training.place import place
+
 SETTINGS = ("OMP_", "GOMP_", "KMP_", "MKL_", "MALLOC_", "GLIBC_", "LD_PRELOAD")  # of the environment; they decide speed
 
 
@@ -16,17 +19,12 @@ def facts() -> dict[str, object]:
     """The processor, its number of cores, the versions and the settings that speed depends on."""
     packages = ("torch", "pytorch-lightning", "torchmetrics", "torchvision", "numpy")
     return {
-        "processor": _processor(),
+        "processor": place("cpu", "32", None).name,
         "cores": cores(),
         "system": platform.platform(),
         "versions": {"python": platform.python_version()} | {package: version(package) for package in packages},
         "environment": {name: value for name, value in os.environ.items() if name.startswith(SETTINGS)},
     }
-
-
-def cores() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def load_average() -> float:
@@ -57,11 +55,3 @@ class Bystanders:
         user, nice, system, _idle, _iowait, *rest = (int(field) / os.sysconf("SC_CLK_TCK") for field in fields)
         own = resource.getrusage(resource.RUSAGE_CHILDREN)
         return time.monotonic(), user + nice + system + sum(rest), own.ru_utime + own.ru_stime
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -1,4 +1,4 @@
-"""Settings of the whole process: small networks train at the speed of the machine, and its end takes no time."""
+"""Settings of the whole process and of those that it starts: speed, the end, encodings, signals, imports, sockets."""
 
 from __future__ import annotations
 

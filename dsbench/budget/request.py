@@ -13,14 +13,14 @@ from dsbench.budget.solver import LARGEST_WIDTH, Knob, OutOfReachError, Solution
 from dsbench.config.compose import Composed, choice
 from dsbench.config.network import dataset_of, frame
 from dsbench.config.overrides import key
-from dsbench.config.schema import BudgetConfig, Config
+from dsbench.config.schema import BudgetConfig
 from dsbench.errors import InputError, choose
 from dsbench.network.cost import cost as counted
 from dsbench.network.description import Network
 from dsbench.process import wait_briefly
 from dsbench.quantities import BUDGETS, MEASURED_BUDGETS, QUANTITIES
 from dsbench.training.memory import largest, limit_bytes, run_bytes
-from dsbench.training.place import Place, place
+from dsbench.training.place import place
 
 KINDS = tuple(quantity.name for quantity in BUDGETS)
 MEASURED = tuple(quantity.name for quantity in MEASURED_BUDGETS)
@@ -162,7 +162,14 @@ def _measured_knob(composed: Composed, kind: str) -> Knob:
     config, skeleton = composed.config, frame(composed)
     there = place(config.device, config.precision, config.threads)
     compute = there.compute()
-    widest = largest(LARGEST_WIDTH + 1, lambda width: _fits(skeleton.network(width), config, there), rounded=False)
+    free = min(limit_bytes(there), machine.memory().available)
+
+    def fits(width: int) -> bool:
+        """Whether there is memory now to measure it: a width that is far larger than asked for is tried as well."""
+        network = skeleton.network(width)
+        return run_bytes(network, counted(network, there.precision), config, there) <= free
+
+    widest = largest(LARGEST_WIDTH + 1, fits, rounded=False)
     store = Store(Path(config.outputs).absolute() / "latency")
     dataset, batch = dataset_of(config.data), config.train.batch_size
     steps = math.ceil((dataset.train_size - dataset.held_out(config.data.split)) / batch)
@@ -181,12 +188,6 @@ def _measured_knob(composed: Composed, kind: str) -> Knob:
         return measured(network)
 
     return Knob(cost, window=1, largest=widest)
-
-
-def _fits(network: Network, config: Config, there: Place) -> bool:
-    """Whether there is memory now to measure `network`: one that is far wider than asked for is tried as well."""
-    free = min(limit_bytes(there), machine.memory().available)
-    return run_bytes(network, counted(network, there.precision), config, there) <= free
 
 
 def _requested(budget: BudgetConfig, kind: str, target: float, actual: float) -> Requested:

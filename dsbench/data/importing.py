@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -160,7 +159,7 @@ class _Files:
         self.wanted = wanted
         parts = [*listing.train, *listing.test]
         numbers = {name: number for number, name in enumerate(listing.class_names)}
-        self.paths = [os.path.join(part.folder, path) for part in parts for path in part.paths]
+        self.paths = [path for part in parts for path in part.files()]
         self.labels = np.array([numbers[name] for part in parts for name in part.classes], dtype=np.int64)
         in_train = sum(len(part.paths) for part in listing.train)
         self.given = np.arange(len(self.paths)) >= in_train if listing.test else None

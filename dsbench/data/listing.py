@@ -31,9 +31,9 @@ class Part:
     paths: list[str] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
 
-    def files(self) -> Iterator[Path]:
+    def files(self) -> Iterator[str]:
         """The files, each where it is."""
-        return (self.folder / path for path in self.paths)
+        return (os.path.join(self.folder, path) for path in self.paths)
 
 
 @dataclass(frozen=True)

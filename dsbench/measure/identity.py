@@ -8,12 +8,12 @@ import platform
 import re
 import tempfile
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
 
-CPUINFO = Path("/proc/cpuinfo")
+from dsbench.training.place import processor
+
 INSTRUCTION_SETS = ("avx2", "avx512_f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16")
 _ISA = re.compile(r"^onednn_verbose,.*,cpu,isa:(.*)$", re.MULTILINE)
 
@@ -47,9 +47,7 @@ def identity(device: str) -> dict[str, Any]:
 def _processor() -> dict[str, str | None]:
     """Vendor, family, model and stepping by Linux; None elsewhere."""
     names = {"vendor": "vendor_id", "family": "cpu family", "model": "model", "stepping": "stepping"}
-    lines = CPUINFO.read_text(encoding="utf-8").split("\n\n")[0].splitlines() if CPUINFO.is_file() else []
-    values = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    return {name: values.get(key) for name, key in names.items()}
+    return {name: processor().get(key) for name, key in names.items()}
 
 
 def _driver() -> str | None:

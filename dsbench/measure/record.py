@@ -18,9 +18,7 @@ FIGURES = ("latency_ms", "train_step_ms", "peak_memory_bytes", "compile_seconds"
 KEYS = (*FIGURES, "roofline")  # all that is measured
 PLACE = ("device", "identity", "threads", "precision", "memory_format", "versions")  # of measured_on: what times need
 PARTS = ("total", "forward", "backward", "optimizer")  # of a training step
-
-
-_BEYOND = 2**63
+_BEYOND = 2**63  # what whole numbers of a table are below
 
 
 def record(measured: Measured, compute: Compute, load_average: float | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from dsbench.network.description import Gate, Network, Residual, Slot, Step, exe
 from dsbench.network.layers import Activation, BatchNorm, Conv, Dropout, Flatten, Layer, Linear, Pool, Shape
 
 DTYPE_BYTES = {"32": 4, "bf16": 2, "16": 2}
-_UNCOUNTED = 2**63
+_UNCOUNTED = 2**63  # what figures of a table are below
 
 
 def _added(formula: Callable[[Step, int], int]) -> int:

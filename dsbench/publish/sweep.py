@@ -46,11 +46,11 @@ def mirror_sweep(
 
 def shown_offline(logger: LoggerConfig, outputs: Path, name: str) -> bool:
     """Whether an offline run of W&B shows the sweep `name` already, or W&B is not its logger."""
-    if not isinstance(logger, WandbConfig) or logger.mode == "disabled":
+    if not isinstance(logger, WandbConfig) or mode(logger.mode) == "disabled":
         return True
     from dsbench.tracking.wandb import offline_folders
 
-    return logger.mode == "offline" and bool(offline_folders(outputs, summary_id(name)))
+    return mode(logger.mode) == "offline" and bool(offline_folders(outputs, summary_id(name)))
 
 
 def _mirror(

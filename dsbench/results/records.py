@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import cache
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dsbench.errors import InputError, first_line
 from dsbench.numerals import percent
 from dsbench.quantities import COUNTED, OF_TRAINING, Quantity
-from dsbench.run.folder import RunFolder
+from dsbench.run.folder import RUN_ID, RunFolder
 from dsbench.run.lock import in_use
 from dsbench.run.record import Label, Record, Status
 from dsbench.training.history import balanced_accuracy, shows_learning
@@ -28,7 +27,6 @@ log = logging.getLogger("dsbench")
 
 GONE = "its process is gone"  # the error of a killed run that left none
 _WITHOUT = (Status.MISSING, Status.UNREADABLE)  # a record
-_RUN_ID = re.compile("[0-9a-f]{12}")
 
 
 def correct_images(outputs: Path, runs: pd.DataFrame) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -82,7 +80,7 @@ def records(outputs: Path) -> list[Record]:
     One that cannot be read is named in the log and left out.
     """
     folder = outputs / "runs"
-    ids = [entry.name for entry in os.scandir(folder) if _RUN_ID.fullmatch(entry.name)] if folder.is_dir() else []
+    ids = [entry.name for entry in os.scandir(folder) if RUN_ID.fullmatch(entry.name)] if folder.is_dir() else []
     runs = [run for run in (record(outputs, run_id) for run_id in ids) if run.status not in _WITHOUT]
     return sorted(runs, key=lambda run: (run.started or "~", run.cell_id or "", run.seed or 0, run.run_id))
 

@@ -27,13 +27,13 @@ def execute(plan: Plan, progress: Progress) -> Record:
 
     A run that is recorded as done, diverged or collapsed is not trained again unless force=true, or rerun=stale where
     other code has made it, which keep the old result until there is a new one; a run that was ended by anything else
-    goes on from its last checkpoint. A record that stays needs no folder that can be written to, and none of the memory
-    of training. Raises whatever ended the run; the record says so too.
+    goes on from its last checkpoint. A record that stays needs no folder that can be written to, no data and none of
+    the memory of training. Raises whatever ended the run; the record says so too.
     """
     there = plan.folder.result()
     stays = there is not None and there.stays(plan.config.force, plan.config.rerun)
     if not stays:
-        plan.check_memory()
+        plan.prepare()
     try:
         plan.folder.create()
     except InputError:  # it cannot be written to

@@ -22,7 +22,7 @@ from dsbench.training.history import Epoch
 if TYPE_CHECKING:
     import numpy as np
 
-_RUN_ID = re.compile("[0-9a-f]{12}")
+RUN_ID = re.compile("[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class RunFolder:
         """The record, or None where there is none. Raises InputError for one that is damaged or another run's."""
         try:
             record = Record.from_json(self.result_file.read_bytes())
-            if _RUN_ID.fullmatch(self.path.name) and record.run_id != self.path.name:
+            if RUN_ID.fullmatch(self.path.name) and record.run_id != self.path.name:
                 raise ValueError(f"it is the record of run {record.run_id}")
             return record
         except (FileNotFoundError, NotADirectoryError):

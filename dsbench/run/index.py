@@ -9,19 +9,18 @@ from __future__ import annotations
 import csv
 import io
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from dsbench.files import write_atomically
+from dsbench.run.folder import RUN_ID
 from dsbench.run.record import Record, short_label
 
 # Of a table of runs (see dsbench.results.records); `label` and `sweeps` are the index's own.
 FACTS = ("run_id", "model", "data", "width", "fine_width", "seed", "status", "test_acc", "started", "finished", "study")
 COLUMNS = ("run_id", "label", *FACTS[1:], "sweeps")
-_RUN_ID = re.compile("[0-9a-f]{12}")
 
 
 def file_of(outputs: Path) -> Path:
@@ -71,9 +70,7 @@ def _lines(outputs: Path) -> dict[str, list[Any]]:
     if not path.exists():
         return {}
     lines = {line[0]: line for line in csv.reader(io.StringIO(path.read_text(encoding="utf-8"))) if line}
-    there = (
-        run_id for run_id in lines if _RUN_ID.fullmatch(run_id) and (path.parent / run_id / "result.json").exists()
-    )
+    there = (run_id for run_id in lines if RUN_ID.fullmatch(run_id) and (path.parent / run_id / "result.json").exists())
     return {run_id: lines[run_id] for run_id in there if len(lines[run_id]) == len(COLUMNS)}
 
 

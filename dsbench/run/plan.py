@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dsbench.budget.request import Requested, solved
 from dsbench.config.compose import Composed
 from dsbench.config.network import dataset_of, network_of
-from dsbench.config.schema import Config
+from dsbench.config.schema import Config, DataConfig
 from dsbench.data import prepared
 from dsbench.data.prepared import Arrays
 from dsbench.data.sets import DataSet
@@ -39,14 +39,11 @@ class Plan:
     network: Network
     cost: Cost
     end: End
-    place: Place
-    source: str
+    resources: Resources
     identity: dict[str, Any]
     label: Label
     memory_bytes: int
     """What training takes at the least, see dsbench.training.memory."""
-    limit_bytes: int
-    """What there is for it at the most."""
     requested: Requested | None = None
 
     @property
@@ -68,6 +65,11 @@ class Plan:
     def folder(self) -> RunFolder:
         """Where the run's record lies."""
         return RunFolder(Path(self.config.outputs).absolute() / "runs" / self.run_id)
+
+    @property
+    def place(self) -> Place:
+        """Where it computes."""
+        return self.resources.place
 
     @property
     def training(self) -> Training:
@@ -99,9 +101,15 @@ class Plan:
         """The block of the separable slots, where there are any."""
         return self.composed.choices["block"] if any(slot.kind != "plain" for slot in self.network.slots) else None
 
-    def check_memory(self) -> None:
-        """Raise InputError where this machine never has the memory that training takes: asked where it would train."""
-        check_memory(self.composed, self.place, self.memory_bytes, self.limit_bytes, solved=self.requested is not None)
+    def prepare(self, here: bool = True) -> None:
+        """Fetch the data, once it is known that this machine, where it trains `here`, has the memory to train at all.
+
+        Raises InputError where it never has, and for data that cannot be had.
+        """
+        if here:
+            limit, solved = self.resources.limit_bytes, self.requested is not None
+            check_memory(self.composed, self.place, self.memory_bytes, limit, solved)
+        _ = self.resources.arrays
 
     def named(self, record: Record) -> Record:
         """`record`, of this run, by the names under which this plan asks for it."""
@@ -148,10 +156,10 @@ def with_seed(planned: Plan, seed: int) -> Plan:
 
 
 def plan(asked: Composed, resources_of: Callable[[Config], Resources] | None = None) -> Plan:
-    """Check all that can be checked, solve the budget, fetch the data; writes nothing but prepared data and timings.
+    """Check all that can be checked without the data, solve the budget; writes nothing but timings.
 
-    `resources_of` is Resources.of, or remembers what that said. Raises InputError, for a configuration that makes no
-    sense as for data that cannot be had.
+    What is to be trained still needs Plan.prepare; data that need not be verified are fetched at once, since they may
+    be others than those that are known. `resources_of` is Resources.of, or remembers what that said. Raises InputError.
     """
     check(asked.config, asked.overrides)
     composed, requested = solved(asked)
@@ -166,23 +174,36 @@ def plan(asked: Composed, resources_of: Callable[[Config], Resources] | None = N
         network=network,
         cost=counted,
         end=resources.end(config, network),
-        place=resources.place,
-        source=resources.arrays.source,
+        resources=resources,
         identity=identity,
         label=label(asked, identity, resources.identity),
         memory_bytes=run_bytes(network, counted, config, resources.place),
-        limit_bytes=resources.limit_bytes,
         requested=requested,
     )
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What a configuration only names: the device, and the image set with its arrays."""
+    """What a configuration only names: the device, and the image set, whose arrays are fetched when they are needed."""
 
     place: Place
     dataset: DataSet
-    arrays: Arrays
+    data: DataConfig
+
+    @cached_property
+    def arrays(self) -> Arrays:
+        """The images. Raises InputError for what cannot be had."""
+        return prepared.prepare(self.dataset, self.data.root, self.data.verify)
+
+    @property
+    def sha256(self) -> str:
+        """The checksum of the images: what is verified has the known one."""
+        return self.dataset.sha256 if self.data.verify else self.arrays.sha256
+
+    @property
+    def train_size(self) -> int:
+        """Images in the train part, validation included."""
+        return self.dataset.train_size if self.data.verify else len(self.arrays.x_train)
 
     @cached_property
     def limit_bytes(self) -> int:
@@ -191,20 +212,18 @@ class Resources:
 
     @classmethod
     def of(cls, config: Config) -> Resources:
-        """What `config` names. Raises InputError for what cannot be had."""
-        there = place(config.device, config.precision, config.threads)
-        dataset = dataset_of(config.data)
-        return cls(there, dataset, prepared.prepare(dataset, config.data.root, config.data.verify))
+        """What `config` names. Raises InputError for what there is none of."""
+        return cls(place(config.device, config.precision, config.threads), dataset_of(config.data), config.data)
 
     def end(self, config: Config, network: Network) -> End:
         """Where the training of `network` ends."""
-        return end(config, network, len(self.arrays.x_train) - self.dataset.held_out(config.data.split))
+        return end(config, network, self.train_size - self.dataset.held_out(config.data.split))
 
     def identity(self, composed: Composed) -> dict[str, Any]:
         """What decides the result of `composed` on this device; another image set by its known checksum."""
         config, network = composed.config, network_of(composed)
         same = config.data.name == self.dataset.name
-        sha256 = self.arrays.sha256 if same else dataset_of(config.data).sha256
+        sha256 = self.sha256 if same else dataset_of(config.data).sha256
         precision = resolve_precision(config.precision, self.place.kind)
         length = training_length(self.end(config, network), self.place)
         return identity(config, network, sha256, precision, length)

@@ -126,42 +126,34 @@ class Loaded:
     def predict(self, images: Any) -> Predictions:
         """The classes and probabilities of images, filtered and scaled as those of the run's test.
 
+        Computed as that was, in its precision and in batches of its size.
+
         `images` are bytes as the set keeps them, uint8 (n, height, width[, channels]), one image or many; or a file, an
         image of Pillow's, or a list of these, brought to the set's size and colours. Raises InputError for others.
         """
-        return predictions(self.run, self.module, self.preprocessing, self.class_names, images)
+        import pandas as pd
+        import torch
 
+        torchvision_ops.ensure()  # before Lightning imports torchvision
+        from dsbench.measure.probes import Inference
+        from dsbench.training.device import Compute
+        from dsbench.training.memory import evaluated_at_once
 
-def predictions(
-    run: Trained, module: torch.nn.Module, preprocessing: Preprocessing, names: Sequence[str], images: Any
-) -> Predictions:
-    """What `module`, the network of `run` on whatever device, says of `images` (see `stored`) of the classes `names`.
-
-    Computed as the run's test was, in its precision and in batches of its size. Raises InputError where the images are
-    none.
-    """
-    import pandas as pd
-    import torch
-
-    torchvision_ops.ensure()  # before Lightning imports torchvision
-    from dsbench.measure.probes import Inference
-    from dsbench.training.device import Compute
-    from dsbench.training.memory import evaluated_at_once
-
-    pixels, files = stored(images, preprocessing.shape)
-    device, precision = next(module.parameters()).device, run.record.precision or "32"
-    if precision == "16" and device.type != "cuda":
-        precision = "32"  # which has what fp16 has, and more
-    network = Inference(module, Compute(device, str(device), precision, torch.get_num_threads()))
-    logits = [torch.zeros((0, run.network.classes))]
-    at_once = evaluated_at_once(preprocessing.shape)
-    for start in range(0, len(pixels), at_once):
-        batch = preprocessing(pixels[start : start + at_once])
-        logits.append(network.forward(network.prepared(batch)).float().cpu())
-    joined = torch.cat(logits)
-    labels = joined.argmax(1).numpy()
-    table = pd.DataFrame(joined.softmax(1).numpy(), columns=list(names), index=files)
-    return Predictions([names[label] for label in labels], labels, table)
+        run, module, preprocessing, names = self.run, self.module, self.preprocessing, self.class_names
+        pixels, files = stored(images, preprocessing.shape)
+        device, precision = next(module.parameters()).device, run.record.precision or "32"
+        if precision == "16" and device.type != "cuda":
+            precision = "32"  # which has what fp16 has, and more
+        network = Inference(module, Compute(device, str(device), precision, torch.get_num_threads()))
+        logits = [torch.zeros((0, run.network.classes))]
+        at_once = evaluated_at_once(preprocessing.shape)
+        for start in range(0, len(pixels), at_once):
+            batch = preprocessing(pixels[start : start + at_once])
+            logits.append(network.forward(network.prepared(batch)).float().cpu())
+        joined = torch.cat(logits)
+        labels = joined.argmax(1).numpy()
+        table = pd.DataFrame(joined.softmax(1).numpy(), columns=names, index=files)
+        return Predictions([names[label] for label in labels], labels, table)
 
 
 def stored(images: Any, shape: Shape) -> tuple[np.ndarray, list[str] | None]:

@@ -46,7 +46,7 @@ class Progress:
             **({"budget": str(plan.requested)} if plan.requested else {}),
             "parameters": f"{costs.params:,}",
             "MACs": f"{costs.macs:,} an image",
-            "data": f"{config.data.name}, split {config.data.split}, from {plan.source}",
+            "data": f"{config.data.name}, split {config.data.split}, from {plan.resources.arrays.source}",
             "recipe": f"{config.optimizer.name}, {config.schedule.name}, batch {config.train.batch_size}, "
             f"at most {plan.end}, seed {config.seed}",
         }
@@ -114,9 +114,7 @@ class Progress:
             outputs = relative(plan.folder.outputs)
             rows["look"] = f"dsbench dashboard{'' if outputs == 'outputs' else f' --outputs {shlex.quote(outputs)}'}"
         elif plan.config.logger.name == "tensorboard":
-            rows["look"] = (
-                f"tensorboard --logdir {shlex.quote(relative(plan.folder.path.parent.parent / 'tensorboard'))}"
-            )
+            rows["look"] = f"tensorboard --logdir {shlex.quote(relative(plan.folder.outputs / 'tensorboard'))}"
         self._print_facts(rows)
 
     def _print_facts(self, rows: Mapping[str, str]) -> None:

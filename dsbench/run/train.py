@@ -53,7 +53,8 @@ def train_and_test(plan: Plan, folder: RunFolder, progress: Progress, held: Held
         progress.epoch(history[-1])
 
     with Limit(seconds, folder.log_file, lambda: folder.end_record(Status.TIMEOUT, reason(seconds or 0))) as limit:
-        history = resumable(folder.last, folder.best, plan.training.test_weights)
+        training = plan.training
+        history = resumable(folder.last, folder.best, training.test_weights)
         record = _first_record(plan, earlier)
         try:
             text = as_yaml(asdict(plan.config))
@@ -65,7 +66,7 @@ def train_and_test(plan: Plan, folder: RunFolder, progress: Progress, held: Held
             tracker = open_tracker(plan.config, folder.outputs, card(plan.config, record, text), history)
             with progress.training(plan) as bar, cooperative():
                 callbacks = [Watch(held), *([Moving(bar)] if bar else [])]
-                fitted = fit(plan.training, on_epoch, callbacks)
+                fitted = fit(training, on_epoch, callbacks)
             limit.trained()
             result = _result(fitted, plan.cost.macs)
             record = replace(record, status=Status(fitted.status), remark=fitted.remark, result=result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from dsbench.config.compose import Composed
@@ -139,11 +139,23 @@ def plan_sweep(
                 cells[overrides] = error
         return cells[overrides]
 
+    @cache
+    def obstacle(overrides: tuple[str, ...]) -> str | None:
+        """Why no run of a cell can be trained: there is no memory for it, or there are no data."""
+        planned = cell(overrides)
+        assert isinstance(planned, Plan)
+        try:
+            planned.prepare(here)
+        except InputError as error:
+            return str(error)
+        return None
+
     out = []
     for overrides in map(tuple, jobs):
         raise_if_asked_to_stop()
         seeds = [override for override in overrides if re.fullmatch(r"seed=[0-9]{1,9}", override)]  # longer: checked
-        planned = cell(tuple(override for override in overrides if override not in seeds))
+        shared = tuple(override for override in overrides if override not in seeds)
+        planned = cell(shared)
         if isinstance(planned, InputError):
             out.append(PlannedJob(overrides, problem=str(planned)))
             continue
@@ -151,19 +163,10 @@ def plan_sweep(
         for seed in seeds:
             planned = with_seed(planned, int(seed.split("=")[1]))
         job = _readable(PlannedJob(overrides, planned))
-        if here and job.plan and not job.done:
-            job = _fitting(job, job.plan)
+        if job.plan and not job.done and (problem := obstacle(shared)):
+            job = PlannedJob(overrides, problem=problem)
         out.append(job)
     return SweepPlan(tuple(out))
-
-
-def _fitting(job: PlannedJob, planned: Plan) -> PlannedJob:
-    """The job; that its training takes more memory than there is, is a problem of it."""
-    try:
-        planned.check_memory()
-    except InputError as error:
-        return PlannedJob(job.overrides, problem=str(error))
-    return job
 
 
 def _readable(job: PlannedJob) -> PlannedJob:

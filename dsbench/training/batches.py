@@ -1,4 +1,4 @@
-"""From stored bytes to what a network sees: filtering once, scaling and augmenting whole batches on the device."""
+"""From stored bytes to what a network sees: filtering, scaling and augmenting whole batches."""
 
 from __future__ import annotations
 

@@ -210,7 +210,7 @@ class Tally:
 
     def __init__(self, classes: int, batches: Batches) -> None:
         """For a pass over `batches`."""
-        device, images = batches.images.device, len(batches.rows)
+        device, images = batches.device, len(batches.rows)
         self.classes = classes
         self._losses = torch.zeros(len(batches), device=device)
         self._predictions = torch.zeros(images, dtype=torch.int64, device=device)

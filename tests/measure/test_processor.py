@@ -49,10 +49,8 @@ def test_what_torch_and_onednn_use_is_asked_of_them_and_standard_output_stays() 
     assert known | {"torch_cpu_capability": 0, "onednn_isa": 0} == here | {"torch_cpu_capability": 0, "onednn_isa": 0}
 
 
-def test_where_the_system_tells_nothing_of_the_processor_that_is_unknown(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(module, "CPUINFO", tmp_path / "cpuinfo")
+def test_where_the_system_tells_nothing_of_the_processor_that_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "processor", dict)
     assert module._processor() == {"vendor": None, "family": None, "model": None, "stepping": None}
 
 

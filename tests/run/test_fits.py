@@ -60,7 +60,7 @@ def test_a_network_that_does_not_fit_is_refused_with_the_largest_that_does(
     planned: Callable[[str], Any], outputs: Path
 ) -> None:
     with pytest.raises(InputError) as error:
-        planned("width=1000").check_memory()
+        planned("width=1000").prepare()
     said = re.fullmatch(
         r"width 1000 needs [0-9.]+ GiB to train with batch 128, this machine has 128 MiB for it; "
         r"width ([0-9]+) would fit",
@@ -70,18 +70,45 @@ def test_a_network_that_does_not_fit_is_refused_with_the_largest_that_does(
     width = int(said[1])
     assert planned(f"width={width}").memory_bytes <= 128 * MIB
     with pytest.raises(InputError, match="would fit"):
-        planned(f"width={2 * width}").check_memory()
+        planned(f"width={2 * width}").prepare()
     with pytest.raises(InputError, match="would fit"):
-        planned("width=999999").check_memory()
+        planned("width=999999").prepare()
     with pytest.raises(InputError, match=r"to train with batch 4000, .*; train\.batch_size [0-9]+ would fit"):
-        planned("width=1 train.batch_size=4000").check_memory()
+        planned("width=1 train.batch_size=4000").prepare()
     assert not outputs.exists()
+
+
+@pytest.mark.usefixtures("small")
+def test_such_a_network_is_refused_before_its_data_are_fetched_and_a_finished_run_needs_none(
+    planned: Callable[[str], Any], overrides: Any, tmp_path: Path
+) -> None:
+    """Neither by itself nor in a sweep."""
+    root = tmp_path / "none"
+    large = planned(f"width=1000 data=mnist data.root={root}")
+    lines = [overrides(f"width={width} data=mnist data.root={root}") for width in (1000, 2)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dsbench.data.sources.read", _no_data)
+        with pytest.raises(InputError, match="width 1000 needs"):
+            execute(large, Progress("none"))
+        problems = [job.problem or "" for job in plan_sweep(lines, compose).jobs]
+    assert problems[0].startswith("width 1000 needs")
+    assert problems[1] == "no data"
+    assert not root.exists()
+    large.folder.create()
+    large.folder.write_result(replace(large.facts(), status=Status.DONE, result=Result(test_acc=0.9)))
+    assert execute(large, Progress("none")).status == Status.DONE
+    assert plan_sweep(lines[:1], compose).jobs[0].done
+    assert not root.exists()
+
+
+def _no_data(request: Any) -> None:
+    raise InputError("no data")
 
 
 @pytest.mark.usefixtures("small")
 def test_a_budget_that_does_not_fit_is_refused(planned: Callable[[str], Any]) -> None:
     with pytest.raises(InputError, match=r"; width [0-9]+ would fit, so take a smaller budget"):
-        planned("budget.params=1e12").check_memory()
+        planned("budget.params=1e12").prepare()
 
 
 @pytest.mark.usefixtures("small")

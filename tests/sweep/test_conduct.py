@@ -136,7 +136,8 @@ def test_runs_on_a_gpu_take_none_of_this_machines_memory(plan: Plan) -> None:
     assert planned.run_bytes == tuple(job.plan.memory_bytes for job in planned.jobs if job.plan)
     first = planned.jobs[0]
     assert first.plan is not None
-    on_gpu = replace(first, plan=replace(first.plan, place=Place("cuda", "NVIDIA X", "32")))
+    resources = replace(first.plan.resources, place=Place("cuda", "NVIDIA X", "32"))
+    on_gpu = replace(first, plan=replace(first.plan, resources=resources))
     assert len(replace(planned, jobs=(on_gpu, *planned.jobs[1:])).run_bytes) == 1
 
 

@@ -203,7 +203,7 @@ def test_on_a_busy_machine_one_thread_is_timed(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(estimate, "_step_timing", four_seconds)
     plan = small(tmp_path, 2).jobs[0].plan
     assert plan is not None
-    plan = replace(plan, place=replace(plan.place, asked_threads=4))
+    plan = replace(plan, resources=replace(plan.resources, place=replace(plan.place, asked_threads=4)))
     assert estimate._seconds_an_image(plan, share=1.0) == 4.0
     assert estimate._seconds_an_image(plan, share=0.5) == 2.0
     assert threads == [4, 1]

@@ -6,7 +6,9 @@ import torch
 
 from dsbench.config.schema import AugmentConfig
 from dsbench.training.batches import Batches, PixelScale
+from dsbench.training.classifier import Tally
 
+ROWS = torch.tensor([0, 1, 2, 3, 4, 6, 7, 8, 10, 11])
 RAW = PixelScale.of("raw", (0.0,), (1.0,))
 AUGMENT = AugmentConfig(crop_padding=2, flip=True, cutout=3)
 
@@ -14,8 +16,7 @@ AUGMENT = AugmentConfig(crop_padding=2, flip=True, cutout=3)
 def batches(seed: int | None = 0, epoch: int = 0, size: int = 4, augment: AugmentConfig | None = None) -> Batches:
     """Ten of twelve images, each of which says its row in its pixels."""
     pixels = torch.arange(12, dtype=torch.uint8)[:, None, None, None].expand(12, 6, 6, 1).contiguous()
-    rows = torch.tensor([0, 1, 2, 3, 4, 6, 7, 8, 10, 11])
-    out = Batches(pixels, torch.arange(12), rows, size, RAW, seed, augment)
+    out = Batches(pixels, torch.arange(12), ROWS, size, RAW, seed, augment)
     out.epoch = epoch
     return out
 
@@ -98,3 +99,14 @@ def test_giving_out_a_batch_leaves_the_stored_images_as_they_are() -> None:
     before = given.images.clone()
     content(given)
     assert torch.equal(given.images, before)
+
+
+def test_a_pass_is_counted_where_the_labels_lie_though_the_images_lie_elsewhere() -> None:
+    """As on a GPU without room for the images; the device `meta` refuses other devices' tensors, as a GPU does."""
+    gpu = torch.device("meta")
+    given = Batches(torch.zeros(12, 6, 6, 1, dtype=torch.uint8), torch.arange(12, device=gpu), ROWS.to(gpu), 4, RAW)
+    tally = Tally(12, given)
+    tally.add(
+        torch.zeros((), device=gpu), torch.zeros(4, 12, device=gpu), torch.zeros(4, dtype=torch.int64, device=gpu)
+    )
+    assert {counted.device for counted in tally._counted()} == {gpu}
