@@ -19,15 +19,19 @@ from dsbench.network.layers import Activation, BatchNorm, Conv, Dropout, Flatten
 from dsbench.seeds import derived
 
 BATCH = 4
+# Every study, its widths made small.
 STUDIES = [
-    *(f"experiment=mnist_7800/{model}" for model in ("cnn", "dwsep_same_budget")),
-    *(f"experiment=cifar10_{study}/{model}" for study in ("fc", "vgg", "three_way") for model in ("cnn", "dwsep")),
-    *(f"experiment=cifar100_series/{model}" for model in ("cnn", "dwsep")),
+    *("experiment=mnist_7800/cnn", "experiment=mnist_7800/dwsep_same_budget"),
+    *("experiment=matched_7800/cnn_shallow", "experiment=matched_7800/dwsep_deep"),
+    *("experiment=cifar10_fc/cnn width=2", "experiment=cifar10_fc/dwsep width=2"),
+    *("experiment=cifar10_vgg/cnn width=3", "experiment=cifar10_vgg/dwsep width=3"),
+    *("experiment=cifar10_three_way/cnn width=2", "experiment=cifar10_three_way/dwsep width=2"),
+    *("experiment=cifar100_series/cnn width=3", "experiment=cifar100_series/dwsep width=3"),
 ]
 BLOCKS = [
-    f"model=dwsep data=cifar10 width=4 arch.residual=project block={block}"
+    f"model=dwsep width=4 slots.residual=project slots.se_ratio=0.25 block={block}"
     for block in ("keras", "mobilenet", "linear", "double_relu")
-]
+] + ["model=dwsep width=4 block=inverted_residual", "model=hybrid model.pattern=every_2 width=4 block=linear"]
 
 
 def built(network: Network, members: int, dtype: torch.dtype = torch.float64) -> list[nn.Sequential]:
@@ -141,7 +145,7 @@ def test_a_member_that_is_no_number_leaves_the_others_as_they_are_bit_for_bit(sp
 
 @given(networks(), st.sampled_from([1, 2, 3, 5]))
 def test_states_taken_out_of_a_fused_network_are_those_put_into_it(network: Network, members: int) -> None:
-    """Names, order, values and memory format, so that the module alone takes up a member and the reverse."""
+    """Names, order, values and memory format; and no more is saved of a member than of the network alone."""
     modules = built(network, members, torch.float32)
     together = Fused(modules)
     other = Fused(built(network, members, torch.float32)[::-1])
@@ -161,7 +165,7 @@ def test_states_taken_out_of_a_fused_network_are_those_put_into_it(network: Netw
 
 
 def test_dropout_is_drawn_by_each_member_from_its_own_seed() -> None:
-    network = Network((1, 8, 8), 64, (Dropout(0.5), Flatten()))
+    network = Network((1, 8, 8), 64, (Dropout(0.5), Conv(1, 1, 1), Flatten()))
     modules = [build(network, 0) for _ in range(3)]
     together = Fused(modules)
     ones = torch.ones(BATCH, 3, 8, 8)
