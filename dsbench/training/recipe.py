@@ -50,11 +50,17 @@ def can_be_fused(grad_clip_norm: float | None, precision: str) -> bool:
 
 
 def groups(network: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
-    """Parameter groups; vectors (scales and shifts of norms, biases) are one of their own where weights alone decay."""
+    """Parameter groups; vectors (scales and shifts of norms, biases) are one of their own where weights alone decay.
+
+    Those of a fused network are the same ones, in the same order, as of each of its members.
+    """
+    from dsbench.network.fused import Fused
+
     params = list(network.parameters())
     if config.decay_norm_and_bias or not config.weight_decay:
         return [{"params": params, "weight_decay": config.weight_decay}]
-    weights, vectors = [p for p in params if p.ndim > 1], [p for p in params if p.ndim <= 1]
+    vector = 2 if isinstance(network, Fused) else 1  # axes
+    weights, vectors = [p for p in params if p.ndim > vector], [p for p in params if p.ndim <= vector]
     out = [{"params": weights, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     return [group for group in out if group["params"]]
 
