@@ -6,12 +6,15 @@ Nothing in this module has run on a GPU yet; what it captures, the steps of `dsb
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
-import torch
+from typing import TYPE_CHECKING
 
 from dsbench.errors import InputError
-from dsbench.training.batches import Batches
 from dsbench.training.stop import AfterSeconds, End
+
+if TYPE_CHECKING:
+    import torch
+
+    from dsbench.training.batches import Batches
 
 
 def cannot(precision: str, end: End) -> str | None:
@@ -55,29 +58,31 @@ class CudaGraphs:
     """
 
     def __init__(self, device: torch.device, generators: Sequence[torch.Generator] = ()) -> None:
-        self.generators = generators
+        import torch
+
+        self.generators, self._torch = generators, torch
         self._stream, self._pool = torch.cuda.Stream(device), torch.cuda.graph_pool_handle()
         self._given: list[torch.cuda.Event] = []  # after the last chunks, the oldest first
 
     def warm_up(self, function: Callable[[], None]) -> None:
         """Run it on the stream on which it will be captured."""
-        self._stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self._stream):
+        self._stream.wait_stream(self._torch.cuda.current_stream())
+        with self._torch.cuda.stream(self._stream):
             function()
-        torch.cuda.current_stream().wait_stream(self._stream)
+        self._torch.cuda.current_stream().wait_stream(self._stream)
 
     def record(self, function: Callable[[], None]) -> Callable[[], None]:
         """Capture it. Other threads, W&B's for one, may meanwhile do what a capture forbids."""
-        graph = torch.cuda.CUDAGraph()
+        graph = self._torch.cuda.CUDAGraph()
         for generator in self.generators:
             graph.register_generator_state(generator)
-        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
+        with self._torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
             function()
         return graph.replay
 
     def pace(self) -> None:
         """Wait for the chunk before the last, so that one is always left for the device to compute."""
-        event = torch.cuda.Event()
+        event = self._torch.cuda.Event()
         event.record()
         self._given.append(event)
         if len(self._given) > 2:

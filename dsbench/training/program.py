@@ -60,9 +60,10 @@ class Pass:
     a torchmetrics metric updated at each step would cost the smallest networks a hundredth of it or more.
     """
 
-    def __init__(self, batches: Batches, classes: int, members: int = 1) -> None:
-        self.batches, self.classes, self.members = batches, classes, members
-        images, device = len(batches.rows), batches.device
+    def __init__(self, batches: Batches, classes: int, members: int | None = None) -> None:
+        """For S members of a fused network, or for a network alone, which is one without an axis of members."""
+        self.batches, self.classes, self.alone = batches, classes, members is None
+        images, device, members = len(batches.rows), batches.device, members or 1
         self.rows = batches.rows.repeat(members, 1)
         self.labels = batches.labels[self.rows]
         self.draws = Draws()
@@ -75,7 +76,7 @@ class Pass:
     def __len__(self) -> int:
         return len(self.batches)
 
-    def begin(self, seeds: Sequence[int | None] | None = None, epoch: int = 0, done: int = 0) -> None:
+    def begin(self, done: int = 0, seeds: Sequence[int | None] | None = None, epoch: int = 0) -> None:
         """Begin a pass after so many steps; with `seeds`, one a member, in the order of the epoch, augmented."""
         self.done = done
         self.index.fill_(done)
@@ -100,16 +101,14 @@ class Pass:
         return At(self.index, self.index * self.batches.batch_size + self._places[:size])
 
     def batch(self, at: At) -> tuple[Tensor, Tensor]:
-        """Images and labels of a step: (B, C, H, W) and (B,), of several members (B, S*C, H, W) and (S, B)."""
+        """Images and labels of a step: (B, C, H, W) and (B,), of members (B, S*C, H, W) and (S, B)."""
         rows, labels = self.rows[:, at.images], self.labels[:, at.images]
         draws = Draws(*(None if t is None else t[:, at.images].flatten(0, 1) for t in self.draws))
         images = self.batches.batch(rows.flatten(), draws)
-        if self.members == 1:
+        if self.alone:
             return images, labels[0]
-        members, size = rows.shape
-        channels, height, width = images.shape[1:]
-        beside = images.view(members, size, channels, height, width).permute(1, 3, 4, 0, 2)
-        return beside.reshape(size, height, width, members * channels).permute(0, 3, 1, 2), labels
+        beside = images.unflatten(0, rows.shape).permute(1, 3, 4, 0, 2)
+        return beside.flatten(3).permute(0, 3, 1, 2), labels
 
     def count(self, at: At, losses: Tensor, logits: Tensor) -> None:
         """Keep the losses, a scalar or (S,), and the predictions of logits (B, classes) or (S, B, classes)."""
@@ -211,26 +210,33 @@ class Program:
         self,
         step: Step,
         train: Pass,
+        rate_of: Callable[[int], float],
         rate: Tensor | None = None,
         recorder: Recorder | None = None,
         generators: Sequence[torch.Generator] = (),
     ) -> None:
-        """With a recorder the optimizer takes its learning rate from `rate`; `generators` are those beside torch's."""
+        """`rate_of` says the learning rate of each step of the epoch that is running.
+
+        With a recorder the optimizer takes it from the tensor `rate`; `generators` are those beside torch's own.
+        """
         self.step, self.train, self.rate, self.recorder, self.generators = step, train, rate, recorder, generators
         self.refused: str | None = None  # why nothing is recorded after all
+        self.rates = [0.0] * len(train)  # of the steps of the epoch that is running
+        self._rate_of = rate_of
         self._rates = torch.zeros(len(train), dtype=None if rate is None else rate.dtype, device=train.losses.device)
         self._recorded: dict[tuple[Pass, int], Callable[[], None]] = {}
 
-    def begin(self, rate_of: Callable[[int], float]) -> None:
-        """Begin an epoch; `rate_of` says the learning rate of each of its steps."""
-        self._rate_of = rate_of
+    def begin(self) -> None:
+        """Begin an epoch."""
         if self.recorder is not None:
-            self._rates.copy_(torch.tensor([rate_of(step) for step in range(len(self.train))], dtype=torch.float64))
+            self.rates = [self._rate_of(step) for step in range(len(self.train))]
+            self._rates.copy_(torch.tensor(self.rates, dtype=torch.float64))
 
     def run_train(self, steps: range) -> None:
         """Train for some steps, which follow those done."""
         for step in self._replayed(self.train, steps, self._train):
-            self._set_rate(self._rate_of(step))
+            self.rates[step] = self._rate_of(step)
+            self._set_rate(self.rates[step])
             self._train(self.train.at(step))
         self.train.done = steps.stop
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from dsbench.network.fused import Fused
 from dsbench.training.device import Compute
 
 DTYPES = {"32": torch.float32, "bf16": torch.bfloat16, "16": torch.float16}
@@ -56,7 +58,8 @@ class Step:
         """Move the weights."""
         if self.grad_clip_norm is not None:
             self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self._parameters, self.grad_clip_norm)
+            clip = clip_grad_norms if isinstance(self.module, Fused) else nn.utils.clip_grad_norm_
+            clip(self._parameters, self.grad_clip_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
 
@@ -67,6 +70,18 @@ def mean_losses(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) ->
         return cross_entropy(logits, labels, label_smoothing=label_smoothing)
     each = cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none", label_smoothing=label_smoothing)
     return each.view(labels.shape).mean(1)
+
+
+def clip_grad_norms(parameters: Iterable[nn.Parameter], most: float) -> None:
+    """Scale each member's gradient down to the norm `most`, as torch.nn.utils.clip_grad_norm_ does that of a network.
+
+    Nothing waits for the device. A member whose gradient is no number does not disturb the others.
+    """
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    norms = [torch.linalg.vector_norm(gradient, dim=tuple(range(1, gradient.ndim))) for gradient in gradients]
+    factors = (most / (torch.linalg.vector_norm(torch.stack(norms), dim=0) + 1e-6)).clamp(max=1.0)
+    for gradient in gradients:
+        gradient.mul_(factors.view(-1, *(1,) * (gradient.ndim - 1)))
 
 
 def autocast(compute: Compute, cache: bool = True) -> AbstractContextManager[object]:
