@@ -108,7 +108,7 @@ class Pass:
         if self.alone:
             return images, labels[0]
         beside = images.unflatten(0, rows.shape).permute(1, 3, 4, 0, 2)
-        return beside.flatten(3).permute(0, 3, 1, 2), labels
+        return beside.flatten(3).contiguous().permute(0, 3, 1, 2), labels
 
     def count(self, at: At, losses: Tensor, logits: Tensor) -> None:
         """Keep the losses, a scalar or (S,), and the predictions of logits (B, classes) or (S, B, classes)."""
