@@ -13,7 +13,6 @@ from pytorch_lightning import Callback
 
 from dsbench.network.build import build
 from dsbench.training import fit as fitting
-from dsbench.training.checkpoint import Checkpoints
 from dsbench.training.fit import Fitted, fit
 from dsbench.training.history import Epoch
 
@@ -146,3 +145,129 @@ def test_three_steps_in_float32_differ_by_what_rounding_can_make(group: Group, f
         assert all((ours[name] - own[name]).abs().max() <= most for name in weights)
         moved = max(float((own[name] - initial[name.removeprefix("network.")]).abs().max()) for name in weights)
         assert moved > 5 * most  # so that a wrong step would be seen
+
+
+def test_a_member_that_diverges_disturbs_no_bit_of_the_others(
+    group: Group, few: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = f"{LINE} {few} train.max_epochs=3 train.grad_clip_norm=0.5"
+    whole = group(line)
+
+    def spoilt(network: Any, seed: int | None) -> Any:
+        module = build(network, seed)
+        if seed == SEEDS[1]:
+            torch.nn.init.constant_(module[0].weight, torch.nan)
+        return module
+
+    monkeypatch.setattr(fitting, "build", spoilt)
+    disturbed = group(line)
+    assert [disturbed.fitted(place).status for place in range(3)] == ["done", "diverged", "done"]
+    assert (len(disturbed.told[1]), disturbed.fitted(1).test_acc) == (1, None)
+    for place in (0, 2):
+        assert same(numbers(disturbed, place), numbers(whole, place))
+
+
+STOPPING = (
+    f"{LINE} train.max_epochs=30 schedule=constant optimizer.lr=0.3 "
+    "train.early_stopping.monitor=val_loss train.early_stopping.patience=2"
+)
+
+
+def test_each_member_stops_early_by_its_own_epochs(group: Group, few: str, float64: None) -> None:
+    together, alone = group(f"{STOPPING} {few}"), [group(f"{STOPPING} {few}", [seed]) for seed in SEEDS]
+    epochs = [len(one.told[0]) for one in alone]
+    assert len(set(epochs)) > 1
+    assert [len(told) for told in together.told] == epochs
+    for place, one in enumerate(alone):
+        # what rounding makes in one step, tens of them make more of
+        assert_near(numbers(together, place), numbers(one, 0), 1e-6)
+
+
+class Killed(BaseException):
+    """As a signal would be."""
+
+
+class After(Callback):
+    """Ends training after so many steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self.steps -= 1
+        if not self.steps:
+            raise Killed
+
+
+def test_a_killed_group_goes_on_to_the_same_bits_and_a_member_of_it_alone_to_the_same_numbers(
+    group: Group, few: str, outputs: Any, float64: None
+) -> None:
+    line = f"{LINE} {few} train.max_epochs=3 optimizer=adam train.checkpoint_minutes=1e-9"
+    whole = group(line)
+    for folder, steps in (("killed", 11), ("alone", 11)):
+        with pytest.raises(Killed):
+            group(line, callbacks=[After(steps)], folder=f"{outputs}-{folder}")
+    resumed = group(line, folder=f"{outputs}-killed")
+    alone = group(line, [SEEDS[2]], folder=f"{outputs}-alone")
+    assert len(alone.last[0]["history"]) == 3
+    assert all(same(numbers(resumed, place), numbers(whole, place)) for place in range(3))
+    assert_near(numbers(alone, 0), numbers(whole, 2), 1e-9)
+
+
+def test_runs_that_stopped_alone_go_on_together(group: Group, few: str, outputs: Any, float64: None) -> None:
+    line, folder = f"{LINE} {few} train.max_epochs=3 train.checkpoint_minutes=1e-9", f"{outputs}-both"
+    whole = group(line)
+    for seed in SEEDS:
+        with pytest.raises(Killed):
+            group(line, [seed], callbacks=[After(10)], folder=folder)
+    together = group(line, folder=folder)
+    for place in range(3):
+        assert_near(numbers(together, place), numbers(whole, place), 1e-9)
+
+
+@pytest.mark.parametrize("where", ["on_epoch", "checkpoint at the end of an epoch", "checkpoint within an epoch"])
+def test_a_member_that_fails_gives_its_error_and_the_others_go_on(
+    group: Group, few: str, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    line = f"{LINE} {few} train.max_epochs=3"
+    whole = group(line)
+    failing = where.startswith("checkpoint")
+    line += " train.checkpoint_minutes=1e-9" if "within" in where else ""
+    write = fitting.MemberFiles.write
+    written: list[Any] = []
+
+    def full(self: Any, member: Any, path: Any) -> None:
+        if failing and member.training.config.seed == SEEDS[0] and path.name == "last.ckpt":
+            written.append(path)
+            if len(written) == 2:
+                raise OSError(28, "No space left on device")
+        write(self, member, path)
+
+    def on_epoch(place: int, history: list[Epoch]) -> None:
+        if not failing and place == 0 and len(history) == 2:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(fitting.MemberFiles, "write", full)
+    ended = group(line, on_epoch=on_epoch)
+    assert isinstance(ended.given[0], OSError)
+    assert "No space left" in str(ended.given[0])
+    for place in (1, 2):
+        assert same(numbers(ended, place), numbers(whole, place))
+    assert len(ended.told[0]) == {"on_epoch": 2}.get(where, 1 if "end" in where else 0)
+
+
+def test_a_group_whose_members_have_all_failed_ends(group: Group, few: str) -> None:
+    def on_epoch(place: int, history: list[Epoch]) -> None:
+        raise ValueError(f"member {place}")
+
+    ended = group(f"{LINE} {few} train.max_epochs=30", on_epoch=on_epoch)
+    assert [str(error) for error in ended.given] == ["member 0", "member 1", "member 2"]
+    assert [len(told) for told in ended.told] == [1, 1, 1]
+
+
+def test_alone_an_error_is_raised(group: Group, few: str) -> None:
+    def on_epoch(place: int, history: list[Epoch]) -> None:
+        raise ValueError("full")
+
+    with pytest.raises(ValueError, match="full"):
+        group(f"{LINE} {few} train.max_epochs=3", [0], on_epoch=on_epoch)
