@@ -80,7 +80,11 @@ def stacked(states: Sequence[Any]) -> Any:
     """
     first = states[0]
     if isinstance(first, Tensor) and first.ndim:
-        return torch.cat(list(states)).unflatten(0, (len(states), -1))  # stack would lose the memory format
+        strides = first.numel(), *first.stride()  # of each as it is alone: torch.stack would lose channels_last
+        out = first.new_empty_strided((len(states), *first.shape), strides)
+        for one, state in zip(out, states, strict=True):
+            one.copy_(state)
+        return out
     if isinstance(first, dict):
         if any(state.keys() != first.keys() for state in states):
             raise ValueError("members of a group have states of different things")
