@@ -206,8 +206,10 @@ class FusedConv(_Weighted):
         """(B, S*C, H, W) to (B, S*C', H', W')."""
         if x.shape[1] == 1 and self.weight.shape[-1] == 1:
             x = of_one_channel(x)
-        weight, bias = self.weight.flatten(0, 1), self.bias if self.bias is None else self.bias.flatten()
-        return functional.conv2d(x, weight, bias, self.stride, self.padding, 1, self.groups * len(self.weight))
+        members = len(self.weight)
+        weight = self.weight.flatten(0, 1) if members > 1 else self.weight[0]  # whose strides say what format it has
+        bias = self.bias if self.bias is None else self.bias.flatten()
+        return functional.conv2d(x, weight, bias, self.stride, self.padding, 1, self.groups * members)
 
 
 class FusedLinear(_Weighted):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
+from math import prod
 
 import pytest
 import torch
@@ -118,6 +120,54 @@ def test_a_step_of_each_member_is_that_of_the_network_alone(network: Network, me
     images, labels = batches(network, members)
     for actual, expected in zip(fused(modules, images, labels), alone(modules, images, labels), strict=True):
         compare(actual, expected, 1e-9)
+
+
+def roundings(network: Network) -> float:
+    """The relative error of the longest sum of a step in float32, most of the time.
+
+    Its n terms are a convolution's, or those of a norm or a weight's gradient: all pixels of the batch. The rounding
+    errors of a sum add up to no more than 4 sqrt(n) units in all likelihood (Higham and Mary 2019, theorem 3.1).
+    """
+    longest = max(max(prod(step.in_shape), BATCH * prod(step.in_shape[1:])) for step in network.steps)
+    return 4 * longest**0.5 * 2**-24
+
+
+def perturbed(module: nn.Sequential, images: Tensor, labels: Tensor, relative: float, seed: int) -> dict[str, Tensor]:
+    """What a step leaves where each input, weight and output of a layer has a relative error, one way or the other."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def wrong(tensor: Tensor) -> Tensor:
+        signs = torch.randint(2, tensor.shape, generator=generator) * 2 - 1
+        return tensor * (1 + relative * signs)
+
+    module = copy.deepcopy(module)
+    for part in module.modules():
+        if not isinstance(part, nn.Sequential):
+            part.register_forward_hook(lambda _, __, output: wrong(output))
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(wrong(parameter))
+    return results(module, step(module, wrong(images), labels))
+
+
+@given(networks(), st.sampled_from([1, 2, 3, 5]))
+def test_a_step_in_float32_is_as_exact_together_as_alone(network: Network, members: int) -> None:
+    """Errors stay within what such errors of each layer make of the step in float64."""
+    modules = built(network, members, torch.float32)
+    for part in (part for module in modules for part in module.modules()):
+        if isinstance(part, (nn.Dropout, nn.Dropout2d)):
+            part.p = 0.0  # masks are others in float64
+    images, labels = batches(network, members, torch.float32)
+    exact = [copy.deepcopy(module).double() for module in modules]
+    relative = roundings(network)
+    actual = fused(modules, images, labels)
+    for place, (own, x, y) in enumerate(zip(exact, images.double(), labels, strict=True)):
+        others = [perturbed(own, x, y, relative, seed) for seed in range(4)]
+        expected = results(own, step(own, x, y))
+        for name, value in expected.items():
+            spread = max((other[name] - value).abs().max() for other in others)
+            most = spread + relative * value.abs().max()
+            assert (actual[place][name] - value).abs().max() <= most, name
 
 
 @pytest.mark.parametrize("line", STUDIES + BLOCKS)
