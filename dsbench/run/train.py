@@ -47,7 +47,7 @@ def train_and_test(plan: Plan, folder: RunFolder, progress: Progress, held: Held
     tracker: Tracker = Nothing()
     fitted: Fitted | None = None
 
-    def on_epoch(history: list[Epoch]) -> None:
+    def on_epoch(_: int, history: list[Epoch]) -> None:
         folder.write_history(history)
         tracker.epoch(history[-1])
         progress.epoch(history[-1])
@@ -66,10 +66,12 @@ def train_and_test(plan: Plan, folder: RunFolder, progress: Progress, held: Held
             tracker = open_tracker(plan.config, folder.outputs, card(plan.config, record, text), history)
             with progress.training(plan) as bar, cooperative():
                 callbacks = [Watch(held), *([Moving(bar)] if bar else [])]
-                fitted = fit(training, on_epoch, callbacks)
+                (ended,) = fit([training], on_epoch, callbacks)
+                assert isinstance(ended, Fitted)
+                fitted = ended
             limit.trained()
             result = _result(fitted, plan.cost.macs)
-            record = replace(record, status=Status(fitted.status), remark=fitted.remark, result=result)
+            record = replace(record, status=Status(fitted.status), remark=fitted.remark, graph=fitted.graph, result=result)
         except BaseException as error:
             limit.trained()
             cause = stop_request() or error  # in C code, torch.save for one, a request can come out as another error
@@ -150,17 +152,17 @@ class Moving(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show that an epoch starts."""
-        self._show(pl_module, 0)
+        self._show(pl_module)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Show that a step is done."""
-        self._show(pl_module, batch_idx + 1)
+        """Show that steps are done."""
+        self._show(pl_module)
 
-    def _show(self, pl_module: LightningModule, steps: int) -> None:
+    def _show(self, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Classifier)
-        self.bar.step(pl_module.current_epoch, steps, pl_module.spent()[1])
+        self.bar.step(pl_module.current_epoch, pl_module.train_pass.done, pl_module.spent()[1])
 
 
 def _result(fitted: Fitted, macs: int) -> Result:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dsbench.measure.layer_times import operation_modules
-from dsbench.measure.subject import DTYPES
+from dsbench.training.step import DTYPES
 from dsbench.measure.traffic import KINDS, operations
 from dsbench.network.build import Mean, Scale, Sum, build
 
