@@ -36,7 +36,7 @@ from dsbench.network.build import build
 from dsbench.network.description import Network
 from dsbench.network.fused import Fused
 from dsbench.training.device import set_up_process
-from dsbench.training.members import losses, side_by_side
+from dsbench.training.step import mean_losses
 
 FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 DTYPES = {"32": torch.float32, "bf16": torch.bfloat16}
@@ -80,10 +80,9 @@ class Ways:
 
     def _grouped(self) -> Step:
         module = Fused(self._modules())
-        images = side_by_side(self.images.unflatten(0, (self.members, -1)).transpose(0, 1))
-        images = images.contiguous(memory_format=self.format)
+        images = torch.cat(self.images.chunk(self.members), 1).contiguous(memory_format=self.format)
         labels = self.labels.view(self.members, -1)
-        return self._step(module, module.parameters(), lambda: losses(module(images).float(), labels).sum())
+        return self._step(module, module.parameters(), lambda: mean_losses(module(images).float(), labels).sum())
 
     def _vmap(self) -> Step:
         modules = self._modules()
@@ -172,9 +171,9 @@ def main() -> None:
     if asked.device == "cuda":
         print(torch.cuda.get_device_name(), torch.version.cuda, torch.backends.cudnn.version())
     print("network             S format        alone ms  grouped     vmap")
-    networks = MNIST | dict(named(width, family) for width in asked.widths for family in ("cnn", "dwsep"))
-    for name, overrides in networks.items():
-        network = network_of(compose(overrides.split()))
+    lines = MNIST | dict(named(width, family) for width in asked.widths for family in ("cnn", "dwsep"))
+    networks = {name: network_of(compose(overrides.split())) for name, overrides in lines.items()}
+    for name, network in networks.items():
         for members in asked.members:
             for memory_format in asked.formats:
                 print(line(name, network, members, memory_format, asked), flush=True)

@@ -1,4 +1,4 @@
-"""Members of a group trained by one plain loop against each trained alone by the same loop."""
+"""Members of a group trained as one against each trained alone by a plain loop."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ from dsbench.network.fused import Fused, member, stacked
 from dsbench.network.layers import Activation, BatchNorm, Conv, Dropout, Flatten, Linear, Pool
 from dsbench.seeds import derived
 from dsbench.training.batches import Batches, PixelScale
-from dsbench.training.members import MemberBatches, clip_grad_norms, losses
+from dsbench.training.device import Compute
+from dsbench.training.program import Pass
 from dsbench.training.recipe import groups, optimizer
+from dsbench.training.step import Step, clip_grad_norms, mean_losses
 
 NETWORK = Network(
     (2, 8, 8),
@@ -40,6 +42,7 @@ OPTIMIZERS = (
     "optimizer=rmsprop optimizer.momentum=0.5",
 )
 SEEDS = (3, 0, 11)
+CPU = Compute(torch.device("cpu"), "a CPU", "32", 1)
 
 
 def config(line: str) -> OptimizerConfig:
@@ -57,25 +60,12 @@ def split(seed: int | None, augment: AugmentConfig | None = None, size: int = 8)
 
 @dataclass
 class Loop:
-    """A plain training loop, of one seed or of several members together."""
+    """A network that is trained, alone or of several members, and its optimizer."""
 
     module: nn.Module
     optimizer: torch.optim.Optimizer
-    batches: Batches
     clip: float | None
     losses: list[Tensor] = field(default_factory=list)
-
-    def epochs(self, numbers: Sequence[int]) -> Loop:
-        for self.batches.epoch in numbers:
-            self.seed()
-            for images, labels in self.batches:
-                self.optimizer.zero_grad()
-                loss = self.loss(self.module(images.to(next(self.module.parameters()).dtype)), labels)
-                loss.sum().backward()
-                self.cut()
-                self.optimizer.step()
-                self.losses.append(loss.detach())
-        return self
 
     def states(self) -> Any:
         return {"network": self.module.state_dict(), "optimizer": self.optimizer.state_dict()}
@@ -85,44 +75,62 @@ class Loop:
         self.optimizer.load_state_dict(states["optimizer"])
 
 
+@dataclass
 class Alone(Loop):
-    """Of one seed."""
+    """By a plain loop of one seed."""
 
-    def seed(self) -> None:
-        assert self.batches.seed is not None
-        torch.manual_seed(derived(self.batches.seed, "dropout", self.batches.epoch))
+    seed: int = 0
 
-    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return cross_entropy(logits, labels, label_smoothing=0.1)
+    def epochs(self, numbers: Sequence[int]) -> Alone:
+        batches = split(self.seed, AUGMENT)
+        for batches.epoch in numbers:
+            torch.manual_seed(derived(self.seed, "dropout", batches.epoch))
+            for images, labels in batches:
+                self.optimizer.zero_grad()
+                loss = cross_entropy(self.module(images.double()), labels, label_smoothing=0.1)
+                loss.backward()
+                if self.clip:
+                    clip_grad_norm_(self.module.parameters(), self.clip)
+                self.optimizer.step()
+                self.losses.append(loss.detach())
+        return self
 
-    def cut(self) -> None:
-        if self.clip:
-            clip_grad_norm_(self.module.parameters(), self.clip)
 
-
+@dataclass
 class Together(Loop):
-    """Of several members."""
+    """By the step of training, in float64, for the members with these seeds."""
 
-    def seed(self) -> None:
-        self.module.seed_dropout([derived(seed, "dropout", self.batches.epoch) for seed in self.batches.seeds])
+    seeds: Sequence[int] = SEEDS
 
-    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return losses(logits, labels, 0.1)
+    def epochs(self, numbers: Sequence[int]) -> Together:
+        assert isinstance(self.module, Fused)
+        step = Step(self.module, self.optimizer, CPU, grad_clip_norm=self.clip)
+        given = Pass(split(0, AUGMENT), 5, len(self.seeds))
+        for epoch in numbers:
+            self.module.seed_dropout([derived(seed, "dropout", epoch) for seed in self.seeds])
+            given.begin(0, self.seeds, epoch)
+            for number in range(len(given)):
+                images, labels = given.batch(given.at(number))
+                losses = mean_losses(self.module(images.double()), labels, 0.1)
+                step.backward(losses.sum())
+                step.update()
+                self.losses.append(losses.detach())
+        return self
 
-    def cut(self) -> None:
-        if self.clip:
-            clip_grad_norms(self.module.parameters(), self.clip)
+    def keep(self, places: Sequence[int]) -> None:
+        assert isinstance(self.module, Fused)
+        self.module.keep(places, self.optimizer)
+        self.seeds = [self.seeds[place] for place in places]
 
 
 def alone(seed: int, line: str, clip: float | None = None) -> Alone:
     module = build(NETWORK, seed).double()
-    return Alone(module, optimizer(module, config(line)), split(seed, AUGMENT), clip)
+    return Alone(module, optimizer(module, config(line)), clip, seed=seed)
 
 
 def together(seeds: Sequence[int], line: str, clip: float | None = None) -> Together:
     module = Fused([build(NETWORK, seed).double() for seed in seeds])
-    batches = MemberBatches(split(0, AUGMENT), seeds)
-    return Together(module, optimizer(module, config(line)), batches, clip)
+    return Together(module, optimizer(module, config(line)), clip, seeds=seeds)
 
 
 def layout(tensor: Tensor) -> list[int]:
@@ -175,8 +183,7 @@ def test_those_that_are_kept_train_on_as_each_does_alone(line: str) -> None:
     loop = together(SEEDS, line, 0.5).epochs([0])
     before = loop.states()
     for places, epoch in (((0, 2), 1), ((1,), 2)):
-        loop.module.keep(places, loop.optimizer)
-        loop.batches.seeds = tuple(loop.batches.seeds[place] for place in places)
+        loop.keep(places)
         if epoch == 1:
             for new, old in enumerate(places):
                 near(member(loop.states(), new), member(before, old), most=0)
@@ -230,28 +237,24 @@ def test_a_gradient_is_clipped_by_the_norm_of_its_own_member() -> None:
 
 @pytest.mark.parametrize("augment", [None, AUGMENT, AugmentConfig(crop_padding=0, flip=True, cutout=0)])
 def test_each_member_has_the_batches_of_its_own_seed_and_epoch(augment: AugmentConfig | None) -> None:
+    given = Pass(split(0, augment), 5, len(SEEDS))
     for epoch in (0, 1):
-        given = MemberBatches(split(0, augment), SEEDS)
+        given.begin(0, SEEDS, epoch)
         own = [split(seed, augment) for seed in SEEDS]
-        for batches in (given, *own):
+        for batches in own:
             batches.epoch = epoch
-        for (images, labels), *alone in zip(given, *own, strict=True):
+        for number, alone in enumerate(zip(*own, strict=True)):
+            images, labels = given.batch(given.at(number))
             assert images.is_contiguous(memory_format=torch.channels_last)
             assert torch.equal(images, torch.cat([each for each, _ in alone], 1))
             assert torch.equal(labels, torch.stack([truth for _, truth in alone]))
 
 
-def test_members_resume_within_an_epoch_as_batches_alone_do() -> None:
-    whole = list(MemberBatches(split(0, AUGMENT), SEEDS))
-    given = MemberBatches(split(0, AUGMENT), SEEDS)
-    given.load_state_dict({"done": 2})
-    for (images, labels), (rest, truth) in zip(whole[2:], given, strict=True):
-        assert torch.equal(images, rest)
-        assert torch.equal(labels, truth)
-
-
 def test_all_members_are_measured_by_the_same_images() -> None:
-    for (images, labels), (own, truth) in zip(MemberBatches(split(None), SEEDS), split(None), strict=True):
+    given = Pass(split(None), 5, 3)
+    given.begin()
+    for number, (own, truth) in enumerate(split(None)):
+        images, labels = given.batch(given.at(number))
         assert torch.equal(images, torch.cat([own] * 3, 1))
         assert torch.equal(labels, torch.stack([truth] * 3))
 
