@@ -3,17 +3,44 @@
 A training step of S members of one network (forward, loss, backward, SGD), each with its own images:
 - alone: S modules, one after another;
 - grouped: dsbench.network.fused, grouped operators on (B, S*C, H, W);
-- vmap: torch.func.stack_module_state and vmap of the module alone.
+- vmap: torch.func.vmap of the module alone over stacked parameters.
 
 The ways take turns in one process, so that what else the machine does hits them alike. A line has the milliseconds of
 S steps alone and how many times as fast the others are: the median of the ratios of all turns. With `--graph`, on CUDA,
 each way's step is one CUDA graph, so that what remains is the device's time and not that of starting operations.
 
-Of a shared machine with two cores (AMD EPYC, AVX-512), one thread, torch 2.13, batch 128, float32:
+On two cores that other work kept busy (load average 10; AMD EPYC, one thread, torch 2.13), float32, `--members 4 16
+--batch 32 --turns 3 --seconds 0.1`: the milliseconds are worth little, the ratios are of turns side by side.
 
-TABLE
+    network             S format        alone ms  grouped     vmap
+    mnist_7800 cnn      4 channels_last     95.56     1.12     0.54
+    mnist_7800 cnn      4 contiguous       101.77     0.80     0.72
+    mnist_7800 cnn     16 channels_last    266.38     1.50     0.65
+    mnist_7800 cnn     16 contiguous       372.46     0.74     0.74
+    mnist_7800 dwsep    4 channels_last    396.85     0.88     0.61
+    mnist_7800 dwsep    4 contiguous       321.11     0.65     0.60
+    mnist_7800 dwsep   16 channels_last   1238.87     0.93     0.49
+    mnist_7800 dwsep   16 contiguous      1493.55     0.65     0.64
+    plain cnn 8         4 channels_last    158.03     1.38     0.68
+    plain cnn 8         4 contiguous       258.63     1.43     1.05
+    plain cnn 8        16 channels_last    669.43     1.30     0.69
+    plain cnn 8        16 contiguous      1811.22     1.27     1.09
+    plain dwsep 8       4 channels_last    380.83     1.57     0.86
+    plain dwsep 8       4 contiguous       598.68     1.43     1.05
+    plain dwsep 8      16 channels_last   1507.56     1.90     0.80
+    plain dwsep 8      16 contiguous      1618.41     1.47     1.14
+    plain cnn 16        4 channels_last    473.64     0.99     0.59
+    plain cnn 16        4 contiguous       716.74     1.30     0.97
+    plain cnn 16       16 channels_last   2090.43     0.97     0.42
+    plain cnn 16       16 contiguous      3402.29     1.17     0.65
+    plain dwsep 16      4 channels_last    528.16     1.23     0.50
+    plain dwsep 16      4 contiguous       407.21     1.15     0.82
+    plain dwsep 16     16 channels_last    632.31     1.19     0.42
+    plain dwsep 16     16 contiguous      2719.40     0.85     0.57
 
-On a CPU there is little to win: one network keeps the core busy. It has not yet run on CUDA, which it is for.
+So grouped operators in channels_last are the way that dsbench takes: vmap is slower in every line in that format, for
+it moves the members' axis to and fro around each convolution. A CPU has little to win: one network keeps a core busy,
+and S of them do not fit its caches. What the ratios are on CUDA is not known yet: this has not run on a card.
 """
 
 from __future__ import annotations
@@ -26,7 +53,7 @@ from statistics import median
 import torch
 from machine import facts, load_average
 from torch import Tensor, nn, optim
-from torch.func import functional_call, stack_module_state, vmap
+from torch.func import functional_call, vmap
 from torch.nn.functional import cross_entropy
 
 from dsbench.config.compose import compose
@@ -34,7 +61,7 @@ from dsbench.config.network import network_of
 from dsbench.measure.subject import random_batch
 from dsbench.network.build import build
 from dsbench.network.description import Network
-from dsbench.network.fused import Fused
+from dsbench.network.fused import Fused, stacked
 from dsbench.training.device import set_up_process
 from dsbench.training.step import mean_losses
 
@@ -86,9 +113,10 @@ class Ways:
 
     def _vmap(self) -> Step:
         modules = self._modules()
-        parameters, buffers = stack_module_state(modules)  # type: ignore[arg-type]
-        images, labels = self.images.unflatten(0, (self.members, -1)), self.labels.view(self.members, -1)
-        images = torch.stack([own.contiguous(memory_format=self.format) for own in images])
+        parameters, buffers = self._stacked(modules)
+        images = self.images.unflatten(0, (self.members, -1))  # each member's in channels_last
+        images = images if self.format is torch.channels_last else images.contiguous()
+        labels = self.labels.view(self.members, -1)
 
         def loss(parameters: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
             return cross_entropy(functional_call(modules[0], (parameters, buffers), (x,)).float(), y)
@@ -96,6 +124,13 @@ class Ways:
         each = vmap(loss, randomness="different")
         step = lambda: each(parameters, buffers, images, labels).sum()  # noqa: E731
         return self._step(modules[0], parameters.values(), step)
+
+    @staticmethod
+    def _stacked(modules: Sequence[nn.Module]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """As torch.func.stack_module_state has it, but in the memory format of the modules, which that loses."""
+        parameters = stacked([{name: p.detach() for name, p in m.named_parameters()} for m in modules])
+        buffers = stacked([dict(module.named_buffers()) for module in modules])
+        return {name: value.requires_grad_() for name, value in parameters.items()}, buffers
 
     def _modules(self) -> list[nn.Sequential]:
         modules = [build(self.network, seed).to(self.device) for seed in range(self.members)]
