@@ -71,7 +71,9 @@ def train_and_test(plan: Plan, folder: RunFolder, progress: Progress, held: Held
                 fitted = ended
             limit.trained()
             result = _result(fitted, plan.cost.macs)
-            record = replace(record, status=Status(fitted.status), remark=fitted.remark, graph=fitted.graph, result=result)
+            record = replace(
+                record, status=Status(fitted.status), remark=fitted.remark, graph=fitted.graph, result=result
+            )
         except BaseException as error:
             limit.trained()
             cause = stop_request() or error  # in C code, torch.save for one, a request can come out as another error

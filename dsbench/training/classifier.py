@@ -20,6 +20,7 @@ from dsbench.training.history import Epoch
 from dsbench.training.program import CHUNK_STEPS, Chunks, Pass, Program, RandomStates, Recorder
 from dsbench.training.recipe import can_be_fused, factor, optimizer
 from dsbench.training.step import Step
+from dsbench.training.stop import AfterSteps
 
 if TYPE_CHECKING:
     from dsbench.training.fit import Training
@@ -92,11 +93,13 @@ class Classifier(LightningModule):
 
     def train_dataloader(self) -> Chunks:
         """Steps of an epoch."""
-        return Chunks(self.train_pass, 1 if self.recorder is None else CHUNK_STEPS)
+        end = self.end
+        left = (lambda: end.steps - self._earlier_steps) if isinstance(end, AfterSteps) else None
+        return Chunks(self.train_pass, self._at_once, left)
 
     def val_dataloader(self) -> Chunks:
         """Steps of a pass over the validation images."""
-        return Chunks(self.val_pass, 1 if self.recorder is None else CHUNK_STEPS)
+        return Chunks(self.val_pass, self._at_once)
 
     def test_dataloader(self) -> Chunks:
         """Steps of the pass over the test images."""
@@ -235,6 +238,10 @@ class Classifier(LightningModule):
         self.train_pass.resume([state["train"] for state in states])
         self._watch = Stopwatch(max(state["seconds"] for state in states))
         self._watch.start()
+
+    @property
+    def _at_once(self) -> int:
+        return 1 if self.recorder is None else CHUNK_STEPS
 
     def _sum_up(self) -> None:
         """What the epochs so far took, of which none is running."""

@@ -85,6 +85,8 @@ def fit(
     trainer = _trainer(compute, files, [stopping, *callbacks, checkpoints])
     resumed = first.last if first.last.exists() else None
     trainer.fit(module, ckpt_path=resumed, weights_only=True)
+    if (why := module.program.refused) is not None:
+        log.warning("training went on without a CUDA graph: %s", why)
     tested = [member for member in members if member.error is None and not diverged(member.history)]
     if tested:
         _load_tested(module, tested)

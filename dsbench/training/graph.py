@@ -30,7 +30,7 @@ def check(graph: bool | str, kind: str, precision: str, end: End) -> None:
     """Raise InputError for train.graph=true where no training on a device of this `kind` can be captured."""
     if graph is True:
         if kind != "cuda":
-            raise InputError(f"train.graph=true needs a CUDA device, this run is on {kind}; auto takes one where it can")
+            raise InputError(f"train.graph=true needs a CUDA device, this run is on {kind}; choose auto or false")
         if (why := cannot(precision, end)) is not None:
             raise InputError(f"train.graph=true: {why}; choose auto or false")
 

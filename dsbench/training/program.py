@@ -108,7 +108,7 @@ class Pass:
         if self.alone:
             return images, labels[0]
         beside = images.unflatten(0, rows.shape).permute(1, 3, 4, 0, 2)
-        return beside.flatten(3).permute(0, 3, 1, 2), labels
+        return beside.flatten(3).contiguous().permute(0, 3, 1, 2), labels
 
     def count(self, at: At, losses: Tensor, logits: Tensor) -> None:
         """Keep the losses, a scalar or (S,), and the predictions of logits (B, classes) or (S, B, classes)."""
@@ -163,16 +163,18 @@ class Chunks:
     """Ranges of the steps of a pass, as Lightning's loops ask for them: what is to be done without a look at anything.
 
     One step each, or as many as take a fraction of a second, `most` at the most. How many chunks there are is not
-    known before, so that Lightning asks for each while the one before it is still to be done.
+    known before, so that Lightning asks for each while the one before it is still to be done. A chunk ends with the
+    step at which training does: `end_of` says of the epoch that begins how many steps it has until then.
     """
 
-    def __init__(self, counted: Pass, most: int = 1) -> None:
-        self.counted, self.most = counted, most
+    def __init__(self, counted: Pass, most: int = 1, end_of: Callable[[], int] | None = None) -> None:
+        self.counted, self.most, self.end_of = counted, most, end_of
 
     def __iter__(self) -> Iterator[range]:
         start, size, since = self.counted.done, 1, monotonic()
+        end = len(self.counted) if self.end_of is None else min(self.end_of(), len(self.counted))
         while start < len(self.counted):
-            stop = min(start + size, len(self.counted))
+            stop = min(start + size, end if start < end else len(self.counted))
             yield range(start, stop)
             start, took, since = stop, monotonic() - since, monotonic()
             size = max(size // 2, 1) if took > CHUNK_SECONDS else min(2 * size, self.most)
