@@ -9,38 +9,37 @@ The ways take turns in one process, so that what else the machine does hits them
 S steps alone and how many times as fast the others are: the median of the ratios of all turns. With `--graph`, on CUDA,
 each way's step is one CUDA graph, so that what remains is the device's time and not that of starting operations.
 
-On two cores that other work kept busy (load average 10; AMD EPYC, one thread, torch 2.13), float32, `--members 4 16
---batch 32 --turns 3 --seconds 0.1`: the milliseconds are worth little, the ratios are of turns side by side.
+On a CPU (AMD EPYC, one thread of two cores that other work kept busy, load average 10; torch 2.13), float32, `--members
+4 16 --batch 16 --turns 3 --seconds 0.1`; the milliseconds are worth little, the ratios are of turns side by side:
 
     network             S format        alone ms  grouped     vmap
-    mnist_7800 cnn      4 channels_last     95.56     1.12     0.54
-    mnist_7800 cnn      4 contiguous       101.77     0.80     0.72
-    mnist_7800 cnn     16 channels_last    266.38     1.50     0.65
-    mnist_7800 cnn     16 contiguous       372.46     0.74     0.74
-    mnist_7800 dwsep    4 channels_last    396.85     0.88     0.61
-    mnist_7800 dwsep    4 contiguous       321.11     0.65     0.60
-    mnist_7800 dwsep   16 channels_last   1238.87     0.93     0.49
-    mnist_7800 dwsep   16 contiguous      1493.55     0.65     0.64
-    plain cnn 8         4 channels_last    158.03     1.38     0.68
-    plain cnn 8         4 contiguous       258.63     1.43     1.05
-    plain cnn 8        16 channels_last    669.43     1.30     0.69
-    plain cnn 8        16 contiguous      1811.22     1.27     1.09
-    plain dwsep 8       4 channels_last    380.83     1.57     0.86
-    plain dwsep 8       4 contiguous       598.68     1.43     1.05
-    plain dwsep 8      16 channels_last   1507.56     1.90     0.80
-    plain dwsep 8      16 contiguous      1618.41     1.47     1.14
-    plain cnn 16        4 channels_last    473.64     0.99     0.59
-    plain cnn 16        4 contiguous       716.74     1.30     0.97
-    plain cnn 16       16 channels_last   2090.43     0.97     0.42
-    plain cnn 16       16 contiguous      3402.29     1.17     0.65
-    plain dwsep 16      4 channels_last    528.16     1.23     0.50
-    plain dwsep 16      4 contiguous       407.21     1.15     0.82
-    plain dwsep 16     16 channels_last    632.31     1.19     0.42
-    plain dwsep 16     16 contiguous      2719.40     0.85     0.57
+    mnist_7800 cnn      4 channels_last     30.83     1.66     0.52
+    mnist_7800 cnn      4 contiguous        29.29     0.75     0.76
+    mnist_7800 cnn     16 channels_last    109.62     1.94     0.86
+    mnist_7800 cnn     16 contiguous       119.09     0.93     1.09
+    mnist_7800 dwsep    4 channels_last     97.05     1.21     0.78
+    mnist_7800 dwsep    4 contiguous       108.04     0.91     0.91
+    mnist_7800 dwsep   16 channels_last    403.37     1.12     0.66
+    mnist_7800 dwsep   16 contiguous       430.72     0.79     0.72
+    plain cnn 8         4 channels_last     96.10     1.48     0.94
+    plain cnn 8         4 contiguous       119.99     1.38     0.99
+    plain cnn 8        16 channels_last    368.34     1.45     0.80
+    plain cnn 8        16 contiguous       443.16     1.35     1.18
+    plain dwsep 8       4 channels_last    268.56     2.61     0.81
+    plain dwsep 8       4 contiguous       290.10     1.48     1.42
+    plain dwsep 8      16 channels_last    963.89     2.64     1.09
+    plain dwsep 8      16 contiguous      1214.38     2.01     1.83
+    plain cnn 16        4 channels_last    269.15     1.11     0.72
+    plain cnn 16        4 contiguous       338.60     1.11     0.98
+    plain cnn 16       16 channels_last    998.69     1.12     0.51
+    plain cnn 16       16 contiguous      1653.70     1.13     1.00
+    plain dwsep 16      4 channels_last    385.92     1.96     0.72
+    plain dwsep 16      4 contiguous       492.82     1.20     0.91
+    plain dwsep 16     16 channels_last   1350.46     1.63     0.57
+    plain dwsep 16     16 contiguous      1984.78     1.37     1.18
 
-So grouped operators in channels_last are the way that dsbench takes: vmap is slower in every line in that format, for
-it moves the members' axis to and fro around each convolution. A CPU has little to win: one network keeps a core busy,
-and S of them do not fit its caches. What the ratios are on CUDA is not known yet: this has not run on a card.
+Grouped operators are faster than vmap in every line in channels_last, the format that dsbench trains in, so they are
+what it takes. What the ratios are on CUDA is not known: this has not run on a card.
 """
 
 from __future__ import annotations
