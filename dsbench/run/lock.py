@@ -246,7 +246,7 @@ def locked_if_free(folder: Path, host: str | None = None) -> Iterator[bool]:
 def _entered(
     folder: Path, host: str | None = None, waiting: Callable[[Path, Owner | None], None] | None = None
 ) -> Iterator[Held | None]:
-    """The lease of the run in `folder`. Where somebody has it: after a wait, if `waiting` is there to say so, or None."""
+    """The lease of the run in `folder`. Where somebody has it: after a wait, told to `waiting`, or None without it."""
     contender = _Contender(folder, this_process(host))
     try:
         held = contender.enter()

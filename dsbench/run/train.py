@@ -159,7 +159,7 @@ def _train(courses: Sequence[Course]) -> None:
         for course in courses:
             with course.member.alone():
                 course.show()
-        for ended in (stop, *(course.member.ended for course in courses)):
+        for ended in (*(course.member.ended for course in courses), stop):
             if isinstance(ended, BaseException) and not isinstance(ended, (Exception, TimedOut)):
                 raise ended
     if len(courses) > 1 and all(isinstance(course.member.ended, torch.OutOfMemoryError) for course in courses):
