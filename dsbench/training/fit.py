@@ -33,6 +33,7 @@ class Training:
     """All that training a network is given: which one, how, until when, on what device, and where checkpoints go.
 
     `test_weights` is best or last, the checkpoint that is tested; training goes on from `last` where there is one.
+    `permit` is called before a checkpoint is written, and raises where this process may not.
     """
 
     config: Config
@@ -42,6 +43,7 @@ class Training:
     test_weights: str
     last: Path
     best: Path
+    permit: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
