@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -54,6 +54,20 @@ def execute(plan: Plan, progress: Progress) -> Record:
             record = train(plan, folder, progress, held, record)
         folder.drop_previous()
         return record
+
+
+def execute_together(plans: Sequence[Plan], progresses: Sequence[Progress]) -> list[Record | BaseException]:
+    """As `execute` for each of `plans`, in their order; what ends one run alone stands in its place.
+
+    A stand-in that trains them one after another.
+    """
+    ended: list[Record | BaseException] = []
+    for plan, progress in zip(plans, progresses, strict=True):
+        try:
+            ended.append(execute(plan, progress))
+        except Exception as error:
+            ended.append(error)
+    return ended
 
 
 def _training(plan: Plan, progress: Progress) -> Callable[[Plan, RunFolder, Progress, Held, Record | None], Record]:

@@ -21,7 +21,7 @@ from dsbench.machine import Memory
 from dsbench.provenance import n_jobs
 from dsbench.run.outcome import Ended
 from dsbench.sweep.launch.local import Local
-from dsbench.sweep.launch.workers import Workers, workers_for
+from dsbench.sweep.launch.workers import Load, Workers, workers_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -269,7 +269,7 @@ def test_no_more_runs_at_once_than_the_memory_holds(
 ) -> None:
     monkeypatch.setattr("dsbench.machine.memory", lambda: Memory(64 * GIB, 9 * GIB))
     monkeypatch.setattr("dsbench.machine.cores", lambda: 4)
-    workers = workers_for(9, n_jobs, 1, "cpu", run_bytes)
+    workers = workers_for(9, n_jobs, 1, "cpu", [Load(size) for size in run_bytes])
     assert len(workers) == count
     assert re.fullmatch(why, workers.why), workers.why
     assert {environment["DSBENCH_N_JOBS"] for environment in workers.environments} == {str(count)}

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from dsbench.sweep.launch import view
 from dsbench.sweep.launch.time_left import seconds_left
-from dsbench.sweep.launch.view import Board, Cell, View
+from dsbench.sweep.launch.view import Board, Cell, Shown, View
 
 
 class Clock:
@@ -41,15 +41,15 @@ def console(width: int = 80, height: int = 24) -> Console:
 def board(cells: int, seeds: int = 2) -> Board:
     """Cells of as many runs, none of them done."""
     rows = [Cell(f"cnn, width {number}", seeds) for number in range(cells)]
-    labels = [f"cnn w{number} s{seed}" for number in range(cells) for seed in range(seeds)]
-    return Board(rows, [row for row in rows for _ in range(seeds)], labels)
+    jobs = [Shown(row, f"cnn w{number} s{seed}") for number, row in enumerate(rows) for seed in range(seeds)]
+    return Board(rows, jobs)
 
 
 @contextmanager
 def shown(of: Board, at: Console) -> Iterator[View]:
     """The view of the jobs of a board, two at once."""
-    cells = [cell.name for cell in of.of_jobs]
-    with View(list(of.labels), cells, 2, at, of) as out:
+    cells = [job.cell.name for job in of.jobs]
+    with View([job.label for job in of.jobs], cells, 2, at, of) as out:
         yield out
 
 
@@ -94,7 +94,7 @@ def test_cells_fill_in_with_the_mean_and_interval_of_the_runs_that_are_done(cloc
 def test_runs_that_were_done_before_count_too() -> None:
     of = board(1, 3)
     of.cells[0].take("done", 0.8)
-    with shown(Board(of.cells, of.of_jobs[1:], of.labels[1:]), console()) as view:
+    with shown(Board(of.cells, of.jobs[1:]), console()) as view:
         assert "1 of 3 done" in screen(view)[-1]
         ended(view, 0, 0.81)
         assert "2 of 3 done" in screen(view)[-1]
