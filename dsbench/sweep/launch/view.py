@@ -323,10 +323,10 @@ def _table(first: str, *others: str) -> Table:
 
 
 def labels(overrides: Sequence[Sequence[str]]) -> list[str]:
-    """For each job, those of its overrides in which it differs from the others; a group has `seeds=0-7`."""
+    """For each job, those of its overrides in which it differs from the others, and of a group `seeds=0-7`."""
     overrides = [_with_seeds(job) for job in overrides]
     first = set(overrides[0]) if overrides else set()
-    varied = {key(override) for job in overrides for override in set(job) ^ first}
+    varied = {"seeds", *(key(override) for job in overrides for override in set(job) ^ first)}
     own = [" ".join(override for override in job if key(override) in varied) for job in overrides]
     return [label or f"job {number}" for number, label in enumerate(own, 1)]
 
