@@ -169,6 +169,7 @@ class Record:
     git_sha: str | None = None  # of dsbench, with + where the working tree was changed
     source_sha256: str | None = None  # of the code that computes
     n_jobs: int | None = None  # runs at once in the sweep that made it
+    fused: int | None = None  # runs trained as one program, this one included
     started: str | None = None  # ISO 8601 in UTC, of the first attempt
     finished: str | None = None
     error: str | None = None  # one line, of a run that ended without a result

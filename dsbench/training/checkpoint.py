@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,19 @@ class Checkpoints(Checkpoint):
 
     Lightning's ModelCheckpoint cannot keep both by epoch and by time in one file, and moves its temporary file across
     file systems, which is not atomic. Best is written before last, so a kill between the two repeats the epoch.
-    `on_epoch` is given the history once an epoch is safe.
+    `on_epoch` is given the history once an epoch is safe. `permit` is called before a file is written, and raises
+    where this process may not.
     """
 
-    def __init__(self, last: Path, best: Path, minutes: float, on_epoch: Callable[[list[Epoch]], None]) -> None:
-        self.last, self.best, self.seconds, self.on_epoch = last, best, 60 * minutes, on_epoch
+    def __init__(
+        self,
+        last: Path,
+        best: Path,
+        minutes: float,
+        on_epoch: Callable[[list[Epoch]], None],
+        permit: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.last, self.best, self.seconds, self.on_epoch, self.permit = last, best, 60 * minutes, on_epoch, permit
         self._saved = time.monotonic()
 
     def on_train_batch_end(
@@ -52,6 +61,7 @@ class Checkpoints(Checkpoint):
         self.on_epoch(pl_module.history)
 
     def _save(self, trainer: Trainer, path: Path, weights_only: bool = False) -> None:
+        self.permit()
         try:
             with replacing(path) as temporary:
                 trainer.save_checkpoint(temporary, weights_only)
@@ -70,28 +80,39 @@ def recorded(path: Path) -> list[Epoch]:
     return torch.load(path, map_location="cpu", weights_only=True)["history"]
 
 
-def resumable(last: Path, best: Path, test_weights: str) -> list[Epoch]:
-    """The history in the checkpoint `last`, from which training goes on; empty where it starts.
+@dataclass(frozen=True)
+class Saved:
+    """Where a checkpoint stands: the `history` of the epochs that have ended, and `steps` within the next."""
+
+    history: list[Epoch]
+    steps: int = 0
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Epochs that have ended, steps since."""
+        return len(self.history), self.steps
+
+
+def resumable(last: Path, best: Path, test_weights: str) -> Saved:
+    """Where the checkpoint `last` stands, from which training goes on; at no step where it starts.
 
     Damaged files are set aside, which is logged. Without `last` training starts anew: from weights alone it would go on
     as another training. So it does where the `best` weights so far are to be tested (`test_weights`) and are not whole.
     Raises InputError where a file cannot be read at all.
     """
-    if not last.exists():
-        return []
-    history = _whole(last, _OF_LAST)
-    if history and test_weights == "best" and best_epoch(history):
+    saved = _whole(last, _OF_LAST) if last.exists() else None
+    if saved and test_weights == "best" and best_epoch(saved.history):
         if not best.exists():
             set_aside(last, f"the weights of its best epoch are gone: no {best}", _ANEW)
-            return []
-        if _whole(best, frozenset({"state_dict"})) is None:
+            saved = None
+        elif _whole(best, frozenset({"state_dict"})) is None:
             set_aside(last, "the weights of its best epoch are", _ANEW)
-            return []
-    return history or []
+            saved = None
+    return saved or Saved([])
 
 
-def _whole(path: Path, keys: frozenset[str]) -> list[Epoch] | None:
-    """The history in the checkpoint at `path`; None where that is damaged or lacks one of `keys`, and set aside."""
+def _whole(path: Path, keys: frozenset[str]) -> Saved | None:
+    """Where the checkpoint at `path` stands; None where it is damaged or lacks one of `keys`, and set aside."""
     try:
         if path.is_file():
             path.open("rb").close()
@@ -102,7 +123,8 @@ def _whole(path: Path, keys: frozenset[str]) -> list[Epoch] | None:
         lacking = keys - content.keys()
         if lacking:
             raise ValueError(f"it lacks {', '.join(sorted(lacking))}")
-        return list(content.get("history", ()))
+        within = content.get("within_epoch")
+        return Saved(list(content.get("history", ())), len(within["train"]["sizes"]) if within else 0)
     except Exception as error:  # torch.load knows many ways to fail on half a file
         set_aside(path, first_line(error).partition(". ")[0], _ANEW)  # torch goes on with advice
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ class Training:
     """All that training a network is given: which one, how, until when, on what device, and where checkpoints go.
 
     `test_weights` is best or last, the checkpoint that is tested; training goes on from `last` where there is one.
+    `permit` is called before a checkpoint is written, and raises where this process may not.
     """
 
     config: Config
@@ -36,6 +38,7 @@ class Training:
     test_weights: str
     last: Path
     best: Path
+    permit: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -55,17 +58,32 @@ class Fitted:
     remark: str | None = None
 
 
-def fit(training: Training, on_epoch: Callable[[list[Epoch]], None], callbacks: Sequence[Callback] = ()) -> Fitted:
-    """Train to the end, from the last checkpoint where there is one, and test once.
+def fit(
+    trainings: Sequence[Training], on_epoch: Callable[[int, list[Epoch]], None], callbacks: Sequence[Callback] = ()
+) -> list[Fitted | Exception]:
+    """Train to the end, from the last checkpoints where there are any, and test once; what each came to, in order.
 
-    `on_epoch` is given the history after each epoch.
+    Trainings differ in their seeds alone, and their last checkpoints stand at one step. `on_epoch` is given the number
+    of a training, from 0, and its history after each epoch. An error of one, in its checkpoints or in `on_epoch`, is
+    what it came to and disturbs no other.
     """
+    outcomes: list[Fitted | Exception] = []
+    for number, training in enumerate(trainings):
+        try:
+            outcomes.append(_fit(training, partial(on_epoch, number), callbacks))
+        except Exception as error:
+            outcomes.append(error)
+    return outcomes
+
+
+def _fit(training: Training, on_epoch: Callable[[list[Epoch]], None], callbacks: Sequence[Callback]) -> Fitted:
     set_up_process()
     config, compute = training.config, training.compute
     data = ImageData(config.data, config.train.batch_size, config.seed, compute.device)
     data.setup()
     module = Classifier(build(training.network, config.seed), training)
-    checkpoints = Checkpoints(training.last, training.best, config.train.checkpoint_minutes, on_epoch)
+    minutes = config.train.checkpoint_minutes
+    checkpoints = Checkpoints(training.last, training.best, minutes, on_epoch, training.permit)
     trainer = _trainer(config, compute, [Stopping(training.end, config.train.early_stopping), checkpoints, *callbacks])
     resumed = training.last if training.last.exists() else None
     trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
