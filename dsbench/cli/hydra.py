@@ -127,20 +127,23 @@ def job(config: Any) -> float | list[float] | None:
     plans = [with_seed(first, seed) for seed in first.seeds]
     from dsbench.run.execute import execute_together
     from dsbench.run.progress import Progress
-    from dsbench.sweep.launch import worker
-    from dsbench.sweep.objective import figures, objectives
 
-    watched = "objective" in config and worker.inside()
-    mode = first.config.progress
-    views = [worker.Reporter(each.config.seed) if watched else Progress(mode) for each in plans]
+    views = [Progress(first.config.progress, name=f"seed {seed}" if plans[1:] else "") for seed in first.seeds]
+    swept = "objective" in config
+    if swept:
+        from dsbench.sweep.launch import worker
+
+        views = [worker.Reporter(seed) for seed in first.seeds] if worker.inside() else views
     ended = execute_together(plans, views)
     errors = {each.config.seed: end for each, end in zip(plans, ended, strict=True) if isinstance(end, BaseException)}
     if errors:
         raise _failed(errors, len(plans))
-    records = [end for end in ended if not isinstance(end, BaseException)]
-    if "objective" not in config or len(records) > 1:  # a single run, or a group: no trial of a search
+    if not swept or plans[1:]:  # no trial of a search, which trains runs alone
         return None
-    values = figures(records[0], objectives(config.objective))
+    from dsbench.sweep.objective import figures, objectives
+
+    (record,) = ended
+    values = figures(record, objectives(config.objective))
     return values[0] if values and len(values) == 1 else values
 
 

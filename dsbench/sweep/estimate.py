@@ -149,11 +149,12 @@ def _shares(costs: np.ndarray) -> np.ndarray:
 def ended(records: Iterable[Record], like: Record) -> list[Rate]:
     """The rate of each network of which `records` has a run on the device, threads, precision and batch of `like`.
 
-    That is the rate of its fastest run: whatever disturbs one makes it slower.
+    That is the rate of its fastest run: whatever disturbs one makes it slower. Seconds of a group are no run's own.
     """
     rates: dict[str, Rate] = {}
     for record in records:
-        images = record.result.images_per_second if record.result and record.status in FINAL else None
+        alone = record.status in FINAL and (record.fused or 1) == 1
+        images = record.result.images_per_second if record.result and alone else None
         if images and _conditions(record) == _conditions(like) and {"macs", "acts"} <= record.costs.keys():
             rate = Rate(int(record.costs["macs"]), int(record.costs["acts"]), 1 / images)
             cell = record.cell_id or record.run_id
