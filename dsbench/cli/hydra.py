@@ -143,6 +143,7 @@ def job(config: Any) -> float | list[float] | None:
     from dsbench.sweep.objective import figures, objectives
 
     (record,) = ended
+    assert not isinstance(record, BaseException)
     values = figures(record, objectives(config.objective))
     return values[0] if values and len(values) == 1 else values
 

@@ -9,7 +9,7 @@ from dsbench.config.overrides import key
 from dsbench.config.schema import AUTO_FUSE
 from dsbench.numerals import counted
 from dsbench.run.plan import Plan
-from dsbench.sweep.launch.workers import Load, gpus, taken_of_gpu
+from dsbench.sweep.launch.workers import Load, free_of_gpu, gpus, taken_of_gpu
 from dsbench.sweep.plan import PlannedJob, SweepPlan
 from dsbench.training.stop import TRAIN_PASSES
 
@@ -66,15 +66,15 @@ def groups(plan: SweepPlan) -> list[Group]:
 
 def fused(groups: Sequence[Group]) -> str | None:
     """How many seeds are trained as one program, in words, and why no more; None where each is by itself as ever."""
-    sizes = sorted({len(group.plans) for group in groups if len(group.plans) > 1})
+    sizes = sorted({len(group.plans) for group in groups})
     parts = []
-    if sizes:
+    if sizes and sizes[-1] > 1:
         several = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else sizes[0]
         parts.append(f"{several} seeds a program, {counted(len(groups), 'program')}")
     reasons = dict.fromkeys(
         group.first.alone for group in groups if group.on_gpu and group.first.config.fuse == AUTO_FUSE
     )
-    parts += [f"one seed a program{' elsewhere' if sizes else ''}: {reason}" for reason in reasons if reason]
+    parts += [f"one seed a program: {reason}" for reason in reasons if reason]
     return "; ".join(parts) or None
 
 
@@ -86,7 +86,8 @@ def _most(plan: Plan | None, missing: int) -> int:
     if plan.place.kind != "cuda" or plan.alone:
         return 1
     most = min(MOST_FUSED, -(-missing // max(1, gpus())))
-    fitting = (n for n in range(most, 1, -1) if taken_of_gpu(n * plan.memory_bytes) <= plan.resources.limit_bytes)
+    images, free = plan.resources.dataset.image_bytes, free_of_gpu() or plan.resources.limit_bytes
+    fitting = (n for n in range(most, 1, -1) if taken_of_gpu(n * plan.memory_bytes + images) <= free)
     return next(fitting, 1)
 
 

@@ -28,7 +28,8 @@ from dsbench.sweep.plan import PlannedJob, SweepPlan, plan_sweep
 from dsbench.sweep.sweep import board, unrecorded
 from dsbench.training.place import Place
 
-TINY = "arch=mnist_7800_shallow block=keras width=2 train.max_epochs=2"
+TINY = "arch=mnist_7800_shallow block=keras width=2"
+ONE, TWO = f"{TINY} train.max_epochs=1", f"{TINY} train.max_epochs=2"
 MIB = 1 << 20
 
 Planning = Callable[..., SweepPlan]
@@ -85,6 +86,7 @@ def test_a_plan_says_how_its_runs_are_fused_and_nothing_where_they_are_not(seeds
     assert fused(groups(seeds(1, "fuse=8"))) is None
     assert fused(groups(seeds(8, "fuse=8"))) == "8 seeds a program, 1 program"
     assert fused(groups(seeds(5, "fuse=3"))) == "2 to 3 seeds a program, 2 programs"
+    assert fused(groups(seeds(3, "fuse=2"))) == "1 to 2 seeds a program, 2 programs"
 
 
 @pytest.fixture
@@ -94,6 +96,7 @@ def on_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[..., SweepPlan]:
     def moved(plan: SweepPlan, memory: int, gpus: int = 1, precision: str = "32") -> SweepPlan:
         monkeypatch.setattr(Resources, "limit_bytes", memory)
         monkeypatch.setattr(grouping, "gpus", lambda: gpus)
+        monkeypatch.setattr(grouping, "free_of_gpu", lambda: None)
         there = Place("cuda", "NVIDIA X", precision, 1)
         jobs = []
         for job in plan.jobs:
@@ -106,14 +109,17 @@ def on_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[..., SweepPlan]:
 
 
 def test_on_a_gpu_a_program_has_what_its_memory_holds_and_no_gpu_is_left_idle(
-    seeds: Planning, on_gpu: Callable[..., SweepPlan]
+    seeds: Planning, on_gpu: Callable[..., SweepPlan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan, asked = seeds(20, ""), seeds(20, "fuse=20")
     assert [len(of) for of in cut(on_gpu(plan, 80_000 * MIB))] == [10, 10]  # 16 at the most
     assert [len(of) for of in cut(on_gpu(plan, 80_000 * MIB, gpus=4))] == [5] * 4
     assert plan.jobs[0].plan is not None
-    four = grouping.taken_of_gpu(4 * plan.jobs[0].plan.memory_bytes)
+    four = grouping.taken_of_gpu(4 * plan.jobs[0].plan.memory_bytes + 5000 * 28 * 28)
     assert [len(of) for of in cut(on_gpu(plan, four))] == [4] * 5
+    there = on_gpu(plan, 80_000 * MIB)
+    monkeypatch.setattr(grouping, "free_of_gpu", lambda: four)  # others have the rest
+    assert [len(of) for of in cut(there)] == [4] * 5
     assert [len(of) for of in cut(on_gpu(asked, 80_000 * MIB, gpus=4))] == [20]
 
 
@@ -171,7 +177,7 @@ def test_a_group_takes_the_time_of_its_runs_and_on_a_gpu_nobody_knows(
 )
 def test_seeds_that_cannot_be_are_one_line(planned: Callable[[str], Any], line: str, says: str) -> None:
     with pytest.raises(InputError) as error:
-        planned(f"arch=mnist_7800_shallow width=2 {line}")
+        planned(f"{TINY} {line}")
     assert str(error.value).startswith(says)
     assert "\n" not in str(error.value)
 
@@ -228,7 +234,7 @@ def test_a_fused_sweep_has_the_results_of_its_runs_alone_and_goes_on_after_a_kil
     """The process of the first group dies once, with seeds in training."""
     monkeypatch.setenv("DIED", str(tmp_path / "died"))
     breaking = "+hydra.callbacks.breaking={_target_:breaking.Breaking,ways:{2:die_once}}"
-    line = [*overrides(f"{TINY} seeds=5 fuse=3 retries=1 {BRIEF}"), breaking]
+    line = [*overrides(f"{TWO} seeds=5 fuse=3 retries=1 {BRIEF}"), breaking]
     swept = call("sweep", "-m", *line)
     assert (swept.code, swept.err) == (0, ""), swept.out
     assert "2 to 3 seeds a program, 2 programs\n" in swept.out
@@ -239,7 +245,7 @@ def test_a_fused_sweep_has_the_results_of_its_runs_alone_and_goes_on_after_a_kil
     assert {seed: record["status"] for seed, record in ended.items()} == dict.fromkeys(range(5), "done")
     assert max(record["attempts"] for record in ended.values()) == 2
     for seed in (0, 2):
-        alone = trained(f"{TINY} seed={seed} outputs={tmp_path}/alone")
+        alone = trained(f"{TWO} seed={seed} outputs={tmp_path}/alone")
         assert alone["run_id"] == ended[seed]["run_id"]
         assert ended[seed]["test_acc"] == pytest.approx(alone["test_acc"], abs=0.02)
     again = call("sweep", "-m", *line)
@@ -252,7 +258,7 @@ def test_a_run_of_a_group_that_fails_is_named_and_the_others_count(
     second = seeds(2, "").jobs[1].plan
     assert second is not None
     (second.folder.path / "metrics.csv").mkdir(parents=True)  # where its epochs would be written
-    swept = call("sweep", "-m", *overrides(f"{TINY} seeds=3 fuse=3 {BRIEF}"))
+    swept = call("sweep", "-m", *overrides(f"{ONE} seeds=3 fuse=3 {BRIEF}"))
     assert (swept.code, swept.err) == (1, ""), swept.out
     ended = records(outputs)
     assert {seed: record["status"] for seed, record in ended.items()} == {0: "done", 1: "failed", 2: "done"}
@@ -266,7 +272,7 @@ def test_a_run_of_a_group_that_fails_is_named_and_the_others_count(
 def test_with_seeds_auto_those_of_a_look_are_a_group(
     call: Callable[..., Any], overrides: Callable[[str], list[str]], outputs: Path
 ) -> None:
-    line = f"{TINY} model=cnn,dwsep seeds=auto max_seeds=5 looks=[3] verdict.margin=0 fuse=9 {BRIEF}"
+    line = f"{ONE} model=cnn,dwsep seeds=auto max_seeds=5 looks=[3] verdict.margin=0 fuse=9 {BRIEF}"
     given = overrides(line)
     planned = call("sweep", "-m", *given, "plan=true")
     assert "2 to 3 seeds a program, 4 programs\n" in planned.out
@@ -280,7 +286,7 @@ def test_with_seeds_auto_those_of_a_look_are_a_group(
 def test_a_run_by_hand_of_several_seeds_is_each_of_them(
     call: Callable[..., Any], overrides: Callable[[str], list[str]], outputs: Path
 ) -> None:
-    ended = call("train", *overrides(f"{TINY} seed=3 together=[3,5]"))
+    ended = call("train", *overrides(f"{ONE} seed=3 together=[3,5]"))
     assert (ended.code, ended.err) == (0, "")
     assert {seed: record["status"] for seed, record in records(outputs).items()} == {3: "done", 5: "done"}
 

@@ -102,6 +102,11 @@ def gpus() -> int:
     return torch.cuda.device_count()  # through NVML
 
 
+def free_of_gpu() -> int | None:
+    """The bytes that are free on that of the GPUs that has the fewest; None where that cannot be known."""
+    return min(_free_of_gpus(os.environ.get("CUDA_VISIBLE_DEVICES")), default=None)
+
+
 def in_memory(loads: Sequence[Load], forked: bool) -> int:
     """How many of the jobs that take `loads` fit into the memory that is free, whichever; one at the least.
 
@@ -131,7 +136,7 @@ def _in_all_memory(loads: Sequence[Load], asked: int, cards: int) -> tuple[int, 
     noun = "program" if any(load.runs > 1 for load in loads) else "run"
     count = min(asked, in_memory(loads, forked=True))
     on_gpu = [taken_of_gpu(load.bytes) for load in loads if load.on_gpu]
-    free = min(_free_of_gpus(os.environ.get("CUDA_VISIBLE_DEVICES")), default=0) if cards and on_gpu else 0
+    free = (free_of_gpu() or 0) if cards and on_gpu else 0
     if free:
         count = min(count, cards * _fitting(on_gpu, free))
     where, most = " of a GPU" if free else "", max(on_gpu if free else [_taken(load, True) for load in loads] or [1])
