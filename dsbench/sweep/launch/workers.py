@@ -84,6 +84,8 @@ def workers_for(
     threads = threads or max(1, cores // (min(n_jobs or cards * MOST_A_GPU, max(1, jobs)) if cards else asked))
     count, why = _in_all_memory(loads, asked, cards)
     places = f"n_jobs={n_jobs}" if n_jobs else _words(cards, sharing) if cards else counted(cores, "core")
+    if jobs < (n_jobs or fit):
+        places = f"{counted(jobs, _noun(loads))} to train"
     shared = {N_JOBS: str(count)}
     own = [{"CUDA_VISIBLE_DEVICES": _visible(i % cards)} if cards else {} for i in range(count)]
     environments = tuple(shared | each for each in own)
@@ -131,9 +133,12 @@ def _words(cards: int, sharing: int) -> str:
     return counted(cards, "GPU") + (f" with {sharing} each" if sharing > 1 else "")
 
 
+def _noun(loads: Sequence[Load]) -> str:
+    return "program" if any(load.runs > 1 for load in loads) else "run"
+
+
 def _in_all_memory(loads: Sequence[Load], asked: int, cards: int) -> tuple[int, str]:
     """How many of the `asked` processes the memory holds, and what decides that, in words."""
-    noun = "program" if any(load.runs > 1 for load in loads) else "run"
     count = min(asked, in_memory(loads, forked=True))
     on_gpu = [taken_of_gpu(load.bytes) for load in loads if load.on_gpu]
     free = (free_of_gpu() or 0) if cards and on_gpu else 0
@@ -141,7 +146,7 @@ def _in_all_memory(loads: Sequence[Load], asked: int, cards: int) -> tuple[int, 
         count = min(count, cards * _fitting(on_gpu, free))
     where, most = " of a GPU" if free else "", max(on_gpu if free else [_taken(load, True) for load in loads] or [1])
     free = free or _free(forked=True)
-    fitting = f"memory{where} for {counted(free // most, noun)} of {memory(most)}"
+    fitting = f"memory{where} for {counted(free // most, _noun(loads))} of {memory(most)}"
     return count, f"but {fitting} ({memory(free)} are free)" if count < asked else f"and {fitting}"
 
 
