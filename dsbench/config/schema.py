@@ -207,6 +207,8 @@ class TrainConfig(Checked):
     test_weights: str | None = choice_of(None, "best", "last")
     checkpoint_minutes: float = positive("{} is not positive")
     bench: bool = MISSING
+    # not missing: runs recorded before there was a choice can be taken up
+    graph: Any = choice_of("auto", True, False, default="auto")  # noqa: RUF009 - it is a field
     early_stopping: EarlyStoppingConfig = field(default_factory=EarlyStoppingConfig)
 
 

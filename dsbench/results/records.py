@@ -134,7 +134,10 @@ def _columns(quantities: Iterable[Quantity]) -> dict[str, str]:
 
 
 RESULTS = _columns(OF_TRAINING)
-COMPUTE = {"precision": TEXT, "device": TEXT, "threads": WHOLE, "ranks": WHOLE, "test_weights": TEXT}
+COMPUTE = {
+    **{"precision": TEXT, "device": TEXT, "threads": WHOLE, "ranks": WHOLE, "graph": "boolean"},
+    **{"test_weights": TEXT},
+}
 REQUESTED = {
     "requested_kind": TEXT,
     "requested_scope": TEXT,
@@ -162,8 +165,8 @@ COLUMNS = {
 }
 _FIELDS = tuple(field.name for field in fields(Record) if field.name in COLUMNS)
 OUTCOMES = ("status", *RESULTS, *COURSE)  # which a run has only once it has started
-# Columns in which some run of a table has a value
-RARE = ("test_balanced_acc", "requested_tolerance", "fused", "remark")
+# Columns in which some run of a table has a value.
+RARE = ("test_balanced_acc", "requested_tolerance", "fused", "remark", "graph")
 TIMED = ("latency_ms", "train_step_ms", "peak_memory_bytes")  # measured apart from training, by conditions
 
 

@@ -87,7 +87,15 @@ def execute_together(plans: Sequence[Plan], progresses: Sequence[Progress]) -> l
                     _look(member)
             rest = [member for member in taken if member.ended is None]
             if rest:
-                _train(rest, train or _training(rest[0]))  # the latter where a record has gone in between
+                train = train or _training(rest[0])  # a record has gone in between
+                with ExitStack() as logs, interruptible():
+                    for member in rest:
+                        with member.alone():
+                            logs.enter_context(run_log(member.folder.log_file))
+                    train([member for member in rest if member.ended is None])
+                for member in rest:
+                    if isinstance(member.ended, Record):
+                        member.folder.drop_previous()
     return [member.ended for member in members if member.ended is not None]
 
 
@@ -166,18 +174,6 @@ def _look(member: Member) -> None:
         member.ended = _take_up(member.plan, folder, member.progress, record)
     else:
         member.earlier = record
-
-
-def _train(members: Sequence[Member], train: Callable[[Sequence[Member]], None]) -> None:
-    """Let `train` do its work, each run with its log; earlier results go where there are new ones."""
-    with ExitStack() as logs, interruptible():
-        for member in members:
-            with member.alone():
-                logs.enter_context(run_log(member.folder.log_file))
-        train([member for member in members if member.ended is None])
-    for member in members:
-        if isinstance(member.ended, Record):
-            member.folder.drop_previous()
 
 
 def _take_up(plan: Plan, folder: RunFolder, progress: Progress, record: Record) -> Record:

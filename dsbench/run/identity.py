@@ -36,6 +36,7 @@ OUTSIDE = (
     "data.epochs",
     "train.checkpoint_minutes",
     "train.bench",
+    "train.graph",
 )
 _ARCH = ("divisor", "init", "activation", "norm_eps", "norm_momentum")
 

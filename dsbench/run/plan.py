@@ -24,6 +24,7 @@ from dsbench.run.folder import RunFolder
 from dsbench.run.identity import cell_id, identity, label, run_id, settings, test_weights, training_length
 from dsbench.run.record import Label, Record, Status
 from dsbench.tracking import tracker
+from dsbench.training import graph
 from dsbench.training.memory import DEVICE_SHARE, limit_bytes, run_bytes
 from dsbench.training.place import Place, place, resolve_precision
 from dsbench.training.stop import End, Stop, end
@@ -185,13 +186,14 @@ def plan(asked: Composed, resources_of: Callable[[Config], Resources] | None = N
     check_last_batch(config, network)
     tracker.check(config)
     resources = (resources_of or Resources.of)(config)
-    counted = cost(network, resources.place.precision)
+    counted, ends = cost(network, resources.place.precision), resources.end(config, network)
+    graph.check(config.train.graph, resources.place.kind, resources.place.precision, ends)
     identity = resources.identity(composed)
     planned = Plan(
         composed=composed,
         network=network,
         cost=counted,
-        end=resources.end(config, network),
+        end=ends,
         resources=resources,
         identity=identity,
         label=label(asked, identity, resources.identity),

@@ -158,6 +158,7 @@ class Record:
     device: str | None = None
     threads: int | None = None
     ranks: int | None = None  # processes that trained it together
+    graph: bool | None = None  # whether its steps were captured as a CUDA graph
     requested: Requested | None = None
     stop: Stop | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)  # keys of the configuration (optimizer.lr) that decide

@@ -102,7 +102,8 @@ class Course:
         outcome = self.member.ended or self.outcome
         if isinstance(outcome, Fitted):
             result = _result(outcome, self.plan.cost.macs)
-            ended = replace(self.record, status=Status(outcome.status), remark=outcome.remark, result=result)
+            status, remark, graph = Status(outcome.status), outcome.remark, outcome.graph
+            ended = replace(self.record, status=status, remark=remark, graph=graph, result=result)
             self.record = replace(ended, finished=provenance.now())
             self.folder.write_result(self.record, outcome.confusion, outcome.correct)
             self.member.ended = self.record
@@ -278,17 +279,17 @@ class Moving(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show that an epoch starts."""
-        self._show(pl_module, 0)
+        self._show(pl_module)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Show that a step is done."""
-        self._show(pl_module, batch_idx + 1)
+        """Show that steps are done."""
+        self._show(pl_module)
 
-    def _show(self, pl_module: LightningModule, steps: int) -> None:
+    def _show(self, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Classifier)
-        self.bar.step(pl_module.current_epoch, steps, pl_module.spent()[1])
+        self.bar.step(pl_module.current_epoch, pl_module.train_pass.done, pl_module.spent()[1])
 
 
 def _result(fitted: Fitted, macs: int) -> Result:

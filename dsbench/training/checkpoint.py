@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,49 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from dsbench.errors import InputError, first_line
 from dsbench.files import replacing, set_aside
-from dsbench.training.classifier import Classifier
+from dsbench.network.fused import member as of_member
+from dsbench.network.fused import stacked
+from dsbench.training.classifier import Classifier, Member
 from dsbench.training.history import Epoch, best_epoch
+
+
+class MemberFiles(TorchCheckpointIO):
+    """A checkpoint of several members as a file for each, in the form of the checkpoint of a network alone.
+
+    So a member goes on alone as well, and networks that were trained alone go on together, from one step.
+    """
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self._members = members
+        self._split = len(members) > 1
+        self._checkpoint: dict[str, Any] = {}
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Keep what Lightning gives of the members together, for `write`."""
+        self._checkpoint = checkpoint
+
+    def write(self, member: Member, path: Path) -> None:
+        """Write what was saved last of one member. Raises what its `permit` does where this process may not."""
+        member.training.permit()
+        place = self._members.index(member)
+        one = {key: value for key, value in self._checkpoint.items() if key != "members"}
+        if self._split:
+            one |= {key: of_member(one[key], place) for key in _OF_MEMBERS if key in one}
+        with replacing(path) as temporary:
+            super().save_checkpoint(one | self._checkpoint["members"][place], temporary)
+
+    def load_checkpoint(self, path: Any, *args: Any, **options: Any) -> dict[str, Any]:
+        """The last checkpoints of all members as one; `path` is that of the first."""
+        each = [super(MemberFiles, self).load_checkpoint(m.training.last, *args, **options) for m in self._members]
+        out = dict(each[0])
+        if self._split:
+            out |= {key: stacked([one[key] for one in each]) for key in _OF_MEMBERS}
+        out["members"] = [{key: one[key] for key in ("history", "within_epoch") if key in one} for one in each]
+        return out
 
 
 class Checkpoints(Checkpoint):
@@ -23,19 +61,12 @@ class Checkpoints(Checkpoint):
 
     Lightning's ModelCheckpoint cannot keep both by epoch and by time in one file, and moves its temporary file across
     file systems, which is not atomic. Best is written before last, so a kill between the two repeats the epoch.
-    `on_epoch` is given the history once an epoch is safe. `permit` is called before a file is written, and raises
-    where this process may not.
+    `on_epoch` is given the place of a member among all and its history once an epoch is safe. A member whose checkpoint
+    cannot be written, or whose `on_epoch` raises, has ended with that error; the others go on.
     """
 
-    def __init__(
-        self,
-        last: Path,
-        best: Path,
-        minutes: float,
-        on_epoch: Callable[[list[Epoch]], None],
-        permit: Callable[[], None] = lambda: None,
-    ) -> None:
-        self.last, self.best, self.seconds, self.on_epoch, self.permit = last, best, 60 * minutes, on_epoch, permit
+    def __init__(self, files: MemberFiles, minutes: float, on_epoch: Callable[[int, list[Epoch]], None]) -> None:
+        self.files, self.seconds, self.on_epoch = files, 60 * minutes, on_epoch
         self._saved = time.monotonic()
 
     def on_train_batch_end(
@@ -50,25 +81,34 @@ class Checkpoints(Checkpoint):
         if not trainer.is_last_batch and not trainer.should_stop:
             assert isinstance(pl_module, Classifier)
             with pl_module.paused():
-                self._save(trainer, self.last)
+                self._save(trainer, pl_module.active)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the best weights so far, then everything."""
         assert isinstance(pl_module, Classifier)
-        if best_epoch(pl_module.history) == pl_module.current_epoch + 1:
-            self._save(trainer, self.best, weights_only=True)
-        self._save(trainer, self.last)
-        self.on_epoch(pl_module.history)
+        epoch = pl_module.current_epoch + 1
+        trained = [member for member in pl_module.members if len(member.history) == epoch]
+        if best := [member for member in trained if best_epoch(member.history) == epoch and not member.error]:
+            self._save(trainer, best, weights_only=True)
+        self._save(trainer, [member for member in trained if not member.error])
+        for member in trained:
+            with pl_module.ending(member):
+                if not member.error:
+                    self.on_epoch(pl_module.members.index(member), member.history)
 
-    def _save(self, trainer: Trainer, path: Path, weights_only: bool = False) -> None:
-        self.permit()
+    def _save(self, trainer: Trainer, members: Sequence[Member], weights_only: bool = False) -> None:
+        module = trainer.lightning_module
+        assert isinstance(module, Classifier)
         try:
-            with replacing(path) as temporary:
-                trainer.save_checkpoint(temporary, weights_only)
+            trainer.save_checkpoint("", weights_only)
+            for member in members:
+                with module.ending(member):
+                    self.files.write(member, member.training.best if weights_only else member.training.last)
         finally:
             self._saved = time.monotonic()
 
 
+_OF_MEMBERS = ("state_dict", "optimizer_states")  # tensors in which each member has its place
 _OF_LAST = frozenset({"history", "state_dict", "optimizer_states", "lr_schedulers", "loops"})
 _ANEW = "training starts anew, and comes to the same result"
 

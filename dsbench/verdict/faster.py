@@ -131,8 +131,9 @@ def _seconds_not_comparable(cells: Sequence[Cell], by_epoch: bool = False) -> st
         if len(values) > 1:
             return f"trained with different {name}: {' and '.join(map(str, values))}"
     fused = sorted(set().union(*(cell.fused for cell in cells)))
-    together = f"trained in groups of {listed([str(count) for count in fused])}, whose seconds these are"
-    return together if fused and fused[-1] > 1 else ""
+    if fused and fused[-1] > 1:
+        return f"trained in groups of {listed([str(count) for count in fused])}, whose seconds these are"
+    return ""
 
 
 def unranked(cells: Sequence[Cell], records: Records) -> dict[str, str]:

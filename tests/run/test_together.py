@@ -29,6 +29,7 @@ from dsbench.run.lock import LostLeaseError, claim, latest, locked, this_process
 from dsbench.run.plan import Plan, with_seed
 from dsbench.run.progress import Progress
 from dsbench.run.record import Record, Status
+from dsbench.training.classifier import Classifier
 
 LINE = "arch=mnist_7800_shallow width=1 train.max_epochs=2 data.augment.crop_padding=2"
 CLOCKS = {"images_per_second", "epoch_seconds", "train_seconds", "started", "finished", "attempts", "fused"}
@@ -177,26 +178,38 @@ def test_what_goes_wrong_with_one_run_is_its_own(seeds: Seeds, ran: Ran, monkeyp
 @pytest.mark.parametrize(
     ("line", "sent", "status"), [("", signal.SIGTERM, "interrupted"), (" timeout=600", signal.SIGALRM, "timeout")]
 )
-def test_all_that_train_are_stopped_with_a_checkpoint_and_go_on(
-    line: str, sent: signal.Signals, status: str, seeds: Seeds, ran: Ran
+def test_all_that_train_are_stopped_with_a_checkpoint_of_one_step_and_go_on(
+    line: str,
+    sent: signal.Signals,
+    status: str,
+    seeds: Seeds,
+    ran: Ran,
+    programs: list[int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    plans = seeds(line=LINE + line)
+    plans, step, steps = seeds(line=LINE + line), Classifier.training_step, []
 
-    def ask() -> None:
-        os.kill(os.getpid(), sent)
-        time.sleep(0.01)
+    def asked_in_the_seventh(self: Classifier, batch: Any, batch_idx: int) -> None:
+        step(self, batch, batch_idx)
+        steps.append(batch_idx)
+        if len(steps) == 7:
+            os.kill(os.getpid(), sent)
+            time.sleep(0.01)
 
+    monkeypatch.setattr(Classifier, "training_step", asked_in_the_seventh)
     if status == "timeout":
-        assert [type(ended) for ended in together(plans, s1=View(ask))] == [TimedOut] * 3
+        assert [type(ended) for ended in together(plans)] == [TimedOut] * 3
     else:
         with pytest.raises(Interrupted, match="SIGTERM"):
-            together(plans, s1=View(ask))
+            together(plans)
     for plan in plans:
         record = plan.folder.result()
         assert record is not None
-        assert (record.status, record.attempts) == (status, 1)
-    assert len(torch.load(plans[1].folder.last, weights_only=True)["history"]) == 1
+        assert (record.status, record.attempts, record.fused) == (status, 1, 3)
+        within = torch.load(plan.folder.last, weights_only=True)["within_epoch"]
+        assert len(within["train"]["sizes"]) == 7
     records = together(plans)
+    assert programs == [3, 3]
     assert [record.attempts for record in records] == [2, 2, 2]
     assert_as_alone(plans, records, ran)
 
