@@ -23,6 +23,8 @@ from dsbench.training.stop import AfterSeconds, End, epochs
 OUTSIDE = (
     "device",
     "threads",
+    "fuse",
+    "together",
     "outputs",
     "progress",
     "force",

@@ -10,9 +10,8 @@ from dsbench.config.network import dataset_of
 from dsbench.config.schema import DataConfig
 from dsbench.data import prepared, split
 from dsbench.training.batches import Batches, PixelScale, unsharp
-from dsbench.training.memory import evaluated_at_once
+from dsbench.training.memory import DEVICE_SHARE, evaluated_at_once
 
-DEVICE_SHARE = 0.5  # of a GPU's free memory that the images may take
 log = logging.getLogger("dsbench")
 
 
