@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from dsbench.training.gpu import gpu
 from dsbench.training.place import processor
 
 INSTRUCTION_SETS = ("avx2", "avx512_f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16")
@@ -26,11 +27,11 @@ def identity(device: str) -> dict[str, Any]:
     use; of a GPU its compute capability, memory and driver.
     """
     if device == "cuda":
-        properties = torch.cuda.get_device_properties()
+        found = gpu()
         return {
-            "name": properties.name,
-            "compute_capability": f"{properties.major}.{properties.minor}",
-            "memory_bytes": properties.total_memory,
+            "name": found.name,
+            "compute_capability": "{}.{}".format(*found.capability),
+            "memory_bytes": found.memory_bytes,
             "driver": _driver(),
         }
     known = torch.cpu.get_capabilities()

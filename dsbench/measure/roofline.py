@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import conv2d
 
 from dsbench.errors import InputError
-from dsbench.measure.layer_times import LayerTimes, MarkedTraining, layer_times, wait
+from dsbench.measure.layer_times import LayerTimes, MarkedTraining, clock, layer_times, wait
 from dsbench.measure.roofline_record import KindRow, LayerRow, Rates, Roofline, Row
 from dsbench.measure.subject import DTYPES, Subject
 from dsbench.measure.traffic import KINDS, Work, loss_work, operations, optimizer_work, work
@@ -127,11 +127,14 @@ def _best(calls: Sequence[Callable[[], object]], device: torch.device) -> float:
 
 
 def _seconds(call: Callable[[], object], device: torch.device) -> float:
+    """By the device's own clock: what a call and its waiting take of the host's time is no part of it."""
+    now, milliseconds = clock(device)
     wait(device)
-    start = time.perf_counter()
+    start = now()
     call()
+    end = now()
     wait(device)
-    return time.perf_counter() - start
+    return milliseconds(start, end) / 1000
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from dsbench import machine, provenance
 from dsbench.config.hydra_internals import as_yaml
-from dsbench.errors import first_line
+from dsbench.errors import FailureError, first_line
 from dsbench.files import write_atomically
 from dsbench.numerals import memory
 from dsbench.run import index
@@ -34,7 +34,9 @@ from dsbench.run.record import Record, Result, Status
 from dsbench.tracking.tracker import Nothing, Tracker, open_tracker
 from dsbench.training.checkpoint import Checkpoints, resumable
 from dsbench.training.classifier import Classifier
+from dsbench.training.device import out_of_memory
 from dsbench.training.fit import Fitted, fit
+from dsbench.training.gpu import gpu
 from dsbench.training.history import Epoch, balanced_accuracy, best_epoch, class_accuracies, images_seen
 from dsbench.training.stop import TRAIN_PASSES
 
@@ -72,7 +74,8 @@ def train_and_test(plan: Plan, folder: RunFolder, progress: Progress, held: Held
             record = replace(record, status=Status(fitted.status), remark=fitted.remark, result=result)
         except BaseException as error:
             limit.trained()
-            cause = stop_request() or error  # in C code, torch.save for one, a request can come out as another error
+            # In C code, torch.save for one, a request to stop can come out as another error.
+            cause = stop_request() or (_of_memory(plan) if out_of_memory(error) else error)
             record = replace(record, status=_status(cause), error=first_line(cause))
             log.debug("the run ended with an error", exc_info=True)
             if cause is not error:
@@ -98,6 +101,15 @@ def _say_what_is_short(plan: Plan) -> None:
     free = machine.memory().available
     if plan.place.kind != "cuda" and plan.memory_bytes > free:
         log.warning("training needs %s, and %s are free now", memory(plan.memory_bytes), memory(free))
+
+
+def _of_memory(plan: Plan) -> FailureError:
+    """What torch says in a paragraph of a GPU's memory that ran out: the figures that a user can do something about."""
+    there = gpu().memory_bytes if plan.place.kind == "cuda" else machine.memory().total
+    return FailureError(
+        f"out of memory: training needs {memory(plan.memory_bytes)} at the least, {plan.place.name} has "
+        f"{memory(there)}, which other processes may use too; take a smaller width or train.batch_size"
+    )
 
 
 def _first_record(plan: Plan, earlier: Record | None) -> Record:

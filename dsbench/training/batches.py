@@ -155,11 +155,11 @@ class Batches:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         rows, draws = self._order()
-        labels = self.labels[rows]
+        labels, places = self.labels[rows], rows.to(self.images.device)  # at once: each later copy would wait for a GPU
         for batch in range(self._done % len(self), len(self)):
             start, stop = batch * self.batch_size, (batch + 1) * self.batch_size
             self._done = batch + 1
-            yield self._images(rows[start:stop], draws.rows(start, stop)), labels[start:stop]
+            yield self._images(places[start:stop], draws.rows(start, stop)), labels[start:stop]
 
     def state_dict(self) -> dict[str, int]:
         """How many batches of the current epoch have been given out."""
@@ -181,8 +181,9 @@ class Batches:
         draws = Draws.of(self.augment, len(self.rows), size, generator)
         return self.rows[order], draws.to(self.rows.device)
 
-    def _images(self, rows: Tensor, draws: Draws) -> Tensor:
-        images = self.images.index_select(0, rows.to(self.images.device))
+    def _images(self, places: Tensor, draws: Draws) -> Tensor:
+        """The images at `places`, which lie where the images do, as the network sees them."""
+        images = self.images.index_select(0, places)
         if self.sharpened:
             images = unsharp(images)
         images = images.to(self.device)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +15,7 @@ from dsbench.process import keep_freed_memory
 from dsbench.training.place import Place, place
 
 ALL_THREADS = min(torch.get_num_threads(), cores())  # before any run of this process has asked for fewer
+_NO_MEMORY = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
@@ -53,4 +56,16 @@ def set_up_process() -> None:
     keep_freed_memory()
     torch.set_flush_denormal(True)  # a dying network's tiny activations would cost a hundred times the normal step
     torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.allow_tf32 = False  # precision=32 means it
+    torch.backends.cudnn.benchmark = False  # else cuDNN's choice of kernels is up to the clock
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS repeats itself on several streams too
+    with warnings.catch_warnings():  # torch 2.9 to 2.11 advise against these, and the later names are not in 2.8
+        warnings.simplefilter("ignore", UserWarning)
+        torch.backends.cudnn.allow_tf32 = False  # precision=32 means it
+        torch.backends.cuda.matmul.allow_tf32 = False  # torch's default, unless the environment says else
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether a device had no memory left: for torch's allocator, or for CUDA and its libraries, which have words."""
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -13,6 +12,7 @@ from dsbench.errors import InputError
 from dsbench.numerals import counted, memory
 from dsbench.provenance import N_JOBS
 from dsbench.training.memory import IMPORTED_BYTES
+from dsbench.training.place import is_there
 
 # A run takes at the most so many times what is counted of it, and so much more: workspaces, what oneDNN compiles, W&B,
 # memory in pieces. By benchmarks/memory.py.
@@ -88,14 +88,12 @@ def _free(forked: bool) -> int:
 
 def _gpus() -> int:
     """CUDA devices, counted without touching them: a process that forks must not have a CUDA context."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([device for device in visible.split(",") if device.strip() not in ("", "-1")])
-    if shutil.which("nvidia-smi") is None:
-        return 0  # and no need for torch, which takes seconds to import
+    if not is_there("cuda"):
+        return 0
     import torch
 
-    return torch.cuda.device_count()  # through NVML
+    # Through NVML. CUDA leaves out what CUDA_VISIBLE_DEVICES names from its first device on that is not there.
+    return torch.cuda.device_count()
 
 
 def _visible(index: int) -> str:
