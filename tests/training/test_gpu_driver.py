@@ -66,7 +66,8 @@ def test_without_a_driver_that_answers_torch_is_asked(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    ("visible", "words"), [("", " that CUDA_VISIBLE_DEVICES= shows"), ("7", "=7 shows"), (None, "")]
+    ("visible", "words"),
+    [("", " that CUDA_VISIBLE_DEVICES= shows"), ("7", " that CUDA_VISIBLE_DEVICES=7 shows"), (None, "")],
 )
 def test_what_hides_a_gpu_is_named(monkeypatch: pytest.MonkeyPatch, visible: str | None, words: str) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -75,8 +76,7 @@ def test_what_hides_a_gpu_is_named(monkeypatch: pytest.MonkeyPatch, visible: str
     monkeypatch.setattr(place, "is_there", lambda kind: kind != "cuda")
     with pytest.raises(place.InputError) as error:
         place.place("cuda", "auto", None)
-    assert str(error.value).startswith(f"device=cuda: there is none on this machine{words}"[:40])
-    assert words in str(error.value)
+    assert str(error.value).startswith(f"device=cuda: there is none on this machine{words}; ")
 
 
 def test_memory_that_ran_out_is_told_by_type_or_words() -> None:
