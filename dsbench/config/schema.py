@@ -205,6 +205,7 @@ class TrainConfig(Checked):
     grad_clip_norm: float | None = positive("{} is not positive; null means no clipping")
     test_weights: str | None = choice_of(None, "best", "last")
     checkpoint_minutes: float = positive("{} is not positive")
+    memory_format: str = choice_of("auto", "channels_last", "contiguous", default="auto")
     bench: bool = MISSING
     early_stopping: EarlyStoppingConfig = field(default_factory=EarlyStoppingConfig)
 

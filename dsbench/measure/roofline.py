@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from dsbench.measure.layer_times import LayerTimes, MarkedTraining, clock, layer
 from dsbench.measure.roofline_record import KindRow, LayerRow, Rates, Roofline, Row
 from dsbench.measure.subject import DTYPES, Subject
 from dsbench.measure.traffic import KINDS, Work, loss_work, operations, optimizer_work, work
+from dsbench.network.build import FORMATS
 from dsbench.network.cost import DTYPE_BYTES
 from dsbench.network.layers import Shape
 from dsbench.training.device import Compute, set_up_process
@@ -35,7 +36,8 @@ def measure_rooflines(
     `names` are those of the networks; `say` is called with what comes next. Raises InputError where device, precision
     or threads differ, since there is one pair of roofs, and on a device without a clock for layers.
     """
-    computes = [subject.compute for subject in subjects]
+    # Of the memory format each network may have its own.
+    computes = [replace(subject.compute, memory_format="channels_last") for subject in subjects]
     if len(set(computes)) > 1:
         raise InputError("a roofline is of one device, precision and number of threads; measure one after the other")
     set_up_process()
@@ -101,7 +103,7 @@ def _mm(side: int, compute: Compute) -> float:
 def _conv(conv: ConvProblem, compute: Compute) -> float:
     shapes = (conv.batch, conv.channels, conv.image, conv.image), (conv.channels, conv.channels, 3, 3)
     images, weights = (
-        torch.randn(shape).to(compute.device, DTYPES[compute.precision], memory_format=torch.channels_last)
+        torch.randn(shape).to(compute.device, DTYPES[compute.precision], memory_format=FORMATS[compute.memory_format])
         for shape in shapes
     )
     return conv.flops / _best([lambda: conv2d(images, weights, padding=1)], compute.device)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from dsbench.config.schema import OptimizerConfig, TrainConfig
-from dsbench.network.build import build
+from dsbench.network.build import FORMATS, build, formatted
 from dsbench.network.description import Network
 from dsbench.training.device import Compute
 from dsbench.training.recipe import can_be_fused, optimizer
@@ -40,7 +40,7 @@ class StepRecipe:
 class TrainedNetwork(Protocol):
     """What a run leaves: `module()` is its network in evaluation mode with the weights tested, `data()` its images."""
 
-    def module(self) -> nn.Module:
+    def module(self) -> nn.Sequential:
         """On the CPU. Raises InputError where the weights cannot be read."""
 
     def data(self) -> ImageData:
@@ -56,9 +56,14 @@ class Subject:
     recipe: StepRecipe
     run: TrainedNetwork | None = None
 
-    def module(self) -> nn.Module:
+    def module(self) -> nn.Sequential:
         """The network on the CPU in evaluation mode, with the weights that its run was tested with or initial ones."""
         return build(self.network, seed=0).eval() if self.run is None else self.run.module()
+
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """Random images and labels, as many as a step takes, where and in the form that it takes them."""
+        compute = self.compute
+        return random_batch(self.network, compute.device, self.recipe.batch_size, compute.memory_format)
 
 
 class Passes:
@@ -81,11 +86,15 @@ class Passes:
             torch._foreach_mul_(self._weights, 1.0)
 
 
-def random_batch(network: Network, device: torch.device, size: int) -> tuple[Tensor, Tensor]:
-    """Random images (size, C, H, W), in channels_last as dsbench.training.batches has them, and labels (size,)."""
+def random_batch(
+    network: Network, device: torch.device, size: int, memory_format: str = "channels_last"
+) -> tuple[Tensor, Tensor]:
+    """Random images (size, C, H, W), in the memory format that dsbench.training.batches has them in, and labels."""
     generator = torch.Generator().manual_seed(0)
     channels, height, width = network.input_shape
     images = torch.randn(size, height, width, channels, generator=generator).to(device).permute(0, 3, 1, 2)
+    if memory_format != "channels_last":
+        images = images.contiguous(memory_format=FORMATS[memory_format])
     return images, torch.randint(network.classes, (size,), generator=generator).to(device)
 
 
@@ -101,7 +110,7 @@ class Training:
     ) -> None:
         """`passes`: see Passes, which then stand for the optimizer."""
         self.compute, self.recipe = compute, recipe
-        self.module = build(network, seed).to(compute.device).train()
+        self.module = formatted(build(network, seed), compute.memory_format).to(compute.device).train()
         fused = can_be_fused(recipe.grad_clip_norm, compute.precision)
         self.optimizer: Any = (
             optimizer(self.module, recipe.optimizer, fused) if passes is None else Passes(self.module, passes)

@@ -33,6 +33,7 @@ OUTSIDE = (
     "data.verify",
     "data.epochs",
     "train.checkpoint_minutes",
+    "train.memory_format",
     "train.bench",
 )
 _ARCH = ("divisor", "init", "activation", "norm_eps", "norm_momentum")

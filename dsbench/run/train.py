@@ -34,7 +34,7 @@ from dsbench.run.record import Record, Result, Status
 from dsbench.tracking.tracker import Nothing, Tracker, open_tracker
 from dsbench.training.checkpoint import Checkpoints, resumable
 from dsbench.training.classifier import Classifier
-from dsbench.training.device import out_of_memory
+from dsbench.training.device import Compute, out_of_memory
 from dsbench.training.fit import Fitted, fit
 from dsbench.training.gpu import gpu
 from dsbench.training.history import Epoch, balanced_accuracy, best_epoch, class_accuracies, images_seen
@@ -56,6 +56,7 @@ def train_and_test(plan: Plan, folder: RunFolder, progress: Progress, held: Held
 
     with Limit(seconds, folder.log_file, lambda: folder.end_record(Status.TIMEOUT, reason(seconds or 0))) as limit:
         training = plan.training
+        compute = training.compute
         history = resumable(folder.last, folder.best, training.test_weights)
         record = _first_record(plan, earlier)
         try:
@@ -65,6 +66,9 @@ def train_and_test(plan: Plan, folder: RunFolder, progress: Progress, held: Held
             folder.write_history(history)
             progress.started(plan, history)
             _say_what_is_short(plan)
+            form = record.memory_format or faster_format(plan, compute)
+            training = replace(training, compute=replace(compute, memory_format=form))
+            record = replace(record, memory_format=form)
             tracker = open_tracker(plan.config, folder.outputs, card(plan.config, record, text), history)
             with progress.training(plan) as bar, cooperative():
                 callbacks = [Watch(held), *([Moving(bar)] if bar else [])]
@@ -118,6 +122,7 @@ def _first_record(plan: Plan, earlier: Record | None) -> Record:
     return replace(
         facts,
         requested=earlier.requested if earlier else facts.requested,  # of several requests the first is kept
+        memory_format=(earlier.memory_format if earlier else None) or facts.memory_format,
         status=Status.RUNNING,
         attempts=((earlier.attempts or 0) if earlier else 0) + 1,
         versions=provenance.versions(),
@@ -126,6 +131,24 @@ def _first_record(plan: Plan, earlier: Record | None) -> Record:
         n_jobs=provenance.n_jobs(),
         started=(earlier.started if earlier else None) or provenance.now(),
     )
+
+
+def faster_format(plan: Plan, compute: Compute) -> str:
+    """The memory format in which a step of `plan` takes less time on `compute`, a CUDA device.
+
+    Where it cannot be measured, for want of memory say, it is channels_last, which is logged.
+    """
+    from dsbench.measure.memory_format import faster
+    from dsbench.measure.store import Store
+    from dsbench.measure.subject import StepRecipe, Subject
+
+    subject = Subject(plan.network, compute, StepRecipe.of(plan.config.optimizer, plan.config.train))
+    try:
+        return faster(subject, Store(plan.folder.outputs / "latency"))
+    except Exception as error:  # whatever goes wrong here, the run can do without
+        log.warning("which memory format is faster could not be measured, it is channels_last: %s", first_line(error))
+        log.debug("measuring ended with an error", exc_info=True)
+        return "channels_last"
 
 
 class Watch(Callback):

@@ -21,12 +21,16 @@ LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 @dataclass(frozen=True)
 class Compute:
-    """A resolved device and precision; `name` is the device's, `threads` the CPU threads."""
+    """A resolved device and precision; `name` is the device's, `threads` the CPU threads.
+
+    `memory_format` is that of images and weights, channels_last or contiguous.
+    """
 
     device: torch.device
     name: str
     precision: str
     threads: int
+    memory_format: str = "channels_last"
 
 
 def resolve(device: str, precision: str, threads: int | None) -> Compute:

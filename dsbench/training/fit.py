@@ -12,7 +12,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from dsbench.config.schema import Config, EarlyStoppingConfig
-from dsbench.network.build import build
+from dsbench.network.build import build, formatted
 from dsbench.network.description import Network
 from dsbench.training.checkpoint import Checkpoints
 from dsbench.training.classifier import Classifier
@@ -62,9 +62,10 @@ def fit(training: Training, on_epoch: Callable[[list[Epoch]], None], callbacks: 
     """
     set_up_process()
     config, compute = training.config, training.compute
-    data = ImageData(config.data, config.train.batch_size, config.seed, compute.device)
+    channels_last = compute.memory_format == "channels_last"
+    data = ImageData(config.data, config.train.batch_size, config.seed, compute.device, channels_last)
     data.setup()
-    module = Classifier(build(training.network, config.seed), training)
+    module = Classifier(formatted(build(training.network, config.seed), compute.memory_format), training)
     checkpoints = Checkpoints(training.last, training.best, config.train.checkpoint_minutes, on_epoch)
     trainer = _trainer(config, compute, [Stopping(training.end, config.train.early_stopping), checkpoints, *callbacks])
     resumed = training.last if training.last.exists() else None
