@@ -22,7 +22,12 @@ Train = Callable[..., dict[str, Any]]
 Say = Callable[[str], None]
 
 BLOCKS = ("mobilenet", "inverted_residual", "linear", "keras", "double_relu")
-NETWORKS = ("model=cnn", "model=hybrid model.pattern=first_1", *(f"model=dwsep block={block}" for block in BLOCKS))
+NETWORKS = (
+    "model=cnn",
+    "model=hybrid model.pattern=first_1",
+    *(f"model=dwsep block={block}" for block in BLOCKS),
+    "model=dwsep train.memory_format=contiguous",
+)
 PRECISIONS = ("32", "bf16", "16")
 TINY = "arch=mnist_7800_shallow width=4"
 DRAWN = "data.augment.crop_padding=2 data.augment.cutout=6"  # augmentation, besides the order of images
