@@ -24,7 +24,7 @@ def identity(device: str) -> dict[str, Any]:
     """What decides the speed of this machine's `device` (cpu, cuda, mps), as plain data; what is unknown is None.
 
     Of a CPU vendor, family, model, stepping, cores, the instruction sets that decide, and those that torch and oneDNN
-    use; of a GPU its compute capability, memory and driver.
+    use; of a GPU its compute capability and memory, driver, CUDA and cuDNN.
     """
     if device == "cuda":
         found = gpu()
@@ -33,6 +33,8 @@ def identity(device: str) -> dict[str, Any]:
             "compute_capability": "{}.{}".format(*found.capability),
             "memory_bytes": found.memory_bytes,
             "driver": _driver(),
+            "cuda": torch.version.cuda,
+            "cudnn": torch.backends.cudnn.version(),
         }
     known = torch.cpu.get_capabilities()
     return {

@@ -109,6 +109,7 @@ def compiler(variants: int, backend: str = "inductor") -> Iterator[None]:
         torch._inductor.config.patch(force_disable_caches=True),
     ):
         warnings.filterwarnings("ignore", "dynamo_pgo force disabled", UserWarning)
+        warnings.filterwarnings("ignore", "TensorFloat32 tensor cores", UserWarning)  # precision=32 means it
         warnings.simplefilter("ignore", DeprecationWarning)  # torch's compiler uses what torch calls deprecated
         torch.compiler.reset()  # what this process compiled before counts against the limit too
         layers = nn.Conv2d(1, 1, 3), nn.BatchNorm2d(1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(1, 2)
