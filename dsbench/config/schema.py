@@ -206,6 +206,7 @@ class TrainConfig(Checked):
     grad_clip_norm: float | None = positive("{} is not positive; null means no clipping")
     test_weights: str | None = choice_of(None, "best", "last")
     checkpoint_minutes: float = positive("{} is not positive")
+    memory_format: str = choice_of("auto", "channels_last", "contiguous", default="auto")
     bench: bool = MISSING
     # not missing: runs recorded before there was a choice can be taken up
     graph: Any = choice_of("auto", True, False, default="auto")  # noqa: RUF009 - it is a field

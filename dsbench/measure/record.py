@@ -40,7 +40,7 @@ def record(measured: Measured, compute: Compute, load_average: float | None) -> 
             "identity": identity(compute.device.type),
             "threads": compute.threads,
             "precision": compute.precision,
-            "memory_format": "channels_last",
+            "memory_format": compute.memory_format,
             "load_average": load_average,
             "versions": provenance.versions(),
             "time": provenance.now(),

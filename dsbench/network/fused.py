@@ -207,10 +207,11 @@ class FusedConv(_Weighted):
     def __init__(self, parts: Sequence[nn.Conv2d]) -> None:
         super().__init__(parts)
         self.stride, self.padding, self.groups = parts[0].stride, parts[0].padding, parts[0].groups
+        self.channels_last = getattr(parts[0], "channels_last", True)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, S*C, H, W) to (B, S*C', H', W')."""
-        if x.shape[1] == 1 and self.weight.shape[-1] == 1:
+        if self.channels_last and x.shape[1] == 1 and self.weight.shape[-1] == 1:
             x = of_one_channel(x)
         members = len(self.weight)
         weight = self.weight.flatten(0, 1) if members > 1 else self.weight[0]  # whose strides say what format it has

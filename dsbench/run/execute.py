@@ -131,8 +131,10 @@ def _quieten_lightning() -> None:
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = False
         logging.getLogger(name).setLevel(logging.WARNING)
-    # Lightning 2.6 makes a check that torch 2.13 deprecates; nothing a user can change.
+    # Of torch 2.9 to 2.13, Lightning 2.6 asks what these deprecate; nothing a user can change.
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
+    warnings.filterwarnings("ignore", "Please use the new API settings to control TF32", UserWarning)
+    warnings.filterwarnings("ignore", "GPU available but not used", UserWarning)  # device=cpu means it
 
 
 def _lock(members: Sequence[Member], locks: ExitStack) -> list[Member]:

@@ -35,6 +35,7 @@ OUTSIDE = (
     "data.verify",
     "data.epochs",
     "train.checkpoint_minutes",
+    "train.memory_format",
     "train.bench",
     "train.graph",
 )

@@ -94,6 +94,14 @@ class Plan:
         )
 
     @property
+    def memory_format(self) -> str | None:
+        """That of images and weights; None where the training measures first which one is the faster."""
+        asked = self.config.train.memory_format
+        if asked != "auto":
+            return asked
+        return None if self.place.kind == "cuda" else "channels_last"
+
+    @property
     def kernel(self) -> int | list[int]:
         """The spatial kernel size of the slots: one number, or a list where they differ."""
         kernels: dict[int, int] = {}
@@ -159,7 +167,7 @@ class Plan:
             split=config.data.split,
             test_weights=test_weights(config),
             precision=self.place.precision,
-            memory_format="channels_last",
+            memory_format=self.memory_format,
             device=self.place.name,
             threads=self.place.threads,
             requested=self.requested,

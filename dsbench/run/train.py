@@ -15,7 +15,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from dsbench import machine, provenance
 from dsbench.config.hydra_internals import as_yaml
-from dsbench.errors import first_line
+from dsbench.errors import FailureError, first_line
 from dsbench.files import write_atomically
 from dsbench.numerals import memory
 from dsbench.run import index
@@ -40,7 +40,9 @@ from dsbench.run.record import Record, Result, Status
 from dsbench.tracking.tracker import Nothing, Tracker, open_tracker
 from dsbench.training.checkpoint import Checkpoints, Saved, resumable
 from dsbench.training.classifier import Classifier
+from dsbench.training.device import out_of_memory
 from dsbench.training.fit import Fitted, Training, fit
+from dsbench.training.gpu import gpu
 from dsbench.training.history import Epoch, balanced_accuracy, best_epoch, class_accuracies, images_seen
 from dsbench.training.stop import TRAIN_PASSES
 
@@ -88,7 +90,9 @@ class Course:
 
     def training(self) -> Training:
         """What training is given."""
-        return replace(self.plan.training, permit=self.held.confirm)
+        training, memory_format = self.plan.training, self.record.memory_format or "channels_last"
+        compute = replace(training.compute, memory_format=memory_format)
+        return replace(training, compute=compute, permit=self.held.confirm)
 
     def epoch(self, history: list[Epoch]) -> None:
         """Write and show the last epoch of `history`, which is safe in a checkpoint."""
@@ -109,7 +113,8 @@ class Course:
             self.member.ended = self.record
         else:
             assert isinstance(outcome, BaseException)
-            cause = stop_request() or outcome  # in C code, torch.save for one, a request can come out as another error
+            # In C code, torch.save for one, a request to stop can come out as another error.
+            cause = stop_request() or (_of_memory(self.plan) if out_of_memory(outcome) else outcome)
             if cause is not outcome:
                 cause.__cause__ = outcome
             self.member.ended = cause
@@ -163,13 +168,16 @@ def _train(courses: Sequence[Course]) -> None:
         for ended in (*(course.member.ended for course in courses), stop):
             if isinstance(ended, BaseException) and not isinstance(ended, (Exception, TimedOut)):
                 raise ended
-    if len(courses) > 1 and all(isinstance(course.member.ended, torch.OutOfMemoryError) for course in courses):
+    outcomes = [course.outcome for course in courses]
+    if len(courses) > 1 and all(isinstance(outcome, Exception) and out_of_memory(outcome) for outcome in outcomes):
         _train_in_halves(courses)
 
 
 def _fit(courses: Sequence[Course]) -> None:
     """The outcomes of those that can be started; an error of what they share is that of each."""
+    form = courses[0].record.memory_format or faster_format(courses[0].plan)
     for course in courses:
+        course.record = replace(course.record, memory_format=form)
         with course.member.alone():
             course.start()
     started = [course for course in courses if course.member.ended is None]
@@ -189,13 +197,22 @@ def _fit(courses: Sequence[Course]) -> None:
         course.outcome = outcome
 
 
+def _of_memory(plan: Plan) -> FailureError:
+    """What torch says in a paragraph of a GPU's memory that ran out: the figures that a user can do something about."""
+    there = gpu().memory_bytes if plan.place.kind == "cuda" else machine.memory().total
+    return FailureError(
+        f"out of memory: training needs {memory(plan.memory_bytes)} at the least, {plan.place.name} has "
+        f"{memory(there)}, which other processes may use too; take a smaller width or train.batch_size"
+    )
+
+
 def _train_in_halves(courses: Sequence[Course]) -> None:
     """Train those again, in two programs, that as one needed more memory than the device has."""
     log.warning("%d runs in one program ran out of memory; they are tried again in two halves", len(courses))
     members = [course.member for course in courses]
     for course in courses:
-        assert isinstance(course.member.ended, BaseException)
-        clear_frames(course.member.ended.__traceback__)  # which hold what filled the memory
+        assert isinstance(course.outcome, BaseException)
+        clear_frames(course.outcome.__traceback__)  # which hold what filled the memory
         course.member.earlier, course.member.ended = course.record, None
     gc.collect()
     torch.cuda.empty_cache()
@@ -232,6 +249,7 @@ def _first_record(plan: Plan, earlier: Record | None, saved: Saved, fused: int) 
     return replace(
         facts,
         requested=earlier.requested if earlier else facts.requested,  # of several requests the first is kept
+        memory_format=(earlier.memory_format if earlier else None) or facts.memory_format,
         status=Status.RUNNING,
         attempts=((earlier.attempts or 0) if earlier else 0) + 1,
         versions=provenance.versions(),
@@ -241,6 +259,24 @@ def _first_record(plan: Plan, earlier: Record | None, saved: Saved, fused: int) 
         fused=fused if saved.position == (0, 0) else max(fused, before),
         started=(earlier.started if earlier else None) or provenance.now(),
     )
+
+
+def faster_format(plan: Plan) -> str:
+    """The memory format in which a step of `plan` takes less time on its CUDA device.
+
+    Where it cannot be measured, for want of memory say, it is channels_last, which is logged.
+    """
+    from dsbench.measure.memory_format import faster
+    from dsbench.measure.store import Store
+    from dsbench.measure.subject import StepRecipe, Subject
+
+    subject = Subject(plan.network, plan.place.compute(), StepRecipe.of(plan.config.optimizer, plan.config.train))
+    try:
+        return faster(subject, Store(plan.folder.outputs / "latency"))
+    except Exception as error:  # whatever goes wrong here, the run can do without
+        log.warning("which memory format is faster could not be measured, it is channels_last: %s", first_line(error))
+        log.debug("measuring ended with an error", exc_info=True)
+        return "channels_last"
 
 
 class Watch(Callback):

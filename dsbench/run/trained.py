@@ -112,6 +112,7 @@ class Trained:
         assert precision is not None
         try:
             there = resolve(config.device, precision, threads)
+            there = replace(there, memory_format=self.record.memory_format or there.memory_format)
         except InputError as error:
             raise InputError(f"run {self.run_id} cannot be measured here: {error}") from None
         return Subject(self.network, there, StepRecipe.of(config.optimizer, config.train), self)

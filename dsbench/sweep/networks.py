@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,8 @@ class NamedNetwork:
 
         config = self.composed.config
         compute = resolve(config.device, config.precision, threads if config.threads is None else config.threads)
+        if config.train.memory_format != "auto":
+            compute = replace(compute, memory_format=config.train.memory_format)
         return Subject(self.network, compute, StepRecipe.of(config.optimizer, config.train))
 
 
