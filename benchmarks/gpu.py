@@ -44,6 +44,7 @@ PARTS = ("speed", "fused", "share", "operators")
 LIMIT_SECONDS = 180.0  # of one measurement
 SHARED_SECONDS = 3.0  # for which processes side by side train, about
 FUSED = tuple(name for name in NETWORKS if not name.startswith("plain_32"))
+SMALL = ("plain_8/cnn", "plain_8/dwsep", "mnist_7800/cnn")
 HERE = Path(__file__).resolve().parent
 
 
@@ -106,9 +107,9 @@ class Session:
         self._in_order(turn, "fused", tasks)
 
     def _share(self, turn: int) -> None:
-        names = [*FUSED, *((*LARGER, *(n for n in NETWORKS if n not in FUSED)) if turn == 1 else ())]
+        names = (*NETWORKS, *LARGER) if turn == 1 else FUSED
         tasks = []
-        for network in self._networks([name for name in names if not (self.asked.small and name in LARGER)]):
+        for network in self._networks(names):
             counts = self.asked.processes if turn == 1 else [self._best(network.name, "f")]
             tasks += [Task(network, "f", n, epochs=self._epochs(network, n)) for n in counts if n is not None]
         most = max((task.number for task in tasks), default=0)
@@ -124,7 +125,10 @@ class Session:
         if not (HERE / "fused.py").exists():
             self.operators = "skipped: this dsbench has no benchmarks/fused.py"
             return
-        command = [sys.executable, str(HERE / "fused.py"), "--device", self.asked.device]
+        asked = ["--device", self.asked.device, "--precision", self.asked.precision]
+        few = ["--members", "2", "--widths", "8", "--batch", "8", "--turns", "1", "--seconds", "0"]
+        many = ["--graph", "--members", "4", "16", "--widths", "8", "16", "32", "--turns", "3", "--seconds", "0.1"]
+        command = [sys.executable, str(HERE / "fused.py"), *asked, *(few if self.asked.small else many)]
         try:
             ended = subprocess.run(
                 command, capture_output=True, text=True, timeout=LIMIT_SECONDS, stdin=subprocess.DEVNULL
@@ -152,7 +156,7 @@ class Session:
 
     def _networks(self, names: Sequence[str] | dict[str, Network]) -> Iterator[Network]:
         known = NETWORKS | LARGER
-        return (known[name] for name in names if not self.asked.networks or name in self.asked.networks)
+        return (known[name] for name in names if name in self.asked.networks)
 
     def _best(self, network: str, way: str) -> int | None:
         return gpu_table.best_number(self.measurements, network, way)
@@ -181,6 +185,8 @@ def main() -> int:
     asked = _options()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # either way to stop it leaves what there is
     end = time.monotonic() + 60 * asked.minutes
+    if asked.device == "cpu":
+        os.environ["OMP_NUM_THREADS"] = "1"  # of what is measured: threads of several processes would wait for cores
     console = Console(highlight=False, markup=False, width=None if os.isatty(1) else 120)
     with tempfile.TemporaryDirectory(prefix="gpu-") as folder:
         scratch = Path(folder)
@@ -234,7 +240,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=10.0, help="that it may take, about (default: 10)")
     parser.add_argument("--turns", type=int, help="at the most (default: 3, small 1)")
     parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
-    parser.add_argument("--networks", default="", help=f"some of {','.join((*NETWORKS, *LARGER))}")
+    parser.add_argument("--networks", help=f"some of {','.join((*NETWORKS, *LARGER))} (default: all, small 3)")
     parser.add_argument("--precision", choices=("bf16", "32"), default="bf16", help="default: bf16")
     parser.add_argument("--images", type=int, help="of an epoch, a quarter in way a (default: 25600, small 256)")
     parser.add_argument("--epochs", type=int, help="of a measurement (default: 3, small 2)")
@@ -254,10 +260,11 @@ def _options() -> argparse.Namespace:
         "seeds": (16, 2),
         "processes": ("1,2,4,8,16", "1,2"),
         "workers": (f"4,{machine.cores()}", "0,2"),
+        "networks": (",".join((*NETWORKS, *LARGER)), ",".join(SMALL)),
     }.items():
         if getattr(asked, name) is None:
             setattr(asked, name, few if small else normal)
-    asked.parts, asked.networks = asked.parts.split(","), list(filter(None, asked.networks.split(",")))
+    asked.parts, asked.networks = asked.parts.split(","), asked.networks.split(",")
     for name in ("processes", "workers"):
         setattr(asked, name, sorted({int(number) for number in getattr(asked, name).split(",")}))
     if not set(asked.parts) <= {*PARTS} or not set(asked.networks) <= {*NETWORKS, *LARGER}:

@@ -32,7 +32,8 @@ class Measurement:
     @property
     def why_not(self) -> str:
         """Why there is no rate."""
-        return (self.result.get("skipped") and f"skipped: {self.result['skipped']}") or f"failed: {self.result['error']}"
+        skipped = self.result.get("skipped")
+        return f"skipped: {skipped}" if skipped else f"failed: {self.result['error']}"
 
 
 def best_number(measurements: Sequence[Measurement], network: str, way: str) -> int | None:

@@ -1,4 +1,4 @@
-"""Measurements in processes of their own: one that hangs, is killed or leaves its device unusable costs itself alone."""
+"""Measurements in processes of their own: one that hangs or leaves its device unusable costs itself alone."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -112,7 +111,7 @@ def measured(place: Place, task: Task) -> dict[str, Any]:
     if task.way.startswith("b"):
         return _loop(place, task, *_plain(place, task))
     seeds = task.number if task.way in ("e", "g") else 1
-    return trained(place, task.network, range(seeds), place.epochs, task.overrides, seeds if task.way == "g" else 1)
+    return trained(place, task, seeds, together=seeds if task.way == "g" else 1)
 
 
 def side_by_side(place: Place, task: Task, index: int, barriers: Any) -> dict[str, Any]:
@@ -121,31 +120,30 @@ def side_by_side(place: Place, task: Task, index: int, barriers: Any) -> dict[st
         return {}
     own = replace(place, scratch=place.scratch / f"process-{index}")
     barriers[task.number].wait(timeout=120)
-    return trained(own, task.network, [index], task.epochs or place.epochs, ())
+    return trained(own, task, seeds=1)
 
 
-def trained(
-    place: Place, network: Network, seeds: Sequence[int], epochs: int, overrides: Sequence[str], together: int = 1
-) -> dict[str, Any]:
-    """Train seeds by a sweep in this process, `together` of them at a time, and read from their records how fast.
+def trained(place: Place, task: Task, seeds: int, together: int = 1) -> dict[str, Any]:
+    """Train so many seeds by a sweep in this process, `together` at a time, and read from their records how fast.
 
     `images_per_second` is of training, after the first epoch; `whole_seconds` are those of the whole sweep, from its
     plan to its tables.
     """
     import dsbench
 
-    outputs = place.scratch / "outputs"
+    network, epochs, outputs = task.network, task.epochs or place.epochs, place.scratch / "outputs"
     shutil.rmtree(outputs, ignore_errors=True)
     start = time.perf_counter()
     try:
         dsbench.sweep(
             [
                 *network.overrides,
-                *overrides,
-                f"seed={','.join(map(str, seeds))}",
+                *task.overrides,
+                f"seeds={seeds}",
                 f"train.max_epochs={epochs}",
                 f"precision={place.precision}",
                 f"device={place.device}",
+                *(["threads=1"] if place.device == "cpu" else []),
                 f"data.root={place.roots[network.data]}",
                 f"outputs={outputs}",
                 *("data.split=study", "data.verify=false", "logger=csv", "progress=none", "report=false"),
@@ -166,16 +164,16 @@ def trained(
         with path.with_name("metrics.csv").open(encoding="utf-8") as file:
             seconds += [float(row["epoch_seconds"]) for row in csv.DictReader(file)][1:]
     images = place.images(network.data)
-    if len(seconds) != len(seeds) * (epochs - 1):
+    if len(seconds) != seeds * (epochs - 1):
         ends = ", ".join(sorted({f"{record['status']}: {record.get('error')}" for record in records}))
-        raise ValueError(f"{len(seconds)} epochs instead of {len(seeds) * (epochs - 1)} ({ends})")
+        raise ValueError(f"{len(seconds)} epochs instead of {seeds * (epochs - 1)} ({ends})")
     fused = records[0].get("fused")
     if together > 1 and fused != together:
         raise ValueError(f"{fused} seeds were fused instead of {together}")
     return {
         "images_per_second": together * images * len(seconds) / sum(seconds),
         "whole_seconds": whole,
-        "whole_images_per_second": images * epochs * len(seeds) / whole,
+        "whole_images_per_second": images * epochs * seeds / whole,
         "macs": records[0]["macs"],
         "batch_size": records[0]["settings"]["train.batch_size"],
         "graph": records[0].get("graph"),
