@@ -94,7 +94,7 @@ _TINY = ("data=mnist5k", "width=8", "seeds=1", "train.max_epochs=1", "precision=
 
 def parts() -> list[Part]:
     """All parts in their order."""
-    plain = ("data=mnist5k", "seeds=2", "train.max_epochs=1", "precision=32", "threads=1")
+    plain = ("data=mnist5k", "budget.tolerance=0.1", "seeds=2", "train.max_epochs=1", "precision=32", "threads=1")
     benched = [
         Part(
             f"bench_{study}",
@@ -117,7 +117,7 @@ def parts() -> list[Part]:
         Part("cifar10_fc", ("sweep=cifar10_fc",), _TINY, 0.5, study="cifar10_fc"),
         Part("cifar10_vgg", ("sweep=cifar10_vgg", "seeds=8"), _TINY, 0.5, study="cifar10_vgg"),
         Part("cifar100_series", ("sweep=cifar100_series",), _TINY, 0.5, study="cifar100_series"),
-        Part("mnist_7800", ("sweep=mnist_7800",), _TINY[2:], 0.5, study="mnist_7800"),
+        Part("mnist_7800", ("sweep=mnist_7800",), ("data=mnist5k", *_TINY[2:]), 0.5, study="mnist_7800"),
         Part(
             "cifar10_three_way",
             ("sweep=cifar10_three_way", "seeds=1", "precision=bf16"),
@@ -230,7 +230,8 @@ class Evidence:
             epochs = min(part.most_epochs, epochs)
             if epochs < 1:
                 self.left_out[part.name] = "no time for an epoch beside what follows"
-        elif about.seconds > left and not self.asked.small:
+        elif left < (0 if self.asked.small else about.seconds):
+            left = max(0.0, left)
             self.left_out[part.name] = f"needs about {about.seconds / 60:.1f} min, and {left / 60:.1f} are left"
         if part.name in self.left_out:
             print(f"left out: {part.name}: {self.left_out[part.name]}", flush=True)
@@ -245,6 +246,7 @@ class Evidence:
                 "part": part.name,
                 "card": _facts(self.asked.device)["card"],
                 "command": _spelled(command),
+                "sweep": None if part.bench else self._latest_sweep(),
                 "ended": datetime.now(UTC).isoformat(timespec="seconds"),
                 "exit_code": code,
                 "seconds": round(time.monotonic() - start, 1),
@@ -274,6 +276,10 @@ class Evidence:
                         process.wait(GRACE_SECONDS)
                     except subprocess.TimeoutExpired:
                         os.killpg(process.pid, signal.SIGKILL)
+
+    def _latest_sweep(self) -> str | None:
+        files = sorted(self.asked.out.glob("sweeps/*/sweep.yaml"), key=lambda path: path.stat().st_mtime)
+        return files[-1].parent.name if files else None
 
     def _claims(self, study: str) -> None:
         command = [*_DSBENCH, "claims", study, "--outputs", str(self.asked.out), "--json"]

@@ -102,7 +102,7 @@ class Session:
         tasks: list[Task] = []
         for network in self._networks(FUSED):
             number = self.asked.seeds
-            pair = [Task(network, "e", number), Task(network, "g", number, (f"fuse={number}",))]
+            pair = [Task(network, "e", number, ("fuse=1",)), Task(network, "g", number, (f"fuse={number}",))]
             tasks += pair if turn % 2 else pair[::-1]
         self._in_order(turn, "fused", tasks)
 

@@ -10,6 +10,8 @@ from typing import Any
 from table import Spread
 from ways import WAYS
 
+from dsbench.training.stop import TRAIN_PASSES
+
 GOALS = {("d", "a"): 10.0, ("d", "b"): 2.0, ("g", "e"): 8.0, ("g", "f"): 3.0}
 REHEARSAL = "**A rehearsal on a CPU: the figures say nothing about a card.**"
 
@@ -50,7 +52,7 @@ def page(facts: dict[str, Any], measurements: Sequence[Measurement], operators: 
         _where(facts),
         "\n".join(f"- {way}: {words}" for way, words in WAYS.items()),
         "Images a second in training, median over turns (least to greatest where there are several); ratios turn by "
-        "turn. MACs are those of a step's forward pass.",
+        "turn. MACs are those of a step: all images of a batch, forward and backward.",
         _speed(measurements),
         _fused(measurements),
         _share(measurements),
@@ -120,14 +122,14 @@ def _named(measurements: Sequence[Measurement], ways: str) -> list[str]:
 
 
 def _macs(measurements: Sequence[Measurement], network: str) -> float | None:
-    """Millions of a step's forward pass."""
+    """Thousands of millions of a step of one seed, all passes."""
     known = (m.result for m in measurements if m.network == network and "macs" in m.result)
-    return next((result["macs"] * result["batch_size"] / 1e6 for result in known), None)
+    return next((TRAIN_PASSES * result["macs"] * result["batch_size"] / 1e9 for result in known), None)
 
 
 def _macs_shown(measurements: Sequence[Measurement], network: str) -> str:
     macs = _macs(measurements, network)
-    return "-" if macs is None else f"{macs:,.0f}"
+    return "-" if macs is None else f"{macs:,.2f}"
 
 
 def _speed(all_: Sequence[Measurement]) -> str:
@@ -136,7 +138,7 @@ def _speed(all_: Sequence[Measurement]) -> str:
         return _rate(all_, name, "a") + ("" if number is None else f", {number} workers")
 
     columns: dict[str, Callable[[str], str]] = {
-        "10^6 MACs": lambda name: _macs_shown(all_, name),
+        "10^9 MACs": lambda name: _macs_shown(all_, name),
         "a": workers,
         **{way: lambda name, way=way: _rate(all_, name, way) for way in "bcd"},  # type: ignore[misc]
         "c/a": lambda name: _ratio(all_, name, "c", "a"),
@@ -179,7 +181,7 @@ def _share(all_: Sequence[Measurement]) -> str:
         rates = {m.number: m.rate or 0.0 for m in first if m.network == name}
         return f"{rates[number] / rates[1]:.2f}" if number in rates and 1 in rates else "-"
 
-    columns: dict[str, Callable[[str], str]] = {"10^6 MACs": lambda name: _macs_shown(all_, name)}
+    columns: dict[str, Callable[[str], str]] = {"10^9 MACs": lambda name: _macs_shown(all_, name)}
     columns["1 process, images/s"] = lambda name: next(
         (f"{m.rate:,.0f}" for m in first if (m.network, m.number) == (name, 1)), "-"
     )

@@ -111,7 +111,10 @@ def measured(place: Place, task: Task) -> dict[str, Any]:
     if task.way.startswith("b"):
         return _loop(place, task, *_plain(place, task))
     seeds = task.number if task.way in ("e", "g") else 1
-    return trained(place, task, seeds, together=seeds if task.way == "g" else 1)
+    result = trained(place, task, seeds, together=seeds if task.way == "g" else 1)
+    if task.way == "e" and "skipped" in result:  # without the key no seeds are fused
+        return trained(place, replace(task, overrides=()), seeds)
+    return result
 
 
 def side_by_side(place: Place, task: Task, index: int, barriers: Any) -> dict[str, Any]:
