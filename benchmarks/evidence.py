@@ -295,8 +295,10 @@ class Evidence:
         facts = {"rehearsal": self.asked.small, **_facts(self.asked.device)}
         kept = facts | {"parts": self.done, "left_out": self.left_out}
         write_atomically(out / "evidence.json", json.dumps(kept, indent=1) + "\n")
+        if self.asked.small or any(part["part"].startswith("bench_") for part in self.done):
+            write_atomically(out / "bench.md", speed_table(out, self.asked.small))
         files = [path for name in KEPT for path in out.glob(f"runs/*/{name}")]
-        files += [path for path in (out / "runs" / "index.csv", out / "evidence.json") if path.exists()]
+        files += [path for name in ("runs/index.csv", "evidence.json", "bench.md") if (path := out / name).exists()]
         files += [*out.glob("bench/*.json"), *out.glob("claims/*.json"), *out.glob("gpu.*")]
         files += [*out.glob("sweeps/*/*.csv"), *out.glob("sweeps/*/*.yaml"), *out.glob("sweeps/*/looks.json")]
         new = out / "evidence.tar.gz.new"
@@ -305,6 +307,36 @@ class Evidence:
                 tar.add(path, path.relative_to(out))
         new.replace(out / "evidence.tar.gz")
         print(f"packed: {out / 'evidence.tar.gz'}, {len(files)} files", flush=True)
+
+
+def speed_table(out: Path, rehearsal: bool) -> str:
+    """Whether separable networks take less time than their study's conventional one, from what bench has measured."""
+    lines = ["# The twelve study networks", "A rehearsal: these times say nothing about a card.\n" if rehearsal else ""]
+    lines += ["Times as a share of the conventional network's, each the median of one process; under 1 is faster.\n"]
+    head = ["network", "precision", "MACs of a step", "batch 1", "large batch", "training step"]
+    lines += [f"| {' | '.join(head)} |", "|---|---|--:|--:|--:|--:|"]
+    words = []
+    for study, models in _STUDIES.items():
+        file = out / "bench" / f"bench_{study}.json"
+        if not file.exists() or not file.stat().st_size:
+            continue
+        entries = json.loads(file.read_text(encoding="utf-8"))
+        names = models.split(",")
+        for precision in dict.fromkeys(entry["precision"] for entry in entries):
+            own = dict(zip(names, (e for e in entries if e["precision"] == precision), strict=True))
+            first = _times(own["cnn"])
+            for name, entry in own.items():
+                ratios = [f"{time / base:.2f}" for time, base in zip(_times(entry), first, strict=True)]
+                if name != "cnn":
+                    lines.append(f"| {study}/{name} | {precision} | {' | '.join(ratios)} |")
+                    words.append(f"- {precision}: {entry['roofline'].get('comparison', '')}")
+    return "\n".join([*lines, "", *words]) + "\n"
+
+
+def _times(entry: dict[str, Any]) -> list[float]:
+    """MACs by the roofline's count, and milliseconds at both batches and of a step."""
+    latencies = [by_backend["torch"]["median"] for by_backend in entry["latency_ms"].values()]
+    return [entry["roofline"]["total"]["macs"], *latencies, entry["train_step_ms"]["total"]["median"]]
 
 
 @cache

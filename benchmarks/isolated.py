@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from dsbench.errors import first_line
 
 Task = TypeVar("Task")
+_START_SECONDS = 120.0
 _CONTEXT = multiprocessing.get_context("spawn")  # a fork of a process that has used CUDA cannot use it
 
 
@@ -35,6 +36,7 @@ def in_order(
         process.start()
         there.close()
         try:
+            _received(here, _START_SECONDS)
             while left:
                 result = _received(here, limit_seconds)
                 yield left.pop(0), result
@@ -66,7 +68,8 @@ def at_once(
         process.start()
         there.close()
     try:
-        failed = ""
+        started = [_received(here, _START_SECONDS) for here, _ in pipes]
+        failed = next((result["error"] for result in started if "error" in result), "")
         for task in tasks:
             results = [{"error": failed}] if failed else [_received(here, limit_seconds) for here, _ in pipes]
             failed = next((result["error"] for result in results if "error" in result), "")
@@ -104,6 +107,7 @@ def _work(measure: Callable[[Task], dict[str, Any]], tasks: Sequence[Task], chan
     with log.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+    channel.send({})  # it has started
     for task in tasks:
         start = time.perf_counter()
         try:
