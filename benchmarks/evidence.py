@@ -7,7 +7,7 @@ is as long as there is time gets what the later ones leave. After each part OUT/
 records of all runs so far (no weights), tables, claims, and evidence.json, which says what was run when on which card.
 Elsewhere:
 
-    tar xzf evidence.tar.gz -C outputs && dsbench report NAME     # of outputs/sweeps
+    tar xzf evidence.tar.gz -C outputs && dsbench report NAME     # a sweep's; evidence.json has the name of each part
 
 What is done already in OUT is not done again, also after another machine's tar has been unpacked there. `--plan` shows
 what each part computes and about how long it takes, and runs nothing; `--small` is the rehearsal, with tiny networks.
@@ -417,7 +417,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--parts", default="", help=f"some of {','.join(names)}")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="default: cuda")
     parser.add_argument("--small", action="store_true", help="tiny networks on mnist5k: the rehearsal")
-    parser.add_argument("--out", type=Path, default=Path("outputs-gpu"), help="folder of results")
+    parser.add_argument("--out", type=Path, default=Path("outputs/gpu"), help="folder of results")
     asked = parser.parse_args()
     asked.parts = list(filter(None, asked.parts.split(",")))
     if not set(asked.parts) <= {*names}:

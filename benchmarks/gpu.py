@@ -115,7 +115,7 @@ class Session:
         most = max((task.number for task in tasks), default=0)
         measure = partial(ways.side_by_side, self.place)
         for task, results in isolated.at_once(measure, most, tasks, self.log, LIMIT_SECONDS):
-            self._add(turn, task, _together(results[: task.number]))
+            self._add(turn, task, _together(results))
             if time.monotonic() > self.end:
                 self.left_out.append(f"share, turn {turn}, after {task.network.name} with {task.number}")
                 break
@@ -175,6 +175,7 @@ def _together(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     failed = next((result for result in results if "error" in result or "skipped" in result), None)
     if failed is not None:
         return failed
+    results = [result for result in results if "images_per_second" in result]  # the others did nothing
     rates = [result["images_per_second"] for result in results]
     longest = max(result["whole_seconds"] for result in results)
     return results[0] | {"images_per_second": sum(rates), "by_process": rates, "whole_seconds": longest}
@@ -247,7 +248,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, help="of ways e and g (default: 16, small 2)")
     parser.add_argument("--processes", help="of way f (default: 1,2,4,8,16, small 1,2)")
     parser.add_argument("--workers", help="DataLoader processes of way a, the best counts (default: 4 and a core each)")
-    parser.add_argument("--out", type=Path, default=Path("gpu-benchmark"), help="folder of what is written")
+    parser.add_argument("--out", type=Path, default=Path("outputs/gpu"), help="folder of what is written")
     parser.add_argument(
         "--data", type=Path, default=Path(os.environ.get("DSBENCH_DATA") or "data"), help="folder of data sets"
     )

@@ -56,27 +56,30 @@ def at_once(
     """What each of `count` processes says of each task; all of them go through the tasks together.
 
     `measure` is given the task, the number of its process, and a barrier for each number of processes that may have to
-    wait for each other. Once a process failed or took too long, the tasks left have its error.
+    wait for each other. After a task in which one of them failed or took too long, new ones take what is left.
     """
-    barriers = {size: _CONTEXT.Barrier(size) for size in range(1, count + 1)}
-    pipes = [_CONTEXT.Pipe(duplex=False) for _ in range(count)]
-    processes = [
-        _CONTEXT.Process(target=_work, args=(partial(_with_others, measure, index, barriers), tasks, there, log))
-        for index, (_, there) in enumerate(pipes)
-    ]
-    for process, (_, there) in zip(processes, pipes, strict=True):
-        process.start()
-        there.close()
-    try:
-        started = [_received(here, _START_SECONDS) for here, _ in pipes]
-        failed = next((result["error"] for result in started if "error" in result), "")
-        for task in tasks:
-            results = [{"error": failed}] if failed else [_received(here, limit_seconds) for here, _ in pipes]
-            failed = next((result["error"] for result in results if "error" in result), "")
-            yield task, results
-    finally:
-        for process in processes:
-            end(process)
+    left = list(tasks)
+    while left:
+        barriers = {size: _CONTEXT.Barrier(size) for size in range(1, count + 1)}
+        pipes = [_CONTEXT.Pipe(duplex=False) for _ in range(count)]
+        processes = [
+            _CONTEXT.Process(target=_work, args=(partial(_with_others, measure, index, barriers), left, there, log))
+            for index, (_, there) in enumerate(pipes)
+        ]
+        for process, (_, there) in zip(processes, pipes, strict=True):
+            process.start()
+            there.close()
+        try:
+            for here, _ in pipes:
+                _received(here, _START_SECONDS)
+            while left:
+                results = [_received(here, limit_seconds) for here, _ in pipes]
+                yield left.pop(0), results
+                if any("error" in result for result in results):
+                    break
+        finally:
+            for process in processes:
+                end(process)
 
 
 def end(process: Any) -> None:
