@@ -76,7 +76,7 @@ class Part:
         if self.bench:
             few = ["--seconds", "0.2", "--large", "4"] if asked.small else ["--seconds", "4", "--large", "256"]
             return [*_DSBENCH, "bench", *values, *few, "--roofline", "--json"]
-        minutes = 0.3 if asked.small and self.bench_minutes else self.bench_minutes
+        minutes = 0.1 if asked.small and self.bench_minutes else self.bench_minutes
         rest = [f"outputs={asked.out}", f"bench_minutes={minutes:g}", "logger=csv", "progress=lines"]
         return [sys.executable, "sweep.py", "-m", *values, *rest]
 
