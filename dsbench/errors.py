@@ -26,8 +26,9 @@ def first_line(error: BaseException) -> str:
 
 
 def unknown(what: str, value: object, choices: Collection[object]) -> InputError:
-    """The error of a `value` that is none of `choices`; `what` is its key, and None is shown as `null`."""
-    names = ("null" if choice is None else str(choice) for choice in choices)
+    """The error of a `value` that is none of `choices`; `what` is its key; null, true and false are as in YAML."""
+    words = {"None": "null", "True": "true", "False": "false"}
+    names = (words.get(str(choice), str(choice)) for choice in choices)
     return InputError(f"unknown {what} {value!r}; choose one of {', '.join(names)}")
 
 

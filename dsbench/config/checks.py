@@ -13,7 +13,7 @@ MISSING: Any = "???"  # OmegaConf's word for a value that the YAML files must gi
 MOST = 10**9  # of a whole number: it and a few thousand times it can be stored and shown by whatever reads a record
 
 
-def choice_of(*choices: str | None, default: Any = MISSING) -> Any:
+def choice_of(*choices: str | bool | None, default: Any = MISSING) -> Any:
     """A key whose value is one of `choices`."""
     return field(default=default, metadata={"choices": choices})
 

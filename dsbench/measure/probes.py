@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.benchmark import Timer, timer
 
-from dsbench.measure.subject import Subject, Training, autocast, random_batch
+from dsbench.measure.subject import Subject, Training, random_batch
 from dsbench.measure.timing import MIN_ROUNDS
 from dsbench.training.batches import Batches
 from dsbench.training.device import Compute
+from dsbench.training.step import autocast
 
 _ROUND_SECONDS = 0.05  # of one block: long beside the clock's resolution, short beside disturbances
 _WARM_UP_SECONDS = 0.2

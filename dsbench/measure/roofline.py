@@ -14,11 +14,12 @@ from torch.nn.functional import conv2d
 from dsbench.errors import InputError
 from dsbench.measure.layer_times import LayerTimes, MarkedTraining, layer_times, wait
 from dsbench.measure.roofline_record import KindRow, LayerRow, Rates, Roofline, Row
-from dsbench.measure.subject import DTYPES, Subject
+from dsbench.measure.subject import Subject
 from dsbench.measure.traffic import KINDS, Work, loss_work, operations, optimizer_work, work
 from dsbench.network.cost import DTYPE_BYTES
 from dsbench.network.layers import Shape
 from dsbench.training.device import Compute, set_up_process
+from dsbench.training.step import DTYPES
 
 SECONDS, LEAST = 0.5, 5  # of each measurement: seconds, and the fewest repetitions
 WARM_UP = 2  # repetitions that are not counted

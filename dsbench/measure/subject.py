@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from dsbench.config.schema import OptimizerConfig, TrainConfig
 from dsbench.network.build import build
 from dsbench.network.description import Network
 from dsbench.training.device import Compute
 from dsbench.training.recipe import can_be_fused, optimizer
+from dsbench.training.step import Step
 
 if TYPE_CHECKING:
     from dsbench.training.datamodule import ImageData
-
-DTYPES = {"32": torch.float32, "bf16": torch.bfloat16, "16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -89,44 +86,21 @@ def random_batch(network: Network, device: torch.device, size: int) -> tuple[Ten
     return images, torch.randint(network.classes, (size,), generator=generator).to(device)
 
 
-class Training:
-    """A network and its optimizer; a step does what Lightning does with dsbench.training.classifier.Classifier.
-
-    That is: forward pass and loss under autocast, the last step's gradients dropped, backward pass, and in `update` the
-    clipping of gradients and the optimizer; under fp16 the loss is scaled.
-    """
+class Training(Step):
+    """A network and its optimizer, which train on whatever batches they are given."""
 
     def __init__(
         self, network: Network, compute: Compute, recipe: StepRecipe, seed: int = 0, passes: int | None = None
     ) -> None:
         """`passes`: see Passes, which then stand for the optimizer."""
-        self.compute, self.recipe = compute, recipe
-        self.module = build(network, seed).to(compute.device).train()
+        module, recipe_of = build(network, seed).to(compute.device).train(), recipe.optimizer
         fused = can_be_fused(recipe.grad_clip_norm, compute.precision)
-        self.optimizer: Any = (
-            optimizer(self.module, recipe.optimizer, fused) if passes is None else Passes(self.module, passes)
-        )
-        self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        self.scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.precision == "16")
+        moves = optimizer(module, recipe_of, fused) if passes is None else Passes(module, passes)
+        super().__init__(module, moves, compute, recipe.label_smoothing, recipe.grad_clip_norm)
 
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         """The mean loss of images (B, C, H, W) with labels (B,)."""
-        with autocast(self.compute):
-            logits = self.module(images).float()
-            return cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
-
-    def backward(self, loss: Tensor) -> None:
-        """The gradients of `loss` in place of those of the step before."""
-        self.optimizer.zero_grad()
-        self.scaler.scale(loss).backward()
-
-    def update(self) -> None:
-        """Move the weights."""
-        if self.recipe.grad_clip_norm is not None:
-            self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self._parameters, self.recipe.grad_clip_norm)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+        return self.losses(images, labels, self.label_smoothing)[0]
 
     def step(self, images: Tensor, labels: Tensor) -> None:
         """One training step."""
@@ -140,10 +114,3 @@ class Training:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = 0.0
-
-
-def autocast(compute: Compute) -> AbstractContextManager[object]:
-    """The precision of `compute`. Enter it anew for each call, as Lightning does, since each call casts the weights."""
-    if compute.precision == "32":
-        return nullcontext()
-    return torch.autocast(compute.device.type, DTYPES[compute.precision])

@@ -142,9 +142,14 @@ class ConvOfOneChannel(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 1, H, W) to (B, C, H, W) in channels_last format."""
-        if not torch.compiler.is_compiling():  # compiled and exported code has formats of its own
-            x = x.squeeze(1).unsqueeze(3).permute(0, 3, 1, 2)  # strides as of (B, H, W, 1)
-        return super().forward(x)
+        return super().forward(of_one_channel(x))
+
+
+def of_one_channel(x: Tensor) -> Tensor:
+    """Images (B, 1, H, W) with strides that mean channels_last: those of (B, H, W, 1)."""
+    if torch.compiler.is_compiling():  # compiled and exported code has formats of its own
+        return x
+    return x.squeeze(1).unsqueeze(3).permute(0, 3, 1, 2)
 
 
 class Mean(nn.Module):

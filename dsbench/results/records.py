@@ -134,7 +134,10 @@ def _columns(quantities: Iterable[Quantity]) -> dict[str, str]:
 
 
 RESULTS = _columns(OF_TRAINING)
-COMPUTE = {"precision": TEXT, "device": TEXT, "threads": WHOLE, "ranks": WHOLE, "test_weights": TEXT}
+COMPUTE = {
+    **{"precision": TEXT, "device": TEXT, "threads": WHOLE, "ranks": WHOLE, "graph": "boolean"},
+    **{"test_weights": TEXT},
+}
 REQUESTED = {
     "requested_kind": TEXT,
     "requested_scope": TEXT,
@@ -145,7 +148,10 @@ REQUESTED = {
     "requested_tolerance": REAL,
 }
 CODE = {"git_sha": TEXT, "source_sha256": TEXT}
-COURSE = {"started": TEXT, "finished": TEXT, "attempts": WHOLE, "n_jobs": WHOLE, "error": TEXT, "remark": TEXT}
+COURSE = {
+    **{"started": TEXT, "finished": TEXT, "attempts": WHOLE, "n_jobs": WHOLE, "fused": WHOLE},
+    **{"error": TEXT, "remark": TEXT},
+}
 COLUMNS = {
     **{"run_id": TEXT, "cell_id": TEXT, "status": TEXT},
     **NAMES,
@@ -159,7 +165,8 @@ COLUMNS = {
 }
 _FIELDS = tuple(field.name for field in fields(Record) if field.name in COLUMNS)
 OUTCOMES = ("status", *RESULTS, *COURSE)  # which a run has only once it has started
-RARE = ("test_balanced_acc", "requested_tolerance", "remark")  # columns in which some run of a table has a value
+# Columns in which some run of a table has a value.
+RARE = ("test_balanced_acc", "requested_tolerance", "fused", "remark", "graph")
 TIMED = ("latency_ms", "train_step_ms", "peak_memory_bytes")  # measured apart from training, by conditions
 
 

@@ -23,6 +23,8 @@ from dsbench.training.stop import AfterSeconds, End, epochs
 OUTSIDE = (
     "device",
     "threads",
+    "fuse",
+    "together",
     "outputs",
     "progress",
     "force",
@@ -34,6 +36,7 @@ OUTSIDE = (
     "data.epochs",
     "train.checkpoint_minutes",
     "train.bench",
+    "train.graph",
 )
 _ARCH = ("divisor", "init", "activation", "norm_eps", "norm_momentum")
 

@@ -158,6 +158,7 @@ class Record:
     device: str | None = None
     threads: int | None = None
     ranks: int | None = None  # processes that trained it together
+    graph: bool | None = None  # whether its steps were captured as a CUDA graph
     requested: Requested | None = None
     stop: Stop | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)  # keys of the configuration (optimizer.lr) that decide
@@ -169,6 +170,7 @@ class Record:
     git_sha: str | None = None  # of dsbench, with + where the working tree was changed
     source_sha256: str | None = None  # of the code that computes
     n_jobs: int | None = None  # runs at once in the sweep that made it
+    fused: int | None = None  # runs trained as one program, this one included
     started: str | None = None  # ISO 8601 in UTC, of the first attempt
     finished: str | None = None
     error: str | None = None  # one line, of a run that ended without a result
@@ -348,6 +350,7 @@ _FORMS = {name: _form(name, kind) for name, kind in _types(Record).items() if na
     "settings": _Form({"settings": Mapping}, _settings, lambda value: {"settings": value}),
     "status": _Form({"status": Status}, lambda given: Status(given["status"]), lambda value: {"status": str(value)}),
     "error": _Form({"error": str}, lambda given: given["error"], _unless_none(lambda value: {"error": value})),
+    "graph": _Form({"graph": bool}, lambda given: given["graph"], _unless_none(lambda value: {"graph": value})),
     "remark": _Form({"remark": str}, lambda given: given["remark"], _unless_none(lambda value: {"remark": value})),
     "result": _Form(_types(Result), _result, _unless_none(asdict)),
     "measured": _Form(_MEASURED, _measured, dict),
@@ -368,6 +371,7 @@ _KINDS: dict[Any, tuple[Callable[[Any], bool], str]] = {
     int: (_is_whole, "a whole number"),
     float: (lambda value: type(value) in (int, float) and fits(value), "a number"),
     str: (lambda value: isinstance(value, str), "a text"),
+    bool: (lambda value: isinstance(value, bool), "true or false"),
     list: (lambda value: isinstance(value, list), "a list"),
     Mapping: (lambda value: isinstance(value, Mapping), "keys"),
     UnionType: (_is_kernel, "a whole number or several"),

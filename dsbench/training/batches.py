@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -57,11 +58,10 @@ class PixelScale:
 
     def __call__(self, images: Tensor) -> Tensor:
         """(B, H, W, C) uint8 to (B, C, H, W) float32 in channels_last format."""
-        return images.float().mul_(self.factor).add_(self.shift).permute(0, 3, 1, 2)
+        return images.to(self.factor.dtype).mul_(self.factor).add_(self.shift).permute(0, 3, 1, 2)
 
 
-@dataclass(frozen=True)
-class Draws:
+class Draws(NamedTuple):
     """The random numbers of one epoch's augmentation, one row an image in the order of the epoch."""
 
     offset: Tensor | None = None
@@ -82,11 +82,11 @@ class Draws:
 
     def to(self, device: torch.device) -> Draws:
         """The same numbers on `device`."""
-        return Draws(*(None if t is None else t.to(device) for t in (self.offset, self.mirror, self.centre)))
+        return Draws(*(None if t is None else t.to(device) for t in self))
 
-    def rows(self, start: int, stop: int) -> Draws:
-        """Those of images `start` up to `stop`."""
-        return Draws(*(None if t is None else t[start:stop] for t in (self.offset, self.mirror, self.centre)))
+    def at(self, images: slice | Tensor) -> Draws:
+        """Those of some images, by their places in the order of the epoch."""
+        return Draws(*(None if t is None else t[images] for t in self))
 
 
 def crop_and_mirror(images: Tensor, draws: Draws, padding: int) -> Tensor:
@@ -119,8 +119,7 @@ class Batches:
     """Batches (images (B, C, H, W) float32 in channels_last format, labels (B,) int64) on one device.
 
     The images may lie elsewhere than the labels, which are on the device: those of each batch are brought there.
-    Without `seed` the rows come in order and unaugmented. With it, `epoch` and the seed decide order and
-    augmentation. `state_dict` says how far an epoch has come, so that training resumes within it.
+    Without `seed` the rows come in order and unaugmented. With it, `epoch` and the seed decide order and augmentation.
     """
 
     def __init__(
@@ -143,7 +142,6 @@ class Batches:
         self.device = labels.device
         self.scale = scale.to(self.device)
         self.epoch = 0
-        self._done = 0
 
     @property
     def majority_share(self) -> float:
@@ -154,26 +152,17 @@ class Batches:
         return -(-len(self.rows) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        rows, draws = self._order()
+        rows, draws = self.order(self.seed, self.epoch)
         labels = self.labels[rows]
-        for batch in range(self._done % len(self), len(self)):
-            start, stop = batch * self.batch_size, (batch + 1) * self.batch_size
-            self._done = batch + 1
-            yield self._images(rows[start:stop], draws.rows(start, stop)), labels[start:stop]
+        for start in range(0, len(rows), self.batch_size):
+            at = slice(start, start + self.batch_size)
+            yield self.batch(rows[at], draws.at(at)), labels[at]
 
-    def state_dict(self) -> dict[str, int]:
-        """How many batches of the current epoch have been given out."""
-        return {"done": self._done % len(self)}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Begin the next epoch after the batches that `state` says are done."""
-        self._done = state["done"]
-
-    def _order(self) -> tuple[Tensor, Draws]:
-        """This epoch's rows in order and its random numbers, drawn on the CPU so that every device agrees."""
-        if self.seed is None:
+    def order(self, seed: int | None, epoch: int) -> tuple[Tensor, Draws]:
+        """An epoch's rows in order and its random numbers, drawn on the CPU so that every device agrees."""
+        if seed is None:
             return self.rows, Draws()
-        generator = torch.Generator().manual_seed(derived(self.seed, "order", self.epoch))
+        generator = torch.Generator().manual_seed(derived(seed, "order", epoch))
         order = torch.randperm(len(self.rows), generator=generator).to(self.rows.device)
         if self.augment is None:
             return self.rows[order], Draws()
@@ -181,7 +170,8 @@ class Batches:
         draws = Draws.of(self.augment, len(self.rows), size, generator)
         return self.rows[order], draws.to(self.rows.device)
 
-    def _images(self, rows: Tensor, draws: Draws) -> Tensor:
+    def batch(self, rows: Tensor, draws: Draws) -> Tensor:
+        """The images of some rows, augmented as drawn, as a network sees them."""
         images = self.images.index_select(0, rows.to(self.images.device))
         if self.sharpened:
             images = unsharp(images)

@@ -1,47 +1,113 @@
-"""The Lightning module: the step of training, what is counted of a pass over a split, and the clock."""
+"""The Lightning module: the course of training, what its epochs come to, and the clock."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
-from torchmetrics.functional.classification import multiclass_confusion_matrix
+from torch.optim import Optimizer
 
+from dsbench.network.fused import Fused
 from dsbench.seeds import derived
-from dsbench.training.batches import Batches
+from dsbench.training.datamodule import ImageData
 from dsbench.training.history import Epoch
+from dsbench.training.program import CHUNK_STEPS, Chunks, Pass, Program, RandomStates, Recorder
 from dsbench.training.recipe import can_be_fused, factor, optimizer
+from dsbench.training.step import Step
+from dsbench.training.stop import AfterSteps
 
 if TYPE_CHECKING:
-    from dsbench.training.datamodule import ImageData
     from dsbench.training.fit import Training
 
 
-class Classifier(LightningModule):
-    """Trains `network` on images (B, C, H, W) as `training` says; `history` grows by one row an epoch.
+@dataclass(eq=False)
+class Member:
+    """One of the runs that train as one program: what it was given, its epochs so far, and how it ended if it has."""
 
-    The seed and the epoch decide dropout.
+    training: Training
+    history: list[Epoch] = field(default_factory=list)
+    ended: bool = False  # its network goes on being computed, but nothing of that counts
+    error: Exception | None = None  # that has ended it
+
+
+class Classifier(LightningModule):
+    """Trains `network`, alone or for several members at once, as the members' trainings say.
+
+    Each member's history grows by one row an epoch. Its seed and the epoch decide its dropout. Lightning gives chunks
+    of steps (see dsbench.training.program.Chunks); what a step is, Program says.
     """
 
-    def __init__(self, network: nn.Module, training: Training) -> None:
+    def __init__(
+        self, network: nn.Module, members: Sequence[Member], data: ImageData, recorder: Recorder | None = None
+    ) -> None:
+        """`network` is one of dsbench.network.fused where there are several members; `recorder`: see Program."""
         super().__init__()
-        self.network, self.config, self.end = network, training.config, training.end
-        self.classes, self.precision = training.network.classes, training.compute.precision
-        self.history: list[Epoch] = []
-        self._resumed: dict[str, Any] | None = None
-        self._watch, self._earlier_seconds = Stopwatch(), 0.0  # of this epoch, of those before it
+        self.automatic_optimization = False
+        self.network, self.members, self.recorder = network, members, recorder
+        training = members[0].training
+        self.config, self.end, self.compute = training.config, training.end, training.compute
+        count = len(members) if isinstance(network, Fused) else None
+        self.train_pass, self.val_pass, self.test_pass = (
+            Pass(part, training.network.classes, count) for part in (data.train, data.val, data.test)
+        )
+        self._resumed: list[dict[str, Any]] = []
+        self._sum_up()
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """One optimizer; its learning rate is set at each step from progress (see training_step)."""
-        fused = can_be_fused(self.config.train.grad_clip_norm, self.precision)
-        return optimizer(self.network, self.config.optimizer, fused)
+    @property
+    def active(self) -> list[Member]:
+        """The members that have not ended."""
+        return [member for member in self.members if not member.ended]
+
+    @contextmanager
+    def ending(self, member: Member) -> Iterator[None]:
+        """Within, an error is that of one member, which has ended then; the others go on. Alone, it is raised."""
+        try:
+            yield
+        except Exception as error:
+            if len(self.members) == 1:
+                raise
+            member.ended, member.error = True, error
+
+    def configure_optimizers(self) -> Optimizer:
+        """One optimizer, with the program whose steps it is part of."""
+        config, rate = self.config, None
+        fused = can_be_fused(config.train.grad_clip_norm, self.compute.precision)
+        if self.recorder is not None:
+            on_gpu = self.compute.device.type == "cuda"
+            fused = fused or on_gpu  # other implementations of SGD ask the device for the learning rate
+            rate = torch.tensor(config.optimizer.lr, device=self.compute.device).to(
+                torch.float32 if on_gpu else torch.float64  # as the fused implementations read it
+            )
+        made = optimizer(self.network, config.optimizer, fused, rate)
+        _keep_options(made)
+        step = Step(self.network, made, self.compute, config.train.label_smoothing, config.train.grad_clip_norm)
+        generators = self.network.generators if isinstance(self.network, Fused) else []
+        self.program = Program(step, self.train_pass, self._rate, rate, self.recorder, generators)
+        return made
+
+    def train_dataloader(self) -> Chunks:
+        """Steps of an epoch."""
+        end = self.end
+        left = (lambda: end.steps - self._earlier_steps) if isinstance(end, AfterSteps) else None
+        return Chunks(self.train_pass, self._at_once, left)
+
+    def val_dataloader(self) -> Chunks:
+        """Steps of a pass over the validation images."""
+        return Chunks(self.val_pass, self._at_once)
+
+    def test_dataloader(self) -> Chunks:
+        """Steps of the pass over the test images."""
+        return Chunks(self.test_pass)
+
+    def transfer_batch_to_device(self, batch: range, device: torch.device, dataloader_idx: int) -> range:
+        """There is nothing to be moved."""
+        return batch
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) to logits (B, classes)."""
@@ -49,85 +115,79 @@ class Classifier(LightningModule):
 
     def on_train_start(self) -> None:
         """Go on within an epoch that was interrupted; Lightning does not call on_train_epoch_start for it."""
-        if self._resumed is not None:
+        if self._resumed:
             self.on_train_epoch_start()
             self._continue(self._resumed)
-            self._resumed = None
+            self._resumed = []
 
     def on_train_epoch_start(self) -> None:
         """Make dropout, and the order of images, functions of seed and epoch, so that a resumed epoch repeats them."""
-        self._batches.epoch = self.current_epoch
-        torch.manual_seed(derived(self.config.seed, "dropout", self.current_epoch))
-        self._train, self._watch = Tally(self.classes, self._batches), Stopwatch()
+        epoch, seeds = self.current_epoch, [member.training.config.seed for member in self.members]
+        dropout = [derived(seed, "dropout", epoch) for seed in seeds]
+        if isinstance(self.network, Fused):
+            self.network.seed_dropout(dropout)
+        else:
+            torch.manual_seed(*dropout)
+        self.train_pass.begin(self.train_pass.done, seeds, epoch)
+        self.program.begin()
+        self._watch = Stopwatch()
         self._watch.start()
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """The loss of one batch; sets this step's learning rate first."""
-        images, labels = batch
-        progress = self.end.progress(*self.spent(batch_idx))
-        self._lr = self.config.optimizer.lr * factor(self.config.schedule, progress, self.current_epoch)
-        for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = self._lr
-        logits = self.network(images).float()
-        loss = cross_entropy(logits, labels, label_smoothing=self.config.train.label_smoothing)
-        self._train.add(loss, logits, labels)
-        return loss
+    def training_step(self, batch: range, batch_idx: int) -> None:
+        """Train for some steps."""
+        self.program.run_train(batch)
 
     def on_validation_start(self) -> None:
         """Stop the clock of the epoch's training, once the device has done it all."""
-        self._val = Tally(self.classes, self._data.val)
-        self._train.wait()
+        self.val_pass.begin()
+        self.train_pass.wait()
         self._watch.stop()
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Count one validation batch."""
-        self._count(self._val, batch)
+    def validation_step(self, batch: range, batch_idx: int) -> None:
+        """Count some validation batches."""
+        self.program.run_evaluation(self.val_pass, batch)
 
     def on_validation_end(self) -> None:
-        """Add the epoch to the history, before the callbacks that decide by it see the epoch end."""
-        train, val, seconds = self._train.figures(), self._val.figures(), self._watch.seconds()
-        row = Epoch(
-            epoch=self.current_epoch + 1,
-            train_loss=train.loss,
-            train_acc=train.accuracy,
-            val_loss=val.loss,
-            val_acc=val.accuracy,
-            val_top_share=val.top_share,
-            lr=self._lr,
-            images_per_second=train.images / seconds,
-            epoch_seconds=seconds,
-        )
-        self._set_history([*self.history, row])
+        """Add the epoch to the histories, before the callbacks that decide by them see the epoch end."""
+        seconds = self._watch.seconds()
+        for place, member in enumerate(self.members):
+            if member.ended:
+                continue
+            train, val = self.train_pass.figures(place), self.val_pass.figures(place)
+            row = Epoch(
+                epoch=self.current_epoch + 1,
+                train_loss=train.loss,
+                train_acc=train.accuracy,
+                val_loss=val.loss,
+                val_acc=val.accuracy,
+                val_top_share=val.top_share,
+                lr=self.program.rates[self.train_pass.done - 1],
+                images_per_second=train.images / seconds,
+                epoch_seconds=seconds,
+            )
+            member.history = [*member.history, row]
+        self.train_pass.done = self.val_pass.done = 0
+        self._sum_up()
 
     def on_test_start(self) -> None:
         """Begin the test's count."""
-        self._test = Tally(self.classes, self._data.test)
+        self.test_pass.begin()
 
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Count one test batch."""
-        self._count(self._test, batch)
+    def test_step(self, batch: range, batch_idx: int) -> None:
+        """Count some test batches."""
+        self.program.run_evaluation(self.test_pass, batch, once=True)
 
-    @property
-    def test_figures(self) -> Figures:
-        """What the test came to."""
-        return self._test.figures()
-
-    @property
-    def test_correct(self) -> list[bool]:
-        """Whether each test image was predicted right, in the order of the test set."""
-        return self._test.correct()
-
-    def spent(self, batches: int = 0) -> tuple[int, float]:
-        """Optimizer steps and seconds of training so far, `batches` steps of them in an epoch that has not ended.
+    def spent(self) -> tuple[int, float]:
+        """Optimizer steps and seconds of training so far.
 
         Within an epoch nothing waits for a device that computes asynchronously: it may be some steps behind.
         """
-        return len(self.history) * len(self._batches) + batches, self._earlier_seconds + self._watch.seconds()
+        return self._earlier_steps + self.train_pass.done, self._earlier_seconds + self._watch.seconds()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Within, time is not counted as training."""
-        self._train.wait()
+        self.train_pass.wait()
         self._watch.stop()
         try:
             yield
@@ -135,140 +195,88 @@ class Classifier(LightningModule):
             self._watch.start()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the history and, within an epoch, all that the rest of it depends on. Tensors and plain values only."""
-        checkpoint["history"] = [dict(row) for row in self.history]
-        if self.history and self.history[-1]["epoch"] == self.current_epoch + 1:
+        """Add what each member has of its own: the history and, within an epoch, all that the rest of it depends on.
+
+        Tensors and plain values only, and the optimizer's options as they are where nothing is captured.
+        """
+        if self.program.rate is not None:
+            for state in checkpoint.get("optimizer_states", ()):
+                _as_plain(state, float(self.program.rate))
+        scaler = self.program.step.scaler
+        if scaler.is_enabled() and "optimizer_states" in checkpoint:
+            checkpoint["MixedPrecision"] = scaler.state_dict()  # by this name Lightning kept it before
+        checkpoint["members"] = [{"history": [dict(row) for row in member.history]} for member in self.members]
+        if any(member.history and member.history[-1]["epoch"] == self.current_epoch + 1 for member in self.members):
             return
-        checkpoint["within_epoch"] = {
-            "rng": [torch.get_rng_state()],  # lists, as in checkpoints of when several processes could train together
-            "cuda_rng": [torch.cuda.get_rng_state() if self.device.type == "cuda" else None],
-            "seconds": self._watch.seconds(),
-            "train": self._train.state(),
-        }
+        drawn, on_gpu = RandomStates(self.device, self.program.generators), self.device.type == "cuda"
+        for place, own in enumerate(checkpoint["members"]):
+            ours = drawn.states[place] if drawn.states else drawn.cuda if on_gpu else drawn.cpu
+            own["within_epoch"] = {
+                "rng": [drawn.cpu if on_gpu else ours],  # lists: once several processes could train together
+                "cuda_rng": [ours if on_gpu else None],
+                "seconds": self._watch.seconds(),
+                "train": self.train_pass.state(place),
+            }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take up the history, and keep the state within an epoch for its start."""
-        self._set_history(checkpoint["history"])
-        self._resumed = checkpoint.get("within_epoch")
+        """Take up the histories, and keep the states within an epoch for its start."""
+        for member, own in zip(self.members, checkpoint["members"], strict=True):
+            member.history = own["history"]
+        self._resumed = [own["within_epoch"] for own in checkpoint["members"] if "within_epoch" in own]
+        self._scaler = checkpoint.get("MixedPrecision")
+        self._sum_up()
 
-    @property
-    def _batches(self) -> Batches:
-        return self._data.train
-
-    @property
-    def _data(self) -> ImageData:
-        return self.trainer.datamodule  # type: ignore[attr-defined]
-
-    def _continue(self, state: dict[str, Any]) -> None:
-        torch.set_rng_state(state["rng"][0])
-        if (cuda_rng := state["cuda_rng"][0]) is not None:
-            torch.cuda.set_rng_state(cuda_rng)
-        self._watch = Stopwatch(state["seconds"])
+    def _continue(self, states: Sequence[dict[str, Any]]) -> None:
+        generators, on_gpu = self.program.generators, self.device.type == "cuda"
+        if not generators:
+            torch.set_rng_state(states[0]["rng"][0])
+            if on_gpu and (state := states[0]["cuda_rng"][0]) is not None:
+                torch.cuda.set_rng_state(state)
+        for generator, state in zip(generators, states, strict=False):
+            if (drawn := state["cuda_rng" if on_gpu else "rng"][0]) is not None:
+                generator.set_state(drawn)
+        self.train_pass.resume([state["train"] for state in states])
+        self._watch = Stopwatch(max(state["seconds"] for state in states))
         self._watch.start()
-        self._train = Tally.of(self.classes, state["train"], self._batches)
-
-    def _set_history(self, history: list[Epoch]) -> None:
-        self.history, self._watch = history, Stopwatch()
-        self._earlier_seconds = sum(row["epoch_seconds"] for row in history)
-
-    def _count(self, tally: Tally, batch: tuple[Tensor, Tensor]) -> None:
-        images, labels = batch
-        logits = self.network(images).float()
-        tally.add(cross_entropy(logits, labels), logits, labels)
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What a pass over a split came to: how many `images`, their mean `loss`, and the counts of their predictions.
-
-    `confusion` (classes, classes) has true classes in rows, predicted ones in columns.
-    """
-
-    images: int
-    loss: float
-    confusion: Tensor
 
     @property
-    def accuracy(self) -> float:
-        """The share of images predicted right."""
-        return self.confusion.trace().item() / self.images
+    def _at_once(self) -> int:
+        return 1 if self.recorder is None else CHUNK_STEPS
 
-    @property
-    def top_share(self) -> float:
-        """The share of images that get the class predicted most often."""
-        return self.confusion.sum(0).max().item() / self.images
+    def _sum_up(self) -> None:
+        """What the epochs so far took, of which none is running."""
+        history = max((member.history for member in self.members), key=len)
+        self._earlier_steps = len(history) * len(self.train_pass)
+        self._earlier_seconds, self._watch = sum(row["epoch_seconds"] for row in history), Stopwatch()
+
+    def _rate(self, step: int) -> float:
+        """The learning rate of a step of this epoch, which begins now under stop.by=seconds."""
+        progress = self.end.progress(self._earlier_steps + step, self.spent()[1])
+        return self.config.optimizer.lr * factor(self.config.schedule, progress, self.current_epoch)
 
 
-class Tally:
-    """Losses and predictions of one pass over a split, on the device until the end of the pass.
+def _keep_options(made: Optimizer) -> None:
+    """Let the options of its groups stand, the tensor of the learning rate above all, when a state is loaded."""
+    options = [{key: value for key, value in group.items() if key != "params"} for group in made.param_groups]
 
-    A torchmetrics metric updated at each step would cost the smallest networks a hundredth or more of their step and
-    make every step wait for a GPU; its function is called once a pass instead. All is written into memory taken before
-    the pass: tensors kept from each step would lie between the activations of the next, which then find no place where
-    those of the last one were, and a run would take half as much memory again.
-    """
+    def keep(_: Optimizer, state: dict[str, Any]) -> dict[str, Any]:
+        groups = [group | own for group, own in zip(state["param_groups"], options, strict=True)]
+        return state | {"param_groups": groups}
 
-    def __init__(self, classes: int, batches: Batches) -> None:
-        """For a pass over `batches`."""
-        device, images = batches.device, len(batches.rows)
-        self.classes = classes
-        self._losses = torch.zeros(len(batches), device=device)
-        self._predictions = torch.zeros(images, dtype=torch.int64, device=device)
-        self._labels = torch.zeros(images, dtype=torch.int64, device=device)
-        self._ends: list[int] = []  # of each batch, in images
+    def restore(_: Optimizer) -> None:  # torch has copied them
+        for group, own in zip(made.param_groups, options, strict=True):
+            group.update(own)
 
-    @classmethod
-    def of(cls, classes: int, state: dict[str, Tensor], batches: Batches) -> Tally:
-        """The tally whose `state` this is, to go on with."""
-        tally = cls(classes, batches)
-        tally._ends = state["sizes"].cumsum(0).tolist()
-        for mine, theirs in zip(
-            tally._counted(), (state["losses"], state["predictions"], state["labels"]), strict=True
-        ):
-            mine.copy_(theirs)
-        return tally
+    made.register_load_state_dict_pre_hook(keep)
+    made.register_load_state_dict_post_hook(restore)
 
-    def state(self) -> dict[str, Tensor]:
-        """Plain tensors for a checkpoint within an epoch."""
-        losses, predictions, labels = (counted.cpu().clone() for counted in self._counted())
-        return {"sizes": self._sizes(), "losses": losses, "predictions": predictions, "labels": labels}
 
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Count one batch: its mean loss, its logits (B, classes), its labels (B,)."""
-        start = self._images
-        end = start + len(labels)
-        self._losses[len(self._ends)] = loss.detach()
-        torch.argmax(logits.detach(), 1, out=self._predictions[start:end])
-        self._labels[start:end] = labels
-        self._ends.append(end)
-
-    def wait(self) -> None:
-        """Return once the device has computed all that was counted."""
-        self._losses[len(self._ends) - 1].item()
-
-    def figures(self) -> Figures:
-        """What the batches counted come to."""
-        sizes = self._sizes()
-        losses, predictions, labels = self._counted()
-        loss = (losses.cpu().double() * sizes).sum() / sizes.sum()
-        confusion = multiclass_confusion_matrix(predictions, labels, self.classes, validate_args=False).cpu()
-        return Figures(len(labels), float(loss), confusion)
-
-    def correct(self) -> list[bool]:
-        """Whether each image counted was predicted right, in their order."""
-        _, predictions, labels = self._counted()
-        return (predictions == labels).tolist()
-
-    @property
-    def _images(self) -> int:
-        return self._ends[-1] if self._ends else 0
-
-    def _counted(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The losses, predictions and labels so far."""
-        return self._losses[: len(self._ends)], self._predictions[: self._images], self._labels[: self._images]
-
-    def _sizes(self) -> Tensor:
-        return torch.tensor(self._ends).diff(prepend=torch.tensor([0]))
+def _as_plain(state: dict[str, Any], rate: float) -> None:
+    """The state of an optimizer with the options of one that is captured by nothing, at the learning rate `rate`."""
+    for group in state["param_groups"]:
+        group["lr"] = rate
+        if "capturable" in group:
+            group["capturable"] = False
 
 
 class Stopwatch:

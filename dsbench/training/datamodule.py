@@ -1,24 +1,21 @@
-"""The data sets as a LightningDataModule."""
+"""The images of a training, split, where the device that trains finds them."""
 
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import torch
-from pytorch_lightning import LightningDataModule
 
 from dsbench.config.network import dataset_of
 from dsbench.config.schema import DataConfig
 from dsbench.data import prepared, split
 from dsbench.training.batches import Batches, PixelScale, unsharp
-from dsbench.training.memory import evaluated_at_once
+from dsbench.training.memory import DEVICE_SHARE, evaluated_at_once
 
-DEVICE_SHARE = 0.5  # of a GPU's free memory that the images may take
 log = logging.getLogger("dsbench")
 
 
-class ImageData(LightningDataModule):
+class ImageData:
     """One prepared set, split, on the device that trains.
 
     split=standard holds validation images out of train and leaves test for the end; split=study trains on all of
@@ -26,17 +23,10 @@ class ImageData(LightningDataModule):
     """
 
     def __init__(self, config: DataConfig, batch_size: int, seed: int, device: torch.device) -> None:
-        super().__init__()
         self.config, self.batch_size, self.seed, self.device = config, batch_size, seed, device
 
-    def prepare_data(self) -> None:
-        """Fetch and check the set where it is not there yet."""
-        prepared.prepare(dataset_of(self.config), self.config.root, self.config.verify)
-
-    def setup(self, stage: str | None = None) -> None:
-        """Map the arrays and cut them into splits; Lightning calls it before fit and before test."""
-        if hasattr(self, "train"):
-            return
+    def setup(self) -> None:
+        """Map the arrays and cut them into splits."""
         config, dataset = self.config, dataset_of(self.config)
         arrays = prepared.load(dataset, config.root, config.verify)
         mean, std = arrays.mean[config.split], arrays.std[config.split]
@@ -74,19 +64,3 @@ class ImageData(LightningDataModule):
         if self.config.filter == "unsharp":
             return torch.cat([unsharp(piece).to(self.device) for piece in pieces])
         return torch.cat([piece.to(self.device) for piece in pieces])
-
-    def train_dataloader(self) -> Batches:
-        """Training batches, in the order of seed and epoch."""
-        return self.train
-
-    def val_dataloader(self) -> Batches:
-        """Validation images in order."""
-        return self.val
-
-    def test_dataloader(self) -> Batches:
-        """Test images in order."""
-        return self.test
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Batches are born on the device."""
-        return batch

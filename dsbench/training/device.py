@@ -13,7 +13,6 @@ from dsbench.process import keep_freed_memory
 from dsbench.training.place import Place, place
 
 ALL_THREADS = min(torch.get_num_threads(), cores())  # before any run of this process has asked for fewer
-LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
 @dataclass(frozen=True)

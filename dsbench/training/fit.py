@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +11,21 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.plugins.environments import LightningEnvironment
+from torch import nn
 
 from dsbench.config.schema import Config, EarlyStoppingConfig
 from dsbench.network.build import build
 from dsbench.network.description import Network
-from dsbench.training.checkpoint import Checkpoints
-from dsbench.training.classifier import Classifier
+from dsbench.network.fused import Fused
+from dsbench.training.checkpoint import Checkpoints, MemberFiles
+from dsbench.training.classifier import Classifier, Member
 from dsbench.training.datamodule import ImageData
-from dsbench.training.device import LIGHTNING_PRECISION, Compute, set_up_process
+from dsbench.training.device import Compute, set_up_process
+from dsbench.training.graph import CudaGraphs, without_graph
 from dsbench.training.history import Epoch, diverged, should_stop, status_and_remark
 from dsbench.training.stop import End
+
+log = logging.getLogger("dsbench")
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,7 @@ class Training:
     """All that training a network is given: which one, how, until when, on what device, and where checkpoints go.
 
     `test_weights` is best or last, the checkpoint that is tested; training goes on from `last` where there is one.
+    `permit` is called before a checkpoint is written, and raises where this process may not.
     """
 
     config: Config
@@ -36,6 +43,7 @@ class Training:
     test_weights: str
     last: Path
     best: Path
+    permit: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,8 @@ class Fitted:
     """How training ended: `status` is done, diverged or collapsed; the test figures are None where there was no test.
 
     `confusion` counts test images, true classes in rows, predicted ones in columns; `correct` says of each test image,
-    in the order of the set, whether it was predicted right. The `remark` is status_and_remark's.
+    in the order of the set, whether it was predicted right. The `remark` is status_and_remark's. `graph`: whether steps
+    were captured as a CUDA graph.
     """
 
     status: str
@@ -53,35 +62,83 @@ class Fitted:
     confusion: list[list[int]] | None = None
     correct: list[bool] | None = None
     remark: str | None = None
+    graph: bool = False
 
 
-def fit(training: Training, on_epoch: Callable[[list[Epoch]], None], callbacks: Sequence[Callback] = ()) -> Fitted:
-    """Train to the end, from the last checkpoint where there is one, and test once.
+def fit(
+    trainings: Sequence[Training], on_epoch: Callable[[int, list[Epoch]], None], callbacks: Sequence[Callback] = ()
+) -> list[Fitted | Exception]:
+    """Train to the end, from the last checkpoints where there are any, and test once; several trainings as one program.
 
-    `on_epoch` is given the history after each epoch.
+    These are of one cell, seeds apart, and their last checkpoints are of one step. `on_epoch` is given the place of a
+    training among them and its history after each of its epochs. Of several trainings one that diverges, stops early or
+    fails does not disturb the others: what it came to, or its error, stands at its place. The error of one that trains
+    alone is raised.
     """
     set_up_process()
-    config, compute = training.config, training.compute
+    first, members = trainings[0], [Member(training) for training in trainings]
+    config, compute = first.config, first.compute
     data = ImageData(config.data, config.train.batch_size, config.seed, compute.device)
     data.setup()
-    module = Classifier(build(training.network, config.seed), training)
-    checkpoints = Checkpoints(training.last, training.best, config.train.checkpoint_minutes, on_epoch)
-    trainer = _trainer(config, compute, [Stopping(training.end, config.train.early_stopping), checkpoints, *callbacks])
-    resumed = training.last if training.last.exists() else None
-    trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
-    history = module.history
+    module = Classifier(_network(trainings), members, data, _recorder(first, data))
+    files = MemberFiles(members)
+    checkpoints = Checkpoints(files, config.train.checkpoint_minutes, on_epoch)
+    stopping = Stopping(first.end, config.train.early_stopping)
+    trainer = _trainer(compute, files, [stopping, *callbacks, checkpoints])
+    resumed = first.last if first.last.exists() else None
+    trainer.fit(module, ckpt_path=resumed, weights_only=True)
+    if (why := module.program.refused) is not None:
+        log.warning("training went on without a CUDA graph: %s", why)
+    tested = [member for member in members if member.error is None and not diverged(member.history)]
+    if tested:
+        _load_tested(module, tested)
+        trainer.test(module, verbose=False)
+    return [member.error or _fitted(module, place, data) for place, member in enumerate(members)]
+
+
+def _network(trainings: Sequence[Training]) -> nn.Module:
+    modules = [build(training.network, training.config.seed) for training in trainings]
+    return modules[0] if len(modules) == 1 else Fused(modules)
+
+
+def _recorder(training: Training, data: ImageData) -> CudaGraphs | None:
+    """What captures the steps, where they are captured; on a GPU the log says why not."""
+    if training.compute.device.type != "cuda":
+        return None
+    graph, precision = training.config.train.graph, training.compute.precision
+    if (why := without_graph(graph, precision, training.end, (data.train, data.val))) is not None:
+        log.info("trained without a CUDA graph: %s", why)
+        return None
+    return CudaGraphs(training.compute.device)
+
+
+def _load_tested(module: Classifier, tested: Sequence[Member]) -> None:
+    """The weights that are tested. What a member's are that is not tested does not matter."""
+    fused, states = len(module.members) > 1, module.state_dict()
+    for place, member in enumerate(module.members):
+        training = member.training
+        if member not in tested or (training.test_weights == "last" and not fused):
+            continue
+        with module.ending(member):
+            path = training.best if training.test_weights == "best" else training.last
+            own = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+            for name, values in states.items():
+                (values[place] if fused else values).copy_(own[name])
+
+
+def _fitted(module: Classifier, place: int, data: ImageData) -> Fitted:
+    member, graph = module.members[place], module.program.recorder is not None
+    history, training = member.history, member.training
     if diverged(history):
-        return Fitted("diverged", history)
-    if training.test_weights == "best":
-        module.load_state_dict(torch.load(training.best, map_location="cpu", weights_only=True)["state_dict"])
-    trainer.test(module, datamodule=data, verbose=False)
-    test = module.test_figures
+        return Fitted("diverged", history, graph=graph)
+    test = module.test_pass.figures(place)
     confusion = test.confusion.tolist()
     shares = data.train.majority_share, data.val.majority_share
     status, remark = status_and_remark(
-        history, training.test_weights, config.train.batch_size, *shares, len(data.val.rows), confusion
+        history, training.test_weights, training.config.train.batch_size, *shares, len(data.val.rows), confusion
     )
-    return Fitted(status, history, test.accuracy, test.loss, confusion, module.test_correct, remark)
+    correct = module.test_pass.correct(place)
+    return Fitted(status, history, test.accuracy, test.loss, confusion, correct, remark, graph)
 
 
 class Stopping(Callback):
@@ -102,7 +159,7 @@ class Stopping(Callback):
     ) -> None:
         """End the last epoch at its last step; Lightning validates as at the end of any other."""
         assert isinstance(pl_module, Classifier)
-        trainer.should_stop = self.end.reached(*pl_module.spent(batch_idx + 1))
+        trainer.should_stop = self.end.reached(*pl_module.spent()) or not pl_module.active
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at the epochs so far."""
@@ -110,21 +167,23 @@ class Stopping(Callback):
 
     def _decide(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Classifier)
-        history = pl_module.history
-        if history:
-            ended = self.end.reached(*pl_module.spent())
-            trainer.should_stop = ended or diverged(history) or should_stop(history, self.rule)
+        ended = self.end.reached(*pl_module.spent())
+        for member in pl_module.active:
+            history = member.history
+            member.ended = bool(history) and (ended or diverged(history) or should_stop(history, self.rule))
+        trainer.should_stop = not pl_module.active
 
 
-def _trainer(config: Config, compute: Compute, callbacks: list[Callback]) -> Trainer:
-    """A Trainer without what costs time each step and is not used: loggers, sanity checks, summaries, bars."""
+def _trainer(compute: Compute, files: MemberFiles, callbacks: list[Callback]) -> Trainer:
+    """A Trainer without what costs time each step and is not used: loggers, sanity checks, summaries, bars.
+
+    Precision, clipping and the optimizer are the step's own (see dsbench.training.step).
+    """
     return Trainer(
         accelerator="gpu" if compute.device.type == "cuda" else compute.device.type,
         devices=1,
-        plugins=[LightningEnvironment()],  # one process, even where SLURM started several
-        precision=LIGHTNING_PRECISION[compute.precision],  # type: ignore[arg-type]
+        plugins=[LightningEnvironment(), files],  # one process, even where SLURM started several
         max_epochs=-1,  # Stopping ends it, within an epoch too
-        gradient_clip_val=config.train.grad_clip_norm,
         callbacks=callbacks,
         logger=False,
         enable_progress_bar=False,

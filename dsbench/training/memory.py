@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dsbench.training.place import Place
 
 EVAL_BATCH_SIZE = 500  # images of validation and test at once, at most
+DEVICE_SHARE = 0.5  # of a GPU's free memory that the images may take
 EVAL_PIXELS = 500 * 32 * 32  # of those images: their activations have to fit
 # Of a process before its network, measured by benchmarks/memory.py: what importing takes, which processes that are
 # forked from one share, and what each has of its own.

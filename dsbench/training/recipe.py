@@ -18,24 +18,30 @@ from dsbench.config.schema import (
 )
 
 if TYPE_CHECKING:
-    from torch import nn, optim
+    from torch import Tensor, nn, optim
 
 
-def optimizer(network: nn.Module, config: OptimizerConfig, fused: bool = True) -> optim.Optimizer:
+def optimizer(
+    network: nn.Module, config: OptimizerConfig, fused: bool = True, rate: Tensor | None = None
+) -> optim.Optimizer:
     """The optimizer that `config` names, decaying weights but not norms and biases unless asked to.
 
-    The fused implementations take a third of the default's time on a CPU; RMSprop has none.
+    The fused implementations take a third of the default's time on a CPU; RMSprop has none. With `rate` the learning
+    rate is what that tensor, of one number, holds at each step: on CUDA then no step waits for the device, and it can
+    be captured in a graph.
     """
     from torch import optim
 
     parts, c = groups(network, config), config
+    lr: float | Tensor = c.lr if rate is None else rate
+    capturable = rate is not None and rate.device.type == "cuda"
     if isinstance(c, SgdConfig):
-        return optim.SGD(parts, c.lr, c.momentum, nesterov=c.nesterov, fused=fused)
+        return optim.SGD(parts, lr, c.momentum, nesterov=c.nesterov, fused=fused)
     if isinstance(c, RmspropConfig):
-        return optim.RMSprop(parts, c.lr, c.alpha, c.eps, momentum=c.momentum, foreach=True)
+        return optim.RMSprop(parts, lr, c.alpha, c.eps, momentum=c.momentum, foreach=True, capturable=capturable)
     assert isinstance(c, AdamConfig)
     kind = optim.AdamW if c.name == "adamw" else optim.Adam
-    return kind(parts, c.lr, (c.betas[0], c.betas[1]), c.eps, fused=fused)
+    return kind(parts, lr, (c.betas[0], c.betas[1]), c.eps, fused=fused, capturable=capturable)
 
 
 def can_be_fused(grad_clip_norm: float | None, precision: str) -> bool:
@@ -44,11 +50,17 @@ def can_be_fused(grad_clip_norm: float | None, precision: str) -> bool:
 
 
 def groups(network: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
-    """Parameter groups; vectors (scales and shifts of norms, biases) are one of their own where weights alone decay."""
+    """Parameter groups; vectors (scales and shifts of norms, biases) are one of their own where weights alone decay.
+
+    Those of a fused network are the same ones, in the same order, as of each of its members.
+    """
+    from dsbench.network.fused import Fused
+
     params = list(network.parameters())
     if config.decay_norm_and_bias or not config.weight_decay:
         return [{"params": params, "weight_decay": config.weight_decay}]
-    weights, vectors = [p for p in params if p.ndim > 1], [p for p in params if p.ndim <= 1]
+    vector = 2 if isinstance(network, Fused) else 1  # axes
+    weights, vectors = [p for p in params if p.ndim > vector], [p for p in params if p.ndim <= vector]
     out = [{"params": weights, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     return [group for group in out if group["params"]]
 

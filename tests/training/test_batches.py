@@ -6,7 +6,7 @@ import torch
 
 from dsbench.config.schema import AugmentConfig
 from dsbench.training.batches import Batches, PixelScale
-from dsbench.training.classifier import Tally
+from dsbench.training.program import Chunks, Pass
 
 ROWS = torch.tensor([0, 1, 2, 3, 4, 6, 7, 8, 10, 11])
 RAW = PixelScale.of("raw", (0.0,), (1.0,))
@@ -72,26 +72,61 @@ def test_augmentation_does_not_change_the_order() -> None:
 
 
 @pytest.mark.parametrize("done", [0, 1, 2])
-def test_state_gives_the_rest_of_the_same_epoch(done: int) -> None:
-    epoch = batches(5, 3, augment=AUGMENT)
-    iterator = iter(epoch)
-    for _ in range(done):
-        next(iterator)
-    state = epoch.state_dict()
-    resumed = batches(5, 3, augment=AUGMENT)
-    resumed.load_state_dict(state)
-    rest = list(iterator)
-    for (images, labels), (images_again, labels_again) in zip(rest, resumed, strict=True):
+def test_a_pass_taken_up_has_the_rest_of_the_same_epoch(done: int) -> None:
+    given = batches(5, 3, augment=AUGMENT)
+    expected = list(given)[done:]
+    counted = Pass(given, 12)
+    loader = Chunks(counted)
+    loader.load_state_dict({"done": done})
+    counted.begin(counted.done, [5], 3)
+    steps = [step for chunk in loader for step in chunk]
+    for step, (images, labels) in zip(steps, expected, strict=True):
+        images_again, labels_again = counted.batch(counted.at(step))
         assert torch.equal(images, images_again)
         assert torch.equal(labels, labels_again)
 
 
-def test_after_an_epoch_the_next_starts_at_its_beginning() -> None:
-    given = batches()
-    list(given)
-    assert given.state_dict() == {"done": 0}
-    given.epoch = 1
-    assert order(given) == order(batches(epoch=1))
+def test_the_state_of_a_pass_is_the_steps_done_and_after_the_last_the_beginning() -> None:
+    counted = Pass(batches(), 12)
+    states = []
+    for done in range(len(counted) + 1):
+        counted.done = done
+        states.append(Chunks(counted).state_dict())
+    assert states == [{"done": 0}, {"done": 1}, {"done": 2}, {"done": 0}]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0])
+def test_chunks_grow_while_they_are_quick_and_cover_every_step_once(
+    seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(seconds * tick for tick in range(100))
+    monkeypatch.setattr("dsbench.training.program.monotonic", lambda: next(clock))
+    chunks = list(Chunks(Pass(batches(size=1), 12), most=4))
+    assert [step for chunk in chunks for step in chunk] == list(range(10))
+    assert [len(chunk) for chunk in chunks] == ([1] * 10 if seconds else [1, 2, 4, 3])
+
+
+def test_the_device_finds_the_images_of_a_step_by_the_index_of_the_pass() -> None:
+    counted = Pass(batches(2, 1, augment=AUGMENT), 12)
+    counted.begin(0, [2], 1)
+    for step in range(len(counted)):
+        images, labels = counted.batch(counted.here(counted.size(step)))
+        expected_images, expected_labels = counted.batch(counted.at(step))
+        assert torch.equal(images, expected_images)
+        assert torch.equal(labels, expected_labels)
+        counted.index.add_(1)
+
+
+def test_members_have_the_batches_of_their_seeds_side_by_side() -> None:
+    given = batches(augment=AUGMENT)
+    counted = Pass(given, 12, members=2)
+    counted.begin(0, [4, 7], 1)
+    for seed, place in ((4, 0), (7, 1)):
+        for step, (images, labels) in enumerate(batches(seed, 1, augment=AUGMENT)):
+            both, all_labels = counted.batch(counted.at(step))
+            assert both.is_contiguous(memory_format=torch.channels_last)
+            assert torch.equal(both[:, place : place + 1], images)
+            assert torch.equal(all_labels[place], labels)
 
 
 def test_giving_out_a_batch_leaves_the_stored_images_as_they_are() -> None:
@@ -105,8 +140,6 @@ def test_a_pass_is_counted_where_the_labels_lie_though_the_images_lie_elsewhere(
     """As on a GPU without room for the images; the device `meta` refuses other devices' tensors, as a GPU does."""
     gpu = torch.device("meta")
     given = Batches(torch.zeros(12, 6, 6, 1, dtype=torch.uint8), torch.arange(12, device=gpu), ROWS.to(gpu), 4, RAW)
-    tally = Tally(12, given)
-    tally.add(
-        torch.zeros((), device=gpu), torch.zeros(4, 12, device=gpu), torch.zeros(4, dtype=torch.int64, device=gpu)
-    )
-    assert {counted.device for counted in tally._counted()} == {gpu}
+    counted = Pass(given, 12)
+    counted.count(counted.at(0), torch.zeros((), device=gpu), torch.zeros(4, 12, device=gpu))
+    assert {kept.device for kept in (counted.losses, counted.predictions, counted.labels)} == {gpu}

@@ -104,13 +104,13 @@ def test_a_run_computes_in_the_precision_that_it_records(
     from dsbench.training.classifier import Classifier
 
     seen = set()
-    step = Classifier.training_step
+    started = Classifier.on_train_start
 
-    def spy(self: Classifier, batch: Any, batch_idx: int) -> torch.Tensor:
-        seen.add(self.network(batch[0]).dtype)
-        return step(self, batch, batch_idx)
+    def spy(self: Classifier) -> None:
+        self.network.register_forward_hook(lambda module, images, logits: seen.add(logits.dtype))
+        started(self)
 
-    monkeypatch.setattr(Classifier, "training_step", spy)
+    monkeypatch.setattr(Classifier, "on_train_start", spy)
     record = trained(f"arch=mnist_7800_shallow width=2 train.max_epochs=1 precision={precision}")
     assert record["precision"] == precision
     assert record["threads"] == 1

@@ -92,20 +92,23 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(trained: T
         assert all(torch.equal(state[key], first[key]) for key in first) is same
 
 
-def test_dropout_and_order_differ_by_epoch(trained: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dropout_and_order_differ_by_epoch(trained: Train, planned: Planned, monkeypatch: pytest.MonkeyPatch) -> None:
     from dsbench.training.classifier import Classifier
 
-    drawn: list[tuple[int, int]] = []
+    drawn: list[tuple[int, torch.Tensor]] = []
 
     def spy(self: Classifier) -> None:
         started(self)
-        drawn.append((torch.initial_seed(), self._batches.epoch))
+        drawn.append((torch.initial_seed(), self.train_pass.rows[0].clone()))
 
     started = Classifier.on_train_epoch_start
     monkeypatch.setattr(Classifier, "on_train_epoch_start", spy)
-    trained(f"{SHALLOW} train.max_epochs=3")
+    line = f"{SHALLOW} train.max_epochs=3"
+    trained(line)
     assert len({seed for seed, _ in drawn}) == 3
-    assert [epoch for _, epoch in drawn] == [0, 1, 2]
+    batches = data_of(planned(line)).train
+    for epoch, (_, rows) in enumerate(drawn):
+        assert torch.equal(rows, batches.order(0, epoch)[0])
 
 
 @pytest.mark.parametrize("tested", ["best", "last"])

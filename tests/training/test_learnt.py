@@ -122,8 +122,8 @@ def test_a_tested_set_in_many_batches_keeps_the_order_of_its_images(
     folder = planned(line).folder
     run = load(Path(folder.path))
     data = run.data()
-    rows, draws = data.test._order()
-    images, labels = data.test._images(rows, draws), data.test.labels[rows]
+    rows, draws = data.test.order(None, 0)
+    images, labels = data.test.batch(rows, draws), data.test.labels[rows]
     with torch.no_grad():
         right = run.module()(images).argmax(1) == labels
     assert folder.correct().tolist() == right.int().tolist()

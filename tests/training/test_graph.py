@@ -1,0 +1,172 @@
+"""Steps that find everything on the device, recorded once and replayed, against steps that the host leads.
+
+On a CPU a recorder stands for the CUDA graph that runs the recorded step again; tests/gpu has the graph itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from dsbench.run.interrupts import Interrupted
+from dsbench.training import fit, program
+from dsbench.training.graph import cannot, check, without_graph
+from dsbench.training.program import Recorder
+from dsbench.training.stop import AfterSeconds, AfterSteps
+
+Train = Callable[..., dict[str, Any]]
+Planned = Callable[[str], Any]
+
+LAYERS = "[{conv:{width:1}},max_pool,norm,{dropout:0.3},{conv:{width:2}},max_pool,flatten,{linear:classes}]"
+NETWORK = f"width=2 arch.layers={LAYERS} train.batch_size=7"  # 45 images: six steps of 7 and a last one of 3
+LINE = f"{NETWORK} train.max_epochs=3"
+AUGMENTED = "data.augment.crop_padding=2 data.augment.cutout=6"
+CASES = {
+    "sgd": "",
+    "everything drawn, clipped": f"{AUGMENTED} train.grad_clip_norm=0.5 train.label_smoothing=0.1 schedule=cosine",
+    "adam": "optimizer=adam",
+    "adamw in bf16, clipped": "optimizer=adamw precision=bf16 train.grad_clip_norm=0.5",
+    "rmsprop": "optimizer=rmsprop optimizer.momentum=0.5 schedule=exponential",
+    "an end within an epoch": "stop.by=train_macs stop.target={target}",
+}
+
+
+class Twin:
+    """Records by keeping the function, which then does the same to the same memory, whatever has changed in Python."""
+
+    def __init__(self, refuses: Callable[[], bool] = lambda: False) -> None:
+        self.refuses, self.warm, self.recorded, self.replayed = refuses, 0, 0, 0
+
+    def warm_up(self, function: Callable[[], None]) -> None:
+        self.warm += 1
+        function()
+
+    def record(self, function: Callable[[], None]) -> Callable[[], None]:
+        if self.refuses():
+            raise RuntimeError("operation not permitted when stream is capturing\nand more")
+        self.recorded += 1
+
+        def replay() -> None:
+            self.replayed += 1
+            function()
+
+        return replay
+
+    def pace(self) -> None:
+        pass
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch, trained: Train) -> Callable[..., tuple[dict[str, Any], Twin]]:
+    """Trains with a twin, on a CPU."""
+
+    def run(line: str, twin: Recorder | None = None, **options: Any) -> tuple[dict[str, Any], Any]:
+        twin = twin or Twin()
+        with monkeypatch.context() as patch:
+            patch.setattr(fit, "_recorder", lambda *_: twin)
+            return trained(line, **options), twin
+
+    return run
+
+
+def states(plan: Any) -> dict[str, Any]:
+    """What both checkpoints hold, apart from how Lightning counts."""
+    out = {}
+    for name in ("last", "best"):
+        saved = torch.load(getattr(plan.folder, name), weights_only=True)
+        history = [{k: v for k, v in row.items() if "second" not in k} for row in saved["history"]]
+        out[name] = {"weights": saved["state_dict"], "optimizer": saved.get("optimizer_states"), "history": history}
+    return out
+
+
+def assert_same(actual: Any, expected: Any) -> None:
+    """The same structure, and the same bits in it."""
+    if isinstance(expected, dict):
+        assert list(actual) == list(expected)
+        for key in expected:
+            assert_same(actual[key], expected[key])
+    elif isinstance(expected, (list, tuple)):
+        assert len(actual) == len(expected)
+        for a, b in zip(actual, expected, strict=True):
+            assert_same(a, b)
+    elif isinstance(expected, torch.Tensor):
+        assert torch.equal(actual, expected)
+    else:
+        assert type(actual) is type(expected)
+        assert actual == expected
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_replayed_steps_come_to_the_bits_of_steps_that_the_host_leads(
+    recorded: Callable[..., tuple[dict[str, Any], Twin]],
+    trained: Train,
+    planned: Planned,
+    outputs: Any,
+    few: str,
+    case: str,
+) -> None:
+    """Losses, counts, weights and what the optimizer keeps: both do the same arithmetic in the same order."""
+    target = 3 * planned(f"{LINE} {few}").cost.macs * (45 + 4 * 7)
+    line = f"{NETWORK if 'stop' in case else LINE} {few} {case.format(target=target)}"
+    record, twin = recorded(line)
+    led_line = f"{line} outputs={outputs}-led"
+    led = trained(led_line)
+    assert_same(states(planned(line)), states(planned(led_line)))
+    assert (record["graph"], led["graph"]) == (True, False)
+    assert record["test_loss"] == led["test_loss"]
+    # of training the full batch and the last one, of validation one; each is warmed up before it is recorded
+    assert (twin.recorded, twin.warm) == (3, 3 * program.WARM_UPS)
+    assert twin.replayed == (7 + 4 + 2 if "stop" in case else 3 * 7 + 3)
+
+
+def test_a_replayed_epoch_that_is_interrupted_goes_on_with_the_host_in_the_lead_and_the_other_way_round(
+    recorded: Callable[..., tuple[dict[str, Any], Twin]], trained: Train, planned: Planned, outputs: Any, few: str
+) -> None:
+    line = f"{LINE} {few} {AUGMENTED} optimizer=adam train.checkpoint_minutes=1e-9"
+    undisturbed = f"{line} outputs={outputs}-undisturbed"
+    trained(undisturbed)
+    for name, first, second in (("first", recorded, trained), ("second", trained, recorded)):
+        other = f"{line} outputs={outputs}-{name}"
+        with pytest.raises(Interrupted):
+            first(other, stop_at=(2, 3))
+        saved = torch.load(planned(other).folder.last, weights_only=True)
+        assert 0 < len(saved["within_epoch"]["train"]["sizes"]) < 7
+        second(other)
+        assert_same(states(planned(other)), states(planned(undisturbed)))
+
+
+def test_what_cannot_be_recorded_is_done_with_the_host_in_the_lead_and_said(
+    recorded: Callable[..., tuple[dict[str, Any], Twin]],
+    trained: Train,
+    planned: Planned,
+    outputs: Any,
+    few: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    line = f"{LINE} {few} {AUGMENTED}"
+    led = f"{line} outputs={outputs}-led"
+    trained(led)
+    calls = iter((False, True))
+    record, _ = recorded(line, Twin(lambda: next(calls)))  # the last, smaller batch cannot be
+    assert record["graph"] is False
+    assert_same(states(planned(line)), states(planned(led)))
+    assert "operation not permitted when stream is capturing" in caplog.text
+
+
+STEPS, SECONDS = AfterSteps(100, 10), AfterSeconds(5.0)
+
+
+@pytest.mark.parametrize(
+    ("precision", "end", "why"),
+    [("32", STEPS, None), ("bf16", STEPS, None), ("16", STEPS, "precision=16"), ("32", SECONDS, "stop.by=seconds")],
+)
+def test_a_recipe_that_needs_the_host_is_not_captured(precision: str, end: Any, why: str | None) -> None:
+    reason = cannot(precision, end)
+    assert reason is None if why is None else why in str(reason)
+    given = without_graph("auto", precision, end, ())
+    assert given == reason
+    assert without_graph(False, precision, end, ()) == "train.graph=false"
+    check("auto", "cuda", precision, end)
