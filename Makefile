@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-gpu fuzz test-ray docs results lint clean
+.PHONY: demo test test-gpu fuzz test-ray evidence-gpu docs results lint clean
 
 demo: $(INSTALLED)
 	@echo "Two networks of one width on MNIST, conventional and depthwise separable: 8 trainings (an epoch, 4 seeds"
@@ -31,6 +31,13 @@ fuzz: $(INSTALLED)
 test-ray: $(INSTALLED)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -q tests/sweep/test_clusters.py -k ray
+
+# On a machine with a GPU (docs/how-to/gpu.md): speed and sharing, then sweeps, claims and rooflines, so many minutes
+# each, into outputs/gpu and its evidence.tar.gz.
+MINUTES ?= 15
+evidence-gpu: $(INSTALLED)
+	-$(RUN) benchmarks/gpu.py --minutes $(MINUTES)
+	$(RUN) benchmarks/evidence.py --minutes $(MINUTES)
 
 # Not --quiet, under which warnings are not counted; the variable keeps Material from advertising its successor.
 docs: $(INSTALLED)
