@@ -42,11 +42,6 @@ class Fused(nn.Sequential):
         super().__init__(*_fused_children(modules, generators))
         self.generators = generators
 
-    @property
-    def members(self) -> int:
-        """How many there are."""
-        return len(self.generators)
-
     def seed_dropout(self, seeds: Sequence[int]) -> None:
         """Draw each member's masks from here on as after `torch.manual_seed` of its seed: on a CPU the same ones.
 
