@@ -70,7 +70,7 @@ def conduct(
     estimate = partial(seconds_left, at_once=at_once or 1, share=share, **options)
     first = plan.only(plan.cells, schedule.batches[0]) if schedule else None
     how = [*filter(None, (backend.why_at_once if backend else "", fused(programs)))]
-    at_most = any(group.on_gpu and len(group.plans) > 1 for group in programs)
+    at_most = any(len(group.plans) > 1 for group in programs)
     for part in planned(plan, estimate if at_once else None, first, how, at_most):
         console.print(part)  # the table while the estimate is made
     if config.plan:

@@ -70,9 +70,9 @@ def seconds_left(
 ) -> float:
     """Seconds that the missing runs take, so many jobs at once, at their greatest number of epochs, and what follows.
 
-    A group takes as long as its runs one after another: so it is on a CPU, on a GPU it is the most. Others leave them a
-    `share` of the cores that they want. A sweep measures for `bench_minutes` where there is something to compare, and
-    then writes its report. What a run of each cell takes is added to `of_cells`.
+    A group is taken to be as slow as its runs one after another, which is the most. Others leave them a `share` of the
+    cores that they want. A sweep measures for `bench_minutes` where there is something to compare, and then writes its
+    report. What a run of each cell takes is added to `of_cells`.
     """
     if not plan.missing:
         return 0.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from dsbench.config.overrides import key
 from dsbench.config.schema import AUTO_FUSE
 from dsbench.numerals import counted
 from dsbench.run.plan import Plan
@@ -54,13 +53,13 @@ def groups(plan: SweepPlan) -> list[Group]:
 
     Under fuse=auto no GPU is left without work for the sake of larger groups.
     """
-    alike: dict[tuple[str, ...], list[PlannedJob]] = {}
-    place = {job.overrides: number for number, job in enumerate(plan.missing)}
-    for job in plan.missing:
+    missing, alike = plan.missing, dict[tuple[str, ...], list[PlannedJob]]()
+    place = {job.overrides: number for number, job in enumerate(missing)}
+    for job in missing:
         assert job.plan is not None
-        shared = (override for override in job.overrides if key(override) != "seed")
+        shared = (override for override in job.overrides if not override.startswith("seed="))
         alike.setdefault((job.plan.cell_id, *shared), []).append(job)
-    out = [of for jobs in alike.values() for of in _cut(jobs, _most(jobs[0].plan, len(place)))]
+    out = [of for jobs in alike.values() for of in _cut(jobs, _most(jobs[0].plan, len(missing)))]
     return [Group.of(jobs) for jobs in sorted(out, key=lambda jobs: place[jobs[0].overrides])]
 
 

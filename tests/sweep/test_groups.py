@@ -206,6 +206,8 @@ def test_a_sweep_that_cannot_be_fused_starts_nothing(
     seconds = call("sweep", "-m", *overrides(f"{line} fuse=2 stop.by=seconds stop.target=1"))
     assert seconds.code == 2
     assert seconds.err.endswith(": fuse=2: stop.by=seconds ends each run by its own clock; take epochs or train_macs\n")
+    search = call("sweep", "-m", *overrides(f"{line} fuse=2 model=cnn,dwsep"), "hydra/sweeper=optuna")
+    assert search.err == "error: fuse=2: a search trains each run by itself; fuse is for sweeps of all combinations\n"
     by_hand = call("sweep", "-m", *overrides(f"{line} together=[0,1]"))
     assert (by_hand.code, by_hand.err) == (
         2,
@@ -243,7 +245,9 @@ def test_a_fused_sweep_has_the_results_of_its_runs_alone_and_goes_on_after_a_kil
     assert "[5/5] seeds=" in swept.out
     ended = records(outputs)
     assert {seed: record["status"] for seed, record in ended.items()} == dict.fromkeys(range(5), "done")
-    assert max(record["attempts"] for record in ended.values()) == 2
+    assert {seed: record["fused"] for seed, record in ended.items()} == {0: 3, 1: 3, 2: 3, 3: 2, 4: 2}
+    attempts = [{ended[seed]["attempts"] for seed in group} for group in ((0, 1, 2), (3, 4))]
+    assert sorted(map(sorted, attempts)) == [[1], [2]]
     for seed in (0, 2):
         alone = trained(f"{TWO} seed={seed} outputs={tmp_path}/alone")
         assert alone["run_id"] == ended[seed]["run_id"]
@@ -274,10 +278,9 @@ def test_with_seeds_auto_those_of_a_look_are_a_group(
 ) -> None:
     line = f"{ONE} model=cnn,dwsep seeds=auto max_seeds=5 looks=[3] verdict.margin=0 fuse=9 {BRIEF}"
     given = overrides(line)
-    planned = call("sweep", "-m", *given, "plan=true")
-    assert "2 to 3 seeds a program, 4 programs\n" in planned.out
     swept = call("sweep", "-m", *given)
     assert swept.code == 0, swept.out
+    assert "2 to 3 seeds a program, 4 programs\n" in swept.out
     assert "model=cnn seeds=0-2: 3 " in swept.out
     assert "look 1 of 2, at 3 seeds" in swept.out
     assert records(outputs).keys() >= {0, 1, 2}
