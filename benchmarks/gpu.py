@@ -134,7 +134,7 @@ class Session:
                 command, capture_output=True, text=True, timeout=LIMIT_SECONDS, stdin=subprocess.DEVNULL
             )
             failed = (ended.stderr.strip() or "no output").splitlines()[-1] if ended.returncode else ""
-            self.operators = f"failed: {failed}" if failed else ended.stdout
+            self.operators = f"failed: {failed}" if failed else f"```text\n{ended.stdout.strip()}\n```"
         except subprocess.TimeoutExpired:
             self.operators = f"failed: took more than {LIMIT_SECONDS:g} s"
         self.write()
