@@ -152,12 +152,12 @@ def test_on_cuda_the_format_is_measured_before_the_training_and_kept_by_those_th
     from dsbench.run.plan import Plan
 
     monkeypatch.setattr(Plan, "memory_format", None)  # as planned for CUDA
-    monkeypatch.setattr(train, "faster_format", lambda plan, compute: "contiguous")
+    monkeypatch.setattr(train, "faster_format", lambda plan: "contiguous")
     line = "arch=mnist_7800_shallow width=2 train.max_epochs=2"
     with pytest.raises(Interrupted):
         trained(line, stop_at=(1,))
     assert planned(line).folder.result().memory_format == "contiguous"
-    monkeypatch.setattr(train, "faster_format", lambda plan, compute: pytest.fail("measured again"))
+    monkeypatch.setattr(train, "faster_format", lambda plan: pytest.fail("measured again"))
     assert trained(line)["memory_format"] == "contiguous"
 
 
@@ -172,5 +172,5 @@ def test_a_format_that_cannot_be_measured_is_channels_last(
 
     monkeypatch.setattr(memory_format, "faster", refuse)
     plan = planned("arch=mnist_7800_shallow width=2")
-    assert faster_format(plan, plan.place.compute()) == "channels_last"
+    assert faster_format(plan) == "channels_last"
     assert "could not be measured, it is channels_last: operation not permitted" in caplog.text
