@@ -17,11 +17,14 @@ LOWEST, HIGHEST = -128, 127
 _KEEP = ("MAX_POOL_2D", "AVERAGE_POOL_2D", "PAD", "RESHAPE", "TRANSPOSE")  # their output has their input's numbers
 # What kernels take for given of these functions.
 _FIXED = {"LOGISTIC": (1 / 256, LOWEST), "TANH": (1 / 128, 0)}
-# Kernels end the process, or leave XNNPACK, where what goes out has far finer steps than what comes in, as it has where
-# all images give the same. No result is finer than a hundredth of a step of what it is computed from.
+# Kernels end the process, and XNNPACK refuses, where what goes out has far finer steps than what comes in. No result is
+# finer than a hundredth of a step of what it is computed from.
 _FINEST = 0.01
 _FINEST_PRODUCT = 2.0**-20  # of a step of the output: below, a weight says nothing
-_LARGEST_BIAS = 2.0**30  # so that an int32 holds it and the sum of the products
+_LARGEST_BIAS = 2.0**30  # of its steps, so that an int32 holds it and the sum of the products
+_FARTHEST_BIAS = (
+    2.0**22
+)  # of the output's steps, so that an int32 holds it in those; what is farther is beyond their range
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +63,7 @@ class Quantized:
 
 def quantize(operators: Sequence[Operator], ranges: np.ndarray) -> Quantized:
     """The int8 form of `operators`; `ranges` (activations, 2) has the lowest and the highest value of each."""
-    out = Quantized([], [_activation(ranges[0, 0], ranges[0, 1], 0.0)], [], [])
+    out = Quantized([], [_activation(ranges[0, 0], ranges[0, 1], 0.0, 1.0)], [], [])
     for operator, (low, high) in zip(operators, ranges[1:], strict=True):
         inputs = [out.activations[x] for x in operator.inputs]
         if operator.name in _KEEP:
@@ -69,7 +72,8 @@ def quantize(operators: Sequence[Operator], ranges: np.ndarray) -> Quantized:
             scale, zero_point = _FIXED[operator.name]
             steps = Steps(np.array([scale], np.float32), zero_point)
         else:
-            steps = _activation(low, high, _FINEST * _coarsest(operator, inputs))
+            coarsest = max(float(steps.scale[0]) for steps in inputs)
+            steps = _activation(low, high, _FINEST * _product(operator, inputs), coarsest)
         out.activations.append(steps)
         if operator.weights is None:
             out.operators.append(operator)
@@ -77,6 +81,8 @@ def quantize(operators: Sequence[Operator], ranges: np.ndarray) -> Quantized:
             out.biases.append(None)
             continue
         assert operator.bias is not None
+        farthest = _FARTHEST_BIAS * float(steps.scale[0])
+        operator = replace(operator, bias=np.clip(operator.bias, -farthest, farthest))
         weights = _weights(operator, inputs[0], steps)
         biases = Steps(inputs[0].scale * weights.scale)
         along = [-1 if axis == operator.axis else 1 for axis in range(operator.weights.ndim)]
@@ -88,15 +94,18 @@ def quantize(operators: Sequence[Operator], ranges: np.ndarray) -> Quantized:
     return out
 
 
-def _activation(low: float, high: float, finest: float) -> Steps:
-    """Steps from `low` to `high`, and to 0 where that lies outside; none finer than `finest`."""
+def _activation(low: float, high: float, finest: float, where_zero: float) -> Steps:
+    """Steps from `low` to `high`, and to 0 where that lies outside; none finer than `finest`.
+
+    What is always 0 has the steps `where_zero`.
+    """
     low, high = min(low, 0.0), max(high, 0.0)
-    scale = np.float32(max((high - low) / (HIGHEST - LOWEST), finest) or 1.0)
+    scale = np.float32(max((high - low) / (HIGHEST - LOWEST), finest) if low < high else where_zero)
     return Steps(np.array([scale]), int(np.clip(np.rint(LOWEST - low / scale), LOWEST, HIGHEST)))
 
 
-def _coarsest(operator: Operator, inputs: Sequence[Steps]) -> float:
-    """The largest step of what an operator sums or converts."""
+def _product(operator: Operator, inputs: Sequence[Steps]) -> float:
+    """The largest step of the numbers that an operator sums or converts."""
     scales = [float(steps.scale[0]) for steps in inputs]
     if operator.weights is not None:
         return scales[0] * float(np.abs(operator.weights).max()) / HIGHEST
