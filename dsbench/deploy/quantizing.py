@@ -44,7 +44,7 @@ class Steps:
 
     def values(self, integers: np.ndarray) -> np.ndarray:
         """What the integers mean, in fp32; `scale` is (1,)."""
-        return ((integers.astype(np.int32) - self.zero_point) * self.scale).astype(np.float32)
+        return (integers.astype(np.float32) - np.float32(self.zero_point)) * self.scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,23 +75,27 @@ def quantize(operators: Sequence[Operator], ranges: np.ndarray) -> Quantized:
             coarsest = max(float(steps.scale[0]) for steps in inputs)
             steps = _activation(low, high, _FINEST * _product(operator, inputs), coarsest)
         out.activations.append(steps)
-        if operator.weights is None:
-            out.operators.append(operator)
-            out.weights.append(None)
-            out.biases.append(None)
-            continue
-        assert operator.bias is not None
-        farthest = _FARTHEST_BIAS * float(steps.scale[0])
-        operator = replace(operator, bias=np.clip(operator.bias, -farthest, farthest))
-        weights = _weights(operator, inputs[0], steps)
-        biases = Steps(inputs[0].scale * weights.scale)
-        along = [-1 if axis == operator.axis else 1 for axis in range(operator.weights.ndim)]
-        integers = np.clip(np.rint(operator.weights / weights.scale.reshape(along)), -HIGHEST, HIGHEST).astype(np.int8)
-        bias = np.rint(operator.bias / biases.scale).astype(np.int32)
-        out.operators.append(replace(operator, weights=integers, bias=bias))
+        done, weights, biases = _integers(operator, inputs[0], steps)
+        out.operators.append(done)
         out.weights.append(weights)
         out.biases.append(biases)
     return out
+
+
+def _integers(operator: Operator, x: Steps, y: Steps) -> tuple[Operator, Steps | None, Steps | None]:
+    """An operator from `x` to `y` with its weights and its bias as integers, and what these mean."""
+    if operator.weights is None or operator.bias is None:
+        return operator, None, None
+    farthest = _FARTHEST_BIAS * float(y.scale[0])
+    bias = np.clip(operator.bias, -farthest, farthest)
+    others = tuple(axis for axis in range(operator.weights.ndim) if axis != operator.axis)
+    # The finest that hold each channel's largest weight, and whose bias an int32 holds.
+    scale = np.abs(operator.weights).max(others) / HIGHEST
+    scale = np.maximum(scale, np.abs(bias) / (x.scale * _LARGEST_BIAS))
+    scale = np.maximum(scale, _FINEST_PRODUCT * y.scale / x.scale).astype(np.float32)
+    weights, biases = Steps(scale, axis=operator.axis), Steps(x.scale * scale)
+    integers = np.rint(operator.weights / np.expand_dims(scale, others)).clip(-HIGHEST, HIGHEST).astype(np.int8)
+    return replace(operator, weights=integers, bias=np.rint(bias / biases.scale).astype(np.int32)), weights, biases
 
 
 def _activation(low: float, high: float, finest: float, where_zero: float) -> Steps:
@@ -110,14 +114,3 @@ def _product(operator: Operator, inputs: Sequence[Steps]) -> float:
     if operator.weights is not None:
         return scales[0] * float(np.abs(operator.weights).max()) / HIGHEST
     return scales[0] * scales[1] if operator.name == "MUL" else max(scales)
-
-
-def _weights(operator: Operator, x: Steps, y: Steps) -> Steps:
-    """The finest steps that hold each channel's largest weight, and whose bias an int32 holds."""
-    assert operator.weights is not None
-    assert operator.bias is not None
-    others = tuple(axis for axis in range(operator.weights.ndim) if axis != operator.axis)
-    scale = np.abs(operator.weights).max(others) / HIGHEST
-    scale = np.maximum(scale, np.abs(operator.bias) / (x.scale * _LARGEST_BIAS))
-    scale = np.maximum(scale, _FINEST_PRODUCT * y.scale / x.scale)
-    return Steps(scale.astype(np.float32), axis=operator.axis)
