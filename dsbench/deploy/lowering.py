@@ -239,7 +239,6 @@ class _Lowering:
     def _(self, layer: Residual, part: Any, x: int) -> int:
         self.foldable = len(self.operators)
         body = self.sequence(layer.body, part.body, x)
-        self.foldable = len(self.operators)  # the body's end, where the shortcut is empty
         shortcut = self.sequence(layer.shortcut, part.shortcut, x)
         return self.add("ADD", (body, shortcut), self.shape(body))
 

@@ -19,7 +19,7 @@ from dsbench.config.schema import options
 from dsbench.deploy.calibration import calibration_images
 from dsbench.deploy.tflite import Interpreter, write
 from dsbench.errors import InputError
-from dsbench.network.description import Network, Residual
+from dsbench.network.description import Gate, Network, Residual
 from dsbench.network.layers import (
     ACTIVATIONS,
     Activation,
@@ -117,6 +117,10 @@ AWKWARD = {
     "a flattened image that no dense layer reads": [Flatten(), Residual((Linear(144, 144),)), Linear(144, 4)],
     "an image as logits": [Conv(4, 2, 5), Flatten()],
     "a ReLU after two max-pools": [Conv(4, 4, 1), Pool(size=3, stride=1), Pool(), Activation("relu6")],
+    "a gate that first drops what it multiplies": [
+        Conv(4, 4, 3, padding=1),
+        Gate((Activation(), GlobalAvgPool(), Linear(4, 4), Activation("sigmoid"))),
+    ],
     "an image as it comes": [Pool("avg", 3, 2), Activation(), Residual(())],
 }
 
@@ -249,6 +253,12 @@ def test_int8_is_quantised_as_tflites_kernels_take_it(written: Callable[[str | N
     assert seen.keys() > {"PAD", "RESHAPE", "MAX_POOL_2D", "LOGISTIC", "TANH", "DEPTHWISE_CONV_2D", "MUL", "ADD"}
 
 
+def test_old_runtimes_are_told_of_grouped_convolutions(written: Callable[[str], Path]) -> None:
+    codes = [(code.builtinCode, code.version) for code in file_of(written(SQUEEZED)).model.operatorCodes]
+    convolution = schema.BuiltinOperator.CONV_2D
+    assert {version for code, version in codes if code == convolution} == {3, 6}
+
+
 def test_weights_lie_where_runtimes_read_them_in_place(written: Callable[[str], Path]) -> None:
     path = written(SQUEEZED)
     model = schema.Model.GetRootAs(path.read_bytes(), 0)
@@ -267,18 +277,30 @@ def test_the_same_weights_and_images_give_the_same_bytes(
     assert list(tmp_path.iterdir()) == [again]
 
 
-def test_weights_far_smaller_than_their_bias_and_dead_channels_do_not_overflow(
-    weighted: Weighted, tmp_path: Path
-) -> None:
-    net = Network((2, 4, 4), 3, (Conv(2, 4, 1, bias=True), Activation(), GlobalAvgPool(), Linear(4, 3)))
+def test_tiny_weights_and_channels_that_are_dead_do_not_overflow(weighted: Weighted, tmp_path: Path) -> None:
+    net = Network((2, 4, 4), 3, (Conv(2, 6, 1, bias=True), Activation(), GlobalAvgPool(), Linear(6, 3)))
     module, images, path = weighted(net), images_for(net, 32), tmp_path / "net.tflite"
     with torch.no_grad():
-        conv = module[0]
-        conv.weight[0], conv.weight[1], conv.bias[2] = 1e-12, 0.0, -1e9
-        conv.bias[:2] = 3.0
+        for channel, (weight, bias) in enumerate(((1e-12, 3), (0, 3), (1, -1e9), (1e-12, -1e9), (0, 0))):
+            module[0].weight[channel], module[0].bias[channel] = weight, bias
     write(net, module, path, images)
     (step,) = file_of(path).steps("logits")[0]
     assert (Interpreter(path, 1).logits(images) - expected(module, images)).abs().max() < 3 * step
+
+
+def test_layers_that_are_always_0_or_far_finer_than_their_input_can_be_computed(
+    weighted: Weighted, tmp_path: Path
+) -> None:
+    gate = Gate((GlobalAvgPool(), Linear(2, 2), Activation(), Linear(2, 2), Activation("sigmoid")))
+    layers = (Conv(2, 2, 1), Activation(), Conv(2, 2, 1), Activation(), Conv(2, 2, 3, padding=1, groups=2), gate)
+    net = Network((2, 4, 4), 2, (*layers, GlobalAvgPool(), Linear(2, 2, bias=False)))
+    module, path = weighted(net), tmp_path / "net.tflite"
+    images = images_for(net, 32)[:, :1].repeat(1, 2, 1, 1)
+    for difference in (0, 1e-6):
+        with torch.no_grad():
+            module[0].weight[:, 0], module[0].weight[:, 1] = 1, difference - 1
+        write(net, module, path, images)
+        assert Interpreter(path, 1).logits(images).abs().max() < 0.1
 
 
 def test_a_trained_network_answers_the_same(finished: Path, tmp_path: Path) -> None:
