@@ -33,6 +33,7 @@ FLOORS = (
     ("statistics",),
     ("training",),
     ("tracking",),
+    ("deploy",),
     ("measure",),
     ("budget",),
     ("run",),
