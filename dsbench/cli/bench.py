@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -42,6 +41,7 @@ from dsbench.sweep.networks import (
     NamedNetwork,
     differing_keys,
     differing_values,
+    file_names,
     names_of,
     networks,
     shared,
@@ -175,7 +175,7 @@ def _onnx_files(named: Sequence[NamedNetwork], onnx: bool | None, keep: Path | N
     if keep is not None:
         _check_folder(keep)
     with tempfile.TemporaryDirectory(prefix="dsbench-") as folder:
-        files = [OnnxFiles.named(Path(folder), name) for name in _file_names(named)]
+        files = [OnnxFiles.named(Path(folder), name) for name in file_names(named)]
         yield files
         if keep is not None:
             keep.mkdir(parents=True, exist_ok=True)
@@ -196,13 +196,6 @@ def _check_folder(keep: Path) -> None:
         for path in new:
             if path.is_dir():
                 path.rmdir()
-
-
-def _file_names(named: Sequence[NamedNetwork]) -> list[str]:
-    """The run's id, or the network's short name, with a number where names are the same."""
-    words = [re.sub(r"[^\w.=]+", "-", name) for name in short_titles(named)]
-    names = [network.run.run_id if network.run else word for network, word in zip(named, words, strict=True)]
-    return names if len(set(names)) == len(names) else [f"{name}-{number}" for number, name in enumerate(names, 1)]
 
 
 def _threads(arguments: Sequence[str]) -> tuple[int, list[str]]:

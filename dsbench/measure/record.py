@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Mapping, Sequence
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,11 @@ def record(measured: Measured, compute: Compute, load_average: float | None) -> 
     }
 
 
+def new_session() -> str:
+    """A unique name for networks that take turns; it begins with the time, and so sorts by it."""
+    return f"{provenance.now()} {secrets.token_hex(4)}"
+
+
 def times(repeats: Sequence[Measured]) -> dict[str, Any]:
     """The latencies and the training step of a network that was measured in one process or in several.
 
@@ -59,17 +65,18 @@ def times(repeats: Sequence[Measured]) -> dict[str, Any]:
     return {
         "latency_ms": {
             f"batch_{batch}": {
-                backend: _time([measured.forward.latency[batch][backend] for measured in repeats], sessions)
+                backend: time_of([measured.forward.latency[batch][backend] for measured in repeats], sessions)
                 for backend in backends
             }
             for batch, backends in first.forward.latency.items()
         },
         "train_step_ms": {"batch_size": first.step.batch_size}
-        | {part: _time([getattr(measured.step, part) for measured in repeats], sessions) for part in PARTS},
+        | {part: time_of([getattr(measured.step, part) for measured in repeats], sessions) for part in PARTS},
     }
 
 
-def _time(timings: Sequence[Timing], sessions: Sequence[str]) -> dict[str, Any]:
+def time_of(timings: Sequence[Timing], sessions: Sequence[str]) -> dict[str, Any]:
+    """A time that was measured in one process or in several, each with its session; see `times`."""
     pooled = timings[0].over(timings)
     return {
         "median": pooled.median_ms,
