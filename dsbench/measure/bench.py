@@ -37,7 +37,7 @@ class Forward:
     """Latency by batch size and backend, and the seconds that compiling took by batch size, where it was compiled.
 
     The backends torch and compiled have the device and the precision of the subject's Compute, torch_fp32, onnx and
-    onnx_int8 the CPU (see dsbench.measure.onnx).
+    onnx_int8 the CPU (see dsbench.measure.deployed).
     """
 
     latency: dict[int, dict[str, Timing]] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Measured:
     """What was measured of one network; `onnx` is empty where it was not deployed.
 
     `peak_memory_bytes` is that of a training step (see dsbench.measure.probes), `onnx` a section of its record (see
-    dsbench.measure.onnx). Networks that took turns share their `session`.
+    dsbench.measure.deployed). Networks that took turns share their `session`.
     """
 
     forward: Forward
@@ -118,7 +118,7 @@ def _deployed(
     """For each subject the backends beside torch, and its section of the record."""
     if not onnx:
         return [{} for _ in subjects], [{} for _ in subjects]
-    from dsbench.measure.onnx import deploy  # the extra may not be installed
+    from dsbench.measure.deployed import deploy  # the extra may not be installed
 
     deployed = [deploy(subject, files) for subject, files in zip(subjects, onnx, strict=True)]
     return [network.backends for network in deployed], [network.section for network in deployed]
