@@ -40,7 +40,7 @@ class StepRecipe:
 class TrainedNetwork(Protocol):
     """What a run leaves: `module()` is its network in evaluation mode with the weights tested, `data()` its images."""
 
-    def module(self) -> nn.Module:
+    def module(self) -> nn.Sequential:
         """On the CPU. Raises InputError where the weights cannot be read."""
 
     def data(self) -> ImageData:
