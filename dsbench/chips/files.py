@@ -44,7 +44,9 @@ class Deployable:
         """On the CPU in evaluation mode, with the weights that its run was tested with or initial ones."""
         from dsbench.network.build import build
 
-        return self.run.module() if self.run else build(self.network, seed=0).eval()
+        if self.run is None:
+            return build(self.network, seed=0).eval()
+        return self.run.module()
 
     @cached_property
     def data(self) -> ImageData | None:

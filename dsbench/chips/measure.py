@@ -103,7 +103,7 @@ def _of_chip(
 
 
 def _section(answers: Sequence[Answered], sessions: Sequence[str]) -> dict[str, Any]:
-    """What the processes say of a network in one precision: the counts and the accuracy of the first, the times of all."""
+    """What the processes say of a network in one precision: counts and accuracy of the first, times of all."""
     first, timings = answers[0], [answer.latency for answer in answers if answer.latency]
     out: dict[str, Any] = dict(first.counts)
     if timings:
@@ -134,10 +134,10 @@ def _answers(
         return [{name: Answered(own) for name, own in of_network.items()} for of_network in counts]
     torchvision_ops.ensure()  # before Lightning imports torchvision
     opened = [{name: chip.opened(own[chip.format, name]) for name in chip.precisions} for own in files]
-    times = _latencies(networks, opened, seconds) if timed else [dict.fromkeys(chip.precisions) for _ in networks]
-    right = _accuracies(networks, opened) if first else [dict.fromkeys(chip.precisions) for _ in networks]
+    times = _latencies(networks, opened, seconds) if timed else [{} for _ in networks]
+    right = _accuracies(networks, opened) if first else [{} for _ in networks]
     return [
-        {name: Answered(own.get(name, {}), time[name], accuracy[name]) for name in chip.precisions}
+        {name: Answered(own.get(name, {}), time.get(name), accuracy.get(name)) for name in chip.precisions}
         for own, time, accuracy in zip(counts, times, right, strict=True)
     ]
 
@@ -167,10 +167,8 @@ def _accuracies(
     """The share of all test images that each is right on; None for a network without a run."""
     from dsbench.measure.probes import accuracy
 
-    return [
-        {
-            precision: accuracy(backend, network.data.test) if network.data else None
-            for precision, backend in own.items()
-        }
-        for network, own in zip(networks, opened, strict=True)
-    ]
+    def right(network: Deployable, backend: Backend) -> float | None:
+        return accuracy(backend, network.data.test) if network.data else None
+
+    pairs = zip(networks, opened, strict=True)
+    return [{precision: right(network, backend) for precision, backend in own.items()} for network, own in pairs]

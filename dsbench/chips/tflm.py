@@ -1,4 +1,4 @@
-"""TensorFlow Lite for Microcontrollers: the memory that a network takes of a microcontroller, counted on this machine."""
+"""TensorFlow Lite for Microcontrollers: the memory that a network takes of one, as the interpreter plans it here."""
 
 from __future__ import annotations
 

@@ -21,8 +21,9 @@ _ON_CPU = re.compile(r"^\s*CPU: (\w+)", re.MULTILINE)
 
 @dataclass(frozen=True, kw_only=True)
 class Vela(Chip):
-    """An Ethos-U in a system: `accelerator` its kind and MACs a cycle, `system_config` the clock and the memories around
-    it, `memory_mode` what lies in which of them, as sections of the file `config`.
+    """An Ethos-U in a system: its kind and MACs a cycle, the clock and the memories around it, what lies in which.
+
+    `system_config` and `memory_mode` are sections of the file `config`.
 
     Everything is the compiler's estimate; nothing ran on such a processor.
     """

@@ -75,14 +75,10 @@ def _form(given: str | None, out: Path | None) -> str:
     """The format that is asked for. Raises InputError where --out ends as another's files do."""
     endings = {ending: form for form, ending in ENDINGS.items()}
     by_out = endings.get(out.suffix) if out else None
-    if given is None:
-        return by_out or "onnx"
-    choose("--format", given, ENDINGS)
-    if by_out not in (None, given):
-        raise InputError(
-            f"--out {out} is named as an {by_out} file, and --format {given} writes another; give one of both"
-        )
-    return given
+    form = by_out or "onnx" if given is None else choose("--format", given, ENDINGS)
+    if by_out not in (None, form):
+        raise InputError(f"--out {out} is named as files of {by_out} are, and --format is {form}")
+    return form
 
 
 def _runs(arguments: Sequence[str]) -> list[NamedNetwork]:

@@ -195,7 +195,7 @@ def short_titles(networks: Sequence[NamedNetwork]) -> list[str]:
 
 
 def file_names(networks: Sequence[NamedNetwork]) -> list[str]:
-    """What files of each are called: the run's id, or the network's short name, with a number where names are the same."""
+    """What files of each are called: the run's id, or the network's short name; numbered where names are the same."""
     words = [re.sub(r"[^\w.=]+", "-", name) for name in short_titles(networks)]
     names = [network.run.run_id if network.run else word for network, word in zip(networks, words, strict=True)]
     return names if len(set(names)) == len(names) else [f"{name}-{number}" for number, name in enumerate(names, 1)]
