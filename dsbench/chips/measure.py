@@ -66,6 +66,11 @@ def on_chips(
     return out
 
 
+def steps(chips: Sequence[Chip], repeats: int) -> int:
+    """How often `say` is called where each timed chip has so many repeats."""
+    return 1 + sum(repeats if chip.timed else 1 for chip in chips)
+
+
 def _write(networks: Sequence[Deployable], kinds: Sequence[Kind], folder: Path, *_: Any, **__: Any) -> list[Files]:
     torchvision_ops.ensure()  # before Lightning imports torchvision
     return [network.written(kinds, folder) for network in networks]

@@ -31,6 +31,7 @@ class Tflm(Chip):
     packages: ClassVar[dict[str, str]] = {"tflite-micro": "tflite_micro"}
     extra: ClassVar[str] = "edge"
     format: ClassVar[str] = "tflite"
+    timed: ClassVar[bool] = False
     known_precisions: ClassVar[tuple[str, ...]] = ("fp32", "int8")
 
     arena_bytes: int | None = None

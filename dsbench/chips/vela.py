@@ -32,6 +32,7 @@ class Vela(Chip):
     packages: ClassVar[dict[str, str]] = {"ethos-u-vela": "ethosu"}
     extra: ClassVar[str] = "edge"
     format: ClassVar[str] = "tflite"
+    timed: ClassVar[bool] = False
     known_precisions: ClassVar[tuple[str, ...]] = ("int8",)  # of fp32 it counts 0 cycles, and fails at nothing
 
     accelerator: str
@@ -53,7 +54,7 @@ class Vela(Chip):
             raise InputError(f"Vela compiled nothing of this network for chips/{self.name}: {what} is left to the CPU")
         return {
             "cycles": round(cycles),
-            "npu_ms": 1e3 * seconds,
+            "estimated_ms": 1e3 * seconds,
             "sram_bytes": round(1024 * float(row["sram_memory_used"])),
             "flash_bytes": round(1024 * (float(row["off_chip_flash_memory_used"]) + float(row["dram_memory_used"]))),
             "cpu_operators": left.total(),

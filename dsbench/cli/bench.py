@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dsbench.chips.chip import Chip
+from dsbench.chips.files import Deployable
+from dsbench.chips.measure import on_chips, steps
+from dsbench.chips.names import chips as chips_of
+from dsbench.cli.chips import chips_shown
 from dsbench.cli.options import NETWORKS
 from dsbench.cli.output import check_plot, print_csv, print_json, remark, show, write
 from dsbench.errors import InputError
@@ -58,6 +63,7 @@ if TYPE_CHECKING:
 _STEP = {"step": "total", "forward": "forward", "backward": "backward", "optimizer": "optimizer"}  # by heading
 _BACKENDS = {"torch_fp32": "torch fp32", "onnx": "onnx fp32", "onnx_int8": "onnx int8"}  # whatever the run's precision
 _PRECISIONS = {"32": "fp32", "bf16": "bf16", "16": "fp16"}
+_ONNX = "onnxruntime"  # the chip that --onnx stands for
 _BUSY = 0.5  # load average above which other processes are worth a word
 _MEMORY = QUANTITIES["peak_memory_bytes"]
 
@@ -77,6 +83,9 @@ def bench(
     arguments: Annotated[list[str] | None, typer.Argument(help=NETWORKS)] = None,
     onnx: Annotated[
         bool | None, typer.Option("--onnx/--no-onnx", help="Measure ONNX Runtime too; the default for runs alone.")
+    ] = None,
+    chips: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Ask chips of conf/chips too: litert,tflm,ethos_u55_128.")
     ] = None,
     keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the ONNX files in this folder.")] = None,
     roofline: Annotated[
@@ -129,11 +138,18 @@ def bench(
             there = place(config.device, config.precision, threads)
             need = run_bytes(network.network, cost(network.network, there.precision), config, there)
             check_memory(network.composed, there, need, limit_bytes(there), solved=network.requested is not None)
+    named_chips = [*(chips.split(",") if chips else []), *([_ONNX] if onnx else [])]
+    asked = chips_of(named_chips, config_dir)
     several = REPEATS if len(named) > 1 and named[0].run is not None else 1
-    with _onnx_files(named, onnx, keep) as files:
+    sections = _on_chips(named, asked, seconds, repeats or several)
+    with _onnx_files(named, onnx or (True if _ONNX in named_chips else onnx), keep) as files:
         options = {"batches": (BATCHES[0], large), "compile_too": compile_too, "onnx": files}
         rooflines_of = short_titles(named) if roofline or plot is not None else None
         benched = _measured(named, threads, repeats or several, seconds, rooflines_of, options)
+    benched = [
+        replace(network, record=network.record | ({"chips": section} if section else {}))
+        for network, section in zip(benched, sections, strict=True)
+    ]
     if as_json:
         print_json(_objects(benched))
     elif as_csv:
@@ -196,6 +212,19 @@ def _check_folder(keep: Path) -> None:
         for path in new:
             if path.is_dir():
                 path.rmdir()
+
+
+def _on_chips(
+    named: Sequence[NamedNetwork], chips: Sequence[Chip], seconds: float, repeats: int
+) -> Sequence[dict[str, Any]]:
+    """What the chips say of each network; nothing where none is asked."""
+    if not chips:
+        return [{} for _ in named]
+    deployables = [
+        Deployable(name, network.network, network.run) for network, name in zip(named, file_names(named), strict=True)
+    ]
+    with tempfile.TemporaryDirectory(prefix="dsbench-") as folder, Measuring(steps(chips, repeats)) as say:
+        return on_chips(deployables, chips, Path(folder), seconds, repeats, say)
 
 
 def _threads(arguments: Sequence[str]) -> tuple[int, list[str]]:
@@ -281,6 +310,9 @@ def _sections(benched: Sequence[Benched], limit_seconds: float) -> list[Table | 
     files = benched[0].measured.onnx
     sections += [_forward(benched), *([_onnx(benched)] if files else []), _step(benched)]
     sections += [_ratios(benched)] if len(benched) > 1 else []
+    if "chips" in benched[0].record:
+        of_chips = [network.record["chips"] for network in benched]
+        sections += chips_shown(of_chips, partial(_distinctions, benched), short_titles(benched)[0])
     sections.append(f"median ± interquartile range over rounds, each the mean of a block of calls; peak: {PEAK_MEMORY}")
     if files:
         bits, images = files["weight_bits"], files["calibrated_on"]

@@ -15,7 +15,8 @@ if TYPE_CHECKING:  # whoever only reads records needs nothing that measures
     from dsbench.measure.timing import Timing
     from dsbench.training.device import Compute
 
-FIGURES = ("latency_ms", "train_step_ms", "peak_memory_bytes", "compile_seconds", "onnx")  # for tables and trackers
+# For tables and trackers; `chips` holds by name what dsbench.chips.measure.on_chips returns of a network.
+FIGURES = ("latency_ms", "train_step_ms", "peak_memory_bytes", "compile_seconds", "onnx", "chips")
 KEYS = (*FIGURES, "roofline")  # all that is measured
 PLACE = ("device", "identity", "threads", "precision", "memory_format", "versions")  # of measured_on: what times need
 PARTS = ("total", "forward", "backward", "optimizer")  # of a training step
