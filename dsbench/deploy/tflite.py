@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dsbench.deploy.lowering import Operator, lower
-from dsbench.errors import InputError
+from dsbench.deploy.quantizing import Quantized, Steps, quantize
+from dsbench.errors import InputError, first_line
 from dsbench.files import write_atomically
 
 if TYPE_CHECKING:
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from dsbench.network.description import Network
     from dsbench.network.layers import Shape
 
+_CALIBRATION_BATCH = 64  # images whose activations calibration holds at a time
 _SCHEMA_VERSION = 3
 _ALIGNMENT_BYTES = 16  # of the weights in the file: runtimes read them in place
 # An operator's options in the schema, where they are not named as it is.
@@ -29,15 +34,60 @@ _OPTIONS = {
     "MEAN": "ReducerOptions",
 }
 _WITHOUT_OPTIONS = ("RELU", "RELU6", "LOGISTIC", "TANH")
+# By which runtimes know whether they are too old: of int8 operators where it is not 2; those of fp32 have 1.
+_INT8_VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "RESHAPE": 1, "HARD_SWISH": 1, "GELU": 1}
+_GROUPED_VERSION = 6
 
 
 def write(network: Network, module: nn.Sequential, path: Path, calibration: Tensor | None = None) -> None:
     """Write the network with the weights of its `module` to `path`: images (N, H, W, C) to logits (N, classes).
 
-    The file names a batch of one; runtimes resize it. The same weights give the same bytes. Raises InputError where the
-    extra is not installed, and where TFLite lacks a layer.
+    With `calibration`, images (N, C, H, W) as the network sees them, all of it is int8, the images and the logits too,
+    and activations range from the lowest to the highest value that those images give them; else it is fp32. The file
+    names a batch of one; runtimes resize it. The same weights and images give the same bytes. Raises InputError where
+    the extra is not installed, and where TFLite lacks a layer.
     """
-    write_atomically(path, serialised(lower(network, module), network.input_shape))
+    operators = lower(network, module)
+    content = serialised(operators, network.input_shape)
+    if calibration is not None:
+        quantized = quantize(operators, _ranges(content, len(operators) + 1, calibration))
+        content = serialised(quantized.operators, network.input_shape, quantized)
+    write_atomically(path, content)
+
+
+def _ranges(content: bytes, activations: int, images: Tensor) -> np.ndarray:
+    """The lowest and the highest value (activations, 2) of each activation of an fp32 file on `images` (N, C, H, W).
+
+    By LiteRT's own kernels: XNNPACK would keep what lies between the input and the output to itself.
+    """
+    litert = _litert("interpreter")
+    interpreter = litert.Interpreter(
+        model_content=content,
+        num_threads=1,
+        experimental_op_resolver_type=litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_preserve_all_tensors=True,
+    )
+    out = np.stack([np.full(activations, np.inf), np.full(activations, -np.inf)], 1)
+    for batch in images.split(_CALIBRATION_BATCH):
+        _invoke(interpreter, _channels_last(batch))
+        for number in range(activations):
+            values = interpreter.get_tensor(number)
+            out[number] = min(out[number, 0], values.min()), max(out[number, 1], values.max())
+    return out
+
+
+def _channels_last(images: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(images.detach().cpu().float().permute(0, 2, 3, 1).numpy())
+
+
+def _invoke(interpreter: Any, images: np.ndarray) -> None:
+    """Compute; the batch may differ from the last one's."""
+    details = interpreter.get_input_details()[0]
+    if images.shape != tuple(details["shape"]):
+        interpreter.resize_tensor_input(details["index"], images.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(details["index"], images)
+    interpreter.invoke()
 
 
 class Interpreter:
@@ -47,12 +97,20 @@ class Interpreter:
     """
 
     def __init__(self, path: Path, threads: int) -> None:
+        """Raises InputError where the extra is not installed or `path` holds no TFLite."""
         self.threads = threads
-        self._interpreter = _litert("interpreter").Interpreter(str(path), num_threads=threads)
-        self._input, self._output = self._details()
+        litert = _litert("interpreter")
+        with _silently():
+            try:
+                self._interpreter = litert.Interpreter(str(path), num_threads=threads)
+            except (ValueError, RuntimeError) as error:
+                raise InputError(f"{path} is no TFLite file that LiteRT can read: {first_line(error)}") from None
+        self._image, self._logits = self._steps("input"), self._steps("output")
 
-    def _details(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        return self._interpreter.get_input_details()[0], self._interpreter.get_output_details()[0]
+    def _steps(self, end: str) -> Steps | None:
+        details = getattr(self._interpreter, f"get_{end}_details")()[0]
+        scale, zero_point = details["quantization"]
+        return Steps(np.array([scale], np.float32), zero_point) if details["dtype"] == np.int8 else None
 
     def logits(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W), as the network sees them, to logits (B, classes) in fp32."""
@@ -62,66 +120,76 @@ class Interpreter:
 
     def prepared(self, images: Tensor) -> np.ndarray:
         """Images (B, C, H, W) as (B, H, W, C) in the file's numbers."""
-        return np.ascontiguousarray(images.detach().cpu().float().permute(0, 2, 3, 1).numpy())
+        array = _channels_last(images)
+        return self._image.integers(array) if self._image else array
 
     def forward(self, images: np.ndarray) -> np.ndarray:
         """Prepared images to logits (B, classes) in fp32."""
-        interpreter = self._interpreter
-        if images.shape != tuple(interpreter.get_input_details()[0]["shape"]):
-            interpreter.resize_tensor_input(self._input["index"], images.shape)
-        interpreter.allocate_tensors()
-        interpreter.set_tensor(self._input["index"], images)
-        interpreter.invoke()
-        return interpreter.get_tensor(self._output["index"])
+        with _silently():
+            _invoke(self._interpreter, images)
+        logits = self._interpreter.get_tensor(self._interpreter.get_output_details()[0]["index"])
+        return self._logits.values(logits) if self._logits else logits
 
 
-def serialised(operators: list[Operator], image: Shape) -> bytes:
-    """The file's bytes. `image` is (channels, height, width)."""
-    return _File(operators, image).bytes()
+def serialised(operators: Sequence[Operator], image: Shape, quantized: Quantized | None = None) -> bytes:
+    """The file's bytes. `image` is (channels, height, width), `operators` are those of `quantized` if there is one."""
+    return _File(operators, image, quantized).bytes()
 
 
 class _File:
     """A model of the schema's while it is filled: activations first, in their order, then what is constant."""
 
-    def __init__(self, operators: list[Operator], image: Shape) -> None:
-        import flatbuffers
-
-        self.schema = schema = _litert("schema_py_generated")
-        self.builder = flatbuffers.Builder(1024)
+    def __init__(self, operators: Sequence[Operator], image: Shape, quantized: Quantized | None) -> None:
+        self.schema, self.quantized = _litert("schema_py_generated"), quantized
         self.tensors: list[Any] = []
-        self.buffers: list[Any] = [schema.BufferT()]  # the first is that of all tensors without one
+        self.buffers: list[Any] = [self.schema.BufferT()]  # the first is that of all tensors without one
         self.codes: dict[tuple[str, int], int] = {}
-        self._tensor("images", (1, image[1], image[2], image[0]))
-        for number, operator in enumerate(operators, 1):
-            self._tensor("logits" if number == len(operators) else str(number), (1, *operator.shape))
-        graph = schema.SubGraphT(name="main", inputs=[0], outputs=[len(operators)])
+        channels, height, width = image
+        shapes = [(1, height, width, channels), *((1, *operator.shape) for operator in operators)]
+        for number, shape in enumerate(shapes):
+            name = {0: "images", len(operators): "logits"}.get(number, str(number))
+            kind, steps = ("INT8", quantized.activations[number]) if quantized else ("FLOAT32", None)
+            self._tensor(name, shape, kind, steps)
+        graph = self.schema.SubGraphT(name="main", inputs=[0], outputs=[len(operators)])
         graph.operators = [self._operator(number, operator) for number, operator in enumerate(operators, 1)]
         graph.tensors = self.tensors
-        self.model = schema.ModelT(version=_SCHEMA_VERSION, subgraphs=[graph], buffers=self.buffers)
+        self.model = self.schema.ModelT(version=_SCHEMA_VERSION, subgraphs=[graph], buffers=self.buffers)
         self.model.operatorCodes = [self._code(name, version) for name, version in self.codes]
 
     def bytes(self) -> bytes:
         """The whole file."""
-        self.builder.Finish(self.model.Pack(self.builder), b"TFL3")
-        return bytes(self.builder.Output())
+        import flatbuffers
 
-    def _tensor(self, name: str, shape: Shape, constant: np.ndarray | None = None) -> int:
-        kind = "FLOAT32" if constant is None else constant.dtype.name.upper()
-        tensor = self.schema.TensorT(name=name, shape=list(shape), type=getattr(self.schema.TensorType, kind))
-        tensor.buffer = 0 if constant is None else len(self.buffers)
-        if constant is not None:
-            self.buffers.append(_aligned(self.schema, constant))
+        builder = flatbuffers.Builder()
+        builder.Finish(self.model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+    def _tensor(self, name: str, shape: Shape, kind: str, steps: Steps | None) -> int:
+        tensor = self.schema.TensorT(name=name, shape=list(shape), type=getattr(self.schema.TensorType, kind), buffer=0)
+        if steps is not None:
+            tensor.quantization = self.schema.QuantizationParametersT(
+                scale=steps.scale.tolist(),
+                zeroPoint=[steps.zero_point] * len(steps.scale),
+                quantizedDimension=steps.axis,
+            )
         self.tensors.append(tensor)
         return len(self.tensors) - 1
 
+    def _constant(self, name: str, values: np.ndarray, steps: Steps | None = None) -> int:
+        number = self._tensor(name, values.shape, values.dtype.name.upper(), steps)
+        self.tensors[number].buffer = len(self.buffers)
+        self.buffers.append(_aligned(self.schema, values))
+        return number
+
     def _operator(self, number: int, operator: Operator) -> Any:
-        schema, inputs = self.schema, list(operator.inputs)
-        for name, constant in (("weights", operator.weights), ("bias", operator.bias)):
-            if constant is not None:
-                inputs.append(self._tensor(f"{number} {name}", constant.shape, constant.astype(np.float32)))
+        schema, quantized, inputs = self.schema, self.quantized, list(operator.inputs)
+        steps = (quantized.weights[number - 1], quantized.biases[number - 1]) if quantized else (None, None)
+        for name, values, of in zip(("weights", "bias"), (operator.weights, operator.bias), steps, strict=True):
+            if values is not None:
+                inputs.append(self._constant(f"{number} {name}", values if of else values.astype(np.float32), of))
         if operator.constant is not None:
-            inputs.append(self._tensor(f"{number} operand", operator.constant.shape, operator.constant))
-        code = self.codes.setdefault((operator.name, 1), len(self.codes))
+            inputs.append(self._constant(f"{number} operand", operator.constant))
+        code = self.codes.setdefault((operator.name, self._version(operator)), len(self.codes))
         out = schema.OperatorT(opcodeIndex=code, inputs=inputs, outputs=[number])
         if operator.name not in _WITHOUT_OPTIONS:
             name = _OPTIONS.get(operator.name, f"{operator.name.title().replace('_', '')}Options")
@@ -133,15 +201,22 @@ class _File:
             out.builtinOptionsType, out.builtinOptions = getattr(schema.BuiltinOptions, name), options
         return out
 
+    def _version(self, operator: Operator) -> int:
+        if operator.name == "CONV_2D":
+            assert operator.weights is not None
+            if operator.weights.shape[3] != self.tensors[operator.inputs[0]].shape[3]:
+                return _GROUPED_VERSION
+        return _INT8_VERSIONS.get(operator.name, 2) if self.quantized else 1
+
     def _code(self, name: str, version: int) -> Any:
         number = getattr(self.schema.BuiltinOperator, name)
-        old = min(number, self.schema.BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES)  # was a byte once
+        old = min(number, self.schema.BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES)  # it was a byte once
         return self.schema.OperatorCodeT(deprecatedBuiltinCode=old, builtinCode=number, version=version)
 
 
-def _aligned(schema: Any, constant: np.ndarray) -> Any:
+def _aligned(schema: Any, values: np.ndarray) -> Any:
     """A buffer that is written at a multiple of _ALIGNMENT_BYTES, which the schema's own code does not see to."""
-    content = constant.astype(constant.dtype.newbyteorder("<")).tobytes()
+    content = values.astype(values.dtype.newbyteorder("<")).tobytes()
 
     class Aligned(schema.BufferT):
         def Pack(self, builder: Any) -> int:  # noqa: N802, the schema's name
@@ -162,3 +237,16 @@ def _litert(module: str) -> Any:
         return import_module(f"ai_edge_litert.{module}")
     except ModuleNotFoundError:
         raise InputError("no ai_edge_litert here, which TFLite needs: pip install 'dsbench[edge]'") from None
+
+
+@contextmanager
+def _silently() -> Iterator[None]:
+    """LiteRT says on standard error which delegate it made, and cannot be asked not to; its errors are exceptions."""
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
