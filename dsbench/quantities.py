@@ -179,6 +179,7 @@ _ALL = (
     _on_chip("arena_tail_bytes", "bytes of the arena's tail", unit="bytes", heading="tail"),
     _on_chip("sram_bytes", "bytes of SRAM", unit="bytes", heading="SRAM"),
     _on_chip("flash_bytes", "bytes of flash", unit="bytes", heading="flash"),
+    _on_chip("dram_bytes", "bytes of DRAM", unit="bytes", heading="DRAM"),
     _on_chip("cpu_operators", "operators left to the CPU", heading="on the CPU"),
 )
 QUANTITIES = {entry.name: entry for entry in _ALL}  # in the order of the columns of a table of runs

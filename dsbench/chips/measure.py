@@ -19,6 +19,7 @@ from dsbench.errors import InputError, first_line
 from dsbench.measure.record import new_session, time_of
 from dsbench.measure.repeats import in_fresh_process
 from dsbench.measure.timing import REPEATS, Timing, interleaved
+from dsbench.process import errors_into
 
 if TYPE_CHECKING:
     from dsbench.measure.probes import Backend
@@ -60,7 +61,7 @@ def on_chips(
     assert written is not None
     out: list[dict[str, Any]] = [{} for _ in networks]
     for chip in chips:
-        measured = _of_chip(chip, networks, written, seconds, repeats, say)
+        measured = _of_chip(chip, networks, written, folder, seconds, repeats, say)
         for section, of_chip in zip(out, measured, strict=True):
             section[chip.name] = {"title": chip.title, "versions": chip.versions(), **of_chip}
     return out
@@ -80,11 +81,13 @@ def _of_chip(
     chip: Chip,
     networks: Sequence[Deployable],
     files: Sequence[Files],
+    folder: Path,
     seconds: float | None,
     repeats: int,
     say: Say,
 ) -> list[dict[str, Any]]:
     """What `chip` says of each network; where it fails at several, of each alone, so that the others have their say."""
+    log = folder / f"{chip.name}.log"
     timed = seconds is not None and chip.timed
     count = repeats if timed else 1
     answers, sessions = [], []
@@ -92,19 +95,26 @@ def _of_chip(
         for number in range(count):
             told = f"repeat {number + 1} of {count}, {chip.name}" if timed else chip.name
             say(told)
-            ask = partial(_answers, chip, networks, files, timed, number == 0)
+            ask = partial(_answers, chip, networks, files, log, timed, number == 0)
             sessions.append(new_session())
             answers.append(in_fresh_process(ask, (seconds or 0.0) / count, None, None, say))
     except RuntimeError as error:
         if len(networks) == 1:
-            return [{"failed": first_line(error)}]
+            return [{"failed": _reason(error, log)}]
         alone = zip(networks, files, strict=True)
-        return [_of_chip(chip, [network], [own], seconds, repeats, say)[0] for network, own in alone]
+        return [_of_chip(chip, [network], [own], folder, seconds, repeats, say)[0] for network, own in alone]
     by_network = zip(*(answer for answer in answers if answer is not None), strict=True)
     return [
         {precision: _section([answer[precision] for answer in of_network], sessions) for precision in chip.precisions}
         for of_network in by_network
     ]
+
+
+def _reason(error: RuntimeError, log: Path) -> str:
+    """What the runtime said last before it failed, after how it failed."""
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.is_file() else []
+    said = [line.strip() for line in lines if line.strip()]
+    return f"{first_line(error)}{f' ({said[-1]})' if said else ''}"
 
 
 def _section(answers: Sequence[Answered], sessions: Sequence[str]) -> dict[str, Any]:
@@ -122,12 +132,20 @@ def _answers(
     chip: Chip,
     networks: Sequence[Deployable],
     files: Sequence[Files],
+    log: Path,
     timed: bool,
     first: bool,
     seconds: float,
     **_: Any,
 ) -> list[dict[str, Answered]]:
-    """What a process says of each network by precision; `first` it counts and tests, too."""
+    """What a process says of each network by precision, and in `log` on standard error; `first` it counts and tests."""
+    with errors_into(log):
+        return _asked(chip, networks, files, timed, first, seconds)
+
+
+def _asked(
+    chip: Chip, networks: Sequence[Deployable], files: Sequence[Files], timed: bool, first: bool, seconds: float
+) -> list[dict[str, Answered]]:
     counts: list[dict[str, dict[str, Any]]] = []
     for network, own in zip(networks, files, strict=True):
         by_precision = {precision: own[chip.format, precision] for precision in chip.precisions}

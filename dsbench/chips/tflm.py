@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import numpy as np
 
 from dsbench.chips.chip import Chip
 from dsbench.errors import InputError
+from dsbench.process import errors_into
 
 _MOST_ARENA_BYTES = 256 * 2**20  # that is tried: far above any microcontroller's
 _ARENA = re.compile(r"Arena allocation (total|head|tail) ([0-9]+) bytes")
@@ -75,16 +75,11 @@ class Tflm(Chip):
 
 def _heard(call: Callable[[], None]) -> tuple[str, Exception | None]:
     """What C++ writes on standard error within `call`, and the exception that ends it."""
-    with tempfile.TemporaryFile() as file:
-        before = os.dup(2)
-        os.dup2(file.fileno(), 2)
-        try:
-            call()
-            error = None
-        except Exception as caught:
-            error = caught
-        finally:
-            os.dup2(before, 2)
-            os.close(before)
-        file.seek(0)
-        return file.read().decode(errors="replace"), error
+    with tempfile.TemporaryDirectory(prefix="dsbench-") as folder:
+        told, error = Path(folder) / "stderr", None
+        with errors_into(told):
+            try:
+                call()
+            except Exception as caught:
+                error = caught
+        return told.read_text(encoding="utf-8", errors="replace"), error

@@ -48,6 +48,10 @@ class Vela(Chip):
             with summary.open(encoding="utf-8", newline="") as lines:
                 (row,) = csv.DictReader(lines)
         cycles, seconds = float(row["cycles_total"]), float(row["inference_time"])
+
+        def kibibytes(*sizes: str) -> int:
+            return round(1024 * sum(map(float, sizes)))
+
         left = Counter(_ON_CPU.findall(said))
         if not cycles or not math.isfinite(seconds):
             what = ", ".join(left) or "no operator"
@@ -55,8 +59,9 @@ class Vela(Chip):
         return {
             "cycles": round(cycles),
             "estimated_ms": 1e3 * seconds,
-            "sram_bytes": round(1024 * float(row["sram_memory_used"])),
-            "flash_bytes": round(1024 * (float(row["off_chip_flash_memory_used"]) + float(row["dram_memory_used"]))),
+            "sram_bytes": kibibytes(row["sram_memory_used"]),
+            "flash_bytes": kibibytes(row["on_chip_flash_memory_used"], row["off_chip_flash_memory_used"]),
+            "dram_bytes": kibibytes(row["dram_memory_used"]),
             "cpu_operators": left.total(),
             **({"cpu_operator_names": ", ".join(f"{name} x{count}" for name, count in left.items())} if left else {}),
         }

@@ -6,6 +6,7 @@ Where code and data come to lie in memory is drawn once a process, and moves its
 from __future__ import annotations
 
 import multiprocessing
+import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -124,6 +125,9 @@ def _measure(channel: Connection, measure: Measure[Any], seconds: float, may_ref
     def send(kind: str) -> Callable[[Any], None]:
         return lambda content: channel.send((kind, content))
 
+    from tqdm import tqdm
+
+    tqdm.set_lock(threading.RLock())  # its own would hold a semaphore, and the process is killed once it has answered
     try:
         costs = measure(seconds, refused=send("refused") if may_refuse else None, say=send("say"))
         channel.send(("done", costs))
