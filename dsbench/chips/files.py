@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dsbench.files import write_atomically
 from dsbench.network.description import Network
 
 if TYPE_CHECKING:
@@ -88,12 +89,22 @@ class Deployable:
 
             write(self.network, self.module, path, calibration)
             return
-        from dsbench.deploy.onnx import export, quantize
-
         if calibration is None:
-            export(self.module, self.network.input_shape, path)
+            write_atomically(path, self._onnx)
             return
+        from dsbench.deploy.onnx import quantize
+
         with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
             fp32 = Path(scratch) / "fp32.onnx"
-            export(self.module, self.network.input_shape, fp32)
+            fp32.write_bytes(self._onnx)
             quantize(fp32, calibration, path, per_channel=precision == "int8")
+
+    @cached_property
+    def _onnx(self) -> bytes:
+        """Its fp32 file, of which the int8 files are made too; an export takes a second."""
+        from dsbench.deploy.onnx import export
+
+        with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
+            path = Path(scratch) / "fp32.onnx"
+            export(self.module, self.network.input_shape, path)
+            return path.read_bytes()

@@ -141,8 +141,8 @@ def bench(
     named_chips = [*(chips.split(",") if chips else []), *([_ONNX] if onnx else [])]
     asked = chips_of(named_chips, config_dir)
     several = REPEATS if len(named) > 1 and named[0].run is not None else 1
-    sections = _on_chips(named, asked, seconds, repeats or several)
     with _onnx_files(named, onnx or (True if _ONNX in named_chips else onnx), keep) as files:
+        sections = _on_chips(named, asked, seconds, repeats or several)
         options = {"batches": (BATCHES[0], large), "compile_too": compile_too, "onnx": files}
         rooflines_of = short_titles(named) if roofline or plot is not None else None
         benched = _measured(named, threads, repeats or several, seconds, rooflines_of, options)

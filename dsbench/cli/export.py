@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -15,13 +17,10 @@ from dsbench.chips.files import ENDINGS, Deployable, file_name
 from dsbench.cli.output import print_json, remark, show
 from dsbench.errors import InputError, choose
 from dsbench.numerals import percent
-from dsbench.process import wait_briefly
+from dsbench.process import errors_into, wait_briefly
 from dsbench.quantities import QUANTITIES
 from dsbench.sweep.networks import NamedNetwork, differing_keys, differing_values, file_names, names_of, networks
 from dsbench.tables import Column, Table, figures, names, numbers, texts
-
-if TYPE_CHECKING:
-    from dsbench.measure.probes import Backend
 
 _COMPARED = 1000  # test images, on which the file's answers are compared with torch's
 
@@ -63,7 +62,7 @@ def export(
             network.write(kind, file)
         except OSError as error:
             raise InputError(f"cannot write {file}: {error.strerror}") from None
-        entries.append({"file": str(file), "bytes": file.stat().st_size} | _compared(network, chip.opened(file)))
+        entries.append({"file": str(file), "bytes": file.stat().st_size} | _compared(network, chip, file))
     if int8:
         for entry, accuracies in zip(entries, int8_accuracies(deployables, [chip]), strict=True):
             entry["test_acc"] = {precision: accuracy for (_, precision), accuracy in accuracies.items()}
@@ -101,7 +100,7 @@ def _files(names: Sequence[str], out: Path | None) -> list[Path]:
     return [out]
 
 
-def _compared(network: Deployable, file: Backend) -> dict[str, Any]:
+def _compared(network: Deployable, chip: Chip, file: Path) -> dict[str, Any]:
     """How many of some test images the file answers as torch does; nothing where the run's images are not there."""
     import torch
 
@@ -111,16 +110,13 @@ def _compared(network: Deployable, file: Backend) -> dict[str, Any]:
         remark(f"not compared with torch: {error}")
         return {}
     assert data is not None
-    same = count = 0
-    for images, _ in data.test:
-        images = images[: _COMPARED - count]
-        with torch.inference_mode():
-            expected = network.module(images).argmax(1)
-        same += int((torch.as_tensor(file.forward(file.prepared(images))).argmax(1) == expected).sum())
-        count += len(images)
-        if count == _COMPARED:
-            break
-    return {"compared_images": count, "same_answers": same}
+    images = torch.cat([some for some, _ in islice(data.test, math.ceil(_COMPARED / data.test.batch_size))])[:_COMPARED]
+    with torch.inference_mode():
+        expected = network.module(images).argmax(1)
+    with errors_into(Path(os.devnull)):  # LiteRT tells there that it begins
+        backend = chip.opened(file)
+        answers = torch.as_tensor(backend.forward(backend.prepared(images))).argmax(1)
+    return {"compared_images": len(images), "same_answers": int((answers == expected).sum())}
 
 
 def _table(named: Sequence[NamedNetwork], entries: Sequence[dict[str, Any]], chip: Chip) -> Table:

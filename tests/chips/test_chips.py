@@ -18,11 +18,11 @@ from dsbench.chips.files import Deployable, Kind
 from dsbench.chips.litert import Litert
 from dsbench.chips.measure import on_chips
 from dsbench.chips.names import RUNTIMES, chips
-from dsbench.config.schema import options
 from dsbench.chips.onnxruntime import OnnxRuntime
 from dsbench.chips.openvino import OpenVino
 from dsbench.chips.tflm import Tflm
 from dsbench.chips.vela import Vela
+from dsbench.config.schema import options
 from dsbench.errors import InputError
 from dsbench.network.build import build
 
@@ -109,7 +109,7 @@ def test_a_file_of_which_vela_compiles_nothing_is_refused(files: Any) -> None:
 def test_a_system_that_vela_does_not_know_is_refused_in_its_words(files: Any) -> None:
     options = {"accelerator": "ethos-u55-128", "memory_mode": "Shared_Sram"}
     chip = Vela(name="mine", precisions=("int8",), system_config="Mine", **options)
-    with pytest.raises(InputError, match="chips/mine: Vela refused: .*Mine"):
+    with pytest.raises(InputError, match=r"chips/mine: Vela refused: .*Mine"):
         chip.counted(files(TINY, INT8), "int8")
 
 
