@@ -19,7 +19,7 @@ from dsbench.chips.chip import Chip
 from dsbench.chips.files import Deployable
 from dsbench.chips.measure import on_chips, steps
 from dsbench.chips.names import chips as chips_of
-from dsbench.cli.chips import chips_shown
+from dsbench.cli.chips import chips_shown, settled
 from dsbench.cli.options import NETWORKS
 from dsbench.cli.output import check_plot, print_csv, print_json, remark, show, write
 from dsbench.errors import InputError
@@ -310,14 +310,14 @@ def _sections(benched: Sequence[Benched], limit_seconds: float) -> list[Table | 
     files = benched[0].measured.onnx
     sections += [_forward(benched), *([_onnx(benched)] if files else []), _step(benched)]
     sections += [_ratios(benched)] if len(benched) > 1 else []
-    if "chips" in benched[0].record:
-        of_chips = [network.record["chips"] for network in benched]
+    of_chips = [network.record.get("chips", {}) for network in benched]
+    if any(of_chips):
         sections += chips_shown(of_chips, partial(_distinctions, benched), short_titles(benched)[0])
     sections.append(f"median ± interquartile range over rounds, each the mean of a block of calls; peak: {PEAK_MEMORY}")
     if files:
         bits, images = files["weight_bits"], files["calibrated_on"]
         sections.append(f"ONNX Runtime on the CPU; int8: weights of {bits} bits, ranges calibrated on {images}")
-    if not all(timing.settled for network in benched for timing in _timings(network).values()):
+    if not all(timing.settled for network in benched for timing in _timings(network).values()) or not settled(of_chips):
         sections.append(
             f"* did not settle: a range above {100 * SETTLED_IQR:.0f} % of the median, or fewer than {MIN_ROUNDS} "
             f"rounds, within {limit_seconds:g} s; --seconds gives it longer"

@@ -36,6 +36,12 @@ def chips_shown(sections: Sequence[Mapping[str, Any]], columns_of: Distinctions,
     return [*out, *_left_to_the_cpu(rows)]
 
 
+def settled(sections: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether every time in the `chips` sections of networks settled."""
+    said = [row.said for number, chips in enumerate(sections) for row in _rows(number, chips)]
+    return all(one["latency_ms"]["settled"] for one in said if "latency_ms" in one)
+
+
 def _rows(number: int, chips: Mapping[str, Any]) -> Iterator[_Row]:
     for chip, entry in chips.items():
         if "failed" in entry:
