@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -112,7 +112,7 @@ def bench(
     device, precision and threads are overrides as well; precision=32,bf16 compares the two, bf16 being autocast as in
     training. All are measured on one thread unless threads=N says otherwise, runs too. The networks and what computes
     them take turns, until the interquartile range of each measurement is within 5 % of its median, or for LIMIT seconds
-    a network. Several runs are measured in 5 fresh processes, over which the verdict decides. Of a finished run the
+    a network. Chips are asked first, each in processes of its own. Several runs are measured in 5 fresh processes, over which the verdict decides. Of a finished run the
     accuracy in ONNX Runtime is tested as well, and its result.json gets it all.
     """
     if repeats is not None and repeats < FEWEST_REPEATS:
@@ -291,12 +291,19 @@ def _add_to_records(benched: Sequence[Benched]) -> None:
             try:
                 keep(
                     network.run,
-                    network.record,
+                    network.record | _answered(network.record),
                     lambda path, owner: remark(f"{owner or 'another process'} has the run in {path}; waiting for it"),
                 )
             except OSError as error:
                 raise InputError(f"cannot write what was measured into {file}: {error.strerror}") from None
             remark(f"added to {file}")
+
+
+def _answered(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The `chips` section of `record` without those that failed, if there is one: a later answer stands alone."""
+    if "chips" not in record:
+        return {}
+    return {"chips": {name: section for name, section in record["chips"].items() if "failed" not in section}}
 
 
 def _sections(benched: Sequence[Benched], limit_seconds: float) -> list[Table | str]:

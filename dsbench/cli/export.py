@@ -17,7 +17,7 @@ from dsbench.chips.files import ENDINGS, Deployable, file_name
 from dsbench.cli.output import print_json, remark, show
 from dsbench.errors import InputError, choose
 from dsbench.numerals import percent
-from dsbench.process import errors_into, wait_briefly
+from dsbench.process import wait_briefly
 from dsbench.quantities import QUANTITIES
 from dsbench.sweep.networks import NamedNetwork, differing_keys, differing_values, file_names, names_of, networks
 from dsbench.tables import Column, Table, figures, names, numbers, texts
@@ -113,9 +113,8 @@ def _compared(network: Deployable, chip: Chip, file: Path) -> dict[str, Any]:
     images = torch.cat([some for some, _ in islice(data.test, math.ceil(_COMPARED / data.test.batch_size))])[:_COMPARED]
     with torch.inference_mode():
         expected = network.module(images).argmax(1)
-    with errors_into(Path(os.devnull)):  # LiteRT tells there that it begins
-        backend = chip.opened(file)
-        answers = torch.as_tensor(backend.forward(backend.prepared(images))).argmax(1)
+    backend = chip.opened(file)
+    answers = torch.as_tensor(backend.forward(backend.prepared(images))).argmax(1)
     return {"compared_images": len(images), "same_answers": int((answers == expected).sum())}
 
 

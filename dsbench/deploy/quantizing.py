@@ -17,11 +17,14 @@ LOWEST, HIGHEST = -128, 127
 _KEEP = ("MAX_POOL_2D", "AVERAGE_POOL_2D", "PAD", "RESHAPE", "TRANSPOSE")  # their output has their input's numbers
 # What kernels take for given of these functions.
 _FIXED = {"LOGISTIC": (1 / 256, LOWEST), "TANH": (1 / 128, 0)}
-# Kernels end the process, or leave XNNPACK, where what goes out has far finer steps than what comes in, as it has where
-# all images give the same. No result is finer than a hundredth of a step of what it is computed from.
+# Kernels end the process, and XNNPACK refuses, where what goes out has far finer steps than what comes in. No result is
+# finer than a hundredth of a step of what it is computed from.
 _FINEST = 0.01
 _FINEST_PRODUCT = 2.0**-20  # of a step of the output: below, a weight says nothing
-_LARGEST_BIAS = 2.0**30  # so that an int32 holds it and the sum of the products
+_LARGEST_BIAS = 2.0**30  # of its steps, so that an int32 holds it and the sum of the products
+_FARTHEST_BIAS = (
+    2.0**22
+)  # of the output's steps, so that an int32 holds it in those; what is farther is beyond their range
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +44,7 @@ class Steps:
 
     def values(self, integers: np.ndarray) -> np.ndarray:
         """What the integers mean, in fp32; `scale` is (1,)."""
-        return ((integers.astype(np.int32) - self.zero_point) * self.scale).astype(np.float32)
+        return (integers.astype(np.float32) - np.float32(self.zero_point)) * self.scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +63,7 @@ class Quantized:
 
 def quantize(operators: Sequence[Operator], ranges: np.ndarray) -> Quantized:
     """The int8 form of `operators`; `ranges` (activations, 2) has the lowest and the highest value of each."""
-    out = Quantized([], [_activation(ranges[0, 0], ranges[0, 1], 0.0)], [], [])
+    out = Quantized([], [_activation(ranges[0, 0], ranges[0, 1], 0.0, 1.0)], [], [])
     for operator, (low, high) in zip(operators, ranges[1:], strict=True):
         inputs = [out.activations[x] for x in operator.inputs]
         if operator.name in _KEEP:
@@ -69,46 +72,45 @@ def quantize(operators: Sequence[Operator], ranges: np.ndarray) -> Quantized:
             scale, zero_point = _FIXED[operator.name]
             steps = Steps(np.array([scale], np.float32), zero_point)
         else:
-            steps = _activation(low, high, _FINEST * _coarsest(operator, inputs))
+            coarsest = max(float(steps.scale[0]) for steps in inputs)
+            steps = _activation(low, high, _FINEST * _product(operator, inputs), coarsest)
         out.activations.append(steps)
-        if operator.weights is None:
-            out.operators.append(operator)
-            out.weights.append(None)
-            out.biases.append(None)
-            continue
-        assert operator.bias is not None
-        weights = _weights(operator, inputs[0], steps)
-        biases = Steps(inputs[0].scale * weights.scale)
-        along = [-1 if axis == operator.axis else 1 for axis in range(operator.weights.ndim)]
-        integers = np.clip(np.rint(operator.weights / weights.scale.reshape(along)), -HIGHEST, HIGHEST).astype(np.int8)
-        bias = np.rint(operator.bias / biases.scale).astype(np.int32)
-        out.operators.append(replace(operator, weights=integers, bias=bias))
+        done, weights, biases = _integers(operator, inputs[0], steps)
+        out.operators.append(done)
         out.weights.append(weights)
         out.biases.append(biases)
     return out
 
 
-def _activation(low: float, high: float, finest: float) -> Steps:
-    """Steps from `low` to `high`, and to 0 where that lies outside; none finer than `finest`."""
+def _integers(operator: Operator, x: Steps, y: Steps) -> tuple[Operator, Steps | None, Steps | None]:
+    """An operator from `x` to `y` with its weights and its bias as integers, and what these mean."""
+    if operator.weights is None or operator.bias is None:
+        return operator, None, None
+    farthest = _FARTHEST_BIAS * float(y.scale[0])
+    bias = np.clip(operator.bias, -farthest, farthest)
+    others = tuple(axis for axis in range(operator.weights.ndim) if axis != operator.axis)
+    # The finest that hold each channel's largest weight, and whose bias an int32 holds.
+    scale = np.abs(operator.weights).max(others) / HIGHEST
+    scale = np.maximum(scale, np.abs(bias) / (x.scale * _LARGEST_BIAS))
+    scale = np.maximum(scale, _FINEST_PRODUCT * y.scale / x.scale).astype(np.float32)
+    weights, biases = Steps(scale, axis=operator.axis), Steps(x.scale * scale)
+    integers = np.rint(operator.weights / np.expand_dims(scale, others)).clip(-HIGHEST, HIGHEST).astype(np.int8)
+    return replace(operator, weights=integers, bias=np.rint(bias / biases.scale).astype(np.int32)), weights, biases
+
+
+def _activation(low: float, high: float, finest: float, where_zero: float) -> Steps:
+    """Steps from `low` to `high`, and to 0 where that lies outside; none finer than `finest`.
+
+    What is always 0 has the steps `where_zero`.
+    """
     low, high = min(low, 0.0), max(high, 0.0)
-    scale = np.float32(max((high - low) / (HIGHEST - LOWEST), finest) or 1.0)
+    scale = np.float32(max((high - low) / (HIGHEST - LOWEST), finest) if low < high else where_zero)
     return Steps(np.array([scale]), int(np.clip(np.rint(LOWEST - low / scale), LOWEST, HIGHEST)))
 
 
-def _coarsest(operator: Operator, inputs: Sequence[Steps]) -> float:
-    """The largest step of what an operator sums or converts."""
+def _product(operator: Operator, inputs: Sequence[Steps]) -> float:
+    """The largest step of the numbers that an operator sums or converts."""
     scales = [float(steps.scale[0]) for steps in inputs]
     if operator.weights is not None:
         return scales[0] * float(np.abs(operator.weights).max()) / HIGHEST
     return scales[0] * scales[1] if operator.name == "MUL" else max(scales)
-
-
-def _weights(operator: Operator, x: Steps, y: Steps) -> Steps:
-    """The finest steps that hold each channel's largest weight, and whose bias an int32 holds."""
-    assert operator.weights is not None
-    assert operator.bias is not None
-    others = tuple(axis for axis in range(operator.weights.ndim) if axis != operator.axis)
-    scale = np.abs(operator.weights).max(others) / HIGHEST
-    scale = np.maximum(scale, np.abs(operator.bias) / (x.scale * _LARGEST_BIAS))
-    scale = np.maximum(scale, _FINEST_PRODUCT * y.scale / x.scale)
-    return Steps(scale.astype(np.float32), axis=operator.axis)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from dsbench.network.description import Network
     from dsbench.network.layers import Shape
 
-_CALIBRATION_BATCH = 64  # images whose activations calibration holds at a time
+_CALIBRATION_BYTES = 64 * 1024**2  # of activations that calibration holds at a time
 _SCHEMA_VERSION = 3
 _ALIGNMENT_BYTES = 16  # of the weights in the file: runtimes read them in place
 # An operator's options in the schema, where they are not named as it is.
@@ -45,17 +46,20 @@ def write(network: Network, module: nn.Sequential, path: Path, calibration: Tens
     With `calibration`, images (N, C, H, W) as the network sees them, all of it is int8, the images and the logits too,
     and activations range from the lowest to the highest value that those images give them; else it is fp32. The file
     names a batch of one; runtimes resize it. The same weights and images give the same bytes. Raises InputError where
-    the extra is not installed, and where TFLite lacks a layer.
+    the extra is not installed, where TFLite lacks a layer, and for int8 of a network whose numbers are not finite.
     """
     operators = lower(network, module)
     content = serialised(operators, network.input_shape)
     if calibration is not None:
-        quantized = quantize(operators, _ranges(content, len(operators) + 1, calibration))
+        ranges = _ranges(content, operators, calibration)
+        if not np.isfinite(ranges).all():
+            raise InputError("the network gives numbers that are not finite, of which int8 has none; write it in fp32")
+        quantized = quantize(operators, ranges)
         content = serialised(quantized.operators, network.input_shape, quantized)
     write_atomically(path, content)
 
 
-def _ranges(content: bytes, activations: int, images: Tensor) -> np.ndarray:
+def _ranges(content: bytes, operators: Sequence[Operator], images: Tensor) -> np.ndarray:
     """The lowest and the highest value (activations, 2) of each activation of an fp32 file on `images` (N, C, H, W).
 
     By LiteRT's own kernels: XNNPACK would keep what lies between the input and the output to itself.
@@ -67,27 +71,27 @@ def _ranges(content: bytes, activations: int, images: Tensor) -> np.ndarray:
         experimental_op_resolver_type=litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
         experimental_preserve_all_tensors=True,
     )
-    out = np.stack([np.full(activations, np.inf), np.full(activations, -np.inf)], 1)
-    for batch in images.split(_CALIBRATION_BATCH):
-        _invoke(interpreter, _channels_last(batch))
-        for number in range(activations):
-            values = interpreter.get_tensor(number)
-            out[number] = min(out[number, 0], values.min()), max(out[number, 1], values.max())
-    return out
+    numbers = range(len(operators) + 1)
+    low, high = np.full(len(numbers), np.inf), np.full(len(numbers), -np.inf)
+    at_once = max(1, _CALIBRATION_BYTES // (4 * sum(prod(operator.shape) for operator in operators)))
+    for batch in images.split(at_once):
+        array = _channels_last(batch)
+        _resize(interpreter, array.shape)
+        interpreter.set_tensor(0, array)
+        interpreter.invoke()
+        values = [interpreter.get_tensor(number) for number in numbers]
+        low, high = np.minimum(low, [v.min() for v in values]), np.maximum(high, [v.max() for v in values])
+    return np.stack([low, high], 1)
 
 
 def _channels_last(images: Tensor) -> np.ndarray:
     return np.ascontiguousarray(images.detach().cpu().float().permute(0, 2, 3, 1).numpy())
 
 
-def _invoke(interpreter: Any, images: np.ndarray) -> None:
-    """Compute; the batch may differ from the last one's."""
-    details = interpreter.get_input_details()[0]
-    if images.shape != tuple(details["shape"]):
-        interpreter.resize_tensor_input(details["index"], images.shape)
+def _resize(interpreter: Any, shape: Shape) -> None:
+    """Have the network take images of `shape` (N, H, W, C)."""
+    interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], shape)
     interpreter.allocate_tensors()
-    interpreter.set_tensor(details["index"], images)
-    interpreter.invoke()
 
 
 class Interpreter:
@@ -105,12 +109,10 @@ class Interpreter:
                 self._interpreter = litert.Interpreter(str(path), num_threads=threads)
             except (ValueError, RuntimeError) as error:
                 raise InputError(f"{path} is no TFLite file that LiteRT can read: {first_line(error)}") from None
-        self._image, self._logits = self._steps("input"), self._steps("output")
-
-    def _steps(self, end: str) -> Steps | None:
-        details = getattr(self._interpreter, f"get_{end}_details")()[0]
-        scale, zero_point = details["quantization"]
-        return Steps(np.array([scale], np.float32), zero_point) if details["dtype"] == np.int8 else None
+        (image,), (logits,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        self._image, self._logits = _steps(image), _steps(logits)
+        self._input, self._output = image["index"], logits["index"]
+        self._shape: Shape = ()  # of the images that there is memory for
 
     def logits(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W), as the network sees them, to logits (B, classes) in fp32."""
@@ -125,10 +127,20 @@ class Interpreter:
 
     def forward(self, images: np.ndarray) -> np.ndarray:
         """Prepared images to logits (B, classes) in fp32."""
-        with _silently():
-            _invoke(self._interpreter, images)
-        logits = self._interpreter.get_tensor(self._interpreter.get_output_details()[0]["index"])
+        if images.shape != self._shape:
+            with _silently():
+                _resize(self._interpreter, images.shape)
+            self._shape = images.shape
+        self._interpreter.set_tensor(self._input, images)
+        self._interpreter.invoke()
+        logits = self._interpreter.get_tensor(self._output)
         return self._logits.values(logits) if self._logits else logits
+
+
+def _steps(details: dict[str, Any]) -> Steps | None:
+    """What the integers of an interpreter's tensor mean; None where it is fp32."""
+    scale, zero_point = details["quantization"]
+    return Steps(np.array([scale], np.float32), zero_point) if details["dtype"] == np.int8 else None
 
 
 def serialised(operators: Sequence[Operator], image: Shape, quantized: Quantized | None = None) -> bytes:
