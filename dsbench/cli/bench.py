@@ -112,8 +112,9 @@ def bench(
     device, precision and threads are overrides as well; precision=32,bf16 compares the two, bf16 being autocast as in
     training. All are measured on one thread unless threads=N says otherwise, runs too. The networks and what computes
     them take turns, until the interquartile range of each measurement is within 5 % of its median, or for LIMIT seconds
-    a network. Chips are asked first, each in processes of its own. Several runs are measured in 5 fresh processes, over which the verdict decides. Of a finished run the
-    accuracy in ONNX Runtime is tested as well, and its result.json gets it all.
+    a network. Several runs are measured in 5 fresh processes, over which the verdict decides. Of a finished run the
+    accuracy in ONNX Runtime is tested as well, and its result.json gets it all. --chips asks each chip in processes of
+    its own.
     """
     if repeats is not None and repeats < FEWEST_REPEATS:
         raise InputError(

@@ -100,6 +100,14 @@ def check(measured: Mapping[str, Any]) -> None:
     for section in ("latency_ms", "train_step_ms", "peak_memory_bytes"):
         if measured.get(section) is not None:
             _check_times(section, measured[section], keys=section != "peak_memory_bytes")
+    chips = measured.get("chips")
+    if chips is not None:
+        _due("chips", chips, isinstance(chips, Mapping), "keys")
+        for chip, section in chips.items():
+            _due(f"chips/{chip}", section, isinstance(section, Mapping), "keys")
+            for precision, said in section.items():
+                if isinstance(said, Mapping) and said.get("latency_ms") is not None:
+                    _check_times(f"chips/{chip}/{precision}/latency_ms", said["latency_ms"], keys=True)
     place = measured.get("measured_on")
     if place is not None:
         _due("measured_on", place, isinstance(place, Mapping), "keys")

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dsbench.chips.accuracy import int8_accuracies
+from dsbench.chips.files import Deployable
 from dsbench.chips.litert import Litert
 from dsbench.chips.onnxruntime import OnnxRuntime
 from dsbench.chips.tflm import Tflm
@@ -163,6 +165,50 @@ def test_what_chips_say_of_a_run_is_printed_and_added_to_its_record(call: Call, 
     (cells,) = (text.split() for text in shown.splitlines() if text.strip().startswith("tflm "))
     assert cells[:2] == ["tflm", "int8"]
     assert f"{tflm['int8']['arena_bytes']:,}" in cells
+
+
+@needs_edge
+@pytest.mark.usefixtures("here", "not_timed")
+def test_what_a_chip_says_with_other_options_takes_the_place_of_what_it_said_and_a_failure_of_nothing(
+    call: Call, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "chips").mkdir()
+
+    def repeats(threads: int) -> list[Any]:
+        chip = f"runtime: litert\nprecisions: [fp32]\nthreads: {threads}\n"
+        (tmp_path / "chips" / "mine.yaml").write_text(chip)
+        line = ("--no-onnx", "--seconds", "0.01", "--chips", "mine,tflm", "--config-dir", str(tmp_path))
+        assert call("dsbench", "bench", str(finished), *line).code == 0
+        section = json.loads((finished / "result.json").read_text())["chips"]["mine"]
+        assert section["title"] == f"mine (threads {threads})"
+        return section["fp32"]["latency_ms"]["repeats"]
+
+    assert [len(repeats(threads)) for threads in (1, 1, 2)] == [1, 2, 1]
+
+    def crash(*_: Any) -> Any:
+        raise RuntimeError("it died")
+
+    monkeypatch.setattr(Tflm, "counted", crash)
+    ended = call("dsbench", "bench", str(finished), "--no-onnx", "--seconds", "0.01", "--chips", "tflm")
+    assert "it died" in ended.out
+    assert json.loads((finished / "result.json").read_text())["chips"]["tflm"]["int8"]["arena_bytes"] > 0
+
+
+@needs_onnx
+@needs_edge
+@pytest.mark.usefixtures("here")
+def test_int8_accuracies_are_those_of_the_files_on_all_test_images(finished: Path, tmp_path: Path) -> None:
+    run = load(finished)
+    deployable = Deployable("net", run.network, run)
+    (said,) = int8_accuracies([deployable])
+    assert list(said) == [("litert", "int8"), ("onnxruntime", "int8"), ("onnxruntime", "int8_per_tensor")]
+    some, labels = images(run)
+    kinds = [("tflite", "int8"), ("onnx", "int8"), ("onnx", "int8_per_tensor")]
+    files = deployable.written(kinds, tmp_path)
+    for accuracy, kind in zip(said.values(), kinds, strict=True):
+        answer = by_reference_kernels if kind[0] == "tflite" else by_onnx_runtime
+        assert accuracy == pytest.approx((answer(files[kind], some).argmax(1) == labels).mean(), abs=0.007)
+    assert files["onnx", "int8"].read_bytes() != files["onnx", "int8_per_tensor"].read_bytes()
 
 
 @needs_edge
