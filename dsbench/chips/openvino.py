@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from dsbench.chips.chip import PRECISIONS, Chip
+from dsbench.chips.onnxruntime import OnnxRuntime
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,7 +22,7 @@ class OpenVino(Chip):
     """This CPU on `threads` threads; what an int8 file leaves in fp32 is computed in fp32, not in bf16 or fp16."""
 
     runtime: ClassVar[str] = "openvino"
-    packages: ClassVar[dict[str, str]] = {"openvino": "openvino", "onnx": "onnx", "onnxruntime": "onnxruntime"}
+    packages: ClassVar[dict[str, str]] = {"openvino": "openvino", **OnnxRuntime.packages}
     extra: ClassVar[str] = "openvino"
     format: ClassVar[str] = "onnx"
     known_precisions: ClassVar[tuple[str, ...]] = PRECISIONS

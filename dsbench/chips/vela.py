@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from dsbench.chips.chip import Chip
 from dsbench.errors import InputError, first_line
 
+_LACKS = "could not run on NPU"  # of an operator that its compiler can leave to no CPU
 _ON_CPU = re.compile(r"^\s*CPU: (\w+)", re.MULTILINE)
 
 
@@ -69,6 +70,7 @@ class Vela(Chip):
     def _compiled(self, file: Path, folder: str) -> str:
         """Have Vela compile `file` into `folder`; returns what it says. Raises InputError for what it refuses."""
         from ethosu.vela import vela
+        from ethosu.vela.errors import VelaError
 
         said = io.StringIO()
         options = {
@@ -82,7 +84,9 @@ class Vela(Chip):
         try:
             with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
                 code = vela.main([str(file), *words, "--show-cpu-operations"])
-        except (Exception, SystemExit) as error:
+        except (VelaError, SystemExit, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and _LACKS not in str(error):
+                raise
             lines = [line for line in said.getvalue().splitlines() if "rror" in line]
             raise InputError(f"chips/{self.name}: Vela refused: {lines[-1] if lines else first_line(error)}") from None
         if code:

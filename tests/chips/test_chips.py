@@ -113,6 +113,13 @@ def test_a_system_that_vela_does_not_know_is_refused_in_its_words(files: Any) ->
         chip.counted(files(TINY, INT8), "int8")
 
 
+@needs(Vela)
+def test_a_convolution_that_an_ethos_cannot_stride_is_named(files: Any) -> None:
+    (chip,) = chips(["ethos_u55_128"])
+    with pytest.raises(InputError, match=r"Vela refused: .*Conv2D.* could not run on NPU"):
+        chip.counted(files("width=4 data=mnist5k slots.stride=[4,1,1,1,1,1]", INT8), "int8")
+
+
 @pytest.mark.parametrize("kind", [pytest.param(kind, marks=needs(kind)) for kind in (Litert, OnnxRuntime, OpenVino)])
 def test_what_is_opened_answers_as_torch_does_in_fp32_and_nearly_so_in_int8(
     kind: type[Any], files: Any, named: Named

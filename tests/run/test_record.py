@@ -149,7 +149,7 @@ def test_a_value_of_another_kind_is_refused_by_name(name: str, value: Any) -> No
 
 @pytest.mark.parametrize("section", [7, {"int8": {"latency_ms": {"median": "soon"}}}])
 def test_what_a_chip_says_is_keys_and_times(section: Any) -> None:
-    with pytest.raises(ValueError, match="chips/litert.* should be "):
+    with pytest.raises(ValueError, match=r"chips/litert.* should be "):
         Record.of(run() | {"chips": {"litert": section}})
 
 
