@@ -35,6 +35,7 @@ FLOORS = (
     ("tracking",),
     ("deploy",),
     ("measure",),
+    ("chips",),
     ("budget",),
     ("run",),
     ("results",),

@@ -87,11 +87,12 @@ class Session:
         return self._session.run([OUTPUT], {INPUT: images})[0]
 
 
-def quantize(fp32: Path, images: Tensor, path: Path) -> None:
+def quantize(fp32: Path, images: Tensor, path: Path, per_channel: bool = True) -> None:
     """Write the int8 form of the ONNX file `fp32` to `path`, its ranges those of `images` (N, C, H, W).
 
-    Weights are symmetric int8, one scale an output channel; activations uint8 between the lowest and the highest value
-    seen; in QDQ format, which is the one that ONNX Runtime's CPU kernels are written for.
+    Weights are symmetric int8, one scale an output channel or, not `per_channel`, one a layer; activations uint8
+    between the lowest and the highest value seen; in QDQ format, which is the one that ONNX Runtime's CPU kernels are
+    written for.
     """
     with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
         prepared, quantized = Path(scratch) / "prepared.onnx", Path(scratch) / "quantized.onnx"
@@ -101,7 +102,7 @@ def quantize(fp32: Path, images: Tensor, path: Path) -> None:
             quantized,
             _Reader(images),
             quant_format=QuantFormat.QDQ,
-            per_channel=True,
+            per_channel=per_channel,
             reduce_range=weight_bits() == 7,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from dsbench import provenance
 from dsbench.config.schema import OptimizerConfig
 from dsbench.measure.probes import (
     Backend,
@@ -22,7 +20,7 @@ from dsbench.measure.probes import (
     forward_probe,
     peak_memory_bytes,
 )
-from dsbench.measure.record import PARTS
+from dsbench.measure.record import PARTS, new_session
 from dsbench.measure.store import Store, conditions
 from dsbench.measure.subject import StepRecipe, Subject, random_batch
 from dsbench.measure.timing import BATCHES, LIMIT_SECONDS, Probe, Timing, interleaved
@@ -59,11 +57,6 @@ class Step:
     forward: Timing
     backward: Timing
     optimizer: Timing
-
-
-def new_session() -> str:
-    """A unique name for networks that take turns; it begins with the time, and so sorts by it."""
-    return f"{provenance.now()} {secrets.token_hex(4)}"
 
 
 @dataclass(frozen=True)

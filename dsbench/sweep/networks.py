@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -193,3 +194,10 @@ def short_titles(networks: Sequence[NamedNetwork]) -> list[str]:
         for name in names
     ]
     return [" ".join(parts) or network.title for parts, network in zip(words, networks, strict=True)]
+
+
+def file_names(networks: Sequence[NamedNetwork]) -> list[str]:
+    """What files of each are called: the run's id, or the network's short name; numbered where names are the same."""
+    words = [re.sub(r"[^\w.=]+", "-", name) for name in short_titles(networks)]
+    names = [network.run.run_id if network.run else word for network, word in zip(networks, words, strict=True)]
+    return names if len(set(names)) == len(names) else [f"{name}-{number}" for number, name in enumerate(names, 1)]
