@@ -58,7 +58,7 @@ class PixelScale:
 
     def __call__(self, images: Tensor) -> Tensor:
         """(B, H, W, C) uint8 to (B, C, H, W) float32 in channels_last format."""
-        return images.float().mul_(self.factor).add_(self.shift).permute(0, 3, 1, 2)
+        return images.to(self.factor.dtype).mul_(self.factor).add_(self.shift).permute(0, 3, 1, 2)
 
 
 class Draws(NamedTuple):

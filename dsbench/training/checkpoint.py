@@ -87,13 +87,13 @@ class Checkpoints(Checkpoint):
         """Save the best weights so far, then everything."""
         assert isinstance(pl_module, Classifier)
         epoch = pl_module.current_epoch + 1
-        trained = [member for member in pl_module.members if len(member.history) == epoch]
-        if best := [member for member in trained if best_epoch(member.history) == epoch and not member.error]:
+        trained = [member for member in pl_module.members if len(member.history) == epoch and member.error is None]
+        if best := [member for member in trained if best_epoch(member.history) == epoch]:
             self._save(trainer, best, weights_only=True)
-        self._save(trainer, [member for member in trained if not member.error])
+        self._save(trainer, [member for member in trained if member.error is None])
         for member in trained:
-            with pl_module.ending(member):
-                if not member.error:
+            if member.error is None:
+                with pl_module.ending(member):
                     self.on_epoch(pl_module.members.index(member), member.history)
 
     def _save(self, trainer: Trainer, members: Sequence[Member], weights_only: bool = False) -> None:

@@ -46,7 +46,8 @@ class Step:
         `cache`: whether autocast keeps the weights that it casts, which it must not where a CUDA graph is captured.
         """
         with autocast(self.compute, cache):
-            logits = self.module(images).float()
+            logits = self.module(images)
+            logits = logits if self.compute.precision == "32" else logits.float()
             return mean_losses(logits, labels, label_smoothing), logits
 
     def backward(self, loss: Tensor) -> None:
@@ -65,7 +66,7 @@ class Step:
 
 
 def mean_losses(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """The mean cross entropy of logits (B, classes) with labels (B,); of members' (S, B, classes) that of each, (S,)."""
+    """The mean cross entropy of logits (B, classes) and labels (B,); of members, (S, B, classes), that of each (S,)."""
     if logits.ndim == 2:
         return cross_entropy(logits, labels, label_smoothing=label_smoothing)
     each = cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none", label_smoothing=label_smoothing)
