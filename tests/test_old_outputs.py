@@ -67,7 +67,7 @@ def test_every_old_record_is_read_with_all_that_it_says() -> None:
     for old_record in old_records:
         file = OLD / "outputs" / "runs" / old_record.run_id / "result.json"
         plain = json.loads(file.read_text())
-        added = {"experiment", "modified", "test_balanced_acc", "fused"}
+        added = {"experiment", "modified", "test_balanced_acc"}
         kept = Record.of(plain).plain()
         assert kept.keys() - plain.keys() <= added
         if "roofline" in plain:

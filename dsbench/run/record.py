@@ -349,6 +349,7 @@ _FORMS = {name: _form(name, kind) for name, kind in _types(Record).items() if na
     "stop": replace(_form("stop", Stop), read=_stop),
     "settings": _Form({"settings": Mapping}, _settings, lambda value: {"settings": value}),
     "status": _Form({"status": Status}, lambda given: Status(given["status"]), lambda value: {"status": str(value)}),
+    "fused": _Form({"fused": int}, lambda given: given["fused"], _unless_none(lambda value: {"fused": value})),
     "error": _Form({"error": str}, lambda given: given["error"], _unless_none(lambda value: {"error": value})),
     "graph": _Form({"graph": bool}, lambda given: given["graph"], _unless_none(lambda value: {"graph": value})),
     "remark": _Form({"remark": str}, lambda given: given["remark"], _unless_none(lambda value: {"remark": value})),
