@@ -6,6 +6,7 @@ Nothing in this module has run on a GPU yet; what it captures, the steps of `dsb
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from dsbench.errors import InputError
@@ -53,15 +54,16 @@ def without_graph(graph: bool | str, precision: str, end: End, data: Sequence[Ba
 class CudaGraphs:
     """Captures functions as CUDA graphs that share one pool of memory, which none leaves anything in for another.
 
-    `generators` are those that the functions draw from beside torch's own: a graph that is replayed goes on in each
-    from where it is, so that what is drawn stays a function of seed, epoch and step.
+    All of a process are captured on one stream: of each stream that cuBLAS was used on, torch keeps the workspaces, of
+    tens of megabytes. Later versions of torch free those of its stream with each graph that goes, whoever else uses
+    them; so `drop` what was captured before something else is.
     """
 
-    def __init__(self, device: torch.device, generators: Sequence[torch.Generator] = ()) -> None:
+    def __init__(self, device: torch.device) -> None:
         import torch
 
-        self.generators, self._torch = generators, torch
-        self._stream, self._pool = torch.cuda.Stream(device), torch.cuda.graph_pool_handle()
+        self._torch, self._stream, self._pool = torch, _stream(device), torch.cuda.graph_pool_handle()
+        self._graphs: list[torch.cuda.CUDAGraph] = []
         self._given: list[torch.cuda.Event] = []  # after the last chunks, the oldest first
 
     def warm_up(self, function: Callable[[], None]) -> None:
@@ -71,14 +73,25 @@ class CudaGraphs:
             function()
         self._torch.cuda.current_stream().wait_stream(self._stream)
 
-    def record(self, function: Callable[[], None]) -> Callable[[], None]:
-        """Capture it. Other threads, W&B's for one, may meanwhile do what a capture forbids."""
+    def record(self, function: Callable[[], None], generators: Sequence[torch.Generator] = ()) -> Callable[[], None]:
+        """Capture it. Other threads, W&B's for one, may meanwhile do what a capture forbids.
+
+        `generators` are those that it draws from beside torch's own: a graph that is replayed goes on in each from
+        where it is, so that what is drawn stays a function of seed, epoch and step.
+        """
         graph = self._torch.cuda.CUDAGraph()
-        for generator in self.generators:
+        for generator in generators:
             graph.register_generator_state(generator)
         with self._torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
             function()
+        self._graphs.append(graph)
         return graph.replay
+
+    def drop(self) -> None:
+        """Give back the memory of all that was captured, which cannot be replayed any more."""
+        for graph in self._graphs:
+            graph.reset()
+        self._graphs.clear()
 
     def pace(self) -> None:
         """Wait for the chunk before the last, so that one is always left for the device to compute."""
@@ -87,3 +100,11 @@ class CudaGraphs:
         self._given.append(event)
         if len(self._given) > 2:
             self._given.pop(0).synchronize()
+
+
+@cache
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    """That of all captures on a device."""
+    import torch
+
+    return torch.cuda.Stream(device)
