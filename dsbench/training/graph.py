@@ -6,7 +6,6 @@ Nothing in this module has run on a GPU yet; what it captures, the steps of `dsb
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import TYPE_CHECKING
 
 from dsbench.errors import InputError
@@ -54,15 +53,15 @@ def without_graph(graph: bool | str, precision: str, end: End, data: Sequence[Ba
 class CudaGraphs:
     """Captures functions as CUDA graphs that share one pool of memory, which none leaves anything in for another.
 
-    All of a process are captured on one stream: of each stream that cuBLAS was used on, torch keeps the workspaces, of
-    tens of megabytes. Later versions of torch free those of its stream with each graph that goes, whoever else uses
-    them; so `drop` what was captured before something else is.
+    `drop` gives it back, of all at once: later versions of torch free with any graph the workspaces that cuBLAS has for
+    its stream, which is that of all of them.
     """
 
     def __init__(self, device: torch.device) -> None:
         import torch
 
-        self._torch, self._stream, self._pool = torch, _stream(device), torch.cuda.graph_pool_handle()
+        self._torch = torch
+        self._stream, self._pool = torch.cuda.Stream(device), torch.cuda.graph_pool_handle()
         self._graphs: list[torch.cuda.CUDAGraph] = []
         self._given: list[torch.cuda.Event] = []  # after the last chunks, the oldest first
 
@@ -100,11 +99,3 @@ class CudaGraphs:
         self._given.append(event)
         if len(self._given) > 2:
             self._given.pop(0).synchronize()
-
-
-@cache
-def _stream(device: torch.device) -> torch.cuda.Stream:
-    """That of all captures on a device."""
-    import torch
-
-    return torch.cuda.Stream(device)
