@@ -305,7 +305,8 @@ class Program:
             do(counted.here(size))
             counted.index.add_(1)
 
-        before = {id(t): t.clone() for t in self._changing(counted)}
+        # on the host: a device that has room for a step may have none for its weights twice
+        before = {id(t): t.detach().to("cpu", copy=True) for t in self._changing(counted)}
         drawn = RandomStates(self.step.compute.device, self.generators)
         drawing: list[torch.Generator] = []
         for _ in range(WARM_UPS):
