@@ -107,8 +107,10 @@ class Pass:
         images = self.batches.batch(rows.flatten(), draws)
         if self.alone:
             return images, labels[0]
-        beside = images.unflatten(0, rows.shape).permute(1, 3, 4, 0, 2)
-        return beside.flatten(3).contiguous().permute(0, 3, 1, 2), labels
+        each = images.unflatten(0, rows.shape)
+        if not self.batches.channels_last:
+            return each.transpose(0, 1).flatten(1, 2), labels
+        return each.permute(1, 3, 4, 0, 2).flatten(3).contiguous().permute(0, 3, 1, 2), labels
 
     def count(self, at: At, losses: Tensor, logits: Tensor) -> None:
         """Keep the losses, a scalar or (S,), and the predictions of logits (B, classes) or (S, B, classes)."""

@@ -21,7 +21,7 @@ from dsbench.network.layers import Activation, BatchNorm, Conv, Dropout, Flatten
 from dsbench.seeds import derived
 from dsbench.training.batches import Batches, PixelScale
 from dsbench.training.device import Compute
-from dsbench.training.program import Pass
+from dsbench.training.program import At, Pass
 from dsbench.training.recipe import groups, optimizer
 from dsbench.training.step import Step, clip_grad_norms, mean_losses
 
@@ -248,6 +248,14 @@ def test_each_member_has_the_batches_of_its_own_seed_and_epoch(augment: AugmentC
             assert images.is_contiguous(memory_format=torch.channels_last)
             assert torch.equal(images, torch.cat([each for each, _ in alone], 1))
             assert torch.equal(labels, torch.stack([truth for _, truth in alone]))
+
+
+def test_a_contiguous_network_of_members_sees_contiguous_images() -> None:
+    given = split(None)
+    given.channels_last = False
+    images, _ = Pass(given, 5, 3).batch(At(slice(0, 1), slice(0, 4)))
+    assert images.is_contiguous()
+    assert torch.equal(images, torch.cat([next(iter(given))[0][:4]] * 3, 1))
 
 
 def test_all_members_are_measured_by_the_same_images() -> None:
