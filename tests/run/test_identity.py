@@ -74,6 +74,7 @@ def test_the_same_run_asked_for_in_two_ways_has_one_id(one: str, other: str) -> 
         "data.verify=false",
         "train.checkpoint_minutes=1",
         "train.bench=true",
+        "train.graph=false",
     ],
 )
 def test_what_does_not_decide_the_result_is_outside(setting: str) -> None:

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 import torch
 
+from dsbench.errors import InputError
 from dsbench.run.interrupts import Interrupted
 from dsbench.training import fit, program
+from dsbench.training.batches import Batches, PixelScale
 from dsbench.training.graph import cannot, check, without_graph
 from dsbench.training.program import Recorder
 from dsbench.training.stop import AfterSeconds, AfterSteps
@@ -156,6 +158,14 @@ def test_what_cannot_be_recorded_is_done_with_the_host_in_the_lead_and_said(
     assert "operation not permitted when stream is capturing" in caplog.text
 
 
+def test_a_graph_on_a_cpu_is_one_line_and_decides_nothing_of_the_run(planned: Planned) -> None:
+    with pytest.raises(InputError, match=r"^train.graph=true needs a CUDA device, this run is on cpu; choose auto or"):
+        planned(f"{LINE} train.graph=true")
+    with pytest.raises(InputError, match=r"^unknown train.graph 'maybe'; choose one of auto, true, false$"):
+        planned(f"{LINE} train.graph=maybe")
+    assert planned(f"{LINE} train.graph=false").run_id == planned(LINE).run_id
+
+
 STEPS, SECONDS = AfterSteps(100, 10), AfterSeconds(5.0)
 
 
@@ -170,3 +180,22 @@ def test_a_recipe_that_needs_the_host_is_not_captured(precision: str, end: Any, 
     assert given == reason
     assert without_graph(False, precision, end, ()) == "train.graph=false"
     check("auto", "cuda", precision, end)
+    if why is not None:
+        with pytest.raises(InputError, match=f"train.graph=true: under {why}"):
+            check(True, "cuda", precision, end)
+
+
+def test_images_that_are_not_on_the_device_are_not_captured() -> None:
+    """The device `meta` stands for the GPU."""
+    device, rows = torch.device("meta"), torch.arange(4, device="meta")
+    scale = PixelScale.of("raw", (0.0,), (1.0,))
+    host, there = (
+        Batches(
+            torch.zeros(4, 6, 6, 1, dtype=torch.uint8, device=where), torch.arange(4, device=device), rows, 2, scale
+        )
+        for where in ("cpu", device)
+    )
+    assert without_graph("auto", "32", STEPS, (there, there)) is None
+    assert without_graph("auto", "32", STEPS, (there, host)) == "the images have no room in the GPU's memory"
+    with pytest.raises(InputError, match="train.graph=true: the images have no room"):
+        without_graph(True, "32", STEPS, (host,))
