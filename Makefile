@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test fuzz test-ray docs results lint clean
+.PHONY: demo test test-gpu fuzz test-ray evidence-gpu docs results lint clean
 
 demo: $(INSTALLED)
 	@echo "Two networks of one width on MNIST, conventional and depthwise separable: 8 trainings (an epoch, 4 seeds"
@@ -15,6 +15,11 @@ demo: $(INSTALLED)
 # One thread a process: two test processes share two cores without fighting for them.
 test: $(INSTALLED) lint
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n 2 --dist worksteal
+
+# On a CUDA device, in some minutes; with DSBENCH_GPU_TESTS=cpu a rehearsal on the CPU. A line is printed and kept as each
+# test ends. docs/how-to/gpu.md has the command for a machine that has the packages and no .venv.
+test-gpu: $(INSTALLED)
+	DSBENCH_GPU_SEEN=gpu-seen.txt OMP_NUM_THREADS=1 $(RUN) -m pytest -v -rs --durations=0 --junitxml=gpu-tests.xml -p no:cacheprovider tests/gpu
 
 # 600 odd commands and files, of which `make test` tries a few; others with make fuzz SEED=2, one alone with
 # DSBENCH_FUZZ_CASE=NUMBER in the environment.
@@ -26,6 +31,13 @@ fuzz: $(INSTALLED)
 test-ray: $(INSTALLED)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -q tests/sweep/test_clusters.py -k ray
+
+# On a machine with a GPU (docs/how-to/gpu.md): speed and sharing, then sweeps, claims and rooflines, so many minutes
+# each, into outputs/gpu and its evidence.tar.gz.
+MINUTES ?= 15
+evidence-gpu: $(INSTALLED)
+	-$(RUN) benchmarks/gpu.py --minutes $(MINUTES)
+	$(RUN) benchmarks/evidence.py --minutes $(MINUTES)
 
 # Not --quiet, under which warnings are not counted; the variable keeps Material from advertising its successor.
 docs: $(INSTALLED)

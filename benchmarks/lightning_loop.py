@@ -11,7 +11,9 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +25,7 @@ torchvision_ops.ensure()  # torchvision's wheel does not import beside a CPU-onl
 import pytorch_lightning as pl  # noqa: E402
 from PIL import Image  # noqa: E402
 from recipes import RECIPES, Recipe  # noqa: E402
-from torch import Tensor, nn, optim  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
 from torch.utils.data import DataLoader, Dataset, Subset  # noqa: E402
 from torchmetrics import MeanMetric  # noqa: E402
 from torchmetrics.classification import MulticlassAccuracy  # noqa: E402
@@ -33,12 +35,17 @@ from torchvision import transforms  # noqa: E402
 class Images(Dataset):
     """Images in memory, given out one at a time as PIL would have them."""
 
-    def __init__(self, folder: Path, part: str = "train") -> None:
+    def __init__(self, folder: Path, part: str = "train", recipe: Recipe | None = None) -> None:
         self.data = torch.from_numpy(np.load(folder / f"x_{part}.npy")).squeeze(-1)
         self.targets = torch.from_numpy(np.load(folder / f"y_{part}.npy")).long()
         channels = self.data[0].numel() // (self.data.shape[1] * self.data.shape[2])
         normalize = transforms.Normalize((0.5,) * channels, (0.5,) * channels)
-        self.transform = transforms.Compose([transforms.ToTensor(), normalize])
+        augment: list[Callable] = []
+        if recipe and recipe.crop_padding:
+            augment.append(transforms.RandomCrop(self.data.shape[1], padding=recipe.crop_padding))
+        if recipe and recipe.flip:
+            augment.append(transforms.RandomHorizontalFlip())
+        self.transform = transforms.Compose([*augment, transforms.ToTensor(), normalize])
 
     def __len__(self) -> int:
         return len(self.data)
@@ -63,9 +70,13 @@ class Classifier(pl.LightningModule):
         )
         self.seconds: list[float] = []
 
-    def configure_optimizers(self) -> optim.Optimizer:
-        """The study's."""
-        return self.recipe.optimizer(self.network)
+    def configure_optimizers(self) -> Any:
+        """The recipe's."""
+        optimizer = self.recipe.optimizer(self.network)
+        if self.recipe.schedule is None:
+            return optimizer
+        schedule = self.recipe.schedule(optimizer, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """One batch of training."""
@@ -95,7 +106,9 @@ class Classifier(pl.LightningModule):
         self.started = time.perf_counter()
 
     def on_train_epoch_end(self) -> None:
-        """Stop the clock."""
+        """Stop the clock, once a GPU has computed all."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
         self.seconds.append(time.perf_counter() - self.started)
 
 
@@ -104,17 +117,32 @@ def loader(images: Dataset, recipe: Recipe, workers: int, shuffle: bool = False)
     return DataLoader(images, recipe.batch_size, shuffle=shuffle, num_workers=workers, persistent_workers=workers > 0)
 
 
+def train(
+    recipe: Recipe,
+    folder: Path,
+    chosen: Path,
+    epochs: int,
+    workers: int,
+    accelerator: str = "cpu",
+    precision: str = "32-true",
+) -> Classifier:
+    """Train on the images of `chosen`; `accelerator` (cpu, gpu) and `precision` are Lightning's. Returns the module."""
+    pl.seed_everything(0)
+    images = Subset(Images(folder, recipe=recipe), np.load(chosen).tolist())
+    classifier = Classifier(recipe)
+    with tempfile.TemporaryDirectory() as logs:
+        trainer = pl.Trainer(
+            accelerator=accelerator, devices=1, precision=precision, max_epochs=epochs, default_root_dir=logs
+        )
+        trainer.fit(classifier, loader(images, recipe, workers, shuffle=True))
+    return classifier
+
+
 def main() -> None:
     """Train as the command line says."""
     case, folder, chosen, epochs, threads, out, workers = sys.argv[1:]
     torch.set_num_threads(int(threads))
-    pl.seed_everything(0)
-    recipe = RECIPES[case]
-    images = Subset(Images(Path(folder)), np.load(chosen).tolist())
-    classifier = Classifier(recipe)
-    with tempfile.TemporaryDirectory() as logs:
-        trainer = pl.Trainer(accelerator="cpu", max_epochs=int(epochs), default_root_dir=logs)
-        trainer.fit(classifier, loader(images, recipe, int(workers), shuffle=True))
+    classifier = train(RECIPES[case], Path(folder), Path(chosen), int(epochs), int(workers))
     params = sum(p.numel() for p in classifier.network.parameters())
     Path(out).write_text(json.dumps({"params": params, "epoch_seconds": classifier.seconds}))
 

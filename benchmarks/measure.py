@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -82,22 +83,7 @@ class Bench:
         frees one, loading the whole set does not, so on a small one they would be faster than their users see them.
         """
         arrays = prepared.prepare(case.data, self.source)
-        draw = np.random.default_rng(0)
-        train = draw.permutation(len(arrays.x_train))[:images]
-        test = draw.permutation(len(arrays.x_test))[:TEST_IMAGES]
-        root = self._root(case)
-        root.mkdir(parents=True)
-        np.save(self._rows(case), train)
-        np.savez(
-            root / f"{case.data}.npz",
-            x_train=arrays.x_train[train],
-            y_train=arrays.y_train[train],
-            x_test=arrays.x_test[test],
-            y_test=arrays.y_test[test],
-        )
-        # The studies hold no validation images out; this keeps the check of their number from refusing a small set.
-        prepared.prepare(replace(sets.get(case.data), validation_size=1), root, verify=False)
-        return len(train)
+        return len(few_images(case.data, vars(arrays), self._root(case), images, TEST_IMAGES))
 
     def measure(self, case: Case, way: str, turn: int, images: int, workers: int | None = None) -> Measurement:
         """Train `case` once by `way` (dsbench, plain, lightning). Does not raise: what fails is in `error`."""
@@ -163,6 +149,27 @@ class Bench:
 
     def _rows(self, case: Case) -> Path:
         return self._root(case) / "rows.npy"
+
+
+def few_images(name: str, arrays: Mapping[str, np.ndarray], root: Path, images: int, test_images: int) -> np.ndarray:
+    """Make the new folder `root` a data root whose set `name` has so many images, drawn from `arrays`.
+
+    Returns the numbers of the training images, which `root`/rows.npy keeps.
+    """
+    draw = np.random.default_rng(0)
+    train = draw.permutation(len(arrays["x_train"]))[:images]
+    test = draw.permutation(len(arrays["x_test"]))[:test_images]
+    root.mkdir(parents=True)
+    np.save(root / "rows.npy", train)
+    parts = {
+        f"{axis}_{part}": arrays[f"{axis}_{part}"][rows]
+        for part, rows in (("train", train), ("test", test))
+        for axis in "xy"
+    }
+    np.savez(root / f"{name}.npz", **parts)
+    # The studies hold no validation images out; this keeps the check of their number from refusing a small set.
+    prepared.prepare(replace(sets.get(name), validation_size=1), root, verify=False)
+    return train
 
 
 def _run(arguments: list[str]) -> None:

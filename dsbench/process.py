@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 
 _SOCKET_FOLDER = 70  # bytes of a path, so that 32 more of multiprocessing's fit what a socket's may have, 104 on macOS
@@ -80,6 +81,21 @@ def without_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+@contextmanager
+def errors_into(path: Path) -> Iterator[None]:
+    """Within, what this process writes on standard error goes into the file `path`, that of C++ libraries too."""
+    sys.stderr.flush()
+    before = os.dup(2)
+    with path.open("wb") as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(before, 2)
+            os.close(before)
 
 
 def import_path() -> dict[str, str]:

@@ -23,6 +23,7 @@ class Group(StrEnum):
     LOSS = "loss"
     TRAINING = "training"  # what a training took
     MEASURED = "measured"  # apart from training, by turns with other networks
+    ON_CHIP = "on a chip"  # counted or estimated of a file by a runtime or a compiler, the same each time
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ _accuracy = partial(_quantity, Group.ACCURACY, unit="share of 1", write=percent)
 _loss = partial(_quantity, Group.LOSS, unit="nats")
 _training = partial(_quantity, Group.TRAINING)
 _measured = partial(_quantity, Group.MEASURED)
+_on_chip = partial(_quantity, Group.ON_CHIP, whole=True)
 
 _ALL = (
     _count("params", "parameters", heading="params"),
@@ -162,6 +164,23 @@ _ALL = (
         brief="peak",
         write=mebibytes,
     ),
+    _on_chip("file_bytes", "bytes of the file", unit="bytes", heading="file bytes"),
+    _on_chip("cycles", "cycles by the compiler's estimate", heading="cycles (estimate)"),
+    _quantity(
+        Group.ON_CHIP,
+        "estimated_ms",
+        "time by the compiler's estimate",
+        unit="ms",
+        heading="estimate",
+        write=milliseconds,
+    ),
+    _on_chip("arena_bytes", "bytes of the arena", unit="bytes", heading="arena"),
+    _on_chip("arena_head_bytes", "bytes of the arena's head", unit="bytes", heading="head"),
+    _on_chip("arena_tail_bytes", "bytes of the arena's tail", unit="bytes", heading="tail"),
+    _on_chip("sram_bytes", "bytes of SRAM", unit="bytes", heading="SRAM"),
+    _on_chip("flash_bytes", "bytes of flash", unit="bytes", heading="flash"),
+    _on_chip("dram_bytes", "bytes of DRAM", unit="bytes", heading="DRAM"),
+    _on_chip("cpu_operators", "operators left to the CPU", heading="on the CPU"),
 )
 QUANTITIES = {entry.name: entry for entry in _ALL}  # in the order of the columns of a table of runs
 
@@ -171,6 +190,7 @@ def _selected(*names: str) -> tuple[Quantity, ...]:
 
 
 COUNTED = tuple(entry for entry in _ALL if entry.group is Group.COUNTED)
+ON_CHIP = tuple(entry for entry in _ALL if entry.group is Group.ON_CHIP)
 OF_TRAINING = tuple(entry for entry in _ALL if entry.group in (Group.ACCURACY, Group.LOSS, Group.TRAINING))
 LIGHTER = _selected("params", "macs", "acts", "bytes")  # what makes a network lighter
 COST_COLUMNS = (*LIGHTER, *_selected("intensity", "training_bytes", "receptive_field"))  # of `dsbench cost`

@@ -62,6 +62,7 @@ def run(status: str = "done", settings: dict[str, Any] | None = None, **facts: A
         "started",
         *MEASURED,
         "n_jobs",
+        "fused",
         "latency_ms",
     }
     cell = {key: value for key, value in facts.items() if key not in of_the_run}

@@ -16,6 +16,7 @@ from dsbench.cli.claims import claims
 from dsbench.cli.clean import clean
 from dsbench.cli.commands import added
 from dsbench.cli.cost import cost
+from dsbench.cli.export import export
 from dsbench.cli.options import OutputsIfGiven
 from dsbench.cli.output import print_version
 from dsbench.cli.report import figures, report
@@ -64,6 +65,7 @@ _DAY: dict[str, dict[Callable[..., Any] | typer.Typer, str]] = {
         report: "dsbench report",
         figures: "dsbench figures --format svg,png",
         claims: "dsbench claims mnist_7800",
+        export: "dsbench export outputs/runs/RUN_ID --format tflite --int8",
     },
     "Data, W&B, disk": {
         data.app: "dsbench data get cifar10",

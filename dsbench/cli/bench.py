@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dsbench.chips.chip import Chip
+from dsbench.chips.files import Deployable
+from dsbench.chips.measure import on_chips, steps
+from dsbench.chips.names import chips as chips_of
+from dsbench.cli.chips import chips_shown, settled
 from dsbench.cli.options import NETWORKS
 from dsbench.cli.output import check_plot, print_csv, print_json, remark, show, write
 from dsbench.errors import InputError
@@ -42,6 +46,7 @@ from dsbench.sweep.networks import (
     NamedNetwork,
     differing_keys,
     differing_values,
+    file_names,
     names_of,
     networks,
     shared,
@@ -58,6 +63,7 @@ if TYPE_CHECKING:
 _STEP = {"step": "total", "forward": "forward", "backward": "backward", "optimizer": "optimizer"}  # by heading
 _BACKENDS = {"torch_fp32": "torch fp32", "onnx": "onnx fp32", "onnx_int8": "onnx int8"}  # whatever the run's precision
 _PRECISIONS = {"32": "fp32", "bf16": "bf16", "16": "fp16"}
+_ONNX = "onnxruntime"  # the chip that --onnx stands for
 _BUSY = 0.5  # load average above which other processes are worth a word
 _MEMORY = QUANTITIES["peak_memory_bytes"]
 
@@ -77,6 +83,9 @@ def bench(
     arguments: Annotated[list[str] | None, typer.Argument(help=NETWORKS)] = None,
     onnx: Annotated[
         bool | None, typer.Option("--onnx/--no-onnx", help="Measure ONNX Runtime too; the default for runs alone.")
+    ] = None,
+    chips: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Ask chips of conf/chips too: litert,tflm,ethos_u55_128.")
     ] = None,
     keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the ONNX files in this folder.")] = None,
     roofline: Annotated[
@@ -104,7 +113,8 @@ def bench(
     training. All are measured on one thread unless threads=N says otherwise, runs too. The networks and what computes
     them take turns, until the interquartile range of each measurement is within 5 % of its median, or for LIMIT seconds
     a network. Several runs are measured in 5 fresh processes, over which the verdict decides. Of a finished run the
-    accuracy in ONNX Runtime is tested as well, and its result.json gets it all.
+    accuracy in ONNX Runtime is tested as well, and its result.json gets it all. --chips asks each chip in processes of
+    its own.
     """
     if repeats is not None and repeats < FEWEST_REPEATS:
         raise InputError(
@@ -129,11 +139,18 @@ def bench(
             there = place(config.device, config.precision, threads)
             need = run_bytes(network.network, cost(network.network, there.precision), config, there)
             check_memory(network.composed, there, need, limit_bytes(there), solved=network.requested is not None)
+    named_chips = [*(chips.split(",") if chips else []), *([_ONNX] if onnx else [])]
+    asked = chips_of(named_chips, config_dir)
     several = REPEATS if len(named) > 1 and named[0].run is not None else 1
-    with _onnx_files(named, onnx, keep) as files:
+    with _onnx_files(named, onnx or (True if _ONNX in named_chips else onnx), keep) as files:
+        sections = _on_chips(named, asked, seconds, repeats or several)
         options = {"batches": (BATCHES[0], large), "compile_too": compile_too, "onnx": files}
         rooflines_of = short_titles(named) if roofline or plot is not None else None
         benched = _measured(named, threads, repeats or several, seconds, rooflines_of, options)
+    benched = [
+        replace(network, record=network.record | ({"chips": section} if section else {}))
+        for network, section in zip(benched, sections, strict=True)
+    ]
     if as_json:
         print_json(_objects(benched))
     elif as_csv:
@@ -175,7 +192,7 @@ def _onnx_files(named: Sequence[NamedNetwork], onnx: bool | None, keep: Path | N
     if keep is not None:
         _check_folder(keep)
     with tempfile.TemporaryDirectory(prefix="dsbench-") as folder:
-        files = [OnnxFiles.named(Path(folder), name) for name in _file_names(named)]
+        files = [OnnxFiles.named(Path(folder), name) for name in file_names(named)]
         yield files
         if keep is not None:
             keep.mkdir(parents=True, exist_ok=True)
@@ -198,11 +215,17 @@ def _check_folder(keep: Path) -> None:
                 path.rmdir()
 
 
-def _file_names(named: Sequence[NamedNetwork]) -> list[str]:
-    """The run's id, or the network's short name, with a number where names are the same."""
-    words = [re.sub(r"[^\w.=]+", "-", name) for name in short_titles(named)]
-    names = [network.run.run_id if network.run else word for network, word in zip(named, words, strict=True)]
-    return names if len(set(names)) == len(names) else [f"{name}-{number}" for number, name in enumerate(names, 1)]
+def _on_chips(
+    named: Sequence[NamedNetwork], chips: Sequence[Chip], seconds: float, repeats: int
+) -> Sequence[dict[str, Any]]:
+    """What the chips say of each network; nothing where none is asked."""
+    if not chips:
+        return [{} for _ in named]
+    deployables = [
+        Deployable(name, network.network, network.run) for network, name in zip(named, file_names(named), strict=True)
+    ]
+    with tempfile.TemporaryDirectory(prefix="dsbench-") as folder, Measuring(steps(chips, repeats)) as say:
+        return on_chips(deployables, chips, Path(folder), seconds, repeats, say)
 
 
 def _threads(arguments: Sequence[str]) -> tuple[int, list[str]]:
@@ -269,12 +292,19 @@ def _add_to_records(benched: Sequence[Benched]) -> None:
             try:
                 keep(
                     network.run,
-                    network.record,
+                    network.record | _answered(network.record),
                     lambda path, owner: remark(f"{owner or 'another process'} has the run in {path}; waiting for it"),
                 )
             except OSError as error:
                 raise InputError(f"cannot write what was measured into {file}: {error.strerror}") from None
             remark(f"added to {file}")
+
+
+def _answered(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The `chips` section of `record` without those that failed, if there is one: a later answer stands alone."""
+    if "chips" not in record:
+        return {}
+    return {"chips": {name: section for name, section in record["chips"].items() if "failed" not in section}}
 
 
 def _sections(benched: Sequence[Benched], limit_seconds: float) -> list[Table | str]:
@@ -288,11 +318,14 @@ def _sections(benched: Sequence[Benched], limit_seconds: float) -> list[Table | 
     files = benched[0].measured.onnx
     sections += [_forward(benched), *([_onnx(benched)] if files else []), _step(benched)]
     sections += [_ratios(benched)] if len(benched) > 1 else []
+    of_chips = [network.record.get("chips", {}) for network in benched]
+    if any(of_chips):
+        sections += chips_shown(of_chips, partial(_distinctions, benched), short_titles(benched)[0])
     sections.append(f"median ± interquartile range over rounds, each the mean of a block of calls; peak: {PEAK_MEMORY}")
     if files:
         bits, images = files["weight_bits"], files["calibrated_on"]
         sections.append(f"ONNX Runtime on the CPU; int8: weights of {bits} bits, ranges calibrated on {images}")
-    if not all(timing.settled for network in benched for timing in _timings(network).values()):
+    if not all(timing.settled for network in benched for timing in _timings(network).values()) or not settled(of_chips):
         sections.append(
             f"* did not settle: a range above {100 * SETTLED_IQR:.0f} % of the median, or fewer than {MIN_ROUNDS} "
             f"rounds, within {limit_seconds:g} s; --seconds gives it longer"

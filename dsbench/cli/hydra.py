@@ -9,7 +9,7 @@ import select
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,24 +119,49 @@ def job(config: Any) -> float | list[float] | None:
     from hydra.core.hydra_config import HydraConfig
 
     from dsbench.config.compose import typed
-    from dsbench.run.plan import plan
+    from dsbench.run.plan import plan, with_seed
 
     _log_to_terminal()
     hydra = HydraConfig.get()
-    planned = plan(typed(config, hydra.runtime.choices, hydra.overrides.task))
-    from dsbench.run.execute import execute
+    first = plan(typed(config, hydra.runtime.choices, hydra.overrides.task))
+    plans = [with_seed(first, seed) for seed in first.seeds]
+    from dsbench.run.execute import execute_together
     from dsbench.run.progress import Progress
 
-    mode = planned.config.progress
-    if "objective" not in config:  # a single run
-        execute(planned, Progress(mode))
+    views = [Progress(first.config.progress, name=f"seed {seed}" if plans[1:] else "") for seed in first.seeds]
+    swept = "objective" in config
+    if swept:
+        from dsbench.sweep.launch import worker
+
+        views = [worker.Reporter(seed) for seed in first.seeds] if worker.inside() else views
+    ended = execute_together(plans, views)
+    errors = {each.config.seed: end for each, end in zip(plans, ended, strict=True) if isinstance(end, BaseException)}
+    if errors:
+        raise _failed(errors, len(plans))
+    if not swept or plans[1:]:  # no trial of a search, which trains runs alone
         return None
-    from dsbench.sweep.launch import worker
     from dsbench.sweep.objective import figures, objectives
 
-    record = execute(planned, worker.Reporter() if worker.inside() else Progress(mode))
+    (record,) = ended
+    assert not isinstance(record, BaseException)
     values = figures(record, objectives(config.objective))
     return values[0] if values and len(values) == 1 else values
+
+
+def _failed(errors: Mapping[int, BaseException], runs: int) -> BaseException:
+    """What to raise for a job of so many `runs` whose `errors` are by seed: of one its own, of a group what names all.
+
+    Where all of a group are out of time, or ask alike for what cannot be, that is said as of one.
+    """
+    first, *_ = errors.values()
+    alike = len(errors) == runs and len({*map(str, errors.values())}) == 1
+    if runs == 1 or (alike and isinstance(first, (InputError, TimedOut))):
+        return first
+    seeds: dict[str, list[int]] = {}
+    for seed, error in errors.items():
+        seeds.setdefault(first_line(error), []).append(seed)
+    told = (f"{'seed' if len(of) == 1 else 'seeds'} {', '.join(map(str, of))}: {line}" for line, of in seeds.items())
+    return FailureError("; ".join(told))
 
 
 def _refuse_several(line: CommandLine) -> None:

@@ -18,7 +18,8 @@ from dsbench.network.elements import MOST_LAYERS
 
 LAST_SEED = 2**32 - 1  # what numpy and Lightning take, too
 MOST_SEEDS = 10_000  # of a cell
-MOST_AT_ONCE = 10_000  # threads of a run, runs of a sweep
+MOST_AT_ONCE = 10_000  # threads of a run, runs of a sweep, seeds of a program
+AUTO_FUSE = "auto"  # fuse: as many seeds as pay
 
 
 def conf_dir() -> Path:
@@ -205,6 +206,7 @@ class TrainConfig(Checked):
     grad_clip_norm: float | None = positive("{} is not positive; null means no clipping")
     test_weights: str | None = choice_of(None, "best", "last")
     checkpoint_minutes: float = positive("{} is not positive")
+    memory_format: str = choice_of("auto", "channels_last", "contiguous", default="auto")
     bench: bool = MISSING
     # not missing: runs recorded before there was a choice can be taken up
     graph: Any = choice_of("auto", True, False, default="auto")  # noqa: RUF009 - it is a field
@@ -293,6 +295,17 @@ class Config(Checked):
     precision: str = MISSING
     device: str = MISSING
     threads: int | None = count(most=MOST_AT_ONCE)
+    # These two are not missing: runs recorded before there was a choice can be taken up.
+    fuse: Any = meeting(  # noqa: RUF009 - it is a field
+        lambda x: x == AUTO_FUSE or (type(x) is int and 1 <= x <= MOST_AT_ONCE),
+        f"{{}} is neither auto nor a number of seeds from 1 to {MOST_AT_ONCE:,}",
+        default=AUTO_FUSE,
+    )
+    together: list[int] | None = meeting(  # noqa: RUF009 - it is a field
+        lambda seeds: all(0 <= seed <= LAST_SEED for seed in seeds) and len({*seeds}) == len(seeds) <= MOST_AT_ONCE,
+        f"{{}} are not different seeds from 0 to {LAST_SEED}",
+        default=None,
+    )
     progress: str = choice_of("auto", "bar", "lines", "none")
     outputs: str = MISSING
     force: bool = MISSING
@@ -310,6 +323,10 @@ class Config(Checked):
                     f"{group}.name {chosen.name!r} does not name the {group} chosen; write {group}={chosen.name}"
                 )
         super().check(prefix)
+        if self.fuse is None:
+            raise InputError("fuse has no value; auto, 1 or a number of seeds")
+        if self.together is not None and self.seed not in self.together:
+            raise InputError(f"together {self.together} lacks seed {self.seed}; one of these is the run's own, seed=N")
 
 
 @dataclass

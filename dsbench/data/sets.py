@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from dsbench.errors import choose
 
@@ -54,6 +55,11 @@ class DataSet:
     def train_size(self) -> int:
         """Images in the train part, validation included."""
         return sum(self.train_counts)
+
+    @property
+    def image_bytes(self) -> int:
+        """What all images take, a byte a channel of a pixel."""
+        return (self.train_size + sum(self.test_counts)) * prod(self.image_shape)
 
     def held_out(self, split: str) -> int:
         """Images of the train part that validate under `split` (standard, study)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from dsbench import provenance
 from dsbench.config.schema import OptimizerConfig
 from dsbench.measure.probes import (
     Backend,
@@ -22,7 +20,7 @@ from dsbench.measure.probes import (
     forward_probe,
     peak_memory_bytes,
 )
-from dsbench.measure.record import PARTS
+from dsbench.measure.record import PARTS, new_session
 from dsbench.measure.store import Store, conditions
 from dsbench.measure.subject import StepRecipe, Subject, random_batch
 from dsbench.measure.timing import BATCHES, LIMIT_SECONDS, Probe, Timing, interleaved
@@ -39,7 +37,7 @@ class Forward:
     """Latency by batch size and backend, and the seconds that compiling took by batch size, where it was compiled.
 
     The backends torch and compiled have the device and the precision of the subject's Compute, torch_fp32, onnx and
-    onnx_int8 the CPU (see dsbench.measure.onnx).
+    onnx_int8 the CPU (see dsbench.measure.deployed).
     """
 
     latency: dict[int, dict[str, Timing]] = field(default_factory=dict)
@@ -61,17 +59,12 @@ class Step:
     optimizer: Timing
 
 
-def new_session() -> str:
-    """A unique name for networks that take turns; it begins with the time, and so sorts by it."""
-    return f"{provenance.now()} {secrets.token_hex(4)}"
-
-
 @dataclass(frozen=True)
 class Measured:
     """What was measured of one network; `onnx` is empty where it was not deployed.
 
     `peak_memory_bytes` is that of a training step (see dsbench.measure.probes), `onnx` a section of its record (see
-    dsbench.measure.onnx). Networks that took turns share their `session`.
+    dsbench.measure.deployed). Networks that took turns share their `session`.
     """
 
     forward: Forward
@@ -125,7 +118,7 @@ def _deployed(
     """For each subject the backends beside torch, and its section of the record."""
     if not onnx:
         return [{} for _ in subjects], [{} for _ in subjects]
-    from dsbench.measure.onnx import deploy  # the extra may not be installed
+    from dsbench.measure.deployed import deploy  # the extra may not be installed
 
     deployed = [deploy(subject, files) for subject, files in zip(subjects, onnx, strict=True)]
     return [network.backends for network in deployed], [network.section for network in deployed]

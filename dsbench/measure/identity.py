@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from dsbench.training.gpu import gpu
 from dsbench.training.place import processor
 
 INSTRUCTION_SETS = ("avx2", "avx512_f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16")
@@ -23,15 +24,17 @@ def identity(device: str) -> dict[str, Any]:
     """What decides the speed of this machine's `device` (cpu, cuda, mps), as plain data; what is unknown is None.
 
     Of a CPU vendor, family, model, stepping, cores, the instruction sets that decide, and those that torch and oneDNN
-    use; of a GPU its compute capability, memory and driver.
+    use; of a GPU its compute capability and memory, driver, CUDA and cuDNN.
     """
     if device == "cuda":
-        properties = torch.cuda.get_device_properties()
+        found = gpu()
         return {
-            "name": properties.name,
-            "compute_capability": f"{properties.major}.{properties.minor}",
-            "memory_bytes": properties.total_memory,
+            "name": found.name,
+            "compute_capability": "{}.{}".format(*found.capability),
+            "memory_bytes": found.memory_bytes,
             "driver": _driver(),
+            "cuda": torch.version.cuda,
+            "cudnn": torch.backends.cudnn.version(),
         }
     known = torch.cpu.get_capabilities()
     return {

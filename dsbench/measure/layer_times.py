@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from dsbench.errors import InputError
-from dsbench.measure.subject import Subject, Training, random_batch
+from dsbench.measure.subject import Subject, Training
 from dsbench.network.build import Scale, Sum
 
 WARM_UP = 2  # steps at the beginning of each turn that are not counted
@@ -78,7 +78,7 @@ class MarkedTraining:
         self.device = subject.compute.device
         self.now, self.milliseconds = clock(self.device)
         self.training = Training(subject.network, subject.compute, subject.recipe)
-        self.batch = random_batch(subject.network, self.device, subject.recipe.batch_size)
+        self.batch = subject.batch()
         modules = list(operation_modules(self.training.module))
         self.count = len(modules) + 1
         self.seconds = self.core_seconds = 0.0  # of all turns, and those in which this thread had a core

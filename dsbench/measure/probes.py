@@ -1,4 +1,4 @@
-"""What is measured: forward passes, by torch here and by ONNX Runtime in dsbench.measure.onnx, and training steps."""
+"""What is measured: forward passes, by torch here and by ONNX Runtime in dsbench.deploy.onnx, and training steps."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.benchmark import Timer, timer
 
-from dsbench.measure.subject import Subject, Training, random_batch
+from dsbench.measure.subject import Subject, Training
 from dsbench.measure.timing import MIN_ROUNDS
+from dsbench.network.build import FORMATS, formatted
 from dsbench.training.batches import Batches
 from dsbench.training.device import Compute
 from dsbench.training.step import autocast
@@ -46,8 +47,10 @@ class Backend(Protocol):
 class Inference:
     """A module by torch in evaluation mode, without gradients, on a device and in its precision."""
 
-    def __init__(self, module: nn.Module, compute: Compute) -> None:
+    def __init__(self, module: nn.Sequential, compute: Compute) -> None:
         self.compute = compute
+        if compute.memory_format != "channels_last":  # in which networks are built and loaded
+            module = formatted(module, compute.memory_format)
         self.module: Callable[[Tensor], Tensor] = module.to(compute.device).eval()
 
     @property
@@ -57,7 +60,7 @@ class Inference:
 
     def prepared(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) on the device, in the memory format that networks are trained in."""
-        return images.to(self.compute.device).contiguous(memory_format=torch.channels_last)
+        return images.to(self.compute.device).contiguous(memory_format=FORMATS[self.compute.memory_format])
 
     def forward(self, images: Tensor) -> Tensor:
         """Prepared images (B, C, H, W) to logits (B, classes)."""
@@ -107,6 +110,7 @@ def compiler(variants: int, backend: str = "inductor") -> Iterator[None]:
         torch._inductor.config.patch(force_disable_caches=True),
     ):
         warnings.filterwarnings("ignore", "dynamo_pgo force disabled", UserWarning)
+        warnings.filterwarnings("ignore", "TensorFloat32 tensor cores", UserWarning)  # precision=32 means it
         warnings.simplefilter("ignore", DeprecationWarning)  # torch's compiler uses what torch calls deprecated
         torch.compiler.reset()  # what this process compiled before counts against the limit too
         layers = nn.Conv2d(1, 1, 3), nn.BatchNorm2d(1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(1, 2)
@@ -145,7 +149,7 @@ class StepProbe:
     def __init__(self, subject: Subject, limit_seconds: float) -> None:
         self.training = Training(subject.network, subject.compute, subject.recipe)
         self.training.freeze()
-        self.batch = random_batch(subject.network, subject.compute.device, subject.recipe.batch_size)
+        self.batch = subject.batch()
         # A round has two such blocks.
         self.whole = Block(lambda: self.training.step(*self.batch), subject.compute.threads, limit_seconds / 2)
 
@@ -190,7 +194,7 @@ def peak_memory_bytes(subject: Subject) -> int | None:
 def _steps(subject: Subject) -> None:
     """Two steps: from the second on, gradients and optimizer state are held during the forward pass."""
     training = Training(subject.network, subject.compute, subject.recipe)
-    images, labels = random_batch(subject.network, subject.compute.device, subject.recipe.batch_size)
+    images, labels = subject.batch()
     for _ in range(2):
         training.step(images, labels)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Mapping, Sequence
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ if TYPE_CHECKING:  # whoever only reads records needs nothing that measures
     from dsbench.measure.timing import Timing
     from dsbench.training.device import Compute
 
-FIGURES = ("latency_ms", "train_step_ms", "peak_memory_bytes", "compile_seconds", "onnx")  # for tables and trackers
+# For tables and trackers; `chips` holds by name what dsbench.chips.measure.on_chips returns of a network.
+FIGURES = ("latency_ms", "train_step_ms", "peak_memory_bytes", "compile_seconds", "onnx", "chips")
 KEYS = (*FIGURES, "roofline")  # all that is measured
 PLACE = ("device", "identity", "threads", "precision", "memory_format", "versions")  # of measured_on: what times need
 PARTS = ("total", "forward", "backward", "optimizer")  # of a training step
@@ -40,12 +42,17 @@ def record(measured: Measured, compute: Compute, load_average: float | None) -> 
             "identity": identity(compute.device.type),
             "threads": compute.threads,
             "precision": compute.precision,
-            "memory_format": "channels_last",
+            "memory_format": compute.memory_format,
             "load_average": load_average,
             "versions": provenance.versions(),
             "time": provenance.now(),
         },
     }
+
+
+def new_session() -> str:
+    """A unique name for networks that take turns; it begins with the time, and so sorts by it."""
+    return f"{provenance.now()} {secrets.token_hex(4)}"
 
 
 def times(repeats: Sequence[Measured]) -> dict[str, Any]:
@@ -59,17 +66,18 @@ def times(repeats: Sequence[Measured]) -> dict[str, Any]:
     return {
         "latency_ms": {
             f"batch_{batch}": {
-                backend: _time([measured.forward.latency[batch][backend] for measured in repeats], sessions)
+                backend: time_of([measured.forward.latency[batch][backend] for measured in repeats], sessions)
                 for backend in backends
             }
             for batch, backends in first.forward.latency.items()
         },
         "train_step_ms": {"batch_size": first.step.batch_size}
-        | {part: _time([getattr(measured.step, part) for measured in repeats], sessions) for part in PARTS},
+        | {part: time_of([getattr(measured.step, part) for measured in repeats], sessions) for part in PARTS},
     }
 
 
-def _time(timings: Sequence[Timing], sessions: Sequence[str]) -> dict[str, Any]:
+def time_of(timings: Sequence[Timing], sessions: Sequence[str]) -> dict[str, Any]:
+    """A time that was measured in one process or in several, each with its session; see `times`."""
     pooled = timings[0].over(timings)
     return {
         "median": pooled.median_ms,
@@ -92,6 +100,14 @@ def check(measured: Mapping[str, Any]) -> None:
     for section in ("latency_ms", "train_step_ms", "peak_memory_bytes"):
         if measured.get(section) is not None:
             _check_times(section, measured[section], keys=section != "peak_memory_bytes")
+    chips = measured.get("chips")
+    if chips is not None:
+        _due("chips", chips, isinstance(chips, Mapping), "keys")
+        for chip, section in chips.items():
+            _due(f"chips/{chip}", section, isinstance(section, Mapping), "keys")
+            for precision, said in section.items():
+                if isinstance(said, Mapping) and said.get("latency_ms") is not None:
+                    _check_times(f"chips/{chip}/{precision}/latency_ms", said["latency_ms"], keys=True)
     place = measured.get("measured_on")
     if place is not None:
         _due("measured_on", place, isinstance(place, Mapping), "keys")

@@ -6,13 +6,14 @@ Where code and data come to lie in memory is drawn once a process, and moves its
 from __future__ import annotations
 
 import multiprocessing
+import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dsbench import torchvision_ops
 from dsbench.errors import InputError, first_line
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from dsbench.measure.subject import Subject
 
 LEAST_SECONDS = 0.2  # of one measurement of a network in one repeat, which gives 16 rounds of short calls
-Measure = Callable[..., list[RunningCosts]]  # running_costs with all but the seconds, `say` and `refused`
+T = TypeVar("T")
+Measure = Callable[..., T]  # what measures, running_costs say, with all but the seconds, `say` and `refused`
 
 
 def repeated(
@@ -80,12 +82,12 @@ def _joined(repeats: Sequence[RunningCosts]) -> RunningCosts:
 
 
 def in_fresh_process(
-    measure: Measure,
+    measure: Measure[T],
     seconds: float,
     end: float | None,
     refused: Callable[[Exception], None] | None,
     say: Callable[[str], None],
-) -> list[RunningCosts] | None:
+) -> T | None:
     """What `measure` returns in a new process; None where that is not done at the time `end`, when it is killed.
 
     Raises what it raises, and RuntimeError where the process dies.
@@ -119,10 +121,13 @@ def in_fresh_process(
     return None
 
 
-def _measure(channel: Connection, measure: Measure, seconds: float, may_refuse: bool) -> None:
+def _measure(channel: Connection, measure: Measure[Any], seconds: float, may_refuse: bool) -> None:
     def send(kind: str) -> Callable[[Any], None]:
         return lambda content: channel.send((kind, content))
 
+    from tqdm import tqdm
+
+    tqdm.set_lock(threading.RLock())  # its own would hold a semaphore, and the process is killed once it has answered
     try:
         costs = measure(seconds, refused=send("refused") if may_refuse else None, say=send("say"))
         channel.send(("done", costs))

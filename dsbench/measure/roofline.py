@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,10 +12,11 @@ import torch
 from torch.nn.functional import conv2d
 
 from dsbench.errors import InputError
-from dsbench.measure.layer_times import LayerTimes, MarkedTraining, layer_times, wait
+from dsbench.measure.layer_times import LayerTimes, MarkedTraining, clock, layer_times, wait
 from dsbench.measure.roofline_record import KindRow, LayerRow, Rates, Roofline, Row
 from dsbench.measure.subject import Subject
 from dsbench.measure.traffic import KINDS, Work, loss_work, operations, optimizer_work, work
+from dsbench.network.build import FORMATS
 from dsbench.network.cost import DTYPE_BYTES
 from dsbench.network.layers import Shape
 from dsbench.training.device import Compute, set_up_process
@@ -36,7 +37,8 @@ def measure_rooflines(
     `names` are those of the networks; `say` is called with what comes next. Raises InputError where device, precision
     or threads differ, since there is one pair of roofs, and on a device without a clock for layers.
     """
-    computes = [subject.compute for subject in subjects]
+    # Of the memory format each network may have its own.
+    computes = [replace(subject.compute, memory_format="channels_last") for subject in subjects]
     if len(set(computes)) > 1:
         raise InputError("a roofline is of one device, precision and number of threads; measure one after the other")
     set_up_process()
@@ -102,7 +104,7 @@ def _mm(side: int, compute: Compute) -> float:
 def _conv(conv: ConvProblem, compute: Compute) -> float:
     shapes = (conv.batch, conv.channels, conv.image, conv.image), (conv.channels, conv.channels, 3, 3)
     images, weights = (
-        torch.randn(shape).to(compute.device, DTYPES[compute.precision], memory_format=torch.channels_last)
+        torch.randn(shape).to(compute.device, DTYPES[compute.precision], memory_format=FORMATS[compute.memory_format])
         for shape in shapes
     )
     return conv.flops / _best([lambda: conv2d(images, weights, padding=1)], compute.device)
@@ -128,11 +130,14 @@ def _best(calls: Sequence[Callable[[], object]], device: torch.device) -> float:
 
 
 def _seconds(call: Callable[[], object], device: torch.device) -> float:
+    """By the device's own clock: what a call and its waiting take of the host's time is no part of it."""
+    now, milliseconds = clock(device)
     wait(device)
-    start = time.perf_counter()
+    start = now()
     call()
+    end = now()
     wait(device)
-    return time.perf_counter() - start
+    return milliseconds(start, end) / 1000
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,8 @@ def conditions(network: Network, what: object, batch: int, compute: Compute) -> 
         "identity": identity(compute.device.type),
         "threads": compute.threads,
         "versions": {package: version(package) for package in _PACKAGES},
+        # Timings that are there know none but channels_last.
+        **({} if compute.memory_format == "channels_last" else {"memory_format": compute.memory_format}),
     }
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dsbench.config.schema import OptimizerConfig, TrainConfig
-from dsbench.network.build import build
+from dsbench.network.build import FORMATS, build, formatted
 from dsbench.network.description import Network
 from dsbench.training.device import Compute
 from dsbench.training.recipe import can_be_fused, optimizer
@@ -37,7 +37,7 @@ class StepRecipe:
 class TrainedNetwork(Protocol):
     """What a run leaves: `module()` is its network in evaluation mode with the weights tested, `data()` its images."""
 
-    def module(self) -> nn.Module:
+    def module(self) -> nn.Sequential:
         """On the CPU. Raises InputError where the weights cannot be read."""
 
     def data(self) -> ImageData:
@@ -53,9 +53,14 @@ class Subject:
     recipe: StepRecipe
     run: TrainedNetwork | None = None
 
-    def module(self) -> nn.Module:
+    def module(self) -> nn.Sequential:
         """The network on the CPU in evaluation mode, with the weights that its run was tested with or initial ones."""
         return build(self.network, seed=0).eval() if self.run is None else self.run.module()
+
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """Random images and labels, as many as a step takes, where and in the form that it takes them."""
+        compute = self.compute
+        return random_batch(self.network, compute.device, self.recipe.batch_size, compute.memory_format)
 
 
 class Passes:
@@ -78,11 +83,15 @@ class Passes:
             torch._foreach_mul_(self._weights, 1.0)
 
 
-def random_batch(network: Network, device: torch.device, size: int) -> tuple[Tensor, Tensor]:
-    """Random images (size, C, H, W), in channels_last as dsbench.training.batches has them, and labels (size,)."""
+def random_batch(
+    network: Network, device: torch.device, size: int, memory_format: str = "channels_last"
+) -> tuple[Tensor, Tensor]:
+    """Random images (size, C, H, W), in the memory format that dsbench.training.batches has them in, and labels."""
     generator = torch.Generator().manual_seed(0)
     channels, height, width = network.input_shape
     images = torch.randn(size, height, width, channels, generator=generator).to(device).permute(0, 3, 1, 2)
+    if memory_format != "channels_last":
+        images = images.contiguous(memory_format=FORMATS[memory_format])
     return images, torch.randint(network.classes, (size,), generator=generator).to(device)
 
 
@@ -93,9 +102,9 @@ class Training(Step):
         self, network: Network, compute: Compute, recipe: StepRecipe, seed: int = 0, passes: int | None = None
     ) -> None:
         """`passes`: see Passes, which then stand for the optimizer."""
-        module, recipe_of = build(network, seed).to(compute.device).train(), recipe.optimizer
+        module = formatted(build(network, seed), compute.memory_format).to(compute.device).train()
         fused = can_be_fused(recipe.grad_clip_norm, compute.precision)
-        moves = optimizer(module, recipe_of, fused) if passes is None else Passes(module, passes)
+        moves = optimizer(module, recipe.optimizer, fused) if passes is None else Passes(module, passes)
         super().__init__(module, moves, compute, recipe.label_smoothing, recipe.grad_clip_norm)
 
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:

@@ -36,6 +36,9 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
+FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+
+
 def build(network: Network, seed: int | None = None) -> nn.Sequential:
     """The module of `network`: images (N, C, H, W) to logits (N, classes), weights in channels_last format.
 
@@ -57,6 +60,14 @@ def build(network: Network, seed: int | None = None) -> nn.Sequential:
             parts.append(part)
             shape = layer.output_shape(shape)
     return nn.Sequential(*parts).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def formatted(module: nn.Sequential, memory_format: str) -> nn.Sequential:
+    """The module, its weights in `memory_format`, channels_last or contiguous; what it is given has to be in it too."""
+    for part in module.modules():
+        if isinstance(part, ConvOfOneChannel):
+            part.channels_last = memory_format == "channels_last"
+    return module.to(memory_format=FORMATS[memory_format])  # type: ignore[call-overload]
 
 
 def _sequence(layers: Sequence[Layer], shape: Shape) -> nn.Sequential:
@@ -140,9 +151,11 @@ class ConvOfOneChannel(nn.Conv2d):
     torch would then compute in NCHW, and so would all layers up to the next convolution with a larger kernel.
     """
 
+    channels_last = True
+
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 1, H, W) to (B, C, H, W) in channels_last format."""
-        return super().forward(of_one_channel(x))
+        """(B, 1, H, W) to (B, C, H, W) in channels_last format, unless `formatted` has said else."""
+        return super().forward(of_one_channel(x) if self.channels_last else x)
 
 
 def of_one_channel(x: Tensor) -> Tensor:

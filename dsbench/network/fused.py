@@ -8,6 +8,11 @@ torch.func.vmap.
 Images of all members are one tensor (B, S*C, H, W), the channels of a member together; features are (S, B, F). Every
 parameter and buffer, and what an optimizer keeps of it, is that of the network alone with an axis of members in front,
 under the same name and in the same order: `member` takes one out, `stacked` puts them together.
+
+No number of a member enters the result of another, except that 0 times it may be added: in bf16 oneDNN takes channels
+by twos, and beyond an odd number of them the next member's with weights of 0. That changes nothing as long as it is
+finite. A member that is no longer finite can therefore make its neighbours NaN, but nothing else: whoever is finite is
+right, and whoever is not has to be tried alone from where it last was. In float32 on a CPU none disturbs another.
 """
 
 from __future__ import annotations
@@ -33,13 +38,9 @@ class Fused(nn.Sequential):
 
     def __init__(self, modules: Sequence[nn.Sequential]) -> None:
         """Of the weights of `modules`, which are built from one description and stay as they are."""
-        self.generators: Generators = [torch.Generator(_device(modules[0])) for _ in modules]
-        super().__init__(*_fused_children(modules, self.generators))
-
-    @property
-    def members(self) -> int:
-        """How many there are."""
-        return len(self.generators)
+        generators: Generators = [torch.Generator(_device(modules[0])) for _ in modules]
+        super().__init__(*_fused_children(modules, generators))
+        self.generators = generators
 
     def seed_dropout(self, seeds: Sequence[int]) -> None:
         """Draw each member's masks from here on as after `torch.manual_seed` of its seed: on a CPU the same ones.
@@ -80,7 +81,11 @@ def stacked(states: Sequence[Any]) -> Any:
     """
     first = states[0]
     if isinstance(first, Tensor) and first.ndim:
-        return torch.cat(list(states)).unflatten(0, (len(states), -1))  # stack would lose the memory format
+        strides = first.numel(), *first.stride()  # of each as it is alone: torch.stack would lose channels_last
+        out = first.new_empty_strided((len(states), *first.shape), strides)
+        for one, state in zip(out, states, strict=True):
+            one.copy_(state)
+        return out
     if isinstance(first, dict):
         if any(state.keys() != first.keys() for state in states):
             raise ValueError("members of a group have states of different things")
@@ -197,13 +202,16 @@ class FusedConv(_Weighted):
     def __init__(self, parts: Sequence[nn.Conv2d]) -> None:
         super().__init__(parts)
         self.stride, self.padding, self.groups = parts[0].stride, parts[0].padding, parts[0].groups
+        self.channels_last = getattr(parts[0], "channels_last", True)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, S*C, H, W) to (B, S*C', H', W')."""
-        if x.shape[1] == 1 and self.weight.shape[-1] == 1:
+        if self.channels_last and x.shape[1] == 1 and self.weight.shape[-1] == 1:
             x = of_one_channel(x)
-        weight, bias = self.weight.flatten(0, 1), self.bias if self.bias is None else self.bias.flatten()
-        return functional.conv2d(x, weight, bias, self.stride, self.padding, 1, self.groups * len(self.weight))
+        members = len(self.weight)
+        weight = self.weight.flatten(0, 1) if members > 1 else self.weight[0]  # whose strides say what format it has
+        bias = self.bias if self.bias is None else self.bias.flatten()
+        return functional.conv2d(x, weight, bias, self.stride, self.padding, 1, self.groups * members)
 
 
 class FusedLinear(_Weighted):

@@ -246,6 +246,7 @@ def how(name: str, metadata: Mapping[str, Any], runs: pd.DataFrame) -> list[tupl
         "device": _values(started, "device"),
         "threads a run": _values(started, "threads"),
         "runs at once": _values(started, "n_jobs") if "n_jobs" in started else "",
+        "trained in groups of": _groups(started),
         "time": f"{metadata['started']} to {metadata['finished'] or 'now: not every run has ended'}",
         "code": _values(started, "git_sha"),
         "versions": ", ".join(f"{package} {version}" for package, version in metadata["versions"].items()),
@@ -259,6 +260,12 @@ def how(name: str, metadata: Mapping[str, Any], runs: pd.DataFrame) -> list[tupl
 def _values(table: pd.DataFrame, column: str) -> str:
     values = [str(value) for value in table[column].dropna().unique()]
     return listed(values) if values else ""
+
+
+def _groups(runs: pd.DataFrame) -> str:
+    """How many runs were one program, where any were."""
+    fused = sorted(runs["fused"].dropna().unique()) if "fused" in runs else []
+    return listed([str(count) for count in fused]) if fused and fused[-1] > 1 else ""
 
 
 def _seeds(runs: pd.DataFrame) -> str:

@@ -148,7 +148,10 @@ REQUESTED = {
     "requested_tolerance": REAL,
 }
 CODE = {"git_sha": TEXT, "source_sha256": TEXT}
-COURSE = {"started": TEXT, "finished": TEXT, "attempts": WHOLE, "n_jobs": WHOLE, "error": TEXT, "remark": TEXT}
+COURSE = {
+    **{"started": TEXT, "finished": TEXT, "attempts": WHOLE, "n_jobs": WHOLE, "fused": WHOLE},
+    **{"error": TEXT, "remark": TEXT},
+}
 COLUMNS = {
     **{"run_id": TEXT, "cell_id": TEXT, "status": TEXT},
     **NAMES,
@@ -163,7 +166,7 @@ COLUMNS = {
 _FIELDS = tuple(field.name for field in fields(Record) if field.name in COLUMNS)
 OUTCOMES = ("status", *RESULTS, *COURSE)  # which a run has only once it has started
 # Columns in which some run of a table has a value.
-RARE = ("test_balanced_acc", "requested_tolerance", "remark", "graph")
+RARE = ("test_balanced_acc", "requested_tolerance", "fused", "remark", "graph")
 TIMED = ("latency_ms", "train_step_ms", "peak_memory_bytes")  # measured apart from training, by conditions
 
 

@@ -33,6 +33,20 @@ def check(config: Config, overrides: Sequence[str] = ()) -> None:
     _check_augment(config)
 
 
+def check_members(place: Place, members: int, need: int, limit: int) -> None:
+    """Raise InputError where so many `members` of a program, each of which `need`s so many bytes, exceed the `limit`.
+
+    One that does not fit alone is check_memory's.
+    """
+    fitting = limit // max(1, need)
+    if 1 <= fitting < members:
+        has = f"{place.name} has" if place.kind == "cuda" else "this machine has"
+        advice = f"fuse={fitting} would fit"
+        raise InputError(
+            f"{members} seeds as one program need {memory(members * need)}, {has} {memory(limit)} for it; {advice}"
+        )
+
+
 def check_last_batch(config: Config, network: Network) -> None:
     """Raise InputError where an epoch ends in a batch of one image and a batch norm has one number to normalize."""
     single = [step for step in network.steps if isinstance(step.layer, BatchNorm) and prod(step.in_shape[1:]) == 1]

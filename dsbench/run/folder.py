@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 RUN_ID = re.compile("[0-9a-f]{12}")
 
 
+def _always() -> None:
+    """Permits whatever it is asked for; no lambda, so that folders can be sent to other processes."""
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The folder of one run, `outputs/runs/<run_id>`.
@@ -33,7 +37,7 @@ class RunFolder:
     """
 
     path: Path
-    permit: Callable[[], None] = field(default=lambda: None, compare=False, repr=False)
+    permit: Callable[[], None] = field(default=_always, compare=False, repr=False)
 
     @property
     def outputs(self) -> Path:

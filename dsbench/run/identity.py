@@ -23,6 +23,8 @@ from dsbench.training.stop import AfterSeconds, End, epochs
 OUTSIDE = (
     "device",
     "threads",
+    "fuse",
+    "together",
     "outputs",
     "progress",
     "force",
@@ -33,6 +35,7 @@ OUTSIDE = (
     "data.verify",
     "data.epochs",
     "train.checkpoint_minutes",
+    "train.memory_format",
     "train.bench",
     "train.graph",
 )

@@ -6,7 +6,7 @@ import faulthandler
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -128,22 +128,23 @@ def reason(seconds: float) -> str:
 class Limit:
     """Within, the run has `seconds`, without end where that is None.
 
-    Then the stacks of all threads go into the file `log` and TimedOut is asked for in the main thread, as by a signal.
-    A process that is still within after GRACE_SECONDS more calls `last_words` and exits with 124. Where not even a
-    thread of Python can run, since C code holds the interpreter's lock, it ends after as long again without more words.
+    Then the stacks of all threads go into the files `logs` and TimedOut is asked for in the main thread, as by a
+    signal. A process that is still within after GRACE_SECONDS more calls `last_words` and exits with 124. Where not
+    even a thread of Python can run, since C code holds the interpreter's lock, it ends after as long again without more
+    words, the stacks in the first of the files.
     """
 
-    def __init__(self, seconds: float | None, log: Path, last_words: Callable[[], object]) -> None:
-        self.seconds, self.log, self.last_words = seconds, log, last_words
+    def __init__(self, seconds: float | None, logs: Sequence[Path], last_words: Callable[[], object]) -> None:
+        self.seconds, self.logs, self.last_words = seconds, logs, last_words
         self._over = threading.Event()
         self._training = True
 
     def __enter__(self) -> Limit:
         if self.seconds is not None:
-            self._stacks = self.log.open("a", encoding="utf-8")
+            self._stacks = [log.open("a", encoding="utf-8") for log in self.logs]
             if threading.current_thread() is threading.main_thread():
                 self._before = signal.signal(signal.SIGALRM, self._raise)
-            faulthandler.dump_traceback_later(self.seconds + 2 * GRACE_SECONDS, exit=True, file=self._stacks)
+            faulthandler.dump_traceback_later(self.seconds + 2 * GRACE_SECONDS, exit=True, file=self._stacks[0])
             self._thread = threading.Thread(target=self._watch, name="dsbench-timeout", daemon=True)
             self._thread.start()
         return self
@@ -162,7 +163,8 @@ class Limit:
                 _request = None
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGALRM, self._before)
-            self._stacks.close()
+            for file in self._stacks:
+                file.close()
 
     def _raise(self, number: int, frame: FrameType | None) -> None:
         if self._training:
@@ -173,7 +175,8 @@ class Limit:
         assert self.seconds is not None
         if self._over.wait(self.seconds):
             return
-        faulthandler.dump_traceback(self._stacks, all_threads=True)
+        for file in self._stacks:
+            faulthandler.dump_traceback(file, all_threads=True)
         os.kill(os.getpid(), signal.SIGALRM)
         if self._over.wait(GRACE_SECONDS):
             return

@@ -214,20 +214,16 @@ def locked(folder: Path, waiting: Callable[[Path, Owner | None], None], host: st
     name, where it is not the system's. What is yielded raises LostLeaseError, when asked, where another host has taken
     this process for dead.
     """
-    contender = _Contender(folder, this_process(host))
-    try:
-        held = contender.enter()
-        if held is None:
-            waiting(folder, contender.owner())
-        while held is None:
-            time.sleep(_POLL_SECONDS)
-            held = contender.enter()
-        try:
-            yield held
-        finally:
-            held.give_back()
-    finally:
-        contender.close()
+    with _entered(folder, host, waiting) as held:
+        assert held is not None
+        yield held
+
+
+@contextmanager
+def locked_now(folder: Path) -> Iterator[Held | None]:
+    """Hold the lock of the run in `folder`, as `locked` does, or None where somebody has it."""
+    with _entered(folder) as held:
+        yield held
 
 
 @contextmanager
@@ -239,15 +235,30 @@ def locked_if_free(folder: Path, host: str | None = None) -> Iterator[bool]:
     """
     if not (folder / ".lock").exists():
         yield True
-        return
-    if not os.access(folder, os.W_OK):
+    elif not os.access(folder, os.W_OK):
         yield not in_use(folder)
-        return
+    else:
+        with _entered(folder, host) as held:
+            yield held is not None
+
+
+@contextmanager
+def _entered(
+    folder: Path, host: str | None = None, waiting: Callable[[Path, Owner | None], None] | None = None
+) -> Iterator[Held | None]:
+    """The lease of the run in `folder`. Where somebody has it: after a wait, told to `waiting`, or None without it."""
     contender = _Contender(folder, this_process(host))
     try:
         held = contender.enter()
+        if held is None and waiting is not None:
+            waiting(folder, contender.owner())
+            while held is None:
+                time.sleep(_POLL_SECONDS)
+                held = contender.enter()
+        if held is None:
+            contender.close()
         try:
-            yield held is not None
+            yield held
         finally:
             if held is not None:
                 held.give_back()

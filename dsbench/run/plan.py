@@ -15,16 +15,17 @@ from dsbench.config.schema import Config, DataConfig
 from dsbench.data import prepared
 from dsbench.data.prepared import Arrays
 from dsbench.data.sets import DataSet
+from dsbench.errors import InputError
 from dsbench.network.cost import TOTALS, Cost, cost
 from dsbench.network.description import Network
 from dsbench.network.layers import Conv
-from dsbench.run.check import check, check_last_batch, check_memory
+from dsbench.run.check import check, check_last_batch, check_members, check_memory
 from dsbench.run.folder import RunFolder
 from dsbench.run.identity import cell_id, identity, label, run_id, settings, test_weights, training_length
 from dsbench.run.record import Label, Record, Status
 from dsbench.tracking import tracker
 from dsbench.training import graph
-from dsbench.training.memory import limit_bytes, run_bytes
+from dsbench.training.memory import DEVICE_SHARE, limit_bytes, run_bytes
 from dsbench.training.place import Place, place, resolve_precision
 from dsbench.training.stop import End, Stop, end
 
@@ -73,6 +74,11 @@ class Plan:
         return self.resources.place
 
     @property
+    def seeds(self) -> list[int]:
+        """Those that train as one program: its own alone, or those of `together`."""
+        return self.config.together or [self.config.seed]
+
+    @property
     def training(self) -> Training:
         """What training is given."""
         from dsbench.training.fit import Training  # Lightning takes two seconds, planning should not
@@ -86,6 +92,14 @@ class Plan:
             last=self.folder.last,
             best=self.folder.best,
         )
+
+    @property
+    def memory_format(self) -> str | None:
+        """That of images and weights; None where the training measures first which one is the faster."""
+        asked = self.config.train.memory_format
+        if asked != "auto":
+            return asked
+        return None if self.place.kind == "cuda" else "channels_last"
 
     @property
     def kernel(self) -> int | list[int]:
@@ -102,6 +116,17 @@ class Plan:
         """The block of the separable slots, where there are any."""
         return self.composed.choices["block"] if any(slot.kind != "plain" for slot in self.network.slots) else None
 
+    @property
+    def alone(self) -> str | None:
+        """Why other seeds cannot train with it as one program; None where they can."""
+        if self.place.precision == "16":
+            return "precision=16 has one scale of the loss for all of a program; take 32 or bf16"
+        if self.config.stop.by == "seconds":
+            return "stop.by=seconds ends each run by its own clock; take epochs or train_macs"
+        if self.place.kind == "cuda" and not self.resources.images_fit:
+            return f"the images of {self.config.data.name} do not fit into the memory of {self.place.name}"
+        return None
+
     def prepare(self, here: bool = True) -> None:
         """Fetch the data, once it is known that this machine, where it trains `here`, has the memory to train at all.
 
@@ -110,6 +135,7 @@ class Plan:
         if here:
             limit, solved = self.resources.limit_bytes, self.requested is not None
             check_memory(self.composed, self.place, self.memory_bytes, limit, solved)
+            check_members(self.place, len(self.seeds), self.memory_bytes, limit)
         _ = self.resources.arrays
 
     def named(self, record: Record) -> Record:
@@ -141,7 +167,7 @@ class Plan:
             split=config.data.split,
             test_weights=test_weights(config),
             precision=self.place.precision,
-            memory_format="channels_last",
+            memory_format=self.memory_format,
             device=self.place.name,
             threads=self.place.threads,
             requested=self.requested,
@@ -171,7 +197,7 @@ def plan(asked: Composed, resources_of: Callable[[Config], Resources] | None = N
     counted, ends = cost(network, resources.place.precision), resources.end(config, network)
     graph.check(config.train.graph, resources.place.kind, resources.place.precision, ends)
     identity = resources.identity(composed)
-    return Plan(
+    planned = Plan(
         composed=composed,
         network=network,
         cost=counted,
@@ -182,6 +208,9 @@ def plan(asked: Composed, resources_of: Callable[[Config], Resources] | None = N
         memory_bytes=run_bytes(network, counted, config, resources.place),
         requested=requested,
     )
+    if len(planned.seeds) > 1 and planned.alone:
+        raise InputError(f"together={config.together}: {planned.alone}")
+    return planned
 
 
 @dataclass(frozen=True)
@@ -211,6 +240,11 @@ class Resources:
     def limit_bytes(self) -> int:
         """What training may take of memory at the most."""
         return limit_bytes(self.place)
+
+    @property
+    def images_fit(self) -> bool:
+        """Whether a GPU that nothing else uses keeps the images; else batches come from their file."""
+        return self.dataset.image_bytes < DEVICE_SHARE * self.limit_bytes
 
     @classmethod
     def of(cls, config: Config) -> Resources:

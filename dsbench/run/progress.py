@@ -30,10 +30,15 @@ _REFRESH_SECONDS = 0.2
 
 
 class Progress:
-    """One run's view. `mode` is bar, lines, none, or auto: a bar in a terminal, else lines."""
+    """One run's view. `mode` is bar, lines, none, or auto: a bar in a terminal, else lines.
 
-    def __init__(self, mode: str, console: Console | None = None) -> None:
-        self.console = console or terminal()
+    Each run of a group has its own, with a `name` to tell it from the others: it is told of what the run alone does
+    (waiting, started, epoch, measuring, recorded, finished). What a group does at once (preparing, training) the view
+    of its first run is told.
+    """
+
+    def __init__(self, mode: str, console: Console | None = None, name: str = "") -> None:
+        self.console, self.name = console or terminal(), name
         self.mode = ("bar" if self.console.is_terminal else "lines") if mode == "auto" else mode
 
     def preparing(self, plan: Plan) -> None:
@@ -76,7 +81,8 @@ class Progress:
 
     def epoch(self, row: Epoch) -> None:
         """One line for one epoch."""
-        line = (
+        line = f"{self.name}  " if self.name else ""
+        line += (
             f"epoch {row['epoch']:3d}  train {100 * row['train_acc']:6.2f} %  val {100 * row['val_acc']:6.2f} %  "
             f"loss {row['train_loss']:.3f} / {row['val_loss']:.3f}  lr {row['lr']:.2g}  {row['epoch_seconds']:.1f} s"
         )
@@ -119,6 +125,7 @@ class Progress:
 
     def _print_facts(self, rows: Mapping[str, str]) -> None:
         """A line a fact, after its name; words, paths above all, are not broken."""
+        rows = ({"of": self.name} if self.name else {}) | dict(rows)
         column = max(map(len, ("parameters", *rows))) + 2
         room = self.console.width - column
         for name, value in rows.items():

@@ -170,6 +170,7 @@ class Record:
     git_sha: str | None = None  # of dsbench, with + where the working tree was changed
     source_sha256: str | None = None  # of the code that computes
     n_jobs: int | None = None  # runs at once in the sweep that made it
+    fused: int | None = None  # runs trained as one program, this one included
     started: str | None = None  # ISO 8601 in UTC, of the first attempt
     finished: str | None = None
     error: str | None = None  # one line, of a run that ended without a result
@@ -348,6 +349,7 @@ _FORMS = {name: _form(name, kind) for name, kind in _types(Record).items() if na
     "stop": replace(_form("stop", Stop), read=_stop),
     "settings": _Form({"settings": Mapping}, _settings, lambda value: {"settings": value}),
     "status": _Form({"status": Status}, lambda given: Status(given["status"]), lambda value: {"status": str(value)}),
+    "fused": _Form({"fused": int}, lambda given: given["fused"], _unless_none(lambda value: {"fused": value})),
     "error": _Form({"error": str}, lambda given: given["error"], _unless_none(lambda value: {"error": value})),
     "graph": _Form({"graph": bool}, lambda given: given["graph"], _unless_none(lambda value: {"graph": value})),
     "remark": _Form({"remark": str}, lambda given: given["remark"], _unless_none(lambda value: {"remark": value})),

@@ -1,21 +1,26 @@
-"""A run from its start to its end: trained, tested, recorded and mirrored, whatever ends it."""
+"""Runs from their start to their end: trained as one program, tested, recorded and mirrored, whatever ends them."""
 
 from __future__ import annotations
 
+import gc
 import logging
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
+from traceback import clear_frames
 from typing import Any
 
+import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from dsbench import machine, provenance
 from dsbench.config.hydra_internals import as_yaml
-from dsbench.errors import first_line
+from dsbench.errors import FailureError, first_line
 from dsbench.files import write_atomically
 from dsbench.numerals import memory
 from dsbench.run import index
-from dsbench.run.execute import measured, to_measure
-from dsbench.run.folder import RunFolder
+from dsbench.run.execute import Member, measured, to_measure
+from dsbench.run.identity import test_weights
 from dsbench.run.interrupts import (
     Interrupted,
     Limit,
@@ -26,124 +31,280 @@ from dsbench.run.interrupts import (
     reason,
     stop_request,
 )
-from dsbench.run.lock import Held
+from dsbench.run.lock import Held, LostLeaseError
+from dsbench.run.log import about
 from dsbench.run.mirror import card, summary
 from dsbench.run.plan import Plan
-from dsbench.run.progress import Bar, Progress
+from dsbench.run.progress import Bar
 from dsbench.run.record import Record, Result, Status
 from dsbench.tracking.tracker import Nothing, Tracker, open_tracker
-from dsbench.training.checkpoint import Checkpoints, resumable
+from dsbench.training.checkpoint import Checkpoints, Saved, resumable
 from dsbench.training.classifier import Classifier
-from dsbench.training.fit import Fitted, fit
+from dsbench.training.device import out_of_memory
+from dsbench.training.fit import Fitted, Training, fit
+from dsbench.training.gpu import gpu
 from dsbench.training.history import Epoch, balanced_accuracy, best_epoch, class_accuracies, images_seen
 from dsbench.training.stop import TRAIN_PASSES
 
 log = logging.getLogger("dsbench")
 
 
-def train_and_test(plan: Plan, folder: RunFolder, progress: Progress, held: Held, earlier: Record | None) -> Record:
-    """Train and test; `earlier` is the record of the attempt that this one continues, None for a first one."""
-    seconds = plan.config.timeout
-    tracker: Tracker = Nothing()
-    fitted: Fitted | None = None
+def train_and_test(members: Sequence[Member]) -> None:
+    """Train those as one program whose last checkpoints stand at one step, and test; says of each how it `ended`.
 
-    def on_epoch(_: int, history: list[Epoch]) -> None:
-        folder.write_history(history)
-        tracker.epoch(history[-1])
-        progress.epoch(history[-1])
+    Raises what asks the process to stop, once that is recorded of all that train.
+    """
+    groups: dict[tuple[int, int], list[tuple[Member, Saved]]] = {}
+    for member in members:
+        with member.alone():
+            saved = resumable(member.folder.last, member.folder.best, test_weights(member.plan.config))
+            groups.setdefault(saved.position, []).append((member, saved))
+    for group in groups.values():
+        _train([Course(member, saved, len(group)) for member, saved in group])
 
-    with Limit(seconds, folder.log_file, lambda: folder.end_record(Status.TIMEOUT, reason(seconds or 0))) as limit:
-        training = plan.training
-        history = resumable(folder.last, folder.best, training.test_weights)
-        record = _first_record(plan, earlier)
-        try:
-            text = as_yaml(asdict(plan.config))
-            write_atomically(folder.config_file, text, at_once=False)
-            folder.write_result(record)
-            folder.write_history(history)
-            progress.started(plan, history)
-            _say_what_is_short(plan)
-            tracker = open_tracker(plan.config, folder.outputs, card(plan.config, record, text), history)
-            with progress.training(plan) as bar, cooperative():
-                callbacks = [Watch(held), *([Moving(bar)] if bar else [])]
-                (ended,) = fit([training], on_epoch, callbacks)
-                assert isinstance(ended, Fitted)
-                fitted = ended
-            limit.trained()
-            result = _result(fitted, plan.cost.macs)
-            record = replace(
-                record, status=Status(fitted.status), remark=fitted.remark, graph=fitted.graph, result=result
-            )
-        except BaseException as error:
-            limit.trained()
-            cause = stop_request() or error  # in C code, torch.save for one, a request can come out as another error
-            record = replace(record, status=_status(cause), error=first_line(cause))
-            log.debug("the run ended with an error", exc_info=True)
-            if cause is not error:
-                raise cause from error
-            raise
-        finally:
-            record = replace(record, finished=provenance.now())
-            confusion = fitted.confusion if fitted else None
+
+class Course:
+    """The training of a run from its first record to its last, as one of `fused` that start together.
+
+    `outcome` is what training came to, or what ended it.
+    """
+
+    def __init__(self, member: Member, saved: Saved, fused: int) -> None:
+        self.member, self.history = member, saved.history
+        self.plan, self.folder, self.progress = member.plan, member.folder, member.progress
+        assert member.held is not None
+        self.held = member.held
+        self.record = _first_record(self.plan, member.earlier, saved, fused)
+        self.tracker: Tracker = Nothing()
+        self.outcome: Fitted | BaseException | None = None
+
+    def start(self) -> None:
+        """Write and show all that is there before the first step."""
+        plan, folder = self.plan, self.folder
+        text = as_yaml(asdict(plan.config))
+        write_atomically(folder.config_file, text, at_once=False)
+        folder.write_result(self.record)
+        folder.write_history(self.history)
+        self.progress.started(plan, self.history)
+        self.tracker = open_tracker(plan.config, folder.outputs, card(plan.config, self.record, text), self.history)
+
+    def training(self) -> Training:
+        """What training is given."""
+        training, memory_format = self.plan.training, self.record.memory_format or "channels_last"
+        compute = replace(training.compute, memory_format=memory_format)
+        return replace(training, compute=compute, permit=self.held.confirm)
+
+    def epoch(self, history: list[Epoch]) -> None:
+        """Write and show the last epoch of `history`, which is safe in a checkpoint."""
+        with about(self.folder.log_file):
+            self.folder.write_history(history)
+            self.tracker.epoch(history[-1])
+            self.progress.epoch(history[-1])
+
+    def record_end(self) -> None:
+        """Write the record of the outcome, or of the error that has ended the run before there was one."""
+        outcome = self.member.ended or self.outcome
+        if isinstance(outcome, Fitted):
+            result = _result(outcome, self.plan.cost.macs)
+            status, remark, graph = Status(outcome.status), outcome.remark, outcome.graph
+            ended = replace(self.record, status=status, remark=remark, graph=graph, result=result)
+            self.record = replace(ended, finished=provenance.now())
+            self.folder.write_result(self.record, outcome.confusion, outcome.correct)
+            self.member.ended = self.record
+        else:
+            assert isinstance(outcome, BaseException)
+            # In C code, torch.save for one, a request to stop can come out as another error.
+            cause = stop_request() or (_of_memory(self.plan) if out_of_memory(outcome) else outcome)
+            if cause is not outcome:
+                cause.__cause__ = outcome
+            self.member.ended = cause
+            log.debug("the run ended with an error", exc_info=outcome)
+            self.record = self.record.ended(_status(cause), first_line(cause))
+            self.folder.write_result(self.record)
+        index.add(self.folder.outputs, self.record)
+
+    def measure(self) -> None:
+        """Measure the network, where train.bench asks for it."""
+        if self.member.ended is self.record and to_measure(self.plan, self.record):
+            self.member.ended = self.record = measured(self.plan, self.progress, self.record)
+
+    def close(self) -> None:
+        """Show the record in the tracker, for the last time."""
+        confusion = self.outcome.confusion if isinstance(self.outcome, Fitted) else None
+        with about(self.folder.log_file):
+            self.tracker.finish(summary(self.record), confusion, failed=not isinstance(self.outcome, Fitted))
+
+    def show(self) -> None:
+        """Show the result, where there is one."""
+        if self.member.ended is self.record:
+            self.progress.finished(self.plan, self.record)
+
+
+def _train(courses: Sequence[Course]) -> None:
+    """Train as one program; each run ends by its own outcome. Raises what asks the process to stop."""
+    stop: BaseException | None = None
+    with _limit(courses) as limit:
+        with ExitStack() as trackers:
+            for course in courses:
+                trackers.callback(course.close)
             try:
-                with deferred():
-                    folder.write_result(record, confusion, fitted.correct if fitted else None)
-                index.add(folder.outputs, record)
-                if to_measure(plan, record):
-                    record = measured(plan, progress, record)
-            finally:
-                tracker.finish(summary(record), confusion, failed=fitted is None)
-        progress.finished(plan, record)
-        return record
+                _fit(courses)
+                limit.trained()
+            except BaseException as error:
+                limit.trained()
+                stop = error
+                for course in courses:
+                    course.outcome = course.outcome or error
+            with deferred():
+                for course in courses:
+                    with course.member.alone():
+                        course.record_end()
+            for course in courses:
+                with course.member.alone():
+                    course.measure()
+        for course in courses:
+            with course.member.alone():
+                course.show()
+        for ended in (*(course.member.ended for course in courses), stop):
+            if isinstance(ended, BaseException) and not isinstance(ended, (Exception, TimedOut)):
+                raise ended
+    outcomes = [course.outcome for course in courses]
+    if len(courses) > 1 and all(isinstance(outcome, Exception) and out_of_memory(outcome) for outcome in outcomes):
+        _train_in_halves(courses)
 
 
-def _say_what_is_short(plan: Plan) -> None:
-    """A remark where other processes have the memory that training needs."""
-    free = machine.memory().available
-    if plan.place.kind != "cuda" and plan.memory_bytes > free:
-        log.warning("training needs %s, and %s are free now", memory(plan.memory_bytes), memory(free))
+def _fit(courses: Sequence[Course]) -> None:
+    """The outcomes of those that can be started; an error of what they share is that of each."""
+    form = courses[0].record.memory_format or faster_format(courses[0].plan)
+    for course in courses:
+        course.record = replace(course.record, memory_format=form)
+        with course.member.alone():
+            course.start()
+    started = [course for course in courses if course.member.ended is None]
+    if not started:
+        return
+    plan = started[0].plan
+    _say_what_is_short(plan, len(started))
+    outcomes: Sequence[Fitted | Exception]
+    with started[0].progress.training(plan) as bar, cooperative():
+        callbacks = [Watch(course.held for course in started), *([Moving(bar)] if bar else [])]
+        trainings = [course.training() for course in started]
+        try:
+            outcomes = fit(trainings, lambda index, history: started[index].epoch(history), callbacks)
+        except Exception as error:
+            outcomes = [error] * len(started)
+    for course, outcome in zip(started, outcomes, strict=True):
+        course.outcome = outcome
 
 
-def _first_record(plan: Plan, earlier: Record | None) -> Record:
-    """The record of a run that starts, or goes on from where the attempt ended whose record is `earlier`."""
+def _of_memory(plan: Plan) -> FailureError:
+    """What torch says in a paragraph of a GPU's memory that ran out: the figures that a user can do something about."""
+    there = gpu().memory_bytes if plan.place.kind == "cuda" else machine.memory().total
+    return FailureError(
+        f"out of memory: training needs {memory(plan.memory_bytes)} at the least, {plan.place.name} has "
+        f"{memory(there)}, which other processes may use too; take a smaller width or train.batch_size"
+    )
+
+
+def _train_in_halves(courses: Sequence[Course]) -> None:
+    """Train those again, in two programs, that as one needed more memory than the device has."""
+    log.warning("%d runs in one program ran out of memory; they are tried again in two halves", len(courses))
+    members = [course.member for course in courses]
+    for course in courses:
+        assert isinstance(course.outcome, BaseException)
+        clear_frames(course.outcome.__traceback__)  # which hold what filled the memory
+        course.member.earlier, course.member.ended = course.record, None
+    gc.collect()
+    torch.cuda.empty_cache()
+    for half in (members[: len(members) // 2], members[len(members) // 2 :]):
+        train_and_test(half)
+
+
+def _limit(courses: Sequence[Course]) -> Limit:
+    """The time that the runs have, all of them at once."""
+    seconds = courses[0].plan.config.timeout
+
+    def last_words() -> None:
+        for course in courses:
+            with suppress(Exception):
+                course.folder.end_record(Status.TIMEOUT, reason(seconds or 0))
+
+    return Limit(seconds, [course.folder.log_file for course in courses], last_words)
+
+
+def _say_what_is_short(plan: Plan, count: int) -> None:
+    """A remark where other processes have the memory that training `count` such runs needs."""
+    free, needed = machine.memory().available, count * plan.memory_bytes
+    if plan.place.kind != "cuda" and needed > free:
+        log.warning("training needs %s, and %s are free now", memory(needed), memory(free))
+
+
+def _first_record(plan: Plan, earlier: Record | None, saved: Saved, fused: int) -> Record:
+    """The record of a run that starts, or goes on from where the attempt ended whose record is `earlier`.
+
+    `fused` runs train together; where training goes on, the largest number counts, since times are sums.
+    """
     facts = plan.facts()
+    before = (earlier.fused if earlier else None) or 1
     return replace(
         facts,
         requested=earlier.requested if earlier else facts.requested,  # of several requests the first is kept
+        memory_format=(earlier.memory_format if earlier else None) or facts.memory_format,
         status=Status.RUNNING,
         attempts=((earlier.attempts or 0) if earlier else 0) + 1,
         versions=provenance.versions(),
         git_sha=provenance.git_sha(),
         source_sha256=provenance.source_sha256(),
         n_jobs=provenance.n_jobs(),
+        fused=fused if saved.position == (0, 0) else max(fused, before),
         started=(earlier.started if earlier else None) or provenance.now(),
     )
 
 
-class Watch(Callback):
-    """Between steps: ends training where another process has taken the run over, or where this one is asked to stop.
+def faster_format(plan: Plan) -> str:
+    """The memory format in which a step of `plan` takes less time on its CUDA device.
 
-    The former before a checkpoint of the other is overwritten, the latter with a checkpoint of the step; Lightning
-    calls callbacks that write checkpoints last.
+    Where it cannot be measured, for want of memory say, it is channels_last, which is logged.
+    """
+    from dsbench.measure.memory_format import faster
+    from dsbench.measure.store import Store
+    from dsbench.measure.subject import StepRecipe, Subject
+
+    subject = Subject(plan.network, plan.place.compute(), StepRecipe.of(plan.config.optimizer, plan.config.train))
+    try:
+        return faster(subject, Store(plan.folder.outputs / "latency"))
+    except Exception as error:  # whatever goes wrong here, the run can do without
+        log.warning("which memory format is faster could not be measured, it is channels_last: %s", first_line(error))
+        log.debug("measuring ended with an error", exc_info=True)
+        return "channels_last"
+
+
+class Watch(Callback):
+    """Between steps: ends training where other processes have taken the runs over, or where this one is asked to stop.
+
+    The latter with a checkpoint of the step; Lightning calls callbacks that write checkpoints last. Of several runs one
+    that is lost trains on for nothing until it would write a checkpoint, for which Training.permit asks.
     """
 
-    def __init__(self, held: Held) -> None:
-        self.held = held
+    def __init__(self, held: Iterable[Held]) -> None:
+        self.held = list(held)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Mostly one look at the clock."""
-        self.held.check()
+        for held in [*self.held]:
+            try:
+                held.check()
+            except LostLeaseError:
+                self.held.remove(held)
+                if not self.held:
+                    raise
         if stop_request() is not None:
             for callback in trainer.checkpoint_callbacks:
                 assert isinstance(callback, Checkpoints)
                 callback.save_within_epoch(trainer, pl_module)
             raise_if_asked_to_stop()
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Before the checkpoints of the epoch."""
-        self.held.confirm()
 
 
 class Moving(Callback):

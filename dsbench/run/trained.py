@@ -112,6 +112,7 @@ class Trained:
         assert precision is not None
         try:
             there = resolve(config.device, precision, threads)
+            there = replace(there, memory_format=self.record.memory_format or there.memory_format)
         except InputError as error:
             raise InputError(f"run {self.run_id} cannot be measured here: {error}") from None
         return Subject(self.network, there, StepRecipe.of(config.optimizer, config.train), self)
@@ -198,14 +199,17 @@ def add_to_record(run: Trained, measured: Mapping[str, Any]) -> Record:
     """Write `measured` (see dsbench.measure.record) into the record of `run`, in one step; returns the new record.
 
     What was measured before in the same place stays, its entries joined with the new ones (another batch size, another
-    backend, further repeats); what was measured elsewhere goes, so that measured_on is true of all. Whoever calls it
+    backend, further repeats); what was measured elsewhere goes, so that measured_on is true of all, and so does what a
+    chip of the same name said with other options or versions. Whoever calls it
     holds the run's lock. Raises InputError where the run has been trained again since it was loaded, so that no
     measurement comes to stand beside another training's result.
     """
     now = run.folder.result()
     if now is None or (now.status, now.finished) != (run.record.status, run.record.finished):
         raise InputError(f"the run in {run.folder.path} has been trained anew since it was measured; measure it again")
-    before = now.measured if _place(now.measured) == _place(measured) else {}
+    before = dict(now.measured) if _place(now.measured) == _place(measured) else {}
+    if "chips" in before:
+        before["chips"] = _as_now(before["chips"], measured.get("chips", {}))
     record = replace(now, measured=_joined(before, measured))
     run.folder.write_result(record)
     return record
@@ -213,6 +217,15 @@ def add_to_record(run: Trained, measured: Mapping[str, Any]) -> Record:
 
 def _place(measured: Mapping[str, Any]) -> list[Any]:
     return [measured.get("measured_on", {}).get(key) for key in PLACE]
+
+
+def _as_now(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """What chips said that now say nothing, or say it with the same options and versions."""
+    return {
+        name: section
+        for name, section in old.items()
+        if name not in new or all(section.get(key) == new[name].get(key) for key in ("title", "versions"))
+    }
 
 
 def _joined(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -62,6 +62,8 @@ def given(arguments: Sequence[str], params: Sequence[str], loader: Any, most_see
     seeds = [override for override in overrides if key(override) in _SEEDS]
     others = [override for override in overrides if override not in seeds]
     _refuse_lists(others)
+    if "together" in map(key, others):
+        raise InputError("together is set by a sweep itself; fuse=N says how many seeds train as one program")
     if seeds[-1:] == [AUTO]:
         if most_seeds is None:
             raise _no_auto("a search")

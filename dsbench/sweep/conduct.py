@@ -23,6 +23,7 @@ from dsbench.run.record import FINAL
 from dsbench.sweep import axes
 from dsbench.sweep.composition import Composer
 from dsbench.sweep.estimate import seconds_left, share_of_cores
+from dsbench.sweep.groups import fused, groups
 from dsbench.sweep.launch.backend import Backend, KnownJobs, backend_for
 from dsbench.sweep.looks import Schedule, compared
 from dsbench.sweep.name import deciding, sweep_name, words
@@ -43,8 +44,9 @@ def conduct(
     check(config)
     schedule = scheduled(config, axes.until_decided(arguments, params))
     jobs = axes.jobs(arguments, params, loader, schedule.most if schedule else None)
-    together = len(jobs) * max(map(len, schedule.batches)) // schedule.most if schedule else len(jobs)
-    backend = backend_for(launcher, together)
+    runs = len(jobs) * max(map(len, schedule.batches)) // schedule.most if schedule else len(jobs)
+    fuse = config.fuse if type(config.get("fuse")) is int else 1
+    backend = backend_for(launcher, -(-runs // max(1, fuse)))
     axes.check_several(arguments, params)
     shared = shared_overrides(config, backend)
     here = backend is None or backend.watched
@@ -54,7 +56,10 @@ def conduct(
     if plan.problems and (config.on_error != "skip" or not plan.runs):
         console.print(*planned(plan), sep="\n")
         raise impossible(plan)
-    backend = backend_for(launcher, together, KnownJobs(run_bytes=plan.run_bytes))
+    launches = [groups(plan.only(plan.cells, seeds)) for seeds in schedule.batches] if schedule else [groups(plan)]
+    programs = [group for launched in launches for group in launched]
+    known = KnownJobs(loads=tuple(group.load for group in programs))
+    backend = backend_for(launcher, max(map(len, launches)), known)
     at_once = 1 if backend is None else backend.at_once if backend.watched else None
     share = share_of_cores(plan, at_once) if at_once else 1.0  # before imports take a core
     if plan.missing and backend and not config.plan:
@@ -64,7 +69,9 @@ def conduct(
     options = {"bench_minutes": after, "report": config.report, "of_cells": seconds}
     estimate = partial(seconds_left, at_once=at_once or 1, share=share, **options)
     first = plan.only(plan.cells, schedule.batches[0]) if schedule else None
-    for part in planned(plan, estimate if at_once else None, first, backend.why_at_once if backend else ""):
+    how = [*filter(None, (backend.why_at_once if backend else "", fused(programs)))]
+    at_most = any(len(group.plans) > 1 for group in programs)
+    for part in planned(plan, estimate if at_once else None, first, how, at_most):
         console.print(part)  # the table while the estimate is made
     if config.plan:
         return None

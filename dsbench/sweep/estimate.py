@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from dsbench.config.network import dataset_of
 from dsbench.run.plan import Plan
 from dsbench.run.record import FINAL, Record
+from dsbench.sweep.groups import groups
 from dsbench.sweep.plan import PlannedJob, SweepPlan
 from dsbench.training.memory import kept_numbers
 from dsbench.training.stop import AfterSteps
@@ -67,19 +68,20 @@ def seconds_left(
     report: bool = False,
     of_cells: dict[str, float] | None = None,
 ) -> float:
-    """Seconds that the missing runs take, so many at once, at their greatest number of epochs, and what follows them.
+    """Seconds that the missing runs take, so many jobs at once, at their greatest number of epochs, and what follows.
 
-    Others leave them a `share` of the cores that they want. A sweep measures for `bench_minutes` where there is
-    something to compare, and then writes its report. What a run of each cell takes is added to `of_cells`.
+    A group is taken to be as slow as its runs one after another, which is the most. Others leave them a `share` of the
+    cores that they want. A sweep measures for `bench_minutes` where there is something to compare, and then writes its
+    report. What a run of each cell takes is added to `of_cells`.
     """
     if not plan.missing:
         return 0.0
     by_cell = _seconds_of_cells(plan, share)
-    runs = [by_cell[job.plan.cell_id] for job in plan.missing if job.plan]
+    jobs = [len(group.plans) * by_cell[group.first.cell_id] for group in groups(plan)]
     if of_cells is not None:
         of_cells |= by_cell
     measured = 60 * bench_minutes if len(plan.cells) > 1 else 0.0
-    return (START_SECONDS + REPORT_SECONDS * report) / share + max(max(runs), sum(runs) / at_once) + measured
+    return (START_SECONDS + REPORT_SECONDS * report) / share + max(max(jobs), sum(jobs) / at_once) + measured
 
 
 def share_of_cores(plan: SweepPlan, at_once: int) -> float:
@@ -147,11 +149,12 @@ def _shares(costs: np.ndarray) -> np.ndarray:
 def ended(records: Iterable[Record], like: Record) -> list[Rate]:
     """The rate of each network of which `records` has a run on the device, threads, precision and batch of `like`.
 
-    That is the rate of its fastest run: whatever disturbs one makes it slower.
+    That is the rate of its fastest run: whatever disturbs one makes it slower. Seconds of a group are no run's own.
     """
     rates: dict[str, Rate] = {}
     for record in records:
-        images = record.result.images_per_second if record.result and record.status in FINAL else None
+        alone = record.status in FINAL and (record.fused or 1) == 1
+        images = record.result.images_per_second if record.result and alone else None
         if images and _conditions(record) == _conditions(like) and {"macs", "acts"} <= record.costs.keys():
             rate = Rate(int(record.costs["macs"]), int(record.costs["acts"]), 1 / images)
             cell = record.cell_id or record.run_id

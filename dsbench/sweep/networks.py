@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,8 @@ class NamedNetwork:
 
         config = self.composed.config
         compute = resolve(config.device, config.precision, threads if config.threads is None else config.threads)
+        if config.train.memory_format != "auto":
+            compute = replace(compute, memory_format=config.train.memory_format)
         return Subject(self.network, compute, StepRecipe.of(config.optimizer, config.train))
 
 
@@ -191,3 +194,10 @@ def short_titles(networks: Sequence[NamedNetwork]) -> list[str]:
         for name in names
     ]
     return [" ".join(parts) or network.title for parts, network in zip(words, networks, strict=True)]
+
+
+def file_names(networks: Sequence[NamedNetwork]) -> list[str]:
+    """What files of each are called: the run's id, or the network's short name; numbered where names are the same."""
+    words = [re.sub(r"[^\w.=]+", "-", name) for name in short_titles(networks)]
+    names = [network.run.run_id if network.run else word for network, word in zip(networks, words, strict=True)]
+    return names if len(set(names)) == len(names) else [f"{name}-{number}" for number, name in enumerate(names, 1)]

@@ -20,7 +20,7 @@ RESULTS = ("done", "collapsed")  # a collapsed network has an accuracy, a diverg
 
 def objectives(names: Any) -> tuple[str, ...]:
     """The names in `objective`, a text or a list of several. Raises InputError for any other name."""
-    names = (names,) if isinstance(names, str) else tuple(names or ())
+    names = tuple(names) if isinstance(names, Sequence) and not isinstance(names, str) else (names,)
     for name in names:
         choose("objective", name, DIRECTIONS)
     if not names or len(set(names)) < len(names):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from dsbench.config.compose import Composed
 from dsbench.config.overrides import key
-from dsbench.config.schema import Config
+from dsbench.config.schema import AUTO_FUSE, Config
 from dsbench.errors import InputError
 from dsbench.numerals import counted, duration, percent
 from dsbench.quantities import COUNTED_BUDGETS
+from dsbench.run.check import check_members
 from dsbench.run.interrupts import raise_if_asked_to_stop
 from dsbench.run.plan import Plan, Resources, plan, with_seed
 from dsbench.run.record import FINAL, Record, width
@@ -98,12 +100,6 @@ class SweepPlan:
         return [job for job in self.runs.values() if not job.done]
 
     @property
-    def run_bytes(self) -> tuple[int, ...]:
-        """What each missing run takes of this machine's memory; one on a GPU takes it from the GPU's own."""
-        plans = [job.plan for job in self.missing if job.plan]
-        return tuple(plan.memory_bytes for plan in plans if plan.place.kind != "cuda")
-
-    @property
     def stale(self) -> list[PlannedJob]:
         """The runs with a result that other code than this has made."""
         return [job for job in self.runs.values() if job.stale]
@@ -141,20 +137,26 @@ def plan_sweep(
 
     @cache
     def obstacle(overrides: tuple[str, ...]) -> str | None:
-        """Why no run of a cell can be trained: there is no memory for it, or there are no data."""
+        """Why no run of a cell can be trained, or no group as one program: there is no memory, or there are no data."""
         planned = cell(overrides)
         assert isinstance(planned, Plan)
+        fuse = 1 if planned.config.fuse == AUTO_FUSE else planned.config.fuse
         try:
             planned.prepare(here)
+            if fuse > 1 and planned.alone:
+                raise InputError(f"fuse={fuse}: {planned.alone}")
+            if here:
+                members = min(fuse, seeds_of[overrides])
+                check_members(planned.place, members, planned.memory_bytes, planned.resources.limit_bytes)
         except InputError as error:
             return str(error)
         return None
 
     out = []
-    for overrides in map(tuple, jobs):
+    split = [_split(tuple(job)) for job in jobs]
+    seeds_of = Counter(shared for _, shared, _ in split)
+    for overrides, shared, seeds in split:
         raise_if_asked_to_stop()
-        seeds = [override for override in overrides if re.fullmatch(r"seed=[0-9]{1,9}", override)]  # longer: checked
-        shared = tuple(override for override in overrides if override not in seeds)
         planned = cell(shared)
         if isinstance(planned, InputError):
             out.append(PlannedJob(overrides, problem=str(planned)))
@@ -167,6 +169,12 @@ def plan_sweep(
             job = PlannedJob(overrides, problem=problem)
         out.append(job)
     return SweepPlan(tuple(out))
+
+
+def _split(overrides: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...], list[str]]:
+    """The overrides of a job, those that the seeds of its cell share, and those of its seed."""
+    seeds = [override for override in overrides if re.fullmatch(r"seed=[0-9]{1,9}", override)]  # longer: checked
+    return overrides, tuple(override for override in overrides if override not in seeds), seeds
 
 
 def _readable(job: PlannedJob) -> PlannedJob:
@@ -200,12 +208,13 @@ def planned(
     plan: SweepPlan,
     estimate: Callable[[SweepPlan], float] | None = None,
     least: SweepPlan | None = None,
-    why_at_once: str = "",
+    how: Sequence[str] = (),
+    at_most: bool = False,
 ) -> Iterator[Group]:
     """The plan for a terminal: its table, then its sum, for which `estimate` says how many seconds a plan takes.
 
-    `least` is the part that is trained in any case, where the rest depends on what comes of it; `why_at_once` says how
-    many runs are trained side by side.
+    `least` is the part that is trained in any case, where the rest depends on what comes of it; `how` are lines on how
+    runs are trained, side by side and as one program. `at_most`: whether it may well take less than estimated.
     """
     from rich.console import Group
     from rich.text import Text
@@ -215,8 +224,7 @@ def planned(
     table: list[Text | Table] = [Text(shared), _table(plan, first), Text("")] if first else []
     yield Group(*table, *map(Text, _impossible(plan)))
     amounts = [Amount.of(part, estimate) for part in ((plan,) if least is None else (least, plan))]
-    lines = [_summary(plan, amounts), *([why_at_once] if why_at_once else [])]
-    yield Group(*map(Text, lines))
+    yield Group(*map(Text, [_summary(plan, amounts, at_most), *how]))
 
 
 def _texts(cells: Sequence[Record]) -> dict[str, list[str]]:
@@ -254,7 +262,7 @@ def _varied(jobs: Sequence[PlannedJob]) -> list[str]:
     return [name for name, listed in values.items() if len(listed) > 1]
 
 
-def _summary(plan: SweepPlan, amounts: Sequence[Amount]) -> str:
+def _summary(plan: SweepPlan, amounts: Sequence[Amount], at_most: bool) -> str:
     """One line; `amounts` has the least and the most that is trained, or the one that is."""
     least, most = amounts[0], amounts[-1]
 
@@ -272,7 +280,8 @@ def _summary(plan: SweepPlan, amounts: Sequence[Amount]) -> str:
         parts.append(f"{len(plan.stale)} made by other code{'' if again else ' (rerun=stale trains these anew)'}")
     parts.append(f"{ranging(least.missing, most.missing)} to train")
     if most.seconds is not None:
-        parts.append(f"about {ranging(duration(least.seconds or 0), duration(most.seconds))}")
+        about = "at most about" if at_most else "about"
+        parts.append(f"{about} {ranging(duration(least.seconds or 0), duration(most.seconds))}")
     return ", ".join(parts)
 
 

@@ -78,6 +78,10 @@ def search(
     names = objectives(config.objective)
     given = axes.given(arguments, params, loader)
     scheduled(config, until_decided=False)
+    fuse = next((override for override in given if key(override) == "fuse"), "fuse=auto")
+    if fuse not in ("fuse=auto", "fuse=1"):
+        raise InputError(f"{fuse}: a search trains each run by itself; fuse is for sweeps of all combinations")
+    given = [override for override in given if key(override) != "fuse"]
     seeds = axes.combined([override for override in given if key(override) == "seed"])  # [[]] where none is named
     drawn, fixed = space([override for override in given if key(override) != "seed"])
     if not drawn:
@@ -85,7 +89,7 @@ def search(
             "nothing to search: list what to choose from, as model=cnn,dwsep or width=int(interval(4,64)) does"
         )
     backend = backend_for(launcher, how.batch * len(seeds))
-    here, shared = backend is None or backend.watched, shared_overrides(config, backend)
+    here, shared = backend is None or backend.watched, [*shared_overrides(config, backend), "fuse=1"]
     compose, console = composing(config, loader), terminal()
     sweep = Sweep(config, _name(config, arguments, given, names, how, drawn), arguments, launcher)
     trials, plan = Trials(how, drawn, names), SweepPlan(())

@@ -28,8 +28,9 @@ from dsbench.run.interrupts import Interrupted
 from dsbench.run.outcome import Ended, ProcessDiedError
 from dsbench.run.progress import relative
 from dsbench.run.record import FINAL, Record, Status, short_label
+from dsbench.sweep.groups import Group, groups
 from dsbench.sweep.launch.backend import BackendLauncher, KnownJobs, backend_for
-from dsbench.sweep.launch.view import Board, Cell
+from dsbench.sweep.launch.view import Board, Cell, Shown, seeds_text
 from dsbench.sweep.looks import Looks, Schedule
 from dsbench.sweep.name import SweepName
 from dsbench.sweep.plan import PlannedJob, SweepPlan
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from dsbench.config.schema import Config
+    from dsbench.run.plan import Plan
 
 log = logging.getLogger("dsbench")
 _SO_FAR = {
@@ -133,13 +135,13 @@ class Sweep:
 
     def launch(self, plan: SweepPlan) -> None:
         """Have those runs of `plan` trained that are not done yet."""
-        missing = plan.missing
+        missing = groups(plan)
         if missing:
             self.looks.forget([run_id for run_id, job in plan.runs.items() if job.replaced])
-            overrides = [[*job.overrides, *_precision(job), *self._group(job)] for job in missing]
+            overrides = [[*group.overrides, *_precision(group.first), *self._group(group.first)] for group in missing]
             if isinstance(self._launcher, BackendLauncher):
-                known = KnownJobs(self.folder.path / "jobs", plan.run_bytes, board(plan, self._seconds))
-                self._launcher.known = known
+                loads = tuple(group.load for group in missing)
+                self._launcher.known = KnownJobs(self.folder.path / "jobs", loads, board(plan, missing, self._seconds))
             started = provenance.now()
             self.returned.append(self._launcher.launch(overrides, 0))
             self.reasons |= unrecorded(missing, self.returned[-1], started)
@@ -213,32 +215,39 @@ class Sweep:
         run_ids = {job.plan.run_id for job in self.jobs if job.plan} - self._final
         return all(record(self.folder.outputs, run_id).status in FINAL for run_id in run_ids)
 
-    def _group(self, job: PlannedJob) -> list[str]:
+    def _group(self, plan: Plan) -> list[str]:
         """The sweep's name as the run's group in W&B, where that has no other."""
-        logger = job.plan.config.logger if job.plan else None
+        logger = plan.config.logger
         wanted = isinstance(logger, WandbConfig) and logger.group is None
         return [f"logger.group={self.folder.name[:GROUP_LETTERS]}"] if wanted else []
 
 
-def board(plan: SweepPlan, seconds: Mapping[str, float]) -> Board:
-    """The cells of `plan` with what is done of each, and its missing runs, as a view shows them.
+def board(plan: SweepPlan, missing: Sequence[Group], seconds: Mapping[str, float]) -> Board:
+    """The cells of `plan` with what is done of each, and the `missing` runs, as a view shows them.
 
-    `seconds` is what a run may take, by cell_id, where that is known.
+    `seconds` is what a run may take, by cell_id, where that is known. Of a group on a GPU it says nothing.
     """
     names = short_names(table(plan.facts)) if plan.cells else []
     cells = {}
     for name, (cell_id, jobs) in zip(names, plan.cells.items(), strict=True):
-        cells[cell_id] = Cell(name, len(jobs), seconds=seconds.get(cell_id))
+        cells[cell_id] = Cell(name, len(jobs))
         for job in jobs:
             if job.done and job.record and job.record.result:
                 cells[cell_id].take(str(job.record.status), job.record.result.test_acc)
-    plans = [job.plan for job in plan.missing if job.plan]
-    facts = [(plan.run_id, plan.config) for plan in plans]
-    labels = [
-        short_label(run_id, config.model.family, config.width, config.arch.fine_width, config.seed)
-        for run_id, config in facts
-    ]
-    return Board(list(cells.values()), [cells[plan.cell_id] for plan in plans], labels)
+
+    def shown(group: Group) -> Shown:
+        first, count = group.first, len(group.plans)
+        config, of_run = first.config, seconds.get(first.cell_id)
+        what = (first.run_id, config.model.family, config.width, config.arch.fine_width)
+        seeds = f"{short_label(*what)} seeds {seeds_text([plan.config.seed for plan in group.plans])}"
+        return Shown(
+            cells[first.cell_id],
+            seeds if count > 1 else short_label(*what, config.seed),
+            count,
+            None if of_run is None or (group.on_gpu and count > 1) else count * of_run,
+        )
+
+    return Board(list(cells.values()), [*map(shown, missing)])
 
 
 def so_far(statuses: Iterable[str]) -> str:
@@ -249,20 +258,20 @@ def so_far(statuses: Iterable[str]) -> str:
     return ", ".join([f"{counts['done']} of {counts.total()} done", *rest])
 
 
-def _precision(job: PlannedJob) -> list[str]:
+def _precision(plan: Plan) -> list[str]:
     """`auto` is what this machine makes of it, for all runs, wherever they are trained: ids depend on it."""
-    assert job.plan is not None
-    return [f"precision={job.plan.place.precision}"] if job.plan.config.precision == "auto" else []
+    return [f"precision={plan.place.precision}"] if plan.config.precision == "auto" else []
 
 
-def unrecorded(jobs: Sequence[PlannedJob], returned: Sequence[JobReturn], since: str) -> dict[str, Ended]:
+def unrecorded(groups: Sequence[Group], returned: Sequence[JobReturn], since: str) -> dict[str, Ended]:
     """By run_id, how runs have failed whose records name no end since `since`; `returned` is what came of the jobs."""
     out = {}
-    for job, end in zip(jobs, returned, strict=False):
-        if end.status != JobStatus.FAILED or job.plan is None:
+    for group, end in zip(groups, returned, strict=False):
+        if end.status != JobStatus.FAILED:
             continue
-        if (record(job.plan.folder.outputs, job.plan.run_id).finished or "") < since:
-            error = returned_value(end)
-            died = isinstance(error, ProcessDiedError)
-            out[job.plan.run_id] = error.ended if died else Ended("failed", one_line(error))
+        error = returned_value(end)
+        died = isinstance(error, ProcessDiedError)
+        for plan in group.plans:
+            if (record(plan.folder.outputs, plan.run_id).finished or "") < since:
+                out[plan.run_id] = error.ended if died else Ended("failed", one_line(error))
     return out

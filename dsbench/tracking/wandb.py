@@ -69,7 +69,7 @@ def begin(config: WandbConfig, outputs: Path, card: Card, job_type: str) -> Any:
             tags=_tags(config, card),
             mode="online" if mode == "online" else "offline",
             resume="allow" if mode == "online" else None,
-            reinit="finish_previous",
+            reinit="create_new",  # beside the runs that are trained together with this one
             config=card.facts,  # a later update is lost if an offline run is killed
             settings=wandb.Settings(
                 console="off",

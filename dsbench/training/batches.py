@@ -132,14 +132,16 @@ class Batches:
         seed: int | None = None,
         augment: AugmentConfig | None = None,
         sharpened: bool = False,
+        channels_last: bool = True,
     ) -> None:
         """`images` (N, H, W, C) uint8, `labels` (N,) int64 and the `rows` of this split, which lie with the labels.
 
-        `sharpened` images go through `unsharp`, batch by batch, on the CPU.
+        `sharpened` images go through `unsharp`, batch by batch, on the CPU. Without `channels_last` batches are
+        contiguous.
         """
         self.images, self.labels, self.rows = images, labels, rows
         self.batch_size, self.seed, self.augment, self.sharpened = batch_size, seed, augment, sharpened
-        self.device = labels.device
+        self.device, self.channels_last = labels.device, channels_last
         self.scale = scale.to(self.device)
         self.epoch = 0
 
@@ -181,4 +183,4 @@ class Batches:
         batch = self.scale(images)
         if self.augment is not None and draws.centre is not None:
             batch = cut_out(batch, draws.centre, self.augment.cutout)
-        return batch
+        return batch if self.channels_last else batch.contiguous()

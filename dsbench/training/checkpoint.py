@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ class MemberFiles(TorchCheckpointIO):
         self._checkpoint = checkpoint
 
     def write(self, member: Member, path: Path) -> None:
-        """Write what was saved last of one member."""
+        """Write what was saved last of one member. Raises what its `permit` does where this process may not."""
+        member.training.permit()
         place = self._members.index(member)
         one = {key: value for key, value in self._checkpoint.items() if key != "members"}
         if self._split:
@@ -118,28 +120,39 @@ def recorded(path: Path) -> list[Epoch]:
     return torch.load(path, map_location="cpu", weights_only=True)["history"]
 
 
-def resumable(last: Path, best: Path, test_weights: str) -> list[Epoch]:
-    """The history in the checkpoint `last`, from which training goes on; empty where it starts.
+@dataclass(frozen=True)
+class Saved:
+    """Where a checkpoint stands: the `history` of the epochs that have ended, and `steps` within the next."""
+
+    history: list[Epoch]
+    steps: int = 0
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Epochs that have ended, steps since."""
+        return len(self.history), self.steps
+
+
+def resumable(last: Path, best: Path, test_weights: str) -> Saved:
+    """Where the checkpoint `last` stands, from which training goes on; at no step where it starts.
 
     Damaged files are set aside, which is logged. Without `last` training starts anew: from weights alone it would go on
     as another training. So it does where the `best` weights so far are to be tested (`test_weights`) and are not whole.
     Raises InputError where a file cannot be read at all.
     """
-    if not last.exists():
-        return []
-    history = _whole(last, _OF_LAST)
-    if history and test_weights == "best" and best_epoch(history):
+    saved = _whole(last, _OF_LAST) if last.exists() else None
+    if saved and test_weights == "best" and best_epoch(saved.history):
         if not best.exists():
             set_aside(last, f"the weights of its best epoch are gone: no {best}", _ANEW)
-            return []
-        if _whole(best, frozenset({"state_dict"})) is None:
+            saved = None
+        elif _whole(best, frozenset({"state_dict"})) is None:
             set_aside(last, "the weights of its best epoch are", _ANEW)
-            return []
-    return history or []
+            saved = None
+    return saved or Saved([])
 
 
-def _whole(path: Path, keys: frozenset[str]) -> list[Epoch] | None:
-    """The history in the checkpoint at `path`; None where that is damaged or lacks one of `keys`, and set aside."""
+def _whole(path: Path, keys: frozenset[str]) -> Saved | None:
+    """Where the checkpoint at `path` stands; None where it is damaged or lacks one of `keys`, and set aside."""
     try:
         if path.is_file():
             path.open("rb").close()
@@ -150,7 +163,8 @@ def _whole(path: Path, keys: frozenset[str]) -> list[Epoch] | None:
         lacking = keys - content.keys()
         if lacking:
             raise ValueError(f"it lacks {', '.join(sorted(lacking))}")
-        return list(content.get("history", ()))
+        within = content.get("within_epoch")
+        return Saved(list(content.get("history", ())), len(within["train"]["sizes"]) if within else 0)
     except Exception as error:  # torch.load knows many ways to fail on half a file
         set_aside(path, first_line(error).partition(". ")[0], _ANEW)  # torch goes on with advice
         return None

@@ -10,9 +10,8 @@ from dsbench.config.network import dataset_of
 from dsbench.config.schema import DataConfig
 from dsbench.data import prepared, split
 from dsbench.training.batches import Batches, PixelScale, unsharp
-from dsbench.training.memory import evaluated_at_once
+from dsbench.training.memory import DEVICE_SHARE, evaluated_at_once
 
-DEVICE_SHARE = 0.5  # of a GPU's free memory that the images may take
 log = logging.getLogger("dsbench")
 
 
@@ -23,7 +22,10 @@ class ImageData:
     train and validates on test, as the five studies did.
     """
 
-    def __init__(self, config: DataConfig, batch_size: int, seed: int, device: torch.device) -> None:
+    def __init__(
+        self, config: DataConfig, batch_size: int, seed: int, device: torch.device, channels_last: bool = True
+    ) -> None:
+        self.channels_last = channels_last
         self.config, self.batch_size, self.seed, self.device = config, batch_size, seed, device
 
     def setup(self) -> None:
@@ -41,15 +43,16 @@ class ImageData:
         y_train, y_test = (torch.from_numpy(y.astype("int64")).to(self.device) for y in (arrays.y_train, arrays.y_test))
         at_once = evaluated_at_once(dataset.image_shape)
         all_test = torch.arange(len(y_test), device=self.device)
-        self.test = Batches(x_test, y_test, all_test, at_once, scale, sharpened=sharpened)
+        form = sharpened, self.channels_last
+        self.test = Batches(x_test, y_test, all_test, at_once, scale, None, None, *form)
         if config.split == "study":
             train_rows, self.val = torch.arange(len(y_train), device=self.device), self.test
         else:
             train, val = split.stratified(arrays.y_train, dataset.validation_size)
             train_rows, val_rows = (torch.from_numpy(rows).to(self.device) for rows in (train, val))
-            self.val = Batches(x_train, y_train, val_rows, at_once, scale, sharpened=sharpened)
+            self.val = Batches(x_train, y_train, val_rows, at_once, scale, None, None, *form)
         augment = config.augment if any(vars(config.augment).values()) else None
-        self.train = Batches(x_train, y_train, train_rows, self.batch_size, scale, self.seed, augment, sharpened)
+        self.train = Batches(x_train, y_train, train_rows, self.batch_size, scale, self.seed, augment, *form)
 
     def _has_room(self, size: int) -> bool:
         """Whether `size` bytes of images are kept on the device; a CPU reads them from the mapped file."""

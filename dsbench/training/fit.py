@@ -14,7 +14,7 @@ from pytorch_lightning.plugins.environments import LightningEnvironment
 from torch import nn
 
 from dsbench.config.schema import Config, EarlyStoppingConfig
-from dsbench.network.build import build
+from dsbench.network.build import build, formatted
 from dsbench.network.description import Network
 from dsbench.network.fused import Fused
 from dsbench.training.checkpoint import Checkpoints, MemberFiles
@@ -33,6 +33,7 @@ class Training:
     """All that training a network is given: which one, how, until when, on what device, and where checkpoints go.
 
     `test_weights` is best or last, the checkpoint that is tested; training goes on from `last` where there is one.
+    `permit` is called before a checkpoint is written, and raises where this process may not.
     """
 
     config: Config
@@ -42,6 +43,7 @@ class Training:
     test_weights: str
     last: Path
     best: Path
+    permit: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ def fit(
     set_up_process()
     first, members = trainings[0], [Member(training) for training in trainings]
     config, compute = first.config, first.compute
-    data = ImageData(config.data, config.train.batch_size, config.seed, compute.device)
+    channels_last = compute.memory_format == "channels_last"
+    data = ImageData(config.data, config.train.batch_size, config.seed, compute.device, channels_last)
     data.setup()
     module = Classifier(_network(trainings), members, data, _recorder(first, data))
     files = MemberFiles(members)
@@ -95,7 +98,10 @@ def fit(
 
 
 def _network(trainings: Sequence[Training]) -> nn.Module:
-    modules = [build(training.network, training.config.seed) for training in trainings]
+    modules = [
+        formatted(build(training.network, training.config.seed), training.compute.memory_format)
+        for training in trainings
+    ]
     return modules[0] if len(modules) == 1 else Fused(modules)
 
 

@@ -14,16 +14,23 @@ from dsbench.config.schema import AdamConfig, Config, OptimizerConfig, RmspropCo
 from dsbench.errors import InputError
 from dsbench.network.cost import DTYPE_BYTES, Cost, passing_bytes
 from dsbench.network.description import Network
+from dsbench.training.gpu import gpu
 
 if TYPE_CHECKING:
     from dsbench.training.place import Place
 
 EVAL_BATCH_SIZE = 500  # images of validation and test at once, at most
+DEVICE_SHARE = 0.5  # of a GPU's free memory that the images may take
 EVAL_PIXELS = 500 * 32 * 32  # of those images: their activations have to fit
 # Of a process before its network, measured by benchmarks/memory.py: what importing takes, which processes that are
 # forked from one share, and what each has of its own.
 IMPORTED_BYTES = 360 << 20
 OWN_BYTES = 60 << 20
+# Of a GPU's memory before the network, for each process on it. Estimates, low ones, which no card has confirmed: what a
+# CUDA context with the kernels of torch, cuDNN and cuBLAS takes (people report 250 to 600 MiB, by card and version),
+# and the workspace of cuBLAS (torch's default on Hopper is 32 MiB, elsewhere 8), which torch's allocator counts.
+CONTEXT_BYTES = 250 << 20
+WORKSPACE_BYTES = 8 << 20
 _WEIGHT_BYTES = 4  # at any precision
 _LARGEST = 1 << 20  # width, or images of a batch, that is tried for one that fits
 
@@ -33,13 +40,15 @@ def run_bytes(network: Network, cost: Cost, config: Config, place: Place) -> int
 
     `cost` is that of `network` in the precision of `place`. Weights, their gradients and what the optimizer keeps of
     them; with these either the activations of a batch or, in evaluation, what passes from a layer to the next; on a CPU
-    the rest of the process. The images are no part of it: they stay in their file where there is no room for them.
+    the rest of the process, on CUDA a workspace. The images are no part of it: they stay in their file where there is
+    no room for them.
     """
     dataset, size = dataset_of(config.data), DTYPE_BYTES[place.precision]
     weights = _WEIGHT_BYTES * (cost.params * (2 + kept_numbers(config.optimizer)) + cost.buffers)
     evaluated = min(evaluated_at_once(dataset.image_shape), sum(dataset.test_counts))
     activations = max(cost.training_bytes * config.train.batch_size, passing_bytes(network, size) * evaluated)
-    return weights + activations + (OWN_BYTES if place.kind == "cpu" else 0)
+    own = {"cpu": OWN_BYTES, "cuda": WORKSPACE_BYTES}
+    return weights + activations + own.get(place.kind, 0)
 
 
 def evaluated_at_once(image_shape: tuple[int, ...]) -> int:
@@ -56,11 +65,11 @@ def kept_numbers(optimizer: OptimizerConfig) -> int:
 
 
 def limit_bytes(place: Place) -> int:
-    """Bytes that there are for it at the most: of the GPU's memory, else of this machine's beside what is imported."""
+    """Bytes that there are for it at the most: of the GPU's memory beside the context, else of this machine's beside
+    what is imported.
+    """
     if place.kind == "cuda":
-        import torch
-
-        return torch.cuda.get_device_properties(place.kind).total_memory
+        return gpu().memory_bytes - CONTEXT_BYTES
     return machine.memory().total - IMPORTED_BYTES
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 import re
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dsbench.errors import InputError, choose
+from dsbench.training.gpu import gpu
 
 if TYPE_CHECKING:
     from dsbench.training.device import Compute
@@ -66,7 +68,9 @@ def place(device: str, precision: str, threads: int | None) -> Place:
     if device == "auto":
         device = next(kind for kind in ("cuda", "mps", "cpu") if is_there(kind))
     if not is_there(device):
-        raise InputError(f"device={device}: there is none on this machine; device=auto takes the best there is")
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES") if device == "cuda" else None
+        hidden = "" if visible is None else f" that CUDA_VISIBLE_DEVICES={visible} shows"
+        raise InputError(f"device={device}: there is none on this machine{hidden}; device=auto takes the best there is")
     precision = resolve_precision(precision, device)
     if precision == "16" and device != "cuda":
         raise InputError(f"precision=16 needs a CUDA device, this run is on {device}; choose 32 or bf16")
@@ -74,7 +78,11 @@ def place(device: str, precision: str, threads: int | None) -> Place:
 
 
 def is_there(kind: str) -> bool:
-    """Whether torch can compute on a cpu, cuda or mps; it is asked only where this system may have a GPU for it."""
+    """Whether torch can compute on a cpu, cuda or mps; it is asked only where this system may have a GPU for it.
+
+    torch initialises CUDA's driver to answer, but makes no context; Lightning has it ask NVML, which initialises
+    nothing. So the server that a sweep's processes are forked from can import it all.
+    """
     if kind == "cpu":
         return True
     if platform.system() == "Linux" and (
@@ -108,9 +116,7 @@ def _built_for_cpus() -> bool:
 def _native_bf16(kind: str) -> bool:
     """Whether the hardware multiplies bf16 itself: CUDA from Ampere on, CPUs with AVX512-BF16 or AMX."""
     if kind == "cuda":
-        import torch
-
-        return torch.cuda.get_device_capability() >= (8, 0)
+        return gpu().capability >= (8, 0)
     return kind == "cpu" and (bool(_NATIVE_BF16 & set(processor().get("flags", "").split())) or _torch_sees_bf16())
 
 
@@ -141,7 +147,5 @@ def processor() -> Mapping[str, str]:
 
 def _name(kind: str) -> str:
     if kind == "cuda":
-        import torch
-
-        return torch.cuda.get_device_name()
+        return gpu().name
     return processor().get("model name") or platform.processor() or platform.machine()

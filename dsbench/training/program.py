@@ -108,7 +108,8 @@ class Pass:
         if self.alone:
             return images, labels[0]
         beside = images.unflatten(0, rows.shape).permute(1, 3, 4, 0, 2)
-        return beside.flatten(3).contiguous().permute(0, 3, 1, 2), labels
+        beside = beside.flatten(3).contiguous().permute(0, 3, 1, 2)
+        return beside if self.batches.channels_last else beside.contiguous(), labels
 
     def count(self, at: At, losses: Tensor, logits: Tensor) -> None:
         """Keep the losses, a scalar or (S,), and the predictions of logits (B, classes) or (S, B, classes)."""

@@ -38,6 +38,7 @@ class Run:
     threads: int | None
     precision: str | None
     n_jobs: int | None
+    fused: int | None = None
     remark: str | None = None
 
 
@@ -120,6 +121,11 @@ class Cell:
     def trained_under(self) -> dict[str, tuple[Any, ...]]:
         """The values of each of CONDITIONS that its runs that are done have."""
         return {name: tuple(dict.fromkeys(getattr(run, name) for run in self.done)) for name in CONDITIONS}
+
+    @property
+    def fused(self) -> set[int]:
+        """How many its runs that are done were trained with as one program; 1 is alone, as in older records."""
+        return {run.fused or 1 for run in self.done}
 
 
 def cells(runs: pd.DataFrame, table: pd.DataFrame) -> list[Cell]:

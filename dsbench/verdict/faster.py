@@ -85,7 +85,8 @@ def _wanted(key: Key) -> str:
 def trained(pairs: Sequence[tuple[Cell, Cell]]) -> list[tuple[Measure, ...]]:
     """For each pair the mean seconds of an epoch and of the whole training, which decide nothing.
 
-    They compare where all runs of both had the same device, precision, threads and number of runs beside them.
+    They compare where all runs of both had the same device, precision, threads and number of runs beside them, and each
+    was a program of its own.
     """
     return [(_seconds(EPOCH, pair), _seconds(TRAINING, pair)) for pair in pairs]
 
@@ -129,6 +130,9 @@ def _seconds_not_comparable(cells: Sequence[Cell], by_epoch: bool = False) -> st
             return f"{name} is not recorded of all runs"
         if len(values) > 1:
             return f"trained with different {name}: {' and '.join(map(str, values))}"
+    fused = sorted(set().union(*(cell.fused for cell in cells)))
+    if fused and fused[-1] > 1:
+        return f"trained in groups of {listed([str(count) for count in fused])}, whose seconds these are"
     return ""
 
 

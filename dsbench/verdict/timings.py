@@ -235,12 +235,15 @@ def over_days(values: Sequence[Sequence[float]], level: float) -> Interval | Non
 
 
 def other_place(before: Timings, after: Timings) -> str:
-    """Why times of two places do not compare; empty where the place is one."""
+    """Why times of two places do not compare; empty where the place is one.
+
+    Each network has the memory format that it is trained in, on a GPU the one that is faster for it.
+    """
     identities = before.place["identity"], after.place["identity"]
     if None in identities and identities != (None, None):
         return "measured on processors one of which is known by its name alone"
     place, other = _flat(before.place), _flat(after.place)
-    names = [name for name in {**place, **other} if place.get(name) != other.get(name)]
+    names = [name for name in {**place, **other} if name != "memory_format" and place.get(name) != other.get(name)]
     differences = [f"{name} ({place.get(name)} and {other.get(name)})" for name in names]
     return f"measured with different {', '.join(differences)}" if names else ""
 

@@ -64,7 +64,7 @@ class DsbenchLauncher(Launcher):
 
         ours = is_ours(self.task_function)
         folder = known.folder or Path(self.config.get("outputs", ".")).absolute() / "jobs"
-        return self._class.of(LaunchContext(self.config, jobs, folder, ours, known.run_bytes), **self._options)
+        return self._class.of(LaunchContext(self.config, jobs, folder, ours, known.loads), **self._options)
 
 
 def _check_installed(choice: str, package: str, extra: str) -> None:

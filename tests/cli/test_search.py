@@ -88,6 +88,7 @@ def test_a_run_that_fails_counts_for_nothing_and_the_search_goes_on(
         ("width=2,3 hydra.sweeper.n_trials=0", "hydra.sweeper.n_trials 0 is not a positive integer"),
         ("width=2", "nothing to search: list what to choose from"),
         ("width=2,3 objective=test_acc", "unknown objective 'test_acc'; choose one of val_acc, macs, params, acts"),
+        ("width=2,3 objective=-1", "unknown objective -1; choose one of val_acc, macs, params, acts"),
         ("width=2,3 data.split=study", "objective=val_acc would choose on the test images under data.split=study"),
         ("width=0,-1", "is not a positive integer"),
     ],

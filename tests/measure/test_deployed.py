@@ -10,9 +10,10 @@ import pytest
 import torch
 from onnx.reference import ReferenceEvaluator
 
-from dsbench.measure import onnx as deployed
+from dsbench.deploy.calibration import calibration_images
+from dsbench.measure import deployed
 from dsbench.measure.by_turns import OnnxFiles
-from dsbench.measure.onnx import Session, calibration_images, deploy
+from dsbench.measure.deployed import deploy
 from dsbench.run.trained import load
 from dsbench.training.device import Compute
 
@@ -63,19 +64,3 @@ def test_an_untrained_network_has_sizes_and_no_accuracy_needs_no_data_and_in_bf1
     assert all(rows.dtype == torch.float32 for rows in logits)
     torch.testing.assert_close(logits[0], logits[1], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(logits[0], network.module()(images), rtol=0, atol=0)
-
-
-def test_the_session_has_the_threads_asked_for(exported: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import onnxruntime
-
-    seen = []
-    opened = onnxruntime.InferenceSession
-
-    def spy(path: Path, options: Any, **rest: Any) -> Any:
-        seen.append((options.intra_op_num_threads, options.inter_op_num_threads, rest["providers"]))
-        return opened(path, options, **rest)
-
-    monkeypatch.setattr(onnxruntime, "InferenceSession", spy)
-    session = Session(exported.path, 2)
-    assert session.forward(session.prepared(torch.zeros(3, 1, 28, 28))).shape == (3, 10)
-    assert (session.threads, seen) == (2, [(2, 1, ["CPUExecutionProvider"])])

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dsbench.network.build import build
 from dsbench.network.description import Network
+from dsbench.network.fused import Fused, FusedBatchNorm, FusedConv
 from dsbench.network.layers import Activation, BatchNorm, Conv, Flatten, GlobalAvgPool, Linear, Pool
 from dsbench.seeds import derived
 
@@ -24,6 +25,9 @@ ARCHS = (
     "cifar10_vgg",
     "cifar100_series",
 )
+
+
+CHOOSE_FORMAT = (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d, nn.AvgPool2d, FusedConv, FusedBatchNorm)
 
 
 def equal(first: nn.Module, other: nn.Module) -> bool:
@@ -119,11 +123,22 @@ def in_channels_last(images: Tensor) -> bool:
 POINTWISE = (Conv(1, 4, 1, bias=False), BatchNorm(4), Activation("relu"), Conv(4, 4, 3, groups=4), Pool("max"))
 
 
-@given(networks(), st.sampled_from([2, 16]))  # oneDNN computes the larger batch alone
-@example(Network((1, 9, 9), 3, (*POINTWISE, GlobalAvgPool(), Linear(4, 3))), 2).via("the image has one channel")
-@example(Network((1, 9, 9), 3, (Conv(1, 1, 3), *POINTWISE, GlobalAvgPool(), Linear(4, 3))), 16).via("depthwise, then")
-@example(Network((2, 9, 9), 3, (Conv(2, 1, 3), Activation("relu"), *POINTWISE, Flatten(), Linear(16, 3))), 16)
-def test_every_layer_computes_in_channels_last(network: Network, batch: int) -> None:
+ONE_CHANNEL = (
+    Network((1, 9, 9), 3, (*POINTWISE, GlobalAvgPool(), Linear(4, 3))),
+    Network((1, 9, 9), 3, (Conv(1, 1, 3), *POINTWISE, GlobalAvgPool(), Linear(4, 3))),
+    Network((2, 9, 9), 3, (Conv(2, 1, 3), Activation("relu"), *POINTWISE, Flatten(), Linear(16, 3))),
+)
+
+
+# oneDNN computes the larger batch alone.
+@given(networks(), st.sampled_from([2, 16]), st.sampled_from([None, 1, 3]))
+@example(ONE_CHANNEL[0], 2, None).via("the image has one channel")
+@example(ONE_CHANNEL[1], 16, None).via("depthwise, then")
+@example(ONE_CHANNEL[2], 16, None)
+@example(ONE_CHANNEL[0], 2, 1).via("a group of one member")
+@example(ONE_CHANNEL[1], 16, 1)
+@example(ONE_CHANNEL[2], 16, 3)
+def test_every_layer_computes_in_channels_last(network: Network, batch: int, members: int | None) -> None:
     """Outputs of all layers, and gradients behind the layers that choose a format: others pass on the one they get."""
     channels, height, width = network.input_shape
     lost: list[str] = []
@@ -136,12 +151,12 @@ def test_every_layer_computes_in_channels_last(network: Network, batch: int) -> 
         if gradients[0] is not None and gradients[0].ndim == 4 and not in_channels_last(gradients[0]):
             lost.append(f"the gradient that {part} passes back")
 
-    module = build(network, seed=0)
+    module = Fused([build(network, seed) for seed in range(members)]) if members else build(network, seed=0)
     for part in module.modules():
         part.register_forward_hook(see_output)
-        if isinstance(part, (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d, nn.AvgPool2d)):
+        if isinstance(part, CHOOSE_FORMAT):
             part.register_full_backward_hook(see_gradient)
-    images = torch.randn(batch, height, width, channels, requires_grad=True).permute(0, 3, 1, 2)
+    images = torch.randn(batch, height, width, (members or 1) * channels, requires_grad=True).permute(0, 3, 1, 2)
     module(images).sum().backward()
     assert not lost
 

@@ -330,6 +330,17 @@ def test_how_to_repeat_it_can_be_pasted_into_a_shell(written: Written) -> None:
     assert "<dt>to repeat it</dt><dd><code>dsbench sweep made</code></dd>" in written.html.read_text()
 
 
+@pytest.mark.parametrize(("fused", "said"), [((8, 8), "8"), ((1, 4), "1 and 4"), ((1, 1), None), ((None, 1), None)])
+def test_how_many_runs_were_one_program_is_said_where_any_were(
+    fused: tuple[int | None, ...], said: str | None, tmp_path: Path
+) -> None:
+    sweep = make(tmp_path, [run(seed=seed, fused=count, n_jobs=1) for seed, count in enumerate(fused)])
+    assert dict(report(sweep.folder).how).get("trained in groups of") == said
+    alone = make(tmp_path / "alone", [run(seed=seed, n_jobs=1) for seed in range(2)])
+    (ratio,) = versus(alone.folder, sweep.folder).cells.texts["time ratio"]
+    assert ratio == ("(x 1)" if said else "x 1")
+
+
 def test_a_study_that_was_changed_is_called_so_on_the_page(made: Make) -> None:
     """In the names of cells it is left out, being the same in all."""
     modified = " (modified: train.max_epochs)"

@@ -21,7 +21,16 @@ from dsbench.run.execute import execute
 from dsbench.run.progress import Progress
 from dsbench.run.record import Result, Status
 from dsbench.sweep.plan import plan_sweep
-from dsbench.training.memory import IMPORTED_BYTES, OWN_BYTES, largest, limit_bytes, run_bytes
+from dsbench.training.gpu import Gpu
+from dsbench.training.memory import (
+    CONTEXT_BYTES,
+    IMPORTED_BYTES,
+    OWN_BYTES,
+    WORKSPACE_BYTES,
+    largest,
+    limit_bytes,
+    run_bytes,
+)
 from dsbench.training.place import Place
 
 MIB = 1 << 20
@@ -150,12 +159,11 @@ def test_a_gpus_own_memory_is_its_limit(monkeypatch: pytest.MonkeyPatch) -> None
     from dsbench.run.check import check_memory
 
     gpu = Place("cuda", "NVIDIA X", "32")
-    properties = type("Properties", (), {"total_memory": 300 * MIB})
-    monkeypatch.setattr("torch.cuda.get_device_properties", lambda device: properties)
+    monkeypatch.setattr("dsbench.training.memory.gpu", lambda: Gpu("NVIDIA X", (8, 0), 300 * MIB + CONTEXT_BYTES))
     composed = compose(["width=8", "data=mnist"])
     network = network_of(composed)
     need = run_bytes(network, cost(network), composed.config, gpu)
-    assert need == run_bytes(network, cost(network), composed.config, HERE) - OWN_BYTES
+    assert need == run_bytes(network, cost(network), composed.config, HERE) - OWN_BYTES + WORKSPACE_BYTES
     assert limit_bytes(gpu) == 300 * MIB
     check_memory(composed, gpu, need, limit_bytes(gpu))
     with pytest.raises(InputError, match="NVIDIA X has 300 MiB for it"):

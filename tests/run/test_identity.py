@@ -64,6 +64,8 @@ def test_the_same_run_asked_for_in_two_ways_has_one_id(one: str, other: str) -> 
     [
         "device=cpu",
         "threads=1",
+        "fuse=4",
+        "together=[0,7]",
         "outputs=elsewhere",
         "logger=csv",
         "logger.mode=disabled",
@@ -75,6 +77,7 @@ def test_the_same_run_asked_for_in_two_ways_has_one_id(one: str, other: str) -> 
         "train.checkpoint_minutes=1",
         "train.bench=true",
         "train.graph=false",
+        "train.memory_format=contiguous",
     ],
 )
 def test_what_does_not_decide_the_result_is_outside(setting: str) -> None:

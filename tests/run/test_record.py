@@ -139,11 +139,18 @@ def test_what_is_no_record_is_refused(plain: Any) -> None:
         ("test_acc", "high"),
         ("macs", "many"),
         ("versions", "3.11"),
+        ("chips", 3),
     ],
 )
 def test_a_value_of_another_kind_is_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"{name} is {re.escape(repr(value))} and should be "):
         Record.of(run() | {name: value})
+
+
+@pytest.mark.parametrize("section", [7, {"int8": {"latency_ms": {"median": "soon"}}}])
+def test_what_a_chip_says_is_keys_and_times(section: Any) -> None:
+    with pytest.raises(ValueError, match=r"chips/litert.* should be "):
+        Record.of(run() | {"chips": {"litert": section}})
 
 
 def test_a_status_is_a_result_or_an_end_without_one_or_neither() -> None:

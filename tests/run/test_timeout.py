@@ -45,7 +45,7 @@ def c_code_with_the_interpreters_lock():
     deadlocked(ctypes.PyDLL(None))
 
 
-with interrupts.Limit(0.3, log, lambda: print("last words", flush=True)):
+with interrupts.Limit(0.3, [log], lambda: print("last words", flush=True)):
     time.sleep(600) if how == "sleep" else globals()[how]()
 """
 
@@ -74,7 +74,7 @@ def test_whatever_holds_on_is_asked_and_then_ended(
 def test_time_that_is_not_over_changes_nothing(tmp_path: Path) -> None:
     script = (
         "from pathlib import Path; import signal, sys, threading, time; from dsbench.run.interrupts import Limit\n"
-        "with Limit(0.5, Path(sys.argv[1]), exit): pass\n"
+        "with Limit(0.5, [Path(sys.argv[1])], exit): pass\n"
         "time.sleep(0.8); print(threading.active_count(), signal.getsignal(signal.SIGALRM).name)"
     )
     command = [sys.executable, "-c", script, tmp_path / "run.log"]

@@ -19,11 +19,11 @@ from dsbench.run.interrupts import Interrupted
 from dsbench.run.outcome import Ended, ProcessDiedError, recorded_end
 from dsbench.run.record import Result, Status
 from dsbench.sweep.conduct import with_shared
+from dsbench.sweep.groups import groups
 from dsbench.sweep.launch.backend import KnownJobs
 from dsbench.sweep.name import SweepName
 from dsbench.sweep.plan import SweepPlan, plan_sweep
 from dsbench.sweep.sweep import Sweep, board, so_far, unrecorded
-from dsbench.training.place import Place
 
 TINY = "arch=mnist_7800_shallow width=2"
 
@@ -119,8 +119,8 @@ def test_a_record_of_this_end_goes_before_what_is_seen_of_it(plan: Plan) -> None
     assert recorded_end(folder, seen, "2026-01-03T00:00:00+00:00") == seen
     failed = JobReturn(status=JobStatus.FAILED)
     failed.return_value = ProcessDiedError(seen)
-    assert unrecorded(planned.jobs, [failed], "2026-01-01T00:00:00+00:00") == {}
-    assert unrecorded(planned.jobs, [failed], "2026-01-03T00:00:00+00:00") == {next(iter(planned.runs)): seen}
+    assert unrecorded(groups(planned), [failed], "2026-01-01T00:00:00+00:00") == {}
+    assert unrecorded(groups(planned), [failed], "2026-01-03T00:00:00+00:00") == {next(iter(planned.runs)): seen}
     record(planned, **ended | {"status": "running", "finished": None})
     assert recorded_end(folder, seen, "2026-01-03T00:00:00+00:00") == seen
     assert json.loads((folder / "result.json").read_text())["status"] == "killed"
@@ -129,16 +129,6 @@ def test_a_record_of_this_end_goes_before_what_is_seen_of_it(plan: Plan) -> None
 def test_what_a_job_decides_by_itself_is_left_to_it() -> None:
     assert with_shared(["width=4", "threads=2"], ["threads=1"]) == ["width=4", "threads=2"]
     assert with_shared(["width=4"], ["threads=1"]) == ["width=4", "threads=1"]
-
-
-def test_runs_on_a_gpu_take_none_of_this_machines_memory(plan: Plan) -> None:
-    planned = plan("seed=0", "seed=1")
-    assert planned.run_bytes == tuple(job.plan.memory_bytes for job in planned.jobs if job.plan)
-    first = planned.jobs[0]
-    assert first.plan is not None
-    resources = replace(first.plan.resources, place=Place("cuda", "NVIDIA X", "32"))
-    on_gpu = replace(first, plan=replace(first.plan, resources=resources))
-    assert len(replace(planned, jobs=(on_gpu, *planned.jobs[1:])).run_bytes) == 1
 
 
 def test_a_launcher_knows_of_a_launch_where_its_files_go_what_runs_take_and_how_they_are_shown(
@@ -153,9 +143,9 @@ def test_a_launcher_knows_of_a_launch_where_its_files_go_what_runs_take_and_how_
     launcher, planned = Ours(), plan("seed=0", "seed=1")
     sweeping(outputs, launcher).launch(planned)
     assert launcher.known.folder == outputs / "sweeps" / "first" / "jobs"
-    assert launcher.known.run_bytes == planned.run_bytes
+    assert [load.bytes for load in launcher.known.loads] == [job.plan.memory_bytes for job in planned.jobs if job.plan]
     assert launcher.known.board is not None
-    assert len(launcher.known.board.of_jobs) == 2
+    assert len(launcher.known.board.jobs) == 2
 
 
 def test_ctrl_c_shows_nothing_and_says_how_far_the_sweep_had_come(plan: Plan, outputs: Path) -> None:
@@ -187,8 +177,7 @@ def test_a_view_is_told_what_is_done_of_each_cell_and_what_its_jobs_are_called(p
     record(plan("seed=1"), status="done", result=Result(test_acc=0.5))
     both = plan("", "seed=1", "model=dwsep")
     seconds = dict.fromkeys(both.cells, 3.0)
-    shown = board(both, seconds)
+    shown = board(both, groups(both), seconds)
     assert [(cell.name, cell.runs, cell.accuracies) for cell in shown.cells] == [("cnn", 2, [0.5]), ("dwsep", 1, [])]
-    assert shown.labels == ["cnn w2 s0", "dwsep w2 s0"]
-    assert [cell.name for cell in shown.of_jobs] == ["cnn", "dwsep"]
-    assert {cell.seconds for cell in shown.cells} == {3.0}
+    assert [(job.label, job.cell.name) for job in shown.jobs] == [("cnn w2 s0", "cnn"), ("dwsep w2 s0", "dwsep")]
+    assert {job.seconds for job in shown.jobs} == {3.0}

@@ -88,8 +88,8 @@ class StubJobs(list[Job]):
         configs = [OmegaConf.create({"hydra": {"overrides": {"task": [f"width={width}"]}}}) for width in widths]
         super().__init__(Job(number, config, b"") for number, config in enumerate(configs))
 
-    def folder(self, number: int) -> None:
-        return None
+    def folders(self, number: int) -> list[Path]:
+        return []
 
 
 class Stub:

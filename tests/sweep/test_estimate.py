@@ -122,6 +122,7 @@ def test_only_runs_under_the_same_conditions_tell() -> None:
         run("f", 1.0, status=Status.FAILED),
         run("g", 1.0, result=None),
         run("h", 1.0, costs={}),
+        run("i", 1.0, fused=8),
     ]
     assert ended([like, *others], like) == [Rate(1000, 100, 1.0)]
 

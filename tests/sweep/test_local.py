@@ -20,8 +20,9 @@ import pytest
 from dsbench.machine import Memory
 from dsbench.provenance import n_jobs
 from dsbench.run.outcome import Ended
+from dsbench.sweep.launch import workers
 from dsbench.sweep.launch.local import Local
-from dsbench.sweep.launch.workers import Workers, workers_for
+from dsbench.sweep.launch.workers import Load, Workers, workers_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -182,6 +183,7 @@ def test_an_exception_stops_the_jobs_that_run(tmp_path: Path) -> None:
 
 SCRIPT = """
 import os, sys, time
+from dsbench.sweep.launch import workers
 from dsbench.sweep.launch.local import Local
 from dsbench.sweep.launch.workers import Workers
 
@@ -269,10 +271,98 @@ def test_no_more_runs_at_once_than_the_memory_holds(
 ) -> None:
     monkeypatch.setattr("dsbench.machine.memory", lambda: Memory(64 * GIB, 9 * GIB))
     monkeypatch.setattr("dsbench.machine.cores", lambda: 4)
-    workers = workers_for(9, n_jobs, 1, "cpu", run_bytes)
-    assert len(workers) == count
-    assert re.fullmatch(why, workers.why), workers.why
-    assert {environment["DSBENCH_N_JOBS"] for environment in workers.environments} == {str(count)}
+    found = workers_for(9, n_jobs, 1, "cpu", [Load(size) for size in run_bytes])
+    assert len(found) == count
+    assert re.fullmatch(why, found.why), found.why
+    assert {environment["DSBENCH_N_JOBS"] for environment in found.environments} == {str(count)}
+
+
+@pytest.fixture
+def cards(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Has this machine 16 cores and so many GPUs with so much free memory each, which CUDA_VISIBLE_DEVICES names."""
+
+    def there(count: int, free: int = 79 * GIB, visible: str | None = None) -> None:
+        monkeypatch.setattr("dsbench.machine.memory", lambda: Memory(128 * GIB, 120 * GIB))
+        monkeypatch.setattr("dsbench.machine.cores", lambda: 16)
+        monkeypatch.setattr(workers, "gpus", lambda: count)
+        monkeypatch.setattr(workers, "_free_of_gpus", lambda visible: (free,) * count)
+        if visible is None:
+            monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        else:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+
+    return there
+
+
+@pytest.mark.parametrize(
+    ("step_macs", "bytes_each", "n_jobs", "count", "why"),
+    [
+        (workers.FILLING_MACS, GIB, None, 2, r"2 at once: 2 GPUs, and memory of a GPU for 34 runs of 2\.3 GiB"),
+        (workers.FILLING_MACS / 3, GIB, None, 6, "6 at once: 2 GPUs with 3 each, and memory of a GPU for .*"),
+        (1e6, GIB, None, 8, "8 at once: 2 GPUs with 4 each, and .*"),
+        (1e6, 20 * GIB, None, 4, r"4 at once: .*, but memory of a GPU for 2 runs of 31 GiB \(79 GiB are free\)"),
+        (1e6, GIB, 9, 9, "9 at once: n_jobs=9, and memory of a GPU for .*"),
+        (1e6, 60 * GIB, 9, 2, "2 at once: n_jobs=9, but memory of a GPU for 0 runs of .*"),
+    ],
+)
+def test_small_networks_share_a_gpu_as_far_as_its_memory_goes(
+    cards: Callable[..., None], step_macs: float, bytes_each: int, n_jobs: int | None, count: int, why: str
+) -> None:
+    cards(2)
+    found = workers_for(40, n_jobs, None, "auto", [Load(bytes_each, int(step_macs), on_gpu=True)] * 40)
+    assert len(found) == count
+    assert re.fullmatch(why, found.why), found.why
+    assert [environment["CUDA_VISIBLE_DEVICES"] for environment in found.environments] == [
+        str(number % 2) for number in range(count)
+    ]
+    assert found.threads == workers_for(40, n_jobs, None, "auto").threads == 16 // (n_jobs or 8)
+
+
+def test_the_largest_network_of_a_sweep_says_how_many_share_a_gpu_and_a_cpu_needs_none(
+    cards: Callable[..., None],
+) -> None:
+    cards(1)
+    mixed = [Load(GIB, 1_000_000, on_gpu=True), Load(GIB, int(workers.FILLING_MACS), on_gpu=True)]
+    assert len(workers_for(9, loads=mixed)) == 1
+    assert len(workers_for(9, device="cpu", loads=[Load(GIB)] * 9)) == 9
+    assert not any("CUDA_VISIBLE_DEVICES" in one for one in workers_for(9, device="cpu").environments)
+
+
+def test_a_gpu_is_named_as_the_environment_names_it(cards: Callable[..., None]) -> None:
+    cards(2, visible=" 3, GPU-8932f937 ,-1,5")
+    found = workers_for(2, loads=[Load(GIB, int(1e12), on_gpu=True)] * 2)
+    assert [environment["CUDA_VISIBLE_DEVICES"] for environment in found.environments] == ["3", "GPU-8932f937"]
+
+
+@pytest.mark.parametrize(
+    ("visible", "count"),
+    [
+        *((None, 4), ("", 0), ("0,2", 2), ("3", 1), ("0,-1,2", 1), ("-1", 0), ("NoDevFiles", 0), ("0,NoDevFiles,1", 1)),
+        *(("0,9,1", 1), ("1,1", 0), ("GPU-b,GPU-d", 2), ("GPU-b,GPU-x,GPU-a", 1)),
+    ],
+)
+def test_gpus_are_those_up_to_the_first_that_is_none(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, count: int
+) -> None:
+    """torch counts them, here those of a driver that has four."""
+    monkeypatch.setattr(workers, "is_there", lambda kind: kind == "cuda")
+    monkeypatch.setattr("torch.cuda._is_compiled", lambda: True)
+    monkeypatch.setattr("torch.cuda._raw_device_count_nvml", lambda: 4)
+    monkeypatch.setattr("torch.cuda._raw_device_uuid_nvml", lambda: ["GPU-a", "GPU-b", "GPU-c", "GPU-d"])
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert workers.gpus() == count
+
+
+def test_a_child_that_cannot_say_what_is_free_on_gpus_sets_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for real: on a machine without a GPU it has none to tell of."""
+    monkeypatch.setattr(workers, "_ASK", f"{workers._ASK}; import sys; sys.exit(torch.cuda.is_available())")
+    assert workers._free_of_gpus("none") == ()
+    monkeypatch.setattr(workers, "_ASK", "print(1, 2)")
+    assert workers._free_of_gpus("two") == (1, 2)
+    monkeypatch.setattr(workers, "_ASK", "raise RuntimeError")
+    assert workers._free_of_gpus("broken") == ()
 
 
 def test_a_process_is_forked_whatever_lies_in_the_current_folder_and_however_long_the_path_of_temporary_files(

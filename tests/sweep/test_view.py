@@ -13,7 +13,7 @@ from rich.console import Console
 
 from dsbench.sweep.launch import view
 from dsbench.sweep.launch.time_left import seconds_left
-from dsbench.sweep.launch.view import Board, Cell, View
+from dsbench.sweep.launch.view import Board, Cell, Shown, View
 
 
 class Clock:
@@ -41,15 +41,15 @@ def console(width: int = 80, height: int = 24) -> Console:
 def board(cells: int, seeds: int = 2) -> Board:
     """Cells of as many runs, none of them done."""
     rows = [Cell(f"cnn, width {number}", seeds) for number in range(cells)]
-    labels = [f"cnn w{number} s{seed}" for number in range(cells) for seed in range(seeds)]
-    return Board(rows, [row for row in rows for _ in range(seeds)], labels)
+    jobs = [Shown(row, f"cnn w{number} s{seed}") for number, row in enumerate(rows) for seed in range(seeds)]
+    return Board(rows, jobs)
 
 
 @contextmanager
 def shown(of: Board, at: Console) -> Iterator[View]:
     """The view of the jobs of a board, two at once."""
-    cells = [cell.name for cell in of.of_jobs]
-    with View(list(of.labels), cells, 2, at, of) as out:
+    cells = [job.cell.name for job in of.jobs]
+    with View([job.label for job in of.jobs], cells, 2, at, of) as out:
         yield out
 
 
@@ -94,7 +94,7 @@ def test_cells_fill_in_with_the_mean_and_interval_of_the_runs_that_are_done(cloc
 def test_runs_that_were_done_before_count_too() -> None:
     of = board(1, 3)
     of.cells[0].take("done", 0.8)
-    with shown(Board(of.cells, of.of_jobs[1:], of.labels[1:]), console()) as view:
+    with shown(Board(of.cells, of.jobs[1:]), console()) as view:
         assert "1 of 3 done" in screen(view)[-1]
         ended(view, 0, 0.81)
         assert "2 of 3 done" in screen(view)[-1]
@@ -175,3 +175,61 @@ def test_a_pipe_gets_a_line_an_event(capsys: pytest.CaptureFixture[str]) -> None
         ended(piped, 0, 0.5)
         piped.refresh()
     assert capsys.readouterr().out == "[1/2] seed=0: started\n[1/2] seed=0: done, test 50.00 %, 0 s\n"
+
+
+def group() -> Board:
+    """A cell of five runs, three of them trained as one job."""
+    cell = Cell("cnn, width 0", 5)
+    return Board([cell], [Shown(cell, "cnn w0 seeds 0-2", 3), Shown(cell, "cnn w0 s3"), Shown(cell, "cnn w0 s4")])
+
+
+def finish(view: View, number: int, seed: int, accuracy: float, status: str = "done") -> None:
+    view.heard(number, {"kind": "finished", "seed": seed, "status": status, "test_acc": accuracy})
+
+
+def test_a_group_is_a_line_and_its_runs_count_one_by_one(clock: Clock) -> None:
+    """Also where its process dies, and tells once more of those that were done."""
+    with shown(group(), console()) as view:
+        view.started(0)
+        for seed in range(3):
+            view.heard(0, {"kind": "started", "seed": seed, "epochs": 4, "log": f"log {seed}"})
+            view.heard(0, {"kind": "epoch", "seed": seed, "epoch": 2, "val_acc": 0.5 + seed / 10})
+        clock.now += 7
+        assert line(view, "cnn w0 seeds 0-2") == "cnn w0 seeds 0-2 2/4 60.00 % 7 s"
+        assert "0 of 5 done" in screen(view)[-1]
+        finish(view, 0, 1, 0.9)
+        assert line(view, "cnn, width 0") == "cnn, width 0 1/5 90.00 %"
+        assert "1 of 5 done" in screen(view)[-1]
+        died = JobReturn(status=JobStatus.FAILED)
+        died.return_value = RuntimeError("killed")
+        view.ended(0, died, again=True)
+        assert "failed" not in screen(view)[-1]
+        view.started(0)
+        finish(view, 0, 1, 0.9)
+        finish(view, 0, 0, 0.9)
+        assert "2 of 5 done" in screen(view)[-1]
+        view.ended(0, died, again=False)
+        assert line(view, "cnn, width 0") == "cnn, width 0 2/5 90.00 ± 0.00 % 1 failed"
+        assert "2 of 5 done, 1 failed" in screen(view)[-1]
+        ended(view, 1, 0.9)
+        assert "3 of 5 done, 1 failed" in screen(view)[-1]
+
+
+def test_a_pipe_has_a_line_for_the_start_and_the_end_of_a_group(capsys: pytest.CaptureFixture[str]) -> None:
+    with View(["seeds=0-2", "seed=3", "seed=4"], ["a"] * 3, 2, board=group()) as piped:
+        piped.started(0)
+        finish(piped, 0, 0, 0.5)
+        finish(piped, 0, 1, 0.7, "done, undertrained")
+        finish(piped, 0, 2, 0.1, "collapsed")
+        piped.ended(0, JobReturn(status=JobStatus.COMPLETED), again=False)
+        piped.started(1)
+        piped.heard(1, {"kind": "started", "seed": 3, "epochs": 4, "log": "log 3"})
+        broken = JobReturn(status=JobStatus.FAILED)
+        broken.return_value = RuntimeError("no memory")
+        piped.ended(1, broken, again=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "[3/5] seeds=0-2: started",
+        "[3/5] seeds=0-2: 2 done, 1 collapsed, mean test 43.33 %, 0 s",
+        "[4/5] seed=3: started",
+        "[3/5] seed=3: failed: no memory; log: log 3",
+    ]

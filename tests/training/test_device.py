@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from dsbench.errors import InputError
+from dsbench.run.trained import load
 from dsbench.training import place
 from dsbench.training.device import resolve
 from dsbench.training.place import is_there
@@ -116,3 +117,60 @@ def test_a_run_computes_in_the_precision_that_it_records(
     assert record["threads"] == 1
     assert record["memory_format"] == "channels_last"
     assert seen == {torch.float32 if precision == "32" else torch.bfloat16}
+
+
+def test_a_run_in_the_other_memory_format_is_the_same_run_but_for_rounding(
+    trained: Callable[..., dict[str, Any]],
+    planned: Callable[[str], Any],
+    outputs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = set()
+    forward = torch.nn.Conv2d.forward
+
+    def spy(self: torch.nn.Conv2d, images: torch.Tensor) -> torch.Tensor:
+        out = forward(self, images)
+        seen.add((images.shape[1] == 1 or images.is_contiguous(), out.is_contiguous()))
+        return out
+
+    line = "arch=mnist_7800_shallow model=dwsep width=4 train.batch_size=1500 train.max_epochs=1"
+    usual = trained(line)
+    monkeypatch.setattr(torch.nn.Conv2d, "forward", spy)
+    other = trained(f"{line} train.memory_format=contiguous outputs={outputs}-other")
+    assert seen == {(True, True)}
+    assert (usual["memory_format"], other["memory_format"]) == ("channels_last", "contiguous")
+    assert usual["run_id"] == other["run_id"]
+    assert other["train_loss"] == pytest.approx(usual["train_loss"], rel=1e-3)
+    assert load(Path(f"{outputs}-other") / "runs" / other["run_id"]).subject().compute.memory_format == "contiguous"
+
+
+def test_on_cuda_the_format_is_measured_before_the_training_and_kept_by_those_that_go_on(
+    trained: Callable[..., dict[str, Any]], planned: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dsbench.run import train
+    from dsbench.run.interrupts import Interrupted
+    from dsbench.run.plan import Plan
+
+    monkeypatch.setattr(Plan, "memory_format", None)  # as planned for CUDA
+    monkeypatch.setattr(train, "faster_format", lambda plan: "contiguous")
+    line = "arch=mnist_7800_shallow width=2 train.max_epochs=2"
+    with pytest.raises(Interrupted):
+        trained(line, stop_at=(1,))
+    assert planned(line).folder.result().memory_format == "contiguous"
+    monkeypatch.setattr(train, "faster_format", lambda plan: pytest.fail("measured again"))
+    assert trained(line)["memory_format"] == "contiguous"
+
+
+def test_a_format_that_cannot_be_measured_is_channels_last(
+    planned: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from dsbench.measure import memory_format
+    from dsbench.run.train import faster_format
+
+    def refuse(*_: Any) -> str:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(memory_format, "faster", refuse)
+    plan = planned("arch=mnist_7800_shallow width=2")
+    assert faster_format(plan) == "channels_last"
+    assert "could not be measured, it is channels_last: operation not permitted" in caplog.text

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from dsbench.run.outcome import Ended
 from dsbench.sweep.launch.job import Job
+from dsbench.sweep.launch.workers import Load
 
 if TYPE_CHECKING:
     from dsbench.sweep.launch.view import Board
@@ -30,8 +31,8 @@ class LaunchContext:
     """Where a backend that has files keeps them."""
     ours: bool
     """Whether the jobs are dsbench's runs and not those of another Hydra application."""
-    run_bytes: tuple[int, ...] = ()
-    """What each run that is to be trained takes of this machine's memory at the least, where that is known."""
+    loads: tuple[Load, ...] = ()
+    """What each job takes of a machine, where that is known."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class KnownJobs:
 
     folder: Path | None = None
     """Where a backend that has files keeps them."""
-    run_bytes: tuple[int, ...] = ()
+    loads: tuple[Load, ...] = ()
     """As in LaunchContext."""
     board: Board | None = None
     """What a view shows of them."""

@@ -26,6 +26,7 @@ from dsbench.errors import FailureError
 from dsbench.run import interrupts
 from dsbench.run.interrupts import deferred, raise_if_asked_to_stop
 from dsbench.run.outcome import Ended, ProcessDiedError, recorded_end
+from dsbench.run.record import FINAL
 from dsbench.sweep.launch.backend import Backend
 from dsbench.sweep.launch.job import Job, Jobs
 from dsbench.sweep.launch.view import Board, Lines, View, labels
@@ -35,7 +36,7 @@ log = logging.getLogger("dsbench")
 
 @dataclass
 class RunningJob:
-    """A job that a backend has started: where its run is recorded, if that is known, and how long it may still take."""
+    """A job that a backend has started: where its run is recorded, of a group one, and how long it may still take."""
 
     job: Job
     folder: Path | None = None
@@ -75,7 +76,8 @@ def launch(
             for number, overrides in enumerate(job_overrides)
         }
         share_wandb_service([jobs[number].config for number in of_each_logger.values()])
-    cells = [tuple(override for override in overrides if key(override) != "seed") for overrides in job_overrides]
+    own = ("seed", "together")
+    cells = [tuple(override for override in overrides if key(override) not in own) for overrides in job_overrides]
     return Launch(backend, jobs, labels(job_overrides), _selected(config, "retries") or 0, cells, board).run()
 
 
@@ -169,8 +171,12 @@ class Launch:
         """How a job has ended whose process is gone: by its record or, where that does not say, `end`."""
         if running.late():
             end = Ended("timeout", interrupts.reason(running.timeout_seconds or 0))
-        folder = running.folder or self.jobs.folder(running.job.number)
-        return end if folder is None else recorded_end(folder, end, self._started)
+        alone = not _selected(running.job.config, "together")
+        folders = [running.folder] if running.folder and alone else self.jobs.folders(running.job.number)
+        ends = [recorded_end(folder, end, self._started) for folder in folders]
+        without = [each for each in ends if each.status not in FINAL]  # of a group some may have a result
+        alike = [each for each in without if each.status == end.status]
+        return next(iter(alike or without or ends), end)
 
     def _keep(self, job: Job, returned: JobReturn, again: bool) -> None:
         self._returned[job.number] = returned

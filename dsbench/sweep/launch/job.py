@@ -114,17 +114,18 @@ class Jobs(Sequence[Job]):
     def __iter__(self) -> Iterator[Job]:
         return map(self._job, range(len(self)))
 
-    def folder(self, number: int) -> Path | None:
-        """Where the run of a job is recorded; None where the job is no run of dsbench's."""
+    def folders(self, number: int) -> list[Path]:
+        """Where the runs of a job are recorded, one or those of a group; none where it is no job of dsbench's."""
         if not self._ours:
-            return None
-        from dsbench.run.plan import plan  # which no process of a job needs for another application
+            return []
+        from dsbench.run.plan import plan, with_seed  # which no process of a job needs for another application
 
         config = self[number].config
         try:
-            return plan(typed(config, config.hydra.runtime.choices, config.hydra.overrides.task)).folder.path
+            first = plan(typed(config, config.hydra.runtime.choices, config.hydra.overrides.task))
         except InputError:
-            return None
+            return []
+        return [with_seed(first, seed).folder.path for seed in first.seeds]
 
     def _composed(self, number: int) -> Job:
         config = self._compose(self.overrides[number])

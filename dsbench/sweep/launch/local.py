@@ -124,7 +124,7 @@ class Local(Backend):
     def of(cls, context: LaunchContext, **options: Any) -> Local:
         """As many workers as the jobs need and as fit, by the sweep's n_jobs, threads and device. Raises InputError."""
         given = {name: context.config[name] for name in ("n_jobs", "threads", "device") if name in context.config}
-        workers = workers_for(context.jobs, **given, run_bytes=context.run_bytes)
+        workers = workers_for(context.jobs, **given, loads=context.loads)
         return cls(workers, PRELOAD if context.ours else (), **options)
 
     def __init__(self, workers: Workers, preload: Sequence[str] = ()) -> None:

@@ -24,7 +24,7 @@ from dsbench.run.lock import Owner, this_process
 from dsbench.run.outcome import Ended
 from dsbench.sweep.launch.backend import Backend, LaunchContext
 from dsbench.sweep.launch.job import Job, run_elsewhere
-from dsbench.sweep.launch.workers import in_memory
+from dsbench.sweep.launch.workers import Load, in_memory
 
 _WAIT_SECONDS = {"local": 0.2, "slurm": 2.0}
 _OF_SLURM = (
@@ -65,17 +65,17 @@ class Submitit(Backend):
 
     needs = ("submitit", "slurm")
 
-    def __init__(self, folder: Path, cluster: str, run_bytes: Sequence[int] = (), **parameters: Any) -> None:
+    def __init__(self, folder: Path, cluster: str, loads: Sequence[Load] = (), **parameters: Any) -> None:
         """`parameters` are submitit's, those of SLURM without their prefix; None stands for the cluster's default."""
         self.cluster, self.folder, self.threads = cluster, folder, parameters["cpus_per_task"]
         if cluster == "local":
-            self.at_once = min(max(1, cores() // self.threads), in_memory(run_bytes, forked=False))
+            self.at_once = min(max(1, cores() // self.threads), in_memory(loads, forked=False))
         self._parameters = parameters
 
     @classmethod
     def of(cls, context: LaunchContext, **options: Any) -> Submitit:
         """The executor with the options of its YAML file."""
-        return cls(context.folder, run_bytes=context.run_bytes, **options)
+        return cls(context.folder, loads=context.loads, **options)
 
     def __str__(self) -> str:
         where = "SLURM"

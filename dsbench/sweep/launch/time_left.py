@@ -10,18 +10,35 @@ from typing import Any
 
 @dataclass
 class JobCourse:
-    """What has been seen of a job; times are those of time.monotonic, `took` is in seconds."""
+    """What has been seen of a job; times are those of time.monotonic, `took` is in seconds.
+
+    It trains `runs` of one cell, `failed` of which are known to have no result; by seed are the validation accuracies
+    of the last epoch, the results and the logs.
+    """
 
     label: str
     cell: Hashable
+    runs: int = 1
     started: float = 0.0
     took: float | None = None
     epochs: int | None = None
     epoch: int = 0
-    val_acc: float | None = None
-    finished: Mapping[str, Any] = field(default_factory=dict)
-    log: str | None = None
+    val_accs: dict[Any, float | None] = field(default_factory=dict)
+    finished: dict[Any, Mapping[str, Any]] = field(default_factory=dict)
+    failed: int = 0
+    logs: dict[Any, str] = field(default_factory=dict)
     waits_for: str | None = None
+
+    @property
+    def open(self) -> int:
+        """How many of its runs have not ended."""
+        return self.runs - len(self.finished) - self.failed
+
+    @property
+    def val_acc(self) -> float | None:
+        """The mean validation accuracy of its runs."""
+        known = [accuracy for accuracy in self.val_accs.values() if accuracy is not None]
+        return fmean(known) if known else None
 
 
 def time_left(

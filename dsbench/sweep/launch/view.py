@@ -73,7 +73,6 @@ class Cell:
     runs: int
     accuracies: list[float] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
-    seconds: float | None = None  # that a run may take, by the plan
     touched: int = 0  # the later one of its runs has started or ended, the greater
 
     def take(self, status: str, accuracy: float | None) -> None:
@@ -95,12 +94,21 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """What a job is: its cell, its short label, how many `runs` it trains, the seconds that it may take by the plan."""
+
+    cell: Cell
+    label: str
+    runs: int = 1
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
 class Board:
-    """What the jobs of a launch are: the `cells` of their sweep, and of each job its cell and its short label."""
+    """What a launch is: the `cells` of its sweep, and its jobs."""
 
     cells: Sequence[Cell]
-    of_jobs: Sequence[Cell]
-    labels: Sequence[str]
+    jobs: Sequence[Shown]
 
 
 class View(Lines):
@@ -119,14 +127,16 @@ class View(Lines):
         self._at_once, self._board = at_once, board
         self._touches = count(1)
         self._drawn, self._changed = 0.0, False
-        self._runs = [JobCourse(label, cell) for label, cell in zip(labels, cells, strict=True)]
+        sizes = [job.runs for job in board.jobs] if board else [1] * len(labels)
+        self._jobs = [JobCourse(*job) for job in zip(labels, zip(cells, sizes, strict=True), sizes, strict=True)]
+        self._total = sum(sizes)  # runs, as those that are done and have failed
         self._running: list[int] = []
         self._failed = 0
         self._live: Live | None = None
         self._open = ExitStack()
 
     def __enter__(self) -> View:
-        if redraws(self.console) and self._runs:
+        if redraws(self.console) and self._jobs:
             self._live = Live(self._screen(), console=self.console, auto_refresh=False, transient=True)
             self._open.enter_context(self._live)
         return self
@@ -140,42 +150,56 @@ class View(Lines):
     def started(self, number: int) -> None:
         """A job's process has started."""
         self._running.append(number)
-        self._runs[number].started = time.monotonic()
+        job = self._jobs[number]
+        job.started, job.failed, job.epoch = time.monotonic(), 0, 0
+        job.val_accs.clear()
         self._touch(number)
         self._print_unless_live(number, "started")
 
     def heard(self, number: int, event: Mapping[str, Any]) -> None:
-        """A job has sent an event (see dsbench.sweep.launch.worker)."""
-        run, self._changed = self._runs[number], True
-        run.waits_for = event.get("owner")
-        if run.waits_for:
-            self._print_unless_live(number, f"waits for {run.waits_for}, which trains it")
+        """A job has sent an event about one of its runs (see dsbench.sweep.launch.worker)."""
+        job, self._changed = self._jobs[number], True
+        job.waits_for = event.get("owner")
+        if job.waits_for:
+            self._print_unless_live(number, f"waits for {job.waits_for}, which trains it")
         if event["kind"] == "started":
-            run.epochs, run.log = event["epochs"], event["log"]
+            job.epochs = event["epochs"]
+            job.logs[event.get("seed")] = event["log"]
         elif event["kind"] == "epoch":
-            run.epoch, run.val_acc = event["epoch"], event["val_acc"]
+            job.epoch = event["epoch"]
+            job.val_accs[event.get("seed")] = event["val_acc"]
         elif event["kind"] == "finished":
-            run.finished = event
+            self._finished(number, event.get("seed"), event)
 
-    def ended(self, number: int, job: JobReturn, again: bool) -> None:
+    def _finished(self, number: int, seed: Any, event: Mapping[str, Any]) -> None:
+        """A run has its result, once, however often a job that was tried again tells of it."""
+        job = self._jobs[number]
+        if seed in job.finished:
+            return
+        job.finished[seed] = event
+        self._done += 1
+        if cell := self._touch(number):
+            cell.take(event.get("status", "done").partition(",")[0], event.get("test_acc"))
+
+    def ended(self, number: int, returned: JobReturn, again: bool) -> None:
         """A job's process has ended; `again` when it is started again."""
         self._running.remove(number)
-        run = self._runs[number]
+        job = self._jobs[number]
         cell = self._touch(number)
-        if job.status != JobStatus.COMPLETED:
-            where = f"; log: {run.log}" if run.log else ""
-            self._print(number, f"{'tried again' if again else 'failed'}: {first_line(returned_value(job))}{where}")
-            self._failed += not again
-            if cell and not again:
-                cell.take("failed", None)
+        if returned.status != JobStatus.COMPLETED:
+            log = next((log for seed, log in job.logs.items() if seed not in job.finished), None)
+            how, why = "tried again" if again else "failed", first_line(returned_value(returned))
+            self._print(number, f"{how}: {why}{f'; log: {log}' if log else ''}")
+            if not again:
+                job.failed = job.open
+                self._failed += job.failed
+                if cell and job.failed:
+                    cell.others["failed"] += job.failed
             return
-        self._done += 1
-        run.took = time.monotonic() - run.started
-        status, accuracy = run.finished.get("status", "done"), run.finished.get("test_acc")
-        tested = "" if accuracy is None else f"test {100 * accuracy:.2f} %, "
-        if cell:
-            cell.take(status.partition(",")[0], accuracy)
-        self._print_unless_live(number, f"{status}, {tested}{duration(run.took)}")
+        job.took = time.monotonic() - job.started
+        for untold in range(job.open):  # recorded already, or no run of dsbench's
+            self._finished(number, ("untold", untold), {})
+        self._print_unless_live(number, f"{_results([*job.finished.values()])}, {duration(job.took)}")
 
     def refresh(self) -> None:
         """Draw the screen again, where there is one and something may be new: what it takes is taken from training."""
@@ -189,11 +213,11 @@ class View(Lines):
     @property
     def _before(self) -> int:
         """How many runs of the sweep were done before."""
-        return sum(cell.runs for cell in self._board.cells) - len(self._runs) if self._board else 0
+        return sum(cell.runs for cell in self._board.cells) - self._total if self._board else 0
 
     def _touch(self, number: int) -> Cell | None:
         self._changed = True
-        cell = self._board.of_jobs[number] if self._board else None
+        cell = self._board.jobs[number].cell if self._board else None
         if cell:
             cell.touched = next(self._touches)
         return cell
@@ -203,8 +227,9 @@ class View(Lines):
             self._print(number, what)
 
     def _print(self, number: int, what: str) -> None:
-        place = f"[{self._done + self._failed + len(self._running)}/{len(self._runs)}]"
-        self.console.print(f"{place} {self._runs[number].label}: {what}", soft_wrap=True)
+        running = sum(self._jobs[other].open for other in self._running)
+        place = f"[{self._done + self._failed + running}/{self._total}]"
+        self.console.print(f"{place} {self._jobs[number].label}: {what}", soft_wrap=True)
 
     def _screen(self) -> Group:
         """The cells, the runs and the bar, of no more lines than there are: what lately changed stays."""
@@ -237,8 +262,8 @@ class View(Lines):
     def _runs_table(self, lines: int) -> Table:
         table = _table("running", "epoch", "validation", "time")
         for number in self._running[-lines:]:
-            run = self._runs[number]
-            label = self._board.labels[number] if self._board else run.label
+            run = self._jobs[number]
+            label = self._board.jobs[number].label if self._board else run.label
             table.add_row(
                 label + (f" (waiting for {run.waits_for})" if run.waits_for else ""),
                 f"{run.epoch}/{run.epochs}" if run.epochs else f"{run.epoch}",
@@ -249,8 +274,9 @@ class View(Lines):
 
     def _bar(self) -> Table:
         """How far all of it is, in a bar and in words."""
-        ended, total = self._done + self._failed, len(self._runs)
-        part = sum(run.epoch / run.epochs for run in map(self._runs.__getitem__, self._running) if run.epochs)
+        ended, total = self._done + self._failed, self._total
+        running = map(self._jobs.__getitem__, self._running)
+        part = sum(job.open * job.epoch / job.epochs for job in running if job.epochs)
         line = Table.grid(padding=(0, 1))
         line.add_column()
         line.add_column(no_wrap=True, overflow="ellipsis")
@@ -261,19 +287,30 @@ class View(Lines):
         return line
 
     def _summary(self) -> Text:
-        ended, total = self._done + self._failed, len(self._runs)
+        ended, total = self._done + self._failed, self._total
         parts = [f"{self._before + self._done} of {self._before + total} done"]
         if self._failed:
             parts.append(f"{self._failed} failed")
         if ended < total:
             parts.append(f"{self._at_once} at once" if self._running or ended else "starting")
-        running = [self._runs[number] for number in self._running]
-        rows = zip(self._runs, self._board.of_jobs, strict=True) if self._board else ()
-        expected = {run.cell: row.seconds for run, row in rows if row.seconds is not None}
-        left = time_left(self._runs, running, self._at_once, time.monotonic(), expected)
+        running = [self._jobs[number] for number in self._running]
+        rows = zip(self._jobs, self._board.jobs, strict=True) if self._board else ()
+        expected = {job.cell: row.seconds for job, row in rows if row.seconds is not None}
+        left = time_left(self._jobs, running, self._at_once, time.monotonic(), expected)
         if left is not None and ended < total:
             parts.append(f"about {duration(left)} left")
         return Text(", ".join(parts), style="dim")
+
+
+def _results(finished: Sequence[Mapping[str, Any]]) -> str:
+    """What the runs of a job came to: `done, test 90.50 %`, of several `3 done, 1 collapsed, mean test 90.50 %`."""
+    statuses = [event.get("status", "done") for event in finished]
+    accuracies = [event["test_acc"] for event in finished if event.get("test_acc") is not None]
+    if len(finished) > 1:
+        counts = Counter(status.partition(",")[0] for status in statuses)
+        statuses = [f"{number} {status}" for status, number in counts.items()]
+    mean = "mean test" if len(accuracies) > 1 else "test"
+    return ", ".join([*statuses, *([f"{mean} {100 * fmean(accuracies):.2f} %"] if accuracies else [])])
 
 
 def _table(first: str, *others: str) -> Table:
@@ -286,8 +323,29 @@ def _table(first: str, *others: str) -> Table:
 
 
 def labels(overrides: Sequence[Sequence[str]]) -> list[str]:
-    """For each job, those of its overrides in which it differs from the others."""
+    """For each job, those of its overrides in which it differs from the others, and of a group `seeds=0-7`."""
+    overrides = [_with_seeds(job) for job in overrides]
     first = set(overrides[0]) if overrides else set()
-    varied = {key(override) for job in overrides for override in set(job) ^ first}
+    varied = {"seeds", *(key(override) for job in overrides for override in set(job) ^ first)}
     own = [" ".join(override for override in job if key(override) in varied) for job in overrides]
     return [label or f"job {number}" for number, label in enumerate(own, 1)]
+
+
+def _with_seeds(job: Sequence[str]) -> list[str]:
+    """The overrides of a job, those of a group's seeds as one."""
+    together = [override for override in job if key(override) == "together"]
+    if not together:
+        return list(job)
+    seeds = seeds_text([int(seed) for seed in together[0].partition("=")[2].strip("[]").split(",")])
+    return [f"seeds={seeds}" if key(override) == "seed" else override for override in job if override not in together]
+
+
+def seeds_text(seeds: Sequence[int]) -> str:
+    """Ascending seeds, in brief: 0-3,7."""
+    runs: list[list[int]] = []
+    for seed in seeds:
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import cloudpickle
 
@@ -74,33 +74,52 @@ def _end_with(lifeline: Connection) -> None:
     os.killpg(os.getpid(), signal.SIGKILL)
 
 
-class Reporter(Progress):
-    """A run's view in such a process: it sends the sweep what a Progress would show."""
+def _print_into(path: Path) -> None:
+    """Have what this process prints, in C too, go into a file."""
+    log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="surrogateescape")  # whatever the terminal's
+    faulthandler.enable()
 
-    def __init__(self) -> None:
+
+class Reporter(Progress):
+    """The view of a run in such a process, of that `seed`: it sends the sweep what a Progress would show.
+
+    The runs of a group have one each.
+    """
+
+    _prints_into: ClassVar[Path | None] = None
+
+    def __init__(self, seed: int) -> None:
         super().__init__("none")
+        self._seed = seed
 
     def started(self, plan: Plan, history: list[Epoch]) -> None:
-        """From here on what the process prints, a crash's stack included, goes to the run's log."""
-        log = os.open(plan.folder.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        os.close(log)
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(encoding="utf-8", errors="surrogateescape")  # whatever the terminal's
-        faulthandler.enable()
-        epochs = plan.config.train.max_epochs
-        tell({"kind": "started", "folder": str(plan.folder.path), "log": str(plan.folder.log_file), "epochs": epochs})
+        """From here on what the process prints, a crash's stack included, goes to the log of its first run."""
+        if Reporter._prints_into is None:
+            Reporter._prints_into = plan.folder.log_file
+            _print_into(plan.folder.log_file)
+        self._tell(
+            {
+                "kind": "started",
+                "folder": str(plan.folder.path),
+                "log": str(plan.folder.log_file),
+                "epochs": plan.config.train.max_epochs,
+            }
+        )
 
     def waiting(self, folder: Path, owner: Owner | None) -> None:
         """Another sweep trains this run."""
-        tell({"kind": "waiting", "owner": str(owner or "another process")})
+        self._tell({"kind": "waiting", "owner": str(owner or "another process")})
 
     def epoch(self, row: Epoch) -> None:
         """One epoch."""
         super().epoch(row)
-        tell({"kind": "epoch", "epoch": row["epoch"], "val_acc": row["val_acc"]})
+        self._tell({"kind": "epoch", "epoch": row["epoch"], "val_acc": row["val_acc"]})
 
     def recorded(self, plan: Plan, record: Record) -> None:
         """Another sweep has trained this run."""
@@ -109,7 +128,10 @@ class Reporter(Progress):
     def finished(self, plan: Plan, record: Record) -> None:
         """The result."""
         assert record.result is not None
-        tell({"kind": "finished", "status": record.ending, "test_acc": record.result.test_acc})
+        self._tell({"kind": "finished", "status": record.ending, "test_acc": record.result.test_acc})
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        tell({**event, "seed": self._seed})
 
     def _print(self, what: Any) -> None:
         """Nothing: the sweep shows it."""

@@ -12,7 +12,7 @@ from torch import nn
 
 from dsbench.config.compose import compose
 from dsbench.config.schema import options
-from dsbench.measure.onnx import export
+from dsbench.deploy.onnx import Session, export
 from dsbench.network.description import Network
 from dsbench.network.layers import ACTIVATIONS, Activation, Conv, GlobalAvgPool, Linear
 
@@ -88,3 +88,19 @@ def test_the_file_is_its_weights_and_little_else(exported: Any) -> None:
     numbers = sum(part.weight.numel() + len(part.weight) for part in parts)  # folding gives every one a bias
     assert 4 * numbers < exported.path.stat().st_size < 4 * numbers + 4000
     assert list(exported.path.parent.iterdir()) == [exported.path]
+
+
+def test_the_session_has_the_threads_asked_for(exported: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    seen = []
+    opened = onnxruntime.InferenceSession
+
+    def spy(path: Path, options: Any, **rest: Any) -> Any:
+        seen.append((options.intra_op_num_threads, options.inter_op_num_threads, rest["providers"]))
+        return opened(path, options, **rest)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", spy)
+    session = Session(exported.path, 2)
+    assert session.forward(session.prepared(torch.zeros(3, 1, 28, 28))).shape == (3, 10)
+    assert (session.threads, seen) == (2, [(2, 1, ["CPUExecutionProvider"])])

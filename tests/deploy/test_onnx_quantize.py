@@ -10,7 +10,8 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from dsbench.measure.onnx import calibration_images, quantize
+from dsbench.deploy.calibration import calibration_images
+from dsbench.deploy.onnx import quantize
 from dsbench.training.batches import Batches
 from dsbench.training.datamodule import ImageData
 

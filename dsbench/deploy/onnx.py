@@ -1,4 +1,4 @@
-"""A network in ONNX Runtime: exported to a file, quantised to int8, opened, and compared with torch."""
+"""A network in ONNX Runtime: exported to a file, quantised to int8, and opened."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ import platform
 import tempfile
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
@@ -19,22 +17,13 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 
-from dsbench.data import split
 from dsbench.files import write_atomically
-from dsbench.measure.probes import Backend, Inference, accuracy
-from dsbench.measure.subject import Subject, random_batch
 from dsbench.network.layers import Shape
-from dsbench.training.batches import Batches
-from dsbench.training.device import resolve
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-    from dsbench.measure.by_turns import OnnxFiles
-    from dsbench.training.datamodule import ImageData
-
 INPUT, OUTPUT = "images", "logits"
-CALIBRATION_IMAGES = 512
 _CALIBRATION_BATCH = 64  # images whose activations calibration holds at a time
 _ERRORS_ONLY = 3  # of ONNX Runtime's levels of log messages
 
@@ -98,26 +87,12 @@ class Session:
         return self._session.run([OUTPUT], {INPUT: images})[0]
 
 
-def calibration_images(data: ImageData, count: int = CALIBRATION_IMAGES) -> Tensor:
-    """`count` training images (count, C, H, W) as the network sees them, unaugmented; classes have their shares.
-
-    Where there are no more, they are all. They depend on the data set and its split alone, not on a seed. Validation
-    and test images are never among them.
-    """
-    train = data.train
-    count = min(count, len(train.rows))
-    labels = train.labels[train.rows].cpu().numpy()
-    chosen = split.stratified(labels, count)[1] if count < len(labels) else np.arange(count)
-    rows = train.rows[torch.from_numpy(chosen).to(train.rows.device)]
-    ((images, _),) = Batches(train.images, train.labels, rows, count, train.scale, sharpened=train.sharpened)
-    return images.cpu()
-
-
-def quantize(fp32: Path, images: Tensor, path: Path) -> None:
+def quantize(fp32: Path, images: Tensor, path: Path, per_channel: bool = True) -> None:
     """Write the int8 form of the ONNX file `fp32` to `path`, its ranges those of `images` (N, C, H, W).
 
-    Weights are symmetric int8, one scale an output channel; activations uint8 between the lowest and the highest value
-    seen; in QDQ format, which is the one that ONNX Runtime's CPU kernels are written for.
+    Weights are symmetric int8, one scale an output channel or, not `per_channel`, one a layer; activations uint8
+    between the lowest and the highest value seen; in QDQ format, which is the one that ONNX Runtime's CPU kernels are
+    written for.
     """
     with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
         prepared, quantized = Path(scratch) / "prepared.onnx", Path(scratch) / "quantized.onnx"
@@ -127,7 +102,7 @@ def quantize(fp32: Path, images: Tensor, path: Path) -> None:
             quantized,
             _Reader(images),
             quant_format=QuantFormat.QDQ,
-            per_channel=True,
+            per_channel=per_channel,
             reduce_range=weight_bits() == 7,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
@@ -152,50 +127,3 @@ class _Reader(CalibrationDataReader):
         """The next batch by the name of the network's input, or None after the last."""
         batch = next(self._batches, None)
         return None if batch is None else {INPUT: batch.contiguous().numpy()}
-
-
-@dataclass(frozen=True)
-class Deployed:
-    """What else than torch computes a network's logits, and the `onnx` section of its record.
-
-    `backends` holds onnx and onnx_int8, and torch_fp32 to compare them with: torch in fp32 on the CPU, left out where
-    the subject computes there in fp32 anyway. The section holds the files' bytes and, of a network that a run has
-    trained, the accuracy of all three on the test images, as shares of 1.
-    """
-
-    backends: dict[str, Backend]
-    section: dict[str, Any]
-
-
-def deploy(subject: Subject, files: OnnxFiles) -> Deployed:
-    """Open the network in `files`; it is exported to them first, and has a section, where they are not there.
-
-    int8 is calibrated on training images of the run; of a network without one, whose accuracy means nothing, on random
-    images. Raises InputError where the run's data are not there.
-    """
-    cpu = resolve("cpu", "32", subject.compute.threads)
-    module, there = subject.module(), files.fp32.is_file() and files.int8.is_file()
-    data = subject.run.data() if subject.run and not there else None
-    if not there:
-        images = calibration_images(data) if data else random_batch(subject.network, cpu.device, CALIBRATION_IMAGES)[0]
-        export(module, subject.network.input_shape, files.fp32)
-        quantize(files.fp32, images, files.int8)
-    reference, fp32, int8 = Inference(module, cpu), Session(files.fp32, cpu.threads), Session(files.int8, cpu.threads)
-    same = (subject.compute.device.type, subject.compute.precision) == ("cpu", "32")
-    backends: dict[str, Backend] = {} if same else {"torch_fp32": reference}
-    backends |= {"onnx": fp32, "onnx_int8": int8}
-    if there:
-        return Deployed(backends, {})
-    section: dict[str, Any] = {
-        "fp32": {"bytes": files.fp32.stat().st_size},
-        "int8": {"bytes": files.int8.stat().st_size},
-        "calibrated_on": f"{len(images)} {'training' if data else 'random'} images",
-        "weight_bits": weight_bits(),
-        "device": cpu.name,
-        "versions": {package: version(package) for package in ("onnx", "onnxruntime")},
-    }
-    if data:
-        section["fp32"]["test_acc"] = accuracy(fp32, data.test)
-        section["int8"]["test_acc"] = accuracy(int8, data.test)
-        section["torch_fp32"] = {"test_acc": accuracy(reference, data.test)}
-    return Deployed(backends, section)

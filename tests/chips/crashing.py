@@ -1,0 +1,28 @@
+"""A runtime that crashes, in a module that its process imports quickly."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from dsbench.chips.chip import Chip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crashing(Chip):
+    """A runtime that takes its process with it when it reads the file of a certain network."""
+
+    runtime: ClassVar[str] = "crashing"
+    packages: ClassVar[dict[str, str]] = {}
+    extra: ClassVar[str] = "none"
+    format: ClassVar[str] = "tflite"
+    timed: ClassVar[bool] = False
+    known_precisions: ClassVar[tuple[str, ...]] = ("fp32",)
+
+    def counted(self, file: Path, precision: str) -> dict[str, Any]:
+        if file.name.startswith("bad"):
+            os.write(2, b"check failed: arena\n")
+            os.abort()
+        return {"cycles": 7}
