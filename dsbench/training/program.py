@@ -13,6 +13,7 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from dsbench.errors import first_line
 from dsbench.training.batches import Batches, Draws
+from dsbench.training.device import out_of_memory
 from dsbench.training.step import Step
 
 CHUNK_STEPS, CHUNK_SECONDS = 64, 0.25  # of steps that are given to a device at once, at most
@@ -279,6 +280,8 @@ class Program:
                 try:
                     self._recorded[key] = self._record(counted, counted.size(step), do)
                 except RuntimeError as error:
+                    if out_of_memory(error):
+                        raise
                     self.recorder, self.refused = None, first_line(error)
                     return range(step, steps.stop)
             self._recorded[key]()

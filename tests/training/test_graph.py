@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from dsbench.errors import InputError
+from dsbench.errors import FailureError, InputError
 from dsbench.run.interrupts import Interrupted
 from dsbench.training import fit, program
 from dsbench.training.batches import Batches, PixelScale
@@ -156,6 +156,14 @@ def test_what_cannot_be_recorded_is_done_with_the_host_in_the_lead_and_said(
     assert record["graph"] is False
     assert_same(states(planned(line)), states(planned(led)))
     assert "operation not permitted when stream is capturing" in caplog.text
+
+
+def test_memory_that_runs_out_in_a_capture_ends_the_run(recorded: Recorded, few: str) -> None:
+    def refuses() -> bool:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    with pytest.raises(FailureError, match="^out of memory: "):
+        recorded(f"{LINE} {few}", Twin(refuses))
 
 
 def test_a_graph_on_a_cpu_is_one_line_and_decides_nothing_of_the_run(planned: Planned) -> None:
