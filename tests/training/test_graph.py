@@ -61,8 +61,11 @@ class Twin:
         pass
 
 
+Recorded = Callable[..., tuple[dict[str, Any], Twin]]
+
+
 @pytest.fixture
-def recorded(monkeypatch: pytest.MonkeyPatch, trained: Train) -> Callable[..., tuple[dict[str, Any], Twin]]:
+def recorded(monkeypatch: pytest.MonkeyPatch, trained: Train) -> Recorded:
     """Trains with a twin, on a CPU."""
 
     def run(line: str, twin: Recorder | None = None, **options: Any) -> tuple[dict[str, Any], Any]:
@@ -103,7 +106,7 @@ def assert_same(actual: Any, expected: Any) -> None:
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_replayed_steps_come_to_the_bits_of_steps_that_the_host_leads(
-    recorded: Callable[..., tuple[dict[str, Any], Twin]],
+    recorded: Recorded,
     trained: Train,
     planned: Planned,
     outputs: Any,
@@ -125,7 +128,7 @@ def test_replayed_steps_come_to_the_bits_of_steps_that_the_host_leads(
 
 
 def test_a_replayed_epoch_that_is_interrupted_goes_on_with_the_host_in_the_lead_and_the_other_way_round(
-    recorded: Callable[..., tuple[dict[str, Any], Twin]], trained: Train, planned: Planned, outputs: Any, few: str
+    recorded: Recorded, trained: Train, planned: Planned, outputs: Any, few: str
 ) -> None:
     line = f"{LINE} {few} {AUGMENTED} optimizer=adam train.checkpoint_minutes=1e-9"
     undisturbed = f"{line} outputs={outputs}-undisturbed"
@@ -141,7 +144,7 @@ def test_a_replayed_epoch_that_is_interrupted_goes_on_with_the_host_in_the_lead_
 
 
 def test_what_cannot_be_recorded_is_done_with_the_host_in_the_lead_and_said(
-    recorded: Callable[..., tuple[dict[str, Any], Twin]],
+    recorded: Recorded,
     trained: Train,
     planned: Planned,
     outputs: Any,
@@ -162,7 +165,7 @@ def test_memory_that_runs_out_in_a_capture_ends_the_run(recorded: Recorded, few:
     def refuses() -> bool:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-    with pytest.raises(FailureError, match="^out of memory: "):
+    with pytest.raises(FailureError, match=r"^out of memory: "):
         recorded(f"{LINE} {few}", Twin(refuses))
 
 
