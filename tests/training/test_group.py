@@ -147,6 +147,32 @@ def test_three_steps_in_float32_differ_by_what_rounding_can_make(group: Group, f
         assert moved > 5 * most  # so that a wrong step would be seen
 
 
+class Again:
+    """Records a step by keeping it; stands for the CUDA graph."""
+
+    def warm_up(self, function: Callable[[], None]) -> None:
+        function()
+
+    def record(self, function: Callable[[], None]) -> Callable[[], None]:
+        return function
+
+    def pace(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_group_whose_steps_are_replayed_comes_to_the_same_bits(
+    group: Group, few: str, monkeypatch: pytest.MonkeyPatch, optimizer: str
+) -> None:
+    line = f"{LINE} {few} train.max_epochs=2 train.grad_clip_norm=0.5 optimizer={optimizer}"
+    led = group(line)
+    monkeypatch.setattr(fitting, "_recorder", lambda *_: Again())
+    replayed = group(line)
+    for place in range(3):
+        assert (led.fitted(place).graph, replayed.fitted(place).graph) == (False, True)
+        assert same(numbers(replayed, place), numbers(led, place))
+
+
 def test_a_member_that_diverges_disturbs_no_bit_of_the_others(
     group: Group, few: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
