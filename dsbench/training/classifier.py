@@ -17,7 +17,7 @@ from dsbench.network.fused import Fused
 from dsbench.seeds import derived
 from dsbench.training.datamodule import ImageData
 from dsbench.training.history import Epoch
-from dsbench.training.program import CHUNK_STEPS, Chunks, Pass, Program, RandomStates, Recorder
+from dsbench.training.program import CHUNK_STEPS, Program, RandomStates, Recorder
 from dsbench.training.recipe import can_be_fused, factor, optimizer
 from dsbench.training.step import Step
 from dsbench.training.stop import AfterSteps
@@ -53,9 +53,9 @@ class Classifier(LightningModule):
         training = members[0].training
         self.config, self.end, self.compute = training.config, training.end, training.compute
         count = len(members) if isinstance(network, Fused) else None
-        self.train_pass, self.val_pass, self.test_pass = (
-            Pass(part, training.network.classes, count) for part in (data.train, data.val, data.test)
-        )
+        most = 1 if recorder is None else CHUNK_STEPS
+        passes = data.serve(training.network.classes, count, most, self._steps_left)
+        self.train_pass, self.val_pass, self.test_pass = passes
         self._resumed: list[dict[str, Any]] = []
         self._sum_up()
 
@@ -90,24 +90,6 @@ class Classifier(LightningModule):
         generators = self.network.generators if isinstance(self.network, Fused) else []
         self.program = Program(step, self.train_pass, self._rate, rate, self.recorder, generators)
         return made
-
-    def train_dataloader(self) -> Chunks:
-        """Steps of an epoch."""
-        end = self.end
-        left = (lambda: end.steps - self._earlier_steps) if isinstance(end, AfterSteps) else None
-        return Chunks(self.train_pass, self._at_once, left)
-
-    def val_dataloader(self) -> Chunks:
-        """Steps of a pass over the validation images."""
-        return Chunks(self.val_pass, self._at_once)
-
-    def test_dataloader(self) -> Chunks:
-        """Steps of the pass over the test images."""
-        return Chunks(self.test_pass)
-
-    def transfer_batch_to_device(self, batch: range, device: torch.device, dataloader_idx: int) -> range:
-        """There is nothing to be moved."""
-        return batch
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) to logits (B, classes)."""
@@ -239,9 +221,9 @@ class Classifier(LightningModule):
         self._watch = Stopwatch(max(state["seconds"] for state in states))
         self._watch.start()
 
-    @property
-    def _at_once(self) -> int:
-        return 1 if self.recorder is None else CHUNK_STEPS
+    def _steps_left(self) -> int:
+        """How many steps of training there are at the most, from the epoch on that begins."""
+        return self.end.steps - self._earlier_steps if isinstance(self.end, AfterSteps) else len(self.train_pass)
 
     def _sum_up(self) -> None:
         """What the epochs so far took, of which none is running."""

@@ -87,13 +87,13 @@ def fit(
     stopping = Stopping(first.end, config.train.early_stopping)
     trainer = _trainer(compute, files, [stopping, *callbacks, checkpoints])
     resumed = first.last if first.last.exists() else None
-    trainer.fit(module, ckpt_path=resumed, weights_only=True)
+    trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
     if (why := module.program.refused) is not None:
         log.warning("training went on without a CUDA graph: %s", why)
     tested = [member for member in members if member.error is None and not diverged(member.history)]
     if tested:
         _load_tested(module, tested)
-        trainer.test(module, verbose=False)
+        trainer.test(module, datamodule=data, verbose=False)
     return [member.error or _fitted(module, place, data) for place, member in enumerate(members)]
 
 
