@@ -118,7 +118,8 @@ class Course:
             if cause is not outcome:
                 cause.__cause__ = outcome
             self.member.ended = cause
-            log.debug("the run ended with an error", exc_info=outcome)
+            if not isinstance(outcome, NotFinite):
+                log.debug("the run ended with an error", exc_info=outcome)
             self.record = self.record.ended(_status(cause), first_line(cause))
             self.folder.write_result(self.record)
         index.add(self.folder.outputs, self.record)
@@ -170,9 +171,9 @@ def _train(courses: Sequence[Course]) -> None:
                 raise ended
     outcomes = [course.outcome for course in courses]
     if len(courses) > 1 and all(isinstance(outcome, Exception) and out_of_memory(outcome) for outcome in outcomes):
-        _train_in_halves(courses, "the program ran out of memory")
+        _train_in_halves(courses, "out of memory as one program")
     if again := [course for course in courses if isinstance(course.outcome, NotFinite)]:
-        _train_in_halves(again, "a loss is no longer finite, for which another run of the program may be the cause")
+        _train_in_halves(again, str(again[0].outcome))
 
 
 def _fit(courses: Sequence[Course]) -> None:
@@ -214,7 +215,7 @@ def _train_in_halves(courses: Sequence[Course], why: str) -> None:
     Runs that are not finite come apart so from those that made them so, and in the end are alone with what is theirs.
     """
     members = [course.member for course in courses]
-    how = f"{len(members)} runs are tried again in two halves" if members[1:] else "it is tried again alone"
+    how = f"{len(members)} runs are tried again in two programs" if members[1:] else "tried again alone"
     for course in courses:
         assert isinstance(course.outcome, BaseException)
         clear_frames(course.outcome.__traceback__)  # which hold what filled the memory

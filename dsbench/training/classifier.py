@@ -34,7 +34,7 @@ class NotFinite(Exception):
     """
 
     def __init__(self) -> None:
-        super().__init__("not finite among the runs of one program, any of which may be the cause")
+        super().__init__("no longer finite, for which another run of the same program may be the cause")
 
 
 @dataclass(eq=False)

@@ -283,13 +283,11 @@ def test_a_group_that_is_too_large_for_the_device_is_tried_in_halves(
     else:
         assert tried == [4, 2, 1, 1, 2, 1, 1]
         recorded = [plan.folder.result() for plan in plans]
-        reason = "CUDA out of memory. Tried to allocate 2.00 GiB."
-        assert [(record.status, record.error) for record in recorded if record] == [("failed", reason)] * 4
+        reasons = [(record.status, str(record.error).partition(":")[0]) for record in recorded if record]
+        assert reasons == [("failed", "out of memory")] * 4
 
 
-@pytest.mark.parametrize(
-    ("precision", "tried", "fused"), [("32", [3, 1], [3, 3, 3]), ("bf16", [3, 1, 2, 1, 1], [3, 3, 3])]
-)
+@pytest.mark.parametrize(("precision", "tried"), [("32", [3, 1]), ("bf16", [3, 1, 2, 1, 1])])
 def test_a_run_that_diverges_does_so_alone_and_its_neighbours_come_to_what_they_come_to_alone(
     seeds: Seeds,
     ran: Ran,
@@ -297,10 +295,9 @@ def test_a_run_that_diverges_does_so_alone_and_its_neighbours_come_to_what_they_
     monkeypatch: pytest.MonkeyPatch,
     precision: str,
     tried: list[int],
-    fused: list[int],
 ) -> None:
     """In bf16 three channels are computed with one of the next network: all are NaN with it, and come apart again."""
-    line = f"arch=mnist_7800_shallow width=3 train.max_epochs=3 train.batch_size=500 precision={precision}"
+    line = f"arch=mnist_7800_shallow width=3 train.max_epochs=2 train.batch_size=500 precision={precision}"
     step = Classifier.training_step
 
     def spoilt(self: Classifier, batch: range, batch_idx: int) -> None:
@@ -317,10 +314,12 @@ def test_a_run_that_diverges_does_so_alone_and_its_neighbours_come_to_what_they_
         records = together(plans)
     assert programs == tried
     assert [record.status for record in records] == ["done", "done", "diverged"]
-    assert [record.fused for record in records] == fused
-    assert records[2].result.epochs == 2
-    assert records[2].result.test_acc is None
-    assert "tried again alone" in plans[2].folder.log_file.read_text()
+    assert [record.fused for record in records] == [3, 3, 3]
+    assert (records[2].result.epochs, records[2].result.test_acc) == (2, None)
+    told = [plan.folder.log_file.read_text() for plan in plans]
+    assert "no longer finite" in told[2]
+    assert ("no longer finite" in told[0]) == (precision == "bf16")
+    assert "Traceback" not in "".join(told)
     assert_as_alone(plans[:2], records[:2], ran, line)
 
 
