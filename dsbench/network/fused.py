@@ -12,7 +12,7 @@ under the same name and in the same order: `member` takes one out, `stacked` put
 No number of a member enters the result of another, except that 0 times it may be added: in bf16 oneDNN takes channels
 by twos, and beyond an odd number of them the next member's with weights of 0. That changes nothing as long as it is
 finite. A member that is no longer finite can therefore make its neighbours NaN, but nothing else: whoever is finite is
-right, and whoever is not has to be tried alone from where it last was (dsbench.training.classifier.NotFinite). In
+right, and whoever is not has to be tried alone from where it last was (dsbench.training.classifier.NotFiniteError). In
 float32 on a CPU none disturbs another.
 
 Sums are added up in another order than in the network alone, so that results differ by rounding. That is all where

@@ -39,7 +39,7 @@ from dsbench.run.progress import Bar
 from dsbench.run.record import Record, Result, Status
 from dsbench.tracking.tracker import Nothing, Tracker, open_tracker
 from dsbench.training.checkpoint import Checkpoints, Saved, resumable
-from dsbench.training.classifier import Classifier, NotFinite
+from dsbench.training.classifier import Classifier, NotFiniteError
 from dsbench.training.device import out_of_memory
 from dsbench.training.fit import Fitted, Training, fit
 from dsbench.training.gpu import gpu
@@ -118,7 +118,7 @@ class Course:
             if cause is not outcome:
                 cause.__cause__ = outcome
             self.member.ended = cause
-            if not isinstance(outcome, NotFinite):
+            if not isinstance(outcome, NotFiniteError):
                 log.debug("the run ended with an error", exc_info=outcome)
             self.record = self.record.ended(_status(cause), first_line(cause))
             self.folder.write_result(self.record)
@@ -172,7 +172,7 @@ def _train(courses: Sequence[Course]) -> None:
     outcomes = [course.outcome for course in courses]
     if len(courses) > 1 and all(isinstance(outcome, Exception) and out_of_memory(outcome) for outcome in outcomes):
         _train_in_halves(courses, "out of memory as one program")
-    if again := [course for course in courses if isinstance(course.outcome, NotFinite)]:
+    if again := [course for course in courses if isinstance(course.outcome, NotFiniteError)]:
         _train_in_halves(again, str(again[0].outcome))
 
 
@@ -364,5 +364,5 @@ def _status(error: BaseException) -> Status:
     if isinstance(error, TimedOut):
         return Status.TIMEOUT
     # submitit's handlers of a scheduler's signals end a process with SystemExit
-    interrupted = isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit, NotFinite))
+    interrupted = isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit, NotFiniteError))
     return Status.INTERRUPTED if interrupted else Status.FAILED

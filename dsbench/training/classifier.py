@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dsbench.training.fit import Training
 
 
-class NotFinite(Exception):
+class NotFiniteError(Exception):
     """The numbers of a run that trains as one of several are not finite, for which a neighbour may be the cause.
 
     In some kernels 0 times a neighbour's numbers is added (see dsbench.network.fused). Whether the run diverges is
@@ -184,14 +184,14 @@ class Classifier(LightningModule):
         self._sum_up()
 
     def end_not_finite(self) -> None:
-        """End with NotFinite, of several members, those with a loss of this epoch or a weight that is not finite."""
+        """End with NotFiniteError, of several members, those with a loss of this epoch or a weight that is not finite."""
         if not isinstance(self.network, Fused):
             return
         losses = [counted.losses[:, : counted.done] for counted in (self.train_pass, self.val_pass)]
         parts = [t.detach().isfinite().flatten(1).all(1) for t in (*losses, *self._of_members())]
         for member, finite in zip(self.members, torch.stack(parts).all(0).tolist(), strict=True):
             if not finite and not member.ended:
-                member.ended, member.error = True, NotFinite()
+                member.ended, member.error = True, NotFiniteError()
 
     @torch.no_grad()
     def _silence(self) -> None:

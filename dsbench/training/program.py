@@ -13,6 +13,7 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from dsbench.errors import first_line
 from dsbench.training.batches import Batches, Draws
+from dsbench.training.device import out_of_memory
 from dsbench.training.step import Step
 
 CHUNK_STEPS, CHUNK_SECONDS = 64, 0.25  # of steps that are given to a device at once, at most
@@ -108,7 +109,8 @@ class Pass:
         if self.alone:
             return images, labels[0]
         beside = images.unflatten(0, rows.shape).permute(1, 3, 4, 0, 2)
-        return beside.flatten(3).contiguous().permute(0, 3, 1, 2), labels
+        beside = beside.flatten(3).contiguous().permute(0, 3, 1, 2)
+        return beside if self.batches.channels_last else beside.contiguous(), labels
 
     def count(self, at: At, losses: Tensor, logits: Tensor) -> None:
         """Keep the losses, a scalar or (S,), and the predictions of logits (B, classes) or (S, B, classes)."""
@@ -279,6 +281,8 @@ class Program:
                 try:
                     self._recorded[key] = self._record(counted, counted.size(step), do)
                 except RuntimeError as error:
+                    if out_of_memory(error):
+                        raise
                     self.recorder, self.refused = None, first_line(error)
                     return range(step, steps.stop)
             self._recorded[key]()

@@ -13,7 +13,7 @@ from pytorch_lightning import Callback
 
 from dsbench.network.build import build
 from dsbench.training import fit as fitting
-from dsbench.training.classifier import NotFinite
+from dsbench.training.classifier import NotFiniteError
 from dsbench.training.fit import Fitted, fit
 from dsbench.training.history import Epoch
 
@@ -148,6 +148,32 @@ def test_three_steps_in_float32_differ_by_what_rounding_can_make(group: Group, f
         assert moved > 5 * most  # so that a wrong step would be seen
 
 
+class Again:
+    """Records a step by keeping it; stands for the CUDA graph."""
+
+    def warm_up(self, function: Callable[[], None]) -> None:
+        function()
+
+    def record(self, function: Callable[[], None]) -> Callable[[], None]:
+        return function
+
+    def pace(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_group_whose_steps_are_replayed_comes_to_the_same_bits(
+    group: Group, few: str, monkeypatch: pytest.MonkeyPatch, optimizer: str
+) -> None:
+    line = f"{LINE} {few} train.max_epochs=2 train.grad_clip_norm=0.5 optimizer={optimizer}"
+    led = group(line)
+    monkeypatch.setattr(fitting, "_recorder", lambda *_: Again())
+    replayed = group(line)
+    for place in range(3):
+        assert (led.fitted(place).graph, replayed.fitted(place).graph) == (False, True)
+        assert same(numbers(replayed, place), numbers(led, place))
+
+
 class Spoils(Callback):
     """Makes a weight of the second member NaN before the third step of the second epoch."""
 
@@ -176,7 +202,7 @@ def test_a_member_that_is_not_finite_leaves_with_its_last_checkpoint_and_the_oth
 
     whole = group(line, on_epoch=keep, folder=folder)
     ended = group(f"{line} train.checkpoint_minutes={minutes}", callbacks=[Spoils()])
-    left = [place for place, given in enumerate(ended.given) if isinstance(given, NotFinite)]
+    left = [place for place, given in enumerate(ended.given) if isinstance(given, NotFiniteError)]
     assert left == ([1] if precision == "32" else [0, 1, 2])
     for place in range(3):
         if place not in left:
