@@ -184,7 +184,7 @@ class Classifier(LightningModule):
         self._sum_up()
 
     def end_not_finite(self) -> None:
-        """End with NotFiniteError, of several members, those with a loss of this epoch or a weight that is not finite."""
+        """End those of several members, with NotFiniteError, that have a loss of this epoch or a weight not finite."""
         if not isinstance(self.network, Fused):
             return
         losses = [counted.losses[:, : counted.done] for counted in (self.train_pass, self.val_pass)]
