@@ -224,6 +224,7 @@ class Program:
         With a recorder the optimizer takes it from the tensor `rate`; `generators` are those beside torch's own.
         """
         self.step, self.train, self.rate, self.recorder, self.generators = step, train, rate, recorder, generators
+        self.counting = torch.ones_like(train.losses[:, 0])  # members: 0 for the loss of one that trains no more
         self.refused: str | None = None  # why nothing is recorded after all
         self.rates = [0.0] * len(train)  # of the steps of the epoch that is running
         self._rate_of = rate_of
@@ -259,7 +260,7 @@ class Program:
         images, labels = self.train.batch(at)
         losses, logits = self.step.losses(images, labels, self.step.label_smoothing, cache=self.recorder is None)
         self.train.count(at, losses, logits)
-        self.step.backward(losses if losses.ndim == 0 else losses.sum())
+        self.step.backward(losses if losses.ndim == 0 else (losses * self.counting).sum())
         self.step.update()
 
     def _set_rate(self, rate: float) -> None:

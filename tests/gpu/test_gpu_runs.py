@@ -15,8 +15,12 @@ import torch
 from dsbench import api
 from dsbench.data import prepared
 from dsbench.measure.subject import Training
+from dsbench.run.execute import execute_together
 from dsbench.run.interrupts import Interrupted
+from dsbench.run.plan import with_seed
+from dsbench.run.progress import Progress
 from dsbench.training import datamodule
+from dsbench.training.classifier import Classifier
 from dsbench.training.device import resolve, set_up_process
 
 Train = Callable[..., dict[str, Any]]
@@ -216,3 +220,43 @@ def test_precision_32_means_it_for_matrices_and_convolutions(device: str) -> Non
     exact = torch.nn.functional.conv2d(images, kernels)
     ours = torch.nn.functional.conv2d(images.float().to(device), kernels.float().to(device)).double().cpu()
     assert float((ours - exact).norm() / exact.norm()) < 1e-5
+
+
+@pytest.mark.parametrize("how", ["32", "bf16"])
+def test_a_run_of_a_group_that_diverges_does_so_alone_and_its_neighbours_come_to_what_they_come_to_alone(
+    planned: Callable[[str], Any],
+    trained: Train,
+    outputs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    say: Say,
+    how: str,
+) -> None:
+    """Of three seeds one whose weights are NaN in the middle of the second epoch, in an odd number of channels."""
+    line = f"model=cnn arch=mnist_7800_shallow width=3 train.batch_size=500 train.max_epochs=3 precision={how}"
+    step, tried = Classifier.training_step, []
+
+    def spoilt(self: Classifier, batch: range, batch_idx: int) -> None:
+        of = [member.training.config.seed for member in self.members]
+        if not tried or tried[-1] != of:
+            tried.append(of)
+        if 1 in of and self.current_epoch == 1 and 2 in batch:
+            weight = next(self.network.parameters())
+            with torch.no_grad():
+                (weight[of.index(1)] if of[1:] else weight).fill_(torch.nan)
+        step(self, batch, batch_idx)
+
+    plans = [with_seed(planned(line), seed) for seed in range(3)]
+    with monkeypatch.context() as patch:
+        patch.setattr(Classifier, "training_step", spoilt)
+        records = execute_together(plans, [Progress("none") for _ in plans])
+    say(f"programs in which three seeds were trained, one of which diverges, {how}: {tried}")
+    assert [getattr(record, "status", record) for record in records] == ["done", "diverged", "done"]
+    assert [record.fused for record in records] == [3, 3, 3]
+    assert tried[0] == [0, 1, 2]
+    assert [1] in tried
+    for seed in (0, 2):
+        alone = f"{line} seed={seed} outputs={outputs}-alone"
+        trained(alone)
+        assert losses(plans[seed]) == pytest.approx(losses(planned(alone)), rel=LONG[how])
+        answers = [plan.folder.correct() for plan in (plans[seed], planned(alone))]
+        assert np.mean(answers[0] != answers[1]) < LONG[how]
