@@ -5,7 +5,7 @@ On a CPU a recorder stands for the CUDA graph that runs the recorded step again;
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -41,14 +41,19 @@ class Twin:
 
     def __init__(self, refuses: Callable[[], bool] = lambda: False) -> None:
         self.refuses, self.warm, self.recorded, self.replayed = refuses, 0, 0, 0
+        self.drawing: list[int] = []  # from how many generators beside torch's own each recording draws
 
     def warm_up(self, function: Callable[[], None]) -> None:
         self.warm += 1
         function()
 
-    def record(self, function: Callable[[], None]) -> Callable[[], None]:
+    def record(self, function: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], None]:
+        self.drawing.append(len(generators))
         if self.refuses():
-            raise RuntimeError("operation not permitted when stream is capturing\nand more")
+            try:
+                raise RuntimeError("operation not permitted when stream is capturing\nand more")
+            except RuntimeError:  # as leaving the capture of a CUDA graph does
+                raise RuntimeError("operation failed due to a previous error during capture")  # noqa: B904
         self.recorded += 1
 
         def replay() -> None:
@@ -175,6 +180,41 @@ def test_a_graph_on_a_cpu_is_one_line_and_decides_nothing_of_the_run(planned: Pl
     with pytest.raises(InputError, match=r"^unknown train.graph 'maybe'; choose one of auto, true, false$"):
         planned(f"{LINE} train.graph=maybe")
     assert planned(f"{LINE} train.graph=false").run_id == planned(LINE).run_id
+
+
+def test_memory_that_runs_out_before_a_step_is_recorded_ends_the_run(
+    recorded: Callable[..., tuple[dict[str, Any], Twin]], planned: Planned, few: str
+) -> None:
+    """What goes wrong then would without a recorder too: going on would be from weights that have moved already."""
+
+    class Full(Twin):
+        def warm_up(self, function: Callable[[], None]) -> None:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(FailureError, match="out of memory: training needs"):
+        recorded(f"{LINE} {few}", Full())
+    assert planned(f"{LINE} {few}").folder.result().status == "failed"
+
+
+def test_the_steps_of_a_group_are_recorded_with_the_generators_that_they_draw_from(
+    planned: Planned, outputs: Any, few: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each member's dropout; a CUDA graph that is not told of them cannot be captured."""
+
+    def trained(folder: str, twin: Twin | None) -> list[Any]:
+        line = f"{LINE} {few} {AUGMENTED} train.grad_clip_norm=0.5 outputs={outputs}-{folder}"
+        plans = [planned(f"{line} seed={seed}") for seed in (3, 1)]
+        for plan in plans:
+            plan.prepare()
+            plan.folder.create()
+        monkeypatch.setattr(fit, "_recorder", lambda *_: twin)
+        ended = fit.fit([plan.training for plan in plans], lambda *_: None)
+        assert [isinstance(one, fit.Fitted) and one.graph for one in ended] == 2 * [twin is not None]
+        return [states(plan) for plan in plans]
+
+    twin = Twin()
+    assert_same(trained("recorded", twin), trained("led", None))
+    assert twin.drawing == [2, 2, 0]  # the full batch and the last one of training; validation draws nothing
 
 
 STEPS, SECONDS = AfterSteps(100, 10), AfterSeconds(5.0)
