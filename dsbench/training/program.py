@@ -13,6 +13,7 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from dsbench.errors import first_line
 from dsbench.training.batches import Batches, Draws
+from dsbench.training.device import out_of_memory
 from dsbench.training.step import Step
 
 CHUNK_STEPS, CHUNK_SECONDS = 64, 0.25  # of steps that are given to a device at once, at most
@@ -107,10 +108,9 @@ class Pass:
         images = self.batches.batch(rows.flatten(), draws)
         if self.alone:
             return images, labels[0]
-        each = images.unflatten(0, rows.shape)
-        if not self.batches.channels_last:
-            return each.transpose(0, 1).flatten(1, 2), labels
-        return each.permute(1, 3, 4, 0, 2).flatten(3).contiguous().permute(0, 3, 1, 2), labels
+        beside = images.unflatten(0, rows.shape).permute(1, 3, 4, 0, 2)
+        beside = beside.flatten(3).contiguous().permute(0, 3, 1, 2)
+        return beside if self.batches.channels_last else beside.contiguous(), labels
 
     def count(self, at: At, losses: Tensor, logits: Tensor) -> None:
         """Keep the losses, a scalar or (S,), and the predictions of logits (B, classes) or (S, B, classes)."""
@@ -227,6 +227,7 @@ class Program:
         With a recorder the optimizer takes it from the tensor `rate`; `generators` are those beside torch's own.
         """
         self.step, self.train, self.rate, self.recorder, self.generators = step, train, rate, recorder, generators
+        self.counting = torch.ones_like(train.losses[:, 0])  # members: 0 for the loss of one that trains no more
         self.refused: str | None = None  # why nothing is recorded after all
         self.rates = [0.0] * len(train)  # of the steps of the epoch that is running
         self._rate_of = rate_of
@@ -262,7 +263,7 @@ class Program:
         images, labels = self.train.batch(at)
         losses, logits = self.step.losses(images, labels, self.step.label_smoothing, cache=self.recorder is None)
         self.train.count(at, losses, logits)
-        self.step.backward(losses if losses.ndim == 0 else losses.sum())
+        self.step.backward(losses if losses.ndim == 0 else (losses * self.counting).sum())
         self.step.update()
 
     def _set_rate(self, rate: float) -> None:
@@ -284,6 +285,8 @@ class Program:
                 try:
                     self._recorded[key] = self.recorder.record(again, drawing)
                 except RuntimeError as error:
+                    if out_of_memory(error):
+                        raise
                     self.recorder = None  # that a recording cannot be ended then says less
                     self.refused = first_line(error.__context__ or error)
                     return range(step, steps.stop)

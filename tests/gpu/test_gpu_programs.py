@@ -1,4 +1,4 @@
-"""Steps as CUDA graphs and seeds as one program, beside steps that the host leads and seeds by themselves."""
+"""Seeds as one program, captured where the device is CUDA, beside each of them by itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from dsbench.run.execute import execute_together
-from dsbench.run.interrupts import Interrupted
 from dsbench.run.progress import Progress
 
 Train = Callable[..., dict[str, Any]]
@@ -22,16 +21,7 @@ LAYERS = (
 )
 # An epoch of six steps of 600 images and a last one of 400, with all that a step can have.
 LINE = f"width=4 arch.layers={LAYERS} data.augment.crop_padding=2 data.augment.cutout=6 train.batch_size=600"
-RECIPES = {
-    "sgd": "optimizer.lr=0.1",
-    "adam, clipped": "optimizer=adam train.grad_clip_norm=0.5",
-    "adamw, smoothed": "optimizer=adamw train.label_smoothing=0.1 schedule=cosine",
-    "rmsprop": "optimizer=rmsprop optimizer.momentum=0.5",
-    "dwsep": "model=dwsep optimizer.lr=0.1",
-    "contiguous": "model=dwsep train.memory_format=contiguous",
-}
-# Of the loss: the same kernels in the same order, but those of other optimizers where the learning rate is a tensor,
-# and rounding makes much of little (see test_gpu_runs).
+# Of the loss: grouped operators have other kernels, and rounding makes much of little (see test_gpu_runs).
 NEAR = {"32": 0.02, "bf16": 0.1}
 SEEDS = (3, 1, 8)
 
@@ -59,38 +49,6 @@ def together(planned: Callable[[str], Any]) -> Callable[[str, Sequence[int]], li
         return [one.plain() for one in ended]  # type: ignore[union-attr]
 
     return run
-
-
-@pytest.mark.usefixtures("cuda")
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_captured_steps_come_to_what_steps_led_by_the_host_do(
-    trained: Train, planned: Callable[[str], Any], outputs: Any, say: Say, recipe: str, precision: str
-) -> None:
-    """Captured for certain: train.graph=auto would go on without, and nobody would know."""
-    line = f"{LINE} {recipe} precision={precision} train.max_epochs=2"
-    led = f"{line} train.graph=false outputs={outputs}-led"
-    captured, by_host = trained(f"{line} train.graph=true"), trained(led)
-    assert (captured["graph"], by_host["graph"]) == (True, False)
-    pairs = zip(losses(planned(f"{line} train.graph=true")), losses(planned(led)), strict=True)
-    apart = max(abs(ours - theirs) / theirs for ours, theirs in pairs)
-    say(f"captured beside led by the host, {recipe}, {precision}: losses {apart:.1e} apart at the most")
-    assert apart < NEAR[precision]
-    assert captured["test_loss"] == pytest.approx(by_host["test_loss"], rel=2 * NEAR[precision])
-
-
-@pytest.mark.usefixtures("cuda")
-def test_a_captured_run_that_was_stopped_goes_on_without_a_graph_and_the_other_way_round(
-    trained: Train, planned: Callable[[str], Any], outputs: Any
-) -> None:
-    line = f"{LINE} optimizer=adam precision=32 train.max_epochs=2 train.checkpoint_minutes=1e-9"
-    whole = f"{line} outputs={outputs}-whole"
-    trained(whole)
-    for first, second in (("true", "false"), ("false", "true")):
-        own = f"{line} outputs={outputs}-{first}"
-        with pytest.raises(Interrupted):
-            trained(f"{own} train.graph={first}", stop_at=(2, 3))
-        assert trained(f"{own} train.graph={second}")["attempts"] == 2
-        assert losses(planned(f"{own} train.graph={first}")) == pytest.approx(losses(planned(whole)), rel=NEAR["32"])
 
 
 @pytest.mark.parametrize("recipe", ["optimizer.lr=0.1", "model=dwsep optimizer=adam train.grad_clip_norm=0.5"])
