@@ -34,8 +34,8 @@ class Requested:
     """The budget that a network was fitted to, and how well it meets it.
 
     `kind` is one of KINDS, `target` and `actual` are in its unit, `residual` is (actual - target) / target, `scope` is
-    total or conv, `match` the family whose cost was the target, `tolerance` the share of it that was allowed, `multiple`
-    what channels had to be multiples of, None for 1.
+    total or conv, `match` the family whose cost was the target, `tolerance` the share of it that was allowed. Channels
+    had to be multiples of `multiple`, None for 1.
     """
 
     kind: str

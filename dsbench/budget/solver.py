@@ -128,12 +128,13 @@ def _fine(knob: Knob, width: int, target: float) -> list[Solution]:
     At the nominal fine width shapes may agree that do not beside it, so the widths below and above are searched apart.
     """
     assert knob.nominal is not None
-    values, nominal = _fine_widths(knob, width), knob.nominal(width)
+    values, nominal = fine_widths(knob, width), knob.nominal(width)
     halves = [value for value in values if value < nominal], [value for value in values if value > nominal]
     return [near for half in halves for near in _crossing(knob, half, lambda fine: (width, fine), target, 1)]
 
 
-def _fine_widths(knob: Knob, width: int) -> range:
+def fine_widths(knob: Knob, width: int) -> range:
+    """Those that a network of `width` may have, within FINE_RANGE of its nominal one."""
     assert knob.nominal is not None
     nominal, step = knob.nominal(width), knob.step
     first, last = ceil(nominal * (1 - FINE_RANGE) / step), floor(nominal * (1 + FINE_RANGE) / step)
@@ -155,7 +156,7 @@ def _farther(knob: Knob, tried: Sequence[Solution], target: float) -> Iterator[i
 
 def _encloses(knob: Knob, width: int, target: float) -> bool:
     """Whether the least and the greatest fine width that a network of `width` has cost no more and no less."""
-    values = _fine_widths(knob, width)
+    values = fine_widths(knob, width)
     low, high = (
         next((cost for value in order if (cost := knob.cost(width, value)) is not None), None)
         for order in (values, values[::-1])
@@ -239,7 +240,7 @@ def in_multiples(knob: Knob, frame: Frame, multiple: int) -> Knob:
         if knob.nominal is None or cost(width, None) is not None:
             return width, None
         nominal = knob.nominal(width)
-        return width, min(_fine_widths(inner, width), key=lambda fine: abs(fine - nominal), default=None)
+        return width, min(fine_widths(inner, width), key=lambda fine: abs(fine - nominal), default=None)
 
     inner = replace(knob, cost=cost, step=lcm(knob.step, multiple), fits=fits, shape=shape)
     return inner

@@ -210,14 +210,15 @@ def test_no_budget_leaves_the_width_alone() -> None:
         ("budget.params=7800 budget.tolerance=2", "budget.tolerance 2.0 is not a share from 0"),
         (
             "arch=mnist_7800_deep model=cnn block=keras budget.params=7800 budget.fine=false",
-            "the nearest have 7,710 (width=11, -1.15 %) and 8,940 (width=12, +14.62 %); take one of these or another tolerance",
+            "the nearest have 7,710 (width=11, -1.15 %) and 8,940 (width=12, +14.62 %); take one of these or another "
+            "tolerance",
         ),
         ("model=dwsep block.group_size=8 budget.params=7800", "slot 1: block.group_size 8 does not divide 1 channels"),
         (
             "model=dwsep width=8 budget.match=cnn budget.by=params budget.multiple=16",
-            "no dwsep network of arch plain in multiples of 16 has 18,482 within 0.01; the nearest have 14,037 (width=16 "
-            "arch.fine_width=80, -24.05 %) and 27,477 (width=32 arch.fine_width=96, +48.67 %); take one of these or "
-            "another tolerance or multiple",
+            "no dwsep network of arch plain in multiples of 16 has 18,482 within 0.01; the nearest have 14,037 "
+            "(width=16 arch.fine_width=80, -24.05 %) and 27,477 (width=32 arch.fine_width=96, +48.67 %); take one of "
+            "these or another tolerance or multiple",
         ),
         ("budget.params=7800 budget.multiple=0", "budget.multiple 0 is not a positive integer"),
         ("budget.params=7800 budget.multiple=65", "budget.multiple"),

@@ -136,7 +136,9 @@ def everything_in_multiples(frame: Frame, name: str, multiple: int, widest: int)
     """Every network up to the width `widest` with all channels in multiples, the fine ones within their quarter."""
     out = []
     for width in range(1, widest + 1):
-        plain = {frame.channels(placed.element, width) for placed in frame.architecture.slots if not placed.element.fine}
+        plain = {
+            frame.channels(placed.element, width) for placed in frame.architecture.slots if not placed.element.fine
+        }
         if any(channels % multiple for channels in plain):
             continue
         fine = {frame.channels(placed.element, width) for placed in frame.architecture.slots if placed.element.fine}
@@ -167,7 +169,8 @@ def test_in_multiples_the_solution_is_that_of_brute_force() -> None:
         except OutOfReachError as error:
             refused += 1
             assert abs(closest.residual(target)) > TOLERANCE, f"case {number} is within the tolerance: {closest}"
-            assert min(error.nearest, key=partial(distance, target)).cost == closest.cost, f"case {number}"
+            nearest = min(error.nearest, key=partial(distance, target))
+            assert nearest.cost == closest.cost, f"case {number}"
             continue
         solved += 1
         assert solution in everything, f"case {number}: {solution}"
