@@ -163,6 +163,20 @@ def test_the_channels_of_every_slot_are_multiples(multiple: int) -> None:
         assert requested.multiple == multiple
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("model=dwsep width=16 budget.match=cnn budget.by=params", (45, 184)),
+        ("model=hybrid width=9 budget.match=cnn budget.by=macs arch.divisor=4", (15, 48)),
+        ("experiment=mnist_7800/dwsep_same_budget budget.params=20000", (55, 114)),
+        ("experiment=cifar10_vgg/dwsep budget.match=cnn budget.by=acts", (39, 165)),
+        ("model=dwsep arch.divisor=8 budget.params=30000 budget.fine=false budget.tolerance=0.3", (28, None)),
+    ],
+)
+def test_without_a_multiple_widths_are_what_they_were_before_there_was_one(line: str, expected: object) -> None:
+    assert widths(met(line)[0]) == expected
+
+
 def test_a_budget_without_a_multiple_is_recorded_as_ever() -> None:
     _, requested = met("model=dwsep width=16 budget.match=cnn budget.by=params budget.multiple=1")
     facts = {"kind": "params", "scope": "total", "match": "cnn", "target": 72666, "actual": 72767}
