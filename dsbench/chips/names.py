@@ -27,17 +27,19 @@ def chips(names: Sequence[str], config_dir: str | None = None) -> list[Chip]:
 
     Raises InputError for a name without a file, a file that describes no chip, and an extra that is not installed.
     """
+    return [named("--chips", name, config_dir) for name in dict.fromkeys(names)]
+
+
+def named(key: str, name: str, config_dir: str | None = None) -> Chip:
+    """The chip of this name, which `key` gives; raises what `chips` does."""
     files = _files(config_dir)
-    out = []
-    for name in dict.fromkeys(names):
-        if name not in files:
-            raise unknown("chip", name, sorted(files))
-        chip = _read(name, files[name])
-        missing = chip.missing()
-        if missing is not None:
-            raise InputError(f"--chips {name}: {missing}")
-        out.append(chip)
-    return out
+    if name not in files:
+        raise unknown("chip", name, sorted(files))
+    chip = _read(name, files[name])
+    missing = chip.missing()
+    if missing is not None:
+        raise InputError(f"{key} {name}: {missing}")
+    return chip
 
 
 def _files(config_dir: str | None) -> dict[str, Path]:
