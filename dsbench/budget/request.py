@@ -208,7 +208,7 @@ def _chip_knobs(composed: Composed, kind: str, name: str) -> Iterator[Callable[[
     Their costs raise InputError where the chip refuses a network. Raises InputError for a chip that is not there or
     does not count that.
     """
-    chip = named("budget.chip", name, composed.config_dir)
+    chip = named(name, f"budget.chip={name}", composed.config_dir)
     choose(f"budget.chip_cost of {name}", kind, chip.costs)
     with counter(chip, Path(composed.config.outputs)) as asked:
 

@@ -21,7 +21,7 @@ from dsbench.network.layers import Shape
 FINE_RANGE = 0.25  # how far the fine width may lie from its nominal one: the shape stays the architecture's
 LARGEST_WIDTH = 1 << 16
 _FIRST = 8
-_AHEAD, _AHEAD_SHARE = 16, 0.25  # widths past the last one within a ceiling, and their share of it, that are tried
+_AHEAD, _AHEAD_SHARE = 16, 0.25  # widths beyond one within a ceiling that are tried, and as a share of it
 _GAP = 512  # widths in a row that no network has before there is taken to be none further on
 
 
@@ -85,26 +85,28 @@ def solve(knob: Knob, target: float, tolerance: float) -> Solution:
 def widest_within(knob: Knob, ceiling: float) -> Solution:
     """The largest width whose cost is at most `ceiling`, the fine width nominal.
 
-    Doubled from 8 to a width that costs more, then bisected. From there on upwards, one by one, since a cost that is
-    not monotone may come down again: until _AHEAD networks in a row, or _AHEAD_SHARE of the width where that is more,
-    cost more than `ceiling`. Raises OutOfReachError, with the cheapest of those tried, where none is within it.
+    Doubled from 8 to a width that costs more, then bisected. From there upwards every width is tried, since a cost that
+    is not monotone may come down again: up to _AHEAD widths beyond the largest that is within, or _AHEAD_SHARE of it
+    where that is more. Raises OutOfReachError, with the cheapest of those tried, where none is within.
     """
     above = nextafter(ceiling, inf)
     widths = range(1, min(knob.largest, _bound(knob, above)) + 1)
     tried = _crossing(knob, widths, lambda width: (width, None), above, 1)
     best = max((found for found in tried if found.cost <= ceiling), key=lambda found: found.width, default=None)
-    width, beyond, missing = best.width if best else 0, 0, 0
-    while beyond < max(_AHEAD, _AHEAD_SHARE * (best.width if best else 0)) and missing < _GAP and width < knob.largest:
-        width += 1
+    width, end = (best.width, _end(knob, best.width)) if best else (0, _end(knob, 0))
+    while (width := width + 1) <= min(end, knob.largest):
         cost = knob.cost(width, None)
-        missing = missing + 1 if cost is None else 0
-        if cost is None:
-            continue
-        tried.append(Solution(width, None, cost))
-        best, beyond = (tried[-1], 0) if cost <= ceiling else (best, beyond + 1)
+        if cost is not None:
+            tried.append(Solution(width, None, cost))
+            best, end = (tried[-1], _end(knob, width)) if cost <= ceiling else (best, end)
     if best is None:
         raise OutOfReachError([_closest(tried, ceiling)] if tried else [])
     return best
+
+
+def _end(knob: Knob, width: int) -> int:
+    """How far beyond a width that is within a ceiling others may be within it too."""
+    return width + max(_AHEAD, knob.window, ceil(_AHEAD_SHARE * width))
 
 
 def _bound(knob: Knob, target: float) -> int:
