@@ -164,25 +164,34 @@ _ALL = (
         brief="peak",
         write=mebibytes,
     ),
-    _on_chip("file_bytes", "bytes of the file", unit="bytes", heading="file bytes"),
-    _on_chip("cycles", "cycles by the compiler's estimate", heading="cycles (estimate)"),
+    _on_chip("file_bytes", "bytes of the file", unit="bytes", amount="B of file", heading="file bytes", brief="file"),
+    _on_chip(
+        "cycles", "cycles by the compiler's estimate", amount="cycles", heading="cycles (estimate)", brief="cycles"
+    ),
     _quantity(
         Group.ON_CHIP,
         "estimated_ms",
         "time by the compiler's estimate",
         unit="ms",
+        amount="ms by the compiler's estimate",
         heading="estimate",
+        brief="estimated time",
         write=milliseconds,
     ),
-    _on_chip("arena_bytes", "bytes of the arena", unit="bytes", heading="arena"),
-    _on_chip("arena_head_bytes", "bytes of the arena's head", unit="bytes", heading="head"),
-    _on_chip("arena_tail_bytes", "bytes of the arena's tail", unit="bytes", heading="tail"),
-    _on_chip("sram_bytes", "bytes of SRAM", unit="bytes", heading="SRAM"),
-    _on_chip("flash_bytes", "bytes of flash", unit="bytes", heading="flash"),
-    _on_chip("dram_bytes", "bytes of DRAM", unit="bytes", heading="DRAM"),
+    _on_chip("arena_bytes", "bytes of the arena", unit="bytes", amount="B of arena", heading="arena"),
+    _on_chip("arena_head_bytes", "bytes of the arena's head", unit="bytes", amount="B of arena's head", heading="head"),
+    _on_chip("arena_tail_bytes", "bytes of the arena's tail", unit="bytes", amount="B of arena's tail", heading="tail"),
+    _on_chip("sram_bytes", "bytes of SRAM", unit="bytes", amount="B of SRAM", heading="SRAM"),
+    _on_chip("flash_bytes", "bytes of flash", unit="bytes", amount="B of flash", heading="flash"),
+    _on_chip("dram_bytes", "bytes of DRAM", unit="bytes", amount="B of DRAM", heading="DRAM"),
     _on_chip("cpu_operators", "operators left to the CPU", heading="on the CPU"),
 )
 QUANTITIES = {entry.name: entry for entry in _ALL}  # in the order of the columns of a table of runs
+
+
+def amount(name: str, chip: str | None = None) -> str:
+    """What follows the number of a quantity, one that `chip` counts with that: "B of arena on tflm"."""
+    return QUANTITIES[name].amount + (f" on {chip}" if chip else "")
 
 
 def _selected(*names: str) -> tuple[Quantity, ...]:
@@ -194,7 +203,8 @@ ON_CHIP = tuple(entry for entry in _ALL if entry.group is Group.ON_CHIP)
 OF_TRAINING = tuple(entry for entry in _ALL if entry.group in (Group.ACCURACY, Group.LOSS, Group.TRAINING))
 LIGHTER = _selected("params", "macs", "acts", "bytes")  # what makes a network lighter
 COST_COLUMNS = (*LIGHTER, *_selected("intensity", "training_bytes", "receptive_field"))  # of `dsbench cost`
-# What a budget may set: what is counted, of the slots' convolutions alone too (_conv), and what is measured.
+# What a budget may set: what is counted, of the slots' convolutions alone too (_conv), and what is measured; and, with
+# the chip's name, what that counts.
 COUNTED_BUDGETS = _selected("params", "macs", "acts")
 MEASURED_BUDGETS = _selected("latency_ms", "train_seconds_per_epoch")
 BUDGETS = (*COUNTED_BUDGETS, *MEASURED_BUDGETS)

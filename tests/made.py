@@ -62,7 +62,7 @@ def timed(
     return [record | measured for record in records]
 
 
-def budget(target: float, kind: str = "params") -> dict[str, Any]:
+def budget(target: float, kind: str = "params", **more: Any) -> dict[str, Any]:
     """What a run asked of its budget."""
     return {
         "requested": {
@@ -72,6 +72,7 @@ def budget(target: float, kind: str = "params") -> dict[str, Any]:
             "target": target,
             "actual": target,
             "residual": 0.0,
+            **more,
         }
     }
 

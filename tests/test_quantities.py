@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsbench.network.cost import TOTALS
-from dsbench.quantities import BUDGETS, COUNTED, QUANTITIES
+from dsbench.quantities import BUDGETS, COUNTED, QUANTITIES, amount
 
 
 def test_the_costs_that_are_counted_have_names_in_the_order_of_files() -> None:
@@ -28,6 +28,12 @@ def test_what_follows_a_number_is_what_a_budget_holds_equal() -> None:
         "ms of latency",
         "s of training an epoch",
     ]
+
+
+def test_what_a_chip_counts_is_an_amount_on_it() -> None:
+    assert amount("arena_bytes", "tflm") == "B of arena on tflm"
+    assert amount("cycles", "ethos_u55_128") == "cycles on ethos_u55_128"
+    assert amount("params") == "parameters"
 
 
 def test_counts_are_whole_or_in_three_digits_and_shares_are_in_percent() -> None:

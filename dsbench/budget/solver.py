@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
-from math import ceil, floor, lcm
+from math import ceil, floor, inf, lcm, nextafter
 
 from dsbench.errors import InputError
 from dsbench.network.assemble import Frame
@@ -22,6 +22,7 @@ from dsbench.network.layers import Shape
 FINE_RANGE = 0.25  # how far the fine width may lie from its nominal one: the shape stays the architecture's
 LARGEST_WIDTH = 1 << 16
 _FIRST = 8
+_AHEAD, _AHEAD_SHARE = 16, 0.25  # widths beyond one within a ceiling that are tried, and as a share of it
 _GAP = 512  # widths in a row that no network has before there is taken to be none further on
 
 
@@ -83,6 +84,34 @@ def solve(knob: Knob, target: float, tolerance: float) -> Solution:
     if best is None or abs(best.residual(target)) > tolerance:
         raise OutOfReachError(_enclosing(tried, target))
     return best
+
+
+def widest_within(knob: Knob, ceiling: float) -> Solution:
+    """The largest width whose cost is at most `ceiling`, the fine width that of the knob's `shape`.
+
+    Doubled from 8 to a width that costs more, then bisected. From there upwards every width is tried, since a cost that
+    is not monotone may come down again: up to _AHEAD widths beyond the largest that is within, or _AHEAD_SHARE of it
+    where that is more. Raises OutOfReachError, with the cheapest of those tried, where none is within.
+    """
+    above = nextafter(ceiling, inf)
+    widths = [*filter(knob.fits, range(1, min(knob.largest, _bound(knob, above)) + 1))]
+    tried = _crossing(knob, widths, knob.shape, above, 1)
+    best = max((found for found in tried if found.cost <= ceiling), key=lambda found: found.width, default=None)
+    width, end = (best.width, _end(knob, best.width)) if best else (0, _end(knob, 0))
+    while (width := width + 1) <= min(end, knob.largest):
+        shape = knob.shape(width)
+        cost = knob.cost(*shape) if knob.fits(width) else None
+        if cost is not None:
+            tried.append(Solution(*shape, cost))
+            best, end = (tried[-1], _end(knob, width)) if cost <= ceiling else (best, end)
+    if best is None:
+        raise OutOfReachError([_closest(tried, ceiling)] if tried else [])
+    return best
+
+
+def _end(knob: Knob, width: int) -> int:
+    """How far beyond a width that is within a ceiling others may be within it too."""
+    return width + max(_AHEAD, knob.window, ceil(_AHEAD_SHARE * width))
 
 
 def _bound(knob: Knob, target: float) -> int:

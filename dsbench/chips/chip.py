@@ -31,6 +31,7 @@ class Chip(ABC):
     format: ClassVar[str]  # of the files that it reads, one of dsbench.chips.files.ENDINGS
     known_precisions: ClassVar[tuple[str, ...]]
     timed: ClassVar[bool] = True  # whether what it takes on this machine says anything
+    costs: ClassVar[tuple[str, ...]] = ("file_bytes",)  # of what is counted, what a budget may set
 
     name: str
     precisions: tuple[str, ...]
@@ -45,6 +46,11 @@ class Chip(ABC):
     def opened(self, file: Path) -> Backend:
         """The network in `file`, for what is timed and asked; of a chip that is `timed` alone."""
         raise NotImplementedError
+
+    @property
+    def deployed(self) -> str:
+        """The precision that is counted where one is: int8 where the chip computes in it."""
+        return "int8" if "int8" in self.precisions else self.precisions[0]
 
     @property
     def title(self) -> str:

@@ -30,11 +30,15 @@ def file_name(name: str, kind: Kind) -> str:
 
 @dataclass(frozen=True)
 class Deployable:
-    """A network and the run that has trained it, if any; `name` is what its files are called, without an ending."""
+    """A network and the run that has trained it, if any; `name` is what its files are called, without an ending.
+
+    Without a run so many `random_images` set the ranges of int8, or as many as calibration takes of a run's.
+    """
 
     name: str
     network: Network
     run: TrainedNetwork | None = None
+    random_images: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is read and built, which other processes have of their own."""
@@ -67,7 +71,7 @@ class Deployable:
 
         if self.data:
             return calibration_images(self.data)
-        return random_batch(self.network, torch.device("cpu"), CALIBRATION_IMAGES)[0]
+        return random_batch(self.network, torch.device("cpu"), self.random_images or CALIBRATION_IMAGES)[0]
 
     def written(self, kinds: Collection[Kind], folder: Path) -> dict[Kind, Path]:
         """Its files of these kinds in `folder`, each written in one step.

@@ -100,7 +100,7 @@ def _of_chip(
             answers.append(in_fresh_process(ask, (seconds or 0.0) / count, None, None, say))
     except RuntimeError as error:
         if len(networks) == 1:
-            return [{"failed": _reason(error, log)}]
+            return [{"failed": reason(error, log)}]
         alone = zip(networks, files, strict=True)
         return [_of_chip(chip, [network], [own], folder, seconds, repeats, say)[0] for network, own in alone]
     by_network = zip(*(answer for answer in answers if answer is not None), strict=True)
@@ -110,7 +110,7 @@ def _of_chip(
     ]
 
 
-def _reason(error: RuntimeError, log: Path) -> str:
+def reason(error: RuntimeError, log: Path) -> str:
     """What the runtime said last before it failed, after how it failed."""
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.is_file() else []
     said = [line.strip() for line in lines if line.strip()]
@@ -146,26 +146,27 @@ def _answers(
 def _asked(
     chip: Chip, networks: Sequence[Deployable], files: Sequence[Files], timed: bool, first: bool, seconds: float
 ) -> list[dict[str, Answered]]:
-    counts: list[dict[str, dict[str, Any]]] = []
+    counted: list[dict[str, dict[str, Any]]] = []
     for network, own in zip(networks, files, strict=True):
         by_precision = {precision: own[chip.format, precision] for precision in chip.precisions}
         try:
-            counts.append({name: _counts(chip, path, name) for name, path in by_precision.items()} if first else {})
+            counted.append({name: counts(chip, path, name) for name, path in by_precision.items()} if first else {})
         except InputError as error:
             raise InputError(f"{network.name}: {error}") from None
     if not chip.timed:
-        return [{name: Answered(own) for name, own in of_network.items()} for of_network in counts]
+        return [{name: Answered(own) for name, own in of_network.items()} for of_network in counted]
     torchvision_ops.ensure()  # before Lightning imports torchvision
     opened = [{name: chip.opened(own[chip.format, name]) for name in chip.precisions} for own in files]
     times = _latencies(networks, opened, seconds) if timed else [{} for _ in networks]
     right = _accuracies(networks, opened) if first else [{} for _ in networks]
     return [
         {name: Answered(own.get(name, {}), time.get(name), accuracy.get(name)) for name in chip.precisions}
-        for own, time, accuracy in zip(counts, times, right, strict=True)
+        for own, time, accuracy in zip(counted, times, right, strict=True)
     ]
 
 
-def _counts(chip: Chip, path: Path, precision: str) -> dict[str, Any]:
+def counts(chip: Chip, path: Path, precision: str) -> dict[str, Any]:
+    """What is counted of the network in `path`. Raises InputError where the chip refuses it."""
     return {"file_bytes": path.stat().st_size, **chip.counted(path, precision)}
 
 

@@ -27,24 +27,36 @@ def chips(names: Sequence[str], config_dir: str | None = None) -> list[Chip]:
 
     Raises InputError for a name without a file, a file that describes no chip, and an extra that is not installed.
     """
+    return [named(name, f"--chips {name}", config_dir) for name in dict.fromkeys(names)]
+
+
+def named(name: str, asked: str, config_dir: str | None = None) -> Chip:
+    """The chip of this name, `asked` for by these words; raises what `chips` does."""
     files = _files(config_dir)
-    out = []
-    for name in dict.fromkeys(names):
-        if name not in files:
-            raise unknown("chip", name, sorted(files))
-        chip = _read(name, files[name])
-        missing = chip.missing()
-        if missing is not None:
-            raise InputError(f"--chips {name}: {missing}")
-        out.append(chip)
-    return out
+    if name not in files:
+        raise unknown("chip", name, sorted(files))
+    chip = _read(name, files[name])
+    missing = chip.missing()
+    if missing is not None:
+        raise InputError(f"{asked}: {missing}")
+    return chip
 
 
 def _files(config_dir: str | None) -> dict[str, Path]:
     if config_dir is not None and not Path(config_dir).is_dir():
         raise InputError(f"config-dir: {config_dir} is not a folder")
-    folders = [conf_dir(), *([Path(config_dir)] if config_dir is not None else [])]
+    further = _searched() if config_dir is None else [Path(config_dir)]
+    folders = [conf_dir(), *further]
     return {path.stem: path for folder in reversed(folders) for path in (folder / "chips").glob("*.yaml")}
+
+
+def _searched() -> list[Path]:
+    """The folders of YAML files that Hydra searches, where a job of it runs."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    running = GlobalHydra.instance()
+    sources = running.config_loader().get_sources() if running.is_initialized() else []
+    return [Path(source.path) for source in sources if source.scheme() == "file"]
 
 
 def _read(name: str, path: Path) -> Chip:

@@ -33,6 +33,13 @@ class Tflm(Chip):
     format: ClassVar[str] = "tflite"
     timed: ClassVar[bool] = False
     known_precisions: ClassVar[tuple[str, ...]] = ("fp32", "int8")
+    costs: ClassVar[tuple[str, ...]] = (
+        "arena_bytes",
+        "arena_head_bytes",
+        "arena_tail_bytes",
+        "flash_bytes",
+        *Chip.costs,
+    )
 
     arena_bytes: int | None = None
 

@@ -36,6 +36,15 @@ class Vela(Chip):
     timed: ClassVar[bool] = False
     known_precisions: ClassVar[tuple[str, ...]] = ("int8",)  # of fp32 it counts 0 cycles, and fails at nothing
 
+    costs: ClassVar[tuple[str, ...]] = (
+        "cycles",
+        "estimated_ms",
+        "sram_bytes",
+        "flash_bytes",
+        "dram_bytes",
+        *Chip.costs,
+    )
+
     accelerator: str
     system_config: str
     memory_mode: str

@@ -36,9 +36,9 @@ def each_up_to(most: int) -> Any:
     return meeting(lambda numbers: all(abs(x) <= most for x in numbers), f"{{}} are not numbers up to {most:,}")
 
 
-def positive(otherwise: str = "{} is not a positive number") -> Any:
+def positive(otherwise: str = "{} is not a positive number", default: Any = MISSING) -> Any:
     """A key whose value is a finite number above 0."""
-    return meeting(lambda x: 0 < x < math.inf, otherwise)
+    return meeting(lambda x: 0 < x < math.inf, otherwise, default)
 
 
 def share(otherwise: str = "{} is not from 0 up to, not including, 1") -> Any:

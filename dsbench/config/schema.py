@@ -223,6 +223,10 @@ class BudgetConfig(Checked):
     acts: float | None = positive("{:g} is not a positive number")
     latency_ms: float | None = positive("{:g} is not a positive number")
     train_seconds_per_epoch: float | None = positive("{:g} is not a positive number")
+    # These three are not missing: runs recorded before there was a choice can be taken up.
+    at_most: float | None = positive("{:g} is not a positive number", default=None)
+    chip: str | None = None
+    chip_cost: str | None = None
     match: str | None = MISSING
     by: str | None = MISSING
     scope: str = MISSING

@@ -1,4 +1,7 @@
-"""Measurements kept on disk, so that no network is measured twice on one machine in one way."""
+"""Measurements kept on disk, so that no network is measured twice on one machine in one way.
+
+This module is light: to look up what is kept, nothing that measures need be imported.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,24 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dsbench import provenance
 from dsbench.errors import InputError
 from dsbench.files import write_atomically
-from dsbench.measure.identity import identity
 from dsbench.measure.timing import Timing
 from dsbench.network.description import Network
-from dsbench.training.device import Compute
+
+if TYPE_CHECKING:
+    from dsbench.training.device import Compute
 
 _PACKAGES = ("dsbench", "torch")
 
 
 def conditions(network: Network, what: object, batch: int, compute: Compute) -> dict[str, Any]:
     """All that a timing depends on, as plain data; `what` says what is timed."""
+    from dsbench.measure.identity import identity
+
     return {
         "network": network.identity(),
         "what": what,
@@ -39,7 +45,10 @@ def conditions(network: Network, what: object, batch: int, compute: Compute) -> 
 
 @dataclass(frozen=True)
 class Store:
-    """Timings in `folder` (`<outputs>/latency`), a JSON file each, named by the hash of their conditions."""
+    """Timings in `folder` (`<outputs>/latency`), a JSON file each, named by the hash of their conditions.
+
+    Other facts of networks in other folders (`<outputs>/chips`) are kept alike.
+    """
 
     folder: Path
 
@@ -53,19 +62,27 @@ class Store:
         timing = _read(path, limit_seconds)
         if timing is None:
             timing = measure()
-            self._write(path, under, limit_seconds, timing)
+            self.keep(under, limit_seconds=limit_seconds, timing=asdict(timing))
         return timing
+
+    def kept(self, under: dict[str, Any]) -> dict[str, Any]:
+        """What is recorded under these conditions, themselves included; empty where nothing is, or it is damaged."""
+        return _entry(self.path(under))
 
     def path(self, under: dict[str, Any]) -> Path:
         """The file for these conditions."""
         text = json.dumps(under, sort_keys=True, separators=(",", ":"))
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
 
-    def _write(self, path: Path, under: dict[str, Any], limit_seconds: float, timing: Timing) -> None:
-        entry = under | {"measured": provenance.now(), "limit_seconds": limit_seconds, "timing": asdict(timing)}
+    def keep(self, under: dict[str, Any], **facts: Any) -> None:
+        """Record `facts`, plain data, under these conditions.
+
+        Raises InputError where the folder cannot be written to.
+        """
+        entry = under | {"measured": provenance.now(), **facts}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, json.dumps(entry) + "\n")
+            write_atomically(self.path(under), json.dumps(entry) + "\n")
         except OSError as error:
             reason = f"{error.strerror}; set outputs= to another folder"
             raise InputError(f"cannot write to {self.folder}: {reason}") from None
@@ -73,11 +90,19 @@ class Store:
 
 def _read(path: Path, limit_seconds: float) -> Timing | None:
     """The timing in the file at `path`; None where that is missing, damaged or was given too little time."""
+    entry = _entry(path)
     try:
-        entry = json.loads(path.read_text(encoding="utf-8"))
         fields = entry["timing"]
         timing = Timing(**fields | {"rounds_ms": tuple(fields["rounds_ms"])})
         valid = timing.median_ms > 0 and (timing.settled or entry["limit_seconds"] >= limit_seconds)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
     return timing if valid else None
+
+
+def _entry(path: Path) -> dict[str, Any]:
+    try:
+        entry = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return entry if isinstance(entry, dict) else {}

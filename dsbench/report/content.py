@@ -14,7 +14,7 @@ from dsbench.claims.published import changed, published, studies, study_runs
 from dsbench.figures.images import most_different
 from dsbench.figures.style import Words, rendered, words
 from dsbench.numerals import listed, mean_percent, points
-from dsbench.quantities import LIGHTER, QUANTITIES
+from dsbench.quantities import LIGHTER, QUANTITIES, amount
 from dsbench.report.album import NARROW, album, crowded, reasons, rooflines
 from dsbench.report.answers import answer_table, verdict_tables
 from dsbench.results.cells import not_in_means
@@ -277,12 +277,15 @@ def _seeds(runs: pd.DataFrame) -> str:
 def _budgets(runs: pd.DataFrame) -> str:
     """Each requested target, with the largest distance of its networks from it."""
     out = []
-    columns = ["requested_kind", "requested_scope", "requested_target"]
-    for key, group in runs.dropna(subset=["requested_target"]).groupby(columns, sort=False, dropna=False):
-        kind, scope, target = key
+    columns = ["requested_kind", "requested_scope", "requested_target", "requested_chip", "requested_match"]
+    given = runs.dropna(subset=["requested_target"]).reindex(columns=[*columns, "requested_residual"])
+    for key, group in given.groupby(columns[:4], sort=False, dropna=False):
+        kind, scope, target = key[:3]
+        chip = key[3] if isinstance(key[3], str) else None
+        most = "at most " if chip and group["requested_match"].isna().all() else ""
         off = group["requested_residual"].abs().max()
         scope_words = " in the slots' convolutions" if scope == "conv" else ""
-        out.append(f"{target:,.6g} {QUANTITIES[kind].amount}{scope_words} (off by {100 * off:.2g} % at the most)")
+        out.append(f"{most}{target:,.6g} {amount(kind, chip)}{scope_words} (off by {100 * off:.2g} % at the most)")
     return "; ".join(out) or "none asked for"
 
 

@@ -119,11 +119,13 @@ def _texts(frame: pd.DataFrame, name: str) -> list[str]:
         return ["" if row["width"] is None else width(**row) for row in rows]
     if name == "budget":
         kinds, targets, scopes = (frame[f"requested_{key}"] for key in ("kind", "target", "scope"))
-        return list(map(_budget, kinds, targets, scopes))
+        chips = frame.get("requested_chip", [None] * len(frame))
+        return list(map(_budget, kinds, targets, scopes, chips))
     return ["" if row[name] is None else str(row[name]) for row in plain(frame[[name]])]
 
 
-def _budget(kind: Any, target: float, scope: Any) -> str:
+def _budget(kind: Any, target: float, scope: Any, chip: Any) -> str:
     if not isinstance(kind, str):
         return ""
-    return f"{target:,.10g} {kind}{' (slots)' if scope == 'conv' else ''}"
+    on_chip = f" on {chip}" if isinstance(chip, str) else ""
+    return f"{target:,.10g} {kind}{' (slots)' if scope == 'conv' else ''}{on_chip}"

@@ -147,6 +147,7 @@ REQUESTED = {
     "requested_residual": REAL,
     "requested_tolerance": REAL,
     "requested_multiple": WHOLE,
+    "requested_chip": TEXT,
 }
 CODE = {"git_sha": TEXT, "source_sha256": TEXT}
 COURSE = {
@@ -167,7 +168,7 @@ COLUMNS = {
 _FIELDS = tuple(field.name for field in fields(Record) if field.name in COLUMNS)
 OUTCOMES = ("status", *RESULTS, *COURSE)  # which a run has only once it has started
 # Columns in which some run of a table has a value.
-RARE = ("test_balanced_acc", "requested_tolerance", "requested_multiple", "fused", "remark", "graph")
+RARE = ("test_balanced_acc", "requested_tolerance", "requested_multiple", "requested_chip", "fused", "remark", "graph")
 TIMED = ("latency_ms", "train_step_ms", "peak_memory_bytes")  # measured apart from training, by conditions
 
 

@@ -12,7 +12,7 @@ from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from dsbench import provenance
-from dsbench.budget.request import KINDS, Requested
+from dsbench.budget.request import KINDS, ON_CHIPS, Requested
 from dsbench.config.schema import STOP_UNITS
 from dsbench.measure.record import KEYS, fits
 from dsbench.measure.record import check as check_measured
@@ -308,7 +308,8 @@ def _settings(given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _requested(given: Mapping[str, Any]) -> Requested | None:
     requested = None if given["requested"] is None else _part(Requested, given["requested"])
-    if requested is not None and (requested.kind not in KINDS or requested.target is None):
+    kinds = KINDS if requested is None or requested.chip is None else ON_CHIPS
+    if requested is not None and (requested.kind not in kinds or requested.target is None):
         raise ValueError(f"requested is no budget: {requested.kind} {requested.target}")
     return requested
 

@@ -124,7 +124,8 @@ def _sizes(cells: Sequence[Record]) -> Iterator[tuple[str, str]]:
         if cell.requested is not None:
             kind = "" if cell.requested.kind == "params" else f"-{cell.requested.kind}"
             scope = "-conv" if cell.requested.scope == "conv" else ""
-            budgets.setdefault(kind + scope, set()).add(float(f"{cell.requested.target:.2g}"))
+            chip = f"-{cell.requested.chip}" if cell.requested.chip else ""
+            budgets.setdefault(kind + scope + chip, set()).add(float(f"{cell.requested.target:.2g}"))
     for kind, targets in sorted(budgets.items()):
         texts = [short(target) for target in sorted(targets)]
         brief = texts[0] if len(texts) == 1 else f"{texts[0]}-to-{texts[-1]}"

@@ -44,12 +44,16 @@ class Run:
 
 @dataclass(frozen=True)
 class Budget:
-    """What was asked of a network's cost; `kind` is params, macs, acts, latency_ms or train_seconds_per_epoch."""
+    """What was asked of a network's cost; `kind` is params, macs, acts, latency_ms or train_seconds_per_epoch.
+
+    Of what a `chip` counts it is arena_bytes, cycles and so on, which was to match or to be at most the target.
+    """
 
     kind: str
     scope: str
     match: str | None
     target: float
+    chip: str | None = None
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,9 @@ def _cell(
     recipe = {name: row[name] for name in _ALSO if row[name] is not None} | trains
     if recipe.get("stop.by") == "seconds":  # how much is trained in them is up to the machine
         recipe |= {name: row[name] for name in ("device", "threads") if row[name] is not None}
-    asked = {name: row[f"requested_{name}"] for name in ("kind", "scope", "match", "target")}
+    asked: dict[str, Any] = {
+        name: row.get(f"requested_{name}") for name in ("kind", "scope", "match", "target", "chip")
+    }
     return Cell(
         cell_id=row["cell_id"],
         label=label,

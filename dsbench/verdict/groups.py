@@ -27,8 +27,9 @@ class Group:
 
     They share data and recipe, but for those of `asked`. `by` is budget (their `measure`, a cost of `scope` total or
     conv, is within TOLERANCE of `target`; where it was asked for, `requested`, it is the targets that are, and costs
-    are as near to them as budget.tolerance allows), width (same architecture, width and kernel), or asked. `recipe`
-    holds the settings in which it differs from other groups of the sweep.
+    are as near to them as budget.tolerance allows or, of what a `chip` counts, `at_most` that), width (same
+    architecture, width and kernel), or asked. `recipe` holds the settings in which it differs from other groups of the
+    sweep.
     """
 
     by: str
@@ -37,6 +38,8 @@ class Group:
     scope: str = "total"
     target: float | None = None
     requested: bool = False
+    chip: str | None = None
+    at_most: bool = False
     recipe: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -46,8 +49,8 @@ class Group:
 
     @property
     def matched(self) -> str | None:
-        """The cost of whole networks that the cells have in common."""
-        return self.measure if self.scope == "total" else None
+        """The cost of whole networks, by their description, that the cells have in common."""
+        return self.measure if self.scope == "total" and self.chip is None else None
 
     @property
     def ids(self) -> set[str]:
@@ -79,19 +82,20 @@ def groups(cells: Sequence[Cell]) -> list[Group]:
 
 def _requested(cells: Sequence[Cell]) -> list[Group]:
     """A group for each budget that was asked for."""
-    asked: dict[tuple[str, str], dict[str, float]] = {}
+    asked: dict[tuple[str, str, str | None, bool], dict[str, float]] = {}
     for cell in cells:
-        if cell.budget is not None:
-            asked.setdefault((cell.budget.kind, cell.budget.scope), {})[cell.cell_id] = cell.budget.target
+        if (budget := cell.budget) is not None:
+            at_most = budget.chip is not None and budget.match is None
+            asked.setdefault((budget.kind, budget.scope, budget.chip, at_most), {})[cell.cell_id] = budget.target
     out = []
-    for (kind, scope), targets in asked.items():
+    for (kind, scope, chip, at_most), targets in asked.items():
         for cluster in _clusters([cell for cell in cells if cell.cell_id in targets], targets):
             target, known = targets[cluster[0].cell_id], [_kind(cell) for cell in cluster]
             others = [cell for cell in cells if cell.cell_id not in targets and _kind(cell) not in known]
             members = [*cluster, *(cell for cell in others if _meets(cell, kind, scope, target))]
             if len(members) > 1:
                 in_order = _ordered(cell for cell in cells if cell in members)
-                out.append(Group(BUDGET, in_order, kind, scope, target, requested=True))
+                out.append(Group(BUDGET, in_order, kind, scope, target, True, chip, at_most))
     return out
 
 
@@ -163,8 +167,11 @@ def _name(group: Group, shown: Sequence[str]) -> str:
     """What the cells have in common; of those of equal width what is `shown` of their shape too."""
     values = dict(group.recipe)
     if group.by == BUDGET:
-        amount = QUANTITIES[str(group.measure)].amount
-        common = f"{group.target:,.10g} {amount}{' in the slots' if group.scope == 'conv' else ''}"
+        cost, most = QUANTITIES[str(group.measure)], "at most " if group.at_most else ""
+        common = f"{group.target:,.10g} {cost.amount}{' in the slots' if group.scope == 'conv' else ''}"
+        if group.chip is not None:
+            unit = "B" if cost.unit == "bytes" else cost.unit
+            common = f"equal {cost.brief} on {group.chip} ({most}{group.target:,.10g}{unit and ' '}{unit})"
     elif group.by == WIDTH:
         shape = _shape(group.cells[0])
         common, values = f"equal width {shape['width']}", {name: shape.get(name) for name in shown} | values

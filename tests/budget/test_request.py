@@ -26,6 +26,9 @@ STUDIES = (
 )
 
 
+CHIP = "budget.chip=litert budget.chip_cost=file_bytes"
+
+
 def met(line: str) -> tuple[Composed, Requested]:
     composed, requested = solved(compose(line.split()))
     assert requested is not None
@@ -237,6 +240,18 @@ def test_no_budget_leaves_the_width_alone() -> None:
         ("budget.params=7800 budget.multiple=0", "budget.multiple 0 is not a positive integer"),
         ("budget.params=7800 budget.multiple=65", "budget.multiple"),
         ("budget.params=7800 budget.multiple=1.5", "budget.multiple"),
+        ("budget.at_most=9", "budget.at_most needs budget.chip and budget.chip_cost, such as budget.chip=tflm"),
+        ("budget.match=cnn budget.by=chip budget.chip=tflm", "budget.by=chip needs budget.chip_cost, such as"),
+        ("budget.chip=tflm budget.params=9", "budget.chip=tflm needs budget.at_most, or budget.match and budget.by="),
+        ("budget.at_most=9 budget.match=cnn budget.by=chip", "budget.at_most and budget.match are two budgets"),
+        (f"{CHIP} budget.at_most=-9", "budget.at_most -9 is not a positive number"),
+        (f"{CHIP} budget.at_most=9 width=8", "width=8 and budget.at_most: the budget solves the width"),
+        (f"{CHIP} budget.at_most=9 budget.scope=conv", "budget.scope=conv: litert counts of the whole network"),
+        (f"{CHIP} budget.at_most=9 budget.chip=litter", "unknown chip 'litter'; choose one of ethos_u55_128, "),
+        (
+            f"{CHIP} budget.at_most=9 budget.chip_cost=latency_ms",
+            "unknown budget.chip_cost of litert 'latency_ms'; choo",
+        ),
         ("model=dwsep width=0 budget.match=cnn budget.by=params", "width 0 is not a positive integer"),
     ],
 )

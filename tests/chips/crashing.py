@@ -12,7 +12,7 @@ from dsbench.chips.chip import Chip
 
 @dataclass(frozen=True, kw_only=True)
 class Crashing(Chip):
-    """A runtime that takes its process with it when it reads the file of a certain network."""
+    """A runtime that takes its process with it when it reads a file whose name begins with `bad`."""
 
     runtime: ClassVar[str] = "crashing"
     packages: ClassVar[dict[str, str]] = {}
@@ -21,8 +21,10 @@ class Crashing(Chip):
     timed: ClassVar[bool] = False
     known_precisions: ClassVar[tuple[str, ...]] = ("fp32",)
 
+    bad: str = "bad"
+
     def counted(self, file: Path, precision: str) -> dict[str, Any]:
-        if file.name.startswith("bad"):
+        if file.name.startswith(self.bad):
             os.write(2, b"check failed: arena\n")
             os.abort()
         return {"cycles": 7}

@@ -237,6 +237,22 @@ def test_a_quantity_has_one_name_on_a_page(made: Make) -> None:
     assert not re.search(r"\d params\b", text + json.loads(data.read_text())["how"]["budget"])
 
 
+def test_a_page_tells_what_networks_were_to_cost_on_a_chip(made: Make) -> None:
+    budget = {"kind": "arena_bytes", "scope": "total", "match": None, "chip": "tflm", "target": 65_536}
+    actual = (("cnn", None, 65_296), ("dwsep", "keras", 64_448))
+    sweep = made(
+        [
+            run(model=m, block=b, requested=budget | {"actual": arena, "residual": arena / 65_536 - 1})
+            for m, b, arena in actual
+        ]
+    )
+    page = report(sweep.folder)
+    _, markdown, _ = write(page, sweep.folder.path)
+    text = markdown.read_text()
+    assert "At equal arena on tflm (at most 65,536 B)" in text
+    assert "- **budget**: at most 65,536 B of arena on tflm (off by 1.7 % at the most)" in text
+
+
 def test_text_of_others_is_text(made: Make) -> None:
     nasty = "<script>alert(1)</script> | *_x_* [a](b)"  # all that Markdown could take it for: test_markdown.py
     records = [run("failed", seed=0, error=nasty), run(seed=1, data="mnist")]

@@ -21,10 +21,10 @@ def cells(*facts: dict[str, Any]) -> list[Record]:
     return list(read([run(**{"model": "cnn", "data": "mnist5k", "width": 8} | each) for each in facts]))
 
 
-def at(target: float, kind: str = "params", scope: str = "total") -> dict[str, Any]:
+def at(target: float, kind: str = "params", **more: str) -> dict[str, Any]:
     """What was asked of a budget, whatever width met it."""
-    budget = {"kind": kind, "scope": scope, "match": None, "target": target, "actual": target, "residual": 0.0}
-    return {"requested": budget}
+    budget = {"kind": kind, "scope": "total", "match": None, "target": target, "actual": target, "residual": 0.0}
+    return {"requested": budget | more}
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,7 @@ def at(target: float, kind: str = "params", scope: str = "total") -> dict[str, A
         ([{"width": 16}, {"width": 4}, {"width": 8}], "cnn-mnist5k-w4-8-16"),
         ([{"width": width} for width in (16, 4, 8, 64)], "cnn-mnist5k-w4-to-64"),
         ([at(1.86e6, "macs"), at(7_800)], "cnn-mnist5k-7.8k-1.9M-macs"),
+        ([at(65_536, "arena_bytes", chip="tflm"), {"model": "dwsep"}], "cnn-dwsep-mnist5k-66k-arena_bytes-tflm-w8"),
         ([{"data": "mnist"}, {"data": "cifar10", "arch": "vgg"}], "cnn-plain-vgg-cifar10-mnist-w8"),
         ([{"kernel": 5}, {"kernel": [3, 5]}], "cnn-mnist5k-w8-kernel3-5-5"),
         ([{"settings": {"optimizer.lr": lr}} for lr in (0.1, 0.02)], "cnn-mnist5k-w8-lr0.02-0.1"),

@@ -61,6 +61,29 @@ def test_budgets_of_three_widths_are_three_groups() -> None:
     ]
 
 
+def test_an_equal_cost_on_a_chip_is_a_comparison_of_its_own() -> None:
+    """Of one chip and one kind; what is to be equal and what is to be at most so much are apart."""
+    asked: list[dict[str, Any]] = [
+        {"kind": "arena_bytes", "chip": "tflm"},
+        {"kind": "arena_bytes", "chip": "tflm", "match": "cnn"},
+        {"kind": "arena_bytes", "chip": "small"},
+        {"kind": "cycles", "chip": "ethos_u55_128"},
+    ]
+    cells = [
+        cell(ONE, model, width=10 * number + wide, params=1000 * number + 300 * wide, **budget(65_536, **budgets))
+        for number, budgets in enumerate(asked, 1)
+        for wide, model in enumerate(("cnn", "dwsep"))
+    ]
+    found = verdict(*cells)
+    assert [judged.name for judged in found.groups] == [
+        "equal arena on tflm (at most 65,536 B)",
+        "equal arena on tflm (65,536 B)",
+        "equal arena on small (at most 65,536 B)",
+        "equal cycles on ethos_u55_128 (at most 65,536)",
+    ]
+    assert all(judged.group.matched is None and len(judged.comparisons) == 1 for judged in found.groups)
+
+
 @pytest.mark.parametrize(("params", "number"), [(1010, 1), (1011, 0), (991, 1), (990, 0)])
 def test_what_nobody_asked_for_is_matched_within_one_per_cent(params: int, number: int) -> None:
     found = verdict(cell(ONE, params=1000, width=8), cell(ONE, "dwsep", params=params, width=9, macs=5, acts=5))
