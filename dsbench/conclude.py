@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dsbench import torchvision_ops
+from dsbench.chips.names import chips as chips_of
 from dsbench.config.messages import one_line
 from dsbench.console import terminal
 from dsbench.measure.progress import ROOFLINE_STEPS, STEPS, Measuring
@@ -20,16 +21,18 @@ from dsbench.measure.roofline_record import TOGETHER
 from dsbench.measure.timing import FEWEST_REPEATS, LIMIT_SECONDS, MEASUREMENTS, REPEATS, THREADS
 from dsbench.numerals import counted
 from dsbench.publish.sweep import mirror_sweep, shown_offline
-from dsbench.report.answers import answer_lines, answer_table
+from dsbench.report.answers import answer_lines, answer_table, where_it_wins
 from dsbench.results import tables
 from dsbench.results.cells import COUNTS
 from dsbench.results.folder import SweepFolder
+from dsbench.results.naming import short_names
 from dsbench.run.interrupts import Interrupted
 from dsbench.run.progress import relative
 from dsbench.run.record import FINAL
 from dsbench.sweep.looks import rule_of
-from dsbench.sweep.sweep import Sweep
-from dsbench.verdict.sentences import FEW, headline, place, title, unfinished
+from dsbench.sweep.sweep import Sweep, own_folder
+from dsbench.tables import Table
+from dsbench.verdict.sentences import FEW, headline, place, title, unfinished, winners
 from dsbench.verdict.verdict import Verdict, verdict
 
 if TYPE_CHECKING:
@@ -51,9 +54,10 @@ def conclude(sweep: Sweep) -> None:
     with sweep.told_anyway(sweep.show):
         runs, cells = sweep.collected or sweep.collect()
         before = _measure_cells(sweep, runs)
-        if before is None:
+        asked = _ask_chips(sweep, runs)
+        if asked or before is None:
             runs, cells = sweep.collect()
-        decided = before or verdict(sweep.folder.outputs, runs, rule=rule_of(sweep.folder))
+        decided = (not asked and before) or verdict(sweep.folder.outputs, runs, rule=rule_of(sweep.folder))
         _show(sweep, runs, cells, decided)
         ended = bool(runs["status"].isin(FINAL).all())
         wanted = sweep.config.report and sweep.writable
@@ -93,6 +97,38 @@ def _measure_cells(sweep: Sweep, runs: pd.DataFrame) -> Verdict | None:
     return None
 
 
+def _ask_chips(sweep: Sweep, runs: pd.DataFrame) -> bool:
+    """Ask the sweep's chips about its cells, and what int8 costs its `runs`; whether there was anything to ask.
+
+    Whatever goes wrong is named: the runs are done. Times are taken where `bench_minutes` asks for times, on the
+    machine that trained.
+    """
+    names = sweep.config.chips
+    done = runs[runs["status"] == "done"]
+    if not names or not sweep.writable or done.empty:
+        return False
+    from dsbench.run.chips import ask
+
+    labels = dict(zip(runs["cell_id"].unique(), short_names(sweep.collect()[1]), strict=True))
+    folders: dict[str, list[Path]] = {}
+    for cell_id, run_id in zip(done["cell_id"], done["run_id"], strict=True):
+        folders.setdefault(labels[cell_id], []).append(sweep.folder.outputs / "runs" / run_id)
+    try:
+        left_out = ask(
+            folders, chips_of(names, own_folder(sweep.config)), sweep.trained_here and sweep.config.bench_minutes > 0
+        )
+    except Interrupted as error:
+        error.so_far = ", chips were being asked"
+        raise
+    except Exception as error:
+        log.warning("chips could not be asked: %s", one_line(error))
+        log.debug("asking chips ended with an error", exc_info=True)
+        return True
+    for line in left_out:
+        terminal().print(f"left out: {line}", soft_wrap=True)
+    return True
+
+
 def _show(sweep: Sweep, runs: pd.DataFrame, cells: pd.DataFrame, decided: Verdict) -> None:
     """The last screen: what was compared and how much of it is done, the cells, and the answers.
 
@@ -115,17 +151,32 @@ def _show(sweep: Sweep, runs: pd.DataFrame, cells: pd.DataFrame, decided: Verdic
     for sentence in headline(decided) if few else unfinished(decided):
         console.print(sentence)
     console.print()
+    chips = where_it_wins(decided)
+    if chips:
+        console.print(chips.without_note())
+        console.print()
+        for sentence in winners(decided):
+            console.print(sentence)
+        console.print()
 
 
-def mirror(sweep: Sweep, summary: Mapping[str, str] | None = None, files: Sequence[Path] = ()) -> None:
-    """Show the sweep in the tracker of its runs: its cells, how many runs came to what, and what `summary` adds."""
+def mirror(
+    sweep: Sweep,
+    summary: Mapping[str, str] | None = None,
+    files: Sequence[Path] = (),
+    further: Mapping[str, Table] | None = None,
+) -> None:
+    """Show the sweep in the tracker of its runs: its cells, how many runs came to what, and what `summary` adds.
+
+    `further` has other tables by name.
+    """
     folder = sweep.folder
     if not sweep.writable:
         return
     _, cells = sweep.collected or sweep.collect()
     counts = {name: int(cells[name].sum()) for name in COUNTS} | {"n_cells": len(cells)}
     shown = [folder.sweep_file, *files]
-    mirror_sweep(sweep.example, folder.outputs, folder.name, counts | dict(summary or {}), cells, shown)
+    mirror_sweep(sweep.example, folder.outputs, folder.name, counts | dict(summary or {}), cells, shown, further or {})
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsbench.config.schema import WandbConfig
 from dsbench.publish.offline import summary_id
+from dsbench.tables import Table
 from dsbench.tracking.server import mode
 from dsbench.tracking.tracker import Card
 
@@ -28,8 +29,9 @@ def mirror_sweep(
     summary: Mapping[str, Any],
     cells: pd.DataFrame,
     files: Sequence[Path] = (),
+    further: Mapping[str, Table] | None = None,
 ) -> None:
-    """Show the sweep `name` in W&B where that is the logger: `cells` as a Table.
+    """Show the sweep `name` in W&B where that is the logger: `cells` as a Table, and `further` tables by name.
 
     `files`, such as report.html and sweep.yaml, are in one artifact. The mirror of an earlier call for the same sweep
     is replaced. A failure is logged and stops nothing.
@@ -39,7 +41,7 @@ def mirror_sweep(
         return
     card = Card(summary_id(name), f"{name}: cells", name, ("sweep", name), {"sweep": name})
     try:
-        _mirror(logger, outputs, card, summary, cells, files)
+        _mirror(logger, outputs, card, summary, cells, files, further or {})
     except Exception as error:  # of a tracker; the sweep's tables are on disk
         log.warning("the tracker shows nothing of the sweep: %s", error)
 
@@ -60,6 +62,7 @@ def _mirror(
     summary: Mapping[str, Any],
     cells: pd.DataFrame,
     files: Sequence[Path],
+    further: Mapping[str, Table],
 ) -> None:
     import wandb
 
@@ -68,6 +71,9 @@ def _mirror(
     run = begin(logger, outputs, card, "sweep")
     try:
         run.log({"cells": wandb.Table(dataframe=cells.astype(object).where(cells.notna(), None))})
+        for title, table in further.items():
+            rows = [[entry.text for entry in row] for row in table.rows]
+            run.log({title: wandb.Table(columns=list(table.texts), data=rows)})
         run.summary.update(dict(summary))
         if files:
             artifact = wandb.Artifact(re.sub(r"[^\w.-]", "-", f"report-{card.group}", flags=re.ASCII), type="report")
