@@ -23,7 +23,7 @@ from dsbench.numerals import counted
 from dsbench.publish.sweep import mirror_sweep, shown_offline
 from dsbench.report.answers import answer_lines, answer_table, where_it_wins
 from dsbench.results import tables
-from dsbench.results.cells import COUNTS
+from dsbench.results.cells import COUNTS, cells_table
 from dsbench.results.folder import SweepFolder
 from dsbench.results.naming import short_names
 from dsbench.run.interrupts import Interrupted
@@ -103,30 +103,27 @@ def _ask_chips(sweep: Sweep, runs: pd.DataFrame) -> bool:
     Whatever goes wrong is named: the runs are done. Times are taken where `bench_minutes` asks for times, on the
     machine that trained.
     """
-    names = sweep.config.chips
-    done = runs[runs["status"] == "done"]
+    names, done = sweep.config.chips, runs[runs["status"] == "done"]
     if not names or not sweep.writable or done.empty:
         return False
     from dsbench.run.chips import ask
 
-    labels = dict(zip(runs["cell_id"].unique(), short_names(sweep.collect()[1]), strict=True))
-    folders: dict[str, list[Path]] = {}
-    for cell_id, run_id in zip(done["cell_id"], done["run_id"], strict=True):
-        folders.setdefault(labels[cell_id], []).append(sweep.folder.outputs / "runs" / run_id)
+    labels = dict(zip(runs["cell_id"].unique(), short_names(cells_table(runs)), strict=True))
+    cells = {labels[cell_id]: list(own) for cell_id, own in done.groupby("cell_id", sort=False)["run_id"]}
+    timed = sweep.trained_here and sweep.config.bench_minutes > 0
+    say = partial(terminal().print, soft_wrap=True)
     try:
-        left_out = ask(
-            folders, chips_of(names, own_folder(sweep.config)), sweep.trained_here and sweep.config.bench_minutes > 0
-        )
+        left_out = ask(sweep.folder.outputs, cells, chips_of(names, own_folder(sweep.config)), timed, say)
     except Interrupted as error:
-        error.so_far = ", chips were being asked"
+        error.so_far = ", asking chips stopped"
         raise
     except Exception as error:
         log.warning("chips could not be asked: %s", one_line(error))
         log.debug("asking chips ended with an error", exc_info=True)
         return True
-    for line in left_out:
-        terminal().print(f"left out: {line}", soft_wrap=True)
-    return True
+    for line in left_out or ():
+        say(f"left out: {line}")
+    return left_out is not None
 
 
 def _show(sweep: Sweep, runs: pd.DataFrame, cells: pd.DataFrame, decided: Verdict) -> None:
