@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dsbench import torchvision_ops
 from dsbench.chips.names import chips as chips_of
@@ -20,7 +20,7 @@ from dsbench.measure.repeats import LEAST_SECONDS
 from dsbench.measure.roofline_record import TOGETHER
 from dsbench.measure.timing import FEWEST_REPEATS, LIMIT_SECONDS, MEASUREMENTS, REPEATS, THREADS
 from dsbench.numerals import counted
-from dsbench.publish.sweep import mirror_sweep, shown_offline
+from dsbench.publish.sweep import Pictured, mirror_sweep, shown_offline
 from dsbench.report.answers import answer_lines, answer_table, where_it_wins
 from dsbench.results import tables
 from dsbench.results.cells import COUNTS, cells_table
@@ -31,7 +31,6 @@ from dsbench.run.progress import relative
 from dsbench.run.record import FINAL
 from dsbench.sweep.looks import rule_of
 from dsbench.sweep.sweep import Sweep, own_folder
-from dsbench.tables import Table
 from dsbench.verdict.sentences import FEW, headline, place, title, unfinished, winners
 from dsbench.verdict.verdict import Verdict, verdict
 
@@ -46,7 +45,7 @@ MOST_ROWS = 12  # comparisons that the terminal shows at the end
 
 
 def conclude(sweep: Sweep) -> None:
-    """Say what follows from the runs: which is faster is measured first, for `bench_minutes` in all at the most.
+    """Say what follows from the runs: cells are measured, for `bench_minutes` at the most, and chips asked first.
 
     The verdict is printed and, with `report`, written as a page; in W&B, where that is the runs' logger, it goes beside
     the table of cells. Nothing is measured where the runs were trained on other machines.
@@ -63,7 +62,7 @@ def conclude(sweep: Sweep) -> None:
         wanted = sweep.config.report and sweep.writable
         pages, as_they_were = _written(sweep.folder, ended) if wanted else ([], False)
         if not (as_they_were and shown_offline(sweep.example.logger, sweep.folder.outputs, sweep.folder.name)):
-            mirror(sweep, {"verdict": "\n".join(headline(decided))}, pages[:1])
+            mirror(sweep, decided, pages[:1])
     for page in pages[:1]:
         terminal().print(f"page     {relative(page)}", soft_wrap=True)
     more = len(decided.comparisons) - MOST_ROWS
@@ -157,23 +156,32 @@ def _show(sweep: Sweep, runs: pd.DataFrame, cells: pd.DataFrame, decided: Verdic
         console.print()
 
 
-def mirror(
-    sweep: Sweep,
-    summary: Mapping[str, str] | None = None,
-    files: Sequence[Path] = (),
-    further: Mapping[str, Table] | None = None,
-) -> None:
-    """Show the sweep in the tracker of its runs: its cells, how many runs came to what, and what `summary` adds.
-
-    `further` has other tables by name.
-    """
+def mirror(sweep: Sweep, decided: Verdict | None = None, files: Sequence[Path] = ()) -> None:
+    """Show the sweep in the tracker of its runs: its cells, how many runs came to what, and what was `decided`."""
     folder = sweep.folder
     if not sweep.writable:
         return
     _, cells = sweep.collected or sweep.collect()
-    counts = {name: int(cells[name].sum()) for name in COUNTS} | {"n_cells": len(cells)}
-    shown = [folder.sweep_file, *files]
-    mirror_sweep(sweep.example, folder.outputs, folder.name, counts | dict(summary or {}), cells, shown, further or {})
+    summary: dict[str, Any] = {name: int(cells[name].sum()) for name in COUNTS} | {"n_cells": len(cells)}
+    further: list[Pictured] = []
+    if decided:
+        summary["verdict"] = "\n".join(headline(decided))
+        chips = where_it_wins(decided)
+        if chips:
+            summary["chips"] = "\n".join(winners(decided))
+            further.append((chips, partial(_drawn, decided)))
+    mirror_sweep(sweep.example, folder.outputs, folder.name, summary, cells, [folder.sweep_file, *files], further)
+
+
+def _drawn(decided: Verdict) -> bytes:
+    """The picture of chips as PNG."""
+    from dsbench.figures.chips import draw
+    from dsbench.figures.style import rendered
+    from dsbench.report.album import MOST_COLUMNS
+
+    figure = draw(decided.comparisons[:MOST_COLUMNS])
+    assert figure is not None, "there is a table of chips"
+    return rendered(figure, "png")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ROW, LETTERS = 0.36, 22  # inches of a row; letters of a line above a column
+ROW = 0.36  # inches of a row
+LETTERS = 11  # of a line above a column, an inch
 FOOT = 0.45  # inches of the legend
 COLUMN, NAMES = 1.75, 2.9  # inches of a column, at the most; and of the names of the rows
 LEAST, MOST = 0.18, 0.72  # how strong the colour of a field is: where both are nearly equal, and from FARTHEST on
@@ -37,10 +38,11 @@ def draw(pairs: Sequence[Comparison]) -> Figure | None:
     found = where([(pair.measured, pair.chips) for pair in pairs])
     if found is None:
         return None
-    heads = [textwrap.fill(described(pair).replace(" at ", ", at ", 1), LETTERS) for pair in pairs]
-    lines = 1 + max(head.count("\n") for head in heads)
     down, across = len(found.rows), len(pairs)
     width = min(FULL, NAMES + COLUMN * across)
+    letters = int(LETTERS * (width - NAMES) / across)
+    heads = [textwrap.fill(described(pair).replace(" at ", ", at ", 1), letters) for pair in pairs]
+    lines = 1 + max(head.count("\n") for head in heads)
     columns = [*zip(*found.measures, strict=True)]
     chips = [chip for chip, _ in found.rows]
     seen = ". ".join(_seen(pair, chips, column) for pair, column in zip(pairs, columns, strict=True))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dsbench.chips.chip import PRECISIONS
-from dsbench.quantities import JUDGED_ON_CHIP, LIGHTER_ON_CHIP
+from dsbench.quantities import JUDGED_ON_CHIP, LIGHTER_ON_CHIP, QUANTITIES
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.faster import comparisons
 from dsbench.verdict.lighter import Measure, counted_measure
@@ -50,8 +50,8 @@ def on_chips(
 ) -> tuple[ChipMeasure, ...]:
     """What each chip says of both: first what it takes, by the rules of all times, then what is counted.
 
-    An interval is at 1 - `level`. What a chip says of one network alone, and files whose size is all that is known, are
-    left out.
+    An interval is at 1 - `level`. What a chip says of one network alone is left out, and so is the size of a file of
+    which nothing else is known; a chip that counts its flash has it there.
     """
     timed = comparisons(chip_timings(reference, records), chip_timings(candidate, records))
     out: list[ChipMeasure] = []
@@ -63,7 +63,8 @@ def on_chips(
         if comparison is not None:
             measure = comparison.measure(level, speed_margin)
             own.append(ChipMeasure(**vars(measure), chip=chip, precision=precision, figure=_TIME))
-        for cost in LIGHTER_ON_CHIP:
+        costs = LIGHTER_ON_CHIP if comparison is None else (*LIGHTER_ON_CHIP, QUANTITIES["file_bytes"])
+        for cost in costs:
             if cost.name in before and cost.name in after:
                 measure = counted_measure(cost, before[cost.name], after[cost.name])
                 named = vars(measure) | {"name": f"{chip} {precision} {cost.heading}"}

@@ -62,7 +62,8 @@ def test_what_chips_count_makes_a_network_lighter() -> None:
 )
 def test_a_time_on_a_chip_follows_the_rules_of_times(ms: float, spread: float, session: str, answer: Answer) -> None:
     found = pair(*two({"ms": 1.0}, {"ms": ms, "session": session, "spread": spread}))
-    (measure,) = found.chips
+    measure, size = found.chips
+    assert (size.name, size.answer) == ("litert int8 file bytes", Answer.EQUAL)
     assert (measure.answer, measure.where) == (answer, "litert int8")
     assert (measure.interval is not None) == (answer is not Answer.NOT_COMPARABLE)
     measured = [timed(records, step) for records, step in zip(two({"ms": 1.0}, {"ms": ms}), (1.0, 2.0), strict=True)]
