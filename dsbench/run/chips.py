@@ -160,7 +160,7 @@ def _due(asked: _Asked, chips: Sequence[Chip], timed: bool) -> list[tuple[list[C
     Chips that are timed are asked about all cells, unless these took turns before; others about those cells of which no
     run has been asked about.
     """
-    by_labels: dict[tuple[str, ...], list[Chip]] = {}
+    by_labels: dict[tuple[bool, tuple[str, ...]], list[Chip]] = {}  # a layer that a count lacks costs no times
     for chip in chips:
         if timed and chip.timed:
             due = [] if _took_turns(asked, chip) else list(asked.records)
@@ -171,8 +171,8 @@ def _due(asked: _Asked, chips: Sequence[Chip], timed: bool) -> list[tuple[list[C
                 if not any(_says(asked.section(record), chip, "file_bytes") for record in records)
             ]
         if due:
-            by_labels.setdefault(tuple(due), []).append(chip)
-    return [(alike, list(labels)) for labels, alike in by_labels.items()]
+            by_labels.setdefault((timed and chip.timed, tuple(due)), []).append(chip)
+    return [(alike, list(labels)) for (_, labels), alike in by_labels.items()]
 
 
 def _took_turns(asked: _Asked, chip: Chip) -> bool:

@@ -82,7 +82,7 @@ def test_one_run_a_cell_is_timed_and_counted_every_run_is_tested_and_nothing_twi
     before = {run_id: record(tmp_path, run_id) for own in runs.values() for run_id in own}
     told: list[str] = []
     assert ask(tmp_path, runs, [LITERT, TFLM], timed=True, told=told.append) == []
-    assert told == ["asking litert and tflm about 2 cells, what int8 costs 3 runs in accuracy"]
+    assert told == ["asking litert about 2 cells, tflm about 2 cells, what int8 costs 3 runs in accuracy"]
     after = {run_id: record(tmp_path, run_id) for run_id in before}
     for run_id, own in after.items():
         assert {name: value for name, value in own.items() if name != "chips"} == before[run_id]
