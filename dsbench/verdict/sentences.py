@@ -240,7 +240,7 @@ def _faster(pair: Comparison) -> list[Line]:
 
     One answer where all agree, else mixed, what is open last.
     """
-    deciding = [measure for measure in (*pair.measured, *pair.chips) if measure.decides and _is_time(measure)]
+    deciding = [measure for measure in pair.times if measure.decides]
     told = [measure for measure in deciding if measure.ratio is not None]
     if not told:
         return _lines(Answer.NOT_MEASURED, [])
@@ -252,10 +252,6 @@ def _faster(pair: Comparison) -> list[Line]:
     for measure in sorted(deciding, key=lambda measure: measure.answer in _OPEN):
         by_answer.setdefault(measure.answer, []).append(f"{_brief(measure)} {ratio(measure) or measure.reason}")
     return [Line.of(answer), *(Line.of(each, ", ".join(figures)) for each, figures in by_answer.items())]
-
-
-def _is_time(measure: Measure) -> bool:
-    return not isinstance(measure, ChipMeasure) or measure.timed
 
 
 def _brief(measure: Measure) -> str:

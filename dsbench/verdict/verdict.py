@@ -59,11 +59,17 @@ class Comparison:
     cells: tuple[Cell, Cell] = field(metadata={"plain": False})
 
     @property
+    def times(self) -> list[Measure]:
+        """The times here and on chips; those on chips alone where nothing else is measured."""
+        on_chips = [one for one in self.chips if one.timed]
+        here = [one for one in self.measured if not on_chips or one.answer is not Answer.NOT_MEASURED]
+        return [*(self.measured if here else []), *on_chips]
+
+    @property
     def answers(self) -> dict[str, Answer]:
         """One answer to each question."""
         counted = summed_up([*self.lighter, *(one for one in self.chips if not one.timed)])
-        faster = agreed([*self.measured, *(one for one in self.chips if one.timed)])
-        answers = counted, faster, self.better.answer, self.reliable.answer
+        answers = counted, agreed(self.times), self.better.answer, self.reliable.answer
         of_int8 = {INT8: self.int8[0].answer} if self.int8 else {}
         return dict(zip(QUESTIONS, answers, strict=True)) | of_int8
 

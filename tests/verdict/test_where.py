@@ -66,6 +66,7 @@ def test_a_time_on_a_chip_follows_the_rules_of_times(ms: float, spread: float, s
     assert (size.name, size.answer) == ("litert int8 file bytes", Answer.EQUAL)
     assert (measure.answer, measure.where) == (answer, "litert int8")
     assert (measure.interval is not None) == (answer is not Answer.NOT_COMPARABLE)
+    assert found.answers["faster"] is answer  # nothing else is timed
     measured = [timed(records, step) for records, step in zip(two({"ms": 1.0}, {"ms": ms}), (1.0, 2.0), strict=True)]
     agree = pair(*measured).answers["faster"]
     assert agree is (Answer.SLOWER if ms == 2 else Answer.MIXED)  # torch is slower in all
