@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dsbench import torchvision_ops
+from dsbench.chips.names import chips as chips_of
 from dsbench.config.messages import one_line
 from dsbench.console import terminal
 from dsbench.measure.progress import ROOFLINE_STEPS, STEPS, Measuring
@@ -19,17 +20,18 @@ from dsbench.measure.repeats import LEAST_SECONDS
 from dsbench.measure.roofline_record import TOGETHER
 from dsbench.measure.timing import FEWEST_REPEATS, LIMIT_SECONDS, MEASUREMENTS, REPEATS, THREADS
 from dsbench.numerals import counted
-from dsbench.publish.sweep import mirror_sweep, shown_offline
-from dsbench.report.answers import answer_lines, answer_table
+from dsbench.publish.sweep import Pictured, mirror_sweep, shown_offline
+from dsbench.report.answers import answer_lines, answer_table, where_it_wins
 from dsbench.results import tables
-from dsbench.results.cells import COUNTS
+from dsbench.results.cells import COUNTS, cells_table
 from dsbench.results.folder import SweepFolder
+from dsbench.results.naming import short_names
 from dsbench.run.interrupts import Interrupted
 from dsbench.run.progress import relative
 from dsbench.run.record import FINAL
 from dsbench.sweep.looks import rule_of
-from dsbench.sweep.sweep import Sweep
-from dsbench.verdict.sentences import FEW, headline, place, title, unfinished
+from dsbench.sweep.sweep import Sweep, own_folder
+from dsbench.verdict.sentences import FEW, headline, place, title, unfinished, winners
 from dsbench.verdict.verdict import Verdict, verdict
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ MOST_ROWS = 12  # comparisons that the terminal shows at the end
 
 
 def conclude(sweep: Sweep) -> None:
-    """Say what follows from the runs: which is faster is measured first, for `bench_minutes` in all at the most.
+    """Say what follows from the runs: cells are measured, for `bench_minutes` at the most, and chips asked first.
 
     The verdict is printed and, with `report`, written as a page; in W&B, where that is the runs' logger, it goes beside
     the table of cells. Nothing is measured where the runs were trained on other machines.
@@ -51,15 +53,16 @@ def conclude(sweep: Sweep) -> None:
     with sweep.told_anyway(sweep.show):
         runs, cells = sweep.collected or sweep.collect()
         before = _measure_cells(sweep, runs)
-        if before is None:
+        asked = _ask_chips(sweep, runs)
+        if asked or before is None:
             runs, cells = sweep.collect()
-        decided = before or verdict(sweep.folder.outputs, runs, rule=rule_of(sweep.folder))
+        decided = (not asked and before) or verdict(sweep.folder.outputs, runs, rule=rule_of(sweep.folder))
         _show(sweep, runs, cells, decided)
         ended = bool(runs["status"].isin(FINAL).all())
         wanted = sweep.config.report and sweep.writable
         pages, as_they_were = _written(sweep.folder, ended) if wanted else ([], False)
         if not (as_they_were and shown_offline(sweep.example.logger, sweep.folder.outputs, sweep.folder.name)):
-            mirror(sweep, {"verdict": "\n".join(headline(decided))}, pages[:1])
+            mirror(sweep, decided, pages[:1])
     for page in pages[:1]:
         terminal().print(f"page     {relative(page)}", soft_wrap=True)
     more = len(decided.comparisons) - MOST_ROWS
@@ -93,6 +96,35 @@ def _measure_cells(sweep: Sweep, runs: pd.DataFrame) -> Verdict | None:
     return None
 
 
+def _ask_chips(sweep: Sweep, runs: pd.DataFrame) -> bool:
+    """Ask the sweep's chips about its cells, and what int8 costs its `runs`; whether there was anything to ask.
+
+    Whatever goes wrong is named: the runs are done. Times are taken where `bench_minutes` asks for times, on the
+    machine that trained.
+    """
+    names, done = sweep.config.chips, runs[runs["status"] == "done"]
+    if not names or not sweep.writable or done.empty:
+        return False
+    from dsbench.run.chips import ask
+
+    labels = dict(zip(runs["cell_id"].unique(), short_names(cells_table(runs)), strict=True))
+    cells = {labels[cell_id]: list(own) for cell_id, own in done.groupby("cell_id", sort=False)["run_id"]}
+    timed = sweep.trained_here and sweep.config.bench_minutes > 0
+    say = partial(terminal().print, soft_wrap=True)
+    try:
+        left_out = ask(sweep.folder.outputs, cells, chips_of(names, own_folder(sweep.config)), timed, say)
+    except Interrupted as error:
+        error.so_far = ", asking chips stopped"
+        raise
+    except Exception as error:
+        log.warning("chips could not be asked: %s", one_line(error))
+        log.debug("asking chips ended with an error", exc_info=True)
+        return True
+    for line in left_out or ():
+        say(f"left out: {line}")
+    return left_out is not None
+
+
 def _show(sweep: Sweep, runs: pd.DataFrame, cells: pd.DataFrame, decided: Verdict) -> None:
     """The last screen: what was compared and how much of it is done, the cells, and the answers.
 
@@ -115,17 +147,41 @@ def _show(sweep: Sweep, runs: pd.DataFrame, cells: pd.DataFrame, decided: Verdic
     for sentence in headline(decided) if few else unfinished(decided):
         console.print(sentence)
     console.print()
+    chips = where_it_wins(decided)
+    if chips:
+        console.print(chips.without_note())
+        console.print()
+        for sentence in winners(decided):
+            console.print(sentence)
+        console.print()
 
 
-def mirror(sweep: Sweep, summary: Mapping[str, str] | None = None, files: Sequence[Path] = ()) -> None:
-    """Show the sweep in the tracker of its runs: its cells, how many runs came to what, and what `summary` adds."""
+def mirror(sweep: Sweep, decided: Verdict | None = None, files: Sequence[Path] = ()) -> None:
+    """Show the sweep in the tracker of its runs: its cells, how many runs came to what, and what was `decided`."""
     folder = sweep.folder
     if not sweep.writable:
         return
     _, cells = sweep.collected or sweep.collect()
-    counts = {name: int(cells[name].sum()) for name in COUNTS} | {"n_cells": len(cells)}
-    shown = [folder.sweep_file, *files]
-    mirror_sweep(sweep.example, folder.outputs, folder.name, counts | dict(summary or {}), cells, shown)
+    summary: dict[str, Any] = {name: int(cells[name].sum()) for name in COUNTS} | {"n_cells": len(cells)}
+    further: list[Pictured] = []
+    if decided:
+        summary["verdict"] = "\n".join(headline(decided))
+        chips = where_it_wins(decided)
+        if chips:
+            summary["chips"] = "\n".join(winners(decided))
+            further.append((chips, partial(_drawn, decided)))
+    mirror_sweep(sweep.example, folder.outputs, folder.name, summary, cells, [folder.sweep_file, *files], further)
+
+
+def _drawn(decided: Verdict) -> bytes:
+    """The picture of chips as PNG."""
+    from dsbench.figures.chips import draw
+    from dsbench.figures.style import rendered
+    from dsbench.report.album import MOST_COLUMNS
+
+    figure = draw(decided.comparisons[:MOST_COLUMNS])
+    assert figure is not None, "there is a table of chips"
+    return rendered(figure, "png")
 
 
 @dataclass(frozen=True)

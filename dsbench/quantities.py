@@ -202,6 +202,9 @@ COUNTED = tuple(entry for entry in _ALL if entry.group is Group.COUNTED)
 ON_CHIP = tuple(entry for entry in _ALL if entry.group is Group.ON_CHIP)
 OF_TRAINING = tuple(entry for entry in _ALL if entry.group in (Group.ACCURACY, Group.LOSS, Group.TRAINING))
 LIGHTER = _selected("params", "macs", "acts", "bytes")  # what makes a network lighter
+# What of a chip's figures makes a network lighter there; and what it is judged by there, the first that a chip says.
+LIGHTER_ON_CHIP = _selected("cycles", "arena_bytes", "sram_bytes", "flash_bytes")
+JUDGED_ON_CHIP = {"latency_ms": "time", "cycles": "cycles", "arena_bytes": "arena", "file_bytes": "file"}
 COST_COLUMNS = (*LIGHTER, *_selected("intensity", "training_bytes", "receptive_field"))  # of `dsbench cost`
 # What a budget may set: what is counted, of the slots' convolutions alone too (_conv), and what is measured; and, with
 # the chip's name, what that counts.

@@ -1,4 +1,4 @@
-"""A chip as a file of conf/chips describes it: the runtime, its options, and what that runtime can say of a network."""
+"""A chip as a file of conf/chip describes it: the runtime, its options, and what that runtime can say of a network."""
 
 from __future__ import annotations
 
@@ -80,11 +80,11 @@ class Chip(ABC):
         """Raise InputError for a value that makes no sense."""
         known = ", ".join(self.known_precisions)
         if not self.precisions:
-            raise InputError(f"chips/{self.name}: precisions is empty; choose of {known}")
+            raise InputError(f"chip/{self.name}: precisions is empty; choose of {known}")
         for precision in self.precisions:
             if precision not in self.known_precisions:
-                raise InputError(f"chips/{self.name}: no precision {precision!r} in {self.runtime}; choose of {known}")
+                raise InputError(f"chip/{self.name}: no precision {precision!r} in {self.runtime}; choose of {known}")
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, int) and value < 1:
-                raise InputError(f"chips/{self.name}: {field.name} {value} is not a positive integer")
+                raise InputError(f"chip/{self.name}: {field.name} {value} is not a positive integer")

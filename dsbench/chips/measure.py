@@ -20,6 +20,7 @@ from dsbench.measure.record import new_session, time_of
 from dsbench.measure.repeats import in_fresh_process
 from dsbench.measure.timing import REPEATS, Timing, interleaved
 from dsbench.process import errors_into
+from dsbench.training.place import place
 
 if TYPE_CHECKING:
     from dsbench.measure.probes import Backend
@@ -63,7 +64,8 @@ def on_chips(
     for chip in chips:
         measured = _of_chip(chip, networks, written, folder, seconds, repeats, say)
         for section, of_chip in zip(out, measured, strict=True):
-            section[chip.name] = {"title": chip.title, "versions": chip.versions(), **of_chip}
+            here = {"measured_on": place("cpu", "32", None).name} if chip.timed else {}
+            section[chip.name] = {"title": chip.title, "versions": chip.versions(), **here, **of_chip}
     return out
 
 
@@ -86,7 +88,7 @@ def _of_chip(
     repeats: int,
     say: Say,
 ) -> list[dict[str, Any]]:
-    """What `chip` says of each network; where it fails at several, of each alone, so that the others have their say."""
+    """What `chip` says of each network; where it fails at one, the others have their say."""
     log = folder / f"{chip.name}.log"
     timed = seconds is not None and chip.timed
     count = repeats if timed else 1
@@ -101,13 +103,40 @@ def _of_chip(
     except RuntimeError as error:
         if len(networks) == 1:
             return [{"failed": reason(error, log)}]
-        alone = zip(networks, files, strict=True)
-        return [_of_chip(chip, [network], [own], folder, seconds, repeats, say)[0] for network, own in alone]
+        return _of_those_that_can(chip, networks, files, folder, seconds, repeats, say)
     by_network = zip(*(answer for answer in answers if answer is not None), strict=True)
     return [
         {precision: _section([answer[precision] for answer in of_network], sessions) for precision in chip.precisions}
         for of_network in by_network
     ]
+
+
+def _of_those_that_can(
+    chip: Chip,
+    networks: Sequence[Deployable],
+    files: Sequence[Files],
+    folder: Path,
+    seconds: float | None,
+    repeats: int,
+    say: Say,
+) -> list[dict[str, Any]]:
+    """What `chip` says of each network alone; those that it does not fail at take turns all the same."""
+    pairs = list(zip(networks, files, strict=True))
+    alone = [_of_chip(chip, [network], [own], folder, None, repeats, say)[0] for network, own in pairs]
+    able = [number for number, section in enumerate(alone) if "failed" not in section]
+    if seconds is None or not chip.timed or not able:
+        return alone
+    several = [able] if len(able) < len(networks) else [[number] for number in able]  # together it fails at something
+    for numbers in several:
+        those = [networks[number] for number in numbers], [files[number] for number in numbers]
+        timed = _of_chip(chip, *those, folder, seconds, repeats, say)
+        alone = [timed[numbers.index(n)] if n in numbers else section for n, section in enumerate(alone)]
+    return alone
+
+
+def answered(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what chips say of a network, by name, all but the failures: records keep what was said earlier."""
+    return {name: said for name, said in section.items() if "failed" not in said}
 
 
 def reason(error: RuntimeError, log: Path) -> str:

@@ -1,4 +1,4 @@
-"""The chips that are there, by the names of their files in conf/chips and in a folder of the user's own."""
+"""The chips that are there, by the names of their files in conf/chip and in a folder of the user's own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def chips(names: Sequence[str], config_dir: str | None = None) -> list[Chip]:
 
     Raises InputError for a name without a file, a file that describes no chip, and an extra that is not installed.
     """
-    return [named(name, f"--chips {name}", config_dir) for name in dict.fromkeys(names)]
+    return [named(name, f"chip/{name}", config_dir) for name in dict.fromkeys(names)]
 
 
 def named(name: str, asked: str, config_dir: str | None = None) -> Chip:
@@ -47,7 +47,7 @@ def _files(config_dir: str | None) -> dict[str, Path]:
         raise InputError(f"config-dir: {config_dir} is not a folder")
     further = _searched() if config_dir is None else [Path(config_dir)]
     folders = [conf_dir(), *further]
-    return {path.stem: path for folder in reversed(folders) for path in (folder / "chips").glob("*.yaml")}
+    return {path.stem: path for folder in reversed(folders) for path in (folder / "chip").glob("*.yaml")}
 
 
 def _searched() -> list[Path]:
@@ -64,18 +64,18 @@ def _read(name: str, path: Path) -> Chip:
     try:
         given = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(f"chips/{name}: {path} cannot be read: {first_line(error)}") from None
+        raise InputError(f"chip/{name}: {path} cannot be read: {first_line(error)}") from None
     if not isinstance(given, dict) or "runtime" not in given:
-        raise InputError(f"chips/{name}: {path} names no runtime; give one of {', '.join(RUNTIMES)}")
-    kind = RUNTIMES[choose(f"chips/{name}: runtime", given.pop("runtime"), RUNTIMES)]
+        raise InputError(f"chip/{name}: {path} names no runtime; give one of {', '.join(RUNTIMES)}")
+    kind = RUNTIMES[choose(f"chip/{name}: runtime", given.pop("runtime"), RUNTIMES)]
     keys = {f.name: f for f in fields(kind) if f.name != "name"}
     for key in given:
-        choose(f"chips/{name}: key", key, keys)
+        choose(f"chip/{name}: key", key, keys)
     for key, field in keys.items():
         if key not in given and field.default is MISSING:
-            raise InputError(f"chips/{name}: {key} has no value")
+            raise InputError(f"chip/{name}: {key} has no value")
     hints = get_type_hints(kind)
-    chip = kind(name=name, **{key: _typed(f"chips/{name}: {key}", value, hints[key]) for key, value in given.items()})
+    chip = kind(name=name, **{key: _typed(f"chip/{name}: {key}", value, hints[key]) for key, value in given.items()})
     chip.check()
     return chip
 

@@ -69,7 +69,7 @@ class Tflm(Chip):
         arena = {name: int(size) for name, size in _ARENA.findall(told)}
         if self.arena_bytes is not None and arena["total"] > self.arena_bytes:
             raise InputError(
-                f"this network needs an arena of {arena['total']:,} bytes, and chips/{self.name} has "
+                f"this network needs an arena of {arena['total']:,} bytes, and chip/{self.name} has "
                 f"{self.arena_bytes:,}; take a smaller width"
             )
         return {

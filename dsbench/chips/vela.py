@@ -65,7 +65,7 @@ class Vela(Chip):
         left = Counter(_ON_CPU.findall(said))
         if not cycles or not math.isfinite(seconds):
             what = ", ".join(left) or "no operator"
-            raise InputError(f"Vela compiled nothing of this network for chips/{self.name}: {what} is left to the CPU")
+            raise InputError(f"Vela compiled nothing of this network for chip/{self.name}: {what} is left to the CPU")
         return {
             "cycles": round(cycles),
             "estimated_ms": 1e3 * seconds,
@@ -97,7 +97,7 @@ class Vela(Chip):
             if isinstance(error, RuntimeError) and _LACKS not in str(error):
                 raise
             lines = [line for line in said.getvalue().splitlines() if "rror" in line]
-            raise InputError(f"chips/{self.name}: Vela refused: {lines[-1] if lines else first_line(error)}") from None
+            raise InputError(f"chip/{self.name}: Vela refused: {lines[-1] if lines else first_line(error)}") from None
         if code:
             raise RuntimeError(f"Vela ended with {code}: {said.getvalue().strip()}")
         return said.getvalue()

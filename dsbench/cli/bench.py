@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +17,7 @@ import typer
 
 from dsbench.chips.chip import Chip
 from dsbench.chips.files import Deployable
-from dsbench.chips.measure import on_chips, steps
+from dsbench.chips.measure import answered, on_chips, steps
 from dsbench.chips.names import chips as chips_of
 from dsbench.cli.chips import chips_shown, settled
 from dsbench.cli.options import NETWORKS
@@ -85,7 +85,7 @@ def bench(
         bool | None, typer.Option("--onnx/--no-onnx", help="Measure ONNX Runtime too; the default for runs alone.")
     ] = None,
     chips: Annotated[
-        str | None, typer.Option(metavar="NAMES", help="Ask chips of conf/chips too: litert,tflm,ethos_u55_128.")
+        str | None, typer.Option(metavar="NAMES", help="Ask chips of conf/chip too: litert,tflm,ethos_u55_128.")
     ] = None,
     keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the ONNX files in this folder.")] = None,
     roofline: Annotated[
@@ -292,19 +292,13 @@ def _add_to_records(benched: Sequence[Benched]) -> None:
             try:
                 keep(
                     network.run,
-                    network.record | _answered(network.record),
+                    network.record
+                    | ({"chips": answered(network.record["chips"])} if "chips" in network.record else {}),
                     lambda path, owner: remark(f"{owner or 'another process'} has the run in {path}; waiting for it"),
                 )
             except OSError as error:
                 raise InputError(f"cannot write what was measured into {file}: {error.strerror}") from None
             remark(f"added to {file}")
-
-
-def _answered(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The `chips` section of `record` without those that failed, if there is one: a later answer stands alone."""
-    if "chips" not in record:
-        return {}
-    return {"chips": {name: section for name, section in record["chips"].items() if "failed" not in section}}
 
 
 def _sections(benched: Sequence[Benched], limit_seconds: float) -> list[Table | str]:

@@ -6,13 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dsbench.quantities import ON_CHIP, QUANTITIES
+from dsbench.quantities import JUDGED_ON_CHIP, ON_CHIP, QUANTITIES
 from dsbench.tables import Column, Table, figures, filled, numbers, texts, written
 
 Distinctions = Callable[..., list[Column]]  # the columns in which networks differ, and further ones
-
-_JUDGED = ("latency_ms", "cycles", "arena_bytes", "file_bytes")  # the first that a chip says is what it is compared by
-_WORDS = {"latency_ms": "time", "cycles": "cycles", "arena_bytes": "arena", "file_bytes": "file"}
 
 
 @dataclass(frozen=True)
@@ -77,12 +74,12 @@ def _ratios(rows: Sequence[_Row], count: int, columns_of: Distinctions, short: s
     by_place = {(row.chip, row.precision, row.network): row.said for row in rows}
     for chip, precision in dict.fromkeys((row.chip, row.precision) for row in rows if row.network == 0):
         first = by_place[chip, precision, 0]
-        name = next((name for name in _JUDGED if name in first), None)
+        name = next((name for name in JUDGED_ON_CHIP if name in first), None)
         if name is None:
             continue
         own = [_figure(by_place.get((chip, precision, number), {}), name) for number in range(count)]
         ratios = [value / own[0] if value is not None and own[0] else None for value in own]
-        columns.append(numbers(f"{chip} {precision.replace('_', ' ')} {_WORDS[name]}", ratios, "{:.3f}".format))
+        columns.append(numbers(f"{chip} {precision.replace('_', ' ')} {JUDGED_ON_CHIP[name]}", ratios, "{:.3f}".format))
     return Table(f"times {short}, on chips", (*columns_of(range(count)), *columns))
 
 

@@ -363,6 +363,7 @@ class SweepConfig(Config):
     on_error: str = choice_of("stop", "skip")
     bench_minutes: float = meeting(lambda x: 0 <= x < math.inf, "{:g} is not a number of minutes, 0 or more")
     bench_threads: int = count(most=MOST_AT_ONCE)
+    chips: list[str] | None = MISSING
     report: bool = MISSING
     objective: Any = MISSING
 

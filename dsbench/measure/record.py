@@ -107,7 +107,7 @@ def check(measured: Mapping[str, Any]) -> None:
             _due(f"chips/{chip}", section, isinstance(section, Mapping), "keys")
             for precision, said in section.items():
                 if isinstance(said, Mapping) and said.get("latency_ms") is not None:
-                    _check_times(f"chips/{chip}/{precision}/latency_ms", said["latency_ms"], keys=True)
+                    _check_times(f"chips/{chip}/{precision}/latency_ms", said["latency_ms"])
     place = measured.get("measured_on")
     if place is not None:
         _due("measured_on", place, isinstance(place, Mapping), "keys")

@@ -18,7 +18,7 @@ _TITLE_LETTERS = 128  # W&B's limit
 
 
 def page(entity: str, project: str, content: Report, run_ids: Sequence[str]) -> reports.Report:
-    """The report of a sweep of the runs `run_ids`: verdict, cells, claims, panels, pairs, how it was measured."""
+    """The report of a sweep of the runs `run_ids`: verdict, cells, chips, claims, panels, pairs, how it was made."""
     import wandb_workspaces.reports.v2 as wr
 
     return wr.Report(
@@ -35,7 +35,7 @@ def _first(content: Report) -> list[Any]:
     import wandb_workspaces.reports.v2 as wr
 
     blocks: list[Any] = [wr.CalloutBlock(text=sentence) for sentence in content.headline]
-    for shown in (content.cells, *([content.claims] if content.claims else [])):
+    for shown in filter(None, (content.cells, content.chips, content.claims)):
         blocks += [wr.H2(text=shown.title), wr.MarkdownBlock(text=table(shown))]
     return blocks
 

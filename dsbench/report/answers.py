@@ -9,17 +9,33 @@ from dsbench.numerals import mean_percent, p_value, points, seconds, signed_poin
 from dsbench.quantities import QUANTITIES
 from dsbench.tables import Column, Entry, Kind, Table, answers, filled, names, numbers, texts, written
 from dsbench.verdict.better import Better, Factorial
+from dsbench.verdict.chips import where
 from dsbench.verdict.groups import Regimes
+from dsbench.verdict.int8 import Change
 from dsbench.verdict.lighter import Measure
 from dsbench.verdict.reliable import Trainings
 from dsbench.verdict.rule import Answer
-from dsbench.verdict.sentences import brief_labels, place, ratio, summary, trainings, within
-from dsbench.verdict.verdict import QUESTIONS, Comparison, Judged, Verdict
+from dsbench.verdict.sentences import brief_labels, changed, described, place, ratio, summary, trainings, within
+from dsbench.verdict.verdict import Comparison, Judged, Verdict
 
 _COSTS = "Costs of one image, as so many times the reference's; equal within 1 %, and what a group is matched by."
 _TIMES = (
     "Times, as so many times the reference's, with the interval over repeats; in brackets what does not compare. "
     "Seconds as trained decide nothing."
+)
+_CHIPS = (
+    "What a file takes on a chip, as so many times the reference's: times with the interval over repeats, counts equal "
+    "within 1 %. An estimate is the compiler's: no such processor ran."
+)
+_WHERE = (
+    "What decides on each chip, as so many times the figure of the second of two names: below 1 the first is ahead. "
+    "Times have an interval over repeats; cycles are the compiler's estimate; the arena is RAM. In brackets what may "
+    "be as much on both sides."
+)
+_INT8 = (
+    "What int8 changes the test accuracy by, each trained network against itself, in percentage points. Points: the "
+    "mean of this one's changes less the other's, with the interval over new seeds on these test images; below 0 int8 "
+    "costs this one more."
 )
 _ACCURACIES = (
     "Test accuracy: mean of the candidate's runs that are done less the reference's, in percentage points, with the "
@@ -43,7 +59,7 @@ def answer_table(verdict: Verdict, most: int | None = None) -> Table:
     pairs = verdict.comparisons[:most]
     labels = [brief_labels(pair) for pair in pairs]
     rows = [f"{a}\nagainst {b}\n{place(pair).rstrip(' ,')}" for (a, b), pair in zip(labels, pairs, strict=True)]
-    columns = [*names({"": rows}), *(_answers(question, pairs) for question in QUESTIONS)]
+    columns = [*names({"": rows}), *(_answers(question, pairs) for question in verdict.questions)]
     return Table("", tuple(columns))
 
 
@@ -57,7 +73,7 @@ def answer_lines(verdict: Verdict, most: int | None = None) -> Table:
     columns = (
         Column("", tuple(Entry(label, brief=short) for label, short in zip(labels, brief, strict=True)), Kind.NAME),
         *(names({"at": groups}) if len(set(groups)) > 1 else []),
-        *(_words(question, pairs) for question in QUESTIONS),
+        *(_words(question, pairs) for question in verdict.questions),
         numbers("points", [pair.better.mean for pair in pairs], signed_points),
     )
     return Table("", columns)
@@ -82,7 +98,8 @@ def verdict_tables(verdict: Verdict) -> list[Table]:
     """
     out: list[Table] = []
     for judged in verdict.groups:
-        out += [_accuracies(judged), _reliability(judged), _costs(judged), _times(judged)]
+        out += [_accuracies(judged), _int8(judged), _reliability(judged), _costs(judged), _times(judged)]
+        out += [_chips(judged)]
         if judged.factorial:
             out.append(_effects(judged.name, judged.factorial))
     if verdict.regimes:
@@ -119,7 +136,60 @@ def _times(judged: Judged) -> Table:
     return Table(f"{judged.name}: times", tuple(filled(columns)), _TIMES)
 
 
-def _ratios(name: str, measures: Sequence[Measure | None]) -> Column:
+def _chips(judged: Judged) -> Table:
+    pairs = judged.comparisons
+    measures = [{measure.name: measure for measure in pair.chips} for pair in pairs]
+    all_names = dict.fromkeys(name for row in measures for name in row)
+    columns = [*_named(pairs), *(_ratios(name, [row.get(name) for row in measures]) for name in all_names)]
+    return Table(f"{judged.name}: on chips", tuple(filled(columns)), _CHIPS)
+
+
+MOST_CHIP_COLUMNS = 12  # comparisons that the table of chips has room for
+
+
+def where_it_wins(verdict: Verdict) -> Table | None:
+    """A row a chip, a column a comparison: what the chip is judged by, as so many times the reference's.
+
+    None where no chip was asked.
+    """
+    pairs = verdict.comparisons[:MOST_CHIP_COLUMNS]
+    found = where([(pair.measured, pair.chips) for pair in pairs])
+    if found is None:
+        return None
+    columns = [*names({"chip": [chip for chip, _ in found.rows], "by": [what for _, what in found.rows]})]
+    for pair, measures in zip(pairs, zip(*found.measures, strict=True), strict=True):
+        columns.append(_ratios(described(pair), measures, (*_NOT_COMPARABLE, Answer.CANNOT_TELL, Answer.AS_FAST)))
+    return Table("Where it wins", tuple(columns), _WHERE)
+
+
+def _int8(judged: Judged) -> Table:
+    """A row a pair and runtime: the answer, then its evidence."""
+    rows = [(pair, answer) for pair in judged.comparisons for answer in pair.int8]
+    of = [answer for _, answer in rows]
+    columns = [
+        *_named([pair for pair, _ in rows]),
+        texts("int8", [answer.what for answer in of]),
+        answers("answer", [answer.answer for answer in of]),
+        numbers("points", [answer.mean for answer in of], signed_points),
+        written("interval", [within(answer.interval) if answer.interval else "" for answer in of]),
+        numbers("level", [1 - answer.level for answer in of], "{:.4g}".format),
+        numbers("margin", [answer.margin for answer in of], points),
+        written("this changes by", [_change(answer.candidate) for answer in of]),
+        written("other changes by", [_change(answer.reference) for answer in of]),
+        written("n", [f"{answer.candidate.n}, {answer.reference.n}" for answer in of]),
+        numbers("p", [answer.p for answer in of], p_value),
+    ]
+    return Table(f"{judged.name}: int8", tuple(filled(columns) if rows else ()), _INT8)
+
+
+def _change(change: Change) -> str:
+    return f"{changed(change)} {within(change.interval) if change.interval else ''}".rstrip()
+
+
+_NOT_COMPARABLE = (Answer.NOT_COMPARABLE,)
+
+
+def _ratios(name: str, measures: Sequence[Measure | None], unclear: Sequence[Answer] = _NOT_COMPARABLE) -> Column:
     """The ratios to the reference: `equal` where that is so, in brackets what does not compare."""
     heading = QUANTITIES[name].wording if name in QUANTITIES else name
     entries = []
@@ -128,7 +198,7 @@ def _ratios(name: str, measures: Sequence[Measure | None]) -> Column:
         if measure and text and measure.answer is Answer.EQUAL:
             left_over = f" ({100 * (measure.ratio - 1):+.2g} %)" if measure.ratio not in (None, 1.0) else ""
             text = f"{Answer.EQUAL}{left_over}"
-        elif measure and text and (measure.answer is Answer.NOT_COMPARABLE or not measure.decides):
+        elif measure and text and (measure.answer in unclear or not measure.decides):
             text = f"({text})"
         entries.append(Entry(text, measure.ratio if measure else None))
     return Column(heading, tuple(entries), Kind.RATIO)

@@ -16,7 +16,7 @@ from dsbench.figures.style import Words, rendered, words
 from dsbench.numerals import listed, mean_percent, points
 from dsbench.quantities import LIGHTER, QUANTITIES, amount
 from dsbench.report.album import NARROW, album, crowded, reasons, rooflines
-from dsbench.report.answers import answer_table, verdict_tables
+from dsbench.report.answers import answer_table, verdict_tables, where_it_wins
 from dsbench.results.cells import not_in_means
 from dsbench.results.folder import SweepFolder
 from dsbench.results.records import correct_images, labels, plain, settings
@@ -24,7 +24,7 @@ from dsbench.sweep.looks import rule_of
 from dsbench.tables import Column, Entry, Kind, Table, answers, figures, filled, names, numbers, texts
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.details import details, effects, missing
-from dsbench.verdict.sentences import headline, others, title
+from dsbench.verdict.sentences import headline, others, title, winners
 from dsbench.verdict.verdict import as_data, measured_records, verdict
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ class Report:
 
     `title` says what was compared, `summary` answers in a row a comparison, the first `leading` of them at once, the
     others folded; `headline` answers in a sentence, `others` what the other pairs come to. `paragraphs` have what
-    stands beside, with what is missing, `images` those on which networks differ most; `why` has a paragraph a pair on
-    where the time of a training step goes, `how` headings and texts on how it was measured. `links` has the folders of
-    runs by run_id, from the page's.
+    stands beside, with what is missing; `chips` and `winners` say which network is ahead on which chip; `images` has
+    those on which networks differ most; `why` has a paragraph a pair on where the time of a training step goes, `how`
+    headings and texts on how it was measured. `links` has the folders of runs by run_id, from the page's.
     """
 
     name: str
@@ -64,6 +64,8 @@ class Report:
     others: str
     paragraphs: list[str]
     cells: Table
+    chips: Table | None
+    winners: list[str]
     answers: list[Table]
     images: Table
     claims: Table | None
@@ -94,6 +96,7 @@ def report(folder: SweepFolder, margin: float | None = None) -> Report:
         f"Pictures that show each of the {many} apart are drawn by: dsbench figures {shlex.quote(folder.argument)}"
         for many in crowded(cell_rows, judged)
     ]
+    on_chips = where_it_wins(judged)
     measured_how = how(folder.argument, metadata, run_rows)
     measured = rooflines(judged.cells, measured_records(folder.outputs, run_rows))
     drawn = album(run_rows, cell_rows, judged, measured.values(), folder.outputs, whole=False)
@@ -109,6 +112,8 @@ def report(folder: SweepFolder, margin: float | None = None) -> Report:
         others=others(judged, leading),
         paragraphs=paragraphs,
         cells=cells(judged.cells, plain(cell_rows), judged.unranked),
+        chips=on_chips,
+        winners=winners(judged),
         answers=verdict_tables(judged),
         images=images,
         claims=claims(outcomes, changed(labels(run_rows))) if outcomes else None,
@@ -123,6 +128,8 @@ def report(folder: SweepFolder, margin: float | None = None) -> Report:
             "headline": top,
             "details": paragraphs,
             "verdict": as_data(judged),
+            "chips": on_chips.plain() if on_chips else [],
+            "winners": winners(judged),
             "images": images.plain(),
             "claims": [outcome.plain() for outcome in outcomes],
             "why": why,

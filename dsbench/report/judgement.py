@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsbench.report.answers import answer_table
 from dsbench.verdict.sentences import headline, title
-from dsbench.verdict.verdict import QUESTIONS, Comparison, Verdict, as_data
+from dsbench.verdict.verdict import Comparison, Verdict, as_data
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,7 @@ class Judgement:
             | {question: str(answer) for question, answer in pair.answers.items()}
             for pair in self.comparisons
         ]
-        return pd.DataFrame(rows, columns=["candidate", "reference", "group", *QUESTIONS])
+        return pd.DataFrame(rows, columns=["candidate", "reference", "group", *self.verdict.questions])
 
     @property
     def headline(self) -> str:

@@ -169,7 +169,7 @@ _FIELDS = tuple(field.name for field in fields(Record) if field.name in COLUMNS)
 OUTCOMES = ("status", *RESULTS, *COURSE)  # which a run has only once it has started
 # Columns in which some run of a table has a value.
 RARE = ("test_balanced_acc", "requested_tolerance", "requested_multiple", "requested_chip", "fused", "remark", "graph")
-TIMED = ("latency_ms", "train_step_ms", "peak_memory_bytes")  # measured apart from training, by conditions
+TIMED = ("latency_ms", "train_step_ms", "peak_memory_bytes", "chips")  # measured apart from training, by conditions
 
 
 def runs_table(records: Iterable[Record]) -> pd.DataFrame:
@@ -253,8 +253,9 @@ def _settings(record: Record) -> dict[str, Any]:
 def _medians(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping) and "median" not in value:
         for key, inner in value.items():
-            yield from _medians(f"{name}/{key}", inner)
-    elif value is not None:
+            if key != "versions":
+                yield from _medians(f"{name}/{key}", inner)
+    elif value is not None and not isinstance(value, str):
         yield name, value["median"] if isinstance(value, Mapping) else value
 
 

@@ -199,18 +199,19 @@ def add_to_record(run: Trained, measured: Mapping[str, Any]) -> Record:
     """Write `measured` (see dsbench.measure.record) into the record of `run`, in one step; returns the new record.
 
     What was measured before in the same place stays, its entries joined with the new ones (another batch size, another
-    backend, further repeats); what was measured elsewhere goes, so that measured_on is true of all, and so does what a
-    chip of the same name said with other options or versions. Whoever calls it
-    holds the run's lock. Raises InputError where the run has been trained again since it was loaded, so that no
-    measurement comes to stand beside another training's result.
+    backend, further repeats); what was measured elsewhere goes, so that measured_on is true of all. What chips say has
+    a place of its own: it stays until a chip of the same name says it with other options or versions, or elsewhere.
+    Whoever calls it holds the run's lock. Raises InputError where the run has been trained again since it was loaded,
+    so that no measurement comes to stand beside another training's result.
     """
     now = run.folder.result()
     if now is None or (now.status, now.finished) != (run.record.status, run.record.finished):
         raise InputError(f"the run in {run.folder.path} has been trained anew since it was measured; measure it again")
-    before = dict(now.measured) if _place(now.measured) == _place(measured) else {}
+    stays = "measured_on" not in measured or _place(now.measured) == _place(measured)
+    before = {name: entry for name, entry in now.measured.items() if stays or name == "chips"}
     if "chips" in before:
         before["chips"] = _as_now(before["chips"], measured.get("chips", {}))
-    record = replace(now, measured=_joined(before, measured))
+    record = replace(now, measured=joined(before, measured))
     run.folder.write_result(record)
     return record
 
@@ -224,17 +225,18 @@ def _as_now(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: section
         for name, section in old.items()
-        if name not in new or all(section.get(key) == new[name].get(key) for key in ("title", "versions"))
+        if name not in new
+        or all(section.get(key) == new[name].get(key) for key in ("title", "versions", "measured_on"))
     }
 
 
-def _joined(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+def joined(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """`old` with the entries of `new`: mappings are joined at every depth, repeats are added to the earlier ones."""
     out = dict(old)
     for key, value in new.items():
         before = old.get(key)
         if isinstance(before, Mapping) and isinstance(value, Mapping):
-            out[key] = _joined(before, value)
+            out[key] = joined(before, value)
         elif key == "repeats" and isinstance(before, list):
             out[key] = [*before, *(repeat for repeat in value if repeat not in before)]
         else:

@@ -10,6 +10,7 @@ from typing import Any
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
+from dsbench.chips.names import chips
 from dsbench.config.checks import check_values
 from dsbench.config.compose import Composed
 from dsbench.config.messages import one_line
@@ -30,7 +31,7 @@ from dsbench.sweep.looks import Schedule, compared
 from dsbench.sweep.name import deciding, sweep_name, words
 from dsbench.sweep.objective import objectives
 from dsbench.sweep.plan import SweepPlan, plan_sweep, planned
-from dsbench.sweep.sweep import Sweep
+from dsbench.sweep.sweep import Sweep, own_folder
 
 
 def conduct(
@@ -131,6 +132,7 @@ def check(config: DictConfig) -> None:
             raise InputError(f"{name} has no value")
     values = {name: config[name] for name in SWEEPS_OWN}
     check_values(SweepConfig, values | {"verdict": OmegaConf.to_object(config.verdict)})
+    chips(config.chips or (), own_folder(config))
     objectives(config.objective)  # what the task function returns, to whatever searches by it
 
 

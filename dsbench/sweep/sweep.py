@@ -108,11 +108,9 @@ class Sweep:
         self.jobs += plan.runs.values()
         if self.jobs:
             judging = {"verdict": OmegaConf.to_container(self.config.verdict)}
-            own = [
-                source.path for source in self.config.hydra.runtime.config_sources if source.provider == "command-line"
-            ]
+            own = own_folder(self.config)
             if own:
-                judging["config_dir"] = own[0]
+                judging["config_dir"] = own
             if self._schedule:
                 judging["looks"] = list(self._schedule.looks)
             facts = [job.plan.facts() for job in self.jobs if job.plan]
@@ -220,6 +218,12 @@ class Sweep:
         logger = plan.config.logger
         wanted = isinstance(logger, WandbConfig) and logger.group is None
         return [f"logger.group={self.folder.name[:GROUP_LETTERS]}"] if wanted else []
+
+
+def own_folder(config: DictConfig) -> str | None:
+    """The user's folder of YAML files, as --config-dir has named it."""
+    sources = config.hydra.runtime.config_sources
+    return next((source.path for source in sources if source.provider == "command-line"), None)
 
 
 def board(plan: SweepPlan, missing: Sequence[Group], seconds: Mapping[str, float]) -> Board:

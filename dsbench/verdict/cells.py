@@ -26,7 +26,10 @@ _ALSO = ("data", "split", "precision", "test_weights")  # columns that belong to
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a cell; `test_acc` is a share of 1 and, where the run is not done, not the accuracy of a result."""
+    """One run of a cell; `test_acc` is a share of 1 and, where the run is not done, not the accuracy of a result.
+
+    `int8` has the test accuracy of its int8 files by chip and precision, `litert/int8`.
+    """
 
     run_id: str
     seed: int | None
@@ -40,6 +43,7 @@ class Run:
     n_jobs: int | None
     fused: int | None = None
     remark: str | None = None
+    int8: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ class Cell:
     counts: dict[str, int]
     accuracy: Accuracy
     train_macs: float | None
+    chips: dict[str, dict[str, float]]
     experiment: str | None = field(metadata={"plain": False})  # as names["study"] has it, changed or not
 
     @property
@@ -137,6 +142,8 @@ def cells(runs: pd.DataFrame, table: pd.DataFrame) -> list[Cell]:
     of: dict[str, list[Run]] = {}
     for row in plain(runs):
         facts: dict[str, Any] = {name: row.get(name) for name in Run.__annotations__}
+        accuracies = {place: said["test_acc"] for place, said in _on_chips(row).items() if "test_acc" in said}
+        facts["int8"] = {place: value for place, value in accuracies.items() if "/int8" in place}
         of.setdefault(row["cell_id"], []).append(Run(**facts))
     rows, named = plain(table), short_names(table) if len(table) else []
     experiments = [label.experiment for label in labels(table)]
@@ -144,6 +151,16 @@ def cells(runs: pd.DataFrame, table: pd.DataFrame) -> list[Cell]:
         _cell(row, label, experiment, settings(table), tuple(of[row["cell_id"]]))
         for row, label, experiment in zip(rows, named, experiments, strict=True)
     ]
+
+
+def _on_chips(row: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """What the row of a table says of chips, by chip and precision and the name of the figure."""
+    out: dict[str, dict[str, float]] = {}
+    for path, value in row.items():
+        if path.startswith("chips/") and path.count("/") == 3 and value is not None:
+            _, chip, precision, name = path.split("/")
+            out.setdefault(f"{chip}/{precision}", {})[name] = value
+    return out
 
 
 def _cell(
@@ -169,6 +186,7 @@ def _cell(
         counts=dict(Counter(run.status for run in runs)),
         accuracy=Accuracy(row["n_done"], *(row[f"test_acc_{name}"] for name in ("mean", "sd", "low", "high"))),
         train_macs=row["train_macs_mean"],
+        chips=_on_chips(row),
         experiment=experiment,
     )
 

@@ -11,7 +11,7 @@ from dsbench.statistics.means import ALPHA
 from dsbench.verdict.cells import CONDITIONS, DATA, Cell, Run
 from dsbench.verdict.lighter import Measure
 from dsbench.verdict.rule import SPEED_MARGIN, Answer
-from dsbench.verdict.timings import DECIDING, NAMES, STEP, Comparison, Key, Records, timings
+from dsbench.verdict.timings import DECIDING, NAMES, STEP, Comparison, Key, Records, Timings, timings
 
 WANTED = (NAMES[STEP], "latency at batch 1", "latency at a large batch")  # without each of which none is faster
 LATENCY: Key = ("latency_ms", "batch_1", DECIDING)
@@ -32,15 +32,15 @@ def measured_times(
     """
     out = []
     for pair, level in zip(pairs, levels or [ALPHA] * len(pairs), strict=True):
-        compared = _comparisons(*pair, records)
+        compared = comparisons(*(timings(cell, records) for cell in pair))
         times = tuple(compared[key].measure(level, speed_margin) for key in sorted(compared, key=_order))
         out.append(times + _lacking(pair, compared, records))
     return out
 
 
-def _comparisons(reference: Cell, candidate: Cell, records: Records) -> dict[Key, Comparison]:
+def comparisons(reference: Sequence[Timings], candidate: Sequence[Timings]) -> dict[Key, Comparison]:
     """By what is timed, the last two times that compare, else the last two."""
-    both = product(timings(reference, records), timings(candidate, records))
+    both = product(reference, candidate)
     compared = [
         Comparison(key, before, after) for before, after in both for key in before.times.keys() & after.times.keys()
     ]

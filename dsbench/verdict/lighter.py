@@ -38,11 +38,13 @@ class Measure:
 def lighter(reference: Cell, candidate: Cell, matched: str | None) -> tuple[Measure, ...]:
     """Parameters, MACs, activations and bytes of one image; `matched` is equal, whatever its residual."""
     return tuple(
-        _measure(cost, reference.costs[cost.name], candidate.costs[cost.name], cost.name == matched) for cost in LIGHTER
+        counted_measure(cost, reference.costs[cost.name], candidate.costs[cost.name], cost.name == matched)
+        for cost in LIGHTER
     )
 
 
-def _measure(cost: Quantity, before: float | None, after: float | None, matched: bool) -> Measure:
+def counted_measure(cost: Quantity, before: float | None, after: float | None, matched: bool = False) -> Measure:
+    """What is counted of both, equal within TOLERANCE, or where it is what they are `matched` by."""
     name, unit = cost.name, cost.wording
     if before is None or after is None:
         return Measure(name, unit, before, after, Answer.NOT_MEASURED, reason="not recorded")

@@ -32,6 +32,10 @@ class Answer(StrEnum):
     MORE_RELIABLE = "more reliable"
     LESS_RELIABLE = "less reliable"
     NO_DIFFERENCE = "no difference seen"
+    LOSES_LESS = "loses less"  # by int8
+    LOSES_MORE = "loses more"
+    LOSES_AS_MUCH = "loses as much"
+    LOSES_NO_MORE = "loses no more"
 
     @property
     def tone(self) -> Tone:
@@ -49,8 +53,11 @@ _TONES = {
             Answer.LIGHTER,
             Answer.FASTER,
             Answer.MORE_RELIABLE,
+            Answer.LOSES_LESS,
+            Answer.LOSES_AS_MUCH,
+            Answer.LOSES_NO_MORE,
         ),
-        Tone.BAD: (Answer.WORSE, Answer.HEAVIER, Answer.SLOWER, Answer.LESS_RELIABLE),
+        Tone.BAD: (Answer.WORSE, Answer.HEAVIER, Answer.SLOWER, Answer.LESS_RELIABLE, Answer.LOSES_MORE),
         Tone.OPEN: (Answer.CANNOT_TELL, Answer.TOO_FEW, Answer.MIXED),
         Tone.NONE: (Answer.EQUAL, Answer.AS_FAST, Answer.NO_DIFFERENCE, Answer.NOT_MEASURED, Answer.NOT_COMPARABLE),
     }.items()

@@ -12,12 +12,14 @@ from dsbench.statistics.means import FEWEST, Interval
 from dsbench.tables import Line
 from dsbench.verdict.better import Better
 from dsbench.verdict.cells import Cell
+from dsbench.verdict.chips import ChipMeasure, where, winner
 from dsbench.verdict.faster import short
 from dsbench.verdict.groups import AS_ASKED
+from dsbench.verdict.int8 import Change, Int8
 from dsbench.verdict.lighter import Measure, agreed
 from dsbench.verdict.reliable import Reliable, Trainings
 from dsbench.verdict.rule import Answer
-from dsbench.verdict.verdict import Comparison, Verdict
+from dsbench.verdict.verdict import INT8, Comparison, Verdict
 
 FEW = 3  # comparisons that the headline has a clause each for
 _NOUNS = {"cnn": "the conventional network", "dwsep": "the separable network", "hybrid": "the hybrid"}
@@ -197,11 +199,14 @@ def would_decide(better: Better) -> str:
 def summary(pair: Comparison, question: str) -> list[Line]:
     """The answer to a question, then its figures, a line each; where it is mixed in times, a line for each answer."""
     if question == "lighter":
-        return _lines(pair.answers[question], [cost(measure) for measure in pair.lighter if not _equal(measure)])
+        costs = [*pair.lighter, *(one for one in pair.chips if one.judged and not one.timed)]
+        return _lines(pair.answers[question], [cost(measure) for measure in costs if not _equal(measure)])
     if question == "faster":
         return _faster(pair)
     if question == "better":
         return _lines(pair.better.answer, _better(pair.better))
+    if question == INT8:
+        return _lines(pair.int8[0].answer, _int8(pair.int8[0])) if pair.int8 else _lines(Answer.NOT_MEASURED, [])
     return _lines(pair.reliable.answer, _reliable(pair.reliable))
 
 
@@ -214,8 +219,11 @@ def _equal(measure: Measure) -> bool:
 
 
 def cost(measure: Measure) -> str:
-    """A cost against the reference's: acts x 4.4."""
-    what = QUANTITIES[measure.name].brief
+    """A cost against the reference's: acts x 4.4, tflm arena x 1.2, ethos_u55_128 cycles (estimate) x 1.4."""
+    if isinstance(measure, ChipMeasure):
+        what = f"{measure.chip} {QUANTITIES[measure.figure].heading}"
+    else:
+        what = QUANTITIES[measure.name].brief
     return f"{what} {ratio(measure) or measure.reason}"
 
 
@@ -228,19 +236,80 @@ def ratio(measure: Measure) -> str:
 
 
 def _faster(pair: Comparison) -> list[Line]:
-    """Training step, latency of one image and of many: one answer where all agree, else mixed, what is open last."""
-    deciding = [measure for measure in pair.measured if measure.decides]
+    """Training step, latency of one image and of many, here and on chips that are timed.
+
+    One answer where all agree, else mixed, what is open last.
+    """
+    deciding = [measure for measure in pair.times if measure.decides]
     told = [measure for measure in deciding if measure.ratio is not None]
     if not told:
         return _lines(Answer.NOT_MEASURED, [])
     answer = agreed(deciding)
     if answer is not Answer.MIXED:
         reasons = dict.fromkeys(measure.reason for measure in told if measure.reason)
-        return _lines(answer, [*(f"{short(measure.name)} {ratio(measure)}" for measure in told), *reasons])
+        return _lines(answer, [*(f"{_brief(measure)} {ratio(measure)}" for measure in told), *reasons])
     by_answer: dict[Answer, list[str]] = {}
     for measure in sorted(deciding, key=lambda measure: measure.answer in _OPEN):
-        by_answer.setdefault(measure.answer, []).append(f"{short(measure.name)} {ratio(measure) or measure.reason}")
+        by_answer.setdefault(measure.answer, []).append(f"{_brief(measure)} {ratio(measure) or measure.reason}")
     return [Line.of(answer), *(Line.of(each, ", ".join(figures)) for each, figures in by_answer.items())]
+
+
+def _brief(measure: Measure) -> str:
+    return measure.where if isinstance(measure, ChipMeasure) else short(measure.name)
+
+
+def _int8(int8: Int8) -> list[str]:
+    """The difference of the changes with its interval, then the change of each side."""
+    half = _half(int8.interval) if int8.interval else int8.mean
+    out = [f"{difference_points(int8.mean, half)} points"]
+    out += [within(int8.interval)] if int8.interval else []
+    return [*out, f"{changed(int8.candidate)} and {changed(int8.reference)}"]
+
+
+def changed(change: Change) -> str:
+    """What int8 changes the accuracy of a cell by, in points, to as many digits as its interval bears."""
+    return difference_points(change.mean, _half(change.interval) if change.interval else change.mean)
+
+
+def winners(verdict: Verdict) -> list[str]:
+    """A sentence a comparison on which network is ahead where, of a few; of many, in how many the winner changes."""
+    pairs = verdict.comparisons
+    found = where([(pair.measured, pair.chips) for pair in pairs])
+    if found is None:
+        return []
+    if len(pairs) > FEW:
+        both = sum(set(map(_ahead, column)) >= {1, -1} for column in zip(*found.measures, strict=True))
+        return [f"The winner changes with the chip in {both} of {len(pairs)} comparisons."]
+    return [
+        sentence
+        for pair, column in zip(pairs, zip(*found.measures, strict=True), strict=True)
+        if (sentence := _winner(pair, [row for row, _ in found.rows], column))
+    ]
+
+
+def _ahead(measure: Measure | None) -> int | None:
+    """See dsbench.verdict.chips.winner; None where nothing is known."""
+    return None if measure is None or measure.ratio is None else winner(measure)
+
+
+def _winner(pair: Comparison, chips: Sequence[str], column: Sequence[Measure | None]) -> str:
+    ahead: dict[int, list[str]] = {}
+    for chip, measure in zip(chips, column, strict=True):
+        side = _ahead(measure)
+        if measure is not None and side is not None:
+            ahead.setdefault(side, []).append(f"{chip} ({ratio(measure).partition(' (')[0]})")
+    if not ahead:
+        return ""
+    families = len({str(cell.names["model"]) for cell in pair.cells}) > 1
+    named = [name(pair, side) if families else brief_labels(pair)[1 - side] for side in (0, 1)]
+    clauses = [f"{named[side > 0]} is ahead on {listed(ahead[side])}" for side in (1, -1) if side in ahead]
+    clauses += [f"neither is on {listed(ahead[0])}"] if 0 in ahead else []
+    changes = "the winner changes with the chip: " if {1, -1} <= ahead.keys() else ""
+    return _capital(f"{place(pair)}{changes}{'; '.join(clauses)}.")
+
+
+def _capital(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}"
 
 
 def _better(better: Better) -> list[str]:

@@ -25,6 +25,7 @@ Records = Mapping[str, Record]  # of runs, by run_id
 Key = tuple[str, ...]  # of a time: the keys that lead to it in a record
 STEP: Key = ("train_step_ms",)
 EPOCH: Key = ("epoch",)  # computed from the step
+CHIP = "chips"  # begins the key of a time on a chip, before the chip's name and the precision
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,23 @@ def timings(cell: Cell, records: Records) -> list[Timings]:
         if record is not None and record.measured.get("measured_on"):
             measured.setdefault(json.dumps(_place(record), sort_keys=True), []).append(record)
     return sorted(map(_in_place, measured.values()), key=lambda times: times.last, reverse=True)
+
+
+def chip_timings(cell: Cell, records: Records) -> list[Timings]:
+    """What chips took of the runs of `cell` that are done: one for each chip with its options, versions and machine."""
+    out: dict[str, Timings] = {}
+    for run in cell.done:
+        sections = records[run.run_id].measured.get("chips", {}) if run.run_id in records else {}
+        for chip, section in sections.items():
+            place = {"device": section.get("measured_on"), "identity": None, "title": section.get("title")}
+            place["versions"] = section.get("versions")
+            own = out.setdefault(json.dumps([chip, place]), Timings(place, None, None, {}))
+            for precision, said in section.items():
+                if isinstance(said, Mapping) and isinstance(time := said.get("latency_ms"), Mapping):
+                    key = (CHIP, chip, precision)
+                    known = {repeat.session: repeat for repeat in (*own.times.get(key, ()), *_repeats(time, ""))}
+                    own.times[key] = tuple(known[session] for session in sorted(known))
+    return sorted(out.values(), key=lambda times: times.last, reverse=True)
 
 
 def _place(record: Record) -> dict[str, Any]:
@@ -188,7 +206,7 @@ class Comparison:
             n=len(pairs),
             reason=refused or ("" if interval else self._repeats),
             note="" if refused else self._where,
-            decides=self.key == STEP or self.key[-1] == DECIDING,
+            decides=self.key == STEP or self.key[-1] == DECIDING or self.key[0] == CHIP,
         )
 
     @property
@@ -208,7 +226,10 @@ class Comparison:
             day + (f" ({counted(len(logs), 'repeat')}, {math.exp(fmean(logs)):.3g} times)" if len(days) > 1 else "")
             for day, logs in days.items()
         ]
-        text = f"on {place['device']}, on {listed(shown)}, {self._repeats}, {counted(place['threads'], 'thread')}"
+        text = f"on {place['device']}, on {listed(shown)}, {self._repeats}"
+        if self.key[0] == CHIP:
+            return f"{text}, {place['title']}"
+        text += f", {counted(place['threads'], 'thread')}"
         loads = [load for load in (self.before.load_average, self.after.load_average) if load is not None]
         busy = f", load average {max(loads):.1f} before" if loads else ""
         return f"{text}, precision {place['precision']}{busy}"
@@ -263,6 +284,8 @@ def _answer(ratio: Interval | None, speed_margin: float) -> Answer:
 def _name(key: Key) -> str:
     if key in NAMES:
         return NAMES[key]
+    if key[0] == CHIP:
+        return " ".join(key[1:]).replace("_per_tensor", " per tensor")
     backend = "" if key[-1] == DECIDING else f", {key[-1]}"
     return f"latency at {key[1].replace('_', ' ')}{backend}"
 

@@ -20,8 +20,10 @@ from dsbench.run.record import FINAL
 from dsbench.statistics.means import ALPHA, Contrast
 from dsbench.verdict.better import Better, Correct, Factorial, better, factorial, key, standing_of, topology
 from dsbench.verdict.cells import Cell, cells
+from dsbench.verdict.chips import ChipMeasure, on_chips
 from dsbench.verdict.faster import measured_times, trained, unranked
 from dsbench.verdict.groups import ASKED, FAMILIES, Group, Regimes, group_names, groups, named_pair, regimes
+from dsbench.verdict.int8 import Int8, int8
 from dsbench.verdict.lighter import Measure, agreed, lighter, summed_up
 from dsbench.verdict.reliable import Reliable, reliable
 from dsbench.verdict.rule import DEFAULT, Answer, Family, Rule
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 QUESTIONS = ("lighter", "faster", "better", "reliable")
+INT8 = "int8"  # a question that is asked where int8 accuracies are known
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Comparison:
     """Whether `candidate` is lighter, faster, better and more reliable than `reference`, both labels of cells.
 
     `measured` are times measured apart, which decide; `trained` are seconds of training, which are shown beside.
+    `chips` are the figures of chips, which decide with the others: counted ones whether it is lighter, timed ones
+    whether it is faster. `int8` says whether int8 costs it more accuracy, by runtime, the first of which is the answer.
     `cells` are both, reference first.
     """
 
@@ -49,13 +54,24 @@ class Comparison:
     trained: tuple[Measure, ...]
     better: Better
     reliable: Reliable
+    chips: tuple[ChipMeasure, ...]
+    int8: tuple[Int8, ...]
     cells: tuple[Cell, Cell] = field(metadata={"plain": False})
+
+    @property
+    def times(self) -> list[Measure]:
+        """The times here and on chips; those on chips alone where nothing else is measured."""
+        on_chips = [one for one in self.chips if one.timed]
+        here = [one for one in self.measured if not on_chips or one.answer is not Answer.NOT_MEASURED]
+        return [*(self.measured if here else []), *on_chips]
 
     @property
     def answers(self) -> dict[str, Answer]:
         """One answer to each question."""
-        answers = summed_up(self.lighter), agreed(self.measured), self.better.answer, self.reliable.answer
-        return dict(zip(QUESTIONS, answers, strict=True))
+        counted = summed_up([*self.lighter, *(one for one in self.chips if not one.timed)])
+        answers = counted, agreed(self.times), self.better.answer, self.reliable.answer
+        of_int8 = {INT8: self.int8[0].answer} if self.int8 else {}
+        return dict(zip(QUESTIONS, answers, strict=True)) | of_int8
 
 
 @dataclass(frozen=True)
@@ -109,6 +125,11 @@ class Verdict:
         for pair in (pair for judged in self.groups for pair in judged.comparisons):
             by_pair.setdefault(key(pair.cells), pair)
         return sorted(by_pair.values(), key=lambda pair: pair.better.family is not Family.HEADLINE)
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """Those that some comparison has an answer to."""
+        return (*QUESTIONS, *([INT8] if any(pair.int8 for pair in self.comparisons) else []))
 
     @property
     def headline(self) -> list[Comparison]:
@@ -274,6 +295,8 @@ def _judged(
                 trained=as_trained,
                 better=accuracy,
                 reliable=reliable(reference, candidate, accuracy.level),
+                chips=on_chips(reference, candidate, records, ALPHA / place.comparisons, rule.speed_margin),
+                int8=int8(reference, candidate, accuracy.level, accuracy.margin, standing.looks_again),
                 cells=pair,
             )
         )
@@ -302,6 +325,7 @@ def _family(cell: Cell) -> str:
 
 _DERIVED: dict[type, tuple[str, ...]] = {  # what follows from the fields and is wanted all the same
     Measure: ("ratio",),
+    ChipMeasure: ("ratio", "timed", "estimated"),
     Better: ("runs", "over_images"),
     Contrast: ("variance", "df", "images_alone"),
     Comparison: ("answers",),

@@ -213,5 +213,5 @@ def test_a_budget_by_a_chip_whose_extra_is_missing_says_how_to_get_it(
 
 
 def _is(name: str, kind: type[Chip]) -> bool:
-    text = (Path(__file__).parents[2] / "conf" / "chips" / f"{name}.yaml").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "conf" / "chip" / f"{name}.yaml").read_text(encoding="utf-8")
     return f"runtime: {kind.runtime} " in text

@@ -69,7 +69,7 @@ def test_the_arena_of_a_microcontroller_is_its_head_and_its_tail_and_grows_with_
 def test_a_network_that_needs_more_arena_than_there_is_and_one_with_a_layer_that_is_not_there_are_refused(
     files: Any,
 ) -> None:
-    with pytest.raises(InputError, match=r"needs an arena of [0-9,]+ bytes, and chips/small has 2,048; take a smaller"):
+    with pytest.raises(InputError, match=r"needs an arena of [0-9,]+ bytes, and chip/small has 2,048; take a smaller"):
         Tflm(name="small", precisions=("int8",), arena_bytes=2048).counted(files(TINY, INT8), "int8")
     with pytest.raises(InputError, match="TensorFlow Lite for Microcontrollers has no GELU, which this network needs"):
         Tflm(name="tflm", precisions=("fp32",)).counted(files(f"{TINY} arch.activation=gelu", ("tflite", "fp32")), "")
@@ -101,7 +101,7 @@ def test_vela_says_what_its_own_command_says(name: str, files: Any, tmp_path: Pa
 @needs(Vela)
 def test_a_file_of_which_vela_compiles_nothing_is_refused(files: Any) -> None:
     (chip,) = chips(["ethos_u55_128"])
-    with pytest.raises(InputError, match=r"Vela compiled nothing of this network for chips/ethos_u55_128: \w+.* left"):
+    with pytest.raises(InputError, match=r"Vela compiled nothing of this network for chip/ethos_u55_128: \w+.* left"):
         chip.counted(files(TINY, ("tflite", "fp32")), "fp32")
 
 
@@ -109,7 +109,7 @@ def test_a_file_of_which_vela_compiles_nothing_is_refused(files: Any) -> None:
 def test_a_system_that_vela_does_not_know_is_refused_in_its_words(files: Any) -> None:
     options = {"accelerator": "ethos-u55-128", "memory_mode": "Shared_Sram"}
     chip = Vela(name="mine", precisions=("int8",), system_config="Mine", **options)
-    with pytest.raises(InputError, match=r"chips/mine: Vela refused: .*Mine"):
+    with pytest.raises(InputError, match=r"chip/mine: Vela refused: .*Mine"):
         chip.counted(files(TINY, INT8), "int8")
 
 
@@ -160,7 +160,7 @@ def test_a_crash_is_what_one_chip_says_of_one_network_and_the_others_have_their_
 
 @pytest.mark.skipif(any(kind.missing() for kind in RUNTIMES.values()), reason="not all runtimes are installed")
 def test_every_file_of_conf_is_a_chip_and_names_its_options() -> None:
-    read = {chip.name: chip for chip in chips(options("chips"))}
+    read = {chip.name: chip for chip in chips(options("chip"))}
     assert {chip.runtime for chip in read.values()} == set(RUNTIMES)
     assert read["litert"].title == "litert (threads 1)"
     assert read["ethos_u85_256"].title.startswith("ethos_u85_256 (ethos-u85-256, Ethos_U85_SYS_Flash_High, Shared_Sram")

@@ -172,11 +172,11 @@ def test_what_chips_say_of_a_run_is_printed_and_added_to_its_record(call: Call, 
 def test_what_a_chip_says_with_other_options_takes_the_place_of_what_it_said_and_a_failure_of_nothing(
     call: Call, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "chips").mkdir()
+    (tmp_path / "chip").mkdir()
 
     def repeats(threads: int) -> list[Any]:
         chip = f"runtime: litert\nprecisions: [fp32]\nthreads: {threads}\n"
-        (tmp_path / "chips" / "mine.yaml").write_text(chip)
+        (tmp_path / "chip" / "mine.yaml").write_text(chip)
         line = ("--no-onnx", "--seconds", "0.01", "--chips", "mine,tflm", "--config-dir", str(tmp_path))
         assert call("dsbench", "bench", str(finished), *line).code == 0
         section = json.loads((finished / "result.json").read_text())["chips"]["mine"]
@@ -216,7 +216,7 @@ def test_int8_accuracies_are_those_of_the_files_on_all_test_images(finished: Pat
 def test_chips_that_are_not_there_or_not_as_they_should_be_are_said_in_one_line(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "chips").mkdir()
+    (tmp_path / "chip").mkdir()
     files = {
         "empty": "",
         "odd": "runtime: abacus\nprecisions: [int8]",
@@ -229,17 +229,17 @@ def test_chips_that_are_not_there_or_not_as_they_should_be_are_said_in_one_line(
         "broken": "runtime: [",
     }
     for name, text in files.items():
-        (tmp_path / "chips" / f"{name}.yaml").write_text(text)
+        (tmp_path / "chip" / f"{name}.yaml").write_text(text)
     lines = {
         "nothing": "unknown chip 'nothing'; choose one of broken, empty, ethos_u55_128, ",
         "empty": "empty.yaml names no runtime; give one of litert, onnxruntime, openvino, tflm, vela",
-        "odd": "unknown chips/odd: runtime 'abacus'; choose one of litert, onnxruntime, openvino, tflm, vela",
-        "short": "chips/short: system_config has no value",
-        "long": "unknown chips/long: key 'threads'; choose one of precisions, arena_bytes",
-        "fp32": "chips/fp32: no precision 'fp32' in vela; choose of int8",
-        "many": "chips/many: threads 'many' is not a whole number",
-        "none": "chips/none: threads 0 is not a positive integer",
-        "small": "and chips/small has 1,000; take a smaller width",
+        "odd": "unknown chip/odd: runtime 'abacus'; choose one of litert, onnxruntime, openvino, tflm, vela",
+        "short": "chip/short: system_config has no value",
+        "long": "unknown chip/long: key 'threads'; choose one of precisions, arena_bytes",
+        "fp32": "chip/fp32: no precision 'fp32' in vela; choose of int8",
+        "many": "chip/many: threads 'many' is not a whole number",
+        "none": "chip/none: threads 0 is not a positive integer",
+        "small": "and chip/small has 1,000; take a smaller width",
         "broken": "broken.yaml cannot be read: ",
     }
     network = ("arch=mnist_7800_shallow", "width=2", "data=mnist5k", "precision=32", "train.batch_size=4")
@@ -249,4 +249,4 @@ def test_chips_that_are_not_there_or_not_as_they_should_be_are_said_in_one_line(
         assert line in ended.err
     monkeypatch.setattr(Litert, "missing", classmethod(lambda kind: "no such thing here"))
     ended = call("dsbench", "bench", *network, "--chips", "litert")
-    assert (ended.code, ended.err) == (2, "error: --chips litert: no such thing here\n")
+    assert (ended.code, ended.err) == (2, "error: chip/litert: no such thing here\n")

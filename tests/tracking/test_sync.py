@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from filelock import FileLock
+from PIL import Image
 from synthetic import read
 from synthetic import run as record
 from wandb_server import Server
@@ -116,13 +118,18 @@ def test_a_sweep_s_runs_go_with_its_summary_which_carries_verdict_cells_and_repo
 ) -> None:
     from dsbench.config.schema import Config
     from dsbench.publish.sweep import mirror_sweep
+    from dsbench.tables import Table, names, texts
 
     logged("aaa", "other")
     sweep(outputs, "s1", "aaa")
     report = outputs / "report.html"
     report.write_text("<p>the page</p>")
     cells = pd.DataFrame({"model": ["cnn"], "test_acc_mean": [0.5]})
-    mirror_sweep(Config(logger=logger), outputs, "s1", {"n_cells": 1, "verdict": "lighter"}, cells, [report])
+    chips = Table("Where it wins", (*names({"chip": ["tflm"]}), texts("dwsep against cnn", ["x 1.2"])))
+    png = io.BytesIO()
+    Image.new("RGB", (2, 2)).save(png, "PNG")
+    said = {"n_cells": 1, "verdict": "lighter"}
+    mirror_sweep(Config(logger=logger), outputs, "s1", said, cells, [report], [(chips, png.getvalue)])
     assert synced(outputs, "s1") == 0
     assert sorted(server.runs) == ["aaa", "sweep-s1"]
     assert (server.runs["sweep-s1"]["groupName"], server.runs["sweep-s1"]["tags"]) == ("s1", ["sweep", "s1"])
@@ -130,6 +137,8 @@ def test_a_sweep_s_runs_go_with_its_summary_which_carries_verdict_cells_and_repo
     assert "report-s1" in server.committed
     assert server.files["report-s1/report.html"] == b"<p>the page</p>"
     assert "run-sweep-s1-cells" in server.committed
+    assert any(name.startswith("run-sweep-s1-Whereitwins") for name in server.committed)
+    assert [name for name in server.files if name.startswith("sweep-s1/media/images/") and name.endswith(".png")]
 
 
 def test_again_uploads_what_has_been_uploaded(logged: Logged, outputs: Path, server: Server) -> None:

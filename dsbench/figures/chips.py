@@ -1,0 +1,100 @@
+"""Where does it win? A field a chip and comparison: what decides on the chip, as so many times the reference's."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dsbench.figures.style import FULL, GREY, INK, canvas, legend, settle, style, styled
+from dsbench.numerals import times
+from dsbench.verdict.chips import where, winner
+from dsbench.verdict.lighter import Measure
+from dsbench.verdict.sentences import described, ratio
+from dsbench.verdict.verdict import Comparison
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ROW = 0.36  # inches of a row
+LETTERS = 11  # of a line above a column, an inch
+FOOT = 0.45  # inches of the legend
+COLUMN, NAMES = 1.75, 2.9  # inches of a column, at the most; and of the names of the rows
+LEAST, MOST = 0.18, 0.72  # how strong the colour of a field is: where both are nearly equal, and from FARTHEST on
+FARTHEST = 4.0  # times the reference
+_CAPTION = (
+    "A row a chip, a column a comparison: what the chip is judged by (time of one image, estimated cycles, arena), the "
+    "candidate's as so many times the reference's. The colour is that of the family that is ahead, the stronger the "
+    "further; without colour neither is, or one cannot tell. Cycles are the compiler's estimate: no such processor ran."
+)
+
+
+@styled
+def draw(pairs: Sequence[Comparison]) -> Figure | None:
+    """The chips of `pairs`; None where no chip was asked."""
+    found = where([(pair.measured, pair.chips) for pair in pairs])
+    if found is None:
+        return None
+    down, across = len(found.rows), len(pairs)
+    width = min(FULL, NAMES + COLUMN * across)
+    letters = int(LETTERS * (width - NAMES) / across)
+    heads = [textwrap.fill(described(pair).replace(" at ", ", at ", 1), letters) for pair in pairs]
+    lines = 1 + max(head.count("\n") for head in heads)
+    columns = [*zip(*found.measures, strict=True)]
+    chips = [chip for chip, _ in found.rows]
+    seen = ". ".join(_seen(pair, chips, column) for pair, column in zip(pairs, columns, strict=True))
+    figure = canvas(width, ROW * down + 0.2 * lines + FOOT, "Where it wins", _CAPTION, seen)
+    panel = figure.subplots()
+    for row, measures in enumerate(found.measures):
+        for column, (pair, measure) in enumerate(zip(pairs, measures, strict=True)):
+            _field(panel, row, column, pair, measure)
+    panel.set_xlim(-0.5, across - 0.5)
+    panel.set_ylim(down - 0.5, -0.5)
+    panel.set_yticks(range(down), [f"{chip}: {what}" for chip, what in found.rows])
+    panel.set_xticks(range(across), heads)
+    panel.xaxis.tick_top()
+    panel.tick_params(length=0)
+    panel.grid(visible=False)
+    for spine in panel.spines.values():
+        spine.set_visible(False)
+    legend(figure, _ahead(pairs, found.measures))
+    settle(figure)
+    return figure
+
+
+def _ahead(pairs: Sequence[Comparison], rows: Sequence[Sequence[Measure | None]]) -> dict[str, Artist]:
+    """A field for each family that is ahead anywhere."""
+    from matplotlib.patches import Patch
+
+    ahead = {
+        str(pair.cells[side > 0].names["model"])
+        for row in rows
+        for pair, measure in zip(pairs, row, strict=True)
+        if measure is not None and measure.ratio is not None and (side := winner(measure))
+    }
+    return {f"{family} is ahead": Patch(facecolor=style(family).color, alpha=MOST) for family in sorted(ahead)}
+
+
+def _seen(pair: Comparison, chips: Sequence[str], column: Sequence[Measure | None]) -> str:
+    told = [f"{chip} {ratio(one)}" for chip, one in zip(chips, column, strict=True) if one is not None]
+    return f"{described(pair)}: {', '.join(told)}"
+
+
+def _field(panel: Axes, row: int, column: int, pair: Comparison, measure: Measure | None) -> None:
+    from matplotlib.patches import Rectangle
+
+    if measure is None or measure.ratio is None:
+        panel.text(column, row, "-", ha="center", va="center", color=GREY)
+        return
+    side = winner(measure)
+    if side:
+        look = style(pair.cells[side > 0].names["model"])
+        strength = LEAST + (MOST - LEAST) * min(1.0, abs(math.log(measure.ratio)) / math.log(FARTHEST))
+        panel.add_patch(
+            Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, facecolor=look.color, alpha=strength, linewidth=0)
+        )
+    weight = "bold" if side else "normal"
+    panel.text(column, row, times(measure.ratio), ha="center", va="center", color=INK if side else GREY, weight=weight)

@@ -1,0 +1,123 @@
+"""Where does it win? What chips count and time of two networks, and on which of them the winner is another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dsbench.chips.chip import PRECISIONS
+from dsbench.quantities import JUDGED_ON_CHIP, LIGHTER_ON_CHIP, QUANTITIES
+from dsbench.verdict.cells import Cell
+from dsbench.verdict.faster import comparisons
+from dsbench.verdict.lighter import Measure, counted_measure
+from dsbench.verdict.rule import Answer
+from dsbench.verdict.timings import CHIP, Records, chip_timings
+
+TORCH = "torch"  # the row of the runtime that trains
+_TIME = "latency_ms"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChipMeasure(Measure):
+    """A figure of both networks on a chip, in a precision: `figure` is a name of dsbench.quantities.
+
+    `judged` says whether it is the one that the chip is judged by where one figure is shown.
+    """
+
+    chip: str
+    precision: str
+    figure: str
+    judged: bool = False
+
+    @property
+    def timed(self) -> bool:
+        """Whether it is measured, and no count."""
+        return self.figure == _TIME
+
+    @property
+    def estimated(self) -> bool:
+        """Whether it is a compiler's estimate."""
+        return self.figure == "cycles"
+
+    @property
+    def where(self) -> str:
+        """The chip, with its precision where that is not int8 alone: litert fp32."""
+        return f"{self.chip} {self.precision.replace('_', ' ')}"
+
+
+def on_chips(
+    reference: Cell, candidate: Cell, records: Records, level: float, speed_margin: float
+) -> tuple[ChipMeasure, ...]:
+    """What each chip says of both: first what it takes, by the rules of all times, then what is counted.
+
+    An interval is at 1 - `level`. What a chip says of one network alone is left out, and so is the size of a file of
+    which nothing else is known; a chip that counts its flash has it there.
+    """
+    timed = comparisons(chip_timings(reference, records), chip_timings(candidate, records))
+    out: list[ChipMeasure] = []
+    for place in (place for place in _ordered(reference) if place in candidate.chips):
+        chip, precision = place.split("/")
+        before, after = reference.chips[place], candidate.chips[place]
+        own = []
+        comparison = timed.get((CHIP, chip, precision))
+        if comparison is not None:
+            measure = comparison.measure(level, speed_margin)
+            own.append(ChipMeasure(**vars(measure), chip=chip, precision=precision, figure=_TIME))
+        costs = LIGHTER_ON_CHIP if comparison is None else (*LIGHTER_ON_CHIP, QUANTITIES["file_bytes"])
+        for cost in costs:
+            if cost.name in before and cost.name in after:
+                measure = counted_measure(cost, before[cost.name], after[cost.name])
+                named = vars(measure) | {"name": f"{chip} {precision} {cost.heading}"}
+                own.append(ChipMeasure(**named, chip=chip, precision=precision, figure=cost.name))
+        judged = next((name for name in JUDGED_ON_CHIP if any(one.figure == name for one in own)), None)
+        out += [ChipMeasure(**vars(one) | {"judged": one.figure == judged}) for one in own]
+    return tuple(out)
+
+
+def _ordered(cell: Cell) -> list[str]:
+    """The chips of a cell with their precisions, fp32 first."""
+    chips = list(dict.fromkeys(place.split("/")[0] for place in cell.chips))
+    return [place for chip in chips for precision in PRECISIONS if (place := f"{chip}/{precision}") in cell.chips]
+
+
+@dataclass(frozen=True)
+class Where:
+    """What chips are judged by: `measures` has, for each of `rows`, the figure of each of several comparisons.
+
+    A row is a chip with its precision, and what is judged there; None is what is not known of both.
+    """
+
+    rows: tuple[tuple[str, str], ...]
+    measures: tuple[tuple[Measure | None, ...], ...]
+
+
+def where(pairs: Sequence[tuple[Sequence[Measure], Sequence[ChipMeasure]]]) -> Where | None:
+    """The chips of comparisons, each with its times `measured` here and what it comes to on chips; None without chips.
+
+    torch on the machine that measured comes first.
+    """
+    rows: dict[tuple[str, str], list[Measure | None]] = {}
+    for number, (measured, chips) in enumerate(pairs):
+        judged = {_row(one): one for one in chips if one.judged}
+        torch = next((one for one in measured if one.name == "latency at batch 1" and one.ratio is not None), None)
+        entries: dict[tuple[str, str], Measure] = {
+            **({(TORCH, JUDGED_ON_CHIP[_TIME]): torch} if torch else {}),
+            **judged,
+        }
+        for row, measure in entries.items():
+            rows.setdefault(row, [None] * len(pairs))[number] = measure
+    if not any(chip != TORCH for chip, _ in rows):
+        return None
+    first = sorted(rows, key=lambda row: row[0] != TORCH)
+    return Where(tuple(first), tuple(tuple(rows[row]) for row in first))
+
+
+def _row(measure: ChipMeasure) -> tuple[str, str]:
+    return measure.where, f"{JUDGED_ON_CHIP[measure.figure]}{' (estimate)' if measure.estimated else ''}"
+
+
+def winner(measure: Measure) -> int:
+    """1 where the candidate is ahead, -1 where the reference is, 0 where neither is or one cannot tell."""
+    if measure.answer in (Answer.FASTER, Answer.LIGHTER):
+        return 1
+    return -1 if measure.answer in (Answer.SLOWER, Answer.HEAVIER) else 0

@@ -1,0 +1,61 @@
+"""The picture of chips: a row a chip, a column a comparison, the number in it and the colour of who is ahead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from made import cell, verdict
+from matplotlib.colors import to_rgb
+
+from dsbench.figures import chips
+from dsbench.figures.style import FAMILIES, rendered, words
+from dsbench.report.content import Picture
+from dsbench.report.page import inlined
+
+
+def asked(records: list[dict[str, Any]], arena: int, cycles: int) -> list[dict[str, Any]]:
+    said = {"tflm": {"int8": {"arena_bytes": arena}}, "u55": {"int8": {"cycles": cycles}}}
+    return [record | {"chips": said} for record in records]
+
+
+def pairs() -> Any:
+    before, after = asked(cell([0.9] * 3), 1000, 1000), asked(cell([0.9] * 3, "dwsep"), 2000, 500)
+    wide = {"width": 16, "params": 5000}
+    after_wide = asked(cell([0.9] * 3, "dwsep", **wide), 2000, 1004)
+    return verdict(before, after, asked(cell([0.9] * 3, **wide), 1000, 1000), after_wide).comparisons
+
+
+def test_a_field_has_the_colour_of_the_family_that_is_ahead_and_none_where_neither_is() -> None:
+    figure = chips.draw(pairs())
+    assert figure is not None
+    (panel,) = figure.axes
+    assert [label.get_text() for label in panel.get_yticklabels()] == [
+        "tflm int8: arena",
+        "u55 int8: cycles (estimate)",
+    ]
+    heads = [label.get_text().replace("\n", " ") for label in panel.get_xticklabels()]
+    assert heads == ["dwsep, width 8 against cnn, width 8, at 1,000 parameters", heads[1]]
+    numbers = {tuple(map(round, text.get_position())): text.get_text() for text in panel.texts}
+    assert numbers == {(0, 0): "2", (0, 1): "0.5", (1, 0): "2", (1, 1): "1"}
+    colours = {
+        (round(field.get_x() + 0.48), round(field.get_y() + 0.46)): field.get_facecolor()[:3] for field in panel.patches
+    }
+    cnn, dwsep = (to_rgb(FAMILIES[family].color) for family in ("cnn", "dwsep"))
+    assert colours == {(0, 0): cnn, (0, 1): dwsep, (1, 0): cnn}
+    strengths = {field.get_alpha() for field in panel.patches}
+    assert len(strengths) == 1  # twice and half are equally far
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["cnn is ahead", "dwsep is ahead"]
+    assert words(figure).seen.count("tflm int8 x 2") == 2
+
+
+def test_a_page_turns_its_colours_with_its_scheme() -> None:
+    figure = chips.draw(pairs())
+    assert figure is not None
+    svg = str(inlined(Picture("chips", rendered(figure, "svg"), words(figure))))
+    assert "var(--blue)" in svg
+    assert "var(--orange)" in svg
+    assert "#0072b2" not in svg
+
+
+def test_without_chips_there_is_no_picture() -> None:
+    assert chips.draw(verdict(cell([0.9] * 3), cell([0.9] * 3, "dwsep")).comparisons) is None

@@ -1,0 +1,114 @@
+"""Where does it win? Counts of chips join what makes a network lighter, their times what makes it faster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from made import cell, pair, repeats, timed, verdict
+
+from dsbench.report.answers import verdict_tables, where_it_wins
+from dsbench.verdict.rule import Answer
+from dsbench.verdict.sentences import summary, winners
+
+ACCURACIES = [0.9, 0.91, 0.92]
+SAME = {"params": 1000, "macs": 1000, "acts": 1000, "bytes": 1000}
+
+
+def asked(
+    records: list[dict[str, Any]], ms: float | None = None, session: str = "a", spread: float = 0.0, **counts: float
+) -> list[dict[str, Any]]:
+    """The same, of which chips were asked about the first run: its time in LiteRT, its `counts` on others."""
+    chips: dict[str, Any] = {}
+    if ms is not None:
+        values = [ms * (1 + spread * (-1) ** number) for number in range(5)]
+        time = {"median": ms, "iqr": 0.0, "settled": True, "session": "x", "repeats": repeats(values, session)}
+        chips["litert"] = {
+            **{"title": "litert (threads 1)", "versions": {"ai-edge-litert": "2"}, "measured_on": "a CPU"},
+            **{"int8": {"file_bytes": 9000, "latency_ms": time}},
+        }
+    if "arena_bytes" in counts:
+        chips["tflm"] = {"title": "tflm", "versions": {}, "int8": {"arena_bytes": counts["arena_bytes"]}}
+    if "cycles" in counts:
+        chips["u55"] = {"title": "u55 (x)", "versions": {}, "int8": {"cycles": counts["cycles"], "file_bytes": 9000}}
+    return [records[0] | {"chips": chips}, *records[1:]]
+
+
+def two(before: dict[str, Any], after: dict[str, Any]) -> list[list[dict[str, Any]]]:
+    return [asked(cell(ACCURACIES, **SAME), **before), asked(cell(ACCURACIES, "dwsep", **SAME), **after)]
+
+
+def test_what_chips_count_makes_a_network_lighter() -> None:
+    assert pair(*two({}, {})).answers["lighter"] is Answer.EQUAL
+    found = pair(*two({"arena_bytes": 1000}, {"arena_bytes": 900}))
+    assert found.answers["lighter"] is Answer.LIGHTER
+    assert [str(line) for line in summary(found, "lighter")] == ["lighter", "tflm arena x 0.9"]
+    assert pair(*two({"arena_bytes": 1000}, {"arena_bytes": 1005})).answers["lighter"] is Answer.EQUAL
+    mixed = pair(*two({"arena_bytes": 1000, "cycles": 500}, {"arena_bytes": 900, "cycles": 600}))
+    assert mixed.answers["lighter"] is Answer.MIXED
+    assert [measure.estimated for measure in mixed.chips] == [False, True]
+    assert str(summary(mixed, "lighter")[-1]) == "u55 cycles (estimate) x 1.2"
+
+
+@pytest.mark.parametrize(
+    ("ms", "spread", "session", "answer"),
+    [
+        (2.0, 0.0, "a", Answer.SLOWER),
+        (0.5, 0.0, "a", Answer.FASTER),
+        (1.05, 0.0, "a", Answer.AS_FAST),
+        (1.05, 0.3, "a", Answer.CANNOT_TELL),
+        (2.0, 0.0, "b", Answer.NOT_COMPARABLE),  # they took no turns
+    ],
+)
+def test_a_time_on_a_chip_follows_the_rules_of_times(ms: float, spread: float, session: str, answer: Answer) -> None:
+    found = pair(*two({"ms": 1.0}, {"ms": ms, "session": session, "spread": spread}))
+    measure, size = found.chips
+    assert (size.name, size.answer) == ("litert int8 file bytes", Answer.EQUAL)
+    assert (measure.answer, measure.where) == (answer, "litert int8")
+    assert (measure.interval is not None) == (answer is not Answer.NOT_COMPARABLE)
+    assert found.answers["faster"] is answer  # nothing else is timed
+    measured = [timed(records, step) for records, step in zip(two({"ms": 1.0}, {"ms": ms}), (1.0, 2.0), strict=True)]
+    agree = pair(*measured).answers["faster"]
+    assert agree is (Answer.SLOWER if ms == 2 else Answer.MIXED)  # torch is slower in all
+
+
+def test_where_the_winner_changes_is_said_and_what_may_be_equal_is_no_win() -> None:
+    cells = two({"ms": 1.0, "arena_bytes": 1000, "cycles": 500}, {"ms": 0.5, "arena_bytes": 2000, "cycles": 502})
+    judged = verdict(*cells)
+    (sentence,) = winners(judged)
+    assert sentence == (
+        "At 1,000 parameters the winner changes with the chip: the separable network is ahead on litert int8 (x 0.5); "
+        "the conventional network is ahead on tflm int8 (x 2); neither is on u55 int8 (x 1)."
+    )
+    table = where_it_wins(judged)
+    assert table is not None
+    assert table.texts["by"] == ["time", "arena", "cycles (estimate)"]
+    (ratios,) = (texts for heading, texts in table.texts.items() if heading.startswith("dwsep against cnn"))
+    assert ratios == ["x 0.5 (0.5 to 0.5)", "x 2", "equal (+0.4 %)"]
+
+
+def test_torch_stands_beside_the_chips_and_without_chips_there_is_no_such_table() -> None:
+    measured = [timed(records, step) for records, step in zip(two({}, {}), (1.0, 2.0), strict=True)]
+    assert where_it_wins(verdict(*measured)) is None
+    assert winners(verdict(*measured)) == []
+    with_chip = two({"arena_bytes": 1000}, {"arena_bytes": 1500})
+    judged = verdict(*(timed(records, step) for records, step in zip(with_chip, (1.0, 2.0), strict=True)))
+    assert winners(judged) == [
+        "At 1,000 parameters the conventional network is ahead on torch (x 2) and tflm int8 (x 1.5)."
+    ]
+    assert f"{judged.groups[0].name}: on chips" in [table.title for table in verdict_tables(judged)]
+
+
+def test_what_a_chip_says_of_one_network_alone_compares_nothing() -> None:
+    found = pair(*two({"ms": 1.0, "arena_bytes": 1000}, {"arena_bytes": 1000}))
+    assert [measure.name for measure in found.chips] == ["tflm int8 arena"]
+
+
+def test_of_many_comparisons_it_is_said_in_how_many_the_winner_changes() -> None:
+    cells = []
+    for width in (4, 8, 16, 32):
+        facts = dict.fromkeys(SAME, width * 1000) | {"width": width}
+        ahead = 900 if width > 4 else 1100
+        cells.append(asked(cell(ACCURACIES, **facts), arena_bytes=1000, cycles=1000))
+        cells.append(asked(cell(ACCURACIES, "dwsep", **facts), arena_bytes=1100, cycles=ahead))
+    assert winners(verdict(*cells)) == ["The winner changes with the chip in 3 of 4 comparisons."]
