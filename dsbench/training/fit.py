@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 from collections.abc import Callable, Sequence
@@ -78,18 +79,34 @@ def fit(
     diverge only alone. The error of one that trains alone is raised.
     """
     set_up_process()
-    first, members = trainings[0], [Member(training) for training in trainings]
+    try:
+        return _fit([Member(training) for training in trainings], on_epoch, callbacks)
+    finally:
+        if trainings[0].compute.device.type == "cuda":
+            gc.collect()  # Lightning's objects refer to each other, and hold the GPU's memory until then
+
+
+def _fit(
+    members: Sequence[Member], on_epoch: Callable[[int, list[Epoch]], None], callbacks: Sequence[Callback]
+) -> list[Fitted | Exception]:
+    trainings = [member.training for member in members]
+    first = trainings[0]
     config, compute = first.config, first.compute
     channels_last = compute.memory_format == "channels_last"
     data = ImageData(config.data, config.train.batch_size, config.seed, compute.device, channels_last)
     data.setup()
-    module = Classifier(_network(trainings), members, data, _recorder(first, data))
+    recorder = _recorder(first, data)
+    module = Classifier(_network(trainings), members, data, recorder)
     files = MemberFiles(members)
     checkpoints = Checkpoints(files, config.train.checkpoint_minutes, on_epoch)
     stopping = Stopping(first.end, config.train.early_stopping)
     trainer = _trainer(compute, files, [stopping, *callbacks, checkpoints])
     resumed = first.last if first.last.exists() else None
-    trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
+    finally:
+        if recorder is not None:
+            recorder.drop()  # Lightning has moved what was captured to the CPU
     if (why := module.program.refused) is not None:
         log.warning("training went on without a CUDA graph: %s", why)
     tested = [member for member in members if member.error is None and not diverged(member.history)]

@@ -205,6 +205,9 @@ class Recorder(Protocol):
     def pace(self) -> None:
         """Return once the device is no more than some steps behind."""
 
+    def drop(self) -> None:
+        """Give back the memory of all that was recorded, which cannot be run any more."""
+
 
 class Program:
     """The steps of a training and of its validation: one by one or, with a `recorder`, recorded once and replayed.

@@ -40,7 +40,7 @@ class Twin:
     """Records by keeping the function, which then does the same to the same memory, whatever has changed in Python."""
 
     def __init__(self, refuses: Callable[[], bool] = lambda: False) -> None:
-        self.refuses, self.warm, self.recorded, self.replayed = refuses, 0, 0, 0
+        self.refuses, self.warm, self.recorded, self.replayed, self.dropped = refuses, 0, 0, 0, 0
         self.drawing: list[int] = []  # from how many generators beside torch's own each recording draws
 
     def warm_up(self, function: Callable[[], None]) -> None:
@@ -57,6 +57,7 @@ class Twin:
         self.recorded += 1
 
         def replay() -> None:
+            assert not self.dropped
             self.replayed += 1
             function()
 
@@ -64,6 +65,9 @@ class Twin:
 
     def pace(self) -> None:
         pass
+
+    def drop(self) -> None:
+        self.dropped += 1
 
 
 Recorded = Callable[..., tuple[dict[str, Any], Twin]]
@@ -130,6 +134,7 @@ def test_replayed_steps_come_to_the_bits_of_steps_that_the_host_leads(
     # of training the full batch and the last one, of validation one; each is warmed up before it is recorded
     assert (twin.recorded, twin.warm) == (3, 3 * program.WARM_UPS)
     assert twin.replayed == (7 + 4 + 2 if "stop" in case else 3 * 7 + 3)
+    assert twin.dropped == 1
 
 
 def test_a_replayed_epoch_that_is_interrupted_goes_on_with_the_host_in_the_lead_and_the_other_way_round(
