@@ -39,6 +39,7 @@ class Run:
     precision: str | None
     n_jobs: int | None
     fused: int | None = None
+    graph: bool = False  # as in older records, which have none
     remark: str | None = None
 
 
@@ -63,7 +64,7 @@ class Accuracy:
     high: float | None
 
 
-CONDITIONS = ("device", "precision", "threads", "n_jobs")  # of trainings side by side
+CONDITIONS = ("device", "precision", "threads", "n_jobs", "graph")  # of trainings side by side
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,7 @@ def cells(runs: pd.DataFrame, table: pd.DataFrame) -> list[Cell]:
     of: dict[str, list[Run]] = {}
     for row in plain(runs):
         facts: dict[str, Any] = {name: row.get(name) for name in Run.__annotations__}
+        facts["graph"] = bool(facts["graph"])
         of.setdefault(row["cell_id"], []).append(Run(**facts))
     rows, named = plain(table), short_names(table) if len(table) else []
     experiments = [label.experiment for label in labels(table)]
