@@ -167,11 +167,15 @@ def _failed(errors: Mapping[int, BaseException], runs: int) -> BaseException:
 
 
 def _refuse_several(line: CommandLine) -> None:
-    """Raise InputError where a single run is asked for with a list of values, with the command that trains them all."""
-    from dsbench.config.overrides import lists_values
+    """Raise InputError where a single run is asked for with what is for several, with the command that trains them."""
+    from dsbench.config.overrides import key, lists_values
 
-    several = next(filter(lists_values, line.overrides), None) if line.trains else None
-    if several is not None:
+    if not line.trains:
+        return
+    fuse = next((override for override in line.overrides if key(override) == "fuse"), "fuse=1")
+    if fuse not in ("fuse=1", "fuse=auto"):
+        raise InputError(f"{fuse} is a sweep's: seeds of a cell as one program; this trains one run, without it")
+    if (several := next(filter(lists_values, line.overrides), None)) is not None:
         script = Path(sys.argv[0])
         sweep = f"python {script.with_name('sweep.py')}" if script.suffix == ".py" else "dsbench sweep"
         typed = shlex.join([*line.flags, *line.overrides])

@@ -224,7 +224,7 @@ def _note(both: Sequence[Both]) -> str:
         f"{f', of {listed(of)}' if of else ''}; p is of one cell alone. Accuracies are as good where they differ by "
         f"less than {as_good}, the default, whatever the sweeps were run with. Runs that collapsed or diverged failed "
         "to train and are in no mean. Train times are those of runs beside others; their ratio is in brackets where "
-        "these were not equally many in both, or runs were trained in groups."
+        "these were not equally many in both, or runs were trained in groups, or some alone as CUDA graphs."
     )
 
 
@@ -243,8 +243,10 @@ def _ratio(both: Both) -> Entry:
         return Entry("")
     at_once = {run.n_jobs for cell in (both.first, both.second) for run in cell.done}
     alone = both.first.fused | both.second.fused == {1}
+    one_way = len({run.graph for cell in (both.first, both.second) for run in cell.done}) == 1
     text = f"x {times(after / before)}"
-    return Entry(text if alone and len(at_once) == 1 and None not in at_once else f"({text})", after / before)
+    alike = alone and one_way and len(at_once) == 1 and None not in at_once
+    return Entry(text if alike else f"({text})", after / before)
 
 
 def _differences(first: Mapping[str, str], second: Mapping[str, str]) -> list[tuple[str, str, str]]:

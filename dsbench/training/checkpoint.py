@@ -12,6 +12,7 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from pytorch_lightning.utilities import move_data_to_device
 
 from dsbench.errors import InputError, first_line
 from dsbench.files import replacing, set_aside
@@ -33,8 +34,11 @@ class MemberFiles(TorchCheckpointIO):
         self._checkpoint: dict[str, Any] = {}
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Keep what Lightning gives of the members together, for `write`."""
+        """Keep what Lightning gives of the members together, for `write`; on the host, where it is to be split."""
         self._checkpoint = checkpoint
+        if self._split:
+            together = {key: checkpoint[key] for key in _OF_MEMBERS if key in checkpoint}
+            self._checkpoint = checkpoint | move_data_to_device(together, torch.device("cpu"))
 
     def write(self, member: Member, path: Path) -> None:
         """Write what was saved last of one member. Raises what its `permit` does where this process may not."""

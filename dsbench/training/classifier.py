@@ -116,6 +116,8 @@ class Classifier(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Make dropout, and the order of images, functions of seed and epoch, so that a resumed epoch repeats them."""
+        self._watch = Stopwatch()
+        self._watch.start()
         epoch, seeds = self.current_epoch, [member.training.config.seed for member in self.members]
         dropout = [derived(seed, "dropout", epoch) for seed in seeds]
         if isinstance(self.network, Fused):
@@ -124,8 +126,6 @@ class Classifier(LightningModule):
             torch.manual_seed(*dropout)
         self.train_pass.begin(self.train_pass.done, seeds, epoch)
         self.program.begin()
-        self._watch = Stopwatch()
-        self._watch.start()
 
     def training_step(self, batch: range, batch_idx: int) -> None:
         """Train for some steps."""

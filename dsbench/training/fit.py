@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from pytorch_lightning.plugins.environments import LightningEnvironment
 from torch import nn
 
 from dsbench.config.schema import Config, EarlyStoppingConfig
+from dsbench.errors import FailureError
 from dsbench.network.build import build, formatted
 from dsbench.network.description import Network
 from dsbench.network.fused import Fused
@@ -24,6 +26,7 @@ from dsbench.training.datamodule import ImageData
 from dsbench.training.device import Compute, set_up_process
 from dsbench.training.graph import CudaGraphs, without_graph
 from dsbench.training.history import Epoch, diverged, should_stop, status_and_remark
+from dsbench.training.program import RefusedError
 from dsbench.training.stop import End
 
 log = logging.getLogger("dsbench")
@@ -76,22 +79,69 @@ def fit(
     does not disturb the others: what it came to, or its error, stands at its place. One that is no longer finite may
     make others so as well; all that are have NotFiniteError as their error, whose last checkpoints are from before, and
     diverge only alone. The error of one that trains alone is raised.
+
+    Where steps cannot be captured as a CUDA graph they are trained without, from the last checkpoints again; raises
+    FailureError where train.graph=true asks for it.
     """
     set_up_process()
-    first, members = trainings[0], [Member(training) for training in trainings]
+    config, members = trainings[0].config, [Member(training) for training in trainings]
+    try:
+        return _fit(members, on_epoch, callbacks)
+    except RefusedError as refused:
+        if config.train.graph is True:
+            raise FailureError(
+                f"train.graph=true: a step cannot be captured: {refused}; choose auto or false"
+            ) from None
+        log.warning("training starts again from the last checkpoint, without a CUDA graph: %s", refused)
+    finally:
+        if trainings[0].compute.device.type == "cuda":
+            gc.collect()  # Lightning's objects refer to each other, and hold the GPU's memory until then
+    return _again(members, on_epoch, callbacks)
+
+
+def _again(
+    members: Sequence[Member], on_epoch: Callable[[int, list[Epoch]], None], callbacks: Sequence[Callback]
+) -> list[Fitted | Exception]:
+    """Without a graph those that have no error, in two programs: one that had ended stays at an earlier checkpoint."""
+    outcomes: dict[int, Fitted | Exception] = {
+        place: member.error for place, member in enumerate(members) if member.error is not None
+    }
+    for ended in (False, True):
+        places = [place for place, member in enumerate(members) if member.ended == ended and member.error is None]
+        if places:
+            fresh = [Member(members[place].training) for place in places]
+
+            def of_place(index: int, history: list[Epoch], places: Sequence[int] = places) -> None:
+                on_epoch(places[index], history)
+
+            outcomes |= zip(places, _fit(fresh, of_place, callbacks, graph=False), strict=True)
+    return [outcomes[place] for place in range(len(members))]
+
+
+def _fit(
+    members: Sequence[Member],
+    on_epoch: Callable[[int, list[Epoch]], None],
+    callbacks: Sequence[Callback],
+    graph: bool = True,
+) -> list[Fitted | Exception]:
+    trainings = [member.training for member in members]
+    first = trainings[0]
     config, compute = first.config, first.compute
     channels_last = compute.memory_format == "channels_last"
     data = ImageData(config.data, config.train.batch_size, config.seed, compute.device, channels_last)
     data.setup()
-    module = Classifier(_network(trainings), members, data, _recorder(first, data))
+    recorder = _recorder(first, data) if graph else None
+    module = Classifier(_network(trainings), members, data, recorder)
     files = MemberFiles(members)
     checkpoints = Checkpoints(files, config.train.checkpoint_minutes, on_epoch)
     stopping = Stopping(first.end, config.train.early_stopping)
     trainer = _trainer(compute, files, [stopping, *callbacks, checkpoints])
     resumed = first.last if first.last.exists() else None
-    trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
-    if (why := module.program.refused) is not None:
-        log.warning("training went on without a CUDA graph: %s", why)
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
+    finally:
+        if recorder is not None:
+            recorder.drop()  # Lightning has moved what was captured to the CPU
     tested = [member for member in members if member.error is None and not diverged(member.history)]
     if tested:
         _load_tested(module, tested)

@@ -75,14 +75,24 @@ class CudaGraphs:
     def record(self, function: Callable[[], None], generators: Sequence[torch.Generator] = ()) -> Callable[[], None]:
         """Capture it. Other threads, W&B's for one, may meanwhile do what a capture forbids.
 
+        Raises RuntimeError where torch refuses; torch's own generator has a state of its own then, to be seeded anew.
+
         `generators` are those that it draws from beside torch's own: a graph that is replayed goes on in each from
         where it is, so that what is drawn stays a function of seed, epoch and step.
         """
         graph = self._torch.cuda.CUDAGraph()
         for generator in generators:
             graph.register_generator_state(generator)
-        with self._torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
-            function()
+        captured = self._torch.cuda.graph(
+            graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
+        )
+        try:
+            with self._torch.cuda.stream(self._stream), captured:
+                function()
+        except RuntimeError:  # torch may be left on this stream, and its own generator as if the capture went on
+            own = self._torch.cuda.default_generators[self._torch.cuda.current_device()]
+            own.graphsafe_set_state(self._torch.Generator(own.device).graphsafe_get_state())
+            raise
         self._graphs.append(graph)
         return graph.replay
 

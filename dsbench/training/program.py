@@ -190,6 +190,10 @@ class Chunks:
         self.counted.done = state["done"]
 
 
+class RefusedError(Exception):
+    """A step that cannot be recorded, and why. What tried to may be in any state: training starts again without it."""
+
+
 class Recorder(Protocol):
     """Makes of a function without arguments one that does the same to the same memory without the host."""
 
@@ -204,6 +208,9 @@ class Recorder(Protocol):
 
     def pace(self) -> None:
         """Return once the device is no more than some steps behind."""
+
+    def drop(self) -> None:
+        """Give back the memory of all that was recorded, which cannot be run any more."""
 
 
 class Program:
@@ -228,7 +235,6 @@ class Program:
         """
         self.step, self.train, self.rate, self.recorder, self.generators = step, train, rate, recorder, generators
         self.counting = torch.ones_like(train.losses[:, 0])  # members: 0 for the loss of one that trains no more
-        self.refused: str | None = None  # why nothing is recorded after all
         self.rates = [0.0] * len(train)  # of the steps of the epoch that is running
         self._rate_of = rate_of
         self._rates = torch.zeros(len(train), dtype=None if rate is None else rate.dtype, device=train.losses.device)
@@ -241,7 +247,7 @@ class Program:
             self._rates.copy_(torch.tensor(self.rates, dtype=torch.float64))
 
     def run_train(self, steps: range) -> None:
-        """Train for some steps, which follow those done."""
+        """Train for some steps, which follow those done. Raises RefusedError where they cannot be recorded."""
         for step in self._replayed(self.train, steps, self._train):
             self.rates[step] = self._rate_of(step)
             self._set_rate(self.rates[step])
@@ -274,7 +280,7 @@ class Program:
             group["lr"] = rate
 
     def _replayed(self, counted: Pass, steps: range, do: Callable[[At], None]) -> range:
-        """Replay the steps; returns those that are still to be done: all where nothing is recorded."""
+        """Replay the steps; returns those that the host is to lead: all where nothing is recorded, else none."""
         if self.recorder is None:
             return steps
         self.recorder.pace()
@@ -287,9 +293,8 @@ class Program:
                 except RuntimeError as error:
                     if out_of_memory(error):
                         raise
-                    self.recorder = None  # that a recording cannot be ended then says less
-                    self.refused = first_line(error.__context__ or error)
-                    return range(step, steps.stop)
+                    # that a recording cannot be ended then says less
+                    raise RefusedError(first_line(error.__context__ or error)) from error
             self._recorded[key]()
         return range(steps.stop, steps.stop)
 

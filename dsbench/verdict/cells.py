@@ -42,6 +42,7 @@ class Run:
     precision: str | None
     n_jobs: int | None
     fused: int | None = None
+    graph: bool = False  # as in older records, which have none
     remark: str | None = None
     int8: dict[str, float] = field(default_factory=dict)
 
@@ -71,7 +72,7 @@ class Accuracy:
     high: float | None
 
 
-CONDITIONS = ("device", "precision", "threads", "n_jobs")  # of trainings side by side
+CONDITIONS = ("device", "precision", "threads", "n_jobs", "graph")  # of trainings side by side
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,7 @@ def cells(runs: pd.DataFrame, table: pd.DataFrame) -> list[Cell]:
         facts: dict[str, Any] = {name: row.get(name) for name in Run.__annotations__}
         accuracies = {place: said["test_acc"] for place, said in _on_chips(row).items() if "test_acc" in said}
         facts["int8"] = {place: value for place, value in accuracies.items() if "/int8" in place}
+        facts["graph"] = bool(facts["graph"])
         of.setdefault(row["cell_id"], []).append(Run(**facts))
     rows, named = plain(table), short_names(table) if len(table) else []
     experiments = [label.experiment for label in labels(table)]

@@ -163,7 +163,7 @@ def test_the_budget_is_outside_the_identity_and_the_width_in_it(in_this_process:
 def test_networks_beyond_the_arena_that_a_chip_has_are_too_large_and_no_error(
     every_width: Counts, in_this_process: list[int], tmp_path: Path
 ) -> None:
-    own = tmp_path / "own" / "chips"
+    own = tmp_path / "own" / "chip"
     own.mkdir(parents=True)
     (own / "small.yaml").write_text("runtime: tflm\nprecisions: [int8]\narena_bytes: 9000\n")
     (own / "tiny.yaml").write_text("runtime: tflm\nprecisions: [int8]\narena_bytes: 2000\n")
@@ -175,7 +175,7 @@ def test_networks_beyond_the_arena_that_a_chip_has_are_too_large_and_no_error(
         return composed.config.width
 
     assert widest("small") == max(width for width, arena in arenas.items() if arena <= 9000)
-    with pytest.raises(InputError, match=r"needs an arena of [0-9,]+ bytes, and chips/tiny has 2,000"):
+    with pytest.raises(InputError, match=r"needs an arena of [0-9,]+ bytes, and chip/tiny has 2,000"):
         widest("tiny")
 
 

@@ -115,6 +115,13 @@ def test_a_single_run_with_several_values_says_the_command_that_trains_them(call
     ]
 
 
+def test_seeds_as_one_program_are_a_sweeps(call: Call, nothing_left: None) -> None:
+    ended = call("train", "fuse=4")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("error: fuse=4 is a sweep's: ")
+    assert call("train", "fuse=auto", "--cfg", "job").code == 0
+
+
 @pytest.mark.parametrize("arguments", [[], ["-m"], ["model=cnn"], ["plan=true", "seed=3"]])
 def test_a_sweep_without_an_axis_asks_for_one(call: Call, nothing_left: None, arguments: list[str]) -> None:
     ended = call("sweep", *arguments)

@@ -13,6 +13,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from dsbench.network.build import build
+from dsbench.training import classifier
+from dsbench.training.batches import Batches
 from dsbench.training.datamodule import ImageData
 
 Train = Callable[..., dict[str, Any]]
@@ -181,3 +183,20 @@ def test_checkpoints_hold_tensors_and_plain_values_and_fit_the_network(ran: Ran,
     plan, _ = ran(f"{DROPOUT} train.max_epochs=1")
     assert network_of(plan, name)(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
     assert {path.name for path in Path(plan.folder.last).parent.iterdir()} == {"last.ckpt", "best.ckpt"}
+
+
+def test_an_epoch_lasts_from_the_drawing_of_its_order_on(
+    trained: Train, planned: Planned, few: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock stands but for a second of each drawing."""
+    order, drawn = Batches.order, [0]
+
+    def slow(*args: Any) -> Any:
+        drawn[0] += 1
+        return order(*args)
+
+    monkeypatch.setattr(Batches, "order", slow)
+    monkeypatch.setattr(classifier, "perf_counter", lambda: float(drawn[0]))
+    line = f"{SHALLOW} {few} train.batch_size=7 train.max_epochs=2"
+    trained(line)
+    assert [float(row["epoch_seconds"]) for row in rows(planned(line))] == [1.0, 1.0]

@@ -6,6 +6,7 @@ On a CPU a recorder stands for the CUDA graph that runs the recorded step again;
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ class Twin:
     """Records by keeping the function, which then does the same to the same memory, whatever has changed in Python."""
 
     def __init__(self, refuses: Callable[[], bool] = lambda: False) -> None:
-        self.refuses, self.warm, self.recorded, self.replayed = refuses, 0, 0, 0
+        self.refuses, self.warm, self.recorded, self.replayed, self.dropped = refuses, 0, 0, 0, 0
         self.drawing: list[int] = []  # from how many generators beside torch's own each recording draws
 
     def warm_up(self, function: Callable[[], None]) -> None:
@@ -57,6 +58,7 @@ class Twin:
         self.recorded += 1
 
         def replay() -> None:
+            assert not self.dropped
             self.replayed += 1
             function()
 
@@ -64,6 +66,9 @@ class Twin:
 
     def pace(self) -> None:
         pass
+
+    def drop(self) -> None:
+        self.dropped += 1
 
 
 Recorded = Callable[..., tuple[dict[str, Any], Twin]]
@@ -130,6 +135,7 @@ def test_replayed_steps_come_to_the_bits_of_steps_that_the_host_leads(
     # of training the full batch and the last one, of validation one; each is warmed up before it is recorded
     assert (twin.recorded, twin.warm) == (3, 3 * program.WARM_UPS)
     assert twin.replayed == (7 + 4 + 2 if "stop" in case else 3 * 7 + 3)
+    assert twin.dropped == 1
 
 
 def test_a_replayed_epoch_that_is_interrupted_goes_on_with_the_host_in_the_lead_and_the_other_way_round(
@@ -148,22 +154,38 @@ def test_a_replayed_epoch_that_is_interrupted_goes_on_with_the_host_in_the_lead_
         assert_same(states(planned(other)), states(planned(undisturbed)))
 
 
-def test_what_cannot_be_recorded_is_done_with_the_host_in_the_lead_and_said(
+REFUSALS = {"the full batch": [True], "the last, smaller batch": [False, True], "validation": [False, False, True]}
+
+
+@pytest.mark.parametrize("calls", REFUSALS.values(), ids=REFUSALS)
+def test_where_a_step_cannot_be_recorded_the_host_leads_from_the_last_checkpoint_on_and_the_log_says_so(
     recorded: Recorded,
     trained: Train,
     planned: Planned,
     outputs: Any,
     few: str,
     caplog: pytest.LogCaptureFixture,
+    calls: list[bool],
 ) -> None:
-    line = f"{LINE} {few} {AUGMENTED}"
+    """Of the steps before a refusal within the epoch one is in a checkpoint, from which training goes on."""
+    line = f"{LINE} {few} {AUGMENTED} train.checkpoint_minutes=1e-9"
     led = f"{line} outputs={outputs}-led"
     trained(led)
-    calls = iter((False, True))
-    record, _ = recorded(line, Twin(lambda: next(calls)))  # the last, smaller batch cannot be
-    assert record["graph"] is False
+    refusals = iter(calls)
+    record, twin = recorded(line, Twin(lambda: next(refusals)))
+    assert (record["graph"], record["attempts"], twin.dropped) == (False, 1, 1)
     assert_same(states(planned(line)), states(planned(led)))
-    assert "operation not permitted when stream is capturing" in caplog.text
+    assert "without a CUDA graph: operation not permitted when stream is capturing" in caplog.text
+
+
+def test_a_graph_that_is_asked_for_and_refused_is_one_line(planned: Planned, few: str, monkeypatch: Any) -> None:
+    plan = planned(f"{LINE} {few}")
+    plan.prepare()
+    plan.folder.create()
+    monkeypatch.setattr(fit, "_recorder", lambda *_: Twin(lambda: True))
+    plan.config.train.graph = True  # which no plan for a CPU lets pass
+    with pytest.raises(FailureError, match=r"^train.graph=true: a step cannot be captured: operation not permitted"):
+        fit.fit([plan.training], lambda *_: None)
 
 
 def test_memory_that_runs_out_in_a_capture_ends_the_run(recorded: Recorded, few: str) -> None:
@@ -200,10 +222,10 @@ def test_the_steps_of_a_group_are_recorded_with_the_generators_that_they_draw_fr
     planned: Planned, outputs: Any, few: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each member's dropout; a CUDA graph that is not told of them cannot be captured."""
+    line = f"{LINE} {few} {AUGMENTED} train.grad_clip_norm=0.5"
 
     def trained(folder: str, twin: Twin | None) -> list[Any]:
-        line = f"{LINE} {few} {AUGMENTED} train.grad_clip_norm=0.5 outputs={outputs}-{folder}"
-        plans = [planned(f"{line} seed={seed}") for seed in (3, 1)]
+        plans = [planned(f"{line} outputs={outputs}-{folder} seed={seed}") for seed in (3, 1)]
         for plan in plans:
             plan.prepare()
             plan.folder.create()
@@ -215,6 +237,39 @@ def test_the_steps_of_a_group_are_recorded_with_the_generators_that_they_draw_fr
     twin = Twin()
     assert_same(trained("recorded", twin), trained("led", None))
     assert twin.drawing == [2, 2, 0]  # the full batch and the last one of training; validation draws nothing
+
+
+def test_a_refusal_leaves_each_of_a_group_what_it_is(
+    planned: Planned, outputs: Any, few: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first has an error by then, and a checkpoint of an earlier step; two round otherwise than three."""
+    line = f"{LINE} {few} {AUGMENTED} train.checkpoint_minutes=1e-9"
+
+    def trained(folder: str, refusals: list[bool]) -> tuple[list[Any], list[int]]:
+        plans = [planned(f"{line} outputs={outputs}-{folder} seed={seed}") for seed in (3, 1, 2)]
+        for plan in plans:
+            plan.prepare()
+            plan.folder.create()
+        calls, told = iter(refusals), list[int]()
+        monkeypatch.setattr(fit, "_recorder", lambda *_: Twin(lambda: next(calls)) if refusals else None)
+        confirms = iter([None])  # one checkpoint, and no other
+
+        def permit() -> None:
+            if next(confirms, 1) is not None:
+                raise OSError("no room")
+
+        trainings = [plan.training for plan in plans]
+        ended = fit.fit([replace(trainings[0], permit=permit), *trainings[1:]], lambda place, _: told.append(place))
+        return ended, told
+
+    (failed, *ours), told = trained("refused", [False, True])
+    (_, *led), _ = trained("led", [])
+    assert isinstance(failed, OSError)
+    assert [one.graph for one in ours] == [False, False]
+    assert told == [1, 2] * 3
+    for own, other in zip(ours, led, strict=True):
+        losses = [row["train_loss"] for row in other.history]
+        assert [row["train_loss"] for row in own.history] == pytest.approx(losses, rel=1e-4)
 
 
 STEPS, SECONDS = AfterSteps(100, 10), AfterSeconds(5.0)

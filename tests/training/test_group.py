@@ -154,10 +154,13 @@ class Again:
     def warm_up(self, function: Callable[[], None]) -> None:
         function()
 
-    def record(self, function: Callable[[], None]) -> Callable[[], None]:
+    def record(self, function: Callable[[], None], generators: Sequence[Any]) -> Callable[[], None]:
         return function
 
     def pace(self) -> None:
+        pass
+
+    def drop(self) -> None:
         pass
 
 

@@ -41,6 +41,7 @@ def test_seconds_of_training_are_means_and_decide_nothing() -> None:
         ({"device": "another CPU"}, "trained with different device: a CPU and another CPU"),
         ({"threads": 2}, "trained with different threads: 1 and 2"),
         ({"fused": 8}, "trained in groups of 1 and 8, whose seconds these are"),
+        ({"graph": True}, "trained with different graph: False and True"),
     ],
     ids=str,
 )
@@ -77,6 +78,7 @@ def test_epochs_that_may_be_cut_short_are_refused() -> None:
             "trained in groups of 4, whose seconds these are",
         ),
         ({"n_jobs": 1}, {"n_jobs": 1, "fused": 1}, "train_seconds", None),
+        ({"n_jobs": 1}, {"n_jobs": 1, "graph": False}, "train_seconds", None),
         ({}, {"n_jobs": 1}, "train_seconds", "n_jobs is not recorded of all runs"),
         ({"n_jobs": 1}, {"n_jobs": 1, "threads": 2}, "train_seconds", "trained with different threads: 1 and 2"),
         ({}, {"data": "cifar10"}, "accuracy", "accuracies of different data: mnist and cifar10"),
