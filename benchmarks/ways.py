@@ -173,6 +173,8 @@ def trained(place: Place, task: Task, seeds: int, together: int = 1) -> dict[str
     fused = records[0].get("fused")
     if together > 1 and fused != together:
         raise ValueError(f"{fused} seeds were fused instead of {together}")
+    if "train.graph=true" in task.overrides and not all(record.get("graph") for record in records):
+        raise ValueError("no CUDA graph was captured; run.log of the run says why")
     return {
         "images_per_second": together * images * len(seconds) / sum(seconds),
         "whole_seconds": whole,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dsbench import machine
-from dsbench.budget.solver import LARGEST_WIDTH, Knob, OutOfReachError, Solution, counted_knob, solve
+from dsbench.budget.solver import LARGEST_WIDTH, Knob, OutOfReachError, Solution, counted_knob, in_multiples, solve
 from dsbench.config.compose import Composed, choice
 from dsbench.config.network import dataset_of, frame
 from dsbench.config.overrides import key
@@ -17,6 +17,7 @@ from dsbench.config.schema import BudgetConfig
 from dsbench.errors import InputError, choose
 from dsbench.network.cost import cost as counted
 from dsbench.network.description import Network
+from dsbench.numerals import percent
 from dsbench.process import wait_briefly
 from dsbench.quantities import BUDGETS, MEASURED_BUDGETS, QUANTITIES
 from dsbench.training.memory import largest, limit_bytes, run_bytes
@@ -33,7 +34,8 @@ class Requested:
     """The budget that a network was fitted to, and how well it meets it.
 
     `kind` is one of KINDS, `target` and `actual` are in its unit, `residual` is (actual - target) / target, `scope` is
-    total or conv, `match` the family whose cost was the target, `tolerance` the share of it that was allowed.
+    total or conv, `match` the family whose cost was the target, `tolerance` the share of it that was allowed. Channels
+    had to be multiples of `multiple`, None for 1.
     """
 
     kind: str
@@ -43,20 +45,23 @@ class Requested:
     actual: float
     residual: float
     tolerance: float | None = None
+    multiple: int | None = None
 
     @property
     def target_line(self) -> str:
         """The target in words."""
         scope = " in the slots' convolutions" if self.scope == "conv" else ""
         match = f", as {self.match} has" if self.match else ""
-        return f"{_number(self.target)} {QUANTITIES[self.kind].amount}{scope}{match}"
+        multiple = f", by channels in multiples of {self.multiple}" if self.multiple else ""
+        return f"{_number(self.target)} {QUANTITIES[self.kind].amount}{scope}{match}{multiple}"
 
     def __str__(self) -> str:
         return f"{self.target_line}; met by {_number(self.actual)}, {100 * self.residual:+.2f} %"
 
     def facts(self) -> dict[str, Any]:
-        """As result.json holds it; older ones know no tolerance."""
-        return {name: value for name, value in asdict(self).items() if name != "tolerance" or value is not None}
+        """As result.json holds it; older ones know no tolerance, and most have no multiple."""
+        optional = ("tolerance", "multiple")
+        return {name: value for name, value in asdict(self).items() if name not in optional or value is not None}
 
 
 def solved(composed: Composed) -> tuple[Composed, Requested | None]:
@@ -131,7 +136,9 @@ def _reference(composed: Composed, match: str) -> Composed:
         model = choice(f"model={match}", composed.config_dir).config.model
     except InputError as error:
         raise InputError(f"budget.match={match}: {error}") from None
-    return replace(composed, config=replace(composed.config, model=model), choices=composed.choices | {"model": match})
+    budget = replace(composed.config.budget, multiple=1)  # it has the width that is given
+    config = replace(composed.config, model=model, budget=budget)
+    return replace(composed, config=config, choices=composed.choices | {"model": match})
 
 
 def _cost(composed: Composed, kind: str) -> float:
@@ -144,9 +151,9 @@ def _cost(composed: Composed, kind: str) -> float:
 
 def _knob(composed: Composed, kind: str) -> Knob:
     budget = composed.config.budget
-    if kind in MEASURED:
-        return _measured_knob(composed, kind)
-    return counted_knob(frame(composed), f"{kind}_conv" if budget.scope == "conv" else kind, budget.fine)
+    skeleton, name = frame(composed), f"{kind}_conv" if budget.scope == "conv" else kind
+    knob = _measured_knob(composed, kind) if kind in MEASURED else counted_knob(skeleton, name, budget.fine)
+    return in_multiples(knob, skeleton, budget.multiple)
 
 
 def _measured_knob(composed: Composed, kind: str) -> Knob:
@@ -192,7 +199,8 @@ def _measured_knob(composed: Composed, kind: str) -> Knob:
 
 def _requested(budget: BudgetConfig, kind: str, target: float, actual: float) -> Requested:
     residual = (actual - target) / target if target else 0.0
-    return Requested(kind, budget.scope, budget.match, target, actual, residual, budget.tolerance)
+    multiple = None if budget.multiple == 1 else budget.multiple
+    return Requested(kind, budget.scope, budget.match, target, actual, residual, budget.tolerance, multiple)
 
 
 def _name(budget: BudgetConfig, kind: str) -> str:
@@ -203,26 +211,28 @@ def _name(budget: BudgetConfig, kind: str) -> str:
 def _out_of_reach(composed: Composed, kind: str, target: float, error: OutOfReachError, knob: Knob) -> str:
     """The line that says which networks come nearest."""
     budget = composed.config.budget
-    head = f"{_name(budget, kind)}: {_network(composed)} has {_number(target)}"
+    multiples = f" in multiples of {budget.multiple}" if budget.multiple > 1 else ""
+    head = f"{_name(budget, kind)}: {_network(composed)}{multiples} has {_number(target)}"
     if not error.nearest:
         frame(composed).network(1)  # raises what is wrong with it, where something is
         return head
-    nearest = " and ".join(_solution(solution) for solution in error.nearest)
+    nearest = " and ".join(_solution(solution, target) for solution in error.nearest)
     if knob.largest == 1 and knob.nominal is None:
         return f"{head}; it has {nearest}: {NOTHING_SCALES}"
     if len(error.nearest) == 1:
         end = "smallest" if error.nearest[0].cost > target else "largest"
         return f"{head}; the {end} has {nearest}"
-    return f"{head} within {budget.tolerance:.3g}; the nearest have {nearest}; take one of these or another tolerance"
+    advice = f"take one of these or another tolerance{' or multiple' if budget.multiple > 1 else ''}"
+    return f"{head} within {budget.tolerance:.3g}; the nearest have {nearest}; {advice}"
 
 
 def _network(composed: Composed) -> str:
     return f"no {composed.choices['model']} network of arch {composed.choices['arch']}"
 
 
-def _solution(solution: Solution) -> str:
+def _solution(solution: Solution, target: float) -> str:
     fine = "" if solution.fine_width is None else f" arch.fine_width={solution.fine_width}"
-    return f"{_number(solution.cost)} (width={solution.width}{fine})"
+    return f"{_number(solution.cost)} (width={solution.width}{fine}, {percent(solution.residual(target), '+')})"
 
 
 def _number(value: float) -> str:

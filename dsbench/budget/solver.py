@@ -7,15 +7,16 @@ shapes make needless, channels rounded to groups). Only AnalyticCost knows what 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
-from math import ceil, floor
+from math import ceil, floor, lcm
 
 from dsbench.errors import InputError
 from dsbench.network.assemble import Frame
 from dsbench.network.cost import FORMULAS
 from dsbench.network.description import walk
+from dsbench.network.elements import ConvElement
 from dsbench.network.layers import Shape
 
 FINE_RANGE = 0.25  # how far the fine width may lie from its nominal one: the shape stays the architecture's
@@ -30,7 +31,8 @@ class Knob:
 
     `nominal` gives the nominal fine width, or is None where there is no fine knob. Fine widths are multiples of
     `step`. `window` is how many widths on each side of the crossing are looked at, since costs are not quite monotone;
-    `largest` is the widest that makes a difference.
+    `largest` is the widest that makes a difference. Only widths that `fits` takes are tried, at first with what `shape`
+    gives: the width and its fine width.
     """
 
     cost: Callable[[int, int | None], float | None]
@@ -38,6 +40,8 @@ class Knob:
     step: int = 1
     window: int = 4
     largest: int = LARGEST_WIDTH
+    fits: Callable[[int], bool] = lambda width: True
+    shape: Callable[[int], tuple[int, int | None]] = lambda width: (width, None)
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,8 @@ def solve(knob: Knob, target: float, tolerance: float) -> Solution:
     `tolerance`, a share of the target, all widths are tried from which the fine width can reach it. Raises
     OutOfReachError where none is within it.
     """
-    widths = range(1, min(knob.largest, _bound(knob, target)) + 1)
-    tried = [*_enclosing(_crossing(knob, widths, lambda width: (width, None), target, knob.window), target)]
+    widths = [*filter(knob.fits, range(1, min(knob.largest, _bound(knob, target)) + 1))]
+    tried = [*_enclosing(_crossing(knob, widths, knob.shape, target, knob.window), target)]
     if knob.nominal is not None and not any(solution.cost == target for solution in tried):
         tried += [fine for solution in list(tried) for fine in _fine(knob, solution.width, target)]
         if tried and abs(_closest(tried, target).residual(target)) > tolerance:
@@ -85,7 +89,8 @@ def _bound(knob: Knob, target: float) -> int:
     """A width well beyond the crossing, sought from below: it may take long to measure a far larger network."""
     width = _FIRST
     while width < knob.largest:
-        costs = ((knob.cost(near, None), near) for near in range(width, width + _GAP))
+        nearby = islice(filter(knob.fits, range(width, 2 * LARGEST_WIDTH)), _GAP)
+        costs = ((knob.cost(*knob.shape(near)), near) for near in nearby)
         cost, first = next(((cost, near) for cost, near in costs if cost is not None), (None, width))
         if cost is None or cost > target:
             return max(2 * width, first)
@@ -123,12 +128,13 @@ def _fine(knob: Knob, width: int, target: float) -> list[Solution]:
     At the nominal fine width shapes may agree that do not beside it, so the widths below and above are searched apart.
     """
     assert knob.nominal is not None
-    values, nominal = _fine_widths(knob, width), knob.nominal(width)
+    values, nominal = fine_widths(knob, width), knob.nominal(width)
     halves = [value for value in values if value < nominal], [value for value in values if value > nominal]
     return [near for half in halves for near in _crossing(knob, half, lambda fine: (width, fine), target, 1)]
 
 
-def _fine_widths(knob: Knob, width: int) -> range:
+def fine_widths(knob: Knob, width: int) -> range:
+    """Those that a network of `width` may have, within FINE_RANGE of its nominal one."""
     assert knob.nominal is not None
     nominal, step = knob.nominal(width), knob.step
     first, last = ceil(nominal * (1 - FINE_RANGE) / step), floor(nominal * (1 + FINE_RANGE) / step)
@@ -138,18 +144,19 @@ def _fine_widths(knob: Knob, width: int) -> range:
 def _farther(knob: Knob, tried: Sequence[Solution], target: float) -> Iterator[int]:
     """Widths other than those `tried`: between them, and beyond until their fine widths no longer enclose `target`."""
     widths = {solution.width for solution in tried}
-    yield from (width for width in range(min(widths), max(widths)) if width not in widths)
+    yield from (width for width in range(min(widths), max(widths)) if width not in widths and knob.fits(width))
     for start, direction in ((min(widths) - 1, -1), (max(widths) + 1, 1)):
         width, misses = start, 0
         while 1 <= width <= knob.largest and misses <= knob.window:
-            yield width
-            misses = 0 if _encloses(knob, width, target) else misses + 1
+            if knob.fits(width):
+                yield width
+                misses = 0 if _encloses(knob, width, target) else misses + 1
             width += direction
 
 
 def _encloses(knob: Knob, width: int, target: float) -> bool:
     """Whether the least and the greatest fine width that a network of `width` has cost no more and no less."""
-    values = _fine_widths(knob, width)
+    values = fine_widths(knob, width)
     low, high = (
         next((cost for value in order if (cost := knob.cost(width, value)) is not None), None)
         for order in (values, values[::-1])
@@ -203,3 +210,37 @@ def counted_knob(frame: Frame, name: str, fine: bool = True) -> Knob:
     window = max(4, 2 * divisor, 2 * frame.largest_group)
     nominal = (lambda width: frame.channels(element, width)) if fine and element is not None else None
     return Knob(AnalyticCost(frame, name), nominal, divisor, window, LARGEST_WIDTH if frame.scales else 1)
+
+
+def in_multiples(knob: Knob, frame: Frame, multiple: int) -> Knob:
+    """`knob`, of `frame`, turned only to networks whose slots have channels in multiples of `multiple`.
+
+    Channels that the architecture fixes stay: those of a slot count that the width sets, or the fine width.
+    """
+    if multiple == 1:
+        return knob
+    fine = knob.nominal is not None
+    convs = {
+        (conv.width, conv.channels, conv.fine): conv for conv in frame.elements if isinstance(conv, ConvElement)
+    }.values()
+    turned = [conv for conv in convs if conv.width is not None or (fine and conv.fine)]
+
+    def fits(width: int) -> bool:
+        """Whether all channels are multiples but for those that the fine width sets."""
+        return not any(frame.channels(conv, width) % multiple for conv in turned if not (fine and conv.fine))
+
+    def cost(width: int, fine_width: int | None) -> float | None:
+        """None where any channels are no multiple."""
+        if any(frame.channels(conv, width, fine_width) % multiple for conv in turned):
+            return None
+        return knob.cost(width, fine_width)
+
+    def shape(width: int) -> tuple[int, int | None]:
+        """The nominal fine width, or the multiple next to it where that is none."""
+        if knob.nominal is None or cost(width, None) is not None:
+            return width, None
+        nominal = knob.nominal(width)
+        return width, min(fine_widths(inner, width), key=lambda fine: abs(fine - nominal), default=None)
+
+    inner = replace(knob, cost=cost, step=lcm(knob.step, multiple), fits=fits, shape=shape)
+    return inner

@@ -161,7 +161,9 @@ def _failed(errors: Mapping[int, BaseException], runs: int) -> BaseException:
     for seed, error in errors.items():
         seeds.setdefault(first_line(error), []).append(seed)
     told = (f"{'seed' if len(of) == 1 else 'seeds'} {', '.join(map(str, of))}: {line}" for line, of in seeds.items())
-    return FailureError("; ".join(told))
+    text = "; ".join(told)
+    wrong = len(errors) == runs and all(isinstance(error, InputError) for error in errors.values())
+    return InputError(text) if wrong else FailureError(text)
 
 
 def _refuse_several(line: CommandLine) -> None:

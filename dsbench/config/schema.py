@@ -213,6 +213,9 @@ class TrainConfig(Checked):
     early_stopping: EarlyStoppingConfig = field(default_factory=EarlyStoppingConfig)
 
 
+MOST_MULTIPLE = 64  # channels; wider than the registers of any processor
+
+
 @dataclass
 class BudgetConfig(Checked):
     params: float | None = positive("{:g} is not a positive number")
@@ -225,6 +228,9 @@ class BudgetConfig(Checked):
     scope: str = MISSING
     tolerance: float = share("{} is not a share from 0 up to, not including, 1")
     fine: bool = MISSING
+    multiple: int = count(
+        default=1, most=MOST_MULTIPLE
+    )  # not missing: runs recorded before there was one can be taken up
 
 
 STOP_UNITS = {"epochs": "epochs", "train_macs": "multiply-accumulates", "seconds": "seconds"}

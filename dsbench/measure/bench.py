@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -175,6 +177,34 @@ def forward_latency(
         return forward_probe(Inference(build(network, seed=0), compute), images, limit_seconds)
 
     return _timing(probe, conditions(network, "forward", batch, compute), limit_seconds, store)
+
+
+def forward_undisturbed(
+    networks: Sequence[Network], compute: Compute, limit_seconds: float, store: Store
+) -> list[Timing]:
+    """The forward passes of one image through `networks` on one thread of a CPU, by turns, without waits for a core.
+
+    Their ratio stands whatever else the machine does, and the limit has no waits either. Taken from `store` where that
+    has them, measured together.
+    """
+    compute = replace(compute, threads=1)
+    together = {"undisturbed forward by turns": [network.identity() for network in networks]}
+
+    @cache
+    def measured() -> list[Timing]:
+        set_up_process()
+        probes = []
+        for network in networks:
+            image, _ = random_batch(network, compute.device, 1)
+            inference = Inference(build(network, seed=0), compute)
+            probes.append(forward_probe(inference, image, limit_seconds, time.thread_time))
+        return [timing for (timing,) in interleaved(probes, limit_seconds, time.thread_time)]
+
+    def timing(number: int) -> Timing:
+        under = conditions(networks[number], together, 1, compute)
+        return store.timing(under, limit_seconds, lambda: measured()[number])
+
+    return [timing(number) for number in range(len(networks))]
 
 
 def step_latency(

@@ -6,11 +6,9 @@ convolution in channels_last torch leaves the choice of kernel to cuDNN, of a co
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import cache
 
-import torch
 from filelock import FileLock
 
 from dsbench.measure.probes import Block
@@ -18,11 +16,12 @@ from dsbench.measure.store import Store, conditions
 from dsbench.measure.subject import Subject, Training
 from dsbench.measure.timing import Timing, interleaved
 from dsbench.training.device import set_up_process
+from dsbench.training.graph import CudaGraphs
+from dsbench.training.program import WARM_UPS
 
 FORMATS = ("channels_last", "contiguous")
 SECONDS = 1.0  # of measuring, a format, at the most
 LEAST_GAIN = 0.03  # of the step's time, for which channels_last is left: less is within what measurements differ by
-_WARM_UP = 3  # steps before a capture, as torch's documentation of CUDA graphs asks for
 
 
 def faster(subject: Subject, store: Store) -> str:
@@ -37,8 +36,12 @@ def faster(subject: Subject, store: Store) -> str:
     @cache
     def timings() -> dict[str, Timing]:
         set_up_process()
-        probes = [_probe(_in_format(subject, name)) for name in FORMATS]
-        return {name: parts[0] for name, parts in zip(FORMATS, interleaved(probes, SECONDS), strict=True)}
+        graphs = CudaGraphs(subject.compute.device)
+        try:
+            probes = [_probe(_in_format(subject, name), graphs) for name in FORMATS]
+            return {name: parts[0] for name, parts in zip(FORMATS, interleaved(probes, SECONDS), strict=True)}
+        finally:
+            graphs.drop()
 
     def timing(name: str) -> Timing:
         what = {"captured step": asdict(subject.recipe)}
@@ -54,21 +57,13 @@ def _in_format(subject: Subject, name: str) -> Subject:
     return replace(subject, compute=replace(subject.compute, memory_format=name))
 
 
-def _probe(subject: Subject) -> Block:
+def _probe(subject: Subject, graphs: CudaGraphs) -> Block:
     """A probe of one forward and backward pass, captured once and replayed."""
     training, batch = Training(subject.network, subject.compute, subject.recipe), subject.batch()
-    return Block(_captured(lambda: training.backward(training.loss(*batch))), subject.compute.threads, SECONDS)
 
+    def step() -> None:
+        training.backward(training.loss(*batch))
 
-def _captured(step: Callable[[], None]) -> Callable[[], None]:
-    """`step` as a CUDA graph, once it has been run on another stream than the default one, which cannot be captured."""
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(_WARM_UP):
-            step()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        step()
-    return graph.replay
+    for _ in range(WARM_UPS):
+        graphs.warm_up(step)
+    return Block(graphs.record(step), subject.compute.threads, SECONDS)

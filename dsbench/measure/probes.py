@@ -122,11 +122,13 @@ def compiler(variants: int, backend: str = "inductor") -> Iterator[None]:
 class Block:
     """A probe of `call` on `threads` CPU threads: a block of calls, warmed up, between synchronised clocks.
 
-    The number of calls in a block is set once, by a warm-up that `limit_seconds` shortens.
+    The number of calls in a block is set once, by a warm-up that `limit_seconds` shortens. `clock` gives seconds.
     """
 
-    def __init__(self, call: Callable[[], object], threads: int, limit_seconds: float) -> None:
-        self._timer = Timer("call()", globals={"call": call}, num_threads=threads)
+    def __init__(
+        self, call: Callable[[], object], threads: int, limit_seconds: float, clock: Callable[[], float] = timer
+    ) -> None:
+        self._timer = Timer("call()", globals={"call": call}, num_threads=threads, timer=clock)
         warm = self._timer.blocked_autorange(min_run_time=min(_WARM_UP_SECONDS, limit_seconds / 10))
         self.calls = max(1, round(min(_ROUND_SECONDS, limit_seconds / MIN_ROUNDS) / warm.median))
 
@@ -134,10 +136,10 @@ class Block:
         return (fmean(self._timer.timeit(self.calls).times),)
 
 
-def forward_probe(backend: Backend, images: Tensor, limit_seconds: float) -> Block:
+def forward_probe(backend: Backend, images: Tensor, limit_seconds: float, clock: Callable[[], float] = timer) -> Block:
     """A probe of the forward pass of `images` (B, C, H, W), which are prepared for it beforehand."""
     prepared = backend.prepared(images)
-    return Block(lambda: backend.forward(prepared), backend.threads, limit_seconds)
+    return Block(lambda: backend.forward(prepared), backend.threads, limit_seconds, clock)
 
 
 class StepProbe:

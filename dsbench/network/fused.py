@@ -12,7 +12,14 @@ under the same name and in the same order: `member` takes one out, `stacked` put
 No number of a member enters the result of another, except that 0 times it may be added: in bf16 oneDNN takes channels
 by twos, and beyond an odd number of them the next member's with weights of 0. That changes nothing as long as it is
 finite. A member that is no longer finite can therefore make its neighbours NaN, but nothing else: whoever is finite is
-right, and whoever is not has to be tried alone from where it last was. In float32 on a CPU none disturbs another.
+right, and whoever is not has to be tried alone from where it last was (dsbench.training.classifier.NotFiniteError). In
+float32 on a CPU none disturbs another.
+
+Sums are added up in another order than in the network alone, so that results differ by rounding. That is all where
+gradients are more than rounding; the bias of a convolution that a norm follows has none in exact arithmetic, and what
+Adam, RMSprop and the like, which divide a gradient by its size, make of its rounding is another walk in every kernel.
+The norm takes such a bias out again: the weights differ there, and what the network computes does not in training. In
+evaluation the running mean follows the bias late, so that results of the first epochs may differ by more.
 """
 
 from __future__ import annotations
@@ -52,26 +59,6 @@ class Fused(nn.Sequential):
         for generator, seed in zip(self.generators, seeds, strict=True):
             generator.manual_seed(seed)
 
-    def keep(self, members: Sequence[int], optimizer: torch.optim.Optimizer) -> None:
-        """Go on with these members alone, by their places; their weights and optimizer states stay as they are.
-
-        Parameters become other objects, also in `optimizer`, and have no gradients; what was captured or compiled with
-        the old ones is void.
-        """
-        anew: dict[Tensor, nn.Parameter] = {}
-        for part in self.modules():
-            for name, parameter in list(part.named_parameters(recurse=False)):
-                anew[parameter] = nn.Parameter(_kept(parameter.detach(), members))
-                setattr(part, name, anew[parameter])
-            for name, buffer in list(part.named_buffers(recurse=False)):
-                setattr(part, name, _kept(buffer, members))
-        self.generators[:] = [self.generators[member] for member in members]
-        states = [(anew[parameter], _kept(state, members)) for parameter, state in optimizer.state.items()]
-        optimizer.state.clear()
-        optimizer.state.update(states)
-        for group in optimizer.param_groups:
-            group["params"] = [anew[parameter] for parameter in group["params"]]
-
 
 def stacked(states: Sequence[Any]) -> Any:
     """The state of a group from those of its members: state dicts of networks or optimizers, and what is in them.
@@ -106,10 +93,6 @@ def member(state: Any, place: int) -> Any:
     if isinstance(state, (list, tuple)):
         return type(state)(member(value, place) for value in state)
     return state
-
-
-def _kept(state: Any, members: Sequence[int]) -> Any:
-    return stacked([member(state, place) for place in members])
 
 
 def _device(module: nn.Module) -> torch.device:

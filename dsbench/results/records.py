@@ -146,6 +146,7 @@ REQUESTED = {
     "requested_actual": REAL,
     "requested_residual": REAL,
     "requested_tolerance": REAL,
+    "requested_multiple": WHOLE,
 }
 CODE = {"git_sha": TEXT, "source_sha256": TEXT}
 COURSE = {
@@ -166,7 +167,7 @@ COLUMNS = {
 _FIELDS = tuple(field.name for field in fields(Record) if field.name in COLUMNS)
 OUTCOMES = ("status", *RESULTS, *COURSE)  # which a run has only once it has started
 # Columns in which some run of a table has a value.
-RARE = ("test_balanced_acc", "requested_tolerance", "fused", "remark", "graph")
+RARE = ("test_balanced_acc", "requested_tolerance", "requested_multiple", "fused", "remark", "graph")
 TIMED = ("latency_ms", "train_step_ms", "peak_memory_bytes", "chips")  # measured apart from training, by conditions
 
 

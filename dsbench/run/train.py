@@ -39,7 +39,7 @@ from dsbench.run.progress import Bar
 from dsbench.run.record import Record, Result, Status
 from dsbench.tracking.tracker import Nothing, Tracker, open_tracker
 from dsbench.training.checkpoint import Checkpoints, Saved, resumable
-from dsbench.training.classifier import Classifier
+from dsbench.training.classifier import Classifier, NotFiniteError
 from dsbench.training.device import out_of_memory
 from dsbench.training.fit import Fitted, Training, fit
 from dsbench.training.gpu import gpu
@@ -118,7 +118,8 @@ class Course:
             if cause is not outcome:
                 cause.__cause__ = outcome
             self.member.ended = cause
-            log.debug("the run ended with an error", exc_info=outcome)
+            if not isinstance(outcome, NotFiniteError):
+                log.debug("the run ended with an error", exc_info=outcome)
             self.record = self.record.ended(_status(cause), first_line(cause))
             self.folder.write_result(self.record)
         index.add(self.folder.outputs, self.record)
@@ -170,7 +171,9 @@ def _train(courses: Sequence[Course]) -> None:
                 raise ended
     outcomes = [course.outcome for course in courses]
     if len(courses) > 1 and all(isinstance(outcome, Exception) and out_of_memory(outcome) for outcome in outcomes):
-        _train_in_halves(courses)
+        _train_in_halves(courses, "out of memory as one program")
+    if again := [course for course in courses if isinstance(course.outcome, NotFiniteError)]:
+        _train_in_halves(again, str(again[0].outcome))
 
 
 def _fit(courses: Sequence[Course]) -> None:
@@ -206,13 +209,18 @@ def _of_memory(plan: Plan) -> FailureError:
     )
 
 
-def _train_in_halves(courses: Sequence[Course]) -> None:
-    """Train those again, in two programs, that as one needed more memory than the device has."""
-    log.warning("%d runs in one program ran out of memory; they are tried again in two halves", len(courses))
+def _train_in_halves(courses: Sequence[Course], why: str) -> None:
+    """Train those again from their last checkpoints, in two programs, that cannot be trained as one: `why`.
+
+    Runs that are not finite come apart so from those that made them so, and in the end are alone with what is theirs.
+    """
     members = [course.member for course in courses]
+    how = f"{len(members)} runs are tried again in two programs" if members[1:] else "tried again alone"
     for course in courses:
         assert isinstance(course.outcome, BaseException)
         clear_frames(course.outcome.__traceback__)  # which hold what filled the memory
+        with about(course.folder.log_file):
+            log.info("%s; %s", why, how)
         course.member.earlier, course.member.ended = course.record, None
     gc.collect()
     torch.cuda.empty_cache()
@@ -356,5 +364,5 @@ def _status(error: BaseException) -> Status:
     if isinstance(error, TimedOut):
         return Status.TIMEOUT
     # submitit's handlers of a scheduler's signals end a process with SystemExit
-    interrupted = isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit))
+    interrupted = isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit, NotFiniteError))
     return Status.INTERRUPTED if interrupted else Status.FAILED

@@ -20,6 +20,7 @@ from dsbench.console import terminal
 from dsbench.errors import InputError
 from dsbench.numerals import counted
 from dsbench.run.interrupts import raise_if_asked_to_stop
+from dsbench.run.odd_width import odd_widths
 from dsbench.run.record import FINAL
 from dsbench.sweep import axes
 from dsbench.sweep.composition import Composer
@@ -74,6 +75,8 @@ def conduct(
     at_most = any(len(group.plans) > 1 for group in programs)
     for part in planned(plan, estimate if at_once else None, first, how, at_most):
         console.print(part)  # the table while the estimate is made
+    if at_once and (odd := odd_widths({job.plan.cell_id: job.plan for job in plan.missing if job.plan}.values())):
+        console.print(odd, soft_wrap=True)
     if config.plan:
         return None
     named, outputs = config.hydra.runtime.choices.get("sweep"), Path(config.outputs).absolute()

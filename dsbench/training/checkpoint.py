@@ -81,6 +81,7 @@ class Checkpoints(Checkpoint):
         if not trainer.is_last_batch and not trainer.should_stop:
             assert isinstance(pl_module, Classifier)
             with pl_module.paused():
+                pl_module.end_not_finite()
                 self._save(trainer, pl_module.active)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -99,6 +100,8 @@ class Checkpoints(Checkpoint):
     def _save(self, trainer: Trainer, members: Sequence[Member], weights_only: bool = False) -> None:
         module = trainer.lightning_module
         assert isinstance(module, Classifier)
+        if not members:
+            return
         try:
             trainer.save_checkpoint("", weights_only)
             for member in members:

@@ -17,7 +17,7 @@ from dsbench.network.fused import Fused
 from dsbench.seeds import derived
 from dsbench.training.datamodule import ImageData
 from dsbench.training.history import Epoch
-from dsbench.training.program import CHUNK_STEPS, Chunks, Pass, Program, RandomStates, Recorder
+from dsbench.training.program import CHUNK_STEPS, Program, RandomStates, Recorder
 from dsbench.training.recipe import can_be_fused, factor, optimizer
 from dsbench.training.step import Step
 from dsbench.training.stop import AfterSteps
@@ -26,13 +26,24 @@ if TYPE_CHECKING:
     from dsbench.training.fit import Training
 
 
+class NotFiniteError(Exception):
+    """The numbers of a run that trains as one of several are not finite, for which a neighbour may be the cause.
+
+    In some kernels 0 times a neighbour's numbers is added (see dsbench.network.fused). Whether the run diverges is
+    seen where it goes on from its last checkpoint without the others; until then nothing of the epoch counts.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("no longer finite, for which another run of the same program may be the cause")
+
+
 @dataclass(eq=False)
 class Member:
     """One of the runs that train as one program: what it was given, its epochs so far, and how it ended if it has."""
 
     training: Training
     history: list[Epoch] = field(default_factory=list)
-    ended: bool = False  # its network goes on being computed, but nothing of that counts
+    ended: bool = False  # its network goes on being computed, as zeros, and nothing of that counts
     error: Exception | None = None  # that has ended it
 
 
@@ -53,10 +64,11 @@ class Classifier(LightningModule):
         training = members[0].training
         self.config, self.end, self.compute = training.config, training.end, training.compute
         count = len(members) if isinstance(network, Fused) else None
-        self.train_pass, self.val_pass, self.test_pass = (
-            Pass(part, training.network.classes, count) for part in (data.train, data.val, data.test)
-        )
+        most = 1 if recorder is None else CHUNK_STEPS
+        passes = data.serve(training.network.classes, count, most, self._steps_left)
+        self.train_pass, self.val_pass, self.test_pass = passes
         self._resumed: list[dict[str, Any]] = []
+        self._silent: set[int] = set()
         self._sum_up()
 
     @property
@@ -91,24 +103,6 @@ class Classifier(LightningModule):
         self.program = Program(step, self.train_pass, self._rate, rate, self.recorder, generators)
         return made
 
-    def train_dataloader(self) -> Chunks:
-        """Steps of an epoch."""
-        end = self.end
-        left = (lambda: end.steps - self._earlier_steps) if isinstance(end, AfterSteps) else None
-        return Chunks(self.train_pass, self._at_once, left)
-
-    def val_dataloader(self) -> Chunks:
-        """Steps of a pass over the validation images."""
-        return Chunks(self.val_pass, self._at_once)
-
-    def test_dataloader(self) -> Chunks:
-        """Steps of the pass over the test images."""
-        return Chunks(self.test_pass)
-
-    def transfer_batch_to_device(self, batch: range, device: torch.device, dataloader_idx: int) -> range:
-        """There is nothing to be moved."""
-        return batch
-
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) to logits (B, classes)."""
         return self.network(images)
@@ -135,6 +129,7 @@ class Classifier(LightningModule):
 
     def training_step(self, batch: range, batch_idx: int) -> None:
         """Train for some steps."""
+        self._silence()
         self.program.run_train(batch)
 
     def on_validation_start(self) -> None:
@@ -150,6 +145,7 @@ class Classifier(LightningModule):
     def on_validation_end(self) -> None:
         """Add the epoch to the histories, before the callbacks that decide by them see the epoch end."""
         seconds = self._watch.seconds()
+        self.end_not_finite()
         for place, member in enumerate(self.members):
             if member.ended:
                 continue
@@ -168,6 +164,36 @@ class Classifier(LightningModule):
             member.history = [*member.history, row]
         self.train_pass.done = self.val_pass.done = 0
         self._sum_up()
+
+    def end_not_finite(self) -> None:
+        """End those of several members, with NotFiniteError, that have a loss of this epoch or a weight not finite."""
+        if not isinstance(self.network, Fused):
+            return
+        losses = [counted.losses[:, : counted.done] for counted in (self.train_pass, self.val_pass)]
+        parts = [t.detach().isfinite().flatten(1).all(1) for t in (*losses, *self._of_members())]
+        for member, finite in zip(self.members, torch.stack(parts).all(0).tolist(), strict=True):
+            if not finite and not member.ended:
+                member.ended, member.error = True, NotFiniteError()
+
+    @torch.no_grad()
+    def _silence(self) -> None:
+        """Make those that have ended zeros, which they stay, in place: what is captured goes on with the same memory.
+
+        Else they would train on without end and, once they are not finite, disturb the others.
+        """
+        for place, member in enumerate(self.members):
+            if member.ended and place not in self._silent:
+                self._silent.add(place)
+                self.program.counting[place] = 0
+                for tensor in self._of_members():
+                    tensor[place].zero_()
+
+    def _of_members(self) -> Iterator[Tensor]:
+        """The tensors of a fused network and its optimizer in which each member has its place."""
+        yield from self.network.parameters()
+        yield from self.network.buffers()
+        for state in self.program.step.optimizer.state.values():
+            yield from (t for t in state.values() if isinstance(t, Tensor) and t.ndim)
 
     def on_test_start(self) -> None:
         """Begin the test's count."""
@@ -239,9 +265,9 @@ class Classifier(LightningModule):
         self._watch = Stopwatch(max(state["seconds"] for state in states))
         self._watch.start()
 
-    @property
-    def _at_once(self) -> int:
-        return 1 if self.recorder is None else CHUNK_STEPS
+    def _steps_left(self) -> int:
+        """How many steps of training there are at the most, from the epoch on that begins."""
+        return self.end.steps - self._earlier_steps if isinstance(self.end, AfterSteps) else len(self.train_pass)
 
     def _sum_up(self) -> None:
         """What the epochs so far took, of which none is running."""

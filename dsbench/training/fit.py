@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from dsbench.network.build import build, formatted
 from dsbench.network.description import Network
 from dsbench.network.fused import Fused
 from dsbench.training.checkpoint import Checkpoints, MemberFiles
-from dsbench.training.classifier import Classifier, Member
+from dsbench.training.classifier import Classifier, Member, NotFiniteError
 from dsbench.training.datamodule import ImageData
 from dsbench.training.device import Compute, set_up_process
 from dsbench.training.graph import CudaGraphs, without_graph
@@ -71,9 +72,10 @@ def fit(
     """Train to the end, from the last checkpoints where there are any, and test once; several trainings as one program.
 
     These are of one cell, seeds apart, and their last checkpoints are of one step. `on_epoch` is given the place of a
-    training among them and its history after each of its epochs. Of several trainings one that diverges, stops early or
-    fails does not disturb the others: what it came to, or its error, stands at its place. The error of one that trains
-    alone is raised.
+    training among them and its history after each of its epochs. Of several trainings one that stops early or fails
+    does not disturb the others: what it came to, or its error, stands at its place. One that is no longer finite may
+    make others so as well; all that are have NotFiniteError as their error, whose last checkpoints are from before, and
+    diverge only alone. The error of one that trains alone is raised.
     """
     set_up_process()
     first, members = trainings[0], [Member(training) for training in trainings]
@@ -87,13 +89,13 @@ def fit(
     stopping = Stopping(first.end, config.train.early_stopping)
     trainer = _trainer(compute, files, [stopping, *callbacks, checkpoints])
     resumed = first.last if first.last.exists() else None
-    trainer.fit(module, ckpt_path=resumed, weights_only=True)
+    trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
     if (why := module.program.refused) is not None:
         log.warning("training went on without a CUDA graph: %s", why)
     tested = [member for member in members if member.error is None and not diverged(member.history)]
     if tested:
         _load_tested(module, tested)
-        trainer.test(module, verbose=False)
+        trainer.test(module, datamodule=data, verbose=False)
     return [member.error or _fitted(module, place, data) for place, member in enumerate(members)]
 
 
@@ -117,10 +119,13 @@ def _recorder(training: Training, data: ImageData) -> CudaGraphs | None:
 
 
 def _load_tested(module: Classifier, tested: Sequence[Member]) -> None:
-    """The weights that are tested. What a member's are that is not tested does not matter."""
+    """The weights that are tested; zeros where a member is not, which disturb nobody."""
     fused, states = len(module.members) > 1, module.state_dict()
     for place, member in enumerate(module.members):
         training = member.training
+        if member not in tested:
+            for values in states.values():
+                values[place].zero_()
         if member not in tested or (training.test_weights == "last" and not fused):
             continue
         with module.ending(member):
@@ -130,12 +135,14 @@ def _load_tested(module: Classifier, tested: Sequence[Member]) -> None:
                 (values[place] if fused else values).copy_(own[name])
 
 
-def _fitted(module: Classifier, place: int, data: ImageData) -> Fitted:
+def _fitted(module: Classifier, place: int, data: ImageData) -> Fitted | NotFiniteError:
     member, graph = module.members[place], module.program.recorder is not None
     history, training = member.history, member.training
     if diverged(history):
         return Fitted("diverged", history, graph=graph)
     test = module.test_pass.figures(place)
+    if len(module.members) > 1 and not math.isfinite(test.loss):
+        return NotFiniteError()
     confusion = test.confusion.tolist()
     shares = data.train.majority_share, data.val.majority_share
     status, remark = status_and_remark(

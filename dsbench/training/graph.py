@@ -53,15 +53,16 @@ def without_graph(graph: bool | str, precision: str, end: End, data: Sequence[Ba
 class CudaGraphs:
     """Captures functions as CUDA graphs that share one pool of memory, which none leaves anything in for another.
 
-    `generators` are those that the functions draw from beside torch's own: a graph that is replayed goes on in each
-    from where it is, so that what is drawn stays a function of seed, epoch and step.
+    `drop` gives it back, of all at once: later versions of torch free with any graph the workspaces that cuBLAS has for
+    its stream, which is that of all of them.
     """
 
-    def __init__(self, device: torch.device, generators: Sequence[torch.Generator] = ()) -> None:
+    def __init__(self, device: torch.device) -> None:
         import torch
 
-        self.generators, self._torch = generators, torch
+        self._torch = torch
         self._stream, self._pool = torch.cuda.Stream(device), torch.cuda.graph_pool_handle()
+        self._graphs: list[torch.cuda.CUDAGraph] = []
         self._given: list[torch.cuda.Event] = []  # after the last chunks, the oldest first
 
     def warm_up(self, function: Callable[[], None]) -> None:
@@ -71,14 +72,25 @@ class CudaGraphs:
             function()
         self._torch.cuda.current_stream().wait_stream(self._stream)
 
-    def record(self, function: Callable[[], None]) -> Callable[[], None]:
-        """Capture it. Other threads, W&B's for one, may meanwhile do what a capture forbids."""
+    def record(self, function: Callable[[], None], generators: Sequence[torch.Generator] = ()) -> Callable[[], None]:
+        """Capture it. Other threads, W&B's for one, may meanwhile do what a capture forbids.
+
+        `generators` are those that it draws from beside torch's own: a graph that is replayed goes on in each from
+        where it is, so that what is drawn stays a function of seed, epoch and step.
+        """
         graph = self._torch.cuda.CUDAGraph()
-        for generator in self.generators:
+        for generator in generators:
             graph.register_generator_state(generator)
         with self._torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
             function()
+        self._graphs.append(graph)
         return graph.replay
+
+    def drop(self) -> None:
+        """Give back the memory of all that was captured, which cannot be replayed any more."""
+        for graph in self._graphs:
+            graph.reset()
+        self._graphs.clear()
 
     def pace(self) -> None:
         """Wait for the chunk before the last, so that one is always left for the device to compute."""

@@ -28,9 +28,9 @@ IMPORTED_BYTES = 360 << 20
 OWN_BYTES = 60 << 20
 # Of a GPU's memory before the network, for each process on it. Estimates, low ones, which no card has confirmed: what a
 # CUDA context with the kernels of torch, cuDNN and cuBLAS takes (people report 250 to 600 MiB, by card and version),
-# and the workspace of cuBLAS (torch's default on Hopper is 32 MiB, elsewhere 8), which torch's allocator counts.
+# and one workspace of cuBLAS, which torch's allocator counts, of the size that dsbench.training.device sets.
 CONTEXT_BYTES = 250 << 20
-WORKSPACE_BYTES = 8 << 20
+WORKSPACE_BYTES = 32 << 20
 _WEIGHT_BYTES = 4  # at any precision
 _LARGEST = 1 << 20  # width, or images of a batch, that is tried for one that fits
 

@@ -13,6 +13,7 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from dsbench.errors import first_line
 from dsbench.training.batches import Batches, Draws
+from dsbench.training.device import out_of_memory
 from dsbench.training.step import Step
 
 CHUNK_STEPS, CHUNK_SECONDS = 64, 0.25  # of steps that are given to a device at once, at most
@@ -108,7 +109,8 @@ class Pass:
         if self.alone:
             return images, labels[0]
         beside = images.unflatten(0, rows.shape).permute(1, 3, 4, 0, 2)
-        return beside.flatten(3).contiguous().permute(0, 3, 1, 2), labels
+        beside = beside.flatten(3).contiguous().permute(0, 3, 1, 2)
+        return beside if self.batches.channels_last else beside.contiguous(), labels
 
     def count(self, at: At, losses: Tensor, logits: Tensor) -> None:
         """Keep the losses, a scalar or (S,), and the predictions of logits (B, classes) or (S, B, classes)."""
@@ -194,8 +196,11 @@ class Recorder(Protocol):
     def warm_up(self, function: Callable[[], None]) -> None:
         """Run it as it is, as often as libraries need to settle before it can be recorded."""
 
-    def record(self, function: Callable[[], None]) -> Callable[[], None]:
-        """The recorded function. Recording computes nothing. Raises RuntimeError for what cannot be recorded."""
+    def record(self, function: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], None]:
+        """The recorded function. Recording computes nothing. Raises RuntimeError for what cannot be recorded.
+
+        `generators` are those beside torch's own that the function draws from.
+        """
 
     def pace(self) -> None:
         """Return once the device is no more than some steps behind."""
@@ -222,6 +227,7 @@ class Program:
         With a recorder the optimizer takes it from the tensor `rate`; `generators` are those beside torch's own.
         """
         self.step, self.train, self.rate, self.recorder, self.generators = step, train, rate, recorder, generators
+        self.counting = torch.ones_like(train.losses[:, 0])  # members: 0 for the loss of one that trains no more
         self.refused: str | None = None  # why nothing is recorded after all
         self.rates = [0.0] * len(train)  # of the steps of the epoch that is running
         self._rate_of = rate_of
@@ -257,7 +263,7 @@ class Program:
         images, labels = self.train.batch(at)
         losses, logits = self.step.losses(images, labels, self.step.label_smoothing, cache=self.recorder is None)
         self.train.count(at, losses, logits)
-        self.step.backward(losses if losses.ndim == 0 else losses.sum())
+        self.step.backward(losses if losses.ndim == 0 else (losses * self.counting).sum())
         self.step.update()
 
     def _set_rate(self, rate: float) -> None:
@@ -275,16 +281,25 @@ class Program:
         for step in steps:
             key = counted, counted.size(step)
             if key not in self._recorded:
+                again, drawing = self._warm_up(counted, counted.size(step), do)
                 try:
-                    self._recorded[key] = self._record(counted, counted.size(step), do)
+                    self._recorded[key] = self.recorder.record(again, drawing)
                 except RuntimeError as error:
-                    self.recorder, self.refused = None, first_line(error)
+                    if out_of_memory(error):
+                        raise
+                    self.recorder = None  # that a recording cannot be ended then says less
+                    self.refused = first_line(error.__context__ or error)
                     return range(step, steps.stop)
             self._recorded[key]()
         return range(steps.stop, steps.stop)
 
-    def _record(self, counted: Pass, size: int, do: Callable[[At], None]) -> Callable[[], None]:
-        """A step of `size` images recorded, with everything as it was before; it is not done yet."""
+    def _warm_up(
+        self, counted: Pass, size: int, do: Callable[[At], None]
+    ) -> tuple[Callable[[], None], list[torch.Generator]]:
+        """A step of `size` images that can be recorded, and the generators that it draws from.
+
+        Everything is as it was before. What goes wrong here goes wrong without a recorder too, and is raised.
+        """
         assert self.recorder is not None
         training = counted is self.train
 
@@ -295,16 +310,19 @@ class Program:
             do(counted.here(size))
             counted.index.add_(1)
 
-        before = {id(t): t.clone() for t in self._changing(counted)}
+        # on the host: a device that has room for a step may have none for its weights twice
+        before = {id(t): t.detach().to("cpu", copy=True) for t in self._changing(counted)}
         drawn = RandomStates(self.step.compute.device, self.generators)
+        drawing: list[torch.Generator] = []
         for _ in range(WARM_UPS):
             self.recorder.warm_up(step)
             with torch.no_grad():
                 for t in self._changing(counted):  # an optimizer's state begins with zeros, in the first step
                     t.copy_(before[id(t)]) if id(t) in before else t.zero_()
+            drawing = drawn.changed()
             drawn.restore()
         self.step.optimizer.zero_grad()  # what is recorded takes memory of its own for them
-        return self.recorder.record(step)
+        return step, drawing
 
     def _changing(self, counted: Pass) -> Iterator[Tensor]:
         """All that a step changes and a later one reads."""
@@ -324,6 +342,11 @@ class RandomStates:
         self.cpu = torch.get_rng_state()
         self.cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
         self.states = [generator.get_state() for generator in generators]
+
+    def changed(self) -> list[torch.Generator]:
+        """Those of the generators from which numbers were drawn since."""
+        pairs = zip(self.generators, self.states, strict=True)
+        return [generator for generator, state in pairs if not torch.equal(generator.get_state(), state)]
 
     def restore(self) -> None:
         """Draw again what was drawn since."""

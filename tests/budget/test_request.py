@@ -13,6 +13,7 @@ from dsbench.config.network import network_of
 from dsbench.errors import InputError
 from dsbench.network.check import count
 from dsbench.network.cost import cost
+from dsbench.network.description import Network, Slot, shape_after
 
 STUDIES = (
     "mnist_7800/dwsep_same_width",
@@ -29,6 +30,12 @@ def met(line: str) -> tuple[Composed, Requested]:
     composed, requested = solved(compose(line.split()))
     assert requested is not None
     return composed, requested
+
+
+def slot_channels(network: Network) -> list[int]:
+    """Of what each slot gives."""
+    ends = [number for number, layer in enumerate(network.layers, 1) if isinstance(layer, Slot)]
+    return [shape_after(network.layers[:end], network.input_shape)[0] for end in ends]
 
 
 def widths(composed: Composed) -> tuple[int, int | None]:
@@ -135,8 +142,8 @@ def test_a_network_that_no_width_changes_is_said_to_be_the_only_one(
     kind: str, target: int, fixed: Callable[..., Composed]
 ) -> None:
     cost_of_it = getattr(count(network_of(fixed("channels: 8"))), kind)
-    has = f"it has {cost_of_it:,} (width=1): none of its convolutions scales with width"
-    with pytest.raises(InputError, match=re.escape(has)):
+    has = re.escape(f"it has {cost_of_it:,} (width=1, ") + ".*: none of its convolutions scales with width"
+    with pytest.raises(InputError, match=has):
         solved(fixed("channels: 8", f"budget.{kind}={target}"))
 
 
@@ -147,6 +154,51 @@ def test_a_fine_width_meets_a_budget_where_no_width_is_to_be_solved(fixed: Calla
     assert composed.config.arch.fine_width == 23
 
 
+@pytest.mark.parametrize("multiple", [4, 8, 16])
+def test_the_channels_of_every_slot_are_multiples(multiple: int) -> None:
+    line = f"width=16 budget.match=cnn budget.by=params budget.multiple={multiple} budget.tolerance=0.3"
+    for model in ("dwsep", "hybrid"):
+        composed, requested = met(f"model={model} {line}")
+        assert not any(channels % multiple for channels in slot_channels(network_of(composed)))
+        assert requested.multiple == multiple
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("model=dwsep width=16 budget.match=cnn budget.by=params", (45, 184)),
+        ("model=hybrid width=9 budget.match=cnn budget.by=macs arch.divisor=4", (15, 48)),
+        ("experiment=mnist_7800/dwsep_same_budget budget.params=20000", (55, 114)),
+        ("experiment=cifar10_vgg/dwsep budget.match=cnn budget.by=acts", (39, 165)),
+        ("model=dwsep arch.divisor=8 budget.params=30000 budget.fine=false budget.tolerance=0.3", (28, None)),
+    ],
+)
+def test_without_a_multiple_widths_are_what_they_were_before_there_was_one(line: str, expected: object) -> None:
+    assert widths(met(line)[0]) == expected
+
+
+def test_a_budget_without_a_multiple_is_recorded_as_ever() -> None:
+    _, requested = met("model=dwsep width=16 budget.match=cnn budget.by=params budget.multiple=1")
+    facts = {"kind": "params", "scope": "total", "match": "cnn", "target": 72666, "actual": 72767}
+    assert requested.facts() == {**facts, "residual": 101 / 72666, "tolerance": 0.01}
+
+
+def test_channels_that_the_architecture_fixes_need_be_no_multiples() -> None:
+    composed, _ = met("experiment=mnist_7800/dwsep_same_budget budget.params=7800 budget.multiple=8")
+    assert slot_channels(network_of(composed)) == [32, 32, 32, 32, 64, 10]
+
+
+def test_the_network_to_match_need_not_be_in_multiples() -> None:
+    _, requested = met("model=dwsep width=45 budget.match=cnn budget.by=params budget.multiple=8")
+    assert requested.target == cost(network_of(compose(["model=cnn", "width=45"]))).params
+
+
+def test_a_nominal_fine_width_that_is_no_multiple_gives_way_to_one(fixed: Callable[..., Composed]) -> None:
+    params = count(network_of(fixed("channels: 20, fine: true", "arch.fine_width=24"))).params
+    composed, _ = solved(fixed("channels: 20, fine: true", f"budget.params={params} budget.multiple=8"))
+    assert composed.config.arch.fine_width == 24
+
+
 def test_no_budget_leaves_the_width_alone() -> None:
     composed = compose(["width=24"])
     assert solved(composed) == (composed, None)
@@ -155,7 +207,7 @@ def test_no_budget_leaves_the_width_alone() -> None:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("budget.params=10", "no cnn network of arch plain has 10; the smallest has 271 (width=1 arch.fine_width=3)"),
+        ("budget.params=10", "no cnn network of arch plain has 10; the smallest has 271 (width=1 arch.fine_width=3, +"),
         ("budget.params=5 budget.macs=9", "budget.params and budget.macs are two budgets; give one"),
         ("budget.params=5 budget.match=cnn budget.by=acts", "budget.params and budget.match are two budgets"),
         ("budget.macs=-5", "budget.macs -5 is not a positive number"),
@@ -172,9 +224,19 @@ def test_no_budget_leaves_the_width_alone() -> None:
         ("budget.params=7800 budget.tolerance=2", "budget.tolerance 2.0 is not a share from 0"),
         (
             "arch=mnist_7800_deep model=cnn block=keras budget.params=7800 budget.fine=false",
-            "the nearest have 7,710 (width=11) and 8,940 (width=12); take one of these or another tolerance",
+            "the nearest have 7,710 (width=11, -1.15 %) and 8,940 (width=12, +14.62 %); take one of these or another "
+            "tolerance",
         ),
         ("model=dwsep block.group_size=8 budget.params=7800", "slot 1: block.group_size 8 does not divide 1 channels"),
+        (
+            "model=dwsep width=8 budget.match=cnn budget.by=params budget.multiple=16",
+            "no dwsep network of arch plain in multiples of 16 has 18,482 within 0.01; the nearest have 14,037 "
+            "(width=16 arch.fine_width=80, -24.05 %) and 27,477 (width=32 arch.fine_width=96, +48.67 %); take one of "
+            "these or another tolerance or multiple",
+        ),
+        ("budget.params=7800 budget.multiple=0", "budget.multiple 0 is not a positive integer"),
+        ("budget.params=7800 budget.multiple=65", "budget.multiple"),
+        ("budget.params=7800 budget.multiple=1.5", "budget.multiple"),
         ("model=dwsep width=0 budget.match=cnn budget.by=params", "width 0 is not a positive integer"),
     ],
 )

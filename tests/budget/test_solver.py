@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from functools import cache, partial
 from math import ceil, floor
@@ -9,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from dsbench.budget.solver import AnalyticCost, Knob, OutOfReachError, Solution, counted_knob, solve
+from dsbench.budget.solver import AnalyticCost, Knob, OutOfReachError, Solution, counted_knob, in_multiples, solve
 from dsbench.errors import InputError
 from dsbench.network.architecture import Architecture, parse
 from dsbench.network.assemble import Frame, Options
 from dsbench.network.blocks import Style
 from dsbench.network.cost import cost
+from dsbench.network.description import shape_after
 
 CASES = 240
 LARGEST = 28  # targets are those of networks up to about this width, brute force goes to twice it
@@ -128,6 +130,65 @@ def test_both_knobs_are_solved_as_by_brute_force() -> None:
         near = enclosing + every_fine_width(frame, name, [s.width for s in enclosing], divisor)
         assert distance(target, solution) <= min(distance(target, s) for s in near), f"case {number}"
     assert fits >= 120
+
+
+def everything_in_multiples(frame: Frame, name: str, multiple: int, widest: int) -> list[Solution]:
+    """Every network up to the width `widest` with all channels in multiples, the fine ones within their quarter."""
+    out = []
+    for width in range(1, widest + 1):
+        plain = {
+            frame.channels(placed.element, width) for placed in frame.architecture.slots if not placed.element.fine
+        }
+        if any(channels % multiple for channels in plain):
+            continue
+        fine = {frame.channels(placed.element, width) for placed in frame.architecture.slots if placed.element.fine}
+        fines = [None] if all(channels % multiple == 0 for channels in fine) else []
+        for nominal in fine:  # of one width in a frame
+            step = math.lcm(multiple, frame.architecture.divisor)
+            fines += [f for f in range(step, 2 * nominal, step) if 0.75 * nominal <= f <= 1.25 * nominal]
+        costs = [(f, analytic(frame, name)(width, f)) for f in fines]
+        out += [Solution(width, f, cost) for f, cost in costs if cost is not None]
+    return out
+
+
+def test_in_multiples_the_solution_is_that_of_brute_force() -> None:
+    """At least as near as every nominal shape; refused, with the nearest of all, where none at all is near enough."""
+    solved = refused = beside = 0
+    for number in range(60):
+        rng = random.Random(number)
+        frame, _ = random_frame(rng)
+        name, multiple = rng.choice(("params", "params_conv", "macs", "acts")), rng.choice((3, 4, 8, 16))
+        everything = everything_in_multiples(frame, name, multiple, 200)
+        inner = [solution for solution in everything if solution.width <= 70]
+        if not inner:
+            continue
+        target = rng.choice(inner).cost * rng.uniform(0.9, 1.1)
+        closest = min(everything, key=partial(distance, target))
+        try:
+            solution = solve(in_multiples(counted_knob(frame, name), frame, multiple), target, TOLERANCE)
+        except OutOfReachError as error:
+            refused += 1
+            assert abs(closest.residual(target)) > TOLERANCE, f"case {number} is within the tolerance: {closest}"
+            nearest = min(error.nearest, key=partial(distance, target))
+            assert nearest.cost == closest.cost, f"case {number}"
+            continue
+        solved += 1
+        assert solution in everything, f"case {number}: {solution}"
+        nominal = [other for other in everything if other.fine_width is None]
+        if nominal:
+            assert distance(target, solution) <= min(distance(target, other) for other in nominal), f"case {number}"
+        beside += solution.fine_width is not None
+        network = frame.network(solution.width, solution.fine_width)
+        for slot in network.slots:
+            place = network.layers.index(slot)
+            assert shape_after(network.layers[: place + 1], network.input_shape)[0] % multiple == 0, f"case {number}"
+    assert min(solved, refused, beside) >= 5
+
+
+def test_a_multiple_of_one_is_no_other_knob() -> None:
+    frame, _ = random_frame(random.Random(0))
+    knob = counted_knob(frame, "params")
+    assert in_multiples(knob, frame, 1) is knob
 
 
 def test_what_the_solver_counts_is_what_the_network_costs() -> None:

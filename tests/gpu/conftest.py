@@ -9,8 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import platform
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -88,22 +87,13 @@ def quick(quick: tuple[str, ...], device: str) -> tuple[str, ...]:
     return (*quick, f"device={device}", "train.memory_format=channels_last")
 
 
-@pytest.fixture
-def elsewhere(device: str) -> Callable[[], AbstractContextManager[None]]:
-    """Within, the device computes otherwise than the reference on the CPU: the same numbers, added up in another order.
+@pytest.fixture(scope="session")
+def elsewhere(device: str) -> str:
+    """The memory format on the device beside a reference in channels_last on the CPU.
 
-    In a rehearsal it does so by torch's own kernels instead of oneDNN's.
+    In a rehearsal it is contiguous, so that other kernels add up the same numbers in another order.
     """
-
-    @contextmanager
-    def within() -> Iterator[None]:
-        torch._C._set_mkldnn_enabled(device != "cpu")
-        try:
-            yield
-        finally:
-            torch._C._set_mkldnn_enabled(True)
-
-    return within
+    return "contiguous" if device == "cpu" else "channels_last"
 
 
 @pytest.fixture

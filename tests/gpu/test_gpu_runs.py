@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,13 @@ import torch
 
 from dsbench import api
 from dsbench.data import prepared
-from dsbench.measure.subject import Training, random_batch
+from dsbench.measure.subject import Training
+from dsbench.run.execute import execute_together
 from dsbench.run.interrupts import Interrupted
+from dsbench.run.plan import with_seed
+from dsbench.run.progress import Progress
 from dsbench.training import datamodule
+from dsbench.training.classifier import Classifier
 from dsbench.training.device import resolve, set_up_process
 
 Train = Callable[..., dict[str, Any]]
@@ -32,12 +37,16 @@ PRECISIONS = ("32", "bf16", "16")
 TINY = "arch=mnist_7800_shallow width=4"
 DRAWN = "data.augment.crop_padding=2 data.augment.cutout=6"  # augmentation, besides the order of images
 RESUMED = "train.batch_size=500 optimizer.lr=0.3 train.max_epochs=2 train.checkpoint_minutes=1e-9"  # 8 steps an epoch
-# Where kernels add up in another order, results part by rounding, and training makes more of it at each kink of a
-# network: on a CPU, torch's own kernels against oneDNN's, over three epochs of 32 steps (seen: up to 0.6 % of the loss
-# at 32, 10 % at bf16), and over three steps (up to 5e-7 of it at 32, 3e-4 at bf16). What is wrong in a step, say a
-# wrong learning rate or scale, changes the loss by tens of percent.
-LONG = {"32": 0.05, "bf16": 0.25, "16": 0.25}
-SHORT = {"32": 1e-4, "bf16": 0.01, "16": 0.01}
+# Kernels that add up in another order part by rounding, and a loss by as little of itself as training makes of that. A
+# learning rate that is a tenth off changes it by 4e-4 to 7e-4 in three steps, and up to 1e-2 in sixteen. On a CPU other
+# kernels for a contiguous network (seen there: see docs/how-to/gpu.md) stay far below these bounds.
+CURVES = "optimizer=adamw optimizer.lr=0.01"
+LONG = {"32": 5e-3, "bf16": 2e-2, "16": 2e-2}
+SHORT = {"32": 1e-4, "bf16": 5e-3, "16": 5e-3}
+SEEDS, IMAGES = (
+    3,
+    16,
+)  # initial weights of which the nearest gradients count, of so many images: a kink on its edge moves them
 
 
 @pytest.fixture(params=PRECISIONS)
@@ -80,37 +89,39 @@ def test_every_family_block_and_precision_trains_and_resumes_within_an_epoch(
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_steps_gradients_are_the_cpus(
-    subject: Callable[..., Any], device: str, elsewhere: Callable[..., Any], network: str, precision: str
+    subject: Callable[..., Any], device: str, elsewhere: str, network: str, precision: str
 ) -> None:
     """By their norm: at 32 within 1e-4, a thousand roundings; in half precision within what the CPU's own differ by."""
     set_up_process()
 
-    def gradients(where: str, how: str) -> torch.Tensor:
-        there = resolve(where, how, 1)
-        asked = subject(f"{network} {TINY} data=mnist5k", there)
-        training = Training(asked.network, there, asked.recipe)
-        training.backward(training.loss(*random_batch(asked.network, there.device, 128)))
+    def gradients(where: str, how: str, form: str, seed: int) -> torch.Tensor:
+        there = replace(resolve(where, how, 1), memory_format=form)
+        asked = subject(f"{network} {TINY} data=mnist5k train.batch_size={IMAGES}", there)
+        training = Training(asked.network, there, asked.recipe, seed)
+        training.backward(training.loss(*asked.batch()))
         scale = training.scaler.get_scale() if how == "16" else 1.0
         grads = [parameter.grad for parameter in training.module.parameters() if parameter.grad is not None]
         return torch.cat([grad.detach().double().cpu().flatten() for grad in grads]) / scale
 
-    reference = gradients("cpu", "32")
-    bound = 1e-4
-    if precision != "32":
-        bound = 0.05 + 2 * float((gradients("cpu", "bf16") - reference).norm() / reference.norm())
-    with elsewhere():
-        ours = gradients(device, precision)
-    assert float((ours - reference).norm() / reference.norm()) < bound
+    def apart(where: str, how: str, form: str) -> float:
+        """The least distance from the CPU at 32 of the gradients of some initial weights, as a share of their norm."""
+        references = [gradients("cpu", "32", "channels_last", seed) for seed in range(SEEDS)]
+        ours = [gradients(where, how, form, seed) for seed in range(SEEDS)]
+        return min(float((a - b).norm() / b.norm()) for a, b in zip(ours, references, strict=True))
+
+    bound = 1e-4 if precision == "32" else 0.05 + 2 * apart("cpu", "bf16", "channels_last")
+    assert apart(device, precision, elsewhere) < bound
 
 
 @pytest.mark.parametrize("network", NETWORKS[:3])
 @pytest.mark.parametrize(
-    ("length", "bounds"), [("train.batch_size=1500 train.max_epochs=1", SHORT), ("train.max_epochs=3", LONG)]
+    ("length", "bounds"),
+    [("train.batch_size=1500 train.max_epochs=1", SHORT), ("train.batch_size=500 train.max_epochs=2", LONG)],
 )
 def test_the_loss_curve_is_the_cpus(
     trained: Train,
     planned: Callable[[str], Any],
-    elsewhere: Callable[..., Any],
+    elsewhere: str,
     outputs: Path,
     say: Say,
     network: str,
@@ -118,12 +129,11 @@ def test_the_loss_curve_is_the_cpus(
     length: str,
     bounds: dict[str, float],
 ) -> None:
-    line = f"{network} {TINY} {DRAWN} {length}"
-    here = f"{line} precision={precision}"
+    line = f"{network} {TINY} {DRAWN} {CURVES} {length}"
+    here = f"{line} precision={precision} train.memory_format={elsewhere}"
     there = f"{line} precision={'32' if precision == '16' else precision} device=cpu outputs={outputs}-cpu"
     trained(there)
-    with elsewhere():
-        trained(here)
+    trained(here)
     pairs = zip(losses(planned(here)), losses(planned(there)), strict=True)
     apart = max(abs(ours - theirs) / theirs for ours, theirs in pairs)
     say(f"loss beside the CPU's, {network}, {precision}, {length}: {apart:.1e} of it apart at the most")
@@ -152,7 +162,7 @@ def test_what_repeats_bit_for_bit_is_said(
         apart = furthest(weights(planned(line)), weights(planned(other)))
         say(f"{what}, {network}, {precision}: {'the same bits' if not apart else f'weights {apart:.1e} apart'}")
         assert not apart or device != "cpu"
-        assert losses(planned(other)) == pytest.approx(losses(planned(line)), rel=LONG[precision])
+        assert losses(planned(other)) == pytest.approx(losses(planned(line)), rel=0.1)  # sixteen steps at a high rate
 
 
 def test_a_run_goes_from_device_to_cpu_and_back(
@@ -210,3 +220,43 @@ def test_precision_32_means_it_for_matrices_and_convolutions(device: str) -> Non
     exact = torch.nn.functional.conv2d(images, kernels)
     ours = torch.nn.functional.conv2d(images.float().to(device), kernels.float().to(device)).double().cpu()
     assert float((ours - exact).norm() / exact.norm()) < 1e-5
+
+
+@pytest.mark.parametrize("how", ["32", "bf16"])
+def test_a_run_of_a_group_that_diverges_does_so_alone_and_its_neighbours_come_to_what_they_come_to_alone(
+    planned: Callable[[str], Any],
+    trained: Train,
+    outputs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    say: Say,
+    how: str,
+) -> None:
+    """Of three seeds one whose weights are NaN in the middle of the second epoch, in an odd number of channels."""
+    line = f"model=cnn arch=mnist_7800_shallow width=3 train.batch_size=500 train.max_epochs=3 precision={how}"
+    step, tried = Classifier.training_step, []
+
+    def spoilt(self: Classifier, batch: range, batch_idx: int) -> None:
+        of = [member.training.config.seed for member in self.members]
+        if not tried or tried[-1] != of:
+            tried.append(of)
+        if 1 in of and self.current_epoch == 1 and 2 in batch:
+            weight = next(self.network.parameters())
+            with torch.no_grad():
+                (weight[of.index(1)] if of[1:] else weight).fill_(torch.nan)
+        step(self, batch, batch_idx)
+
+    plans = [with_seed(planned(line), seed) for seed in range(3)]
+    with monkeypatch.context() as patch:
+        patch.setattr(Classifier, "training_step", spoilt)
+        records = execute_together(plans, [Progress("none") for _ in plans])
+    say(f"programs in which three seeds were trained, one of which diverges, {how}: {tried}")
+    assert [getattr(record, "status", record) for record in records] == ["done", "diverged", "done"]
+    assert [record.fused for record in records] == [3, 3, 3]
+    assert tried[0] == [0, 1, 2]
+    assert [1] in tried
+    for seed in (0, 2):
+        alone = f"{line} seed={seed} outputs={outputs}-alone"
+        trained(alone)
+        assert losses(plans[seed]) == pytest.approx(losses(planned(alone)), rel=LONG[how])
+        answers = [plan.folder.correct() for plan in (plans[seed], planned(alone))]
+        assert np.mean(answers[0] != answers[1]) < LONG[how]

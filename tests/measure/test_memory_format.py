@@ -25,15 +25,25 @@ ONE_CHANNEL = "arch.layers=[{conv:{channels:1}},{conv:{width:1,kernel:1}},{conv:
 def test_channels_last_is_left_for_a_clear_gain_and_each_network_is_measured_once(
     subject: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, contiguous_ms: float, chosen: str
 ) -> None:
-    measured = []
+    measured: list[str] = []
+    dropped: list[bool] = []
 
-    def probe(asked: Any) -> Callable[[], tuple[float]]:
+    class Graphs:
+        def __init__(self, device: torch.device) -> None:
+            pass
+
+        def drop(self) -> None:
+            dropped.append(True)
+
+    def probe(asked: Any, graphs: Graphs) -> Callable[[], tuple[float]]:
         measured.append(asked.compute.memory_format)
         return lambda: ((contiguous_ms if asked.compute.memory_format == "contiguous" else 1) / 1000,)
 
     monkeypatch.setattr(memory_format, "_probe", probe)
+    monkeypatch.setattr(memory_format, "CudaGraphs", Graphs)
     for _ in range(2):
         assert faster(subject("arch=mnist_7800_shallow width=2"), Store(tmp_path)) == chosen
+    assert dropped == [True]
     assert sorted(measured) == ["channels_last", "contiguous"]
     assert len(list(tmp_path.glob("*.json"))) == 2
 

@@ -76,6 +76,7 @@ def test_the_same_run_asked_for_in_two_ways_has_one_id(one: str, other: str) -> 
         "data.verify=false",
         "train.checkpoint_minutes=1",
         "train.bench=true",
+        "train.graph=false",
         "train.memory_format=contiguous",
     ],
 )

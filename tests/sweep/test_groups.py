@@ -292,6 +292,12 @@ def test_a_run_by_hand_of_several_seeds_is_each_of_them(
     ended = call("train", *overrides(f"{ONE} seed=3 together=[3,5]"))
     assert (ended.code, ended.err) == (0, "")
     assert {seed: record["status"] for seed, record in records(outputs).items()} == {3: "done", 5: "done"}
+    (outputs.parent / "taken").mkdir()
+    (outputs.parent / "taken" / "runs").touch()  # where folders would be
+    ended = call("train", *overrides(f"{ONE} seed=3 together=[3,5] outputs={outputs.parent / 'taken'}"))
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "seed 3: " in ended.err
+    assert "seed 5: " in ended.err
 
 
 def test_a_group_that_died_has_the_end_that_those_without_a_result_have(seeds: Planning) -> None:

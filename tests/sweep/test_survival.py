@@ -130,7 +130,10 @@ def test_a_sweep_killed_at_random_and_done_by_two_at_once_ends_as_an_undisturbed
 
 
 def test_ctrl_c_stops_within_seconds_and_the_same_command_goes_on(command: Command, tmp_path: Path) -> None:
-    """The terminal sends Ctrl-C to all processes of the sweep, a scheduler its SIGTERM to the first alone."""
+    """The terminal sends Ctrl-C to all processes of the sweep, a scheduler its SIGTERM to the first alone.
+
+    timeout(1) sends it twice, the second while the sweep waits for its processes to end.
+    """
     outputs = tmp_path / "outputs"
     line = command(outputs, f"{RUN} width=2,3 train.max_epochs=500")
 
@@ -154,7 +157,13 @@ def test_ctrl_c_stops_within_seconds_and_the_same_command_goes_on(command: Comma
     assert re.fullmatch(TOLD, err)
     assert "test accuracy" not in out
     assert {record["status"] for record in records(outputs)} == {"interrupted"}
-    code, out, err = stopped(2, lambda sweep: sweep.send_signal(signal.SIGTERM))
+
+    def twice(sweep: psutil.Popen) -> None:
+        sweep.send_signal(signal.SIGTERM)
+        time.sleep(0.05)
+        sweep.send_signal(signal.SIGTERM)
+
+    code, out, err = stopped(2, twice)
     assert code == 143
     assert re.fullmatch(TOLD, err)
     assert max(record["attempts"] for record in records(outputs)) == 2

@@ -127,6 +127,11 @@ def test_members_have_the_batches_of_their_seeds_side_by_side() -> None:
             assert both.is_contiguous(memory_format=torch.channels_last)
             assert torch.equal(both[:, place : place + 1], images)
             assert torch.equal(all_labels[place], labels)
+    both, _ = counted.batch(counted.at(0))
+    given.channels_last = False
+    contiguous, _ = counted.batch(counted.at(0))
+    assert contiguous.is_contiguous()
+    assert torch.equal(contiguous, both)
 
 
 def test_giving_out_a_batch_leaves_the_stored_images_as_they_are() -> None:

@@ -21,7 +21,7 @@ from dsbench.network.layers import Activation, BatchNorm, Conv, Dropout, Flatten
 from dsbench.seeds import derived
 from dsbench.training.batches import Batches, PixelScale
 from dsbench.training.device import Compute
-from dsbench.training.program import Pass
+from dsbench.training.program import At, Pass
 from dsbench.training.recipe import groups, optimizer
 from dsbench.training.step import Step, clip_grad_norms, mean_losses
 
@@ -117,11 +117,6 @@ class Together(Loop):
                 self.losses.append(losses.detach())
         return self
 
-    def keep(self, places: Sequence[int]) -> None:
-        assert isinstance(self.module, Fused)
-        self.module.keep(places, self.optimizer)
-        self.seeds = [self.seeds[place] for place in places]
-
 
 def alone(seed: int, line: str, clip: float | None = None) -> Alone:
     module = build(NETWORK, seed).double()
@@ -176,19 +171,6 @@ def test_members_change_between_training_alone_and_together_at_any_epoch(line: s
         last = alone(seed, line)
         last.load(member(loop.states(), place))
         near(last.epochs([2]).states(), own.epochs([1, 2]).states())
-
-
-@pytest.mark.parametrize("line", OPTIMIZERS)
-def test_those_that_are_kept_train_on_as_each_does_alone(line: str) -> None:
-    loop = together(SEEDS, line, 0.5).epochs([0])
-    before = loop.states()
-    for places, epoch in (((0, 2), 1), ((1,), 2)):
-        loop.keep(places)
-        if epoch == 1:
-            for new, old in enumerate(places):
-                near(member(loop.states(), new), member(before, old), most=0)
-        loop.epochs([epoch])
-    near(member(loop.states(), 0), alone(SEEDS[2], line, 0.5).epochs([0, 1, 2]).states())
 
 
 def test_members_at_different_points_of_their_training_are_not_put_together() -> None:
@@ -248,6 +230,14 @@ def test_each_member_has_the_batches_of_its_own_seed_and_epoch(augment: AugmentC
             assert images.is_contiguous(memory_format=torch.channels_last)
             assert torch.equal(images, torch.cat([each for each, _ in alone], 1))
             assert torch.equal(labels, torch.stack([truth for _, truth in alone]))
+
+
+def test_a_contiguous_network_of_members_sees_contiguous_images() -> None:
+    given = split(None)
+    given.channels_last = False
+    images, _ = Pass(given, 5, 3).batch(At(slice(0, 1), slice(0, 4)))
+    assert images.is_contiguous()
+    assert torch.equal(images, torch.cat([next(iter(given))[0][:4]] * 3, 1))
 
 
 def test_all_members_are_measured_by_the_same_images() -> None:

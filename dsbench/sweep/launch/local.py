@@ -23,6 +23,7 @@ from hydra.core.utils import JobReturn
 
 from dsbench.errors import first_line
 from dsbench.process import importing_alike, keep_sockets_short, wait_briefly, without_interrupts, without_main
+from dsbench.run.interrupts import deferred
 from dsbench.run.outcome import Ended
 from dsbench.sweep.launch.backend import Backend, LaunchContext
 from dsbench.sweep.launch.worker import work
@@ -182,13 +183,17 @@ class Local(Backend):
         return out
 
     def end(self, running: Sequence[_Process], grace_seconds: float) -> None:
-        """Ask jobs to stop, and kill the processes of those that have not after `grace_seconds`."""
-        for job in running if grace_seconds else ():
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(job.process.pid, signal.SIGTERM)
-        deadline = time.monotonic() + grace_seconds
-        for job in running:
-            job.process.join(max(0.0, deadline - time.monotonic()))
-            if job.process.is_alive():
-                job.kill()
-                job.process.join()
+        """Ask jobs to stop, and kill the processes of those that have not after `grace_seconds`.
+
+        A second signal, as timeout(1) sends one, waits until they have ended: else their runs would seem to go on.
+        """
+        with deferred():
+            for job in running if grace_seconds else ():
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(job.process.pid, signal.SIGTERM)
+            deadline = time.monotonic() + grace_seconds
+            for job in running:
+                job.process.join(max(0.0, deadline - time.monotonic()))
+                if job.process.is_alive():
+                    job.kill()
+                    job.process.join()

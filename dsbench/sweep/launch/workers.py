@@ -23,11 +23,11 @@ from dsbench.training.place import is_there
 _SPARE = 1.5
 _SPARE_BYTES = 110 << 20
 # Of a GPU. Estimates, none of them measured on a card yet: a process whose training step has FILLING_MACS keeps a card
-# busy by itself, smaller ones share it, up to MOST_A_GPU of them. A process takes CONTEXT_BYTES of the card (CUDA's
+# busy by itself, smaller ones share it, up to MOST_A_GPU of them. A process takes _SPARE_GPU_BYTES of the card (CUDA's
 # context, what cuDNN and cuBLAS keep) beside _SPARE times its numbers, and HOST_BYTES of the machine.
 FILLING_MACS = 20e9
 MOST_A_GPU = 4
-CONTEXT_BYTES = 800 << 20
+_SPARE_GPU_BYTES = 800 << 20
 HOST_BYTES = 1 << 30
 _ASK_SECONDS = 120
 _ASK = "import torch; print(*(torch.cuda.mem_get_info(i)[0] for i in range(torch.cuda.device_count())))"
@@ -119,7 +119,7 @@ def in_memory(loads: Sequence[Load], forked: bool) -> int:
 
 def taken_of_gpu(run_bytes: int) -> int:
     """What a process takes of a GPU's memory whose training takes so much of it at the least."""
-    return int(_SPARE * run_bytes) + CONTEXT_BYTES
+    return int(_SPARE * run_bytes) + _SPARE_GPU_BYTES
 
 
 def _sharing(loads: Sequence[Load], cards: int, cores: int) -> int:
