@@ -72,7 +72,7 @@ def test_other_conditions_are_measured_anew(
         version: str | None = None,
     ) -> dict[str, Any]:
         if processor is not None:
-            monkeypatch.setattr(store, "identity", lambda device: identity(device) | processor)
+            monkeypatch.setattr("dsbench.measure.identity.identity", lambda device: identity(device) | processor)
         if version is not None:
             monkeypatch.setattr(store, "version", lambda package: version)
         return conditions(subject(line).network, what, batch, where)
