@@ -27,7 +27,8 @@ def cells_table(runs: pd.DataFrame) -> pd.DataFrame:
     mean. All of these are over the runs that are done, and n_done is their number. Runs that ended otherwise, and those
     that have not ended, are counted apart and are in no mean: n_runs is the sum of the counts. A family that collapses
     is worse than its mean, so the counts belong beside it. Devices, threads, commits, sources and, where any run has
-    it, how many were trained as one program are listed, each value once. Remarks, where any run has one, are counted: `2 undertrained`.
+    it, how many were trained as one program are listed, each value once. Remarks, where any run has one, are counted:
+    `2 undertrained`.
     """
     import pandas as pd
 
