@@ -47,7 +47,6 @@ KERNEL_SECONDS = 3e-6
 KERNELS_AN_OPERATION = 4.0
 FLOPS = {"bf16": 400e12, "16": 400e12, "32": 25e12}
 BYTES_A_SECOND = 1.5e12
-FUSED = 8  # seeds in one program
 SWEEP_SECONDS, GROUP_SECONDS = 25.0, 4.0  # of a sweep: imports, tables, page; of a group: its start and its end
 
 
@@ -147,6 +146,7 @@ def estimate(part: Part) -> Estimate:
     """From the networks' work, as dsbench.measure.traffic counts it; see the constants above for what is assumed."""
     from dsbench.config import schema
     from dsbench.config.network import dataset_of
+    from dsbench.sweep.groups import MOST_FUSED
     from dsbench.sweep.networks import networks
 
     schema.register()
@@ -162,7 +162,7 @@ def estimate(part: Part) -> Estimate:
         flops, moved, operations = _step(network.network, config.train.batch_size, precision)
         images = dataset.train_size - dataset.held_out(config.data.split)
         an_epoch = -(-images // config.train.batch_size)
-        groups = [min(FUSED, seeds - first) for first in range(0, seeds, FUSED)]
+        groups = [min(MOST_FUSED, seeds - first) for first in range(0, seeds, MOST_FUSED)]
         launched = KERNELS_AN_OPERATION * operations
         busy = max(flops / FLOPS[precision], moved / BYTES_A_SECOND)
         epoch = 1.15 * an_epoch * sum(max(KERNEL_SECONDS * launched, members * busy) for members in groups)
@@ -363,6 +363,8 @@ def _asked_for(asked: argparse.Namespace) -> list[Part]:
 
 
 def _show_plan(chosen: Sequence[Part]) -> None:
+    from dsbench.sweep.groups import MOST_FUSED
+
     print("| part | runs | steps | GFLOP a step | kernels a step | minutes |")
     print("|---|--:|--:|--:|--:|--:|")
     for part in chosen:
@@ -376,9 +378,8 @@ def _show_plan(chosen: Sequence[Part]) -> None:
             else "- | - | - | -"
         )
         print(f"| {part.name} | {counts} | {minutes} |")
-    print(
-        f"\nassumed: {FUSED} seeds in one program, a graph a step, {1e6 * KERNEL_SECONDS:g} us a kernel at the least,"
-    )
+    most, kernel = f"up to {MOST_FUSED} seeds in one program", f"{1e6 * KERNEL_SECONDS:g} us a kernel at the least"
+    print(f"\nassumed: {most}, a graph a step, {kernel},")
     rates = ", ".join(
         f"{rate / 1e12:g} TFLOP/s in {precision}" for precision, rate in FLOPS.items() if precision != "16"
     )
@@ -422,6 +423,8 @@ def _options() -> argparse.Namespace:
     asked.parts = list(filter(None, asked.parts.split(",")))
     if not set(asked.parts) <= {*names}:
         parser.error(f"--parts are some of {','.join(names)}")
+    if asked.plan and (asked.small or asked.device == "cpu"):
+        parser.error("--plan is of what a GPU runs, without --small and --device cpu")
     asked.out = asked.out.absolute()
     return asked
 

@@ -62,6 +62,7 @@ from dsbench.network.build import build
 from dsbench.network.description import Network
 from dsbench.network.fused import Fused, stacked
 from dsbench.training.device import set_up_process
+from dsbench.training.graph import CudaGraphs
 from dsbench.training.step import mean_losses
 
 FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
@@ -88,12 +89,12 @@ class Ways:
         self.device, self.format = torch.device(asked.device), FORMATS[memory_format]
         self.images, self.labels = random_batch(network, self.device, members * asked.batch)
 
-    def steps(self) -> dict[str, Step]:
-        """Ready to be called, each with a call behind it."""
+    def steps(self, graphs: CudaGraphs | None = None) -> dict[str, Step]:
+        """Ready to be called, each with a call behind it, and captured where there are `graphs`."""
         out: dict[str, Step] = {"alone": self._alone(), "grouped": self._grouped(), "vmap": self._vmap()}
         for step in out.values():
             step()
-        return {name: self._captured(step) for name, step in out.items()} if self.asked.graph else out
+        return {name: self._captured(step, graphs) for name, step in out.items()} if graphs else out
 
     def _alone(self) -> Step:
         images = [own.contiguous(memory_format=self.format) for own in self.images.chunk(self.members)]
@@ -148,17 +149,13 @@ class Ways:
 
         return step
 
-    def _captured(self, step: Step) -> Step:
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(3):
-                step()
-        torch.cuda.current_stream().wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+    def _captured(self, step: Step, graphs: CudaGraphs) -> Step:
+        def once() -> None:
             step()
-        return graph.replay
+
+        for _ in range(3):
+            graphs.warm_up(once)
+        return graphs.record(once)
 
 
 def milliseconds(step: Step, asked: argparse.Namespace, calls: int) -> float:
@@ -175,9 +172,12 @@ def milliseconds(step: Step, asked: argparse.Namespace, calls: int) -> float:
 
 def line(name: str, network: Network, members: int, memory_format: str, asked: argparse.Namespace) -> str:
     """A line of the table."""
-    steps = Ways(network, members, asked, memory_format).steps()
+    graphs = CudaGraphs(torch.device(asked.device)) if asked.graph else None
+    steps = Ways(network, members, asked, memory_format).steps(graphs)
     calls = {way: max(1, int(1e3 * asked.seconds / milliseconds(step, asked, 1))) for way, step in steps.items()}
     turns = [{way: milliseconds(step, asked, calls[way]) for way, step in steps.items()} for _ in range(asked.turns)]
+    if graphs is not None:
+        graphs.drop()
     ratios = [f"{median(turn['alone'] / turn[way] for turn in turns):8.2f}" for way in ("grouped", "vmap")]
     alone = median(turn["alone"] for turn in turns)
     return f"{name:17} {members:3} {memory_format:13} {alone:9.2f} {' '.join(ratios)}"

@@ -216,7 +216,7 @@ def _facts(asked: argparse.Namespace, random: Sequence[str]) -> dict[str, Any]:
     if asked.device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: torch sees no GPU; --device cpu --small is the rehearsal")
     return {
-        "rehearsal": asked.device == "cpu",
+        "rehearsal": asked.small or asked.device == "cpu",
         "command": f"python benchmarks/gpu.py {' '.join(sys.argv[1:])}".strip(),
         "date": datetime.now(UTC).isoformat(timespec="minutes"),
         "card": identity(asked.device),

@@ -26,8 +26,9 @@ def cells_table(runs: pd.DataFrame) -> pd.DataFrame:
     from `low` to `high`, which two runs or more have (and which may reach beyond 0 and 1); of times and timings the
     mean. All of these are over the runs that are done, and n_done is their number. Runs that ended otherwise, and those
     that have not ended, are counted apart and are in no mean: n_runs is the sum of the counts. A family that collapses
-    is worse than its mean, so the counts belong beside it. Devices, threads, commits and sources are listed where the
-    runs differ in them. Remarks, where any run has one, are counted: `2 undertrained`.
+    is worse than its mean, so the counts belong beside it. Devices, threads, commits, sources and, where any run has
+    it, how many were trained as one program are listed, each value once. Remarks, where any run has one, are counted:
+    `2 undertrained`.
     """
     import pandas as pd
 
@@ -44,6 +45,7 @@ def cells_table(runs: pd.DataFrame) -> pd.DataFrame:
         done[timings(runs)].mean().astype("float64"),
         grouped[same].first(),
         *(_listed(runs[name], key) for name in ("device", "threads", *CODE)),
+        *([_listed(runs["fused"], key)] if "fused" in runs else []),
         *([_remarks(runs["remark"], key)] if "remark" in runs else []),
     ]
     table = pd.concat([part.reindex(parts[0].index) for part in parts], axis=1).reset_index()

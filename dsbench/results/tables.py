@@ -49,14 +49,16 @@ def cells(frame: pd.DataFrame, asked: str = "") -> Table:
     off = [row["requested_residual"] for row in rows]
     measured = [
         replace(numbers("off budget", off, lambda share: percent(share, "+")), minor=True),
-        *(figures(time, [row.get(time.cells_column) for row in rows]) for time in (_LATENCY, _TIME)),
+        figures(_LATENCY, [row.get(_LATENCY.cells_column) for row in rows]),
+        _train_times(rows, _TIME.cells_column),
     ]
     excluded = texts("not in the mean", [_not_in_the_mean(row) for row in rows])
     mixed = any(_MIXED_CODE in text for text in excluded.texts)
+    legend = f"{_LEGEND}; {_MIXED_CODE}: the seeds of a cell were not made by the same code" if mixed else _LEGEND
     return Table(
         named.shared,
         (*names(named.columns), *scores, *costs, *filled([*measured, excluded, _remarks(rows)])),
-        f"{_LEGEND}; {_MIXED_CODE}: the seeds of a cell were not made by the same code" if mixed else _LEGEND,
+        "; ".join(filter(None, (legend, _of_groups(rows)))),
         elsewhere=_elsewhere(asked),
     )
 
@@ -68,7 +70,7 @@ def overview(frame: pd.DataFrame, asked: str = "") -> Table:
     """
     rows = plain(frame)
     latency = figures(_LATENCY, [row.get(_LATENCY.cells_column) for row in rows])
-    seconds = figures(_TIME, [row.get(_TIME.cells_column) for row in rows])
+    seconds = _train_times(rows, _TIME.cells_column)
     done = [f"{row['n_done']}/{row['n_runs']}" for row in rows]
     alike = len(set(done)) == 1 and all(row["n_done"] == row["n_runs"] for row in rows)
     columns = (
@@ -80,7 +82,7 @@ def overview(frame: pd.DataFrame, asked: str = "") -> Table:
         *filled([texts("not in the mean", [_not_in_the_mean(row) for row in rows])]),
         *filled([_remarks(rows)]),
     )
-    return Table("", columns, elsewhere=_elsewhere(asked))
+    return Table("", columns, "" if filled([latency]) else _of_groups(rows), elsewhere=_elsewhere(asked))
 
 
 def _elsewhere(asked: str) -> str:
@@ -95,12 +97,12 @@ def runs(frame: pd.DataFrame, asked: str = "") -> Table:
     columns = (
         *(figures(score, [row[score.name] for row in rows], score.brief) for score in _ACCURACIES),
         *filled([figures(_BALANCED, balanced)]),
-        figures(_TIME, [row[_TIME.name] for row in rows]),
+        _train_times(rows, _TIME.name),
         texts("status", [row["status"] for row in rows]),
         *filled([_remarks(rows)]),
         texts("run", [row["run_id"] for row in rows]),
     )
-    return Table(named.shared, (*names(named_runs), *columns), elsewhere=_elsewhere(asked))
+    return Table(named.shared, (*names(named_runs), *columns), _of_groups(rows), elsewhere=_elsewhere(asked))
 
 
 def failures(frame: pd.DataFrame, outputs: Path | str = "outputs", most: int = 20) -> Table:
@@ -159,6 +161,25 @@ def _not_in_the_mean(row: Mapping[str, Any]) -> str:
 def _balanced(accuracy: float | None, balanced: float | None) -> float | None:
     """The balanced accuracy, where the classes are so unequal that it is another."""
     return None if accuracy is None or balanced is None or abs(accuracy - balanced) < 0.01 else balanced
+
+
+def _train_times(rows: Sequence[Mapping[str, Any]], column: str) -> Column:
+    """In brackets where they are those of a group of runs."""
+    plainly = figures(_TIME, [row.get(column) for row in rows])
+    entries = (
+        replace(entry, text=f"({entry.text})", brief=f"({entry.brief})") if entry.text and _in_group(row) else entry
+        for entry, row in zip(plainly.entries, rows, strict=True)
+    )
+    return replace(plainly, entries=tuple(entries))
+
+
+def _of_groups(rows: Sequence[Mapping[str, Any]]) -> str:
+    return "train time in brackets: of seeds trained as one program" if any(map(_in_group, rows)) else ""
+
+
+def _in_group(row: Mapping[str, Any]) -> bool:
+    """Whether the run of a row, or any of its cell's, was trained with others as one program."""
+    return row.get("fused") not in (None, 1, "1")
 
 
 def _remarks(rows: Sequence[Mapping[str, Any]]) -> Column:

@@ -17,7 +17,8 @@ from dsbench.network.fused import Fused
 from dsbench.seeds import derived
 from dsbench.training.datamodule import ImageData
 from dsbench.training.history import Epoch
-from dsbench.training.program import CHUNK_STEPS, Program, RandomStates, Recorder
+from dsbench.training.passes import CHUNK_STEPS
+from dsbench.training.program import Program, RandomStates, Recorder
 from dsbench.training.recipe import can_be_fused, factor, optimizer
 from dsbench.training.step import Step
 from dsbench.training.stop import AfterSteps
@@ -51,7 +52,7 @@ class Classifier(LightningModule):
     """Trains `network`, alone or for several members at once, as the members' trainings say.
 
     Each member's history grows by one row an epoch. Its seed and the epoch decide its dropout. Lightning gives chunks
-    of steps (see dsbench.training.program.Chunks); what a step is, Program says.
+    of steps (see dsbench.training.passes.Chunks); what a step is, Program says.
     """
 
     def __init__(

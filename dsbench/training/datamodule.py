@@ -13,7 +13,7 @@ from dsbench.config.schema import DataConfig
 from dsbench.data import prepared, split
 from dsbench.training.batches import Batches, PixelScale, unsharp
 from dsbench.training.memory import DEVICE_SHARE, evaluated_at_once
-from dsbench.training.program import Chunks, Pass
+from dsbench.training.passes import Chunks, Pass
 
 log = logging.getLogger("dsbench")
 

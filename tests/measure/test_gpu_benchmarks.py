@@ -46,10 +46,13 @@ def test_ratios_are_of_the_same_turn_and_stand_beside_their_goal() -> None:
     measured += [rate("d", turn, speed) for turn, speed in ((1, 1200), (2, 8000), (3, 110))]
     facts = {"card": {}, "machine": {"versions": {"torch": "", "pytorch-lightning": ""}, "processor": "", "cores": 2}}
     facts |= dict.fromkeys(("date", "commit", "precision", "images", "epochs", "command"), "")
-    facts |= {"rehearsal": True, "random_images": [], "load_average": 0.0}
+    facts |= {"rehearsal": False, "random_images": [], "load_average": 0.0}
     page = gpu_table.page(facts, measured, "", ["fused, turn 2"])
     assert "| 11.00 (8.00 to 12.00), n=3, met | 2.00 (1.00 to 3.00), n=3, met |" in page
-    assert gpu_table.REHEARSAL in page
+    rehearsal = gpu_table.page(facts | {"rehearsal": True}, measured, "", [])
+    assert "| 11.00 (8.00 to 12.00), n=3 | 2.00 (1.00 to 3.00), n=3 |" in rehearsal
+    assert gpu_table.REHEARSAL in rehearsal
+    assert gpu_table.REHEARSAL not in page
     assert "- c skipped: no such key (plain_8/cnn)" in page
     assert "- no time for fused, turn 2" in page
 

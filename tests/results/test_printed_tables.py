@@ -196,3 +196,19 @@ def test_the_last_screen_has_a_line_a_cell_and_says_what_is_missing_of_it() -> N
     lines = shown(whole, 80).splitlines()
     assert len(lines) == 6  # heads, the line below them, and the cells
     assert max(map(len, lines)) <= 80
+
+
+def test_train_times_of_seeds_trained_as_one_program_are_in_brackets() -> None:
+    records = [
+        run(model=model, seed=seed, train_seconds=3.0, fused=fused)
+        for model, of in {"cnn": (None, 1), "dwsep": (1, 4)}.items()
+        for seed, fused in enumerate(of)
+    ]
+    by_cell = cells_table(table(records))
+    for cells in (tables.cells(by_cell), tables.overview(by_cell)):
+        alone, together = cells.texts["train time"]
+        assert together == f"({alone})"
+        assert "train time in brackets: of seeds trained as one program" in cells.note
+    runs = tables.runs(table(records))
+    assert runs.texts["train time"] == [alone, alone, alone, together]
+    assert "in brackets" not in tables.cells(cells_table(table(records[:2]))).note

@@ -6,7 +6,7 @@ import torch
 
 from dsbench.config.schema import AugmentConfig
 from dsbench.training.batches import Batches, PixelScale
-from dsbench.training.program import Chunks, Pass
+from dsbench.training.passes import Chunks, Pass
 
 ROWS = torch.tensor([0, 1, 2, 3, 4, 6, 7, 8, 10, 11])
 RAW = PixelScale.of("raw", (0.0,), (1.0,))
@@ -100,7 +100,7 @@ def test_chunks_grow_while_they_are_quick_and_cover_every_step_once(
     seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(seconds * tick for tick in range(100))
-    monkeypatch.setattr("dsbench.training.program.monotonic", lambda: next(clock))
+    monkeypatch.setattr("dsbench.training.passes.monotonic", lambda: next(clock))
     chunks = list(Chunks(Pass(batches(size=1), 12), most=4))
     assert [step for chunk in chunks for step in chunk] == list(range(10))
     assert [len(chunk) for chunk in chunks] == ([1] * 10 if seconds else [1, 2, 4, 3])

@@ -21,7 +21,7 @@ from dsbench.network.layers import Activation, BatchNorm, Conv, Dropout, Flatten
 from dsbench.seeds import derived
 from dsbench.training.batches import Batches, PixelScale
 from dsbench.training.device import Compute
-from dsbench.training.program import At, Pass
+from dsbench.training.passes import At, Pass
 from dsbench.training.recipe import groups, optimizer
 from dsbench.training.step import Step, clip_grad_norms, mean_losses
 
