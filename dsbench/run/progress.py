@@ -17,7 +17,6 @@ from rich.progress import Progress as RichProgress
 from rich.text import Text
 
 from dsbench.console import terminal
-from dsbench.run.odd_width import odd_widths
 from dsbench.run.record import Record, Result, width
 from dsbench.training.history import Epoch
 from dsbench.training.stop import AfterSteps, End
@@ -64,8 +63,6 @@ class Progress:
         rows = {"compute": f"{place.name}, precision {place.precision}, threads {place.threads}"}
         if history:
             rows["resumed"] = f"after epoch {len(history)}"
-        elif odd := odd_widths([plan]):
-            rows["remark"] = odd
         self._print_facts(rows)
 
     def waiting(self, folder: Path, owner: Owner | None) -> None:

@@ -20,7 +20,6 @@ from dsbench.console import terminal
 from dsbench.errors import InputError
 from dsbench.numerals import counted
 from dsbench.run.interrupts import raise_if_asked_to_stop
-from dsbench.run.odd_width import odd_widths
 from dsbench.run.record import FINAL
 from dsbench.sweep import axes
 from dsbench.sweep.composition import Composer
@@ -30,6 +29,7 @@ from dsbench.sweep.launch.backend import Backend, KnownJobs, backend_for
 from dsbench.sweep.looks import Schedule, compared
 from dsbench.sweep.name import deciding, sweep_name, words
 from dsbench.sweep.objective import objectives
+from dsbench.sweep.odd_width import odd_widths
 from dsbench.sweep.plan import SweepPlan, plan_sweep, planned
 from dsbench.sweep.sweep import Sweep, own_folder
 

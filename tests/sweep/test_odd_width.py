@@ -13,9 +13,9 @@ from dsbench.measure import bench
 from dsbench.measure.timing import Timing
 from dsbench.network.cost import cost
 from dsbench.network.description import Network
-from dsbench.run import odd_width
-from dsbench.run.odd_width import odd_widths
 from dsbench.run.plan import Plan, plan
+from dsbench.sweep import odd_width
+from dsbench.sweep.odd_width import odd_widths
 
 
 def planned(line: str, outputs: Path) -> Plan:
