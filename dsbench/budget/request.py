@@ -21,8 +21,6 @@ from dsbench.budget.solver import (
     solve,
     widest_within,
 )
-from dsbench.chips.counter import counter
-from dsbench.chips.names import named
 from dsbench.config.compose import Composed, choice
 from dsbench.config.network import dataset_of, frame
 from dsbench.config.overrides import key
@@ -225,6 +223,9 @@ def _chip_knobs(composed: Composed, kind: str, name: str) -> Iterator[Callable[[
     Their costs raise InputError where the chip refuses a network. Raises InputError for a chip that is not there or
     does not count that.
     """
+    from dsbench.chips.counter import counter  # what other budgets need not wait for
+    from dsbench.chips.names import named
+
     chip = named(name, f"budget.chip={name}", composed.config_dir)
     choose(f"budget.chip_cost of {name}", kind, chip.costs)
     with counter(chip, Path(composed.config.outputs)) as asked:
