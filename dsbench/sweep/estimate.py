@@ -214,11 +214,11 @@ def _seconds_an_image(plan: Plan, share: float) -> float:
     config, compute, batch = plan.config, plan.place.compute(), plan.config.train.batch_size
     if share < _ALONE:
         compute = replace(compute, threads=1)
-    store = Store(Path(config.outputs).absolute() / "latency" / "probes")
-    under = conditions(plan.network, {"undisturbed step": _passes(plan)}, batch, compute)
-    timing = store.timing(under, PROBE_SECONDS, lambda: _step_timing(plan, compute))
-    if share < _ALONE:
-        store.path(under).unlink(missing_ok=True)
+        timing = _step_timing(plan, compute)
+    else:
+        store = Store(Path(config.outputs).absolute() / "latency" / "probes")
+        under = conditions(plan.network, {"undisturbed step": _passes(plan)}, batch, compute)
+        timing = store.timing(under, PROBE_SECONDS, lambda: _step_timing(plan, compute))
     return timing.median_ms / 1000 / batch / math.sqrt(plan.place.threads / compute.threads)
 
 
