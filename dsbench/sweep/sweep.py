@@ -6,7 +6,7 @@ import logging
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from dsbench.results import tables
 from dsbench.results.folder import SweepFolder, TakenError, table
 from dsbench.results.naming import short_names
 from dsbench.results.records import record
-from dsbench.run.interrupts import Interrupted
+from dsbench.run.interrupts import Interrupted, deferred
 from dsbench.run.outcome import Ended, ProcessDiedError
 from dsbench.run.progress import relative
 from dsbench.run.record import FINAL, Record, Status, short_label
@@ -199,9 +199,10 @@ class Sweep:
             if self.folder.sweep_file.exists() and not refused:
                 try:
                     if isinstance(error, Interrupted):
-                        runs, _ = self.collect()
-                        error.so_far = so_far(runs["status"]) + error.so_far
-                        keep()
+                        with suppress(Interrupted), deferred():  # timeout(1) sends a second signal
+                            runs, _ = self.collect()
+                            error.so_far = so_far(runs["status"]) + error.so_far
+                            keep()
                     else:
                         show()
                 except Exception as other:

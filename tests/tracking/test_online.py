@@ -43,6 +43,7 @@ def content() -> Any:
         cells=table,
         answers=[answers],
         claims=None,
+        chips=None,
         why=["It waits for memory."],
         how=[("data", "mnist_5k")],
     )
