@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-gpu fuzz test-ray evidence-gpu docs results lint clean
+.PHONY: demo test test-thorough test-gpu fuzz test-ray evidence-gpu docs results lint clean
 
 demo: $(INSTALLED)
 	@echo "Two networks of one width on MNIST, conventional and depthwise separable: 8 trainings (an epoch, 4 seeds"
@@ -14,7 +14,11 @@ demo: $(INSTALLED)
 
 # One thread a process: two test processes share two cores without fighting for them.
 test: $(INSTALLED) lint
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n 2 --dist worksteal -m "not thorough"
+
+# What takes some minutes more on two cores, and is tried again in another way by the tests of `make test`.
+test-thorough: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n 2 --dist worksteal -m thorough
 
 # On a CUDA device, in some minutes; with DSBENCH_GPU_TESTS=cpu a rehearsal on the CPU. A line is printed and kept as each
 # test ends. docs/how-to/gpu.md has the command for a machine that has the packages and no .venv.

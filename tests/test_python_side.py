@@ -309,6 +309,7 @@ def _execute(source: str, names: dict[str, Any]) -> None:
         names["shown"].append(eval(compile(ast.Expression(last.value), "cell", "eval"), names))
 
 
+@pytest.mark.thorough
 def test_the_notebook_trains_judges_and_predicts(notebook: dict[str, Any]) -> None:
     assert notebook["after"] == notebook["before"]
     sweep, costs, runs = notebook["sweep"], notebook["costs"], notebook["runs"]

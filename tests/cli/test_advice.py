@@ -102,6 +102,7 @@ def on_two_threads(record: dict[str, Any]) -> None:
     record["measured_on"]["threads"] = 2
 
 
+@pytest.mark.thorough
 def test_what_a_verdict_lacks_is_there_after_the_command_that_it_names(
     call: Call, sweep: SweepFolder, measured: None
 ) -> None:
@@ -138,6 +139,7 @@ def test_of_many_networks_the_sweep_is_measured_by_its_folder(call: Call, sweep:
     assert Path(folder).resolve() == sweep.path
 
 
+@pytest.mark.thorough
 def test_a_page_and_its_sweep_are_made_again_by_the_commands_that_the_page_names(
     call: Call, sweep: SweepFolder
 ) -> None:

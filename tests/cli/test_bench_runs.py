@@ -206,6 +206,7 @@ def test_a_folder_that_is_no_runs_and_a_device_that_is_not_there_are_one_line(
     assert (finished / "result.json").read_bytes() == record
 
 
+@pytest.mark.thorough
 def test_several_runs_take_turns_in_three_fresh_processes_of_which_each_record_has_a_time(finished: Path) -> None:
     """Whatever the tests have imported before, the command imports in the right order."""
     other = Path(shutil.copytree(finished, finished.parent / "other"))

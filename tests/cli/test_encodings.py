@@ -30,6 +30,7 @@ def ran(code: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, env=plain | environment, timeout=300)
 
 
+@pytest.mark.thorough
 def test_no_command_ends_for_a_character_that_cannot_be_written(tmp_path: Path, data_root: Path) -> None:
     head = f"RUNS, OUT = {str(RUNS)!r}, {str(tmp_path)!r}\n"
     ended = ran(head + COMMANDS, PYTHONIOENCODING="ascii", DSBENCH_DATA=str(data_root))

@@ -172,6 +172,7 @@ def test_a_sweep_ends_with_measured_times_a_verdict_and_a_page(
     assert why in (folder / "report.html").read_text()
 
 
+@pytest.mark.thorough
 def test_what_measuring_came_to_is_told_as_it_was(
     call: Call,
     overrides: Overrides,

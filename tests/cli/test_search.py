@@ -32,6 +32,7 @@ def dominated(trial: dict[str, str], others: list[dict[str, str]]) -> bool:
     return any((o["val_acc"], o["macs"]) != (trial["val_acc"], trial["macs"]) for o in better)
 
 
+@pytest.mark.thorough
 def test_a_trial_is_worth_the_mean_over_its_seeds_and_one_that_diverges_ends_no_search(
     call: Any, overrides: Overrides, outputs: Path
 ) -> None:

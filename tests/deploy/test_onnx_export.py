@@ -39,7 +39,12 @@ def differing(weighted: Weighted, logits: Logits, tmp_path: Path) -> Callable[[N
     return check
 
 
-@pytest.mark.parametrize("arch", options("arch"))
+LARGER = ("plain_64", "plain_128", "plain_224")  # than plain, and made of the same layers
+
+
+@pytest.mark.parametrize(
+    "arch", [pytest.param(arch, marks=[pytest.mark.thorough] * (arch in LARGER)) for arch in options("arch")]
+)
 def test_every_architectures_file_gives_the_modules_logits_for_any_batch(
     arch: str, named: Named, differing: Callable[[Network], None]
 ) -> None:

@@ -26,7 +26,7 @@ from dsbench.run import execute
 
 READ, EXECUTE = sources.read, execute.execute
 SEED = os.environ.get("DSBENCH_FUZZ", "")
-CASES = {"commands": (25, 260), "yaml": (8, 100), "arrays": (8, 80), "records": (10, 160), "runs": (3, 60)}
+CASES = {"commands": (12, 260), "yaml": (4, 100), "arrays": (4, 80), "records": (5, 160), "runs": (2, 60)}
 OURS = (AssertionError, AttributeError, IndexError, KeyError, NameError, OverflowError, TypeError, ZeroDivisionError)
 REMADE = ("runs.csv", "cells.csv", ".lock")  # by whatever reads a sweep
 HALF = (".lock", ".lease-")  # what may begin with a dot

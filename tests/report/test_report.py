@@ -188,6 +188,7 @@ def test_answers_stand_in_cards_those_of_the_headline_first(made: Make) -> None:
     assert page.others in unescape(html.read_text())
 
 
+@pytest.mark.thorough
 def test_of_many_comparisons_three_are_answered_at_once(made: Make) -> None:
     cells = [(model, width) for width in range(1, 6) for model in ("cnn", "dwsep")]
     sweep = made([run(model=model, width=width, params=1000 * width) for model, width in cells])
@@ -302,6 +303,7 @@ def test_a_page_of_many_cells_says_which_pictures_it_leaves_out(made: Make) -> N
     )
 
 
+@pytest.mark.thorough
 def test_a_page_of_many_pairs_leaves_out_their_pictures(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dsbench.report.album.MOST_ROWS", 4)
     families = {"cnn": None, "hybrid": "keras", "dwsep": "keras"}
@@ -316,6 +318,7 @@ def test_a_page_of_many_pairs_leaves_out_their_pictures(made: Make, monkeypatch:
     assert {"differences", "confusion_differences"} <= {name for name, _ in everything}
 
 
+@pytest.mark.thorough
 def test_accuracies_of_all_pairs_are_drawn_where_the_first_picture_has_no_room(
     made: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

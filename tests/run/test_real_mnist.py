@@ -14,6 +14,7 @@ from dsbench.errors import InputError
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.thorough
 @pytest.mark.real
 def test_the_7800_parameter_net_of_the_study_learns_mnist_in_an_epoch(call: Callable[..., Any], tmp_path: Path) -> None:
     """Seed 0 gave 91.65 %; after two epochs it had 92.6 and seed 1 94.8 %, after five twelve seeds 95.6-97.5 %."""

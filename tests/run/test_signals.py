@@ -67,6 +67,7 @@ def record(outputs: Path) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
+@pytest.mark.thorough
 def test_a_run_that_is_stopped_then_killed_and_asked_for_again_is_as_if_nothing_had_happened(
     overrides: Overrides,
     outputs: Path,

@@ -75,6 +75,7 @@ def records(outputs: Path) -> dict[int, dict[str, Any]]:
     return {record["width"]: record for record in ended}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("launcher", ["submitit_local", "ray"])
 def test_a_job_that_is_killed_goes_on_as_if_it_never_was_and_one_that_fails_is_named(
     sweep: Sweep,

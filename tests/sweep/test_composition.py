@@ -94,6 +94,7 @@ def told(make: Callable[[], Any]) -> Any:
         return type(error), str(error)
 
 
+@pytest.mark.thorough
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(overrides, max_size=5, unique_by=lambda override: override.split("=")[0]), max_size=2))
 def test_the_typed_form_is_that_of_hydra_s_own_composition(composers: Composer, lines: list[list[str]]) -> None:

@@ -273,6 +273,7 @@ def test_a_run_of_a_group_that_fails_is_named_and_the_others_count(
     assert ended[1]["error"] in swept.out.partition("not in a mean because")[2]
 
 
+@pytest.mark.thorough
 def test_with_seeds_auto_those_of_a_look_are_a_group(
     call: Callable[..., Any], overrides: Callable[[str], list[str]], outputs: Path
 ) -> None:

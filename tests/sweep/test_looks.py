@@ -312,6 +312,7 @@ def test_runs_that_are_trained_anew_take_their_looks_with_them(tmp_path: Path) -
 TINY = "model=cnn,dwsep arch=mnist_7800_shallow width=2 train.max_epochs=1 bench_minutes=0 report=false"
 
 
+@pytest.mark.thorough
 def test_a_sweep_extended_by_hand_was_looked_at_again_and_one_judged_again_was_not(
     call: Callable[..., Any], overrides: Callable[[str], list[str]], outputs: Path
 ) -> None:
@@ -346,6 +347,7 @@ def read(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text()))
 
 
+@pytest.mark.thorough
 def test_a_sweep_killed_between_its_looks_comes_to_those_of_an_undisturbed_one(
     overrides: Callable[[str], list[str]], outputs: Path
 ) -> None:

@@ -82,6 +82,7 @@ def left_over(processes: list[psutil.Process], seconds: float) -> list[str]:
     return [" ".join(process.cmdline()) for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
 
+@pytest.mark.thorough
 def test_a_sweep_killed_at_random_and_done_by_two_at_once_ends_as_an_undisturbed_one(
     command: Command, trained: Callable[[str], dict[str, Any]], tmp_path: Path
 ) -> None:

@@ -32,6 +32,7 @@ OTHERS = {
 }
 
 
+@pytest.mark.thorough
 def test_a_sweep_among_the_variables_of_other_tools_is_the_same_sweep(
     overrides: Callable[[str], list[str]],
     outputs: Path,
