@@ -182,6 +182,10 @@ def as_exact(
             assert (both[name] - value).abs().max() <= most, name
 
 
+@pytest.mark.skipif(
+    torch.backends.cpu.get_cpu_capability() != "AVX512",
+    reason="oneDNN's AVX2 kernels write beyond their memory in some backward passes of a network alone (torch 2.13)",
+)
 @given(networks(), st.sampled_from([1, 2, 3, 5]), st.sampled_from([4, 16]))  # oneDNN computes the larger batch alone
 def test_a_step_in_float32_is_as_exact_together_as_alone(network: Network, members: int, size: int) -> None:
     modules = without_dropout(built(network, members, torch.float32))

@@ -287,16 +287,15 @@ def test_a_group_that_is_too_large_for_the_device_is_tried_in_halves(
         assert reasons == [("failed", "out of memory")] * 4
 
 
-@pytest.mark.parametrize(("precision", "tried"), [("32", [3, 1]), ("bf16", [3, 1, 2, 1, 1])])
+@pytest.mark.parametrize("precision", ["32", "bf16"])
 def test_a_run_that_diverges_does_so_alone_and_its_neighbours_come_to_what_they_come_to_alone(
     seeds: Seeds,
     ran: Ran,
     programs: list[int],
     monkeypatch: pytest.MonkeyPatch,
     precision: str,
-    tried: list[int],
 ) -> None:
-    """In bf16 three channels are computed with one of the next network: all are NaN with it, and come apart again."""
+    """In bf16 some processors compute three channels with one of the next network, so that all are NaN with it."""
     line = f"arch=mnist_7800_shallow width=3 train.max_epochs=2 train.batch_size=500 precision={precision}"
     step = Classifier.training_step
 
@@ -312,13 +311,13 @@ def test_a_run_that_diverges_does_so_alone_and_its_neighbours_come_to_what_they_
     with monkeypatch.context() as patch:
         patch.setattr(Classifier, "training_step", spoilt)
         records = together(plans)
-    assert programs == tried
+    assert programs == [3, 1] or (precision == "bf16" and programs == [3, 1, 2, 1, 1])
     assert [record.status for record in records] == ["done", "done", "diverged"]
     assert [record.fused for record in records] == [3, 3, 3]
     assert (records[2].result.epochs, records[2].result.test_acc) == (2, None)
     told = [plan.folder.log_file.read_text() for plan in plans]
     assert "no longer finite" in told[2]
-    assert ("no longer finite" in told[0]) == (precision == "bf16")
+    assert ("no longer finite" in told[0]) == (programs != [3, 1])
     assert "Traceback" not in "".join(told)
     assert_as_alone(plans[:2], records[:2], ran, line)
 
