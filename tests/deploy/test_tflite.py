@@ -347,14 +347,14 @@ def test_what_is_wrong_is_said_in_one_line_and_leaves_no_file(
 def test_the_interpreter_has_the_threads_asked_for(
     written: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened, seen = litert.Interpreter, []
+    path, opened, seen = written(SQUEEZED), litert.Interpreter, []
 
     def spy(*arguments: Any, **rest: Any) -> Any:
         seen.append(rest)
         return opened(*arguments, **rest)
 
     monkeypatch.setattr(litert, "Interpreter", spy)
-    interpreter = Interpreter(written(SQUEEZED), 2)
+    interpreter = Interpreter(path, 2)
     assert (interpreter.threads, seen) == (2, [{"num_threads": 2}])
     prepared = interpreter.prepared(torch.zeros(3, 1, 28, 28))
     assert (prepared.shape, prepared.dtype) == ((3, 28, 28, 1), np.int8)
