@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -15,15 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dsbench.chips.chip import Chip
-from dsbench.chips.files import Deployable
-from dsbench.chips.measure import answered, on_chips, steps
-from dsbench.chips.names import chips as chips_of
-from dsbench.cli.chips import chips_shown, settled
+from dsbench.chips.measure import answered
+from dsbench.cli.chips import asked, chips_shown, chosen, files_kept, settled
 from dsbench.cli.options import NETWORKS
 from dsbench.cli.output import check_plot, print_csv, print_json, remark, show, write
 from dsbench.errors import InputError
-from dsbench.measure.by_turns import OnnxFiles, RunningCosts, check_onnx_installed, lacking_for_onnx, running_costs
+from dsbench.measure.by_turns import RunningCosts, running_costs
 from dsbench.measure.progress import ROOFLINE_STEPS, STEPS, Measuring
 from dsbench.measure.record import flat
 from dsbench.measure.repeats import repeated
@@ -46,7 +40,6 @@ from dsbench.sweep.networks import (
     NamedNetwork,
     differing_keys,
     differing_values,
-    file_names,
     names_of,
     networks,
     shared,
@@ -61,9 +54,7 @@ if TYPE_CHECKING:
     from dsbench.measure.subject import Subject
 
 _STEP = {"step": "total", "forward": "forward", "backward": "backward", "optimizer": "optimizer"}  # by heading
-_BACKENDS = {"torch_fp32": "torch fp32", "onnx": "onnx fp32", "onnx_int8": "onnx int8"}  # whatever the run's precision
 _PRECISIONS = {"32": "fp32", "bf16": "bf16", "16": "fp16"}
-_ONNX = "onnxruntime"  # the chip that --onnx stands for
 _BUSY = 0.5  # load average above which other processes are worth a word
 _MEMORY = QUANTITIES["peak_memory_bytes"]
 
@@ -82,12 +73,12 @@ class Benched(NamedNetwork, RunningCosts):
 def bench(
     arguments: Annotated[list[str] | None, typer.Argument(help=NETWORKS)] = None,
     onnx: Annotated[
-        bool | None, typer.Option("--onnx/--no-onnx", help="Measure ONNX Runtime too; the default for runs alone.")
+        bool | None, typer.Option("--onnx/--no-onnx", help="--chips onnxruntime, which is the default for runs.")
     ] = None,
     chips: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Ask chips of conf/chip too: litert,tflm,ethos_u55_128.")
     ] = None,
-    keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the ONNX files in this folder.")] = None,
+    keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the files of chips in this folder.")] = None,
     roofline: Annotated[
         bool, typer.Option("--roofline", help="Say what bounds each layer of a training step.")
     ] = False,
@@ -110,11 +101,10 @@ def bench(
     """Measure networks: latency at batch 1 and at a large batch, a training step and its parts, its peak memory.
 
     device, precision and threads are overrides as well; precision=32,bf16 compares the two, bf16 being autocast as in
-    training. All are measured on one thread unless threads=N says otherwise, runs too. The networks and what computes
-    them take turns, until the interquartile range of each measurement is within 5 % of its median, or for LIMIT seconds
-    a network. Several runs are measured in 5 fresh processes, over which the verdict decides. Of a finished run the
-    accuracy in ONNX Runtime is tested as well, and its result.json gets it all. --chips asks each chip in processes of
-    its own.
+    training. All are measured on one thread unless threads=N says otherwise, runs too. The networks take turns, until
+    the interquartile range of each measurement is within 5 % of its median, or for LIMIT seconds a network. Several
+    runs are measured in 5 fresh processes, over which the verdict decides. --chips asks each chip in processes of its
+    own, and tests finished runs on it; the result.json of a run gets it all.
     """
     if repeats is not None and repeats < FEWEST_REPEATS:
         raise InputError(
@@ -134,17 +124,19 @@ def bench(
     for network in named:
         check(network.composed.config)
         check_last_batch(network.composed.config, network.network)
-        if network.run is None:
-            config = network.composed.config
-            there = place(config.device, config.precision, threads)
-            need = run_bytes(network.network, cost(network.network, there.precision), config, there)
-            check_memory(network.composed, there, need, limit_bytes(there), solved=network.requested is not None)
-    named_chips = [*(chips.split(",") if chips else []), *([_ONNX] if onnx else [])]
-    asked = chips_of(named_chips, config_dir)
-    several = REPEATS if len(named) > 1 and named[0].run is not None else 1
-    with _onnx_files(named, onnx or (True if _ONNX in named_chips else onnx), keep) as files:
-        sections = _on_chips(named, asked, seconds, repeats or several)
-        options = {"batches": (BATCHES[0], large), "compile_too": compile_too, "onnx": files}
+        if network.run is not None:
+            network.run.place(threads)
+            continue
+        config = network.composed.config
+        there = place(config.device, config.precision, threads)
+        need = run_bytes(network.network, cost(network.network, there.precision), config, there)
+        check_memory(network.composed, there, need, limit_bytes(there), solved=network.requested is not None)
+    of_runs = named[0].run is not None
+    on = chosen(chips, onnx, keep, of_runs, config_dir)
+    several = REPEATS if len(named) > 1 and of_runs else 1
+    with files_kept(keep) as files:
+        sections = asked(named, on, files, seconds, repeats or several)
+        options = {"batches": (BATCHES[0], large), "compile_too": compile_too}
         rooflines_of = short_titles(named) if roofline or plot is not None else None
         benched = _measured(named, threads, repeats or several, seconds, rooflines_of, options)
     benched = [
@@ -170,64 +162,6 @@ def bench(
     _add_to_records(benched)
 
 
-@contextmanager
-def _onnx_files(named: Sequence[NamedNetwork], onnx: bool | None, keep: Path | None) -> Iterator[list[OnnxFiles]]:
-    """The files of each network, in a folder that is gone afterwards; none where ONNX Runtime is left out.
-
-    Unless `onnx` says, runs have them where the extra is installed, and so has what is to be kept: once all went well,
-    the files are copied into the folder `keep`. Raises InputError where the extra is missing and where nothing can be
-    written to `keep`.
-    """
-    if keep is not None and onnx is False:
-        raise InputError(f"--keep {keep} keeps ONNX files, and --no-onnx makes none; give one of the two")
-    missing = lacking_for_onnx()
-    if onnx is None and keep is None:
-        onnx = named[0].run is not None and not missing
-        if named[0].run is not None and missing:
-            remark(f"without ONNX Runtime: {missing}")
-    if onnx is False:
-        yield []
-        return
-    check_onnx_installed()
-    if keep is not None:
-        _check_folder(keep)
-    with tempfile.TemporaryDirectory(prefix="dsbench-") as folder:
-        files = [OnnxFiles.named(Path(folder), name) for name in file_names(named)]
-        yield files
-        if keep is not None:
-            keep.mkdir(parents=True, exist_ok=True)
-            kept = [shutil.copy(path, keep) for pair in files for path in (pair.fp32, pair.int8)]
-            remark(f"kept: {', '.join(map(str, kept))}")
-
-
-def _check_folder(keep: Path) -> None:
-    """Raise InputError where no file can be written to `keep`; a folder made to find out goes again."""
-    new = [path for path in (keep, *keep.parents) if not path.exists()]
-    try:
-        keep.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=keep):
-            pass
-    except OSError as error:
-        raise InputError(f"--keep {keep}: {error.strerror}") from None
-    finally:
-        for path in new:
-            if path.is_dir():
-                path.rmdir()
-
-
-def _on_chips(
-    named: Sequence[NamedNetwork], chips: Sequence[Chip], seconds: float, repeats: int
-) -> Sequence[dict[str, Any]]:
-    """What the chips say of each network; nothing where none is asked."""
-    if not chips:
-        return [{} for _ in named]
-    deployables = [
-        Deployable(name, network.network, network.run) for network, name in zip(named, file_names(named), strict=True)
-    ]
-    with tempfile.TemporaryDirectory(prefix="dsbench-") as folder, Measuring(steps(chips, repeats)) as say:
-        return on_chips(deployables, chips, Path(folder), seconds, repeats, say)
-
-
 def _threads(arguments: Sequence[str]) -> tuple[int, list[str]]:
     """The threads that runs are measured on, and the arguments without `threads=N` where they name folders of runs."""
     given = [argument for argument in arguments if argument.startswith("threads=")]
@@ -250,7 +184,7 @@ def _measured(
     """Measure the networks side by side, in this process or `repeats` fresh ones, where their configurations say."""
     runs = [network.run.folder.path for network in named if network.run]
     subjects = partial(subjects_of_runs, runs, threads) if runs else partial(_subjects, named, threads)
-    with Measuring(repeats * (STEPS + bool(options["onnx"])) + (rooflines_of is not None) * ROOFLINE_STEPS) as say:
+    with Measuring(repeats * STEPS + (rooflines_of is not None) * ROOFLINE_STEPS) as say:
         options |= {"rooflines_of": rooflines_of, "say": say}
         if repeats == 1:
             costs_of_all = running_costs(subjects, seconds, **options)
@@ -309,22 +243,25 @@ def _sections(benched: Sequence[Benched], limit_seconds: float) -> list[Table | 
     load_average = benched[0].record["measured_on"]["load_average"]
     if load_average is not None and load_average > _BUSY:
         sections.append(f"load average {load_average:.1f} before the start: other processes are busy")
-    files = benched[0].measured.onnx
-    sections += [_forward(benched), *([_onnx(benched)] if files else []), _step(benched)]
+    sections += [_forward(benched), _step(benched)]
     sections += [_ratios(benched)] if len(benched) > 1 else []
     of_chips = [network.record.get("chips", {}) for network in benched]
     if any(of_chips):
-        sections += chips_shown(of_chips, partial(_distinctions, benched), short_titles(benched)[0])
+        trained = [_test_acc(network) for network in benched]
+        sections += chips_shown(of_chips, trained, partial(_distinctions, benched), short_titles(benched)[0])
     sections.append(f"median ± interquartile range over rounds, each the mean of a block of calls; peak: {PEAK_MEMORY}")
-    if files:
-        bits, images = files["weight_bits"], files["calibrated_on"]
-        sections.append(f"ONNX Runtime on the CPU; int8: weights of {bits} bits, ranges calibrated on {images}")
     if not all(timing.settled for network in benched for timing in _timings(network).values()) or not settled(of_chips):
         sections.append(
             f"* did not settle: a range above {100 * SETTLED_IQR:.0f} % of the median, or fewer than {MIN_ROUNDS} "
             f"rounds, within {limit_seconds:g} s; --seconds gives it longer"
         )
     return sections
+
+
+def _test_acc(network: NamedNetwork) -> float | None:
+    """What the run of a network recorded in its own test."""
+    result = network.run.record.result if network.run else None
+    return result.test_acc if result else None
 
 
 def _distinctions(
@@ -343,7 +280,7 @@ def _forward(benched: Sequence[Benched]) -> Table:
     backends = list(next(iter(passes[0].latency.values())))
     rows = [(number, backend) for number in range(len(benched)) for backend in backends]
     precisions = [_PRECISIONS[network.compute.precision] for network in benched]
-    labels = [_BACKENDS.get(backend) or f"{backend} {precisions[number]}" for number, backend in rows]
+    labels = [f"{backend} {precisions[number]}" for number, backend in rows]
     columns = _distinctions(benched, [number for number, _ in rows], backend=labels)
     for batch in passes[0].latency:
         timings = [passes[number].latency[batch][backend] for number, backend in rows]
@@ -353,24 +290,6 @@ def _forward(benched: Sequence[Benched]) -> Table:
         seconds = [passes[number].compile_seconds.values() if backend == "compiled" else () for number, backend in rows]
         columns.append(written("compile seconds", [", ".join(map("{:.1f}".format, values)) for values in seconds]))
     return Table("forward pass, ms", tuple(columns))
-
-
-def _onnx(benched: Sequence[Benched]) -> Table:
-    """Size of the files and, of trained networks, accuracy beside torch's in fp32."""
-    sections = [network.measured.onnx or {} for network in benched]
-    keys = {"torch_fp32": "torch fp32", "fp32": "onnx fp32", "int8": "onnx int8"}
-    rows = [(number, key) for number, section in enumerate(sections) for key in keys if key in section]
-    entries = [sections[number][key] for number, key in rows]
-    columns = _distinctions(benched, [number for number, _ in rows], backend=[keys[key] for _, key in rows])
-    columns.append(numbers("bytes", [entry.get("bytes") for entry in entries], "{:,}".format))
-    if "torch_fp32" in sections[0]:
-        off = [
-            100 * (entry["test_acc"] - sections[number]["torch_fp32"]["test_acc"]) if "bytes" in entry else None
-            for (number, _), entry in zip(rows, entries, strict=True)
-        ]
-        columns.append(figures(QUANTITIES["test_acc"], [entry["test_acc"] for entry in entries], "test accuracy"))
-        columns.append(numbers("to torch (points)", off, "{:+.2f}".format))
-    return Table("ONNX files", tuple(columns))
 
 
 def _step(benched: Sequence[Benched]) -> Table:
@@ -406,7 +325,7 @@ def _ratios(benched: Sequence[Benched]) -> Table:
 def _timings(network: Benched) -> dict[str, Timing]:
     """Every timing, by the heading of its column."""
     out = {
-        " ".join(["batch", str(batch), *([] if backend == "torch" else [_BACKENDS.get(backend, backend)])]): timing
+        f"batch {batch}{'' if backend == 'torch' else f' {backend}'}": timing
         for batch, backends in network.measured.forward.latency.items()
         for backend, timing in backends.items()
     }

@@ -43,9 +43,8 @@ def repeated(
     """Measure what `subjects` returns in `repeats` fresh processes, one after the other; returns how many ended, too.
 
     Each measurement of a network takes `seconds` in one process at the most. `within` so many seconds in all, imports
-    included, there are as many processes as fit; none where the first does not. Rooflines, memory and the accuracy of
-    ONNX files are those of the first; see dsbench.measure.by_turns.running_costs for the rest. `subjects` and `options`
-    are pickled.
+    included, there are as many processes as fit; none where the first does not. Rooflines and memory are those of the
+    first; see dsbench.measure.by_turns.running_costs for the rest. `subjects` and `options` are pickled.
     """
     end = None if within is None else time.monotonic() + within
     done: list[list[RunningCosts]] = []
