@@ -12,7 +12,7 @@ from typing import Any
 
 from dsbench.chips.chip import Chip
 from dsbench.chips.files import ENDINGS, Deployable
-from dsbench.chips.measure import on_chips, steps
+from dsbench.chips.measure import on_chips, steps, unsaid
 from dsbench.chips.names import chips
 from dsbench.chips.onnxruntime import OnnxRuntime
 from dsbench.cli.output import remark
@@ -80,7 +80,10 @@ def _check_folder(keep: Path) -> None:
 def asked(
     networks: Sequence[NamedNetwork], of: Sequence[Chip], folder: Path, seconds: float, repeats: int
 ) -> Sequence[dict[str, Any]]:
-    """What the chips say of each network, each for `seconds` at the most in `repeats` processes; their files stay."""
+    """What the chips say of each network, each for `seconds` at the most in `repeats` processes; their files stay.
+
+    Raises InputError where one refuses the only network.
+    """
     if not of:
         return [{} for _ in networks]
     deployables = [
@@ -88,7 +91,11 @@ def asked(
         for network, name in zip(networks, file_names(networks), strict=True)
     ]
     with Measuring(steps(of, repeats)) as say:
-        return on_chips(deployables, of, folder, seconds, repeats, say)
+        sections = on_chips(deployables, of, folder, seconds, repeats, say)
+    for said in sections[0].values() if len(networks) == 1 else ():
+        if "refused" in said:
+            raise InputError(said["refused"])
+    return sections
 
 
 @dataclass(frozen=True)
@@ -127,8 +134,8 @@ def settled(sections: Sequence[Mapping[str, Any]]) -> bool:
 
 def _rows(number: int, chips: Mapping[str, Any]) -> Iterator[_Row]:
     for chip, entry in chips.items():
-        if "failed" in entry:
-            yield _Row(number, chip, "", {}, entry["failed"])
+        if why := unsaid(entry):
+            yield _Row(number, chip, "", {}, why)
         for precision, said in entry.items():
             if isinstance(said, Mapping) and precision != "versions":
                 yield _Row(number, chip, precision, said)
