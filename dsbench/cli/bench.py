@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -50,6 +50,7 @@ from dsbench.training.memory import limit_bytes, run_bytes
 from dsbench.training.place import place
 
 if TYPE_CHECKING:
+    from dsbench.measure.bench import Measured
     from dsbench.measure.roofline_record import Roofline
     from dsbench.measure.subject import Subject
 
@@ -60,14 +61,30 @@ _MEMORY = QUANTITIES["peak_memory_bytes"]
 
 
 @dataclass(frozen=True)
-class Benched(NamedNetwork, RunningCosts):
-    """A network and what was measured of it."""
+class Benched(NamedNetwork):
+    """A network, what was measured of it in torch, if anything, and what chips say of it."""
+
+    costs: RunningCosts | None
+    chips: dict[str, Any]
 
     @property
     def name(self) -> dict[str, Any]:
-        """The network's name, and the device, precision and threads that its configuration asked for."""
-        where = self.compute
+        """The network's name, and where torch measured it: the device, precision and threads that it was asked for."""
+        if self.costs is None:
+            return super().name
+        where = self.costs.compute
         return super().name | {"device": where.name, "precision": where.precision, "threads": where.threads}
+
+    @property
+    def measured(self) -> Measured:
+        """What was measured in torch."""
+        assert self.costs is not None
+        return self.costs.measured
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """All of it as result.json holds it."""
+        return (self.costs.record if self.costs else {}) | ({"chips": self.chips} if self.chips else {})
 
 
 def bench(
@@ -78,6 +95,9 @@ def bench(
     chips: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Ask chips of conf/chip too: litert,tflm,ethos_u55_128.")
     ] = None,
+    only_chips: Annotated[
+        bool, typer.Option("--only-chips", help="Ask chips alone; nothing is measured in torch.")
+    ] = False,
     keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the files of chips in this folder.")] = None,
     roofline: Annotated[
         bool, typer.Option("--roofline", help="Say what bounds each layer of a training step.")
@@ -104,7 +124,7 @@ def bench(
     training. All are measured on one thread unless threads=N says otherwise, runs too. The networks take turns, until
     the interquartile range of each measurement is within 5 % of its median, or for LIMIT seconds a network. Several
     runs are measured in 5 fresh processes, over which the verdict decides. --chips asks each chip in processes of its
-    own, and tests finished runs on it; the result.json of a run gets it all.
+    own, and tests finished runs on it; --only-chips does nothing else. The result.json of a run gets it all.
     """
     if repeats is not None and repeats < FEWEST_REPEATS:
         raise InputError(
@@ -116,6 +136,9 @@ def bench(
         raise InputError(f"--seconds {seconds} is not a positive number")
     if as_csv and roofline:
         raise InputError("--csv has no place for a roofline; take --json")
+    for option, given in {"--roofline": roofline, "--plot": plot is not None, "--compile": compile_too}.items():
+        if only_chips and given:
+            raise InputError(f"{option} is of torch, which --only-chips leaves out; give one of the two")
     if plot is not None:
         check_plot(plot)
     threads, which = _threads(arguments or [])
@@ -123,25 +146,23 @@ def bench(
     wait_briefly()  # before torch is imported
     for network in named:
         check(network.composed.config)
-        check_last_batch(network.composed.config, network.network)
-        if network.run is not None:
-            network.run.place(threads)
-            continue
-        config = network.composed.config
-        there = place(config.device, config.precision, threads)
-        need = run_bytes(network.network, cost(network.network, there.precision), config, there)
-        check_memory(network.composed, there, need, limit_bytes(there), solved=network.requested is not None)
+        if not only_chips:
+            _check_measurable(network, threads)
     of_runs = named[0].run is not None
     on = chosen(chips, onnx, keep, of_runs, config_dir)
+    if only_chips and not on:
+        raise InputError("--only-chips asks chips alone, and there are none to ask; name some by --chips")
     several = REPEATS if len(named) > 1 and of_runs else 1
+    costs: Sequence[RunningCosts | None] = [None] * len(named)
     with files_kept(keep) as files:
         sections = asked(named, on, files, seconds, repeats or several)
-        options = {"batches": (BATCHES[0], large), "compile_too": compile_too}
-        rooflines_of = short_titles(named) if roofline or plot is not None else None
-        benched = _measured(named, threads, repeats or several, seconds, rooflines_of, options)
+        if not only_chips:
+            options = {"batches": (BATCHES[0], large), "compile_too": compile_too}
+            options["rooflines_of"] = short_titles(named) if roofline or plot is not None else None
+            costs = _measured(named, threads, repeats or several, seconds, options)
     benched = [
-        replace(network, record=network.record | ({"chips": section} if section else {}))
-        for network, section in zip(benched, sections, strict=True)
+        Benched(**vars(network), costs=own, chips=said)
+        for network, own, said in zip(named, costs, sections, strict=True)
     ]
     if as_json:
         print_json(_objects(benched))
@@ -162,6 +183,18 @@ def bench(
     _add_to_records(benched)
 
 
+def _check_measurable(network: NamedNetwork, threads: int) -> None:
+    """Raise InputError where a network cannot be measured in torch, on its device and in the memory that there is."""
+    config = network.composed.config
+    check_last_batch(config, network.network)
+    if network.run is not None:
+        network.run.place(threads)
+        return
+    there = place(config.device, config.precision, threads)
+    need = run_bytes(network.network, cost(network.network, there.precision), config, there)
+    check_memory(network.composed, there, need, limit_bytes(there), solved=network.requested is not None)
+
+
 def _threads(arguments: Sequence[str]) -> tuple[int, list[str]]:
     """The threads that runs are measured on, and the arguments without `threads=N` where they name folders of runs."""
     given = [argument for argument in arguments if argument.startswith("threads=")]
@@ -174,23 +207,15 @@ def _threads(arguments: Sequence[str]) -> tuple[int, list[str]]:
 
 
 def _measured(
-    named: Sequence[NamedNetwork],
-    threads: int,
-    repeats: int,
-    seconds: float,
-    rooflines_of: Sequence[str] | None,
-    options: dict[str, Any],
-) -> list[Benched]:
+    named: Sequence[NamedNetwork], threads: int, repeats: int, seconds: float, options: dict[str, Any]
+) -> Sequence[RunningCosts]:
     """Measure the networks side by side, in this process or `repeats` fresh ones, where their configurations say."""
     runs = [network.run.folder.path for network in named if network.run]
     subjects = partial(subjects_of_runs, runs, threads) if runs else partial(_subjects, named, threads)
-    with Measuring(repeats * STEPS + (rooflines_of is not None) * ROOFLINE_STEPS) as say:
-        options |= {"rooflines_of": rooflines_of, "say": say}
+    with Measuring(repeats * STEPS + (options["rooflines_of"] is not None) * ROOFLINE_STEPS) as say:
         if repeats == 1:
-            costs_of_all = running_costs(subjects, seconds, **options)
-        else:
-            costs_of_all, _ = repeated(subjects, seconds / repeats, repeats, **options)
-    return [Benched(**vars(network), **vars(costs)) for network, costs in zip(named, costs_of_all, strict=True)]
+            return running_costs(subjects, seconds, **options, say=say)
+        return repeated(subjects, seconds / repeats, repeats, **options, say=say)[0]
 
 
 def _subjects(networks: Sequence[NamedNetwork], threads: int) -> list[Subject]:
@@ -198,7 +223,8 @@ def _subjects(networks: Sequence[NamedNetwork], threads: int) -> list[Subject]:
 
 
 def _rooflines(benched: Sequence[Benched]) -> list[Roofline]:
-    return [network.roofline for network in benched if network.roofline is not None]
+    rooflines = (network.costs.roofline for network in benched if network.costs)
+    return [roofline for roofline in rooflines if roofline is not None]
 
 
 def _objects(benched: Sequence[Benched]) -> list[dict[str, Any]]:
@@ -226,8 +252,7 @@ def _add_to_records(benched: Sequence[Benched]) -> None:
             try:
                 keep(
                     network.run,
-                    network.record
-                    | ({"chips": answered(network.record["chips"])} if "chips" in network.record else {}),
+                    network.record | ({"chips": answered(network.chips)} if network.chips else {}),
                     lambda path, owner: remark(f"{owner or 'another process'} has the run in {path}; waiting for it"),
                 )
             except OSError as error:
@@ -237,25 +262,34 @@ def _add_to_records(benched: Sequence[Benched]) -> None:
 
 def _sections(benched: Sequence[Benched], limit_seconds: float) -> list[Table | str]:
     """What was measured where, section by section, with what did not settle marked."""
-    from dsbench.measure.probes import PEAK_MEMORY
-
-    sections: list[Table | str] = [f"{shared(names_of(benched))}, torch {version('torch')}"]
-    load_average = benched[0].record["measured_on"]["load_average"]
-    if load_average is not None and load_average > _BUSY:
-        sections.append(f"load average {load_average:.1f} before the start: other processes are busy")
-    sections += [_forward(benched), _step(benched)]
-    sections += [_ratios(benched)] if len(benched) > 1 else []
-    of_chips = [network.record.get("chips", {}) for network in benched]
+    in_torch = benched[0].costs is not None
+    versions = [f"torch {version('torch')}"] if in_torch else []
+    sections: list[Table | str] = [", ".join(filter(None, [shared(names_of(benched)), *versions]))]
+    sections += _in_torch(benched) if in_torch else []
+    of_chips = [network.chips for network in benched]
     if any(of_chips):
         trained = [_test_acc(network) for network in benched]
         sections += chips_shown(of_chips, trained, partial(_distinctions, benched), short_titles(benched)[0])
-    sections.append(f"median ± interquartile range over rounds, each the mean of a block of calls; peak: {PEAK_MEMORY}")
-    if not all(timing.settled for network in benched for timing in _timings(network).values()) or not settled(of_chips):
+    sections.append("median ± interquartile range over rounds, each the mean of a block of calls")
+    if in_torch:
+        from dsbench.measure.probes import PEAK_MEMORY
+
+        sections[-1] = f"{sections[-1]}; peak: {PEAK_MEMORY}"
+    timings = [timing for network in benched if in_torch for timing in _timings(network).values()]
+    if not all(timing.settled for timing in timings) or not settled(of_chips):
         sections.append(
             f"* did not settle: a range above {100 * SETTLED_IQR:.0f} % of the median, or fewer than {MIN_ROUNDS} "
             f"rounds, within {limit_seconds:g} s; --seconds gives it longer"
         )
-    return sections
+    return [section for section in sections if section]
+
+
+def _in_torch(benched: Sequence[Benched]) -> list[Table | str]:
+    """Tables of what was measured in torch, below a remark where the machine was busy."""
+    load_average = benched[0].record["measured_on"]["load_average"]
+    busy = f"load average {load_average or 0:.1f} before the start: other processes are busy"
+    ratios = [_ratios(benched)] if len(benched) > 1 else []
+    return [*([busy] if load_average and load_average > _BUSY else []), _forward(benched), _step(benched), *ratios]
 
 
 def _test_acc(network: NamedNetwork) -> float | None:
@@ -279,7 +313,7 @@ def _forward(benched: Sequence[Benched]) -> Table:
     passes = [network.measured.forward for network in benched]
     backends = list(next(iter(passes[0].latency.values())))
     rows = [(number, backend) for number in range(len(benched)) for backend in backends]
-    precisions = [_PRECISIONS[network.compute.precision] for network in benched]
+    precisions = [_PRECISIONS[network.name["precision"]] for network in benched]
     labels = [f"{backend} {precisions[number]}" for number, backend in rows]
     columns = _distinctions(benched, [number for number, _ in rows], backend=labels)
     for batch in passes[0].latency:

@@ -111,6 +111,23 @@ def test_tables_name_the_precision_of_each_figure_and_how_far_the_files_are_from
     assert out.startswith(f"run {finished.name}, ")
 
 
+def test_chips_alone_are_printed_and_added_and_nothing_is_measured_in_torch(
+    call: Call, finished: Path, made_up: list[Subject]
+) -> None:
+    before = json.loads((finished / "result.json").read_text())
+    ended = call("dsbench", "bench", str(finished), "--only-chips")
+    assert (ended.code, ended.err) == (0, f"added to {finished / 'result.json'}\n")
+    assert ended.out.startswith(f"run {finished.name}, ")
+    assert "torch" not in ended.out.replace("to torch", "")
+    assert not made_up
+    after = json.loads((finished / "result.json").read_text())
+    assert after == before | {"chips": {"onnxruntime": SAID}}
+    printed = json.loads(call("dsbench", "bench", str(finished), "--only-chips", "--json").out)
+    assert printed["chips"] == {"onnxruntime": SAID}
+    assert not {"device", "precision", "threads", "latency_ms"} & printed.keys()
+    assert "chips/onnxruntime/fp32/latency_ms" in call("dsbench", "bench", str(finished), "--only-chips", "--csv").out
+
+
 @pytest.mark.parametrize(("asked", "threads"), [((), 1), (("threads=3",), 3)])
 def test_a_run_is_measured_in_its_precision_on_one_thread_or_those_asked_for_with_its_weights(
     call: Call, finished: Path, made_up: list[Subject], asked: tuple[str, ...], threads: int

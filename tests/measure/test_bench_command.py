@@ -208,6 +208,13 @@ def test_the_header_says_where_it_was_measured_and_columns_what_differs() -> Non
         (["--roofline", "--csv"], "--csv has no place for a roofline; take --json"),
         (["--keep", "here", "--no-onnx"], "--keep here keeps the files of chips, and --no-onnx asks none; give one of"),
         (["--chips", "onnxruntime", "--no-onnx"], "--chips onnxruntime asks ONNX Runtime, and --no-onnx does not;"),
+        (["--only-chips"], "--only-chips asks chips alone, and there are none to ask; name some by --chips"),
+        (
+            ["--only-chips", "--chips", "tflm", "--roofline"],
+            "--roofline is of torch, which --only-chips leaves out; give",
+        ),
+        (["--only-chips", "--onnx", "--plot", "a.svg"], "--plot is of torch, which --only-chips leaves out; give one"),
+        (["--only-chips", "--onnx", "--compile"], "--compile is of torch, which --only-chips leaves out; give one of"),
         (["--keep", "/dev/null/here"], "--keep /dev/null/here: Not a directory"),
         (["device=mps"], "device=mps: there is none on this machine"),
         (
