@@ -168,9 +168,8 @@ def mirror(sweep: Sweep, decided: Verdict | None = None, files: Sequence[Path] =
         chips = where_it_wins(decided)
         if chips:
             summary["chips"] = "\n".join(winners(decided))
-            further.append(
-                (replace(chips, title=WHERE), partial(_drawn, decided))
-            )  # the same key in W&B for every sweep
+            table = replace(chips, title=WHERE)  # which is W&B's key, the same for every sweep
+            further.append((table, partial(_drawn, decided)))
     mirror_sweep(sweep.example, folder.outputs, folder.name, summary, cells, [folder.sweep_file, *files], further)
 
 
