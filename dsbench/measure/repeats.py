@@ -15,7 +15,6 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dsbench import torchvision_ops
 from dsbench.errors import InputError, first_line
 from dsbench.measure.by_turns import RunningCosts, running_costs
 from dsbench.measure.record import times
@@ -64,7 +63,6 @@ def repeated(
             break
         done.append(costs)
         longest = time.monotonic() - start
-    torchvision_ops.ensure()  # before whoever keeps the costs imports torchvision
     return [_joined(costs) for costs in zip(*done, strict=True)], len(done)
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dsbench import torchvision_ops
 from dsbench.chips.accuracy import RUNTIMES
 from dsbench.chips.chip import Chip
 from dsbench.chips.files import Deployable
@@ -48,7 +47,6 @@ def ask(
     due, untested = _due(asked, chips, timed), asked.untested(runtimes)
     if not due and not untested:
         return None
-    torchvision_ops.ensure()  # before Lightning, which the runs are loaded with, imports torchvision
     told(_about(due, len(untested)))
     with Measuring(steps(chips, REPEATS if timed else 1) + steps(runtimes, 1) * -(-len(untested) // AT_ONCE)) as say:
         for alike, labels in due:
