@@ -16,6 +16,8 @@ from dsbench.chips.measure import answered
 from dsbench.cli.chips import asked, chips_shown, chosen, files_kept, settled
 from dsbench.cli.options import NETWORKS
 from dsbench.cli.output import check_plot, print_csv, print_json, remark, show, write
+from dsbench.cli.times import times_shown
+from dsbench.cli.times import timings as times_of
 from dsbench.errors import InputError
 from dsbench.measure.by_turns import RunningCosts, running_costs
 from dsbench.measure.progress import ROOFLINE_STEPS, STEPS, Measuring
@@ -29,11 +31,9 @@ from dsbench.measure.timing import (
     REPEATS,
     SETTLED_IQR,
     THREADS,
-    Timing,
 )
 from dsbench.network.cost import cost
 from dsbench.process import wait_briefly
-from dsbench.quantities import QUANTITIES
 from dsbench.run.check import check, check_last_batch, check_memory
 from dsbench.run.trained import subjects as subjects_of_runs
 from dsbench.sweep.networks import (
@@ -45,7 +45,7 @@ from dsbench.sweep.networks import (
     shared,
     short_titles,
 )
-from dsbench.tables import Column, Table, figures, names, numbers, written
+from dsbench.tables import Column, Table, names
 from dsbench.training.memory import limit_bytes, run_bytes
 from dsbench.training.place import place
 
@@ -54,10 +54,7 @@ if TYPE_CHECKING:
     from dsbench.measure.roofline_record import Roofline
     from dsbench.measure.subject import Subject
 
-_STEP = {"step": "total", "forward": "forward", "backward": "backward", "optimizer": "optimizer"}  # by heading
-_PRECISIONS = {"32": "fp32", "bf16": "bf16", "16": "fp16"}
 _BUSY = 0.5  # load average above which other processes are worth a word
-_MEMORY = QUANTITIES["peak_memory_bytes"]
 
 
 @dataclass(frozen=True)
@@ -275,7 +272,7 @@ def _sections(benched: Sequence[Benched], limit_seconds: float) -> list[Table | 
         from dsbench.measure.probes import PEAK_MEMORY
 
         sections[-1] = f"{sections[-1]}; peak: {PEAK_MEMORY}"
-    timings = [timing for network in benched if in_torch for timing in _timings(network).values()]
+    timings = [timing for network in benched if in_torch for timing in times_of(network.measured).values()]
     if not all(timing.settled for timing in timings) or not settled(of_chips):
         sections.append(
             f"* did not settle: a range above {100 * SETTLED_IQR:.0f} % of the median, or fewer than {MIN_ROUNDS} "
@@ -288,8 +285,9 @@ def _in_torch(benched: Sequence[Benched]) -> list[Table | str]:
     """Tables of what was measured in torch, below a remark where the machine was busy."""
     load_average = benched[0].record["measured_on"]["load_average"]
     busy = f"load average {load_average or 0:.1f} before the start: other processes are busy"
-    ratios = [_ratios(benched)] if len(benched) > 1 else []
-    return [*([busy] if load_average and load_average > _BUSY else []), _forward(benched), _step(benched), *ratios]
+    measured, precisions = [network.measured for network in benched], [network.name["precision"] for network in benched]
+    tables = times_shown(measured, precisions, partial(_distinctions, benched), short_titles(benched)[0])
+    return [*([busy] if load_average and load_average > _BUSY else []), *tables]
 
 
 def _test_acc(network: NamedNetwork) -> float | None:
@@ -306,76 +304,3 @@ def _distinctions(
     values = differing_values(own)
     of_rows = [values[number] for number in (range(len(benched)) if rows is None else rows)]
     return names({key: [row[place] for row in of_rows] for place, key in enumerate(differing_keys(own))} | further)
-
-
-def _forward(benched: Sequence[Benched]) -> Table:
-    """Latency and throughput of the forward pass, a row a network and backend."""
-    passes = [network.measured.forward for network in benched]
-    backends = list(next(iter(passes[0].latency.values())))
-    rows = [(number, backend) for number in range(len(benched)) for backend in backends]
-    precisions = [_PRECISIONS[network.name["precision"]] for network in benched]
-    labels = [f"{backend} {precisions[number]}" for number, backend in rows]
-    columns = _distinctions(benched, [number for number, _ in rows], backend=labels)
-    for batch in passes[0].latency:
-        timings = [passes[number].latency[batch][backend] for number, backend in rows]
-        columns.append(_times(f"batch {batch}", timings))
-        columns.append(_throughput([(batch, timing) for timing in timings]))
-    if any(forward.compile_seconds for forward in passes):
-        seconds = [passes[number].compile_seconds.values() if backend == "compiled" else () for number, backend in rows]
-        columns.append(written("compile seconds", [", ".join(map("{:.1f}".format, values)) for values in seconds]))
-    return Table("forward pass, ms", tuple(columns))
-
-
-def _step(benched: Sequence[Benched]) -> Table:
-    """The training step, its parts and its peak memory, a row a network."""
-    steps = [network.measured.step for network in benched]
-    columns = [
-        *_distinctions(benched),
-        numbers("batch", [step.batch_size for step in steps], str),
-        *(_times(heading, [getattr(step, part) for step in steps]) for heading, part in _STEP.items()),
-        _throughput([(step.batch_size, step.total) for step in steps]),
-        figures(_MEMORY, [network.measured.peak_memory_bytes for network in benched]),
-    ]
-    return Table("training step, ms", tuple(columns))
-
-
-def _ratios(benched: Sequence[Benched]) -> Table:
-    """Every time, that of a step for one image, and the memory, divided by the first network's."""
-    first, firsts = benched[0], _timings(benched[0])
-    columns = _distinctions(benched)
-    for name, timing in firsts.items():
-        ratios = []
-        for network in benched:
-            own = _timings(network).get(name)
-            images = first.measured.step.batch_size / network.measured.step.batch_size if name in _STEP else 1
-            ratios.append(own.median_ms / timing.median_ms * images if own else None)
-        columns.append(numbers(name, ratios, "{:.3f}".format))
-    peaks = [network.measured.peak_memory_bytes for network in benched]
-    memory = [peak / peaks[0] if peak and peaks[0] else None for peak in peaks]
-    columns.append(numbers(_MEMORY.brief, memory, "{:.3f}".format))
-    return Table(f"times {short_titles(benched)[0]}", tuple(columns))
-
-
-def _timings(network: Benched) -> dict[str, Timing]:
-    """Every timing, by the heading of its column."""
-    out = {
-        f"batch {batch}{'' if backend == 'torch' else f' {backend}'}": timing
-        for batch, backends in network.measured.forward.latency.items()
-        for backend, timing in backends.items()
-    }
-    return out | {heading: getattr(network.measured.step, part) for heading, part in _STEP.items()}
-
-
-def _times(heading: str, timings: Sequence[Timing]) -> Column:
-    return written(heading, [_ms(timing) for timing in timings])
-
-
-def _ms(timing: Timing) -> str:
-    places = 3 if timing.median_ms < 10 else 2 if timing.median_ms < 100 else 1
-    return f"{timing.median_ms:,.{places}f} ± {timing.iqr_ms:,.{places}f}{' ' if timing.settled else '*'}"
-
-
-def _throughput(timings: Sequence[tuple[int, Timing]]) -> Column:
-    """Images a second, of batches and their times."""
-    images = [1e3 * batch / timing.median_ms for batch, timing in timings]
-    return numbers(QUANTITIES["images_per_second"].heading, images, "{:,.0f}".format)
