@@ -6,7 +6,7 @@ import logging
 import math
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ from dsbench.run.progress import relative
 from dsbench.run.record import FINAL
 from dsbench.sweep.looks import rule_of
 from dsbench.sweep.sweep import Sweep, own_folder
+from dsbench.verdict.chips import WHERE
 from dsbench.verdict.sentences import FEW, headline, place, title, unfinished, winners
 from dsbench.verdict.verdict import Verdict, verdict
 
@@ -65,9 +66,7 @@ def conclude(sweep: Sweep) -> None:
             mirror(sweep, decided, pages[:1])
     for page in pages[:1]:
         terminal().print(f"page     {relative(page)}", soft_wrap=True)
-    more = len(decided.comparisons) - MOST_ROWS
-    of = f", {counted(more, 'more pair')} among them" if more > 0 else ""
-    terminal().print(f"details  dsbench verdict {shlex.quote(sweep.folder.argument)} --details{of}", soft_wrap=True)
+    terminal().print(f"details  dsbench verdict {shlex.quote(sweep.folder.argument)} --details", soft_wrap=True)
 
 
 def _measure_cells(sweep: Sweep, runs: pd.DataFrame) -> Verdict | None:
@@ -169,7 +168,8 @@ def mirror(sweep: Sweep, decided: Verdict | None = None, files: Sequence[Path] =
         chips = where_it_wins(decided)
         if chips:
             summary["chips"] = "\n".join(winners(decided))
-            further.append((chips, partial(_drawn, decided)))
+            table = replace(chips, title=WHERE)  # which is W&B's key, the same for every sweep
+            further.append((table, partial(_drawn, decided)))
     mirror_sweep(sweep.example, folder.outputs, folder.name, summary, cells, [folder.sweep_file, *files], further)
 
 
@@ -177,9 +177,8 @@ def _drawn(decided: Verdict) -> bytes:
     """The picture of chips as PNG."""
     from dsbench.figures.chips import draw
     from dsbench.figures.style import rendered
-    from dsbench.report.album import MOST_COLUMNS
 
-    figure = draw(decided.comparisons[:MOST_COLUMNS])
+    figure = draw(decided.comparisons)
     assert figure is not None, "there is a table of chips"
     return rendered(figure, "png")
 

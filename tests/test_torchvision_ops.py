@@ -90,6 +90,14 @@ import pytorch_lightning  # as what measures a run does
 print("imported")
 """
 
+MIRRORING = f"""{HIDE_THE_COMPILED_LIBRARY}
+from pathlib import Path
+from types import SimpleNamespace
+from dsbench.run.mirror import mirror_again
+mirror_again(None, SimpleNamespace(last=Path("nowhere")), SimpleNamespace(result=None))
+print("mirrored")
+"""
+
 
 def run(*arguments):
     """Runs Python on a piece of code with some arguments and returns what it prints."""
@@ -102,7 +110,7 @@ def run(*arguments):
 @pytest.fixture(scope="module")
 def printed():
     """The words that each script prints."""
-    scripts = (MISSING, REPEATED, WORKING, HERE, MEASURING)
+    scripts = (MISSING, REPEATED, WORKING, HERE, MEASURING, MIRRORING)
     parts = run(FORKING, *scripts).split("--- script")[1:]
     return {script: part.split() for script, part in zip(scripts, parts, strict=True)}
 
@@ -131,3 +139,7 @@ def test_importing_dsbench_imports_no_torch():
 
 def test_a_process_that_has_trained_nothing_can_measure_the_cells_of_a_sweep(printed):
     assert printed[MEASURING] == ["imported"]
+
+
+def test_what_chips_say_can_be_shown_in_the_tracker_by_a_process_that_has_trained_and_measured_nothing(printed):
+    assert printed[MIRRORING] == ["mirrored"]

@@ -26,8 +26,7 @@ def int8_accuracies(
     """Of each trained network the share of all test images that its int8 files are right on, by runtime and precision.
 
     LiteRT has a scale for each channel of a weight; ONNX Runtime that and, as int8_per_tensor, one scale a layer. A
-    runtime that fails at a network is left out. Raises InputError where a run's data or weights are not there, and for
-    a layer that a runtime lacks.
+    runtime that fails at a network or lacks a layer of it is left out, and a run whose data or weights are not there.
     """
     with tempfile.TemporaryDirectory(prefix="dsbench-") as folder:
         measured = on_chips(runs, runtimes, Path(folder), None, say=say)

@@ -7,14 +7,14 @@ measures is imported where there is something to measure.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from dsbench import torchvision_ops
 from dsbench.chips.chip import Chip
-from dsbench.chips.files import Deployable, Kind
+from dsbench.chips.files import Deployable, Kind, file_name
 from dsbench.errors import InputError, first_line
 from dsbench.measure.record import new_session, time_of
 from dsbench.measure.repeats import in_fresh_process
@@ -22,11 +22,10 @@ from dsbench.measure.timing import REPEATS, Timing, interleaved
 from dsbench.process import errors_into
 from dsbench.training.place import place
 
-if TYPE_CHECKING:
-    from dsbench.measure.probes import Backend
-
-Files = Mapping[Kind, Path]
 Say = Callable[[str], None]
+Subject = tuple[Deployable, Mapping[str, Path]]  # a network and its files by precision
+Unsaid = dict[str, str]  # why there is nothing to say: as `refused` what is lacking, as `failed` what went wrong
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -52,20 +51,29 @@ def on_chips(
     """Of each network what each chip says, by the chip's name, as a run's record holds it; its files stay in `folder`.
 
     A chip says `counts` and `test_acc` of a trained network in each precision and, with `seconds`, its `latency_ms` at
-    batch 1: so long at the most a network and precision in `repeats` processes together. Raises InputError where a
-    run's data or weights are not there and for a layer that a runtime lacks; whatever else goes wrong is the chip's
-    `failed`.
+    batch 1: so long at the most a network and precision in `repeats` processes together. Where a run's data or weights
+    are not there, or the runtime lacks a layer, it says why, as `refused`; of whatever else goes wrong, as `failed`.
+    Then the other networks and chips have their say all the same.
     """
-    kinds = {(chip.format, precision) for chip in chips for precision in chip.precisions}
+    kinds = sorted({(chip.format, precision) for chip in chips for precision in chip.precisions})
     say("files for chips")
-    written = in_fresh_process(partial(_write, networks, sorted(kinds), folder), 0.0, None, None, say)
-    assert written is not None
+    files = iter(_written([(network, kind) for network in networks for kind in kinds], folder, say))
+    by_network = [{kind: next(files) for kind in kinds} for _ in networks]
     out: list[dict[str, Any]] = [{} for _ in networks]
     for chip in chips:
-        measured = _of_chip(chip, networks, written, folder, seconds, repeats, say)
-        for section, of_chip in zip(out, measured, strict=True):
+        wanted = [{name: own[chip.format, name] for name in chip.precisions} for own in by_network]
+        lacking = {n: file for n, own in enumerate(wanted) for file in own.values() if not isinstance(file, Path)}
+        subjects = [
+            (network, {name: file for name, file in own.items() if isinstance(file, Path)})
+            for n, (network, own) in enumerate(zip(networks, wanted, strict=True))
+            if n not in lacking
+        ]
+        asked = _Asked(chip, folder / f"{chip.name}.log", say)
+        said = iter(asked.about(subjects, seconds if chip.timed else None, repeats))
+        for n, section in enumerate(out):
             here = {"measured_on": place("cpu", "32", None).name} if chip.timed else {}
-            section[chip.name] = {"title": chip.title, "versions": chip.versions(), **here, **of_chip}
+            own = lacking[n] if n in lacking else next(said)
+            section[chip.name] = {"title": chip.title, "versions": chip.versions(), **here, **own}
     return out
 
 
@@ -74,69 +82,110 @@ def steps(chips: Sequence[Chip], repeats: int) -> int:
     return 1 + sum(repeats if chip.timed else 1 for chip in chips)
 
 
-def _write(networks: Sequence[Deployable], kinds: Sequence[Kind], folder: Path, *_: Any, **__: Any) -> list[Files]:
-    torchvision_ops.ensure()  # before Lightning imports torchvision
-    return [network.written(kinds, folder) for network in networks]
-
-
-def _of_chip(
-    chip: Chip,
-    networks: Sequence[Deployable],
-    files: Sequence[Files],
-    folder: Path,
-    seconds: float | None,
-    repeats: int,
-    say: Say,
-) -> list[dict[str, Any]]:
-    """What `chip` says of each network; where it fails at one, the others have their say."""
-    log = folder / f"{chip.name}.log"
-    timed = seconds is not None and chip.timed
-    count = repeats if timed else 1
-    answers, sessions = [], []
-    try:
-        for number in range(count):
-            told = f"repeat {number + 1} of {count}, {chip.name}" if timed else chip.name
-            say(told)
-            ask = partial(_answers, chip, networks, files, log, timed, number == 0)
-            sessions.append(new_session())
-            answers.append(in_fresh_process(ask, (seconds or 0.0) / count, None, None, say))
-    except RuntimeError as error:
-        if len(networks) == 1:
-            return [{"failed": reason(error, log)}]
-        return _of_those_that_can(chip, networks, files, folder, seconds, repeats, say)
-    by_network = zip(*(answer for answer in answers if answer is not None), strict=True)
-    return [
-        {precision: _section([answer[precision] for answer in of_network], sessions) for precision in chip.precisions}
-        for of_network in by_network
-    ]
-
-
-def _of_those_that_can(
-    chip: Chip,
-    networks: Sequence[Deployable],
-    files: Sequence[Files],
-    folder: Path,
-    seconds: float | None,
-    repeats: int,
-    say: Say,
-) -> list[dict[str, Any]]:
-    """What `chip` says of each network alone; those that it does not fail at take turns all the same."""
-    pairs = list(zip(networks, files, strict=True))
-    alone = [_of_chip(chip, [network], [own], folder, None, repeats, say)[0] for network, own in pairs]
-    able = [number for number, section in enumerate(alone) if "failed" not in section]
-    if seconds is None or not chip.timed or not able:
-        return alone
-    several = [able] if len(able) < len(networks) else [[number] for number in able]  # together it fails at something
-    for numbers in several:
-        those = [networks[number] for number in numbers], [files[number] for number in numbers]
-        timed = _of_chip(chip, *those, folder, seconds, repeats, say)
-        alone = [timed[numbers.index(n)] if n in numbers else section for n, section in enumerate(alone)]
-    return alone
-
-
 def answered(section: Mapping[str, Any]) -> dict[str, Any]:
-    """Of what chips say of a network, by name, all but the failures: records keep what was said earlier."""
-    return {name: said for name, said in section.items() if "failed" not in said}
+    """Of what chips say of a network, by name, all but why some say nothing: records keep what was said earlier."""
+    return {name: said for name, said in section.items() if not unsaid(said)}
+
+
+def unsaid(said: Mapping[str, Any]) -> str:
+    """Why a chip says nothing of a network; empty where it says something."""
+    return str(said.get("refused") or said.get("failed") or "")
+
+
+def _halves(ask: Callable[[Sequence[Any]], list[T]], those: Sequence[Any]) -> list[T]:
+    """What `ask` returns of each half of those together with which a process has crashed."""
+    middle = len(those) // 2
+    return [*ask(those[:middle]), *ask(those[middle:])]
+
+
+def _written(wanted: Sequence[tuple[Deployable, Kind]], folder: Path, say: Say) -> list[Path | Unsaid]:
+    """The files of these kinds in `folder`, or why there is none."""
+    try:
+        written = in_fresh_process(partial(_write, wanted, folder), 0.0, None, None, say)
+    except RuntimeError as error:
+        if len(wanted) == 1:
+            return [{"failed": first_line(error)}]
+        return _halves(partial(_written, folder=folder, say=say), wanted)
+    assert written is not None
+    return written
+
+
+def _write(wanted: Sequence[tuple[Deployable, Kind]], folder: Path, *_: Any, **__: Any) -> list[Path | Unsaid]:
+    torchvision_ops.ensure()  # before Lightning imports torchvision
+    out: list[Path | Unsaid] = []
+    for network, kind in wanted:
+        path = folder / file_name(network.name, kind)
+        try:
+            network.write(kind, path)
+            out.append(path)
+        except InputError as error:
+            out.append({"refused": str(error)})
+    return out
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A chip that is asked in processes of its own, and the file for what its runtime says on standard error."""
+
+    chip: Chip
+    log: Path
+    say: Say
+
+    def about(self, subjects: Sequence[Subject], seconds: float | None, repeats: int = 1) -> list[dict[str, Any]]:
+        """What it says of each network; where it crashes at one, the others go on. Without `seconds` none is timed."""
+        try:
+            return self._by_turns(subjects, seconds, repeats)
+        except RuntimeError as error:
+            if len(subjects) == 1:
+                return [{"failed": reason(error, self.log)}]
+        said = _halves(partial(self.about, seconds=None), subjects)
+        able = [n for n, one in enumerate(said) if not unsaid(one)]
+        if seconds is None or not able:
+            return said
+        several = [able] if len(able) < len(subjects) else [[n] for n in able]  # together it crashes when it is timed
+        for numbers in several:
+            timed = self.about([subjects[n] for n in numbers], seconds, repeats)
+            for n, one in zip(numbers, timed, strict=True):
+                said[n] = one
+        return said
+
+    def _by_turns(self, subjects: Sequence[Subject], seconds: float | None, repeats: int) -> list[dict[str, Any]]:
+        """What it says of each network, all in the same processes. Raises RuntimeError where one of these crashes."""
+        count = 1 if seconds is None else repeats
+        answers: dict[int, list[dict[str, Answered]]] = {n: [] for n in range(len(subjects))}
+        refused: dict[int, str] = {}
+        sessions: list[str] = []
+        for number in range(count):
+            those = [*answers]
+            if not those:
+                break
+            self.say(self.chip.name if seconds is None else f"repeat {number + 1} of {count}, {self.chip.name}")
+            sessions.append(new_session())
+            about = [subjects[n] for n in those]
+            ask = partial(_answers, self.chip, about, self.log, seconds is not None, number == 0)
+            said = in_fresh_process(ask, (seconds or 0.0) / count, None, None, self.say)
+            assert said is not None
+            for n, one in zip(those, said, strict=True):
+                if isinstance(one, str):
+                    refused[n] = one
+                    del answers[n]
+                else:
+                    answers[n].append(one)
+        sections = {n: self._section(own, sessions) for n, own in answers.items()}
+        return [sections[n] if n in sections else {"refused": refused[n]} for n in range(len(subjects))]
+
+    def _section(self, answers: Sequence[Mapping[str, Answered]], sessions: Sequence[str]) -> dict[str, Any]:
+        """What the processes say of a network by precision: counts and accuracy of the first, times of all."""
+        out: dict[str, Any] = {}
+        for precision in self.chip.precisions:
+            first, own = answers[0][precision], [answer[precision].latency for answer in answers]
+            out[precision] = dict(first.counts)
+            timings = [timing for timing in own if timing]
+            if timings:
+                out[precision]["latency_ms"] = time_of(timings, sessions)
+            if first.test_acc is not None:
+                out[precision]["test_acc"] = first.test_acc
+        return out
 
 
 def reason(error: RuntimeError, log: Path) -> str:
@@ -146,52 +195,32 @@ def reason(error: RuntimeError, log: Path) -> str:
     return f"{first_line(error)}{f' ({said[-1]})' if said else ''}"
 
 
-def _section(answers: Sequence[Answered], sessions: Sequence[str]) -> dict[str, Any]:
-    """What the processes say of a network in one precision: counts and accuracy of the first, times of all."""
-    first, timings = answers[0], [answer.latency for answer in answers if answer.latency]
-    out: dict[str, Any] = dict(first.counts)
-    if timings:
-        out["latency_ms"] = time_of(timings, sessions)
-    if first.test_acc is not None:
-        out["test_acc"] = first.test_acc
-    return out
-
-
 def _answers(
-    chip: Chip,
-    networks: Sequence[Deployable],
-    files: Sequence[Files],
-    log: Path,
-    timed: bool,
-    first: bool,
-    seconds: float,
-    **_: Any,
-) -> list[dict[str, Answered]]:
-    """What a process says of each network by precision, and in `log` on standard error; `first` it counts and tests."""
+    chip: Chip, subjects: Sequence[Subject], log: Path, timed: bool, first: bool, seconds: float, **_: Any
+) -> list[dict[str, Answered] | str]:
+    """What a process says of each network by precision, or why `chip` refuses it; `first` it counts and tests.
+
+    What the runtime says on standard error goes into `log`.
+    """
     with errors_into(log):
-        return _asked(chip, networks, files, timed, first, seconds)
+        if chip.timed:
+            torchvision_ops.ensure()  # before Lightning imports torchvision
+        said = [
+            _untimed(chip, network, files) if first else {name: Answered() for name in files}
+            for network, files in subjects
+        ]
+        return _timed(chip, subjects, said, seconds) if timed else said
 
 
-def _asked(
-    chip: Chip, networks: Sequence[Deployable], files: Sequence[Files], timed: bool, first: bool, seconds: float
-) -> list[dict[str, Answered]]:
-    counted: list[dict[str, dict[str, Any]]] = []
-    for network, own in zip(networks, files, strict=True):
-        by_precision = {precision: own[chip.format, precision] for precision in chip.precisions}
-        try:
-            counted.append({name: counts(chip, path, name) for name, path in by_precision.items()} if first else {})
-        except InputError as error:
-            raise InputError(f"{network.name}: {error}") from None
-    if not chip.timed:
-        return [{name: Answered(own) for name, own in of_network.items()} for of_network in counted]
-    torchvision_ops.ensure()  # before Lightning imports torchvision
-    opened = [{name: chip.opened(own[chip.format, name]) for name in chip.precisions} for own in files]
-    times = _latencies(networks, opened, seconds) if timed else [{} for _ in networks]
-    right = _accuracies(networks, opened) if first else [{} for _ in networks]
-    return [
-        {name: Answered(own.get(name, {}), time.get(name), accuracy.get(name)) for name in chip.precisions}
-        for own, time, accuracy in zip(counted, times, right, strict=True)
-    ]
+def _untimed(chip: Chip, network: Deployable, files: Mapping[str, Path]) -> dict[str, Answered] | str:
+    """What is counted and how accurate it is in each precision; or why the chip refuses it, or its images are gone."""
+    try:
+        return {
+            name: Answered(counts(chip, file, name), test_acc=_accuracy(chip, network, file))
+            for name, file in files.items()
+        }
+    except InputError as error:
+        return str(error)
 
 
 def counts(chip: Chip, path: Path, precision: str) -> dict[str, Any]:
@@ -199,29 +228,29 @@ def counts(chip: Chip, path: Path, precision: str) -> dict[str, Any]:
     return {"file_bytes": path.stat().st_size, **chip.counted(path, precision)}
 
 
-def _latencies(
-    networks: Sequence[Deployable], opened: Sequence[Mapping[str, Backend]], seconds: float
-) -> list[dict[str, Timing]]:
-    """The time of one image in each precision of each network, by turns."""
+def _accuracy(chip: Chip, network: Deployable, file: Path) -> float | None:
+    """The share of all test images that it is right on; None without a run, and where the chip classifies nothing."""
+    if not chip.timed or network.data is None:
+        return None
+    from dsbench.measure.probes import accuracy
+
+    return accuracy(chip.opened(file), network.data.test)
+
+
+def _timed(
+    chip: Chip, subjects: Sequence[Subject], said: list[dict[str, Answered] | str], seconds: float
+) -> list[dict[str, Answered] | str]:
+    """What is `said`, with the time of one image in each precision of each network that is not refused, by turns."""
     import torch
 
     from dsbench.measure.probes import forward_probe
     from dsbench.measure.subject import random_batch
 
-    images = [random_batch(network.network, torch.device("cpu"), 1)[0] for network in networks]
-    pairs = [(backend, image) for own, image in zip(opened, images, strict=True) for backend in own.values()]
-    timings = iter(interleaved([forward_probe(*pair, seconds) for pair in pairs], seconds))
-    return [{precision: next(timings)[0] for precision in own} for own in opened]
-
-
-def _accuracies(
-    networks: Sequence[Deployable], opened: Sequence[Mapping[str, Backend]]
-) -> list[dict[str, float | None]]:
-    """The share of all test images that each is right on; None for a network without a run."""
-    from dsbench.measure.probes import accuracy
-
-    def right(network: Deployable, backend: Backend) -> float | None:
-        return accuracy(backend, network.data.test) if network.data else None
-
-    pairs = zip(networks, opened, strict=True)
-    return [{precision: right(network, backend) for precision, backend in own.items()} for network, own in pairs]
+    images = [random_batch(network.network, torch.device("cpu"), 1)[0] for network, _ in subjects]
+    able = [(n, name) for n, one in enumerate(said) if not isinstance(one, str) for name in one]
+    probes = [forward_probe(chip.opened(subjects[n][1][name]), images[n], seconds) for n, name in able]
+    timings = dict(zip(able, interleaved(probes, seconds) if able else (), strict=True))
+    return [
+        one if isinstance(one, str) else {name: replace(own, latency=timings[n, name][0]) for name, own in one.items()}
+        for n, one in enumerate(said)
+    ]

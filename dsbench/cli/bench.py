@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -15,15 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dsbench.chips.chip import Chip
-from dsbench.chips.files import Deployable
-from dsbench.chips.measure import answered, on_chips, steps
-from dsbench.chips.names import chips as chips_of
-from dsbench.cli.chips import chips_shown, settled
+from dsbench.chips.measure import answered
+from dsbench.cli.chips import asked, chips_shown, chosen, files_kept, settled
 from dsbench.cli.options import NETWORKS
 from dsbench.cli.output import check_plot, print_csv, print_json, remark, show, write
+from dsbench.cli.times import times_shown
+from dsbench.cli.times import timings as times_of
 from dsbench.errors import InputError
-from dsbench.measure.by_turns import OnnxFiles, RunningCosts, check_onnx_installed, lacking_for_onnx, running_costs
+from dsbench.measure.by_turns import RunningCosts, running_costs
 from dsbench.measure.progress import ROOFLINE_STEPS, STEPS, Measuring
 from dsbench.measure.record import flat
 from dsbench.measure.repeats import repeated
@@ -35,59 +31,71 @@ from dsbench.measure.timing import (
     REPEATS,
     SETTLED_IQR,
     THREADS,
-    Timing,
 )
 from dsbench.network.cost import cost
 from dsbench.process import wait_briefly
-from dsbench.quantities import QUANTITIES
 from dsbench.run.check import check, check_last_batch, check_memory
 from dsbench.run.trained import subjects as subjects_of_runs
 from dsbench.sweep.networks import (
     NamedNetwork,
     differing_keys,
     differing_values,
-    file_names,
     names_of,
     networks,
     shared,
     short_titles,
 )
-from dsbench.tables import Column, Table, figures, names, numbers, written
+from dsbench.tables import Column, Table, names
 from dsbench.training.memory import limit_bytes, run_bytes
 from dsbench.training.place import place
 
 if TYPE_CHECKING:
+    from dsbench.measure.bench import Measured
     from dsbench.measure.roofline_record import Roofline
     from dsbench.measure.subject import Subject
 
-_STEP = {"step": "total", "forward": "forward", "backward": "backward", "optimizer": "optimizer"}  # by heading
-_BACKENDS = {"torch_fp32": "torch fp32", "onnx": "onnx fp32", "onnx_int8": "onnx int8"}  # whatever the run's precision
-_PRECISIONS = {"32": "fp32", "bf16": "bf16", "16": "fp16"}
-_ONNX = "onnxruntime"  # the chip that --onnx stands for
 _BUSY = 0.5  # load average above which other processes are worth a word
-_MEMORY = QUANTITIES["peak_memory_bytes"]
 
 
 @dataclass(frozen=True)
-class Benched(NamedNetwork, RunningCosts):
-    """A network and what was measured of it."""
+class Benched(NamedNetwork):
+    """A network, what was measured of it in torch, if anything, and what chips say of it."""
+
+    costs: RunningCosts | None
+    chips: dict[str, Any]
 
     @property
     def name(self) -> dict[str, Any]:
-        """The network's name, and the device, precision and threads that its configuration asked for."""
-        where = self.compute
+        """The network's name, and where torch measured it: the device, precision and threads that it was asked for."""
+        if self.costs is None:
+            return super().name
+        where = self.costs.compute
         return super().name | {"device": where.name, "precision": where.precision, "threads": where.threads}
+
+    @property
+    def measured(self) -> Measured:
+        """What was measured in torch."""
+        assert self.costs is not None
+        return self.costs.measured
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """All of it as result.json holds it."""
+        return (self.costs.record if self.costs else {}) | ({"chips": self.chips} if self.chips else {})
 
 
 def bench(
     arguments: Annotated[list[str] | None, typer.Argument(help=NETWORKS)] = None,
     onnx: Annotated[
-        bool | None, typer.Option("--onnx/--no-onnx", help="Measure ONNX Runtime too; the default for runs alone.")
+        bool | None, typer.Option("--onnx/--no-onnx", help="--chips onnxruntime, which is the default for runs.")
     ] = None,
     chips: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Ask chips of conf/chip too: litert,tflm,ethos_u55_128.")
     ] = None,
-    keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the ONNX files in this folder.")] = None,
+    only_chips: Annotated[
+        bool, typer.Option("--only-chips", help="Ask chips alone; nothing is measured in torch.")
+    ] = False,
+    keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the files of chips in this folder.")] = None,
     roofline: Annotated[
         bool, typer.Option("--roofline", help="Say what bounds each layer of a training step.")
     ] = False,
@@ -110,11 +118,10 @@ def bench(
     """Measure networks: latency at batch 1 and at a large batch, a training step and its parts, its peak memory.
 
     device, precision and threads are overrides as well; precision=32,bf16 compares the two, bf16 being autocast as in
-    training. All are measured on one thread unless threads=N says otherwise, runs too. The networks and what computes
-    them take turns, until the interquartile range of each measurement is within 5 % of its median, or for LIMIT seconds
-    a network. Several runs are measured in 5 fresh processes, over which the verdict decides. Of a finished run the
-    accuracy in ONNX Runtime is tested as well, and its result.json gets it all. --chips asks each chip in processes of
-    its own.
+    training. All are measured on one thread unless threads=N says otherwise, runs too. The networks take turns, until
+    the interquartile range of each measurement is within 5 % of its median, or for LIMIT seconds a network. Several
+    runs are measured in 5 fresh processes, over which the verdict decides. --chips asks each chip in processes of its
+    own, and tests finished runs on it; --only-chips does nothing else. The result.json of a run gets it all.
     """
     if repeats is not None and repeats < FEWEST_REPEATS:
         raise InputError(
@@ -126,6 +133,9 @@ def bench(
         raise InputError(f"--seconds {seconds} is not a positive number")
     if as_csv and roofline:
         raise InputError("--csv has no place for a roofline; take --json")
+    for option, given in {"--roofline": roofline, "--plot": plot is not None, "--compile": compile_too}.items():
+        if only_chips and given:
+            raise InputError(f"{option} is of torch, which --only-chips leaves out; give one of the two")
     if plot is not None:
         check_plot(plot)
     threads, which = _threads(arguments or [])
@@ -133,23 +143,23 @@ def bench(
     wait_briefly()  # before torch is imported
     for network in named:
         check(network.composed.config)
-        check_last_batch(network.composed.config, network.network)
-        if network.run is None:
-            config = network.composed.config
-            there = place(config.device, config.precision, threads)
-            need = run_bytes(network.network, cost(network.network, there.precision), config, there)
-            check_memory(network.composed, there, need, limit_bytes(there), solved=network.requested is not None)
-    named_chips = [*(chips.split(",") if chips else []), *([_ONNX] if onnx else [])]
-    asked = chips_of(named_chips, config_dir)
-    several = REPEATS if len(named) > 1 and named[0].run is not None else 1
-    with _onnx_files(named, onnx or (True if _ONNX in named_chips else onnx), keep) as files:
-        sections = _on_chips(named, asked, seconds, repeats or several)
-        options = {"batches": (BATCHES[0], large), "compile_too": compile_too, "onnx": files}
-        rooflines_of = short_titles(named) if roofline or plot is not None else None
-        benched = _measured(named, threads, repeats or several, seconds, rooflines_of, options)
+        if not only_chips:
+            _check_measurable(network, threads)
+    of_runs = named[0].run is not None
+    on = chosen(chips, onnx, keep, of_runs, config_dir)
+    if only_chips and not on:
+        raise InputError("--only-chips asks chips alone, and there are none to ask; name some by --chips")
+    several = REPEATS if len(named) > 1 and of_runs else 1
+    costs: Sequence[RunningCosts | None] = [None] * len(named)
+    with files_kept(keep) as files:
+        sections = asked(named, on, files, seconds, repeats or several)
+        if not only_chips:
+            options = {"batches": (BATCHES[0], large), "compile_too": compile_too}
+            options["rooflines_of"] = short_titles(named) if roofline or plot is not None else None
+            costs = _measured(named, threads, repeats or several, seconds, options)
     benched = [
-        replace(network, record=network.record | ({"chips": section} if section else {}))
-        for network, section in zip(benched, sections, strict=True)
+        Benched(**vars(network), costs=own, chips=said)
+        for network, own, said in zip(named, costs, sections, strict=True)
     ]
     if as_json:
         print_json(_objects(benched))
@@ -170,62 +180,16 @@ def bench(
     _add_to_records(benched)
 
 
-@contextmanager
-def _onnx_files(named: Sequence[NamedNetwork], onnx: bool | None, keep: Path | None) -> Iterator[list[OnnxFiles]]:
-    """The files of each network, in a folder that is gone afterwards; none where ONNX Runtime is left out.
-
-    Unless `onnx` says, runs have them where the extra is installed, and so has what is to be kept: once all went well,
-    the files are copied into the folder `keep`. Raises InputError where the extra is missing and where nothing can be
-    written to `keep`.
-    """
-    if keep is not None and onnx is False:
-        raise InputError(f"--keep {keep} keeps ONNX files, and --no-onnx makes none; give one of the two")
-    missing = lacking_for_onnx()
-    if onnx is None and keep is None:
-        onnx = named[0].run is not None and not missing
-        if named[0].run is not None and missing:
-            remark(f"without ONNX Runtime: {missing}")
-    if onnx is False:
-        yield []
+def _check_measurable(network: NamedNetwork, threads: int) -> None:
+    """Raise InputError where a network cannot be measured in torch, on its device and in the memory that there is."""
+    config = network.composed.config
+    check_last_batch(config, network.network)
+    if network.run is not None:
+        network.run.place(threads)
         return
-    check_onnx_installed()
-    if keep is not None:
-        _check_folder(keep)
-    with tempfile.TemporaryDirectory(prefix="dsbench-") as folder:
-        files = [OnnxFiles.named(Path(folder), name) for name in file_names(named)]
-        yield files
-        if keep is not None:
-            keep.mkdir(parents=True, exist_ok=True)
-            kept = [shutil.copy(path, keep) for pair in files for path in (pair.fp32, pair.int8)]
-            remark(f"kept: {', '.join(map(str, kept))}")
-
-
-def _check_folder(keep: Path) -> None:
-    """Raise InputError where no file can be written to `keep`; a folder made to find out goes again."""
-    new = [path for path in (keep, *keep.parents) if not path.exists()]
-    try:
-        keep.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=keep):
-            pass
-    except OSError as error:
-        raise InputError(f"--keep {keep}: {error.strerror}") from None
-    finally:
-        for path in new:
-            if path.is_dir():
-                path.rmdir()
-
-
-def _on_chips(
-    named: Sequence[NamedNetwork], chips: Sequence[Chip], seconds: float, repeats: int
-) -> Sequence[dict[str, Any]]:
-    """What the chips say of each network; nothing where none is asked."""
-    if not chips:
-        return [{} for _ in named]
-    deployables = [
-        Deployable(name, network.network, network.run) for network, name in zip(named, file_names(named), strict=True)
-    ]
-    with tempfile.TemporaryDirectory(prefix="dsbench-") as folder, Measuring(steps(chips, repeats)) as say:
-        return on_chips(deployables, chips, Path(folder), seconds, repeats, say)
+    there = place(config.device, config.precision, threads)
+    need = run_bytes(network.network, cost(network.network, there.precision), config, there)
+    check_memory(network.composed, there, need, limit_bytes(there), solved=network.requested is not None)
 
 
 def _threads(arguments: Sequence[str]) -> tuple[int, list[str]]:
@@ -240,23 +204,15 @@ def _threads(arguments: Sequence[str]) -> tuple[int, list[str]]:
 
 
 def _measured(
-    named: Sequence[NamedNetwork],
-    threads: int,
-    repeats: int,
-    seconds: float,
-    rooflines_of: Sequence[str] | None,
-    options: dict[str, Any],
-) -> list[Benched]:
+    named: Sequence[NamedNetwork], threads: int, repeats: int, seconds: float, options: dict[str, Any]
+) -> Sequence[RunningCosts]:
     """Measure the networks side by side, in this process or `repeats` fresh ones, where their configurations say."""
     runs = [network.run.folder.path for network in named if network.run]
     subjects = partial(subjects_of_runs, runs, threads) if runs else partial(_subjects, named, threads)
-    with Measuring(repeats * (STEPS + bool(options["onnx"])) + (rooflines_of is not None) * ROOFLINE_STEPS) as say:
-        options |= {"rooflines_of": rooflines_of, "say": say}
+    with Measuring(repeats * STEPS + (options["rooflines_of"] is not None) * ROOFLINE_STEPS) as say:
         if repeats == 1:
-            costs_of_all = running_costs(subjects, seconds, **options)
-        else:
-            costs_of_all, _ = repeated(subjects, seconds / repeats, repeats, **options)
-    return [Benched(**vars(network), **vars(costs)) for network, costs in zip(named, costs_of_all, strict=True)]
+            return running_costs(subjects, seconds, **options, say=say)
+        return repeated(subjects, seconds / repeats, repeats, **options, say=say)[0]
 
 
 def _subjects(networks: Sequence[NamedNetwork], threads: int) -> list[Subject]:
@@ -264,7 +220,8 @@ def _subjects(networks: Sequence[NamedNetwork], threads: int) -> list[Subject]:
 
 
 def _rooflines(benched: Sequence[Benched]) -> list[Roofline]:
-    return [network.roofline for network in benched if network.roofline is not None]
+    rooflines = (network.costs.roofline for network in benched if network.costs)
+    return [roofline for roofline in rooflines if roofline is not None]
 
 
 def _objects(benched: Sequence[Benched]) -> list[dict[str, Any]]:
@@ -292,8 +249,7 @@ def _add_to_records(benched: Sequence[Benched]) -> None:
             try:
                 keep(
                     network.run,
-                    network.record
-                    | ({"chips": answered(network.record["chips"])} if "chips" in network.record else {}),
+                    network.record | ({"chips": answered(network.chips)} if network.chips else {}),
                     lambda path, owner: remark(f"{owner or 'another process'} has the run in {path}; waiting for it"),
                 )
             except OSError as error:
@@ -303,28 +259,41 @@ def _add_to_records(benched: Sequence[Benched]) -> None:
 
 def _sections(benched: Sequence[Benched], limit_seconds: float) -> list[Table | str]:
     """What was measured where, section by section, with what did not settle marked."""
-    from dsbench.measure.probes import PEAK_MEMORY
-
-    sections: list[Table | str] = [f"{shared(names_of(benched))}, torch {version('torch')}"]
-    load_average = benched[0].record["measured_on"]["load_average"]
-    if load_average is not None and load_average > _BUSY:
-        sections.append(f"load average {load_average:.1f} before the start: other processes are busy")
-    files = benched[0].measured.onnx
-    sections += [_forward(benched), *([_onnx(benched)] if files else []), _step(benched)]
-    sections += [_ratios(benched)] if len(benched) > 1 else []
-    of_chips = [network.record.get("chips", {}) for network in benched]
+    in_torch = benched[0].costs is not None
+    versions = [f"torch {version('torch')}"] if in_torch else []
+    sections: list[Table | str] = [", ".join(filter(None, [shared(names_of(benched)), *versions]))]
+    sections += _in_torch(benched) if in_torch else []
+    of_chips = [network.chips for network in benched]
     if any(of_chips):
-        sections += chips_shown(of_chips, partial(_distinctions, benched), short_titles(benched)[0])
-    sections.append(f"median ± interquartile range over rounds, each the mean of a block of calls; peak: {PEAK_MEMORY}")
-    if files:
-        bits, images = files["weight_bits"], files["calibrated_on"]
-        sections.append(f"ONNX Runtime on the CPU; int8: weights of {bits} bits, ranges calibrated on {images}")
-    if not all(timing.settled for network in benched for timing in _timings(network).values()) or not settled(of_chips):
+        trained = [_test_acc(network) for network in benched]
+        sections += chips_shown(of_chips, trained, partial(_distinctions, benched), short_titles(benched)[0])
+    sections.append("median ± interquartile range over rounds, each the mean of a block of calls")
+    if in_torch:
+        from dsbench.measure.probes import PEAK_MEMORY
+
+        sections[-1] = f"{sections[-1]}; peak: {PEAK_MEMORY}"
+    timings = [timing for network in benched if in_torch for timing in times_of(network.measured).values()]
+    if not all(timing.settled for timing in timings) or not settled(of_chips):
         sections.append(
             f"* did not settle: a range above {100 * SETTLED_IQR:.0f} % of the median, or fewer than {MIN_ROUNDS} "
             f"rounds, within {limit_seconds:g} s; --seconds gives it longer"
         )
-    return sections
+    return [section for section in sections if section]
+
+
+def _in_torch(benched: Sequence[Benched]) -> list[Table | str]:
+    """Tables of what was measured in torch, below a remark where the machine was busy."""
+    load_average = benched[0].record["measured_on"]["load_average"]
+    busy = f"load average {load_average or 0:.1f} before the start: other processes are busy"
+    measured, precisions = [network.measured for network in benched], [network.name["precision"] for network in benched]
+    tables = times_shown(measured, precisions, partial(_distinctions, benched), short_titles(benched)[0])
+    return [*([busy] if load_average and load_average > _BUSY else []), *tables]
+
+
+def _test_acc(network: NamedNetwork) -> float | None:
+    """What the run of a network recorded in its own test."""
+    result = network.run.record.result if network.run else None
+    return result.test_acc if result else None
 
 
 def _distinctions(
@@ -335,94 +304,3 @@ def _distinctions(
     values = differing_values(own)
     of_rows = [values[number] for number in (range(len(benched)) if rows is None else rows)]
     return names({key: [row[place] for row in of_rows] for place, key in enumerate(differing_keys(own))} | further)
-
-
-def _forward(benched: Sequence[Benched]) -> Table:
-    """Latency and throughput of the forward pass, a row a network and backend."""
-    passes = [network.measured.forward for network in benched]
-    backends = list(next(iter(passes[0].latency.values())))
-    rows = [(number, backend) for number in range(len(benched)) for backend in backends]
-    precisions = [_PRECISIONS[network.compute.precision] for network in benched]
-    labels = [_BACKENDS.get(backend) or f"{backend} {precisions[number]}" for number, backend in rows]
-    columns = _distinctions(benched, [number for number, _ in rows], backend=labels)
-    for batch in passes[0].latency:
-        timings = [passes[number].latency[batch][backend] for number, backend in rows]
-        columns.append(_times(f"batch {batch}", timings))
-        columns.append(_throughput([(batch, timing) for timing in timings]))
-    if any(forward.compile_seconds for forward in passes):
-        seconds = [passes[number].compile_seconds.values() if backend == "compiled" else () for number, backend in rows]
-        columns.append(written("compile seconds", [", ".join(map("{:.1f}".format, values)) for values in seconds]))
-    return Table("forward pass, ms", tuple(columns))
-
-
-def _onnx(benched: Sequence[Benched]) -> Table:
-    """Size of the files and, of trained networks, accuracy beside torch's in fp32."""
-    sections = [network.measured.onnx or {} for network in benched]
-    keys = {"torch_fp32": "torch fp32", "fp32": "onnx fp32", "int8": "onnx int8"}
-    rows = [(number, key) for number, section in enumerate(sections) for key in keys if key in section]
-    entries = [sections[number][key] for number, key in rows]
-    columns = _distinctions(benched, [number for number, _ in rows], backend=[keys[key] for _, key in rows])
-    columns.append(numbers("bytes", [entry.get("bytes") for entry in entries], "{:,}".format))
-    if "torch_fp32" in sections[0]:
-        off = [
-            100 * (entry["test_acc"] - sections[number]["torch_fp32"]["test_acc"]) if "bytes" in entry else None
-            for (number, _), entry in zip(rows, entries, strict=True)
-        ]
-        columns.append(figures(QUANTITIES["test_acc"], [entry["test_acc"] for entry in entries], "test accuracy"))
-        columns.append(numbers("to torch (points)", off, "{:+.2f}".format))
-    return Table("ONNX files", tuple(columns))
-
-
-def _step(benched: Sequence[Benched]) -> Table:
-    """The training step, its parts and its peak memory, a row a network."""
-    steps = [network.measured.step for network in benched]
-    columns = [
-        *_distinctions(benched),
-        numbers("batch", [step.batch_size for step in steps], str),
-        *(_times(heading, [getattr(step, part) for step in steps]) for heading, part in _STEP.items()),
-        _throughput([(step.batch_size, step.total) for step in steps]),
-        figures(_MEMORY, [network.measured.peak_memory_bytes for network in benched]),
-    ]
-    return Table("training step, ms", tuple(columns))
-
-
-def _ratios(benched: Sequence[Benched]) -> Table:
-    """Every time, that of a step for one image, and the memory, divided by the first network's."""
-    first, firsts = benched[0], _timings(benched[0])
-    columns = _distinctions(benched)
-    for name, timing in firsts.items():
-        ratios = []
-        for network in benched:
-            own = _timings(network).get(name)
-            images = first.measured.step.batch_size / network.measured.step.batch_size if name in _STEP else 1
-            ratios.append(own.median_ms / timing.median_ms * images if own else None)
-        columns.append(numbers(name, ratios, "{:.3f}".format))
-    peaks = [network.measured.peak_memory_bytes for network in benched]
-    memory = [peak / peaks[0] if peak and peaks[0] else None for peak in peaks]
-    columns.append(numbers(_MEMORY.brief, memory, "{:.3f}".format))
-    return Table(f"times {short_titles(benched)[0]}", tuple(columns))
-
-
-def _timings(network: Benched) -> dict[str, Timing]:
-    """Every timing, by the heading of its column."""
-    out = {
-        " ".join(["batch", str(batch), *([] if backend == "torch" else [_BACKENDS.get(backend, backend)])]): timing
-        for batch, backends in network.measured.forward.latency.items()
-        for backend, timing in backends.items()
-    }
-    return out | {heading: getattr(network.measured.step, part) for heading, part in _STEP.items()}
-
-
-def _times(heading: str, timings: Sequence[Timing]) -> Column:
-    return written(heading, [_ms(timing) for timing in timings])
-
-
-def _ms(timing: Timing) -> str:
-    places = 3 if timing.median_ms < 10 else 2 if timing.median_ms < 100 else 1
-    return f"{timing.median_ms:,.{places}f} ± {timing.iqr_ms:,.{places}f}{' ' if timing.settled else '*'}"
-
-
-def _throughput(timings: Sequence[tuple[int, Timing]]) -> Column:
-    """Images a second, of batches and their times."""
-    images = [1e3 * batch / timing.median_ms for batch, timing in timings]
-    return numbers(QUANTITIES["images_per_second"].heading, images, "{:,.0f}".format)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dsbench.figures.style import FULL, GREY, INK, canvas, legend, settle, style, styled
 from dsbench.numerals import times
-from dsbench.verdict.chips import where, winner
+from dsbench.verdict.chips import where, where_title, winner
 from dsbench.verdict.lighter import Measure
 from dsbench.verdict.sentences import described, ratio
 from dsbench.verdict.verdict import Comparison
@@ -25,6 +25,7 @@ FOOT = 0.45  # inches of the legend
 COLUMN, NAMES = 1.75, 2.9  # inches of a column, at the most; and of the names of the rows
 LEAST, MOST = 0.18, 0.72  # how strong the colour of a field is: where both are nearly equal, and from FARTHEST on
 FARTHEST = 4.0  # times the reference
+MOST_COLUMNS = 7  # comparisons that there is room for
 _CAPTION = (
     "A row a chip, a column a comparison: what the chip is judged by (time of one image, estimated cycles, arena), the "
     "candidate's as so many times the reference's. The colour is that of the family that is ahead, the stronger the "
@@ -33,8 +34,9 @@ _CAPTION = (
 
 
 @styled
-def draw(pairs: Sequence[Comparison]) -> Figure | None:
-    """The chips of `pairs`; None where no chip was asked."""
+def draw(comparisons: Sequence[Comparison]) -> Figure | None:
+    """The chips of the first of `comparisons`; the title says of how many. None where no chip was asked."""
+    pairs = comparisons[:MOST_COLUMNS]
     found = where([(pair.measured, pair.chips) for pair in pairs])
     if found is None:
         return None
@@ -46,7 +48,8 @@ def draw(pairs: Sequence[Comparison]) -> Figure | None:
     columns = [*zip(*found.measures, strict=True)]
     chips = [chip for chip, _ in found.rows]
     seen = ". ".join(_seen(pair, chips, column) for pair, column in zip(pairs, columns, strict=True))
-    figure = canvas(width, ROW * down + 0.2 * lines + FOOT, "Where it wins", _CAPTION, seen)
+    title = where_title(len(pairs), len(comparisons))
+    figure = canvas(width, ROW * down + 0.2 * lines + FOOT, title, _CAPTION, seen)
     panel = figure.subplots()
     for row, measures in enumerate(found.measures):
         for column, (pair, measure) in enumerate(zip(pairs, measures, strict=True)):

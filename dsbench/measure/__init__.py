@@ -1,1 +1,1 @@
-"""What networks cost when they run: times, memory, ONNX Runtime, and why a layer is slow."""
+"""What networks cost when they run: times, memory, and why a layer is slow."""

@@ -1,19 +1,18 @@
-"""Networks measured by turns: latency by backend, the training step with its parts, and its memory."""
+"""Networks measured by turns in torch: latency by backend, the training step with its parts, and its memory."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from dsbench.config.schema import OptimizerConfig
 from dsbench.measure.probes import (
-    Backend,
     Inference,
     StepProbe,
     compile_seconds,
@@ -30,16 +29,12 @@ from dsbench.network.build import build
 from dsbench.network.description import Network
 from dsbench.training.device import Compute, set_up_process
 
-if TYPE_CHECKING:
-    from dsbench.measure.by_turns import OnnxFiles
-
 
 @dataclass(frozen=True)
 class Forward:
     """Latency by batch size and backend, and the seconds that compiling took by batch size, where it was compiled.
 
-    The backends torch and compiled have the device and the precision of the subject's Compute, torch_fp32, onnx and
-    onnx_int8 the CPU (see dsbench.measure.deployed).
+    The backends are torch and compiled, on the device and in the precision of the subject's Compute.
     """
 
     latency: dict[int, dict[str, Timing]] = field(default_factory=dict)
@@ -63,16 +58,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of one network; `onnx` is empty where it was not deployed.
+    """What was measured of one network; networks that took turns share their `session`.
 
-    `peak_memory_bytes` is that of a training step (see dsbench.measure.probes), `onnx` a section of its record (see
-    dsbench.measure.deployed). Networks that took turns share their `session`.
+    `peak_memory_bytes` is that of a training step (see dsbench.measure.probes).
     """
 
     forward: Forward
     step: Step
     peak_memory_bytes: int | None
-    onnx: dict[str, Any] = field(default_factory=dict)
     session: str = field(default_factory=new_session)
 
     @classmethod
@@ -93,48 +86,30 @@ def bench(
     batches: Sequence[int] = BATCHES,
     limit_seconds: float = LIMIT_SECONDS,
     compile_too: bool = False,
-    onnx: Sequence[OnnxFiles] = (),
     say: Callable[[str], None] = lambda message: None,
 ) -> list[Measured]:
     """Measure `subjects` by turns; each measurement takes at most `limit_seconds` a subject, its warm-up aside.
 
-    With `onnx`, the files of each, written where they are not there, ONNX Runtime takes turns with torch. `say` is
-    called with what comes next. Raises InputError where a run's data or weights are missing.
+    `say` is called with what comes next. Raises InputError where a run's weights are missing.
     """
     set_up_process()
-    if onnx:
-        say("ONNX files and their accuracy")
-    backends, sections = _deployed(subjects, onnx)
-    forward = _forwards(subjects, backends, list(dict.fromkeys(batches)), limit_seconds, compile_too, say)
+    forward = _forwards(subjects, list(dict.fromkeys(batches)), limit_seconds, compile_too, say)
     say("training step")
     steps = _steps(subjects, limit_seconds)
     say("peak memory")  # last: libraries hold what they keep by now, and nothing timed follows that the profiler slows
     memory = [peak_memory_bytes(subject) for subject in subjects]
     session = new_session()
-    return [Measured(*parts, session) for parts in zip(forward, steps, memory, sections, strict=True)]
-
-
-def _deployed(
-    subjects: Sequence[Subject], onnx: Sequence[OnnxFiles]
-) -> tuple[list[dict[str, Backend]], list[dict[str, Any]]]:
-    """For each subject the backends beside torch, and its section of the record."""
-    if not onnx:
-        return [{} for _ in subjects], [{} for _ in subjects]
-    from dsbench.measure.deployed import deploy  # the extra may not be installed
-
-    deployed = [deploy(subject, files) for subject, files in zip(subjects, onnx, strict=True)]
-    return [network.backends for network in deployed], [network.section for network in deployed]
+    return [Measured(*parts, session) for parts in zip(forward, steps, memory, strict=True)]
 
 
 def _forwards(
     subjects: Sequence[Subject],
-    others: Sequence[Mapping[str, Backend]],
     batches: Sequence[int],
     limit_seconds: float,
     compile_too: bool,
     say: Callable[[str], None],
 ) -> list[Forward]:
-    """The forward pass of each subject by torch, with `compile_too` compiled, and by its `others`.
+    """The forward pass of each subject, with `compile_too` compiled as well.
 
     One batch size follows the other; at each, all backends of all subjects take turns.
     """
@@ -142,9 +117,9 @@ def _forwards(
     forwards = [Forward() for _ in subjects]
     with compiler(len(subjects) * len(batches)) if compile_too else nullcontext():
         twins = [compiled(inference) if compile_too else None for inference in eager]
-        backends: list[dict[str, Backend]] = [
-            {"torch": inference} | ({"compiled": twin} if twin else {}) | dict(more)
-            for inference, twin, more in zip(eager, twins, others, strict=True)
+        backends = [
+            {"torch": inference} | ({"compiled": twin} if twin else {})
+            for inference, twin in zip(eager, twins, strict=True)
         ]
         for batch in batches:
             images = [random_batch(subject.network, torch.device("cpu"), batch)[0] for subject in subjects]

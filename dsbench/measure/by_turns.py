@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench import provenance, torchvision_ops
-from dsbench.errors import InputError
 from dsbench.measure.timing import BATCHES
 from dsbench.process import wait_briefly
 
@@ -21,34 +18,6 @@ if TYPE_CHECKING:
     from dsbench.measure.roofline_record import Roofline
     from dsbench.measure.subject import Subject
     from dsbench.training.device import Compute
-
-ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")  # the last is what torch's exporter is written in
-
-
-@dataclass(frozen=True)
-class OnnxFiles:
-    """The fp32 file and the int8 file of one network."""
-
-    fp32: Path
-    int8: Path
-
-    @classmethod
-    def named(cls, folder: Path, name: str) -> OnnxFiles:
-        """`name`.onnx and `name`.int8.onnx in `folder`."""
-        return cls(folder / f"{name}.onnx", folder / f"{name}.int8.onnx")
-
-
-def lacking_for_onnx() -> str | None:
-    """What is missing and how to get it, in one line; None where everything is there."""
-    missing = [package for package in ONNX_PACKAGES if find_spec(package) is None]
-    return f"no {', '.join(missing)} here, which ONNX needs: pip install 'dsbench[onnx]'" if missing else None
-
-
-def check_onnx_installed() -> None:
-    """Raise InputError where a package is missing."""
-    line = lacking_for_onnx()
-    if line is not None:
-        raise InputError(line)
 
 
 @dataclass(frozen=True)
@@ -69,7 +38,6 @@ def running_costs(
     limit_seconds: float,
     batches: Sequence[int] = BATCHES,
     compile_too: bool = False,
-    onnx: Sequence[OnnxFiles] = (),
     rooflines_of: Sequence[str] | None = None,
     refused: Callable[[Exception], None] | None = None,
     say: Callable[[str], None] = lambda message: None,
@@ -89,7 +57,7 @@ def running_costs(
 
     # Rooflines come first: they can be refused, and the profiler that counts memory may slow down all that follows.
     rooflines = _rooflines(networks, rooflines_of, limit_seconds, refused, say)
-    results = bench(networks, batches, limit_seconds, compile_too, onnx, say)
+    results = bench(networks, batches, limit_seconds, compile_too, say)
     return [
         RunningCosts(
             subject.compute,

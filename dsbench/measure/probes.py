@@ -1,4 +1,4 @@
-"""What is measured: forward passes, by torch here and by ONNX Runtime in dsbench.deploy.onnx, and training steps."""
+"""What is measured: forward passes, by torch here and by runtimes in dsbench.deploy, and training steps."""
 
 from __future__ import annotations
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:  # whoever only reads records needs nothing that measures
     from dsbench.measure.timing import Timing
     from dsbench.training.device import Compute
 
-# For tables and trackers; `chips` holds by name what dsbench.chips.measure.on_chips returns of a network.
+# For tables and trackers; `chips` holds by name what dsbench.chips.measure.on_chips returns of a network. Records of
+# earlier versions have ONNX Runtime in `onnx` and among the backends of `latency_ms`.
 FIGURES = ("latency_ms", "train_step_ms", "peak_memory_bytes", "compile_seconds", "onnx", "chips")
 KEYS = (*FIGURES, "roofline")  # all that is measured
 PLACE = ("device", "identity", "threads", "precision", "memory_format", "versions")  # of measured_on: what times need
@@ -24,9 +25,8 @@ _BEYOND = 2**63  # what whole numbers of a table are below
 
 
 def record(measured: Measured, compute: Compute, load_average: float | None) -> dict[str, Any]:
-    """Latencies by batch size and backend, the training step with its parts, its memory, the ONNX files, and where.
+    """Latencies by batch size and backend, the training step with its parts, its memory, and where.
 
-    The backends torch and compiled are in the precision of `compute`, torch_fp32 and onnx in fp32, onnx_int8 in int8.
     `load_average` tells how busy the machine was with other things just before.
     """
     from dsbench.measure.identity import identity
@@ -36,7 +36,6 @@ def record(measured: Measured, compute: Compute, load_average: float | None) -> 
         **times([measured]),
         "peak_memory_bytes": measured.peak_memory_bytes,
         **({"compile_seconds": seconds} if seconds else {}),
-        **({"onnx": measured.onnx} if measured.onnx else {}),
         "measured_on": {
             "device": compute.name,
             "identity": identity(compute.device.type),
@@ -162,7 +161,7 @@ def _due(path: str, value: Any, holds: bool, what: str) -> None:
 
 
 def flat(measured: Mapping[str, Any], spread: bool = False) -> dict[str, Any]:
-    """The medians and other numbers of a record by keys such as latency_ms/batch_1/torch and onnx/int8/bytes.
+    """The medians and other numbers of a record by keys such as latency_ms/batch_1/torch.
 
     With `spread` each median has its interquartile range beside it, and whether it settled.
     """

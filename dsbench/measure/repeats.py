@@ -15,7 +15,6 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dsbench import torchvision_ops
 from dsbench.errors import InputError, first_line
 from dsbench.measure.by_turns import RunningCosts, running_costs
 from dsbench.measure.record import times
@@ -43,9 +42,8 @@ def repeated(
     """Measure what `subjects` returns in `repeats` fresh processes, one after the other; returns how many ended, too.
 
     Each measurement of a network takes `seconds` in one process at the most. `within` so many seconds in all, imports
-    included, there are as many processes as fit; none where the first does not. Rooflines, memory and the accuracy of
-    ONNX files are those of the first; see dsbench.measure.by_turns.running_costs for the rest. `subjects` and `options`
-    are pickled.
+    included, there are as many processes as fit; none where the first does not. Rooflines and memory are those of the
+    first; see dsbench.measure.by_turns.running_costs for the rest. `subjects` and `options` are pickled.
     """
     end = None if within is None else time.monotonic() + within
     done: list[list[RunningCosts]] = []
@@ -65,7 +63,6 @@ def repeated(
             break
         done.append(costs)
         longest = time.monotonic() - start
-    torchvision_ops.ensure()  # before whoever keeps the costs imports torchvision
     return [_joined(costs) for costs in zip(*done, strict=True)], len(done)
 
 

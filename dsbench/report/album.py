@@ -55,7 +55,6 @@ def reasons(verdict: Verdict, rooflines: Mapping[str, Roofline]) -> list[str]:
 
 MOST_ROWS = 40  # cells, or pairs of cells, that a page has room for
 MOST_PANELS = 6  # comparisons that the first picture of a page has room for
-MOST_COLUMNS = 7  # comparisons that the picture of chips has room for
 NARROW = "_narrow"  # ends the name of a picture that takes the place of another on a phone
 
 
@@ -99,7 +98,7 @@ def _all(
     yield "overview", overview.draw(first, cells)
     if not whole:
         yield f"overview{NARROW}", overview.draw(first, cells, narrow=True)
-    yield "chips", chips.draw(verdict.comparisons[:MOST_COLUMNS])
+    yield "chips", chips.draw(verdict.comparisons)
     yield "tradeoff", tradeoff.draw(cells, unranked=verdict.unranked)
     for cost in available_costs(cell_rows) if whole else ():
         yield f"tradeoff_{cost}", tradeoff.draw(cells, [cost], verdict.unranked)

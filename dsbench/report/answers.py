@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from dsbench.numerals import mean_percent, p_value, points, seconds, signed_points
+from dsbench.numerals import counted, mean_percent, p_value, points, seconds, signed_points
 from dsbench.quantities import QUANTITIES
 from dsbench.tables import Column, Entry, Kind, Table, answers, filled, names, numbers, texts, written
 from dsbench.verdict.better import Better, Factorial
-from dsbench.verdict.chips import where
+from dsbench.verdict.chips import where, where_title
 from dsbench.verdict.groups import Regimes
 from dsbench.verdict.int8 import Change
 from dsbench.verdict.lighter import Measure
@@ -64,7 +64,10 @@ def answer_table(verdict: Verdict, most: int | None = None) -> Table:
 
 
 def answer_lines(verdict: Verdict, most: int | None = None) -> Table:
-    """The answers of many comparisons, a line each, with the difference in test accuracy; at most `most` lines."""
+    """The answers of many comparisons, a line each, with the difference in test accuracy.
+
+    At most `most` lines; the note says how many more there are.
+    """
     pairs = verdict.comparisons[:most]
     labels = [" against ".join(brief_labels(pair)) for pair in pairs]
     models = [" against ".join(str(cell.names["model"]) for cell in reversed(pair.cells)) for pair in pairs]
@@ -76,7 +79,8 @@ def answer_lines(verdict: Verdict, most: int | None = None) -> Table:
         *(_words(question, pairs) for question in verdict.questions),
         numbers("points", [pair.better.mean for pair in pairs], signed_points),
     )
-    return Table("", columns)
+    more = len(verdict.comparisons) - len(pairs)
+    return Table("", columns, f"and {counted(more, 'more pair')}" if more else "")
 
 
 def _words(question: str, pairs: Sequence[Comparison]) -> Column:
@@ -150,7 +154,7 @@ MOST_CHIP_COLUMNS = 12  # comparisons that the table of chips has room for
 def where_it_wins(verdict: Verdict) -> Table | None:
     """A row a chip, a column a comparison: what the chip is judged by, as so many times the reference's.
 
-    None where no chip was asked.
+    Of many comparisons it has the first, and its title says of how many. None where no chip was asked.
     """
     pairs = verdict.comparisons[:MOST_CHIP_COLUMNS]
     found = where([(pair.measured, pair.chips) for pair in pairs])
@@ -159,7 +163,7 @@ def where_it_wins(verdict: Verdict) -> Table | None:
     columns = [*names({"chip": [chip for chip, _ in found.rows], "by": [what for _, what in found.rows]})]
     for pair, measures in zip(pairs, zip(*found.measures, strict=True), strict=True):
         columns.append(_ratios(described(pair), measures, (*_NOT_COMPARABLE, Answer.CANNOT_TELL, Answer.AS_FAST)))
-    return Table("Where it wins", tuple(columns), _WHERE)
+    return Table(where_title(len(pairs), len(verdict.comparisons)), tuple(columns), _WHERE)
 
 
 def _int8(judged: Judged) -> Table:

@@ -8,7 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dsbench.measure.by_turns import OnnxFiles, lacking_for_onnx, running_costs
+from dsbench.chips.files import Deployable
+from dsbench.chips.measure import answered, on_chips
+from dsbench.chips.names import chips
+from dsbench.chips.onnxruntime import OnnxRuntime
+from dsbench.measure.by_turns import running_costs
 from dsbench.measure.timing import LIMIT_SECONDS
 from dsbench.run.lock import Owner, locked
 from dsbench.run.mirror import mirror_again, shown_offline
@@ -40,11 +44,14 @@ def complete(plan: Plan, progress: Progress, record: Record) -> Record:
 
 
 def _measured(run: Trained) -> dict[str, Any]:
-    """The running costs of `run`, in ONNX Runtime too where that is installed."""
+    """The running costs of `run`, and what ONNX Runtime says of it where that is installed."""
+    (costs,) = running_costs(lambda: [run.subject()], LIMIT_SECONDS)
+    if OnnxRuntime.missing():
+        return costs.record
     with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
-        onnx = [] if lacking_for_onnx() else [OnnxFiles.named(Path(scratch), run.run_id)]
-        (costs,) = running_costs(lambda: [run.subject()], LIMIT_SECONDS, onnx=onnx)
-    return costs.record
+        asked = [Deployable(run.run_id, run.network, run)], chips([OnnxRuntime.runtime])
+        (said,) = on_chips(*asked, Path(scratch), LIMIT_SECONDS, repeats=1)
+    return costs.record | {"chips": answered(said)}
 
 
 def keep(run: Trained, measured: dict[str, Any], waiting: Callable[[Path, Owner | None], None]) -> None:

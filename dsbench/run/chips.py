@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dsbench import torchvision_ops
 from dsbench.chips.accuracy import RUNTIMES
 from dsbench.chips.chip import Chip
 from dsbench.chips.files import Deployable
-from dsbench.chips.measure import answered, on_chips, steps
+from dsbench.chips.measure import answered, on_chips, steps, unsaid
 from dsbench.errors import InputError, first_line
 from dsbench.measure.progress import Measuring
 from dsbench.measure.repeats import LEAST_SECONDS
@@ -48,7 +47,6 @@ def ask(
     due, untested = _due(asked, chips, timed), asked.untested(runtimes)
     if not due and not untested:
         return None
-    torchvision_ops.ensure()  # before Lightning, which the runs are loaded with, imports torchvision
     told(_about(due, len(untested)))
     with Measuring(steps(chips, REPEATS if timed else 1) + steps(runtimes, 1) * -(-len(untested) // AT_ONCE)) as say:
         for alike, labels in due:
@@ -118,7 +116,7 @@ class _Asked:
         for (name, run), section in zip(runs.items(), sections, strict=True):
             good = answered(section)
             self.failed |= {
-                f"{chip}, {name}: {said['failed']}": None for chip, said in section.items() if chip not in good
+                f"{chip}, {name}: {unsaid(said)}": None for chip, said in section.items() if chip not in good
             }
             self.said[run.run_id] = joined(self.said.get(run.run_id, {}), good)
 
@@ -191,30 +189,9 @@ def _took_turns(asked: _Asked, chip: Chip) -> bool:
 def _of_runs(
     runs: Mapping[str, Trained], chips: Sequence[Chip], seconds: float | None, say: Say
 ) -> list[dict[str, Any]]:
-    """What each of `chips` says of each run; of one that refuses something the reason, as its `failed`."""
-    networks = [Deployable(run.run_id, run.network, run) for run in runs.values()]
-    if not networks:
+    """What each of `chips` says of each run."""
+    if not runs:
         return []
-    return _of_networks(networks, chips, seconds, say)
-
-
-def _of_networks(
-    networks: Sequence[Deployable], chips: Sequence[Chip], seconds: float | None, say: Say
-) -> list[dict[str, Any]]:
-    try:
-        with tempfile.TemporaryDirectory(prefix="dsbench-") as folder:
-            return on_chips(networks, chips, Path(folder), seconds, say=say)
-    except (InputError, RuntimeError) as error:
-        if len(chips) == len(networks) == 1:
-            return [{chips[0].name: {"failed": first_line(error).removeprefix(f"{networks[0].name}: ")}}]
-    if len(chips) > 1:  # what one refuses the others may not
-        each = [_of_networks(networks, [chip], seconds, say) for chip in chips]
-        of_network = zip(*each, strict=True)
-        return [{name: said for section in sections for name, said in section.items()} for sections in of_network]
-    alone = [_of_networks([network], chips, None, say)[0] for network in networks]
-    able = [number for number, section in enumerate(alone) if answered(section)]
-    if seconds is not None and chips[0].timed and 0 < len(able) < len(networks):
-        timed = _of_networks([networks[number] for number in able], chips, seconds, say)
-        for number, section in zip(able, timed, strict=True):
-            alone[number] = section
-    return alone
+    networks = [Deployable(run.run_id, run.network, run) for run in runs.values()]
+    with tempfile.TemporaryDirectory(prefix="dsbench-") as folder:
+        return on_chips(networks, chips, Path(folder), seconds, say=say)

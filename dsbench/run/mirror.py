@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, replace
 from typing import Any
 
+from dsbench import torchvision_ops
 from dsbench.config.hydra_internals import as_yaml
 from dsbench.config.schema import Config, WandbConfig
 from dsbench.measure.record import flat
@@ -111,6 +112,7 @@ def mirror_again(config: Config, folder: RunFolder, record: Record) -> None:
 
     The curves come from the last checkpoint; where that is gone, the tracker keeps what it has.
     """
+    torchvision_ops.ensure()  # before Lightning imports torchvision: this process may have trained and measured nothing
     from dsbench.training.checkpoint import recorded  # Lightning takes two seconds, names should not
 
     history = recorded(folder.last)

@@ -22,6 +22,7 @@ from dsbench.network.cost import cost
 from dsbench.network.description import Network
 from dsbench.run.folder import RunFolder
 from dsbench.run.record import Record, Status
+from dsbench.training.place import Place, place
 
 if TYPE_CHECKING:
     from torch import nn
@@ -99,22 +100,23 @@ class Trained:
         arrays = prepared.load(dataset_of(data), data.root, data.verify)
         return PixelScale.of(data.scale, arrays.mean[data.split], arrays.std[data.split])
 
-    def subject(self, threads: int = THREADS) -> Subject:
-        """The run as something to measure, on the device that its configuration names, in the precision that it was
-        trained in, on `threads` CPU threads, which are set for the process.
+    def place(self, threads: int = THREADS) -> Place:
+        """Where it is measured: on the device that its configuration names, in the precision that it was trained in.
 
         Raises InputError where there is no such device.
         """
-        from dsbench.measure.subject import StepRecipe, Subject
-        from dsbench.training.device import resolve
-
-        config, precision = self.config, self.record.precision
-        assert precision is not None
+        assert self.record.precision is not None
         try:
-            there = resolve(config.device, precision, threads)
-            there = replace(there, memory_format=self.record.memory_format or there.memory_format)
+            return place(self.config.device, self.record.precision, threads)
         except InputError as error:
             raise InputError(f"run {self.run_id} cannot be measured here: {error}") from None
+
+    def subject(self, threads: int = THREADS) -> Subject:
+        """The run as something to measure in its `place`, on `threads` CPU threads, which are set for the process."""
+        from dsbench.measure.subject import StepRecipe, Subject
+
+        config, there = self.config, self.place(threads).compute()
+        there = replace(there, memory_format=self.record.memory_format or there.memory_format)
         return Subject(self.network, there, StepRecipe.of(config.optimizer, config.train), self)
 
 

@@ -112,6 +112,14 @@ def where(pairs: Sequence[tuple[Sequence[Measure], Sequence[ChipMeasure]]]) -> W
     return Where(tuple(first), tuple(tuple(rows[row]) for row in first))
 
 
+WHERE = "Where it wins"
+
+
+def where_title(shown: int, of: int) -> str:
+    """What a table or picture of so many of all comparisons is called."""
+    return f"{WHERE}, in {shown} of {of} comparisons" if shown < of else WHERE
+
+
 def _row(measure: ChipMeasure) -> tuple[str, str]:
     return measure.where, f"{JUDGED_ON_CHIP[measure.figure]}{' (estimate)' if measure.estimated else ''}"
 

@@ -131,7 +131,10 @@ def _repeats(entry: Mapping[str, Any], when: str) -> list[Repeat]:
 
 
 def _entries(measured: Mapping[str, Any]) -> Iterator[tuple[Key, Mapping[str, Any]]]:
-    """A training step as a whole, and latencies by batch and backend."""
+    """A training step as a whole, and latencies by batch and backend; see `chip_timings` for those on chips.
+
+    Records of earlier versions have ONNX Runtime among the backends.
+    """
     step = measured.get("train_step_ms", {}).get("total")
     if step:
         yield STEP, step

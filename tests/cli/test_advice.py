@@ -20,6 +20,7 @@ from made_sweeps import four_cells, make
 from PIL import Image
 from synthetic import read
 
+from dsbench.chips.names import RUNTIMES
 from dsbench.conclude import Share
 from dsbench.config.compose import quoted
 from dsbench.measure import repeats
@@ -57,7 +58,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     threads = torch.get_num_threads()
     monkeypatch.setattr("dsbench.measure.bench.bench", bench)
     monkeypatch.setattr("dsbench.measure.repeats.in_fresh_process", here)
-    monkeypatch.setattr("dsbench.cli.bench.lacking_for_onnx", lambda: "nothing of it")
+    monkeypatch.setattr("dsbench.chips.onnxruntime.OnnxRuntime.missing", lambda *_: "nothing of it")
     yield
     torch.set_num_threads(threads)
 
@@ -300,4 +301,5 @@ def test_each_package_that_is_to_be_installed_is_an_extra() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     sources = "\n".join(path.read_text() for path in (ROOT / "dsbench").rglob("*.py"))
     named = set(re.findall(r"pip install 'dsbench\[(\w+)\]'", sources))
+    named |= {kind.extra for kind in RUNTIMES.values()}  # of which Chip.missing speaks
     assert {"onnx", "parquet"} < named <= extras.keys()

@@ -15,7 +15,7 @@ import pytest
 import torch
 from synthetic import read
 
-from dsbench.measure import by_turns, roofline
+from dsbench.measure import roofline
 from dsbench.measure.bench import Forward, Measured, Step
 from dsbench.measure.subject import Subject
 from dsbench.measure.timing import Timing
@@ -26,12 +26,12 @@ Train = Callable[..., dict[str, Any]]
 
 QUICK = ("--seconds", "0.01", "--large", "2")
 TIME = Timing(1.25, 0.0625, (1.25,) * 10, True)
-ONNX = {
-    "fp32": {"bytes": 45000, "test_acc": 0.98},
-    "int8": {"bytes": 34000, "test_acc": 0.9753},
-    "torch_fp32": {"test_acc": 0.98},
-    "calibrated_on": "512 training images",
-    "weight_bits": 7,
+US = {"median": 0.25, "iqr": 0.0, "settled": True, "session": "now", "repeats": []}
+SAID = {
+    "title": "onnxruntime (threads 1)",
+    "versions": {"onnxruntime": "1.31"},
+    "fp32": {"file_bytes": 45000, "latency_ms": US, "test_acc": 0.98},
+    "int8": {"file_bytes": 34000, "latency_ms": US, "test_acc": 0.9753},
 }
 
 
@@ -42,28 +42,33 @@ def _threads(monkeypatch: pytest.MonkeyPatch) -> Any:
     torch.set_num_threads(threads)
 
 
+def here(measure: Any, seconds: float, end: Any, refused: Any, say: Any) -> Any:
+    return measure(seconds, refused=refused, say=say)
+
+
 @pytest.fixture
 def made_up(monkeypatch: pytest.MonkeyPatch) -> list[Subject]:
-    """Measurements without measuring, with ONNX Runtime's where it is asked for; returns what was to be measured."""
+    """Measurements without measuring, with what chips say where they are asked; returns what was to be measured."""
     measured: list[Subject] = []
 
-    def bench(subjects: list[Subject], batches: Any, limit: float, compile_too: bool, onnx: Any, say: Any) -> Any:
+    def bench(subjects: list[Subject], *_: Any) -> Any:
         measured.extend(subjects)
-        latency = {1: {"torch": TIME} | ({"onnx": TIME, "onnx_int8": TIME} if onnx else {})}
         step = Step(128, TIME, TIME, TIME, TIME)
-        return [Measured(Forward(latency), step, 2**20, ONNX if onnx else {}) for _ in subjects]
+        return [Measured(Forward({1: {"torch": TIME}}), step, 2**20) for _ in subjects]
 
-    def here(measure: Any, seconds: float, end: Any, refused: Any, say: Any) -> Any:
-        return measure(seconds, refused=refused, say=say)
+    def on_chips(networks: Any, chips: Any, *_: Any) -> Any:
+        return [{chip.name: SAID for chip in chips} for _ in networks]
 
     monkeypatch.setattr("dsbench.measure.bench.bench", bench)
     monkeypatch.setattr("dsbench.measure.repeats.in_fresh_process", here)
+    monkeypatch.setattr("dsbench.cli.chips.on_chips", on_chips)
     return measured
 
 
 def test_the_figures_are_printed_and_added_to_the_record(
     call: Call, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("dsbench.chips.measure.in_fresh_process", here)
     monkeypatch.setattr(roofline, "SECONDS", 0.01)
     monkeypatch.setitem(roofline.SIZES, "cpu", roofline.Sizes((64,), (roofline.ConvProblem(8, 8, 2),), 2, 1))
     before = json.loads((finished / "result.json").read_text())
@@ -74,34 +79,53 @@ def test_the_figures_are_printed_and_added_to_the_record(
     assert (printed["run"], printed["model"]) == (finished.name, "dwsep")
     added = record.keys() - before.keys()
     assert {key: record[key] for key in before} == before
-    assert added == {"latency_ms", "train_step_ms", "peak_memory_bytes", "onnx", "roofline", "measured_on"}
+    assert added == {"latency_ms", "train_step_ms", "peak_memory_bytes", "chips", "roofline", "measured_on"}
     assert printed["roofline"].pop("verdict").startswith(f"run {finished.name}, dwsep, ")  # words are for readers alone
     assert {key: printed[key] for key in added} == {key: record[key] for key in added}
-    assert list(record["latency_ms"]["batch_2"]) == ["torch", "onnx", "onnx_int8"]
-    assert record["onnx"]["fp32"]["test_acc"] == pytest.approx(before["test_acc"], abs=0.0001)
-    sizes = {path.name: path.stat().st_size for path in (tmp_path / "kept" / "here").iterdir()}
-    bytes_ = {name: record["onnx"][name]["bytes"] for name in ("fp32", "int8")}
-    assert sizes == {f"{finished.name}.onnx": bytes_["fp32"], f"{finished.name}.int8.onnx": bytes_["int8"]}
-    kept = [str(tmp_path / "kept" / "here" / f"{finished.name}.{suffix}") for suffix in ("onnx", "int8.onnx")]
-    assert ended.err == f"kept: {', '.join(kept)}\nadded to {finished / 'result.json'}\n"
+    assert list(record["latency_ms"]["batch_2"]) == ["torch"]
+    (said,) = record["chips"].values()
+    assert all(said[precision]["latency_ms"]["median"] > 0 for precision in ("fp32", "int8", "int8_per_tensor"))
+    assert said["fp32"]["test_acc"] == pytest.approx(before["test_acc"], abs=0.0001)
+    sizes = {str(path): path.stat().st_size for path in (tmp_path / "kept" / "here").iterdir()}
+    kept = {f"{where}/{finished.name}{end}": said[precision]["file_bytes"] for precision, end in ENDS.items()}
+    assert sizes == kept
+    assert ended.err == f"kept: {', '.join(sorted(kept))}\nadded to {finished / 'result.json'}\n"
 
 
-def test_tables_name_the_precision_of_each_figure_and_how_far_the_files_are_from_torch(
+ENDS = {"fp32": ".onnx", "int8": ".int8.onnx", "int8_per_tensor": ".int8_per_tensor.onnx"}
+
+
+def test_tables_name_the_precision_of_each_figure_and_how_far_the_files_are_from_the_run(
     call: Call, finished: Path, made_up: list[Subject]
 ) -> None:
+    record = json.loads((finished / "result.json").read_text())
+    (finished / "result.json").write_text(json.dumps(record | {"test_acc": 0.98}))
     out = call("dsbench", "bench", str(finished)).out
-    rows = [" ".join(line.split()) for line in out.splitlines() if line.strip().startswith(("torch ", "onnx "))]
-    times = "1.250 ± 0.062 800"
-    assert rows == [
-        f"torch fp32 {times}",
-        f"onnx fp32 {times}",
-        f"onnx int8 {times}",
-        "torch fp32 98.00 %",
-        "onnx fp32 45,000 98.00 % +0.00",
-        "onnx int8 34,000 97.53 % -0.47",
+    rows = [" ".join(line.split()) for line in out.splitlines() if line.strip().startswith(("torch ", "onnxruntime "))]
+    assert rows[:3] == [
+        "torch fp32 1.250 ± 0.062 800",
+        "onnxruntime fp32 250.0 ± 0.0 45,000 98.00 % +0.00",
+        "onnxruntime int8 250.0 ± 0.0 34,000 97.53 % -0.47",
     ]
-    assert "int8: weights of 7 bits, ranges calibrated on 512 training images" in out
+    assert "onnxruntime (threads 1): onnxruntime 1.31" in out
     assert out.startswith(f"run {finished.name}, ")
+
+
+def test_chips_alone_are_printed_and_added_and_nothing_is_measured_in_torch(
+    call: Call, finished: Path, made_up: list[Subject]
+) -> None:
+    before = json.loads((finished / "result.json").read_text())
+    ended = call("dsbench", "bench", str(finished), "--only-chips")
+    assert (ended.code, ended.err) == (0, f"added to {finished / 'result.json'}\n")
+    assert ended.out.startswith(f"run {finished.name}, ")
+    assert "torch" not in ended.out
+    assert not made_up
+    after = json.loads((finished / "result.json").read_text())
+    assert after == before | {"chips": {"onnxruntime": SAID}}
+    printed = json.loads(call("dsbench", "bench", str(finished), "--only-chips", "--json").out)
+    assert printed["chips"] == {"onnxruntime": SAID}
+    assert not {"device", "precision", "threads", "latency_ms"} & printed.keys()
+    assert "chips/onnxruntime/fp32/latency_ms" in call("dsbench", "bench", str(finished), "--only-chips", "--csv").out
 
 
 @pytest.mark.parametrize(("asked", "threads"), [((), 1), (("threads=3",), 3)])
@@ -161,8 +185,9 @@ def test_an_offline_run_of_wandb_shows_the_figures(
     assert len(list((outputs / "wandb").glob("offline-run-*"))) == 1
     shown = inspected()
     assert (shown["state"], shown["summary"]["test_acc"]) == ("finished", record["test_acc"])
-    assert shown["summary"]["latency_ms/batch_1/onnx_int8"] == 1.25
-    assert shown["summary"]["onnx/int8/test_acc"] == 0.9753
+    assert shown["summary"]["latency_ms/batch_1/torch"] == 1.25
+    assert shown["summary"]["chips/onnxruntime/int8/latency_ms"] == 0.25
+    assert shown["summary"]["chips/onnxruntime/int8/test_acc"] == 0.9753
     assert shown["config"]["params"] == record["params"]
     assert len(list((outputs / "wandb" / "named").iterdir())) == 1
 
@@ -181,14 +206,13 @@ WANDB = "logger:\n  name: wandb\n  mode: offline\n  project: dsbench\n  entity: 
 def test_without_the_extra_runs_are_measured_without_it_and_one_line_says_so(
     call: Call, finished: Path, made_up: list[Subject], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find = by_turns.find_spec
-    monkeypatch.setattr(by_turns, "find_spec", lambda name: None if name == "onnxruntime" else find(name))
+    monkeypatch.setattr("dsbench.chips.chip.find_spec", lambda name: None if name == "onnxruntime" else name)
     ended = call("dsbench", "bench", str(finished))
-    way = "no onnxruntime here, which ONNX needs: pip install 'dsbench[onnx]'"
+    way = "no onnxruntime here, which onnxruntime needs: pip install 'dsbench[onnx]'"
     assert ended.err == f"without ONNX Runtime: {way}\nadded to {finished / 'result.json'}\n"
     assert "onnx" not in ended.out
     ended = call("dsbench", "bench", str(finished), "--onnx")
-    assert (ended.code, ended.out, ended.err) == (2, "", f"error: {way}\n")
+    assert (ended.code, ended.out, ended.err) == (2, "", f"error: chip/onnxruntime: {way}\n")
 
 
 def test_a_folder_that_is_no_runs_and_a_device_that_is_not_there_are_one_line(
@@ -218,13 +242,14 @@ def test_several_runs_take_turns_in_three_fresh_processes_of_which_each_record_h
     assert ended.stderr == "".join(f"added to {folder / 'result.json'}\n" for folder in (finished, other))
     assert ended.stdout.count("\n") == 3
     records = [json.loads((folder / "result.json").read_text()) for folder in (finished, other)]
-    for keys in (("train_step_ms", "total"), ("latency_ms", "batch_2", "torch"), ("latency_ms", "batch_1", "onnx")):
+    on_chip = ("chips", "onnxruntime", "fp32")
+    for keys in (("train_step_ms", "total"), ("latency_ms", "batch_2", "torch"), (*on_chip, "latency_ms")):
         found = [reduce(getitem, keys, one)["repeats"] for one in records]
         sessions = [[repeat["session"] for repeat in repeats] for repeats in found]
         assert len(set(sessions[0])) == 3
         assert sessions[0] == sessions[1] == sorted(sessions[0])
         assert len({repeat["ms"] for repeats in found for repeat in repeats}) > 3
-    assert records[0]["onnx"]["fp32"]["test_acc"] == pytest.approx(record["test_acc"], abs=0.0001)
+    assert reduce(getitem, on_chip, records[0])["test_acc"] == pytest.approx(record["test_acc"], abs=0.0001)
 
 
 @pytest.mark.parametrize("value", ["0", "1,2", "two", ""])

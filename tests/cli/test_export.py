@@ -247,6 +247,11 @@ def test_chips_that_are_not_there_or_not_as_they_should_be_are_said_in_one_line(
         ended = call("dsbench", "bench", *network, "--chips", name, "--config-dir", str(tmp_path))
         assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1), (name, ended.err)
         assert line in ended.err
+    ended = call("dsbench", "bench", *network, "arch.activation=relu,gelu", "--chips", "tflm")
+    assert (ended.code, ended.err) == (0, "")
+    relu, gelu = (line for line in ended.out.splitlines() if line.split()[:2] in (["relu", "tflm"], ["gelu", "tflm"]))
+    assert "TensorFlow Lite for Microcontrollers has no GELU" in gelu
+    assert "TensorFlow" not in relu
     monkeypatch.setattr(Litert, "missing", classmethod(lambda kind: "no such thing here"))
     ended = call("dsbench", "bench", *network, "--chips", "litert")
     assert (ended.code, ended.err) == (2, "error: chip/litert: no such thing here\n")

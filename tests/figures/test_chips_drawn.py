@@ -48,6 +48,16 @@ def test_a_field_has_the_colour_of_the_family_that_is_ahead_and_none_where_neith
     assert words(figure).seen.count("tflm int8 x 2") == 2
 
 
+def test_of_more_comparisons_than_there_is_room_for_the_title_says_how_many_are_drawn() -> None:
+    figure = chips.draw(pairs() * 4)
+    assert figure is not None
+    assert len(figure.axes[0].get_xticklabels()) == 7
+    assert words(figure).title == "Where it wins, in 7 of 8 comparisons"
+    few = chips.draw(pairs())
+    assert few is not None
+    assert words(few).title == "Where it wins"
+
+
 def test_a_page_turns_its_colours_with_its_scheme() -> None:
     figure = chips.draw(pairs())
     assert figure is not None

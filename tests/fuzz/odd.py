@@ -93,7 +93,7 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "figures": ("WORD", "--format", "--outputs"),
     "report": ("WORD", "--margin", "--outputs"),
     "cost": ("--layers", "--json", "--csv", "--precision", "--config-dir", "--plot"),
-    "bench": ("--repeats", "--seconds", "--large", "--csv", "--json", "--plot", "WORD", "--onnx"),
+    "bench": ("--repeats", "--seconds", "--large", "--csv", "--json", "--plot", "WORD", "--onnx", "--only-chips"),
     "data": ("list", "describe", "get", "WORD", "--root"),
     "sync": ("WORD", "--outputs"),
 }

@@ -127,7 +127,8 @@ def fuzz(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
         raise InputError("nothing is fetched, trained or measured here")
 
     monkeypatch.setattr(sources, "read", refuse)
-    monkeypatch.setattr(bench, "_measured", refuse)
+    for name in ("_measured", "asked"):
+        monkeypatch.setattr(bench, name, refuse)
     monkeypatch.setattr(execute, "execute", lambda plan, progress: plan.facts())
     place = tmp_path / "place"
     place.mkdir()

@@ -1,4 +1,4 @@
-"""What is measured on CUDA: times by synchronised clocks, the rates of the card, memory, ONNX on the CPU, W&B's GPU."""
+"""What is measured on CUDA: times by synchronised clocks, the rates of the card, memory, W&B's GPU."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import torch
 
-from dsbench.measure.by_turns import OnnxFiles, lacking_for_onnx, running_costs
+from dsbench.measure.by_turns import running_costs
 from dsbench.measure.layer_times import clock, wait
 from dsbench.measure.roofline import SIZES, ConvProblem, Sizes, measure_rates
 from dsbench.network.cost import cost
 from dsbench.training.device import resolve, set_up_process
 from dsbench.training.memory import WORKSPACE_BYTES, run_bytes
-from dsbench.training.place import place, processor
+from dsbench.training.place import place
 
 Say = Callable[[str], None]
 
@@ -70,14 +70,13 @@ def test_the_device_s_clock_waits_for_the_device(device: str) -> None:
 
 @pytest.mark.parametrize("precision", ["32", "bf16"])
 def test_a_network_s_times_layers_and_memory_fit_each_other(
-    subject: Callable[..., Any], tmp_path: Path, device: str, say: Say, precision: str
+    subject: Callable[..., Any], device: str, say: Say, precision: str
 ) -> None:
     """No pass is faster than the card's rate allows, which it would be by a clock that waits for nothing."""
     there = resolve(device, precision, 1)
     line = "model=dwsep arch=plain width=64 data=cifar10" if device == "cuda" else "model=dwsep width=8 data=cifar10"
-    onnx = [] if lacking_for_onnx() else [OnnxFiles.named(tmp_path, "network")]
     subjects = [subject(line, there)]
-    (costs,) = running_costs(lambda: subjects, SECONDS, (1, 256), onnx=onnx, rooflines_of=["dwsep"])
+    (costs,) = running_costs(lambda: subjects, SECONDS, (1, 256), rooflines_of=["dwsep"])
     measured, roofline = costs.measured, costs.roofline
     assert roofline is not None
     flops = 2 * cost(subjects[0].network).macs * 256
@@ -92,9 +91,6 @@ def test_a_network_s_times_layers_and_memory_fit_each_other(
         assert sum(layer.time_ms for layer in roofline.layers) == pytest.approx(marked, rel=0.2)
     assert measured.peak_memory_bytes is not None
     assert costs.record["measured_on"]["device"] == there.name
-    if onnx:
-        assert set(measured.forward.latency[1]) >= {"torch", "onnx", "onnx_int8"}
-        assert costs.record["onnx"]["device"] == processor()["model name"]
 
 
 @pytest.mark.parametrize("precision", ["32", "bf16"])

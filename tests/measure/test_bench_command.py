@@ -7,6 +7,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,10 +15,11 @@ import typer
 from typer.testing import CliRunner
 
 from dsbench import provenance
+from dsbench.chips.chip import Chip
+from dsbench.chips.files import Deployable
 from dsbench.cli.bench import bench
 from dsbench.errors import InputError
 from dsbench.measure import bench as measuring
-from dsbench.measure import by_turns
 from dsbench.measure.bench import Forward, Measured, Step
 from dsbench.measure.probes import compiled, compiler
 from dsbench.measure.timing import Timing
@@ -107,23 +109,25 @@ def test_compiled_passes_come_beside_the_others(monkeypatch: pytest.MonkeyPatch)
         assert min(network["compile_seconds"].values()) > 0
 
 
-def test_onnx_runtime_takes_turns_with_torch_where_it_is_asked_for(tmp_path: Path) -> None:
-    line = ("precision=bf16", *TINY[:2], *TINY[3:], "width=1", *QUICK)
-    network = json.loads(run(*line, "--keep", str(tmp_path), "--json"))
-    for backends in network["latency_ms"].values():
-        assert list(backends) == ["torch", "torch_fp32", "onnx", "onnx_int8"]
-        keys = {"median", "iqr", "settled", "session", "repeats"}
-        assert all(timing.keys() == keys for timing in backends.values())
-    sizes = [network["onnx"][name]["bytes"] for name in ("fp32", "int8")]
+@pytest.mark.usefixtures("made_up")
+def test_onnx_is_the_chip_of_that_name_and_the_files_of_chips_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def on_chips(networks: list[Deployable], chips: list[Chip], folder: Path, *_: Any) -> list[dict[str, Any]]:
+        asked.append(",".join(chip.name for chip in chips))
+        for end in ("onnx", "int8.onnx", "log"):
+            (folder / f"{networks[0].name}.{end}").touch()
+        return [{} for _ in networks]
+
+    monkeypatch.setattr("dsbench.cli.chips.on_chips", on_chips)
+    for options in ((), ("--no-onnx",), ("--onnx",), ("--chips", "onnxruntime"), ("--onnx", "--chips", "tflm")):
+        run(*TINY, "width=1", *options)
+    run(*TINY, "width=1", "--keep", str(tmp_path / "kept"))
+    assert asked == ["onnxruntime", "onnxruntime", "tflm,onnxruntime", "onnxruntime"]
     name = "cnn-arch-mnist_7800_shallow-width-1-image-1x28x28"
-    assert [(tmp_path / f"{name}.{end}").stat().st_size for end in ("onnx", "int8.onnx")] == sizes
-
-
-def test_without_the_extra_the_way_to_get_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    find = by_turns.find_spec
-    monkeypatch.setattr(by_turns, "find_spec", lambda name: None if name == "onnxruntime" else find(name))
-    with pytest.raises(InputError, match="no onnxruntime here, which ONNX needs: pip install 'dsbench"):
-        run(*TINY, "--onnx")
+    assert {path.name for path in (tmp_path / "kept").iterdir()} == {f"{name}.{end}" for end in ("onnx", "int8.onnx")}
 
 
 @pytest.mark.usefixtures("made_up")
@@ -202,7 +206,15 @@ def test_the_header_says_where_it_was_measured_and_columns_what_differs() -> Non
         (["--config-dir", "nowhere"], "config-dir: nowhere is not a folder"),
         (["--plot", "nowhere/roofline.svg"], "--plot nowhere/roofline.svg: there is no folder "),
         (["--roofline", "--csv"], "--csv has no place for a roofline; take --json"),
-        (["--keep", "here", "--no-onnx"], "--keep here keeps ONNX files, and --no-onnx makes none"),
+        (["--keep", "here", "--no-onnx"], "--keep here keeps the files of chips, and --no-onnx asks none; give one of"),
+        (["--chips", "onnxruntime", "--no-onnx"], "--chips onnxruntime asks ONNX Runtime, and --no-onnx does not;"),
+        (["--only-chips"], "--only-chips asks chips alone, and there are none to ask; name some by --chips"),
+        (
+            ["--only-chips", "--chips", "tflm", "--roofline"],
+            "--roofline is of torch, which --only-chips leaves out; give",
+        ),
+        (["--only-chips", "--onnx", "--plot", "a.svg"], "--plot is of torch, which --only-chips leaves out; give one"),
+        (["--only-chips", "--onnx", "--compile"], "--compile is of torch, which --only-chips leaves out; give one of"),
         (["--keep", "/dev/null/here"], "--keep /dev/null/here: Not a directory"),
         (["device=mps"], "device=mps: there is none on this machine"),
         (

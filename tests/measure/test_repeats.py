@@ -28,7 +28,7 @@ def costs(ms: float, session: str) -> RunningCosts:
     """What a process says of a network each of whose times is `ms` in 20 rounds."""
     timing = Timing.of([ms / 1e3 * factor for factor in (0.99, 1.01)] * 10)
     forward = Forward({1: {"torch": timing}, 128: {"torch": timing}})
-    measured = Measured(forward, Step(64, timing, timing, timing, timing), 1000, {}, session)
+    measured = Measured(forward, Step(64, timing, timing, timing, timing), 1000, session)
     return RunningCosts(MACHINE, measured, None, {"measured_on": {"threads": 1}, "peak_memory_bytes": 1000})
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
+from crashing import Crashing
 
-from dsbench.chips.chip import Chip
 from dsbench.chips.litert import Litert
 from dsbench.chips.tflm import Tflm
 from dsbench.run import chips
@@ -24,25 +23,6 @@ LINES = {  # by cell; the second is that of the run that many tests share
 }
 LITERT, TFLM = Litert(name="litert", precisions=("fp32", "int8")), Tflm(name="tflm", precisions=("int8",))
 pytestmark = pytest.mark.skipif(Tflm.missing() is not None, reason=str(Tflm.missing()))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failing(Chip):
-    """A runtime that dies of one network and lacks a layer of another."""
-
-    runtime: ClassVar[str] = "failing"
-    packages: ClassVar[dict[str, str]] = {}
-    extra: ClassVar[str] = "none"
-    format: ClassVar[str] = "tflite"
-    timed: ClassVar[bool] = False
-    known_precisions: ClassVar[tuple[str, ...]] = ("fp32",)
-
-    bad: str | None = None
-
-    def counted(self, file: Path, precision: str) -> dict[str, Any]:
-        if file.name.startswith(str(self.bad)):
-            raise RuntimeError("the process that measured ended with exit code -6")
-        return {"cycles": 7}
 
 
 @pytest.fixture
@@ -103,22 +83,26 @@ def test_one_run_a_cell_is_timed_and_counted_every_run_is_tested_and_nothing_twi
     assert not here
 
 
-@pytest.mark.usefixtures("here")
 def test_a_chip_that_fails_and_a_run_without_weights_are_named_and_left_out(
-    runs: dict[str, list[str]], tmp_path: Path
+    runs: dict[str, list[str]], tmp_path: Path, here: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def died() -> None:
+        raise RuntimeError("the process that measured ended with exit code -6")
+
+    monkeypatch.setattr("os.abort", died)
     gone = runs["cnn"][1]
     for file in (RunFolder(tmp_path / "runs" / gone).best, RunFolder(tmp_path / "runs" / gone).last):
         file.unlink(missing_ok=True)
     small = Tflm(name="small", precisions=("int8",), arena_bytes=1000)
-    failing = Failing(name="failing", precisions=("fp32",), bad=runs["dwsep"][0])
+    failing = Crashing(name="failing", precisions=("fp32",), bad=runs["dwsep"][0])
     left_out = ask(tmp_path, runs, [LITERT, failing, small], timed=False)
     assert left_out is not None
     weights, *failures = left_out
     assert weights.startswith(f"cnn, seed 1: the weights of run {gone} are gone")
     reasons = {line.partition(": ")[0]: line.partition(": ")[2] for line in failures}
     assert reasons.keys() == {"small, cnn", "small, dwsep", "failing, dwsep"}
-    assert reasons["failing, dwsep"] == "the process that measured ended with exit code -6"
+    assert reasons["failing, dwsep"] == "the process that measured ended with exit code -6 (check failed: arena)"
+    assert [sum(f"'{name}'" in asked for asked in here) for name in ("failing", "small")] == [3, 1]  # a crash, halves
     assert all(reasons[name].startswith("this network needs an arena of ") for name in ("small, cnn", "small, dwsep"))
     said = {run_id: record(tmp_path, run_id).get("chips", {}) for own in runs.values() for run_id in own}
     assert gone in said

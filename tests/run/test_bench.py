@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
+from dsbench.chips.onnxruntime import OnnxRuntime
 from dsbench.measure import bench as measuring
-from dsbench.measure.by_turns import lacking_for_onnx
 from dsbench.run import bench, train
 from dsbench.run.interrupts import Interrupted
 from dsbench.run.mirror import card
@@ -27,9 +27,9 @@ MEASURED = {"latency_ms", "train_step_ms", "peak_memory_bytes", "measured_on"}
 
 @pytest.fixture(autouse=True)
 def _briefly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test waits until a measurement has settled, and few for ONNX files."""
+    """No test waits until a measurement has settled, and few for ONNX Runtime."""
     monkeypatch.setattr(bench, "LIMIT_SECONDS", 0.01)
-    monkeypatch.setattr(bench, "lacking_for_onnx", lambda: "no onnx here")
+    monkeypatch.setattr(OnnxRuntime, "missing", lambda *_: "no onnx here")
 
 
 def failing(error: BaseException) -> Callable[..., Any]:
@@ -46,24 +46,26 @@ def recorded(plan: Any) -> dict[str, Any]:
 def test_a_run_is_measured_once_it_is_done_in_onnx_runtime_too_where_that_is_installed(
     trained: Train, planned: Planned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench, "lacking_for_onnx", lacking_for_onnx)
+    def here(measure: Any, seconds: float, end: Any, refused: Any, say: Any) -> Any:
+        return measure(seconds, refused=refused, say=say)
+
+    monkeypatch.setattr(OnnxRuntime, "missing", lambda *_: None)
+    monkeypatch.setattr("dsbench.chips.measure.in_fresh_process", here)
     record = trained(BENCHED)
     assert record["status"] == "done"
     assert recorded(planned(BENCHED)) == json.loads(json.dumps(record))
     assert record["latency_ms"].keys() == {"batch_1", "batch_128"}
     for by_backend in record["latency_ms"].values():
-        assert by_backend.keys() == {"torch", "onnx", "onnx_int8"}
-        assert all(
-            timing.keys() == {"median", "iqr", "settled", "session", "repeats"} for timing in by_backend.values()
-        )
+        assert by_backend.keys() == {"torch"}
+        assert by_backend["torch"].keys() == {"median", "iqr", "settled", "session", "repeats"}
     one, many = (by_backend["torch"]["median"] for by_backend in record["latency_ms"].values())
     assert 0 < one < many
     step = record["train_step_ms"]
     assert (step.pop("batch_size"), step.keys()) == (128, {"total", "forward", "backward", "optimizer"})
     assert record["peak_memory_bytes"] > 128 * 28 * 28 * 4  # a batch of images
-    for name in ("torch_fp32", "fp32"):
-        assert record["onnx"][name]["test_acc"] == pytest.approx(record["test_acc"], abs=0.0001)
-    assert record["onnx"]["calibrated_on"] == "512 training images"
+    said = record["chips"]["onnxruntime"]
+    assert said["fp32"]["test_acc"] == pytest.approx(record["test_acc"], abs=0.0001)
+    assert {name: len(said[name]["latency_ms"]["repeats"]) for name in ("fp32", "int8")} == {"fp32": 1, "int8": 1}
     where = record["measured_on"]
     assert {key: where[key] for key in ("device", "threads", "precision", "memory_format")} == {
         key: record[key] for key in ("device", "threads", "precision", "memory_format")

@@ -35,9 +35,10 @@ def section(latency: dict[str, Any], time: str = "noon", **where: Any) -> dict[s
 def test_everything_else_in_the_record_stays_and_what_was_measured_before_in_the_same_place_too(done: Trained) -> None:
     files = {path: path.read_bytes() for path in done.folder.path.rglob("*") if path.is_file()}
     add_to_record(done, section({"batch_1": {"torch": {"median": 1.0}}, "batch_8": {}}))
-    joined = add_to_record(done, section({"batch_1": {"onnx": {"median": 2.0}}}, time="later") | {"onnx": {"bytes": 3}})
-    latency = {"batch_1": {"torch": {"median": 1.0}, "onnx": {"median": 2.0}}, "batch_8": {}}
-    measured = section(latency, time="later") | {"onnx": {"bytes": 3}}
+    more = section({"batch_1": {"compiled": {"median": 2.0}}}, time="later") | {"peak_memory_bytes": 3}
+    joined = add_to_record(done, more)
+    latency = {"batch_1": {"torch": {"median": 1.0}, "compiled": {"median": 2.0}}, "batch_8": {}}
+    measured = section(latency, time="later") | {"peak_memory_bytes": 3}
     assert done.folder.result() == joined == replace(done.record, measured=measured)
     after = {path: path.read_bytes() for path in done.folder.path.rglob("*") if path.is_file()}
     assert {path for path in after if after[path] != files.get(path)} == {done.folder.result_file}
@@ -45,8 +46,8 @@ def test_everything_else_in_the_record_stays_and_what_was_measured_before_in_the
 
 def test_measuring_again_replaces_the_figures(done: Trained) -> None:
     for median in (1.0, 2.0):
-        add_to_record(done, section({"batch_1": {"onnx": {"median": median}}}))
-    assert done.folder.result().measured["latency_ms"] == {"batch_1": {"onnx": {"median": 2.0}}}
+        add_to_record(done, section({"batch_1": {"torch": {"median": median}}}))
+    assert done.folder.result().measured["latency_ms"] == {"batch_1": {"torch": {"median": 2.0}}}
 
 
 def test_repeats_of_later_sessions_are_added_to_the_earlier_ones_and_none_twice(done: Trained) -> None:
@@ -67,7 +68,7 @@ OTHER = [{"device": "a GPU"}, {"threads": 2}, {"versions": {"torch": "3"}}, {"id
 def test_what_was_measured_elsewhere_goes_so_that_measured_on_is_true_of_all(
     done: Trained, where: dict[str, Any]
 ) -> None:
-    add_to_record(done, section({"batch_1": {"torch": {"median": 1.0}}}) | {"onnx": {"bytes": 3}})
+    add_to_record(done, section({"batch_1": {"torch": {"median": 1.0}}}) | {"peak_memory_bytes": 3})
     other = section({"batch_8": {"torch": {"median": 2.0}}}, **where)
     assert add_to_record(done, other) == replace(done.record, measured=other)
 

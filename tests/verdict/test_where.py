@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from made import cell, pair, repeats, timed, verdict
 
-from dsbench.report.answers import verdict_tables, where_it_wins
+from dsbench.report.answers import answer_lines, verdict_tables, where_it_wins
 from dsbench.verdict.rule import Answer
 from dsbench.verdict.sentences import summary, winners
 
@@ -112,3 +112,14 @@ def test_of_many_comparisons_it_is_said_in_how_many_the_winner_changes() -> None
         cells.append(asked(cell(ACCURACIES, **facts), arena_bytes=1000, cycles=1000))
         cells.append(asked(cell(ACCURACIES, "dwsep", **facts), arena_bytes=1100, cycles=ahead))
     assert winners(verdict(*cells)) == ["The winner changes with the chip in 3 of 4 comparisons."]
+
+
+def test_tables_of_some_of_all_comparisons_say_how_many_are_left_out() -> None:
+    cells = [asked(cell(ACCURACIES, **SAME, width=width), arena_bytes=1000 + width) for width in range(6)]
+    judged = verdict(*cells)  # 15 pairs
+    assert len(judged.comparisons) == 15
+    table, lines = where_it_wins(judged), answer_lines(judged, 12)
+    assert table is not None
+    assert (table.title, len(table.columns)) == ("Where it wins, in 12 of 15 comparisons", 2 + 12)
+    assert lines.note == "and 3 more pairs"
+    assert not answer_lines(judged).note
