@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dsbench.chips.chip import PRECISIONS
+from dsbench.chips.chip import PRECISIONS, counted_in
 from dsbench.quantities import JUDGED_ON_CHIP, LIGHTER_ON_CHIP, QUANTITIES
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.faster import comparisons
@@ -46,17 +46,24 @@ class ChipMeasure(Measure):
 
 
 def on_chips(
-    reference: Cell, candidate: Cell, records: Records, level: float, speed_margin: float
+    reference: Cell,
+    candidate: Cell,
+    records: Records,
+    level: float,
+    speed_margin: float,
+    matched: tuple[str, str] | None,
 ) -> tuple[ChipMeasure, ...]:
     """What each chip says of both: first what it takes, by the rules of all times, then what is counted.
 
-    An interval is at 1 - `level`. What a chip says of one network alone is left out, and so is the size of a file of
+    An interval is at 1 - `level`. `matched` is the chip and its cost that both are matched by, if it is one. What a chip says of one network alone is left out, and so is the size of a file of
     which nothing else is known; a chip that counts its flash has it there.
     """
     timed = comparisons(chip_timings(reference, records), chip_timings(candidate, records))
     out: list[ChipMeasure] = []
-    for place in (place for place in _ordered(reference) if place in candidate.chips):
-        chip, precision = place.split("/")
+    places = [place.split("/") for place in _ordered(reference) if place in candidate.chips]
+    for chip, precision in places:
+        place = f"{chip}/{precision}"
+        budgeted = precision == counted_in([other for of, other in places if of == chip])
         before, after = reference.chips[place], candidate.chips[place]
         own = []
         comparison = timed.get((CHIP, chip, precision))
@@ -66,7 +73,8 @@ def on_chips(
         costs = LIGHTER_ON_CHIP if comparison is None else (*LIGHTER_ON_CHIP, QUANTITIES["file_bytes"])
         for cost in costs:
             if cost.name in before and cost.name in after:
-                measure = counted_measure(cost, before[cost.name], after[cost.name])
+                same = budgeted and matched == (chip, cost.name)
+                measure = counted_measure(cost, before[cost.name], after[cost.name], same)
                 named = vars(measure) | {"name": f"{chip} {precision} {cost.heading}"}
                 own.append(ChipMeasure(**named, chip=chip, precision=precision, figure=cost.name))
         judged = next((name for name in JUDGED_ON_CHIP if any(one.figure == name for one in own)), None)
