@@ -55,8 +55,9 @@ def on_chips(
 ) -> tuple[ChipMeasure, ...]:
     """What each chip says of both: first what it takes, by the rules of all times, then what is counted.
 
-    An interval is at 1 - `level`. `matched` is the chip and its cost that both are matched by, if it is one. What a chip says of one network alone is left out, and so is the size of a file of
-    which nothing else is known; a chip that counts its flash has it there.
+    An interval is at 1 - `level`. `matched` is the chip and its cost that both are matched by, if it is one. What a
+    chip says of one network alone is left out, and so is the size of a file of which nothing else is known; a chip that
+    counts its flash has it there.
     """
     timed = comparisons(chip_timings(reference, records), chip_timings(candidate, records))
     out: list[ChipMeasure] = []
