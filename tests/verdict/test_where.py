@@ -8,6 +8,7 @@ import pytest
 from made import budget, cell, pair, repeats, timed, verdict
 
 from dsbench.report.answers import answer_lines, verdict_tables, where_it_wins
+from dsbench.tables import is_equal
 from dsbench.verdict.chips import winner
 from dsbench.verdict.rule import Answer
 from dsbench.verdict.sentences import summary, winners
@@ -147,6 +148,7 @@ def test_what_a_group_is_matched_by_on_a_chip_decides_nothing_and_has_no_winner(
     assert table is not None
     (fields,) = (texts for heading, texts in table.texts.items() if heading.startswith("dwsep against cnn"))
     assert fields == ["(x 1 (1 to 1))", "matched (+25 %)", "x 0.8"]
+    assert [is_equal(field) for field in fields] == [True, True, False]  # only the last is bold
     (asked_for,) = verdict(*cells, compare="cnn,dwsep").comparisons
     assert next(one for one in asked_for.chips if one.figure == "arena_bytes").matched
 
