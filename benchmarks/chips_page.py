@@ -1,0 +1,291 @@
+"""The page of networks on chips: what stands between the marks of report.md is made from networks.csv, and pictures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chips import KERNELS, MATCHED, MULTIPLIERS, Network, Pair, group_name, networks, plain_pairs, study_pairs
+from chips_claims import claims
+
+from dsbench.figures.chips import Column, picture
+from dsbench.figures.style import rendered, words
+from dsbench.files import write_atomically
+from dsbench.numerals import difference_points, listed, mean_percent, quantity, times
+from dsbench.verdict.chips import ChipMeasure, where, winner
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WIDTHS = (8, 16, 32)
+SHOWN = 16  # the width of the table in which kernels and multipliers vary
+NOUNS = {"dwsep": "the separable network", "hybrid": "the hybrid"}  # against cnn
+MATCHES = {"width": "equal width", "params": "equal parameters", "macs": "equal MACs", "acts": "equal activations"}
+BRIEF = {"width": "width", "params": "params", "macs": "MACs", "acts": "acts"}
+PLACES = {
+    "litert/fp32": "LiteRT fp32",
+    "litert/int8": "LiteRT int8",
+    "onnxruntime/fp32": "ORT fp32",
+    "onnxruntime/int8": "ORT int8",
+    "onnxruntime/int8_per_tensor": "ORT int8, per tensor",
+    "tflm/int8": "TFLM",
+    "ethos_u55_128/int8": "U55",
+    "ethos_u65_256/int8": "U65",
+    "ethos_u85_256/int8": "U85",
+}
+UNITS = {"latency_ms": (", us", 1000.0), "cycles": (", kcycles", 0.001), "arena_bytes": (" arena, B", 1)}
+_CAPTION = (
+    "A row a chip; a column {model} against cnn, matched by width, parameters, MACs or activations to a cnn of that "
+    "width (plain on MNIST, kernel 3, multiplier 1). The number is {model}'s time, estimated cycles or arena as so many "
+    "times cnn's. The colour is that of the family that is ahead, the stronger the further; without colour neither is, "
+    "or one cannot tell. Times are of one CPU, cycles are Vela's estimate: no such processor ran."
+)
+_MARK = r"(<!-- {name} -->\n).*?(<!-- end of {name} -->)"
+
+
+def publish(folder: Path) -> None:
+    """Write the page's tables and pictures anew."""
+    found = Found(networks(folder / "networks.csv"), sorted(folder.parent.glob("*/runs.csv")))
+    figures = folder / "figures"
+    figures.mkdir(exist_ok=True)
+    for model in NOUNS:
+        write_atomically(figures / f"where_{model}.svg", rendered(found.picture(model), "svg"))
+    page = folder / "report.md"
+    write_atomically(page, filled(page.read_text(encoding="utf-8"), found.parts()))
+
+
+def filled(text: str, parts: Mapping[str, Callable[[], str]]) -> str:
+    """A page with what stands between each pair of marks made anew; every part has to have its marks."""
+    for name, part in parts.items():
+        mark = re.compile(_MARK.format(name=name), re.DOTALL)
+        if len(mark.findall(text)) != 1:
+            raise ValueError(f"the page has no place for {name}: <!-- {name} --> and <!-- end of {name} -->")
+        content = part()
+        text = mark.sub(lambda match, content=content: f"{match[1]}\n{content}\n\n{match[2]}", text)
+    return text
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was measured, and the tables of `runs` of published sweeps."""
+
+    networks: Sequence[Network]
+    runs: Sequence[Path]
+
+    @cached_property
+    def plain(self) -> dict[tuple[str, str, int], Pair]:
+        """See plain_pairs."""
+        return plain_pairs(self.networks)
+
+    @cached_property
+    def studies(self) -> dict[str, Pair]:
+        """See study_pairs."""
+        return study_pairs(self.networks)
+
+    def parts(self) -> dict[str, Callable[[], str]]:
+        """What the page has, by its mark."""
+        return {
+            "pictures": self.pictures,
+            "winners": self.winners,
+            "figures": self.figures,
+            "kernels": self.kernels,
+            "studies": self.of_studies,
+            "ratios": self.study_ratios,
+            "claims": self.claims,
+            "int8": self.int8,
+            "versions": self.versions,
+        }
+
+    def columns(self, model: str) -> dict[tuple[str, int], Pair]:
+        """What the picture compares: kernel 3 and multiplier 1, by what is matched, and the width."""
+        keys = [(by, width) for by in MATCHED for width in WIDTHS]
+        found = {(by, width): self.plain.get((group_name(by, 3, 1), model, width)) for by, width in keys}
+        return {key: pair for key, pair in found.items() if pair is not None}
+
+    def picture(self, model: str) -> Figure:
+        """Where `model` wins against the conventional network."""
+        pairs = self.columns(model)
+        columns = [
+            Column(f"{MATCHES[by]}, cnn of width {width}", f"{BRIEF[by]} {width}", ("cnn", model))
+            for by, width in pairs
+        ]
+        found = where([((), pair.measures) for pair in pairs.values()])
+        assert found is not None, "every network has been asked of chips"
+        return picture(found, columns, f"Where {NOUNS[model]} wins", _CAPTION.format(model=model))
+
+    def pictures(self) -> str:
+        """Both, with what is to be seen for those who do not see it."""
+        shown = [f"![{words(self.picture(model)).seen}](figures/where_{model}.svg)" for model in NOUNS]
+        return "\n\n".join(shown)
+
+    def winners(self) -> str:
+        """An item for each family and match, on which chips it is ahead at which width."""
+        return "\n".join(
+            f"- **{NOUNS[model].capitalize()} at {MATCHES[by]}**: {self._winner(model, by)}."
+            for model in NOUNS
+            for by in MATCHED
+            if any(match == by for match, _ in self.columns(model))
+        )
+
+    def _winner(self, model: str, by: str) -> str:
+        pairs = {width: pair for (match, width), pair in self.columns(model).items() if match == by}
+        ahead: dict[int, dict[str, list[tuple[int, float]]]] = {1: {}, -1: {}, 0: {}}
+        for width, pair in pairs.items():
+            for place, measure in pair.judged.items():
+                if measure.ratio is not None:
+                    ahead[winner(measure)].setdefault(PLACES[place], []).append((width, measure.ratio))
+        verbs = {1: "ahead", -1: "behind", 0: "neither"}
+        clauses = [
+            f"{verbs[side]} in {sum(map(len, places.values()))} ({self._places(places, len(pairs))})"
+            for side, places in ahead.items()
+            if places
+        ]
+        count = sum(len(entries) for places in ahead.values() for entries in places.values())
+        return f"of {count} fields {listed(clauses)}" if len(clauses) > 1 else f"{clauses[0]}, all fields"
+
+    @staticmethod
+    def _places(places: Mapping[str, Sequence[tuple[int, float]]], every: int) -> str:
+        """Chips with the widths, where not at all, and the range of ratios."""
+        if sum(map(len, places.values())) == every * len(PLACES):
+            return _range([ratio for entries in places.values() for _, ratio in entries])
+        shown = []
+        for place, entries in places.items():
+            only = "" if len(entries) == every else f" at {listed([str(width) for width, _ in entries])}"
+            shown.append(f"{place}{only} x {_range([ratio for _, ratio in entries])}")
+        return ", ".join(shown)
+
+    def figures(self) -> str:
+        """A row for each network of `plain` with kernel 3 and multiplier 1."""
+        shown = []
+        for by in MATCHED:
+            for each in self.networks:
+                if each.group == group_name(by, 3, 1) and (by == "width" or each.names["model"] != "cnn"):
+                    names = each.names
+                    fine = f" (fine {names['fine_width']})" if names["fine_width"] else ""
+                    match = "" if by == "width" else f"{BRIEF[by]} of cnn {each.width}"
+                    shown.append([f"{names['model']} {names['width']}{fine}", match, *_figures(each)])
+        return _table(["network, width", "as many", *_HEADS], shown, right=len(_HEADS))
+
+    def kernels(self) -> str:
+        """A row for each match, kernel and multiplier, of the networks matched to the conventional one of SHOWN."""
+        shown = []
+        for model in NOUNS:
+            for by in MATCHED:
+                for kernel in KERNELS:
+                    for multiplier in MULTIPLIERS:
+                        pair = self.plain.get((group_name(by, kernel, multiplier), model, SHOWN))
+                        if pair is not None:
+                            width = str(pair.candidate.names["width"])
+                            ratios = [_marked(pair.judged.get(place)) for place in PLACES]
+                            shown.append([model, MATCHES[by], str(kernel), str(multiplier), width, *ratios])
+        heads = ["family", "matched by", "kernel", "multiplier", "width", *PLACES.values()]
+        return _table(heads, shown, right=len(PLACES) + 3)
+
+    def of_studies(self) -> str:
+        """A row for each network of a study."""
+        shown = [[each.experiment, *_figures(each)] for each in self.networks if each.experiment]
+        return _table(["network", *_HEADS], shown, right=len(_HEADS))
+
+    def study_ratios(self) -> str:
+        """A row for each network of a study against its conventional one."""
+        shown = []
+        for name, pair in self.studies.items():
+            counted = {f"{one.chip}/{one.figure}": one for one in pair.measures}
+            costs = [times(pair.candidate.costs[cost] / pair.reference.costs[cost]) for cost in ("params", "macs")]
+            memory = [_marked(counted.get(key)) for key in ("tflm/arena_bytes", "tflm/flash_bytes")]
+            ratios = [_marked(pair.judged.get(place)) for place in PLACES if place != "tflm/int8"]
+            shown.append([name, *costs, *memory, *ratios])
+        timed = [heading for place, heading in PLACES.items() if place != "tflm/int8"]
+        heads = ["against its cnn", "params", "MACs", "arena", "flash", *timed]
+        return _table(heads, shown, right=len(heads) - 1)
+
+    def claims(self) -> str:
+        """A row for each claim."""
+        decided = claims(self.plain, self.studies)
+        shown = [[one.claim, one.study, f"**{one.answer}**", one.measured] for one in decided]
+        return _table(["claim", "of", "answer", "ratios to the conventional network"], shown, right=0)
+
+    def int8(self) -> str:
+        """A row for each trained cell of published sweeps of which the accuracy in int8 is known."""
+        from dsbench.results.query import sweep_folder
+        from dsbench.verdict.verdict import verdict
+
+        shown = []
+        for path in self.runs:
+            if "/int8/test_acc" not in path.read_text(encoding="utf-8").split("\n", 1)[0]:
+                continue
+            folder = sweep_folder(path.parent, str(path))
+            changes: dict[str, list[str]] = {}
+            for pair in verdict(folder.outputs, folder.read()[0]).comparisons:
+                for answer in pair.int8:
+                    for cell, change in zip(pair.cells, (answer.reference, answer.candidate), strict=True):
+                        accuracy = mean_percent(cell.accuracy.mean, cell.accuracy.high)
+                        row = changes.setdefault(cell.label, [path.parent.name, cell.label, str(change.n), accuracy])
+                        half = (change.interval.high - change.interval.low) / 2 if change.interval else change.mean
+                        text = f"{answer.what}: {difference_points(change.mean, half)}"
+                        if text not in row:
+                            row.append(text)
+            shown += [[*row[:4], "; ".join(row[4:])] for row in changes.values()]
+        heads = ["sweep", "network", "seeds", "test accuracy", "int8 changes it by, in points"]
+        return _table(heads, shown, right=0)
+
+    def versions(self) -> str:
+        """Chips with their options and versions, and the days."""
+        chips: dict[str, tuple[str, str, str]] = {}
+        days: set[str] = set()
+        for each in self.networks:
+            for chip, section in each.chips.items():
+                versions = ", ".join(" ".join(package) for package in section["versions"].items())
+                chips.setdefault(chip, (section["title"], versions, section.get("measured_on", "counted")))
+            days |= {repeat.day for times in each.said.times for key in times.times.values() for repeat in key}
+        rows = [list(said) for said in chips.values()]
+        count = f"{len(self.networks)} networks in {len({each.group for each in self.networks})} groups"
+        table = _table(["chip (options)", "versions", "timed on"], rows, right=0)
+        return f"{table}\n\n{count}, measured on {listed(sorted(days))}."
+
+
+_COSTS = {"params": "params", "macs": "kMACs"}
+_HEADS = [
+    *_COSTS.values(),
+    "TFLM arena, B",
+    "flash, B",
+    *(f"{heading}, {'us' if place.startswith(('litert', 'onnx')) else 'kcycles'}" for place, heading in PLACES.items()
+      if place != "tflm/int8"),
+]
+
+
+def _figures(each: Network) -> list[str]:
+    """What stands below _HEADS."""
+    said = each.said.figures
+    memory = [said.get("tflm/int8", {}).get(name) for name in ("arena_bytes", "flash_bytes")]
+    out = [f"{each.costs['params']:,}", quantity(each.costs["macs"] / 1000), *map(quantity, memory)]
+    for place in PLACES:
+        figures = said.get(place, {})
+        if place == "tflm/int8":
+            continue
+        milliseconds, cycles = figures.get("latency_ms"), figures.get("cycles")
+        out.append(quantity(milliseconds * 1000 if milliseconds else cycles / 1000 if cycles else None) or "-")
+    return out
+
+
+def _marked(measure: ChipMeasure | None) -> str:
+    """A ratio, in bold where the candidate is ahead, in brackets where neither is or one cannot tell."""
+    if measure is None or measure.ratio is None:
+        return "-"
+    text = times(measure.ratio)
+    return {1: f"**{text}**", -1: text, 0: f"({text})"}[winner(measure)]
+
+
+def _range(ratios: Sequence[float]) -> str:
+    low, high = times(min(ratios)), times(max(ratios))
+    return low if low == high else f"{low} to {high}"
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: int) -> str:
+    """A table in Markdown, whose last columns, `right` of them, are numbers."""
+    ruled = ["---"] * (len(heads) - right) + ["---:"] * right
+    return "\n".join(f"| {' | '.join(row)} |" for row in [heads, ruled, *rows])
