@@ -39,6 +39,17 @@ STUDIES = ("mnist_7800", "matched_7800", "cifar10_vgg", "cifar10_fc", "cifar10_t
 PLAIN = "model=cnn,dwsep,hybrid width=8,16,32"
 KERNELS, MULTIPLIERS = (3, 5, 7), (1, 2)
 MATCHED = ("width", "params", "macs", "acts")  # by what, the first without a budget
+PLACES = {  # of pages, by chip and precision
+    "litert/fp32": "LiteRT fp32",
+    "litert/int8": "LiteRT int8",
+    "onnxruntime/fp32": "ORT fp32",
+    "onnxruntime/int8": "ORT int8",
+    "onnxruntime/int8_per_tensor": "ORT per tensor",
+    "tflm/int8": "TFLM",
+    "ethos_u55_128/int8": "U55",
+    "ethos_u65_256/int8": "U65",
+    "ethos_u85_256/int8": "U85",
+}
 NAMES = ("model", "arch", "block", "width", "fine_width", "data")
 REPEATS = 5
 SECONDS = {"plain": 1.0, "study": 2.0}  # at the most a network and precision

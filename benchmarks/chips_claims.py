@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from chips import KERNELS, Pair, group_name
+from chips import KERNELS, PLACES, Pair, group_name
 
 from dsbench.numerals import times
 from dsbench.verdict.chips import ChipMeasure, winner
@@ -41,7 +42,7 @@ def claims(plain: Plain, studies: Studies) -> list[Decided]:
     separable = [studies[name] for name in studies if name == "cifar10_three_way/dwsep"]
     flash = [one for pair in fc for one in pair.measures if one.figure == "flash_bytes"]
     pays = [(one, winner(one) > 0) for pair in same for one in pair.judged.values()]
-    weights = f" (flash {_range([one.ratio for one in flash if one.ratio])} times)" if flash else ""
+    weights = f" (flash {span([one.ratio for one in flash if one.ratio])} times)" if flash else ""
     return [
         _decided("lighter: less memory at as many parameters", "mnist_7800", _cases(budget, MEMORY, _ahead)),
         _decided("faster at as many parameters", "mnist_7800", _cases(budget, SPEED, _ahead)),
@@ -50,7 +51,7 @@ def claims(plain: Plain, studies: Studies) -> list[Decided]:
         _decided(
             "pays on mobile and edge devices: of as many channels it is ahead there (all studies)",
             "cifar10_fc",
-            [(one.where, one.ratio, held) for one, held in pays if one.ratio],
+            [(_place(one), one.ratio, held) for one, held in pays if one.ratio],
         ),
         _decided(
             "does not pay in small models of less than 1 M parameters (`plain`, and mnist_7800 of the same widths)",
@@ -78,6 +79,10 @@ def claims(plain: Plain, studies: Studies) -> list[Decided]:
     ]
 
 
+def _place(measure: ChipMeasure) -> str:
+    return PLACES[f"{measure.chip}/{measure.precision}"]
+
+
 def _ahead(measure: ChipMeasure) -> bool:
     return winner(measure) > 0
 
@@ -85,7 +90,7 @@ def _ahead(measure: ChipMeasure) -> bool:
 def _cases(pairs: Sequence[Pair], figures: Sequence[str], holds: Callable[[ChipMeasure], bool]) -> list[Case]:
     """A case for each of these figures of each chip."""
     return [
-        (one.where, one.ratio, holds(one))
+        (_place(one), one.ratio, holds(one))
         for pair in pairs
         for one in pair.measures
         if one.figure in figures and one.ratio is not None and one.answer is not Answer.NOT_COMPARABLE
@@ -117,8 +122,8 @@ def _falling(pairs: Sequence[Pair], wanted: int) -> list[Case]:
         measures = [pair.judged.get(place) for pair in pairs]
         ratios = [one.ratio for one in measures if one is not None and one.ratio is not None]
         if len(ratios) == wanted:
-            falls = all(after < before for before, after in zip(ratios, ratios[1:], strict=False))
-            out.append((pairs[0].judged[place].where, ratios[-1] / ratios[0], falls))
+            falls = all(after < before for before, after in pairwise(ratios))
+            out.append((PLACES[place], ratios[-1] / ratios[0], falls))
     return out
 
 
@@ -130,8 +135,8 @@ def _decided(claim: str, study: str, cases: Sequence[Case]) -> Decided:
     if len(held) in (0, len(cases)):
         return Decided(claim, study, _told(cases), HOLDS if held else FAILS)
     missed = [case for case in cases if not case[2]]
-    measured = f"holds: {_told(held)}; does not: {_told(missed)}"
-    return Decided(claim, study, measured, f"in {len(held)} of {len(cases)}")
+    measured = f"holds on {_told(held)}; does not on {_told(missed)}"
+    return Decided(claim, study, measured, f"holds in {len(held)} of {len(cases)}")
 
 
 def _told(cases: Sequence[Case]) -> str:
@@ -139,9 +144,10 @@ def _told(cases: Sequence[Case]) -> str:
     by_place: dict[str, list[float]] = {}
     for place, ratio, _ in cases:
         by_place.setdefault(place, []).append(ratio)
-    return ", ".join(f"{place} {_range(ratios)}" for place, ratios in by_place.items())
+    return ", ".join(f"{place} {span(ratios)}" for place, ratios in by_place.items())
 
 
-def _range(ratios: Sequence[float]) -> str:
+def span(ratios: Sequence[float]) -> str:
+    """The least and the greatest: 0.2 to 0.9."""
     low, high = times(min(ratios)), times(max(ratios))
     return low if low == high else f"{low} to {high}"

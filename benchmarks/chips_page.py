@@ -6,16 +6,18 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
-from chips import KERNELS, MATCHED, MULTIPLIERS, Network, Pair, group_name, networks, plain_pairs, study_pairs
-from chips_claims import claims
+from chips import KERNELS, MATCHED, MULTIPLIERS, PLACES, Network, Pair, group_name, networks, plain_pairs, study_pairs
+from chips_claims import claims, span
 
 from dsbench.figures.chips import Column, picture
-from dsbench.figures.style import rendered, words
+from dsbench.figures.style import rendered
 from dsbench.files import write_atomically
-from dsbench.numerals import difference_points, listed, mean_percent, quantity, times
+from dsbench.numerals import listed, mean_percent, quantity, times
 from dsbench.verdict.chips import ChipMeasure, where, winner
 
 if TYPE_CHECKING:
@@ -26,23 +28,21 @@ SHOWN = 16  # the width of the table in which kernels and multipliers vary
 NOUNS = {"dwsep": "the separable network", "hybrid": "the hybrid"}  # against cnn
 MATCHES = {"width": "equal width", "params": "equal parameters", "macs": "equal MACs", "acts": "equal activations"}
 BRIEF = {"width": "width", "params": "params", "macs": "MACs", "acts": "acts"}
-PLACES = {
-    "litert/fp32": "LiteRT fp32",
-    "litert/int8": "LiteRT int8",
-    "onnxruntime/fp32": "ORT fp32",
-    "onnxruntime/int8": "ORT int8",
-    "onnxruntime/int8_per_tensor": "ORT int8, per tensor",
-    "tflm/int8": "TFLM",
-    "ethos_u55_128/int8": "U55",
-    "ethos_u65_256/int8": "U65",
-    "ethos_u85_256/int8": "U85",
-}
-UNITS = {"latency_ms": (", us", 1000.0), "cycles": (", kcycles", 0.001), "arena_bytes": (" arena, B", 1)}
+CPU = [place for place in PLACES if place.startswith(("litert", "onnx"))]
+INT8 = [place for place in CPU if "int8" in place]
+TIMED = [place for place in PLACES if place != "tflm/int8"]
+_HEADS = [
+    "params",
+    "kMACs",
+    "arena, B",
+    "flash, B",
+    *(f"{PLACES[place]}, {'us' if place in CPU else 'kcycles'}" for place in TIMED),
+]
 _CAPTION = (
     "A row a chip; a column {model} against cnn, matched by width, parameters, MACs or activations to a cnn of that "
-    "width (plain on MNIST, kernel 3, multiplier 1). The number is {model}'s time, estimated cycles or arena as so many "
-    "times cnn's. The colour is that of the family that is ahead, the stronger the further; without colour neither is, "
-    "or one cannot tell. Times are of one CPU, cycles are Vela's estimate: no such processor ran."
+    "width (plain on MNIST, kernel 3, multiplier 1). A number is {model}'s time, estimated cycles or arena as "
+    "so many times cnn's. The colour is that of the family that is ahead, the stronger the further; without colour "
+    "neither is, or one cannot tell. Times are of one CPU, cycles are Vela's estimate: no such processor ran."
 )
 _MARK = r"(<!-- {name} -->\n).*?(<!-- end of {name} -->)"
 
@@ -118,45 +118,37 @@ class Found:
         return picture(found, columns, f"Where {NOUNS[model]} wins", _CAPTION.format(model=model))
 
     def pictures(self) -> str:
-        """Both, with what is to be seen for those who do not see it."""
-        shown = [f"![{words(self.picture(model)).seen}](figures/where_{model}.svg)" for model in NOUNS]
-        return "\n\n".join(shown)
+        """Both; what is to be seen in them, the winners tell."""
+        words = "wins against the conventional network on each chip, told in words below"
+        return "\n\n".join(f"![Where {noun} {words}](figures/where_{model}.svg)" for model, noun in NOUNS.items())
 
     def winners(self) -> str:
         """An item for each family and match, on which chips it is ahead at which width."""
         return "\n".join(
-            f"- **{NOUNS[model].capitalize()} at {MATCHES[by]}**: {self._winner(model, by)}."
+            f"- **{NOUNS[model].capitalize()} at {MATCHES[by]}** {self._winner(model, by)}."
             for model in NOUNS
             for by in MATCHED
             if any(match == by for match, _ in self.columns(model))
         )
 
     def _winner(self, model: str, by: str) -> str:
+        """In how many fields it is ahead, behind and neither, with the range of ratios and on which chips."""
         pairs = {width: pair for (match, width), pair in self.columns(model).items() if match == by}
-        ahead: dict[int, dict[str, list[tuple[int, float]]]] = {1: {}, -1: {}, 0: {}}
-        for width, pair in pairs.items():
-            for place, measure in pair.judged.items():
-                if measure.ratio is not None:
-                    ahead[winner(measure)].setdefault(PLACES[place], []).append((width, measure.ratio))
-        verbs = {1: "ahead", -1: "behind", 0: "neither"}
-        clauses = [
-            f"{verbs[side]} in {sum(map(len, places.values()))} ({self._places(places, len(pairs))})"
-            for side, places in ahead.items()
-            if places
+        fields = [
+            (winner(measure), place, width, measure.ratio)
+            for width, pair in pairs.items()
+            for place, measure in pair.judged.items()
+            if measure.ratio is not None
         ]
-        count = sum(len(entries) for places in ahead.values() for entries in places.values())
-        return f"of {count} fields {listed(clauses)}" if len(clauses) > 1 else f"{clauses[0]}, all fields"
-
-    @staticmethod
-    def _places(places: Mapping[str, Sequence[tuple[int, float]]], every: int) -> str:
-        """Chips with the widths, where not at all, and the range of ratios."""
-        if sum(map(len, places.values())) == every * len(PLACES):
-            return _range([ratio for entries in places.values() for _, ratio in entries])
-        shown = []
-        for place, entries in places.items():
-            only = "" if len(entries) == every else f" at {listed([str(width) for width, _ in entries])}"
-            shown.append(f"{place}{only} x {_range([ratio for _, ratio in entries])}")
-        return ", ".join(shown)
+        clauses = []
+        for side, verb in ((1, "is ahead"), (-1, "is behind"), (0, "is neither")):
+            own = [field for field in fields if field[0] == side]
+            if own:
+                ratios = f"x {span([ratio for *_, ratio in own])}"
+                widths = {place: [width for _, of, width, _ in own if of == place] for _, place, *_ in own}
+                chips = f": {_chips(widths, len(pairs))}" if len(own) < len(fields) else ""
+                clauses.append(f"{verb} in {len(own)} of {len(fields)} fields ({ratios}{chips})")
+        return listed(clauses)
 
     def figures(self) -> str:
         """A row for each network of `plain` with kernel 3 and multiplier 1."""
@@ -171,19 +163,14 @@ class Found:
         return _table(["network, width", "as many", *_HEADS], shown, right=len(_HEADS))
 
     def kernels(self) -> str:
-        """A row for each match, kernel and multiplier, of the networks matched to the conventional one of SHOWN."""
+        """A row for each match, kernel and multiplier, of the separable network matched to the cnn of SHOWN."""
         shown = []
-        for model in NOUNS:
-            for by in MATCHED:
-                for kernel in KERNELS:
-                    for multiplier in MULTIPLIERS:
-                        pair = self.plain.get((group_name(by, kernel, multiplier), model, SHOWN))
-                        if pair is not None:
-                            width = str(pair.candidate.names["width"])
-                            ratios = [_marked(pair.judged.get(place)) for place in PLACES]
-                            shown.append([model, MATCHES[by], str(kernel), str(multiplier), width, *ratios])
-        heads = ["family", "matched by", "kernel", "multiplier", "width", *PLACES.values()]
-        return _table(heads, shown, right=len(PLACES) + 3)
+        for by, kernel, multiplier in product(MATCHED, KERNELS, MULTIPLIERS):
+            pair = self.plain.get((group_name(by, kernel, multiplier), "dwsep", SHOWN))
+            if pair is not None:
+                ratios = [_marked(pair.judged.get(place)) for place in PLACES]
+                shown.append([MATCHES[by], str(kernel), str(multiplier), pair.candidate.names["width"], *ratios])
+        return _table(["matched by", "kernel", "multiplier", "width", *PLACES.values()], shown, right=len(PLACES) + 3)
 
     def of_studies(self) -> str:
         """A row for each network of a study."""
@@ -197,10 +184,9 @@ class Found:
             counted = {f"{one.chip}/{one.figure}": one for one in pair.measures}
             costs = [times(pair.candidate.costs[cost] / pair.reference.costs[cost]) for cost in ("params", "macs")]
             memory = [_marked(counted.get(key)) for key in ("tflm/arena_bytes", "tflm/flash_bytes")]
-            ratios = [_marked(pair.judged.get(place)) for place in PLACES if place != "tflm/int8"]
+            ratios = [_marked(pair.judged.get(place)) for place in TIMED]
             shown.append([name, *costs, *memory, *ratios])
-        timed = [heading for place, heading in PLACES.items() if place != "tflm/int8"]
-        heads = ["against its cnn", "params", "MACs", "arena", "flash", *timed]
+        heads = ["against its cnn", "params", "MACs", "arena", "flash", *(PLACES[place] for place in TIMED)]
         return _table(heads, shown, right=len(heads) - 1)
 
     def claims(self) -> str:
@@ -211,27 +197,24 @@ class Found:
 
     def int8(self) -> str:
         """A row for each trained cell of published sweeps of which the accuracy in int8 is known."""
+        from dsbench.results.cells import cells_table
         from dsbench.results.query import sweep_folder
-        from dsbench.verdict.verdict import verdict
+        from dsbench.verdict.cells import cells
 
         shown = []
         for path in self.runs:
-            if "/int8/test_acc" not in path.read_text(encoding="utf-8").split("\n", 1)[0]:
-                continue
-            folder = sweep_folder(path.parent, str(path))
-            changes: dict[str, list[str]] = {}
-            for pair in verdict(folder.outputs, folder.read()[0]).comparisons:
-                for answer in pair.int8:
-                    for cell, change in zip(pair.cells, (answer.reference, answer.candidate), strict=True):
-                        accuracy = mean_percent(cell.accuracy.mean, cell.accuracy.high)
-                        row = changes.setdefault(cell.label, [path.parent.name, cell.label, str(change.n), accuracy])
-                        half = (change.interval.high - change.interval.low) / 2 if change.interval else change.mean
-                        text = f"{answer.what}: {difference_points(change.mean, half)}"
-                        if text not in row:
-                            row.append(text)
-            shown += [[*row[:4], "; ".join(row[4:])] for row in changes.values()]
-        heads = ["sweep", "network", "seeds", "test accuracy", "int8 changes it by, in points"]
-        return _table(heads, shown, right=0)
+            runs = sweep_folder(path.parent, str(path)).read()[0]
+            for cell in cells(runs, cells_table(runs)):
+                changes = [
+                    [run.int8[place] - run.test_acc for run in cell.done if place in run.int8 and run.test_acc]
+                    for place in INT8
+                ]
+                if any(changes):
+                    accuracy = mean_percent(cell.accuracy.mean, cell.accuracy.high, len(cell.done))
+                    shown.append([path.parent.name, cell.label, accuracy, *map(_change, changes)])
+        if not shown:
+            return "No table of runs that is published here has accuracies in int8 yet."
+        return _table(["sweep", "network", "test accuracy", *map(PLACES.__getitem__, INT8)], shown, right=len(INT8))
 
     def versions(self) -> str:
         """Chips with their options and versions, and the days."""
@@ -248,28 +231,24 @@ class Found:
         return f"{table}\n\n{count}, measured on {listed(sorted(days))}."
 
 
-_COSTS = {"params": "params", "macs": "kMACs"}
-_HEADS = [
-    *_COSTS.values(),
-    "TFLM arena, B",
-    "flash, B",
-    *(f"{heading}, {'us' if place.startswith(('litert', 'onnx')) else 'kcycles'}" for place, heading in PLACES.items()
-      if place != "tflm/int8"),
-]
-
-
 def _figures(each: Network) -> list[str]:
     """What stands below _HEADS."""
     said = each.said.figures
     memory = [said.get("tflm/int8", {}).get(name) for name in ("arena_bytes", "flash_bytes")]
     out = [f"{each.costs['params']:,}", quantity(each.costs["macs"] / 1000), *map(quantity, memory)]
-    for place in PLACES:
+    for place in TIMED:
         figures = said.get(place, {})
-        if place == "tflm/int8":
-            continue
         milliseconds, cycles = figures.get("latency_ms"), figures.get("cycles")
         out.append(quantity(milliseconds * 1000 if milliseconds else cycles / 1000 if cycles else None) or "-")
     return out
+
+
+def _change(changes: Sequence[float]) -> str:
+    """What int8 changes accuracy by, in points: the mean, and the least and the greatest of a seed."""
+    if not changes:
+        return "-"
+    mean, least, most = (f"{100 * value:+.2f}" for value in (fmean(changes), min(changes), max(changes)))
+    return f"{mean} ({least} to {most})"
 
 
 def _marked(measure: ChipMeasure | None) -> str:
@@ -280,9 +259,15 @@ def _marked(measure: ChipMeasure | None) -> str:
     return {1: f"**{text}**", -1: text, 0: f"({text})"}[winner(measure)]
 
 
-def _range(ratios: Sequence[float]) -> str:
-    low, high = times(min(ratios)), times(max(ratios))
-    return low if low == high else f"{low} to {high}"
+def _chips(widths: Mapping[str, Sequence[int]], every: int) -> str:
+    """Chips, those that are so at every width first, then those that are at some, by these."""
+    by_widths: dict[tuple[int, ...], list[str]] = {}
+    for place, own in sorted(widths.items(), key=lambda entry: -len(entry[1])):
+        by_widths.setdefault(tuple(own), []).append(PLACES[place])
+    return "; ".join(
+        f"{'' if len(own) == every else f'at {listed([*map(str, own)])} '}{listed(places)}"
+        for own, places in by_widths.items()
+    )
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: int) -> str:
