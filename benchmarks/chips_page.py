@@ -141,14 +141,16 @@ class Found:
             if measure.ratio is not None
         ]
         clauses = []
-        for side, verb in ((1, "is ahead"), (-1, "is behind"), (0, "is neither")):
+        for side, verb in ((1, "ahead"), (-1, "behind"), (0, "neither")):
             own = [field for field in fields if field[0] == side]
             if own:
                 ratios = f"x {span([ratio for *_, ratio in own])}"
                 widths = {place: [width for _, of, width, _ in own if of == place] for _, place, *_ in own}
                 chips = f": {_chips(widths, len(pairs))}" if len(own) < len(fields) else ""
-                clauses.append(f"{verb} in {len(own)} of {len(fields)} fields ({ratios}{chips})")
-        return listed(clauses)
+                count = f"all {len(own)} fields" if len(own) == len(fields) else str(len(own))
+                of_all = "" if clauses or len(own) == len(fields) else f" of {len(fields)} fields"
+                clauses.append(f"{verb} in {count}{of_all} ({ratios}{chips})")
+        return f"is {listed(clauses)}"
 
     def figures(self) -> str:
         """A row for each network of `plain` with kernel 3 and multiplier 1."""
