@@ -9,6 +9,7 @@ from itertools import pairwise
 from chips import KERNELS, PLACES, Pair, group_name
 
 from dsbench.numerals import times
+from dsbench.verdict.cells import TOLERANCE
 from dsbench.verdict.chips import ChipMeasure, winner
 from dsbench.verdict.rule import Answer
 
@@ -119,12 +120,18 @@ def _falling(pairs: Sequence[Pair], wanted: int) -> list[Case]:
         return []
     out = []
     for place in pairs[0].judged:
-        measures = [pair.judged.get(place) for pair in pairs]
-        ratios = [one.ratio for one in measures if one is not None and one.ratio is not None]
-        if len(ratios) == wanted:
-            falls = all(after < before for before, after in pairwise(ratios))
-            out.append((PLACES[place], ratios[-1] / ratios[0], falls))
+        measures = [one for pair in pairs if (one := pair.judged.get(place)) is not None and one.ratio]
+        if len(measures) == wanted:
+            change = (measures[-1].ratio or 0.0) / (measures[0].ratio or 1.0)
+            out.append((PLACES[place], change, all(_falls(*both) for both in pairwise(measures))))
     return out
+
+
+def _falls(before: ChipMeasure, after: ChipMeasure) -> bool:
+    """Whether the second ratio is below the first: that of a time by its interval, that of a count by 1 %."""
+    if before.interval and after.interval:
+        return after.interval.high < before.interval.low
+    return bool(before.ratio and after.ratio and after.ratio < (1 - TOLERANCE) * before.ratio)
 
 
 def _decided(claim: str, study: str, cases: Sequence[Case]) -> Decided:

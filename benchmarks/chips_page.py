@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from chips import KERNELS, MATCHED, MULTIPLIERS, PLACES, Network, Pair, group_name, networks, plain_pairs, study_pairs
 from chips_claims import claims, span
 
+from dsbench.errors import InputError
 from dsbench.figures.chips import Column, picture
 from dsbench.figures.style import rendered
 from dsbench.files import write_atomically
@@ -48,22 +49,25 @@ _MARK = r"(<!-- {name} -->\n).*?(<!-- end of {name} -->)"
 
 
 def publish(folder: Path) -> None:
-    """Write the page's tables and pictures anew."""
+    """Write the page's tables and pictures anew. Raises InputError."""
+    page = folder / "report.md"
+    for path in (folder / "networks.csv", page):
+        if not path.is_file():
+            raise InputError(f"no {path}; docs/results/chips has both, networks.csv is what measuring writes")
     found = Found(networks(folder / "networks.csv"), sorted(folder.parent.glob("*/runs.csv")))
     figures = folder / "figures"
     figures.mkdir(exist_ok=True)
     for model in NOUNS:
         write_atomically(figures / f"where_{model}.svg", rendered(found.picture(model), "svg"))
-    page = folder / "report.md"
     write_atomically(page, filled(page.read_text(encoding="utf-8"), found.parts()))
 
 
 def filled(text: str, parts: Mapping[str, Callable[[], str]]) -> str:
-    """A page with what stands between each pair of marks made anew; every part has to have its marks."""
+    """A page with what stands between each pair of marks made anew; raises InputError where marks are missing."""
     for name, part in parts.items():
         mark = re.compile(_MARK.format(name=name), re.DOTALL)
         if len(mark.findall(text)) != 1:
-            raise ValueError(f"the page has no place for {name}: <!-- {name} --> and <!-- end of {name} -->")
+            raise InputError(f"the page has no place for {name}: <!-- {name} --> and <!-- end of {name} -->")
         content = part()
         text = mark.sub(lambda match, content=content: f"{match[1]}\n{content}\n\n{match[2]}", text)
     return text

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from dsbench.errors import InputError
+
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "docs" / "results" / "chips"
 SESSIONS = [f"2026-11-28T10:0{number}:00+00:00 {number}" for number in range(5)]
@@ -112,7 +114,7 @@ def test_a_page_without_a_place_for_a_table_is_an_error() -> None:
 
     marked = "a\n<!-- x -->\nold\n<!-- end of x -->\nb\n"
     assert filled(marked, {"x": lambda: "new"}) == "a\n<!-- x -->\n\nnew\n\n<!-- end of x -->\nb\n"
-    with pytest.raises(ValueError, match="no place for y"):
+    with pytest.raises(InputError, match="no place for y"):
         filled(marked, {"y": lambda: "new"})
 
 
