@@ -39,6 +39,7 @@ _HEADS = [
     "flash, B",
     *(f"{PLACES[place]}, {'us' if place in CPU else 'kcycles'}" for place in TIMED),
 ]
+COLUMN = 0.6  # inches of the pictures
 _CAPTION = (
     "A row a chip; a column {model} against cnn, matched by width, parameters, MACs or activations to a cnn of that "
     "width (plain on MNIST, kernel 3, multiplier 1). A number is {model}'s time, estimated cycles or arena as "
@@ -119,7 +120,7 @@ class Found:
         ]
         found = where([((), pair.measures) for pair in pairs.values()])
         assert found is not None, "every network has been asked of chips"
-        return picture(found, columns, f"Where {NOUNS[model]} wins", _CAPTION.format(model=model))
+        return picture(found, columns, f"Where {NOUNS[model]} wins", _CAPTION.format(model=model), COLUMN)
 
     def pictures(self) -> str:
         """Both; what is to be seen in them, the winners tell."""

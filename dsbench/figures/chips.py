@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ROW = 0.36  # inches of a row
 LETTERS = 11  # of a line above a column, an inch
 FOOT = 0.45  # inches of the legend
-COLUMN, NAMES = 1.75, 2.9  # inches of a column, at the most; and of the names of the rows
+COLUMN, NAMES = 1.75, 2.9  # inches of a column, at the most, unless told; and of the names of the rows
 LEAST, MOST = 0.18, 0.72  # how strong the colour of a field is: where both are nearly equal, and from FARTHEST on
 FARTHEST = 4.0  # times the reference
 _CAPTION = (
@@ -56,12 +56,12 @@ def draw(pairs: Sequence[Comparison]) -> Figure | None:
 
 
 @styled
-def picture(found: Where, columns: Sequence[Column], title: str, caption: str) -> Figure:
-    """What chips are judged by, in the `columns` of comparisons that are named."""
+def picture(found: Where, columns: Sequence[Column], title: str, caption: str, inches: float = COLUMN) -> Figure:
+    """What chips are judged by, in `columns` that are so many `inches` wide at the most."""
     down, across = len(found.rows), len(columns)
-    width = min(FULL, NAMES + COLUMN * across)
+    width = min(FULL, NAMES + inches * across)
     letters = int(LETTERS * (width - NAMES) / across)
-    heads = [textwrap.fill(column.head, letters) for column in columns]
+    heads = [textwrap.fill(column.head, letters, break_long_words=False) for column in columns]
     lines = 1 + max(head.count("\n") for head in heads)
     measured = [*zip(*found.measures, strict=True)]
     chips = [chip for chip, _ in found.rows]
