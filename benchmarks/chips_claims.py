@@ -41,7 +41,7 @@ def claims(plain: Plain, studies: Studies) -> list[Decided]:
     series = [studies[name] for name in studies if name == "cifar100_series/dwsep"]
     three_way = [studies[name] for name in studies if name.startswith("cifar10_three_way/")]
     separable = [studies[name] for name in studies if name == "cifar10_three_way/dwsep"]
-    flash = [one for pair in fc for one in pair.measures if one.figure == "flash_bytes"]
+    flash = [one for pair in fc for one in pair.measures if (one.chip, one.figure) == ("tflm", "flash_bytes")]
     pays = [(one, winner(one) > 0) for pair in same for one in pair.judged.values()]
     weights = f" (flash {span([one.ratio for one in flash if one.ratio])} times)" if flash else ""
     return [
