@@ -33,51 +33,59 @@ class Decided:
 
 def claims(plain: Plain, studies: Studies) -> list[Decided]:
     """Every claim, in the order of the table; one whose networks are not measured yet is not tested."""
-    same = [studies[name] for name in studies if name.endswith(("/dwsep", "/hybrid", "_same_width"))]
-    small = [plain[key] for key in plain if key[0] == group_name("width", 3, 1) and key[1] == "dwsep"]
-    small += [pair for name, pair in studies.items() if name == "mnist_7800/dwsep_same_width"]
-    budget = [studies[name] for name in studies if name == "mnist_7800/dwsep_same_budget"]
-    fc = [studies[name] for name in studies if name == "cifar10_fc/dwsep"]
-    series = [studies[name] for name in studies if name == "cifar100_series/dwsep"]
-    three_way = [studies[name] for name in studies if name.startswith("cifar10_three_way/")]
-    separable = [studies[name] for name in studies if name == "cifar10_three_way/dwsep"]
-    flash = [one for pair in fc for one in pair.measures if (one.chip, one.figure) == ("tflm", "flash_bytes")]
-    pays = [(one, winner(one) > 0) for pair in same for one in pair.judged.values()]
-    weights = f" (flash {span([one.ratio for one in flash if one.ratio])} times)" if flash else ""
-    return [
-        _decided("lighter: less memory at as many parameters", "mnist_7800", _cases(budget, MEMORY, _ahead)),
-        _decided("faster at as many parameters", "mnist_7800", _cases(budget, SPEED, _ahead)),
-        _decided(f"lower memory{weights}", "cifar10_fc", _cases(fc, MEMORY, _ahead)),
-        _decided("faster inference", "cifar10_fc", _cases(fc, SPEED, _ahead)),
-        _decided(
-            "pays on mobile and edge devices: of as many channels it is ahead there (all studies)",
+
+    def of(*names: str) -> list[Pair]:
+        return [studies[name] for name in names if name in studies]
+
+    same = [name for name in studies if name.endswith(("/dwsep", "/hybrid", "_same_width"))]
+    others = [name for name in same if not name.startswith("cifar10_three_way/")]
+    budget, fc = of("mnist_7800/dwsep_same_budget"), of("cifar10_fc/dwsep")
+    small = [plain[key] for key in plain if key[:2] == (group_name("width", 3, 1), "dwsep")]
+    work = "a depthwise convolution saves three quarters of the work (at most 0.25 times the time or cycles)"
+    judged = (
+        ("lighter: less memory at as many parameters", "mnist_7800", _cases(budget, MEMORY, _ahead)),
+        ("faster at as many parameters", "mnist_7800", _cases(budget, SPEED, _ahead)),
+        (f"lower memory{_flash(fc)}", "cifar10_fc", _cases(fc, MEMORY, _ahead)),
+        ("faster inference", "cifar10_fc", _cases(fc, SPEED, _ahead)),
+        (
+            "pays on mobile and edge devices: at as many channels it is ahead there (the networks of all studies)",
             "cifar10_fc",
-            [(_place(one), one.ratio, held) for one, held in pays if one.ratio],
+            _cases(of(*same), (*SPEED, "arena_bytes"), _ahead),
         ),
-        _decided(
-            "does not pay in small models of less than 1 M parameters (`plain`, and mnist_7800 of the same widths)",
+        (
+            "does not pay in small models of less than 1 M parameters (`plain`, and mnist_7800, at equal width)",
             "cifar10_fc",
-            _cases(small, (*SPEED, "arena_bytes"), lambda one: not _ahead(one)),
+            _cases([*small, *of("mnist_7800/dwsep_same_width")], (*SPEED, "arena_bytes"), lambda one: not _ahead(one)),
         ),
-        _decided(
+        (
             "BothConv and SeparableConv almost halve the time (at most 0.6 times)",
             "cifar10_three_way",
-            _cases(three_way, SPEED, lambda one: one.ratio is not None and one.ratio <= 0.6),
+            _cases(of("cifar10_three_way/hybrid", "cifar10_three_way/dwsep"), SPEED, _at_most(0.6)),
         ),
-        _decided(
-            "a depthwise convolution saves three quarters of the work (at most 0.25 times the time or cycles)",
-            "cifar10_three_way",
-            _cases(separable, SPEED, lambda one: one.ratio is not None and one.ratio <= 0.25),
-        ),
-        _decided("pays more in deeper models (see below)", "cifar10_vgg", _deeper(studies)),
-        _decided("pays more with larger kernels (see below)", "cifar10_vgg", _larger(plain)),
-        _decided(
+        (work, "cifar10_three_way", _cases(of("cifar10_three_way/dwsep"), SPEED, _at_most(0.25))),
+        ("the same in the other studies", "cifar10_three_way", _cases(of(*others), SPEED, _at_most(0.25))),
+        ("pays more in deeper models (see above)", "cifar10_vgg", _deeper(studies)),
+        ("pays more with larger kernels (see above)", "cifar10_vgg", _larger(plain)),
+        (
             "much faster (at most half the time)",
             "cifar100_series",
-            _cases(series, SPEED, lambda one: one.ratio is not None and one.ratio <= 0.5),
+            _cases(of("cifar100_series/dwsep"), SPEED, _at_most(0.5)),
         ),
-        Decided("trains 30 to 50 % faster; less time an epoch", "cifar10_fc, cifar10_vgg", "chips only infer", OPEN),
-    ]
+    )
+    training = Decided(
+        "trains 30 to 50 % faster; less time an epoch", "cifar10_fc, cifar10_vgg", "chips only infer", OPEN
+    )
+    return [*(_decided(*one) for one in judged), training]
+
+
+def _flash(pairs: Sequence[Pair]) -> str:
+    """What the file comes to, which is no memory that a claim is of."""
+    own = [one.ratio for pair in pairs for one in pair.measures if (one.chip, one.figure) == ("tflm", "flash_bytes")]
+    return f" (flash {span([ratio for ratio in own if ratio])} times)" if own else ""
+
+
+def _at_most(limit: float) -> Callable[[ChipMeasure], bool]:
+    return lambda one: one.ratio is not None and one.ratio <= limit
 
 
 def _place(measure: ChipMeasure) -> str:
