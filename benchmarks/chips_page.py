@@ -115,7 +115,7 @@ class Found:
         """Where `model` wins against the conventional network."""
         pairs = self.columns(model)
         columns = [
-            Column(f"{MATCHES[by]}, cnn of width {width}", f"{BRIEF[by]} {width}", ("cnn", model))
+            Column(f"{MATCHES[by]}, cnn of width {width}", f"{BRIEF[by]}\n{width}", ("cnn", model))
             for by, width in pairs
         ]
         found = where([((), pair.measures) for pair in pairs.values()])

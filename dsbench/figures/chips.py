@@ -61,7 +61,10 @@ def picture(found: Where, columns: Sequence[Column], title: str, caption: str, i
     down, across = len(found.rows), len(columns)
     width = min(FULL, NAMES + inches * across)
     letters = int(LETTERS * (width - NAMES) / across)
-    heads = [textwrap.fill(column.head, letters, break_long_words=False) for column in columns]
+    heads = [
+        "\n".join(textwrap.fill(line, letters, break_long_words=False) for line in column.head.splitlines())
+        for column in columns
+    ]
     lines = 1 + max(head.count("\n") for head in heads)
     measured = [*zip(*found.measures, strict=True)]
     chips = [chip for chip, _ in found.rows]
