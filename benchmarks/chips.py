@@ -1,11 +1,11 @@
-"""Every study network and `plain` on chips: python benchmarks/chips.py FOLDER [--plan] [--groups NAME,...] [--page]
+"""Every study network and `plain` on chips: python benchmarks/chips.py FOLDER [--groups NAME,...] [--plan] [--page]
 
 `plain` at widths 8, 16 and 32 in cnn, dwsep and hybrid, matched to the conventional network by width, parameters, MACs
 and activations, with kernels 3, 5 and 7 and depth multipliers 1 and 2; and the networks of every study. Networks of a
 group take turns on one thread in fresh processes, untrained: what is counted follows from shapes, and times do not
-depend on weights. After each group FOLDER/networks.csv is written anew, a row a network; a group that has rows there is
-not measured again. `--plan` lists the groups. `--page` measures nothing: it writes the tables of FOLDER/report.md and
-its pictures anew from what is there.
+depend on weights. `--counted` times nothing. After each group FOLDER/networks.csv is written anew, a row a network; a
+group that has rows there is not measured again. `--plan` lists the groups. `--page` measures nothing: it writes the
+tables of FOLDER/report.md and its pictures anew from what is there.
 """
 
 from __future__ import annotations
@@ -233,8 +233,8 @@ def _number(text: str) -> float:
     return int(text) if text.lstrip("-").isdecimal() else float(text)
 
 
-def measure(folder: Path, chosen: Sequence[str]) -> None:
-    """Measure the groups that have no rows yet, and write the file after each."""
+def measure(folder: Path, chosen: Sequence[str], timed: bool) -> None:
+    """Measure the groups that have no rows yet, and write the file after each; what is not `timed` is counted alone."""
     path, everything = folder / "networks.csv", groups()
     for group in chosen:
         known = rows(path)
@@ -242,13 +242,13 @@ def measure(folder: Path, chosen: Sequence[str]) -> None:
             print(f"{group}: there already")
             continue
         start, load = time.monotonic(), machine.load_average()
-        own = _measured(group, everything[group])
+        own = _measured(group, everything[group], timed)
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(path, written([*known, *own]))
         print(f"{group}: {len(own)} networks, {time.monotonic() - start:.0f} s, load average {load:.1f} before")
 
 
-def _measured(group: str, overrides: Sequence[str]) -> list[dict[str, Any]]:
+def _measured(group: str, overrides: Sequence[str], timed: bool) -> list[dict[str, Any]]:
     from dsbench.chips.files import Deployable
     from dsbench.chips.measure import on_chips
     from dsbench.chips.names import chips
@@ -259,7 +259,7 @@ def _measured(group: str, overrides: Sequence[str]) -> list[dict[str, Any]]:
     named = named_by(overrides)
     with tempfile.TemporaryDirectory() as scratch:
         files = [Deployable(name, each.network) for name, each in zip(file_names(named), named, strict=True)]
-        seconds = SECONDS["study" if group.startswith("study_") else "plain"]
+        seconds = SECONDS["study" if group.startswith("study_") else "plain"] if timed else None
         sections = on_chips(files, chips(CHIPS), Path(scratch), seconds, REPEATS, lambda said: print(f"  {said}"))
     out = []
     for each, section in zip(named, sections, strict=True):
@@ -276,6 +276,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="of networks.csv, report.md and its pictures")
     parser.add_argument("--plan", action="store_true", help="list the groups with their overrides, and measure none")
     parser.add_argument("--groups", default="", help="some of them (default: all)")
+    parser.add_argument("--counted", action="store_true", help="count what chips count, and time nothing")
     parser.add_argument("--page", action="store_true", help="make the page from what was measured")
     asked = parser.parse_args()
     everything = groups()
@@ -290,7 +291,7 @@ def main() -> int:
         publish(asked.folder)
     else:
         print(machine.facts())
-        measure(asked.folder, chosen)
+        measure(asked.folder, chosen, not asked.counted)
     return 0
 
 

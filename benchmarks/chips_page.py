@@ -235,7 +235,7 @@ class Found:
         rows = [list(said) for said in chips.values()]
         count = f"{len(self.networks)} networks in {len({each.group for each in self.networks})} groups"
         table = _table(["chip (options)", "versions", "timed on"], rows, right=0)
-        return f"{table}\n\n{count}, measured on {listed(sorted(days))}."
+        return f"{table}\n\n{count}{f', timed on {listed(sorted(days))}' if days else ''}."
 
 
 def _figures(each: Network) -> list[str]:
