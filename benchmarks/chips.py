@@ -3,9 +3,9 @@
 `plain` at widths 8, 16 and 32 in cnn, dwsep and hybrid, matched to the conventional network by width, parameters, MACs
 and activations, with kernels 3, 5 and 7 and depth multipliers 1 and 2; and the networks of every study. Networks of a
 group take turns on one thread in fresh processes, untrained: what is counted follows from shapes, and times do not
-depend on weights. `--counted` times nothing. After each group FOLDER/networks.csv is written anew, a row a network; a
-group that has rows there is not measured again. `--plan` lists the groups. `--page` measures nothing: it writes the
-tables of FOLDER/report.md and its pictures anew from what is there.
+depend on weights. `--counted` asks only chips that are not timed. After each group FOLDER/networks.csv is written anew,
+a row a network; a group that has rows there is not measured again. `--plan` lists the groups. `--page` measures
+nothing: it writes the tables of FOLDER/report.md and its pictures anew from what is there.
 """
 
 from __future__ import annotations
@@ -234,7 +234,7 @@ def _number(text: str) -> float:
 
 
 def measure(folder: Path, chosen: Sequence[str], timed: bool) -> None:
-    """Measure the groups that have no rows yet, and write the file after each; what is not `timed` is counted alone."""
+    """Measure the groups that have no rows yet, and write the file after each; without `timed` of chips that count."""
     path, everything = folder / "networks.csv", groups()
     for group in chosen:
         known = rows(path)
@@ -259,8 +259,9 @@ def _measured(group: str, overrides: Sequence[str], timed: bool) -> list[dict[st
     named = named_by(overrides)
     with tempfile.TemporaryDirectory() as scratch:
         files = [Deployable(name, each.network) for name, each in zip(file_names(named), named, strict=True)]
-        seconds = SECONDS["study" if group.startswith("study_") else "plain"] if timed else None
-        sections = on_chips(files, chips(CHIPS), Path(scratch), seconds, REPEATS, lambda said: print(f"  {said}"))
+        seconds = SECONDS["study" if group.startswith("study_") else "plain"]
+        asked = [chip for chip in chips(CHIPS) if timed or not chip.timed]
+        sections = on_chips(files, asked, Path(scratch), seconds, REPEATS, lambda said: print(f"  {said}"))
     out = []
     for each, section in zip(named, sections, strict=True):
         counted = cost(each.network, "32")
@@ -276,7 +277,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="of networks.csv, report.md and its pictures")
     parser.add_argument("--plan", action="store_true", help="list the groups with their overrides, and measure none")
     parser.add_argument("--groups", default="", help="some of them (default: all)")
-    parser.add_argument("--counted", action="store_true", help="count what chips count, and time nothing")
+    parser.add_argument("--counted", action="store_true", help="ask only chips that are not timed")
     parser.add_argument("--page", action="store_true", help="make the page from what was measured")
     asked = parser.parse_args()
     everything = groups()
