@@ -126,7 +126,7 @@ def test_the_published_page_and_its_pictures_are_of_the_published_figures() -> N
     from dsbench.figures.style import rendered
 
     known = networks(PUBLISHED / "networks.csv")
-    assert {each.group for each in known} <= groups().keys()
+    assert {each.group for each in known} == groups().keys()
     found = Found(known, sorted(PUBLISHED.parent.glob("*/runs.csv")))
     page = (PUBLISHED / "report.md").read_text(encoding="utf-8")
     assert filled(page, found.parts()) == page
