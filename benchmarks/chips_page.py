@@ -31,6 +31,7 @@ MATCHES = {"width": "equal width", "params": "equal parameters", "macs": "equal 
 BRIEF = {"width": "width", "params": "params", "macs": "MACs", "acts": "acts"}
 CPU = [place for place in PLACES if place.startswith(("litert", "onnx"))]
 INT8 = [place for place in CPU if "int8" in place]
+COUNTED_FIRST = sorted(PLACES, key=CPU.__contains__)
 TIMED = [place for place in PLACES if place != "tflm/int8"]
 _HEADS = [
     "params",
@@ -175,9 +176,10 @@ class Found:
         for by, kernel, multiplier in product(MATCHED, KERNELS, MULTIPLIERS):
             pair = self.plain.get((group_name(by, kernel, multiplier), "dwsep", SHOWN))
             if pair is not None:
-                ratios = [_marked(pair.judged.get(place)) for place in PLACES]
-                shown.append([MATCHES[by], str(kernel), str(multiplier), pair.candidate.names["width"], *ratios])
-        return _table(["matched by", "kernel", "multiplier", "width", *PLACES.values()], shown, right=len(PLACES) + 3)
+                ratios = [_marked(pair.judged.get(place)) for place in COUNTED_FIRST]
+                shown.append([BRIEF[by], str(kernel), str(multiplier), pair.candidate.names["width"], *ratios])
+        heads = ["as many", "kernel", "multiplier", "width", *(PLACES[place] for place in COUNTED_FIRST)]
+        return _table(heads, shown, right=len(heads) - 1)
 
     def of_studies(self) -> str:
         """A row for each network of a study."""

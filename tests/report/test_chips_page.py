@@ -70,7 +70,7 @@ def test_ratios_are_those_of_the_figures_and_what_is_within_one_percent_is_equal
     assert time.n == len(SESSIONS)
     assert [str(one.answer) for one in (time, cycles, arena)] == ["faster", "heavier", "equal"]
     line = found.kernels().splitlines()[-1]
-    assert line == "| equal width | 3 | 1 | 16 | - | **0.5** | - | - | - | (1) | 1.5 | - | - |"
+    assert line == "| width | 3 | 1 | 16 | (1) | 1.5 | - | - | - | **0.5** | - | - | - |"
     assert found.winners() == (
         "- **The separable network at equal width** is ahead in 1 of 3 fields (x 0.5: LiteRT int8), behind in 1 "
         "(x 1.5: U55) and neither in 1 (x 1: TFLM)."
