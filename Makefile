@@ -1,5 +1,5 @@
 # make demo: a first comparison on real MNIST. make test: everything that is checked. make docs: the documentation, in
-# site/. make results: the pages of the published sweeps anew, from their runs.csv. All set up .venv themselves.
+# site/. make results: the pages of what is published anew, from its tables. All set up .venv themselves.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -51,6 +51,7 @@ docs: $(INSTALLED)
 
 results: $(INSTALLED)
 	set -e; for runs in docs/results/*/runs.csv; do $(VENV)/bin/dsbench report $$runs; done
+	$(RUN) benchmarks/chips.py docs/results/chips --page
 
 lint: $(INSTALLED)
 	$(RUN) -m ruff check .

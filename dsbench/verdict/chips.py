@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dsbench.chips.chip import PRECISIONS, counted_in
@@ -11,7 +11,7 @@ from dsbench.verdict.cells import Cell
 from dsbench.verdict.faster import comparisons
 from dsbench.verdict.lighter import Measure, counted_measure
 from dsbench.verdict.rule import Answer
-from dsbench.verdict.timings import CHIP, Records, chip_timings
+from dsbench.verdict.timings import CHIP, Records, Timings, chip_timings
 
 TORCH = "torch"  # the row of the runtime that trains
 _TIME = "latency_ms"
@@ -45,6 +45,14 @@ class ChipMeasure(Measure):
         return f"{self.chip} {self.precision.replace('_', ' ')}"
 
 
+@dataclass(frozen=True)
+class Said:
+    """What chips say of a network: `figures` by chip and precision (litert/int8) and name, and the repeats of times."""
+
+    figures: Mapping[str, Mapping[str, float]]
+    times: Sequence[Timings]
+
+
 def on_chips(
     reference: Cell,
     candidate: Cell,
@@ -53,19 +61,27 @@ def on_chips(
     speed_margin: float,
     matched: tuple[str, str] | None,
 ) -> tuple[ChipMeasure, ...]:
+    """What each chip says of both; see `compared`."""
+    before, after = (Said(cell.chips, chip_timings(cell, records)) for cell in (reference, candidate))
+    return compared(before, after, level, speed_margin, matched)
+
+
+def compared(
+    reference: Said, candidate: Said, level: float, speed_margin: float, matched: tuple[str, str] | None = None
+) -> tuple[ChipMeasure, ...]:
     """What each chip says of both: first what it takes, by the rules of all times, then what is counted.
 
     An interval is at 1 - `level`. `matched` is the chip and its cost that both are matched by, if it is one. What a
     chip says of one network alone is left out, and so is the size of a file of which nothing else is known; a chip that
     counts its flash has it there.
     """
-    timed = comparisons(chip_timings(reference, records), chip_timings(candidate, records))
+    timed = comparisons(reference.times, candidate.times)
     out: list[ChipMeasure] = []
-    places = [place.split("/") for place in _ordered(reference) if place in candidate.chips]
+    places = [place.split("/") for place in _ordered(reference.figures) if place in candidate.figures]
     for chip, precision in places:
         place = f"{chip}/{precision}"
         budgeted = precision == counted_in([other for of, other in places if of == chip])
-        before, after = reference.chips[place], candidate.chips[place]
+        before, after = reference.figures[place], candidate.figures[place]
         own = []
         comparison = timed.get((CHIP, chip, precision))
         if comparison is not None:
@@ -83,10 +99,10 @@ def on_chips(
     return tuple(out)
 
 
-def _ordered(cell: Cell) -> list[str]:
-    """The chips of a cell with their precisions, fp32 first."""
-    chips = list(dict.fromkeys(place.split("/")[0] for place in cell.chips))
-    return [place for chip in chips for precision in PRECISIONS if (place := f"{chip}/{precision}") in cell.chips]
+def _ordered(places: Collection[str]) -> list[str]:
+    """Chips with their precisions, fp32 first."""
+    chips = list(dict.fromkeys(place.split("/")[0] for place in places))
+    return [place for chip in chips for precision in PRECISIONS if (place := f"{chip}/{precision}") in places]
 
 
 @dataclass(frozen=True)

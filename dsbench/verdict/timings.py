@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, geometric_mean
@@ -73,19 +73,26 @@ def timings(cell: Cell, records: Records) -> list[Timings]:
 
 
 def chip_timings(cell: Cell, records: Records) -> list[Timings]:
-    """What chips took of the runs of `cell` that are done: one for each chip with its options, versions and machine."""
+    """What chips took of the runs of `cell` that are done; see timings_on_chips."""
+    known = (records[run.run_id] for run in cell.done if run.run_id in records)
+    return timings_on_chips(record.measured.get("chips", {}) for record in known)
+
+
+def timings_on_chips(sections: Iterable[Mapping[str, Any]]) -> list[Timings]:
+    """What chips took of one network: one for each chip with its options, versions and machine.
+
+    A section is what dsbench.chips.measure.on_chips says of a network.
+    """
     out: dict[str, Timings] = {}
-    for run in cell.done:
-        sections = records[run.run_id].measured.get("chips", {}) if run.run_id in records else {}
-        for chip, section in sections.items():
-            place = {"device": section.get("measured_on"), "identity": None, "title": section.get("title")}
-            place["versions"] = section.get("versions")
-            own = out.setdefault(json.dumps([chip, place]), Timings(place, None, None, {}))
-            for precision, said in section.items():
-                if isinstance(said, Mapping) and isinstance(time := said.get("latency_ms"), Mapping):
-                    key = (CHIP, chip, precision)
-                    known = {repeat.session: repeat for repeat in (*own.times.get(key, ()), *_repeats(time, ""))}
-                    own.times[key] = tuple(known[session] for session in sorted(known))
+    for chip, section in (entry for by_chip in sections for entry in by_chip.items()):
+        place = {"device": section.get("measured_on"), "identity": None, "title": section.get("title")}
+        place["versions"] = section.get("versions")
+        own = out.setdefault(json.dumps([chip, place]), Timings(place, None, None, {}))
+        for precision, said in section.items():
+            if isinstance(said, Mapping) and isinstance(time := said.get("latency_ms"), Mapping):
+                key = (CHIP, chip, precision)
+                known = {repeat.session: repeat for repeat in (*own.times.get(key, ()), *_repeats(time, ""))}
+                own.times[key] = tuple(known[session] for session in sorted(known))
     return sorted(out.values(), key=lambda times: times.last, reverse=True)
 
 
