@@ -153,6 +153,25 @@ def test_what_a_group_is_matched_by_on_a_chip_decides_nothing_and_has_no_winner(
     assert next(one for one in asked_for.chips if one.figure == "arena_bytes").matched
 
 
+def test_a_cost_in_another_unit_is_no_other_cost() -> None:
+    """Cycles are a compiler's time by a clock, and flash is the file where that is all there is."""
+
+    def said(model: str, size: int, cycles: int, chip: str, cost: str) -> list[dict[str, Any]]:
+        of_u55 = {"cycles": cycles, "estimated_ms": cycles / 500e3, "sram_bytes": size}
+        of_tflm = {"arena_bytes": 2 * size + 100, "flash_bytes": size, "file_bytes": size}
+        chips = {"u55": {"title": "u55", "versions": {}, "int8": of_u55}}
+        chips |= {"tflm": {"title": "tflm", "versions": {}, "int8": of_tflm}}
+        return [record | {"chips": chips} for record in cell(ACCURACIES, model, **SAME, **budget(1, cost, chip=chip))]
+
+    def matched(chip: str, cost: str) -> list[tuple[str, str]]:
+        found = pair(said("cnn", 2000, 100_000, chip, cost), said("dwsep", 2500, 150_003, chip, cost))
+        return [(one.chip, one.figure) for one in found.chips if one.matched]
+
+    assert matched("u55", "estimated_ms") == matched("u55", "cycles") == [("u55", "cycles")]
+    assert matched("tflm", "file_bytes") == matched("tflm", "flash_bytes") == [("tflm", "flash_bytes")]
+    assert matched("tflm", "arena_bytes") == [("tflm", "arena_bytes")]
+
+
 def test_of_a_chip_in_two_precisions_that_which_was_counted_is_matched() -> None:
     def said(model: str, size: int) -> list[dict[str, Any]]:
         arenas = {precision: {"arena_bytes": size} for precision in ("fp32", "int8")}
