@@ -17,7 +17,7 @@ from dsbench.config.overrides import key
 from dsbench.config.schema import MOST_SEEDS
 from dsbench.data.split import per_class
 from dsbench.errors import InputError
-from dsbench.results.records import OUTCOMES
+from dsbench.results.records import OUTCOMES, OWN, ROLES
 from dsbench.tables import Table
 
 if TYPE_CHECKING:
@@ -74,12 +74,14 @@ class Chosen:
 class Choice:
     """What follows from what was explored: in words, as tables, and as the cells that the second stage trains.
 
-    Cells that come to the same one are trained once and have both roles.
+    Cells that come to the same one are trained once and have both roles. Where networks have settings of their `own`,
+    cells are compared within their role alone, and there whatever these settings are.
     """
 
     sentences: tuple[str, ...]
     tables: tuple[Table, ...] = ()
     cells: tuple[Chosen, ...] = ()
+    own: tuple[str, ...] = ()
 
 
 class Design(Protocol):
@@ -172,7 +174,7 @@ def chosen_facts(
         own += [role for role in asked[overrides] if role not in own]
     tables = [{"title": table.title, "rows": table.plain(), "note": table.note} for table in choice.tables]
     said = {"sentences": list(choice.sentences), "tables": tables}
-    return {"name": name, "stage": CHOSEN, "explored": explored, "roles": roles, **said}
+    return {"name": name, "stage": CHOSEN, "explored": explored, ROLES: roles, OWN: list(choice.own), **said}
 
 
 def _planned(jobs: Sequence[Sequence[str]], plan: SweepPlan) -> Iterator[tuple[tuple[str, ...], Plan]]:
