@@ -20,6 +20,7 @@ from dsbench.report.answers import answer_table, verdict_tables, where_it_wins
 from dsbench.results.cells import not_in_means
 from dsbench.results.folder import SweepFolder
 from dsbench.results.records import COLUMNS, correct_images, labels, plain, settings
+from dsbench.sweep.design import CHOSEN
 from dsbench.sweep.looks import rule_of
 from dsbench.tables import Column, Entry, Kind, Table, answers, figures, filled, names, numbers, texts
 from dsbench.verdict.cells import DEPTHWISE, Cell
@@ -98,7 +99,7 @@ def report(folder: SweepFolder, margin: float | None = None) -> Report:
         f"Pictures that show each of the {many} apart are drawn by: dsbench figures {shlex.quote(folder.argument)}"
         for many in crowded(cell_rows, judged)
     ]
-    design = metadata.get("design") or {}
+    design = folder.design or {}
     tried = [
         Table(
             table["title"],
@@ -278,6 +279,9 @@ def how(name: str, metadata: Mapping[str, Any], runs: pd.DataFrame) -> list[tupl
         "code": _values(started, "git_sha"),
         "versions": ", ".join(f"{package} {version}" for package, version in metadata["versions"].items()),
     }
+    design = metadata.get("design") or {}
+    if design.get("stage") == CHOSEN:
+        facts["explored in"] = design["explored"]
     own = ["--config-dir", metadata["config_dir"]] if "config_dir" in metadata else []
     again = f"dsbench sweep {shlex.join([*own, *metadata['arguments']])}" if metadata["arguments"] else ""
     commands = {"to repeat it": again, "to make this page anew": f"dsbench report {shlex.quote(name)}"}

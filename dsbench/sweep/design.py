@@ -16,7 +16,7 @@ from dsbench.config.compose import Composed
 from dsbench.config.overrides import key
 from dsbench.config.schema import MOST_SEEDS
 from dsbench.data.split import per_class
-from dsbench.errors import InputError
+from dsbench.errors import InputError, choose
 from dsbench.results.records import OUTCOMES, OWN, ROLES
 from dsbench.tables import Table
 
@@ -112,7 +112,9 @@ def design_of(name: str, options: Mapping[str, Any]) -> Design:
     """The design called `name` with its `options`. Raises InputError for options that make no sense."""
     from dsbench.sweep.tuned import Tuned
 
-    return {"tuned": Tuned}[name](options)
+    known = {"tuned": Tuned}
+    choose("design", name, known)
+    return known[name](options)
 
 
 def explores(folder: SweepFolder) -> bool:
