@@ -83,7 +83,7 @@ class Report:
 def report(folder: SweepFolder, margin: float | None = None) -> Report:
     """The content of the page of a sweep, whatever of it has ended, judged by another `margin` where one is given.
 
-    Raises InputError where there is no sweep, and for a margin below 0.
+    Raises InputError where there is no sweep, for the first of two stages, and for a margin below 0.
     """
     metadata, (run_rows, cell_rows) = folder.metadata(), folder.read()
     judged = verdict(folder.outputs, run_rows, rule=rule_of(folder, margin))

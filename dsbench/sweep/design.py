@@ -122,6 +122,13 @@ def explores(folder: SweepFolder) -> bool:
     return (folder.design or {}).get("stage") == EXPLORES
 
 
+def refuse_explored(folder: SweepFolder) -> None:
+    """Raise InputError where `folder` has the first of two stages, on which there is no verdict."""
+    if explores(folder):
+        chosen = f"{folder.argument}{CHOSEN_SUFFIX}"
+        raise InputError(f"{folder.name} {EXPLORES_WORDS}; the verdict is on what it has chosen, {chosen}")
+
+
 def choice_of(folder: SweepFolder) -> Choice:
     """What the exploring sweep in `folder` has chosen so far. Raises InputError for a damaged file."""
     return kept_design(folder.design or {}).choose(Explored.of(folder))
