@@ -68,6 +68,8 @@ def _difference(slot: Slot, margin: float) -> Difference:
 
 def _bars(panel: Axes, slots: Sequence[Slot], proposed: Sequence[bool], cost: Quantity, whole: float) -> None:
     """What each slot saves, with its interval where it has one and its share of the `whole` in words."""
+    from matplotlib.ticker import MaxNLocator
+
     saved = [-slot.costs[cost.name].mean if cost.name in slot.costs else 0.0 for slot in slots]
     reach = max(0.0, *saved), min(0.0, *saved)
     for row, (slot, value, own) in enumerate(zip(slots, saved, proposed, strict=True)):
@@ -90,14 +92,8 @@ def _bars(panel: Axes, slots: Sequence[Slot], proposed: Sequence[bool], cost: Qu
     panel.axvline(0, color=INK, linewidth=1.0)
     panel.set_title(f"{_TITLES.get(cost.name, cost.wording)} saved")
     panel.set_xlabel(cost.unit or f"of {short(float(f'{whole:.3g}'))}")
-    panel.xaxis.set_major_locator(_few())
+    panel.xaxis.set_major_locator(MaxNLocator(3, prune="upper"))
     panel.xaxis.set_major_formatter(lambda value, _: short(value))
-
-
-def _few() -> object:
-    from matplotlib.ticker import MaxNLocator
-
-    return MaxNLocator(3, prune="upper")
 
 
 def _caption(found: Sensitivity) -> str:

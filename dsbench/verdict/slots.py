@@ -222,7 +222,7 @@ def _slot(
         each = [session.of((slot,)) for session in sessions]
         if each:
             costs[name] = Change(fmean(each), t_interval(each, level) if len(each) >= FEWEST_REPEATS else None)
-    sides = [[values[row] for row in np.flatnonzero(separable == side)] for side in (False, True)]
+    sides = [[own for own, at in zip(values, separable, strict=True) if at == side] for side in (False, True)]
     few = min(sum(map(len, side)) for side in sides) < FEWEST
     interval = accuracy.interval if accuracy else None
     decision = Decision(Answer.TOO_FEW, interval) if few or interval is None else answered(interval, margin)
