@@ -46,8 +46,15 @@ def report(
 def _page(folder: SweepFolder, margin: float | None) -> tuple[list[str], Callable[[], list[Path]]]:
     """The headline of a sweep's page, and what writes its files."""
     from dsbench.report.content import report as content_of
+    from dsbench.report.explored import explored, write_explored
     from dsbench.report.page import write as write_page
+    from dsbench.sweep.design import explores
 
+    if explores(folder):
+        if margin is not None:
+            raise InputError(f"--margin is of comparisons; {folder.name} explores and compares nothing")
+        page = explored(folder)
+        return page.sentences, partial(write_explored, page, folder.path)
     content = content_of(folder, margin)
     return content.headline, partial(write_page, content, folder.path)
 

@@ -350,6 +350,14 @@ class VerdictConfig(Checked):
 
 
 @dataclass
+class TuneConfig(Checked):
+    """What a design of tuned recipes tries."""
+
+    axes: dict[str, Any] = field(default_factory=dict)
+    runs: int | None = count(default=None, most=MOST)
+
+
+@dataclass
 class SweepConfig(Config):
     """A sweep's configuration: that of its runs, and keys that no run's configuration holds."""
 
@@ -366,6 +374,8 @@ class SweepConfig(Config):
     chips: list[str] | None = MISSING
     report: bool = MISSING
     objective: Any = MISSING
+    design: str | None = choice_of(None, "tuned")
+    tune: TuneConfig = field(default_factory=TuneConfig)
 
 
 SWEEPS_OWN = frozenset(f.name for f in fields(SweepConfig)) - {f.name for f in fields(Config)}  # no run reads them

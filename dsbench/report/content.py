@@ -19,7 +19,7 @@ from dsbench.report.album import NARROW, album, crowded, reasons, rooflines
 from dsbench.report.answers import answer_table, verdict_tables, where_it_wins
 from dsbench.results.cells import not_in_means
 from dsbench.results.folder import SweepFolder
-from dsbench.results.records import correct_images, labels, plain, settings
+from dsbench.results.records import COLUMNS, correct_images, labels, plain, settings
 from dsbench.sweep.looks import rule_of
 from dsbench.tables import Column, Entry, Kind, Table, answers, figures, filled, names, numbers, texts
 from dsbench.verdict.cells import Cell
@@ -211,12 +211,17 @@ def claims(outcomes: Sequence[Outcome], changed: Sequence[str]) -> Table:
 
 def runs(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> Table:
     """A row a run; `labels` names the cells by id."""
+    told = rows[0] if rows else COLUMNS  # what explores tells nothing of test images
     scores = [(QUANTITIES["test_acc"], "test"), (QUANTITIES["best_val_acc"], ""), (QUANTITIES["train_acc"], "train")]
     columns = (
         *names({"cell": [labels.get(row["cell_id"], "") for row in rows]}),
         numbers("seed", [row["seed"] for row in rows], str),
         texts("status", [", ".join(filter(None, (row["status"], row.get("remark")))) for row in rows]),
-        *(figures(score, [row[score.name] for row in rows], heading) for score, heading in scores),
+        *(
+            figures(score, [row[score.name] for row in rows], heading)
+            for score, heading in scores
+            if score.name in told
+        ),
         numbers("epochs", [row["epochs"] for row in rows], str),
         figures(_TIME, [row[_TIME.name] for row in rows]),
         texts("run", [row["run_id"] for row in rows]),

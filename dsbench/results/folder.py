@@ -178,8 +178,8 @@ class SweepFolder:
         """Write what was asked for: `planned` has Plan.facts() of each run, in order, `arguments` the command line.
 
         `judging` is what the verdict goes by: `verdict` with its margins, and `looks` where there are several; and the
-        user's `config_dir`, by which the command can be repeated. `digest` is the hash of its cells, by which a sweep
-        without a name of its own is found again.
+        user's `config_dir`, by which the command can be repeated; and the `design` of two stages. `digest` is the hash
+        of its cells, by which a sweep without a name of its own is found again.
 
         Of runs with the same run_id the first counts. Other seeds of the same cells, planned by an earlier call, stay,
         and so do runs that are in training, whose precision=auto may differ. A sweep that goes on, with the same
@@ -255,6 +255,17 @@ class SweepFolder:
         ):
             raise self._damaged("verdict is not what was written")
         return margins
+
+    @property
+    def design(self) -> dict[str, Any] | None:
+        """Of a sweep in two stages what this stage keeps of its design (see dsbench.sweep.design), else None.
+
+        Raises InputError as `metadata` does.
+        """
+        design = self.metadata().get("design")
+        if design is not None and not (isinstance(design, dict) and {"name", "stage"} <= design.keys()):
+            raise self._damaged("design is not what was written")
+        return design
 
     def hash(self) -> str | None:
         """That of its cells, where the sweep has no name of its own; older folders are called by it."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,24 +16,42 @@ from dsbench.chips.names import chips
 from dsbench.config.checks import check_values
 from dsbench.config.compose import Composed
 from dsbench.config.messages import one_line
-from dsbench.config.overrides import key
+from dsbench.config.overrides import key, value
 from dsbench.config.schema import SWEEPS_OWN, SweepConfig
 from dsbench.console import terminal
 from dsbench.errors import InputError
 from dsbench.numerals import counted
+from dsbench.results.folder import SweepFolder
 from dsbench.run.interrupts import raise_if_asked_to_stop
-from dsbench.run.record import FINAL
+from dsbench.run.record import FINAL, Record
 from dsbench.sweep import axes
 from dsbench.sweep.composition import Composer
+from dsbench.sweep.design import FIRST_SEED, OPTIONS, Design, choice_of, chosen_facts, design_of, explored_facts
 from dsbench.sweep.estimate import seconds_left, share_of_cores
 from dsbench.sweep.groups import fused, groups
 from dsbench.sweep.launch.backend import Backend, KnownJobs, backend_for
 from dsbench.sweep.looks import Schedule, compared
-from dsbench.sweep.name import deciding, sweep_name, words
+from dsbench.sweep.name import WORDS, SweepName, deciding, sweep_name, words
 from dsbench.sweep.objective import objectives
 from dsbench.sweep.odd_width import odd_widths
 from dsbench.sweep.plan import SweepPlan, plan_sweep, planned
 from dsbench.sweep.sweep import Sweep, own_folder
+
+_CHOSEN = "-chosen"  # behind the name of the first stage
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is planned, launched and collected as one sweep: its jobs, and `name`, which is asked once there is a plan.
+
+    Of one of two stages `design` says what sweep.yaml keeps of it, and `after` what follows it, below its plan.
+    """
+
+    jobs: list[list[str]]
+    name: Callable[[SweepPlan], SweepName]
+    schedule: Schedule | None = None
+    design: Callable[[SweepPlan], dict[str, Any]] | None = None
+    after: str = ""
 
 
 def conduct(
@@ -39,17 +59,100 @@ def conduct(
 ) -> Sweep | None:
     """Run the sweep that `arguments`, on top of a named sweep's `params`, ask for; None where it was only planned.
 
-    `config` is the sweep's own configuration, `loader` Hydra's config loader. Raises InputError before anything is
-    launched where a run cannot be (but for on_error=skip). The tables of what is there are written however the sweep
-    ends, and printed where an error ends it.
+    `config` is the sweep's own configuration, `loader` Hydra's config loader. Of a design with two stages it is the
+    first, whose `then` is the second. Raises InputError before anything is launched where a run cannot be (but for
+    on_error=skip). The tables of what is there are written however the sweep ends, and printed where an error ends it.
     """
     check(config)
     schedule = scheduled(config, axes.until_decided(arguments, params))
-    jobs = axes.jobs(arguments, params, loader, schedule.most if schedule else None)
+    overrides = axes.given(arguments, params, loader, schedule.most if schedule else None)
+    named, outputs = config.hydra.runtime.choices.get("sweep"), Path(config.outputs).absolute()
+    carry_out = partial(_carry_out, config, arguments, loader, launcher)
+    if config.design is None:
+        jobs = axes.combined(overrides)
+        axes.check_several(arguments, params)
+        naming = partial(_named, outputs, named, deciding(arguments), words)
+        return carry_out(Stage(jobs, naming, schedule))
+    design = Designed.of(config, overrides, schedule, loader)
+    first = partial(_named, outputs, None if named == config.design else named, deciding(arguments), design.words)
+    sweep = carry_out(design.exploring(first))
+    if sweep is not None:
+        sweep.then = lambda: carry_out(design.chosen(sweep.folder))
+    return sweep
+
+
+def _named(
+    outputs: Path, named: str | None, changes: Sequence[str], words: Callable[..., str], plan: SweepPlan
+) -> SweepName:
+    return sweep_name(outputs, named, changes, plan.cells, lambda: words(plan.facts))
+
+
+@dataclass(frozen=True)
+class Designed:
+    """A design with the axes that it is asked for: its two stages.
+
+    `axes` are overrides but those of seeds, `seeds` those on which the second stage trains, by the `schedule` where it
+    has one.
+    """
+
+    name: str
+    design: Design
+    options: dict[str, Any]
+    axes: list[str]
+    seeds: list[str]
+    schedule: Schedule | None
+    compose: Callable[[Sequence[str]], Composed]
+
+    @classmethod
+    def of(cls, config: DictConfig, overrides: Sequence[str], schedule: Schedule | None, loader: Any) -> Designed:
+        """What `overrides` ask for. Raises InputError for options that make no sense, and for seeds of the others."""
+        options: Any = OmegaConf.to_container(config[OPTIONS[config.design]])
+        own = {"design", *OPTIONS.values()}  # which no run needs
+        given = [override for override in overrides if key(override).split(".")[0] not in own]
+        seeds = axes.combined([override for override in given if key(override) == "seed"])
+        if any(
+            not re.fullmatch("seed=[0-9]+", seed) or int(value(seed)) >= FIRST_SEED for own in seeds for seed in own
+        ):
+            raise InputError(f"design={config.design}: seeds lie below {FIRST_SEED:,}; from there on it explores")
+        return cls(
+            name=config.design,
+            design=design_of(config.design, options),
+            options=options,
+            axes=[override for override in given if key(override) != "seed"],
+            seeds=[seed for own in seeds for seed in own] or ["seed=0"],
+            schedule=schedule,
+            compose=composing(config, loader),
+        )
+
+    def words(self, cells: Sequence[Record]) -> str:
+        """The name of the first stage, short enough that the second's has the same letters and more."""
+        return f"{self.name}-{words(cells)}"[: WORDS - len(_CHOSEN)].rstrip("-.")
+
+    def exploring(self, name: Callable[[SweepPlan], SweepName]) -> Stage:
+        """The first stage. Raises InputError for axes that cannot be explored."""
+        asked = self.axes, len(self.seeds), self.compose
+        cells = self.design.explore(*asked)
+        jobs = [[*cell.overrides, f"seed={FIRST_SEED + i}"] for cell in cells for i in range(cell.seeds)]
+        facts = partial(explored_facts, self.name, self.options, jobs)
+        return Stage(jobs, name, design=facts, after=self.design.at_most(*asked))
+
+    def chosen(self, folder: SweepFolder) -> Stage:
+        """The second stage, where all of the first in `folder` has ended."""
+        choice = choice_of(folder)
+        cells = dict.fromkeys(cell.overrides for cell in choice.cells)
+        jobs = [[*cell, seed] for cell in cells for seed in self.seeds]
+        facts = partial(chosen_facts, self.name, choice, folder.name, jobs)
+        return Stage(jobs, lambda _: SweepName(folder.name + _CHOSEN), self.schedule, facts)
+
+
+def _carry_out(
+    config: DictConfig, arguments: Sequence[str], loader: Any, launcher: Launcher, stage: Stage
+) -> Sweep | None:
+    """Plan a stage, train what is missing of it and collect it; None where it is only planned. See conduct."""
+    jobs, schedule = stage.jobs, stage.schedule
     runs = len(jobs) * max(map(len, schedule.batches)) // schedule.most if schedule else len(jobs)
     fuse = config.fuse if type(config.get("fuse")) is int else 1
     backend = backend_for(launcher, -(-runs // max(1, fuse)))
-    axes.check_several(arguments, params)
     shared = shared_overrides(config, backend)
     here = backend is None or backend.watched
     plan = plan_sweep([with_shared(job, shared) for job in jobs], composing(config, loader), here)
@@ -77,11 +180,12 @@ def conduct(
         console.print(part)  # the table while the estimate is made
     if at_once and (odd := odd_widths({job.plan.cell_id: job.plan for job in plan.missing if job.plan}.values())):
         console.print(odd, soft_wrap=True)
+    design = stage.design(plan) if stage.design else None
+    if stage.after:
+        console.print(stage.after, soft_wrap=True)
     if config.plan:
         return None
-    named, outputs = config.hydra.runtime.choices.get("sweep"), Path(config.outputs).absolute()
-    name = sweep_name(outputs, named, deciding(arguments), plan.cells, lambda: words(plan.facts))
-    sweep = Sweep(config, name, arguments, launcher, schedule, seconds)
+    sweep = Sweep(config, stage.name(plan), arguments, launcher, schedule, seconds, design)
     with sweep.told_anyway(sweep.show):
         if schedule is None:
             sweep.write(plan)
@@ -89,7 +193,7 @@ def conduct(
         else:
             train_until_decided(sweep, plan, schedule)
     runs, _ = sweep.collect()
-    if sweep.looks.miss(runs.loc[runs["status"].isin(FINAL), "run_id"]):
+    if not sweep.explores and sweep.looks.miss(runs.loc[runs["status"].isin(FINAL), "run_id"]):
         sweep.look(runs)
     return sweep
 
@@ -131,7 +235,8 @@ def check(config: DictConfig) -> None:
         if name not in config:  # ~name
             raise InputError(f"{name} has no value")
     values = {name: config[name] for name in SWEEPS_OWN}
-    check_values(SweepConfig, values | {"verdict": OmegaConf.to_object(config.verdict)})
+    parts = {name: OmegaConf.to_object(part) for name, part in values.items() if OmegaConf.is_dict(part)}
+    check_values(SweepConfig, values | parts)
     chips(config.chips or (), own_folder(config))
     objectives(config.objective)  # what the task function returns, to whatever searches by it
 
