@@ -18,7 +18,8 @@ from dsbench.verdict.slots import COSTS, TIMES, Change, Experiment, Interaction,
 
 FEWEST_SEEDS = 2  # of a pattern: the error is that between them
 HYBRID = "hybrid"  # the role of what is proposed, beside the two families
-_CHOOSES = ("model", "model.family", "model.pattern")  # what the patterns set
+_PATTERN = "model.pattern"
+_CHOOSES = ("model", "model.family", _PATTERN)  # what the patterns set
 _MOST_INTERACTIONS = 12  # rows of their table
 
 
@@ -115,25 +116,24 @@ def _network(axes: Sequence[str]) -> list[str]:
 
 
 def _overrides(pattern: Sequence[bool], free: Sequence[int], total: int) -> tuple[str, ...]:
-    """The family where all slots are plain or all separable, whose runs other sweeps have too; else the hybrid."""
+    """The family where all slots are plain or all separable, whose runs other sweeps have too; else the hybrid.
+
+    Its list is of 0 and 1, which is short enough to name a cell.
+    """
     if all(pattern) or not any(pattern):
         return (f"model={'dwsep' if all(pattern) else 'cnn'}",)
-    return "model=hybrid", f"model.pattern={pattern_text(pattern, free, total)}"
-
-
-def pattern_text(pattern: Sequence[bool], free: Sequence[int], total: int) -> str:
-    """A pattern as model.pattern= takes it."""
-    return f"[{','.join(entries(pattern, free, total))}]"
+    separable = {number for number, own in zip(free, pattern, strict=True) if own}
+    listed = ",".join(str(int(number in separable)) for number in range(1, total + 1))
+    return "model=hybrid", f"{_PATTERN}=[{listed}]"
 
 
 def _listed(overrides: Sequence[str]) -> list[str]:
     """What model.pattern lists, nothing where it is not there."""
-    text = next((value(override) for override in overrides if key(override) == "model.pattern"), "[]")
-    return text.strip("[]").split(",") if text != "[]" else []
+    return next((value(own).strip("[]").split(",") for own in overrides if key(own) == _PATTERN), [])
 
 
 def _separable(listed: Sequence[str]) -> set[int]:
-    return {number for number, entry in enumerate(listed, 1) if entry == "separable"}
+    return {number for number, entry in enumerate(listed, 1) if entry == "1"}
 
 
 def sentences(found: Sensitivity, free: Sequence[int]) -> Iterator[str]:
@@ -174,7 +174,7 @@ def _answer(found: Sensitivity, free: Sequence[int]) -> str:
     return (
         f"{which} predicted to {changes} {points(proposal.accuracy)} points on validation, within the margin of "
         f"{margin}, and to save {listed(saved)}: model=hybrid "
-        f"model.pattern={pattern_text(proposal.pattern, free, found.total)}"
+        f"{_PATTERN}=[{','.join(entries(proposal.pattern, free, found.total))}]"
     )
 
 
