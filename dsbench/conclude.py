@@ -90,8 +90,9 @@ def _conclude_exploring(sweep: Sweep) -> None:
         console.print(f"\n{sweep.folder.name} {EXPLORES_WORDS}   {done}\n", soft_wrap=True)
         for table in choice.tables:
             console.print(table)
+            console.print()
         sweep.show_failures(runs)
-        console.print("", *choice.sentences, "", sep="\n", soft_wrap=True)
+        console.print(*choice.sentences, "", sep="\n", soft_wrap=True)
         wanted = sweep.config.report and sweep.writable
         pages, _ = _written(sweep.folder, bool(runs["status"].isin(FINAL).all())) if wanted else ([], False)
     for page in pages[:1]:

@@ -82,12 +82,14 @@ class Chosen:
 class Choice:
     """What follows from what was explored: in words, as tables, and as the cells that the second stage trains.
 
-    Cells that come to the same one are trained once and have both roles.
+    Cells that come to the same one are trained once and have both roles. `data` has the figures behind, each list of
+    rows by a name: a page has it as JSON and, beside it, as NAME.csv.
     """
 
     sentences: tuple[str, ...]
     tables: tuple[Table, ...] = ()
     cells: tuple[Chosen, ...] = ()
+    data: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
 class Design(Protocol):

@@ -71,37 +71,32 @@ class Slots:
 
     def choose(self, explored: Explored) -> Choice:
         """The families, and the hybrid that keeps within the margin at the least cost, where there is one."""
-        experiment = self.experiment(explored)
-        found = self.sensitivity(experiment, explored.margin)
+        found = self.found(explored)
         tables = (slots_table(found), *filter(None, [interactions_table(found)]))
         if found.left:
             missing = f"{counted(found.left, 'run')} {'has' if found.left == 1 else 'have'} no result yet."
-            return Choice((missing,), tables)
+            return Choice((missing,), tables, data=data(found))
         network = tuple(override for override in next(iter(explored.cells.values())) if key(override) not in _CHOOSES)
         cells = [Chosen((*network, f"model={family}"), family) for family in ("cnn", "dwsep")]
         if found.proposal is not None:
-            chosen = _overrides(found.proposal.pattern, experiment.free, found.total)
+            chosen = _overrides(found.proposal.pattern, found.free, found.total)
             cells.append(Chosen((*network, *chosen), HYBRID))
-        return Choice(tuple(sentences(found, experiment.free)), tables, tuple(cells))
+        return Choice(tuple(sentences(found)), tables, tuple(cells), data(found))
 
-    def sensitivity(self, experiment: Experiment, margin: float) -> Sensitivity:
-        """What was found so far, `margin` being a share of 1."""
-        kinds = set(experiment.runs["requested_kind"].dropna())
-        cost = self.cost or next(cost.name for cost in LIGHTER[1::-1] if cost.name not in kinds)
-        return sensitivity(experiment, margin, cost)
-
-    def experiment(self, explored: Explored) -> Experiment:
-        """What was explored, as an experiment on slots."""
+    def found(self, explored: Explored) -> Sensitivity:
+        """What was explored says so far."""
         lists = [_listed(overrides) for overrides in explored.cells.values()]
         total = max(map(len, lists))
         free = [number for number in range(1, total + 1) if any(number in _separable(own) for own in lists)]
         patterns = {}
         for cell_id, overrides in explored.cells.items():
-            all_separable = "model=dwsep" in overrides
-            separable = set(free) if all_separable else _separable(_listed(overrides))
+            separable = set(free) if "model=dwsep" in overrides else _separable(_listed(overrides))
             patterns[cell_id] = tuple(number in separable for number in free)
         design = fraction(len(free), self.most)
-        return Experiment(design, tuple(free), total, patterns, explored.runs, explored.records)
+        experiment = Experiment(design, tuple(free), total, patterns, explored.runs, explored.records)
+        kinds = set(explored.runs["requested_kind"].dropna())
+        cost = self.cost or next(cost.name for cost in LIGHTER[1::-1] if cost.name not in kinds)
+        return sensitivity(experiment, explored.margin, cost)
 
 
 def _network(axes: Sequence[str]) -> list[str]:
@@ -136,9 +131,9 @@ def _separable(listed: Sequence[str]) -> set[int]:
     return {number for number, entry in enumerate(listed, 1) if entry == "1"}
 
 
-def sentences(found: Sensitivity, free: Sequence[int]) -> Iterator[str]:
+def sentences(found: Sensitivity) -> Iterator[str]:
     """The answer first, then what interacts, how many patterns were tried, and what failed."""
-    yield _answer(found, free)
+    yield _answer(found)
     yield from _interacting(found.interactions)
     yield _tried(found.design, found.trained)
     if found.budget:
@@ -150,7 +145,7 @@ def sentences(found: Sensitivity, free: Sequence[int]) -> Iterator[str]:
         yield f"{found.failed} of {counted(found.trained, 'training')} failed and are in no mean."
 
 
-def _answer(found: Sensitivity, free: Sequence[int]) -> str:
+def _answer(found: Sensitivity) -> str:
     margin, cost = points(found.margin), QUANTITIES[found.cost]
     if not any(slot.accuracy for slot in found.slots):
         return "Too many trainings failed to tell the slots apart, so no hybrid is proposed."
@@ -162,11 +157,11 @@ def _answer(found: Sensitivity, free: Sequence[int]) -> str:
             f"the margin of {margin} points on validation."
         )
     proposal = found.proposal
-    separable = [number for number, own in zip(free, proposal.pattern, strict=True) if own]
+    separable = [number for number, own in zip(found.free, proposal.pattern, strict=True) if own]
     which = f"Slots {listed(separable)} are worth making separable: together they are"
     if len(separable) == 1:
         which = f"Slot {separable[0]} is worth making separable: it is"
-    if len(separable) == len(free):
+    if len(separable) == len(found.free):
         which = "All slots are worth making separable: together they are"
     changes = "lose" if proposal.accuracy < 0 else "gain"
     others = [cost, *(one for one in COSTS if one.name in proposal.saved and one != cost)]
@@ -174,7 +169,7 @@ def _answer(found: Sensitivity, free: Sequence[int]) -> str:
     return (
         f"{which} predicted to {changes} {points(proposal.accuracy)} points on validation, within the margin of "
         f"{margin}, and to save {listed(saved)}: model=hybrid "
-        f"{_PATTERN}=[{','.join(entries(proposal.pattern, free, found.total))}]"
+        f"{_PATTERN}=[{','.join(entries(proposal.pattern, found.free, found.total))}]"
     )
 
 
@@ -288,3 +283,36 @@ def interactions_table(found: Sensitivity) -> Table | None:
     more = len(found.interactions) - len(largest)
     note = "By how much the effect of one slot changes when the other is separable too, in percentage points."
     return Table("Interactions", columns, note + (f" {more} smaller ones are left out." if more else ""))
+
+
+def data(found: Sensitivity) -> dict[str, list[dict[str, Any]]]:
+    """A row a slot and a row an interaction, changes of accuracy as shares of 1."""
+    slots: list[dict[str, Any]] = []
+    for slot, proposed in zip(found.slots, _proposed(found), strict=True):
+        row = {"slot": slot.number, **_row("accuracy", slot.accuracy), "answer": str(slot.answer), "proposed": proposed}
+        for cost in COSTS:
+            row |= _row(cost.name, slot.costs.get(cost.name))
+        (failed_plain, n_plain), (failed_separable, n_separable) = slot.failed
+        row |= {"failed_plain": failed_plain, "n_plain": n_plain}
+        slots.append(row | {"failed_separable": failed_separable, "n_separable": n_separable})
+    pairs = [
+        {"slots": " ".join(f"{first}x{second}" for first, second in one.pairs), **_row("accuracy", one.change)}
+        for one in found.interactions
+    ]
+    return {"slots": slots, "interactions": pairs}
+
+
+def _proposed(found: Sensitivity) -> list[str | None]:
+    """What each slot is in the hybrid that is proposed; None where there is none."""
+    if found.proposal is None:
+        return [None] * len(found.slots)
+    return ["separable" if own else "plain" for own in found.proposal.pattern]
+
+
+def _row(name: str, change: Change | None) -> dict[str, float | None]:
+    interval = change.interval if change else None
+    return {
+        name: change.mean if change else None,
+        f"{name}_low": interval.low if interval else None,
+        f"{name}_high": interval.high if interval else None,
+    }

@@ -109,6 +109,11 @@ class Sensitivity:
     predicted: dict[str, float] = field(default_factory=dict)
 
     @property
+    def free(self) -> list[int]:
+        """The numbers of the slots."""
+        return [slot.number for slot in self.slots]
+
+    @property
     def level(self) -> float:
         """At which each slot's interval is taken: together they have ALPHA."""
         return ALPHA / len(self.slots)
