@@ -14,7 +14,6 @@ import numpy as np
 from dsbench.measure.timing import FEWEST_REPEATS
 from dsbench.quantities import LIGHTER, Quantity
 from dsbench.quantities import QUANTITIES as ALL
-from dsbench.run.record import BROKEN
 from dsbench.statistics.effects import Effects, Term, effects
 from dsbench.statistics.fractions import Fraction
 from dsbench.statistics.means import ALPHA, FEWEST, Interval, t_interval
@@ -193,7 +192,7 @@ def sensitivity(experiment: Experiment, margin: float, cost: str) -> Sensitivity
     counted = {cost.name: experiment.counted(cost.name) for cost in LIGHTER}
     timed = {name: experiment.timed(key) for name, key in TIMES.items()}
     budgets = experiment.runs["requested_kind"].dropna().unique()
-    failed = experiment.runs["status"].isin([*UNTRAINED, *BROKEN])
+    failed = experiment.runs["status"].isin(UNTRAINED)
     proposed, predicted = _proposal(experiment, values, counted, timed, margin, cost)
     return Sensitivity(
         design=experiment.design,
@@ -232,7 +231,7 @@ def _slot(
     interval = accuracy.interval if accuracy else None
     decision = Decision(Answer.TOO_FEW, interval) if few or interval is None else answered(interval, margin)
     of = np.array([experiment.patterns[cell_id][slot] for cell_id in experiment.runs["cell_id"]], dtype=bool)
-    broken = experiment.runs["status"].isin([*UNTRAINED, *BROKEN]).to_numpy()
+    broken = experiment.runs["status"].isin(UNTRAINED).to_numpy()
     failed = tuple((int((broken & (of == side)).sum()), int((of == side).sum())) for side in (False, True))
     return Slot(experiment.free[slot], accuracy, decision.answer, costs, (failed[0], failed[1]))
 

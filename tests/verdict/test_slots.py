@@ -108,7 +108,7 @@ def test_answers_are_those_of_simultaneous_intervals_and_the_margin() -> None:
     assert effects.decided
 
 
-@pytest.mark.parametrize("status", ["collapsed", "failed"])
+@pytest.mark.parametrize("status", ["collapsed", "diverged"])
 def test_failed_trainings_are_counted_by_slot_and_in_no_mean(status: str) -> None:
     def failing(record: Plain) -> list[Plain]:
         separable = record["settings"]["model.pattern"][3] == "separable"
@@ -131,8 +131,9 @@ def test_where_all_trainings_of_a_slot_fail_nothing_is_told_and_nothing_proposed
     assert effects.proposal is None
 
 
-def test_runs_without_a_result_are_left() -> None:
-    effects = found(experiment(additive(0, 0, 0), change=lambda record: [record | {"status": "missing"}]))
+@pytest.mark.parametrize("status", ["missing", "failed", "killed"])
+def test_runs_without_a_result_are_left(status: str) -> None:
+    effects = found(experiment(additive(0, 0, 0), change=lambda record: [record | {"status": status}]))
     assert (effects.trained, effects.left) == (0, 16)
 
 
