@@ -33,7 +33,7 @@ from dsbench.run.record import FINAL
 from dsbench.sweep.design import EXPLORES_WORDS, choice_of, explores, kept_design
 from dsbench.sweep.looks import rule_of
 from dsbench.sweep.sweep import Sweep, own_folder
-from dsbench.verdict.sentences import FEW, headline, place, title, unfinished, winners
+from dsbench.verdict.sentences import FEW, headline, place, recipes, title, unfinished, winners
 from dsbench.verdict.verdict import Verdict, verdict
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def _show(sweep: Sweep, runs: pd.DataFrame, cells: pd.DataFrame, decided: Verdic
     if decided.groups:
         console.print(answer_table(decided) if few else answer_lines(decided, MOST_ROWS))
         console.print()
-    for sentence in headline(decided) if few else unfinished(decided):
+    for sentence in headline(decided) if few else [*recipes(decided), *unfinished(decided)]:
         console.print(sentence)
     console.print()
     chips = where_it_wins(decided)

@@ -22,7 +22,7 @@ from dsbench.results.folder import SweepFolder
 from dsbench.results.records import COLUMNS, correct_images, labels, plain, settings
 from dsbench.sweep.looks import rule_of
 from dsbench.tables import Column, Entry, Kind, Table, answers, figures, filled, names, numbers, texts
-from dsbench.verdict.cells import Cell
+from dsbench.verdict.cells import DEPTHWISE, Cell
 from dsbench.verdict.details import details, effects, missing
 from dsbench.verdict.sentences import headline, others, title, winners
 from dsbench.verdict.verdict import as_data, measured_records, verdict
@@ -51,9 +51,10 @@ class Report:
 
     `title` says what was compared, `summary` answers in a row a comparison, the first `leading` of them at once, the
     others folded; `headline` answers in a sentence, `others` what the other pairs come to. `paragraphs` have what
-    stands beside, with what is missing; `chips` and `winners` say which network is ahead on which chip; `images` has
-    those on which networks differ most; `why` has a paragraph a pair on where the time of a training step goes, `how`
-    headings and texts on how it was measured. `links` has the folders of runs by run_id, from the page's.
+    stands beside, with what is missing; `tried` has what a design chose its cells from; `chips` and `winners` say which
+    network is ahead on which chip; `images` has those on which networks differ most; `why` has a paragraph a pair on
+    where the time of a training step goes, `how` headings and texts on how it was measured. `links` has the folders of
+    runs by run_id, from the page's.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Report:
     others: str
     paragraphs: list[str]
     cells: Table
+    tried: list[Table]
     chips: Table | None
     winners: list[str]
     answers: list[Table]
@@ -96,6 +98,17 @@ def report(folder: SweepFolder, margin: float | None = None) -> Report:
         f"Pictures that show each of the {many} apart are drawn by: dsbench figures {shlex.quote(folder.argument)}"
         for many in crowded(cell_rows, judged)
     ]
+    design = metadata.get("design") or {}
+    tried = [
+        Table(
+            table["title"],
+            tuple(names({name: [row[name] for row in table["rows"]] for name in table["rows"][0]})),
+            table["note"],
+        )
+        for table in design.get("tables", ())
+        if table["rows"]
+    ]
+    paragraphs = [*design.get("sentences", ()), *paragraphs]
     on_chips = where_it_wins(judged)
     measured_how = how(folder.argument, metadata, run_rows)
     measured = rooflines(judged.cells, measured_records(folder.outputs, run_rows))
@@ -112,6 +125,7 @@ def report(folder: SweepFolder, margin: float | None = None) -> Report:
         others=others(judged, leading),
         paragraphs=paragraphs,
         cells=cells(judged.cells, plain(cell_rows), judged.unranked),
+        tried=tried,
         chips=on_chips,
         winners=winners(judged),
         answers=verdict_tables(judged),
@@ -128,6 +142,7 @@ def report(folder: SweepFolder, margin: float | None = None) -> Report:
             "headline": top,
             "details": paragraphs,
             "verdict": as_data(judged),
+            **({"tried": [table.plain() for table in tried]} if tried else {}),
             "chips": on_chips.plain() if on_chips else [],
             "winners": winners(judged),
             "images": images.plain(),
@@ -304,6 +319,9 @@ def _budgets(runs: pd.DataFrame) -> str:
 def _recipe(runs: pd.DataFrame) -> str:
     """The settings that all runs share."""
     rows = plain(runs[settings(runs)])
+    depthwise = {row[DEPTHWISE] for row in rows if row.get(DEPTHWISE) is not None}
+    if len(depthwise) == 1:  # the others have none of these kernels
+        rows = [row | {DEPTHWISE: next(iter(depthwise))} for row in rows]
     shared = (
         {name: rows[0][name] for name in rows[0] if all(row[name] == rows[0][name] for row in rows)} if rows else {}
     )

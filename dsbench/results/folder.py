@@ -22,7 +22,7 @@ from dsbench.budget.request import Requested
 from dsbench.errors import InputError, first_line
 from dsbench.files import write_atomically
 from dsbench.results.cells import cells_table
-from dsbench.results.records import CODE, COLUMNS, OUTCOMES, TEXT, TIMED, plain, record, runs_table
+from dsbench.results.records import CODE, COLUMNS, OUTCOMES, OWN, ROLES, TEXT, TIMED, plain, record, runs_table
 from dsbench.run import index
 from dsbench.run.record import BROKEN, FINAL, Record, Status
 
@@ -316,7 +316,7 @@ class SweepFolder:
                 run = replace(run, status=Status(reasons[run_id].status), error=reasons[run_id].reason)
             budget = budgets.get(run.cell_id)
             records.append(replace(run, requested=Requested(**budget) if budget else None))
-        runs = runs_table(records)
+        runs = _with_roles(runs_table(records), metadata)
         return runs, cells_table(runs)
 
     def metadata(self) -> dict[str, Any]:
@@ -408,6 +408,8 @@ class RunsFile(SweepFolder):
                     f"{self.file} is no table of runs: " + (f"no column {lacking[0]}" if rows else "no row")
                 )
             runs = runs_table(map(_record, rows))
+            if self.sweep_file.exists():
+                runs = _with_roles(runs, self.metadata())
         except (OSError, ValueError) as error:
             raise InputError(f"{self.file} is no table of runs: {first_line(error)}") from None
         twice = runs["run_id"][runs["run_id"].duplicated()]
@@ -418,6 +420,14 @@ class RunsFile(SweepFolder):
     def collect(self, reasons: Mapping[str, Ended] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """As read; nothing is written."""
         return self.read()
+
+
+def _with_roles(runs: pd.DataFrame, metadata: Mapping[str, Any]) -> pd.DataFrame:
+    """The table with the roles in which a design has chosen its cells, where these are compared role by role."""
+    design = metadata.get("design") or {}
+    if design.get(OWN):
+        runs.attrs |= {name: design[name] for name in (ROLES, OWN)}
+    return runs
 
 
 def sweeps(outputs: Path) -> list[str]:

@@ -17,7 +17,7 @@ from dsbench.config.overrides import key
 from dsbench.config.schema import MOST_SEEDS
 from dsbench.data.split import per_class
 from dsbench.errors import InputError
-from dsbench.results.records import OUTCOMES
+from dsbench.results.records import OUTCOMES, OWN, ROLES
 from dsbench.tables import Table
 from dsbench.verdict.rule import Rule
 from dsbench.verdict.timings import Records
@@ -82,13 +82,15 @@ class Chosen:
 class Choice:
     """What follows from what was explored: in words, as tables, and as the cells that the second stage trains.
 
-    Cells that come to the same one are trained once and have both roles. `data` has the figures behind, each list of
-    rows by a name: a page has it as JSON and, beside it, as NAME.csv.
+    Cells that come to the same one are trained once and have both roles. Where networks have settings of their `own`,
+    cells are compared within their role alone, and there whatever these settings are. `data` has the figures behind,
+    each list of rows by a name: a page has it as JSON and, beside it, as NAME.csv.
     """
 
     sentences: tuple[str, ...]
     tables: tuple[Table, ...] = ()
     cells: tuple[Chosen, ...] = ()
+    own: tuple[str, ...] = ()
     data: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
@@ -187,7 +189,7 @@ def chosen_facts(
         own += [role for role in asked[overrides] if role not in own]
     tables = [{"title": table.title, "rows": table.plain(), "note": table.note} for table in choice.tables]
     said = {"sentences": list(choice.sentences), "tables": tables}
-    return {"name": name, "stage": CHOSEN, "explored": explored, "roles": roles, **said}
+    return {"name": name, "stage": CHOSEN, "explored": explored, ROLES: roles, OWN: list(choice.own), **said}
 
 
 def _planned(jobs: Sequence[Sequence[str]], plan: SweepPlan) -> Iterator[tuple[tuple[str, ...], Plan]]:

@@ -81,7 +81,7 @@ class Slots:
         if found.proposal is not None:
             chosen = _overrides(found.proposal.pattern, found.free, found.total)
             cells.append(Chosen((*network, *chosen), HYBRID))
-        return Choice(tuple(sentences(found)), tables, tuple(cells), data(found))
+        return Choice(tuple(sentences(found)), tables, tuple(cells), data=data(found))
 
     def found(self, explored: Explored) -> Sensitivity:
         """What was explored says so far."""

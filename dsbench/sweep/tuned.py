@@ -16,9 +16,9 @@ from dsbench.run.plan import plan
 from dsbench.run.record import FINAL, Status
 from dsbench.sweep.design import Cell, Choice, Chosen, Compose, Explored
 from dsbench.tables import Table, names, numbers, texts
+from dsbench.verdict.groups import SHARED, TUNED
 
 FEWEST_SEEDS = 2  # that a choice is made over
-SHARED, TUNED = "shared", "tuned"  # the roles of what is chosen
 _TUNABLE = ("optimizer", "schedule", "train", "data.augment", "arch.init")
 _LENGTH = ("train.max_epochs",)  # a longer training is another budget, not another recipe
 
@@ -90,7 +90,7 @@ class Tuned:
         said = [self._said(called[network], one, len(networks[network])) for network, one in best.items()]
         shared = [Chosen(network, SHARED) for network in networks]
         own = [Chosen((*network, *one.setting), TUNED) for network, one in best.items()]
-        return Choice(tuple(said), (table,), (*shared, *own))
+        return Choice(tuple(said), (table,), (*shared, *own), tuple(self.axes))
 
     def _check(self, axes: Sequence[str]) -> None:
         """Raise InputError where the user's axes leave no one shared recipe."""
