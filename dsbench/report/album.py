@@ -16,7 +16,7 @@ from dsbench.measure.roofline_record import TOGETHER, Roofline, read
 from dsbench.measure.roofline_words import comparison
 from dsbench.numerals import counted
 from dsbench.results.folder import SweepFolder
-from dsbench.sweep.design import Explored, kept_design
+from dsbench.sweep.design import Explored, explores, kept_design
 from dsbench.sweep.sensitivity import Slots
 from dsbench.verdict.cells import Cell as VerdictCell
 from dsbench.verdict.timings import Records
@@ -126,9 +126,13 @@ def _all(
 
 
 def explored_album(folder: SweepFolder) -> Iterator[tuple[str, Figure]]:
-    """Each picture of what the exploring sweep in `folder` came to so far, with its name."""
-    design = kept_design(folder.design or {})
-    if isinstance(design, Slots) and (figure := slots.draw(design.found(Explored.of(folder)))) is not None:
+    """Each picture of what was explored, with its name: by the sweep in `folder`, or by that which chose its cells."""
+    kept = folder.design or {}
+    explored = SweepFolder(folder.path.parent / kept["explored"]) if "explored" in kept else folder
+    if not kept or not explored.sweep_file.exists() or not explores(explored):
+        return
+    design = kept_design(explored.design or {})
+    if isinstance(design, Slots) and (figure := slots.draw(design.found(Explored.of(explored)))) is not None:
         yield "slots", figure
 
 

@@ -241,7 +241,7 @@ def _lost(change: Change | None) -> Entry:
         return Entry("")
     interval = change.interval
     half = (interval.high - interval.low) / 2 if interval else change.mean
-    return Entry(f"{difference_points(-change.mean, half)}{f' {_ends(change)}' if interval else ''}", -change.mean)
+    return Entry(f"{difference_points(-change.mean, half, sign='')}{f' {_ends(change)}' if interval else ''}", -change.mean)
 
 
 def _ends(change: Change, negative: bool = True) -> str:
