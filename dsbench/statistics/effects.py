@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from dsbench.statistics.means import Interval
+from dsbench.statistics.means import Contrast, Interval
 
 Term = tuple[int, ...]  # the factors, numbers from 0, whose product it is: one for an effect, two for an interaction
 _SAME = 1e-9  # of the largest size: what differs by less differs by rounding
@@ -31,13 +31,14 @@ def columns(patterns: np.ndarray, terms: Sequence[Term]) -> np.ndarray:
 class Effects:
     """What was fitted to the values of several patterns: the `mean`, and the coefficient of each of the `terms`.
 
-    `inverse` is that of the cross products of the columns of all values. `error` is the variance of values of one
+    `inverse` is that of the cross products of the columns of all `n` values. `error` is the variance of values of one
     pattern, pooled over patterns, with `df` degrees of freedom; None where no pattern has two values.
     """
 
     terms: tuple[Term, ...]
     coefficients: np.ndarray
     inverse: np.ndarray
+    n: int
     error: float | None
     df: int
 
@@ -55,6 +56,19 @@ class Effects:
         half = float(stdtrit(self.df, 1 - level / 2)) * math.sqrt(self.error * self.inverse[place, place])
         value = self.of(term)
         return Interval(value - half, value + half)
+
+    def values_to_decide(self, term: Term, level: float, margin: float) -> int | None:
+        """About how many values in all decide the sign of a coefficient, or that it is within `margin`.
+
+        As dsbench.statistics.means.Contrast.seeds_to_decide has it, with as many degrees of freedom as values but one.
+        None where nothing is known of the error, and above the most values that are looked for.
+        """
+        if self.error is None:
+            return None
+        place = self._place(term)
+        return Contrast(self.of(term), (self.n,), (self.error * self.inverse[place, place],)).seeds_to_decide(
+            level, margin
+        )
 
     def predicted(self, patterns: np.ndarray) -> np.ndarray:
         """What is to be expected of `patterns` (patterns, factors)."""
@@ -86,4 +100,4 @@ def effects(patterns: np.ndarray, values: Sequence[Sequence[float]], terms: Sequ
     within = [np.asarray(own, dtype=float) for own in values if len(own)]
     squares = sum(float(((own - own.mean()) ** 2).sum()) for own in within if np.ptp(own) > _SAME * np.abs(own).max())
     df = len(flat) - len(within)
-    return Effects(tuple(terms), coefficients, inverse, squares / df if df else None, df)
+    return Effects(tuple(terms), coefficients, inverse, len(flat), squares / df if df else None, df)

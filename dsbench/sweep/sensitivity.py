@@ -14,6 +14,7 @@ from dsbench.statistics.fractions import ROMAN, Fraction, fraction
 from dsbench.statistics.means import FEWEST
 from dsbench.sweep.design import Cell, Choice, Chosen, Compose, Explored
 from dsbench.tables import Column, Entry, Kind, Table, answers, filled, names, written
+from dsbench.verdict.rule import DECIDED
 from dsbench.verdict.slots import COSTS, TIMES, Change, Experiment, Interaction, Sensitivity, entries, sensitivity
 
 FEWEST_SEEDS = 2  # of a pattern: the error is that between them
@@ -134,6 +135,13 @@ def _separable(listed: Sequence[str]) -> set[int]:
 def sentences(found: Sensitivity) -> Iterator[str]:
     """The answer first, then what interacts, how many patterns were tried, and what failed."""
     yield _answer(found)
+    if found.seeds_to_decide:
+        undecided = [slot.number for slot in found.slots if slot.answer not in DECIDED]
+        which = f"slot {undecided[0]}" if len(undecided) == 1 else f"slots {listed(undecided)}"
+        yield (
+            f"What {which} alone would lose is not decided; about {found.seeds_to_decide} seeds of each pattern "
+            f"would decide: sensitivity.seeds={found.seeds_to_decide}."
+        )
     yield from _interacting(found.interactions)
     yield _tried(found.design, found.trained)
     if found.budget:
@@ -217,7 +225,7 @@ def _tried(design: Fraction, trained: int) -> str:
 
 _NOTE = (
     "Separable less plain, in the mean over the other slots. Accuracies are the best on validation, in percentage "
-    "points, with intervals that hold for all slots at once."
+    "points, with intervals of new seeds that hold for all slots at once."
 )
 
 
@@ -241,7 +249,9 @@ def _lost(change: Change | None) -> Entry:
         return Entry("")
     interval = change.interval
     half = (interval.high - interval.low) / 2 if interval else change.mean
-    return Entry(f"{difference_points(-change.mean, half, sign='')}{f' {_ends(change)}' if interval else ''}", -change.mean)
+    return Entry(
+        f"{difference_points(-change.mean, half, sign='')}{f' {_ends(change)}' if interval else ''}", -change.mean
+    )
 
 
 def _ends(change: Change, negative: bool = True) -> str:

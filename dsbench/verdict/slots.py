@@ -90,7 +90,8 @@ class Sensitivity:
     """What a designed experiment says of the slots of an architecture.
 
     `trained` and `failed` count trainings; `left` those without a result yet. `total` is the number of all slots.
-    `level` is that of each slot's interval. `budget` is the cost that all patterns have in common, where they were
+    `seeds_to_decide`, of each pattern, would probably decide every slot that is not; None where none are, or no number
+    is known. `budget` is the cost that all patterns have in common, where they were
     solved to one. `cost` is what the proposal goes by.
     """
 
@@ -105,6 +106,7 @@ class Sensitivity:
     trained: int
     failed: int
     left: int
+    seeds_to_decide: int | None
     predicted: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -194,10 +196,11 @@ def sensitivity(experiment: Experiment, margin: float, cost: str) -> Sensitivity
     budgets = experiment.runs["requested_kind"].dropna().unique()
     failed = experiment.runs["status"].isin(UNTRAINED)
     proposed, predicted = _proposal(experiment, values, counted, timed, margin, cost)
+    slots = tuple(_slot(experiment, number, fit, values, counted, timed, margin) for number in range(len(own)))
     return Sensitivity(
         design=experiment.design,
         total=experiment.total,
-        slots=tuple(_slot(experiment, number, fit, values, counted, timed, margin) for number in range(len(own))),
+        slots=slots,
         interactions=tuple(_interactions(experiment, fit)) if fit and set(interactions) <= {*fit.terms} else (),
         proposal=proposed,
         margin=margin,
@@ -206,8 +209,20 @@ def sensitivity(experiment: Experiment, margin: float, cost: str) -> Sensitivity
         trained=sum(map(len, values)) + int(failed.sum()),
         failed=int(failed.sum()),
         left=len(experiment.runs) - sum(map(len, values)) - int(failed.sum()),
+        seeds_to_decide=_seeds_to_decide(slots, fit, experiment.design.runs, margin) if fit else None,
         predicted=predicted,
     )
+
+
+def _seeds_to_decide(slots: Sequence[Slot], fit: Effects, patterns: int, margin: float) -> int | None:
+    """The seeds of each pattern that would decide all slots that are not; None where all are, or no number is known."""
+    level = ALPHA / len(slots)
+    needed = [
+        fit.values_to_decide((number,), level, margin)
+        for number, slot in enumerate(slots)
+        if slot.answer not in DECIDED
+    ]
+    return -(-max(filter(None, needed)) // patterns) if needed and all(needed) else None
 
 
 def _slot(

@@ -33,6 +33,7 @@ def made(**changed: Any) -> Sensitivity:
         "trained": 8,
         "failed": 0,
         "left": 0,
+        "seeds_to_decide": None,
         "predicted": {"params": 1000.0, "train_step_ms": 2.0},
     }
     return Sensitivity(**facts | changed)

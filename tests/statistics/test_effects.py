@@ -117,3 +117,14 @@ def test_patterns_that_do_not_tell_terms_apart_have_no_effects_and_single_values
     assert found.of((0,)) == pytest.approx(0.1)
     assert found.interval((0,), 0.05) is None
     assert effects(patterns, [[]] * 16, [(0,)]) is None
+
+
+def test_of_one_factor_the_values_that_decide_are_about_two_times_the_seeds_a_side() -> None:
+    low, high = RNG(2).normal(0.8, 0.01, (2, 6)) + np.array([[0.0], [0.004]])
+    found = effects(np.array([[False], [True]]), [low, high], [(0,)])
+    pair = contrast([Sample(low, -1.0), Sample(high)])
+    assert found is not None
+    assert pair is not None
+    seeds = pair.seeds_to_decide(0.05)
+    assert seeds is not None
+    assert found.values_to_decide((0,), 0.05, 0.0) == pytest.approx(2 * seeds, abs=4)

@@ -158,3 +158,12 @@ def test_without_times_nothing_is_proposed_by_a_time() -> None:
 
 def test_a_cost_that_no_slot_saves_proposes_nothing() -> None:
     assert found(experiment(additive(0, 0, 0)), "acts").proposal is None
+
+
+def test_the_seeds_that_would_decide_do() -> None:
+    effects = additive(-0.03, 0.006, 0.0)
+    few = found(experiment(effects, seeds=2, noise=0.012))
+    assert few.seeds_to_decide is not None
+    assert 2 < few.seeds_to_decide < 30
+    assert found(experiment(effects, seeds=2 * few.seeds_to_decide, noise=0.012)).decided
+    assert found(experiment(effects, seeds=2 * few.seeds_to_decide, noise=0.012)).seeds_to_decide is None
