@@ -47,7 +47,7 @@ def draw(found: Sensitivity) -> Figure | None:
     first.set_xlabel("percentage points")
     first.margins(x=0.08)
     for panel, cost in zip(others, costs, strict=True):
-        _bars(panel, slots, proposed, cost, found.predicted[cost.name])
+        _bars(panel, slots, proposed, cost, found.predicted[cost.name], len(costs))
     for panel in (first, *others):
         panel.tick_params(axis="y", length=0)
         panel.grid(visible=False, axis="y")
@@ -66,8 +66,13 @@ def _difference(slot: Slot, margin: float) -> Difference:
     return Difference("", -100 * slot.accuracy.mean, low, high, 100 * margin, str(slot.answer), ())
 
 
-def _bars(panel: Axes, slots: Sequence[Slot], proposed: Sequence[bool], cost: Quantity, whole: float) -> None:
-    """What each slot saves, with its interval where it has one and its share of the `whole` in words."""
+def _bars(
+    panel: Axes, slots: Sequence[Slot], proposed: Sequence[bool], cost: Quantity, whole: float, others: int
+) -> None:
+    """What each slot saves, with its interval where it has one and its share of the `whole` in words.
+
+    The panel is one of `others`, which leave the less room for words the more they are.
+    """
     from matplotlib.ticker import MaxNLocator
 
     saved = [-slot.costs[cost.name].mean if cost.name in slot.costs else 0.0 for slot in slots]
@@ -88,12 +93,12 @@ def _bars(panel: Axes, slots: Sequence[Slot], proposed: Sequence[bool], cost: Qu
             fontsize=SMALL,
         )
     spread = reach[0] - reach[1] or abs(whole) * 0.01 or 1.0
-    panel.set_xlim(reach[1] - 0.06 * spread, reach[0] + 0.45 * spread)
+    panel.set_xlim(reach[1] - 0.06 * spread, reach[0] + (0.35 + 0.06 * others) * spread)
     panel.axvline(0, color=INK, linewidth=1.0)
     panel.set_title(f"{_TITLES.get(cost.name, cost.wording)} saved")
     panel.set_xlabel(cost.unit or f"of {short(float(f'{whole:.3g}'))}")
     panel.xaxis.set_major_locator(MaxNLocator(3, prune="upper"))
-    panel.xaxis.set_major_formatter(lambda value, _: short(value))
+    panel.xaxis.set_major_formatter(lambda value, _: short(value).replace("-", "\N{MINUS SIGN}"))
 
 
 def _caption(found: Sensitivity) -> str:
