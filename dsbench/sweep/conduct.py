@@ -26,7 +26,16 @@ from dsbench.run.interrupts import raise_if_asked_to_stop
 from dsbench.run.record import FINAL, Record
 from dsbench.sweep import axes
 from dsbench.sweep.composition import Composer
-from dsbench.sweep.design import FIRST_SEED, OPTIONS, Design, choice_of, chosen_facts, design_of, explored_facts
+from dsbench.sweep.design import (
+    CHOSEN_SUFFIX,
+    FIRST_SEED,
+    OPTIONS,
+    Design,
+    choice_of,
+    chosen_facts,
+    design_of,
+    explored_facts,
+)
 from dsbench.sweep.estimate import seconds_left, share_of_cores
 from dsbench.sweep.groups import fused, groups
 from dsbench.sweep.launch.backend import Backend, KnownJobs, backend_for
@@ -35,22 +44,22 @@ from dsbench.sweep.name import WORDS, SweepName, deciding, sweep_name, words
 from dsbench.sweep.objective import objectives
 from dsbench.sweep.odd_width import odd_widths
 from dsbench.sweep.plan import SweepPlan, plan_sweep, planned
-from dsbench.sweep.sweep import Sweep, own_folder
-
-_CHOSEN = "-chosen"  # behind the name of the first stage
+from dsbench.sweep.sweep import Sweep, own_folder, sweep_folder
 
 
 @dataclass(frozen=True)
 class Stage:
     """What is planned, launched and collected as one sweep: its jobs, and `name`, which is asked once there is a plan.
 
-    Of one of two stages `design` says what sweep.yaml keeps of it, and `after` what follows it, below its plan.
+    Of one of two stages `design` says what sweep.yaml keeps of it. Of the first `then` is the second, of what is in its
+    folder once it is complete, and `after` says below its plan what that is at the most.
     """
 
     jobs: list[list[str]]
     name: Callable[[SweepPlan], SweepName]
     schedule: Schedule | None = None
     design: Callable[[SweepPlan], dict[str, Any]] | None = None
+    then: Callable[[SweepFolder], Stage] | None = None
     after: str = ""
 
 
@@ -67,18 +76,15 @@ def conduct(
     schedule = scheduled(config, axes.until_decided(arguments, params))
     overrides = axes.given(arguments, params, loader, schedule.most if schedule else None)
     named, outputs = config.hydra.runtime.choices.get("sweep"), Path(config.outputs).absolute()
-    carry_out = partial(_carry_out, config, arguments, loader, launcher)
     if config.design is None:
         jobs = axes.combined(overrides)
         axes.check_several(arguments, params)
-        naming = partial(_named, outputs, named, deciding(arguments), words)
-        return carry_out(Stage(jobs, naming, schedule))
-    design = Designed.of(config, overrides, schedule, loader)
-    first = partial(_named, outputs, None if named == config.design else named, deciding(arguments), design.words)
-    sweep = carry_out(design.exploring(first))
-    if sweep is not None:
-        sweep.then = lambda: carry_out(design.chosen(sweep.folder))
-    return sweep
+        stage = Stage(jobs, partial(_named, outputs, named, deciding(arguments), words), schedule)
+    else:
+        design = Designed.of(config, overrides, schedule, loader)
+        named = None if named == config.design else named
+        stage = design.exploring(partial(_named, outputs, named, deciding(arguments), design.words))
+    return _carry_out(config, arguments, loader, launcher, stage)
 
 
 def _named(
@@ -107,8 +113,7 @@ class Designed:
     def of(cls, config: DictConfig, overrides: Sequence[str], schedule: Schedule | None, loader: Any) -> Designed:
         """What `overrides` ask for. Raises InputError for options that make no sense, and for seeds of the others."""
         options: Any = OmegaConf.to_container(config[OPTIONS[config.design]])
-        own = {"design", *OPTIONS.values()}  # which no run needs
-        given = [override for override in overrides if key(override).split(".")[0] not in own]
+        given = [override for override in overrides if key(override).split(".")[0] not in SWEEPS_OWN]
         seeds = axes.combined([override for override in given if key(override) == "seed"])
         if any(
             not re.fullmatch("seed=[0-9]+", seed) or int(value(seed)) >= FIRST_SEED for own in seeds for seed in own
@@ -126,7 +131,7 @@ class Designed:
 
     def words(self, cells: Sequence[Record]) -> str:
         """The name of the first stage, short enough that the second's has the same letters and more."""
-        return f"{self.name}-{words(cells)}"[: WORDS - len(_CHOSEN)].rstrip("-.")
+        return f"{self.name}-{words(cells)}"[: WORDS - len(CHOSEN_SUFFIX)].rstrip("-.")
 
     def exploring(self, name: Callable[[SweepPlan], SweepName]) -> Stage:
         """The first stage. Raises InputError for axes that cannot be explored."""
@@ -134,7 +139,7 @@ class Designed:
         cells = self.design.explore(*asked)
         jobs = [[*cell.overrides, f"seed={FIRST_SEED + i}"] for cell in cells for i in range(cell.seeds)]
         facts = partial(explored_facts, self.name, self.options, jobs)
-        return Stage(jobs, name, design=facts, after=self.design.at_most(*asked))
+        return Stage(jobs, name, design=facts, then=self.chosen, after=self.design.at_most(*asked))
 
     def chosen(self, folder: SweepFolder) -> Stage:
         """The second stage, where all of the first in `folder` has ended."""
@@ -142,7 +147,7 @@ class Designed:
         cells = dict.fromkeys(cell.overrides for cell in choice.cells)
         jobs = [[*cell, seed] for cell in cells for seed in self.seeds]
         facts = partial(chosen_facts, self.name, choice, folder.name, jobs)
-        return Stage(jobs, lambda _: SweepName(folder.name + _CHOSEN), self.schedule, facts)
+        return Stage(jobs, lambda _: SweepName(folder.name + CHOSEN_SUFFIX), self.schedule, facts)
 
 
 def _carry_out(
@@ -161,6 +166,7 @@ def _carry_out(
     if plan.problems and (config.on_error != "skip" or not plan.runs):
         console.print(*planned(plan), sep="\n")
         raise impossible(plan)
+    design = stage.design(plan) if stage.design else None
     launches = [groups(plan.only(plan.cells, seeds)) for seeds in schedule.batches] if schedule else [groups(plan)]
     programs = [group for launched in launches for group in launched]
     known = KnownJobs(loads=tuple(group.load for group in programs))
@@ -180,12 +186,18 @@ def _carry_out(
         console.print(part)  # the table while the estimate is made
     if at_once and (odd := odd_widths({job.plan.cell_id: job.plan for job in plan.missing if job.plan}.values())):
         console.print(odd, soft_wrap=True)
-    design = stage.design(plan) if stage.design else None
-    if stage.after:
+    go_on = partial(_carry_out, config, arguments, loader, launcher)
+    name = stage.name(plan)
+    if stage.then and not plan.missing and (there := sweep_folder(config, name.text)).sweep_file.exists():
+        if config.plan:
+            return go_on(stage.then(there))
+    elif stage.after:
         console.print(stage.after, soft_wrap=True)
     if config.plan:
         return None
-    sweep = Sweep(config, stage.name(plan), arguments, launcher, schedule, seconds, design)
+    sweep = Sweep(config, name, arguments, launcher, schedule, seconds, design)
+    if (then := stage.then) is not None:
+        sweep.then = lambda: go_on(then(sweep.folder))
     with sweep.told_anyway(sweep.show):
         if schedule is None:
             sweep.write(plan)
@@ -237,6 +249,8 @@ def check(config: DictConfig) -> None:
     values = {name: config[name] for name in SWEEPS_OWN}
     parts = {name: OmegaConf.to_object(part) for name, part in values.items() if OmegaConf.is_dict(part)}
     check_values(SweepConfig, values | parts)
+    if config.design != "tuned" and (config.tune.axes or config.tune.runs is not None):
+        raise InputError("tune.axes and tune.runs are of design=tuned, which sweep=tuned sets")
     chips(config.chips or (), own_folder(config))
     objectives(config.objective)  # what the task function returns, to whatever searches by it
 

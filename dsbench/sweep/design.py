@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 FIRST_SEED = MOST_SEEDS  # of what is explored; what is chosen is trained on seeds below
 EXPLORES, CHOSEN = "explores", "chosen"  # the stages
+CHOSEN_SUFFIX = "-chosen"  # behind the name of the first
 EXPLORES_WORDS = "explores: it chooses on validation images, and the test images stay aside"
 Compose = Callable[[Sequence[str]], Composed]
 

@@ -90,7 +90,7 @@ class Sweep:
         self._final: set[str] = set()  # run_ids with a result, by the table made last
 
     def _call(self, name: str) -> None:
-        self.folder = SweepFolder(Path(self.config.outputs).absolute() / "sweeps" / name)
+        self.folder = sweep_folder(self.config, name)
         self.looks = Looks(self.folder)
 
     @property
@@ -231,6 +231,11 @@ class Sweep:
         logger = plan.config.logger
         wanted = isinstance(logger, WandbConfig) and logger.group is None
         return [f"logger.group={self.folder.name[:GROUP_LETTERS]}"] if wanted else []
+
+
+def sweep_folder(config: DictConfig, name: str) -> SweepFolder:
+    """The folder of the sweep called `name`, beside others."""
+    return SweepFolder(Path(config.outputs).absolute() / "sweeps" / name)
 
 
 def own_folder(config: DictConfig) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import product
 from typing import Any
 
@@ -51,19 +52,18 @@ class Tuned:
         """
         self._check(axes)
         out = []
-        for network in combinations(axes):
-            differing: dict[str, tuple[str, ...]] = {}
-            for setting in self.settings:
-                differing.setdefault(plan(compose([*network, *setting])).cell_id, setting)
+        networks = list(map(tuple, combinations(axes)))
+        for network, called in zip(networks, _short(networks), strict=True):
+            differing = self._differing(network, compose)
             each, rest = divmod(self.runs, len(differing))
             if rest or each < FEWEST_SEEDS:
                 fewest = FEWEST_SEEDS * len(differing)
                 raise InputError(
                     f"tune.runs={self.runs} does not share out over {counted(len(differing), 'setting')} of "
-                    f"{' '.join(network) or 'the network'}, {FEWEST_SEEDS} seeds or more of each: {fewest}, "
-                    f"{fewest + len(differing)} and so on do, the same number for every network"
+                    f"{called}, {FEWEST_SEEDS} seeds or more of each: {fewest}, "
+                    f"{fewest + len(differing)}, ... do, the same number for every network"
                 )
-            out += [Cell((*network, *setting), each) for setting in differing.values()]
+            out += [Cell((*network, *setting), each) for setting in differing]
         return out
 
     def at_most(self, axes: Sequence[str], seeds: int, compose: Compose) -> str:
@@ -92,6 +92,18 @@ class Tuned:
         own = [Chosen((*network, *one.setting), TUNED) for network, one in best.items()]
         return Choice(tuple(said), (table,), (*shared, *own), tuple(self.axes))
 
+    def _differing(self, network: Sequence[str], compose: Compose) -> list[tuple[str, ...]]:
+        """The settings that make a difference in a network; of those that come to the same one the most usual."""
+        shared, own = compose(network), {setting: compose([*network, *setting]) for setting in self.settings}
+
+        def usual(setting: tuple[str, ...]) -> int:
+            return sum(_value(shared.config, name) == _value(own[setting].config, name) for name in self.axes)
+
+        alike: dict[str, list[tuple[str, ...]]] = {}
+        for setting, composed in own.items():
+            alike.setdefault(plan(composed).cell_id, []).append(setting)
+        return [max(settings, key=usual) for settings in alike.values()]
+
     def _check(self, axes: Sequence[str]) -> None:
         """Raise InputError where the user's axes leave no one shared recipe."""
         for override in axes:
@@ -101,10 +113,10 @@ class Tuned:
 
     def _said(self, network: str, best: Tried, settings: int) -> str:
         """What was chosen for a network, over how much, and where a wider list might hold a better one."""
-        sentence = (
-            f"{network} does best at {best.words}: validation accuracy {percent(best.accuracy)} in the mean of "
-            f"{counted(best.n, 'seed')}, the best of {counted(settings, 'setting')}."
-        )
+        accuracy = f"validation accuracy {percent(best.accuracy)} in the mean of {counted(best.n, 'seed')}"
+        if settings == 1:
+            return f"{network} has one setting, {best.words}: {accuracy}."
+        sentence = f"{network} does best at {best.words}: {accuracy}, the best of {settings} settings."
         edges = [name for name, text in best.values.items() if _at_edge(text, self.axes[name])]
         if edges:
             sentence += (
@@ -171,10 +183,13 @@ def _table(tried: Sequence[Tried], called: Mapping[tuple[str, ...], str], best: 
 
 def _short(networks: Sequence[tuple[str, ...]]) -> list[str]:
     """A short name for each network: those of its overrides in which they differ, models and experiments by value."""
-    shared = set.intersection(*map(set, networks)) if len(networks) > 1 else set()
+    shared = set.intersection(*map(set, networks))
+    naming = {override for override in shared if key(override) in ("model", "experiment")}
     out = []
     for network in networks:
-        own = [override for override in network if override not in shared]
+        own = [
+            override for override in network if override not in shared or (len(networks) == 1 and override in naming)
+        ]
         words = [
             value(override) if key(override) in ("model", "experiment") else f"{key(override)} {value(override)}"
             for override in own
@@ -184,9 +199,15 @@ def _short(networks: Sequence[tuple[str, ...]]) -> list[str]:
 
 
 def _at_edge(text: str, values: Sequence[Any]) -> bool:
-    """Whether a value is the least or the most of several numbers."""
+    """Whether a value is the least, above 0, or the most of three numbers or more."""
     numbers = [one for one in values if type(one) in (int, float)]
-    return len(numbers) == len(values) > 1 and text in (literal(min(numbers)), literal(max(numbers)))
+    ends = [one for one in (min(numbers), max(numbers)) if one] if len(numbers) == len(values) > 2 else []
+    return text in map(literal, ends)
+
+
+def _value(config: Any, name: str) -> Any:
+    """The value of a key with dots, None where there is none: another optimizer has other keys."""
+    return reduce(lambda part, key: getattr(part, key, None), name.split("."), config)
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, list[Any]]:
