@@ -51,6 +51,8 @@ def test_a_sensitivity_that_was_killed_goes_on_and_trains_the_hybrid_that_it_pro
     assert [slot["proposed"] for slot in report["choice"]["slots"]] == ["plain", "separable"]
     assert report["pictures"] == ["slots"]
     assert (explored.path / "slots.csv").read_text().count("\n") == 3
+    drawn = call("dsbench", "figures", "--outputs", str(outputs), explored.name).out.split()
+    assert [Path(path).name for path in drawn] == ["slots.svg"]
     first, second = (folder.read()[0] for folder in (explored, chosen))
     assert not set(first["seed"]) & set(second["seed"])
     assert sorted(set(second["model"])) == ["cnn", "dwsep", "hybrid"]
