@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,51 +14,26 @@ from dsbench.chips.names import chips
 from dsbench.config.checks import check_values
 from dsbench.config.compose import Composed
 from dsbench.config.messages import one_line
-from dsbench.config.overrides import key, value
+from dsbench.config.overrides import key
 from dsbench.config.schema import SWEEPS_OWN, SweepConfig
 from dsbench.console import terminal
 from dsbench.errors import InputError
 from dsbench.numerals import counted
-from dsbench.results.folder import SweepFolder
 from dsbench.run.interrupts import raise_if_asked_to_stop
-from dsbench.run.record import FINAL, Record
+from dsbench.run.record import FINAL
 from dsbench.sweep import axes
 from dsbench.sweep.composition import Composer
-from dsbench.sweep.design import (
-    CHOSEN_SUFFIX,
-    FIRST_SEED,
-    OPTIONS,
-    Design,
-    choice_of,
-    chosen_facts,
-    design_of,
-    explored_facts,
-)
+from dsbench.sweep.design import Compose
 from dsbench.sweep.estimate import seconds_left, share_of_cores
 from dsbench.sweep.groups import fused, groups
 from dsbench.sweep.launch.backend import Backend, KnownJobs, backend_for
 from dsbench.sweep.looks import Schedule, compared
-from dsbench.sweep.name import WORDS, SweepName, deciding, sweep_name, words
+from dsbench.sweep.name import deciding, words
 from dsbench.sweep.objective import objectives
 from dsbench.sweep.odd_width import odd_widths
 from dsbench.sweep.plan import SweepPlan, plan_sweep, planned
+from dsbench.sweep.stages import Designed, Stage, named_by_cells
 from dsbench.sweep.sweep import Sweep, own_folder, sweep_folder
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What is planned, launched and collected as one sweep: its jobs, and `name`, which is asked once there is a plan.
-
-    Of one of two stages `design` says what sweep.yaml keeps of it. Of the first `then` is the second, of what is in its
-    folder once it is complete, and `after` says below its plan what that is at the most.
-    """
-
-    jobs: list[list[str]]
-    name: Callable[[SweepPlan], SweepName]
-    schedule: Schedule | None = None
-    design: Callable[[SweepPlan], dict[str, Any]] | None = None
-    then: Callable[[SweepFolder], Stage] | None = None
-    after: str = ""
 
 
 def conduct(
@@ -76,83 +49,20 @@ def conduct(
     schedule = scheduled(config, axes.until_decided(arguments, params))
     overrides = axes.given(arguments, params, loader, schedule.most if schedule else None)
     named, outputs = config.hydra.runtime.choices.get("sweep"), Path(config.outputs).absolute()
+    compose = composing(config, loader)
     if config.design is None:
         jobs = axes.combined(overrides)
         axes.check_several(arguments, params)
-        stage = Stage(jobs, partial(_named, outputs, named, deciding(arguments), words), schedule)
+        stage = Stage(jobs, partial(named_by_cells, outputs, named, deciding(arguments), words), schedule)
     else:
-        design = Designed.of(config, overrides, schedule, loader)
+        design = Designed.of(config, overrides, schedule, compose)
         named = None if named == config.design else named
-        stage = design.exploring(partial(_named, outputs, named, deciding(arguments), design.words))
-    return _carry_out(config, arguments, loader, launcher, stage)
-
-
-def _named(
-    outputs: Path, named: str | None, changes: Sequence[str], words: Callable[..., str], plan: SweepPlan
-) -> SweepName:
-    return sweep_name(outputs, named, changes, plan.cells, lambda: words(plan.facts))
-
-
-@dataclass(frozen=True)
-class Designed:
-    """A design with the axes that it is asked for: its two stages.
-
-    `axes` are overrides but those of seeds, `seeds` those on which the second stage trains, by the `schedule` where it
-    has one.
-    """
-
-    name: str
-    design: Design
-    options: dict[str, Any]
-    axes: list[str]
-    seeds: list[str]
-    schedule: Schedule | None
-    compose: Callable[[Sequence[str]], Composed]
-
-    @classmethod
-    def of(cls, config: DictConfig, overrides: Sequence[str], schedule: Schedule | None, loader: Any) -> Designed:
-        """What `overrides` ask for. Raises InputError for options that make no sense, and for seeds of the others."""
-        options: Any = OmegaConf.to_container(config[OPTIONS[config.design]])
-        given = [override for override in overrides if key(override).split(".")[0] not in SWEEPS_OWN]
-        seeds = axes.combined([override for override in given if key(override) == "seed"])
-        if any(
-            not re.fullmatch("seed=[0-9]+", seed) or int(value(seed)) >= FIRST_SEED for own in seeds for seed in own
-        ):
-            raise InputError(f"design={config.design}: seeds lie below {FIRST_SEED:,}; from there on it explores")
-        return cls(
-            name=config.design,
-            design=design_of(config.design, options),
-            options=options,
-            axes=[override for override in given if key(override) != "seed"],
-            seeds=[seed for own in seeds for seed in own] or ["seed=0"],
-            schedule=schedule,
-            compose=composing(config, loader),
-        )
-
-    def words(self, cells: Sequence[Record]) -> str:
-        """The name of the first stage, short enough that the second's has the same letters and more; whole words."""
-        text, most = f"{self.name}-{words(cells)}", WORDS - len(CHOSEN_SUFFIX)
-        return (text if len(text) <= most else text[: most + 1].rpartition("-")[0] or text[:most]).rstrip("-.")
-
-    def exploring(self, name: Callable[[SweepPlan], SweepName]) -> Stage:
-        """The first stage. Raises InputError for axes that cannot be explored."""
-        asked = self.axes, len(self.seeds), self.compose
-        cells = self.design.explore(*asked)
-        jobs = [[*cell.overrides, f"seed={FIRST_SEED + i}"] for cell in cells for i in range(cell.seeds)]
-        facts = partial(explored_facts, self.name, self.options, jobs)
-        return Stage(jobs, name, design=facts, then=self.chosen, after=self.design.at_most(*asked))
-
-    def chosen(self, folder: SweepFolder) -> Stage:
-        """The second stage, where all of the first in `folder` has ended."""
-        choice = choice_of(folder)
-        cells = dict.fromkeys(cell.overrides for cell in choice.cells)
-        jobs = [[*cell, seed] for cell in cells for seed in self.seeds]
-        facts = partial(chosen_facts, self.name, choice, folder.name, jobs)
-        return Stage(jobs, lambda _: SweepName(folder.name + CHOSEN_SUFFIX), self.schedule, facts)
+        stage = design.exploring(partial(named_by_cells, outputs, named, deciding(arguments), design.words))
+    return _carry_out(config, arguments, compose, launcher, stage)
 
 
 def _carry_out(
-    config: DictConfig, arguments: Sequence[str], loader: Any, launcher: Launcher, stage: Stage
+    config: DictConfig, arguments: Sequence[str], compose: Compose, launcher: Launcher, stage: Stage
 ) -> Sweep | None:
     """Plan a stage, train what is missing of it and collect it; None where it is only planned. See conduct."""
     jobs, schedule = stage.jobs, stage.schedule
@@ -161,7 +71,7 @@ def _carry_out(
     backend = backend_for(launcher, -(-runs // max(1, fuse)))
     shared = shared_overrides(config, backend)
     here = backend is None or backend.watched
-    plan = plan_sweep([with_shared(job, shared) for job in jobs], composing(config, loader), here)
+    plan = plan_sweep([with_shared(job, shared) for job in jobs], compose, here)
     raise_if_asked_to_stop()
     console = terminal()
     if plan.problems and (config.on_error != "skip" or not plan.runs):
@@ -176,7 +86,7 @@ def _carry_out(
     share = share_of_cores(plan, at_once) if at_once else 1.0  # before imports take a core
     if plan.missing and backend and not config.plan:
         backend.prepare()
-    after = config.bench_minutes if backend and backend.watched else 0.0
+    after = config.bench_minutes if backend and backend.watched and stage.measures else 0.0
     seconds: dict[str, float] = {}  # of a run of each cell
     options = {"bench_minutes": after, "report": config.report, "of_cells": seconds}
     estimate = partial(seconds_left, at_once=at_once or 1, share=share, **options)
@@ -187,7 +97,7 @@ def _carry_out(
         console.print(part)  # the table while the estimate is made
     if at_once and (odd := odd_widths({job.plan.cell_id: job.plan for job in plan.missing if job.plan}.values())):
         console.print(odd, soft_wrap=True)
-    go_on = partial(_carry_out, config, arguments, loader, launcher)
+    go_on = partial(_carry_out, config, arguments, compose, launcher)
     name = stage.name(plan)
     if stage.then and not plan.missing and (there := sweep_folder(config, name.text)).sweep_file.exists():
         if config.plan:
@@ -273,7 +183,7 @@ def with_shared(job: Sequence[str], shared: Sequence[str]) -> list[str]:
     return [*job, *(override for override in shared if key(override) not in own)]
 
 
-def composing(config: DictConfig, loader: Any) -> Callable[[Sequence[str]], Composed]:
+def composing(config: DictConfig, loader: Any) -> Compose:
     """What turns the overrides of a run into its configuration. Raises InputError."""
     composer = Composer(lambda overrides: loader.load_sweep_config(config, overrides), loader)
 
