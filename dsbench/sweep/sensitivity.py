@@ -172,19 +172,15 @@ def _answer(found: Sensitivity) -> str:
     if len(separable) == len(found.free):
         which = "All slots are worth making separable: together they are"
     changes = "lose" if proposal.accuracy < 0 else "gain"
-    others = [cost, *(one for one in COSTS if one.name in proposal.saved and one != cost)]
-    saved = [f"{100 * proposal.saved[one.name]:.0f} % of the {_noun(one)}" for one in others if _saves(found, one)]
+    others = [one for one in COSTS if one.name in proposal.saved and one != cost and one.name != "bytes"]
+    by_percent = [(one, round(100 * proposal.saved[one.name])) for one in (cost, *others)]
+    saved = [f"{share} % of the {_noun(one)}" for one, share in by_percent if share > 0 or one is cost]
+    more = [f"{-share} % more of the {_noun(one)}" for one, share in by_percent if share < 0]
     return (
         f"{which} predicted to {changes} {points(proposal.accuracy)} points on validation, within the margin of "
-        f"{margin}, and to save {listed(saved)}: model=hybrid "
+        f"{margin}, and to save {listed(saved)}{f', with {listed(more)}' if more else ''}: model=hybrid "
         f"{_PATTERN}=[{','.join(entries(proposal.pattern, found.free, found.total))}]"
     )
-
-
-def _saves(found: Sensitivity, cost: Quantity) -> bool:
-    """Whether the proposal changes a cost by a percent or more that the answer names."""
-    assert found.proposal is not None
-    return cost.name == found.cost or (cost.name != "bytes" and found.proposal.saved[cost.name] >= 0.005)
 
 
 def _noun(cost: Quantity) -> str:
