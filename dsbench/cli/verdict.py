@@ -9,7 +9,6 @@ import typer
 
 from dsbench.cli.options import OUTPUTS, Margin, Outputs
 from dsbench.cli.output import show
-from dsbench.errors import InputError
 
 
 def verdict(
@@ -37,7 +36,6 @@ def verdict(
     """
     from dsbench.report.answers import answer_table, verdict_tables, where_it_wins
     from dsbench.results.query import runs_of, sweep_folder
-    from dsbench.sweep.design import CHOSEN_SUFFIX, EXPLORES_WORDS, explores
     from dsbench.sweep.looks import rule_of
     from dsbench.verdict.details import details, missing
     from dsbench.verdict.sentences import headline, title, winners
@@ -45,9 +43,6 @@ def verdict(
 
     runs, where = runs_of(outputs, sweep)
     folder = None if sweep is None else sweep_folder(outputs, sweep)
-    if folder is not None and explores(folder):
-        chosen = f"{folder.argument}{CHOSEN_SUFFIX}"
-        raise InputError(f"{folder.name} {EXPLORES_WORDS}; the verdict is on what it has chosen, {chosen}")
     judged = verdict(where, runs, compare, rule_of(folder, margin))
     if as_json:
         typer.echo(json.dumps({"title": title(judged), "headline": headline(judged)} | as_data(judged)))

@@ -21,6 +21,7 @@ from dsbench.report.answers import answer_table, verdict_tables, where_it_wins
 from dsbench.results.cells import not_in_means
 from dsbench.results.folder import SweepFolder
 from dsbench.results.records import COLUMNS, correct_images, labels, plain, settings
+from dsbench.sweep.design import CHOSEN
 from dsbench.sweep.looks import rule_of
 from dsbench.tables import Column, Entry, Kind, Table, answers, figures, filled, names, numbers, texts
 from dsbench.verdict.cells import DEPTHWISE, Cell
@@ -83,7 +84,7 @@ class Report:
 def report(folder: SweepFolder, margin: float | None = None) -> Report:
     """The content of the page of a sweep, whatever of it has ended, judged by another `margin` where one is given.
 
-    Raises InputError where there is no sweep, and for a margin below 0.
+    Raises InputError where there is no sweep, for the first of two stages, and for a margin below 0.
     """
     metadata, (run_rows, cell_rows) = folder.metadata(), folder.read()
     judged = verdict(folder.outputs, run_rows, rule=rule_of(folder, margin))
@@ -99,7 +100,7 @@ def report(folder: SweepFolder, margin: float | None = None) -> Report:
         f"Pictures that show each of the {many} apart are drawn by: dsbench figures {shlex.quote(folder.argument)}"
         for many in crowded(cell_rows, judged)
     ]
-    design = metadata.get("design") or {}
+    design = folder.design or {}
     tried = [
         Table(
             table["title"],
@@ -280,6 +281,9 @@ def how(name: str, metadata: Mapping[str, Any], runs: pd.DataFrame) -> list[tupl
         "code": _values(started, "git_sha"),
         "versions": ", ".join(f"{package} {version}" for package, version in metadata["versions"].items()),
     }
+    design = metadata.get("design") or {}
+    if design.get("stage") == CHOSEN:
+        facts["explored in"] = design["explored"]
     own = ["--config-dir", metadata["config_dir"]] if "config_dir" in metadata else []
     again = f"dsbench sweep {shlex.join([*own, *metadata['arguments']])}" if metadata["arguments"] else ""
     commands = {"to repeat it": again, "to make this page anew": f"dsbench report {shlex.quote(name)}"}

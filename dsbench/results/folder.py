@@ -114,6 +114,10 @@ _HEAD = "# A sweep as it was asked for. What came of it, runs.csv and cells.csv,
 _NAMES = ("cell_id", "model", "arch", "block", "data", "label", "stop", "settings")
 _ENDED = FINAL | BROKEN
 _READ = {"arguments": list, "started": object, "finished": object, "versions": dict, "budgets": dict, "runs": list}
+_DESIGN: dict[str, dict[str, type]] = {  # by the stage, what it keeps
+    "explores": {"name": str, "options": dict, "cells": dict, "largest_class": dict},
+    "chosen": {"name": str, "explored": str, ROLES: dict, OWN: list, "sentences": list, "tables": list},
+}
 _NEEDED = ("run_id", "cell_id", "status", "model", "data", "seed", "test_acc")  # of a table that is judged by itself
 _HASH, _IS_HASH = re.compile(rb"^hash: '?([0-9a-f]{8})'?$", re.MULTILINE), re.compile("[0-9a-f]{8}")
 _HEAD_BYTES = 1000  # of sweep.yaml, in which the hash comes first
@@ -262,10 +266,16 @@ class SweepFolder:
 
         Raises InputError as `metadata` does.
         """
-        design = self.metadata().get("design")
-        if design is not None and not (isinstance(design, dict) and {"name", "stage"} <= design.keys()):
+        return self._design(self.metadata())
+
+    def _design(self, metadata: Mapping[str, Any]) -> dict[str, Any] | None:
+        design = metadata.get("design")
+        if design is None:
+            return None
+        kept = _DESIGN.get(str(design.get("stage"))) if isinstance(design, dict) else None
+        if kept is None or not all(isinstance(design.get(key), kind) for key, kind in kept.items()):
             raise self._damaged("design is not what was written")
-        return design
+        return dict(design)
 
     def hash(self) -> str | None:
         """That of its cells, where the sweep has no name of its own; older folders are called by it."""
@@ -316,7 +326,7 @@ class SweepFolder:
                 run = replace(run, status=Status(reasons[run_id].status), error=reasons[run_id].reason)
             budget = budgets.get(run.cell_id)
             records.append(replace(run, requested=Requested(**budget) if budget else None))
-        runs = _with_roles(runs_table(records), metadata)
+        runs = _with_roles(runs_table(records), self._design(metadata))
         return runs, cells_table(runs)
 
     def metadata(self) -> dict[str, Any]:
@@ -409,7 +419,7 @@ class RunsFile(SweepFolder):
                 )
             runs = runs_table(map(_record, rows))
             if self.sweep_file.exists():
-                runs = _with_roles(runs, self.metadata())
+                runs = _with_roles(runs, self.design)
         except (OSError, ValueError) as error:
             raise InputError(f"{self.file} is no table of runs: {first_line(error)}") from None
         twice = runs["run_id"][runs["run_id"].duplicated()]
@@ -422,10 +432,9 @@ class RunsFile(SweepFolder):
         return self.read()
 
 
-def _with_roles(runs: pd.DataFrame, metadata: Mapping[str, Any]) -> pd.DataFrame:
+def _with_roles(runs: pd.DataFrame, design: Mapping[str, Any] | None) -> pd.DataFrame:
     """The table with the roles in which a design has chosen its cells, where these are compared role by role."""
-    design = metadata.get("design") or {}
-    if design.get(OWN):
+    if design and design.get(OWN):
         runs.attrs |= {name: design[name] for name in (ROLES, OWN)}
     return runs
 

@@ -16,7 +16,7 @@ from dsbench.config.compose import Composed
 from dsbench.config.overrides import key
 from dsbench.config.schema import MOST_SEEDS
 from dsbench.data.split import per_class
-from dsbench.errors import InputError
+from dsbench.errors import InputError, choose
 from dsbench.results.records import OUTCOMES, OWN, ROLES
 from dsbench.tables import Table
 from dsbench.verdict.rule import Rule
@@ -123,13 +123,21 @@ def design_of(name: str, options: Mapping[str, Any]) -> Design:
     from dsbench.sweep.sensitivity import Slots
     from dsbench.sweep.tuned import Tuned
 
-    designs: dict[str, Callable[[Mapping[str, Any]], Design]] = {"tuned": Tuned, "sensitivity": Slots}
-    return designs[name](options)
+    known: dict[str, Callable[[Mapping[str, Any]], Design]] = {"tuned": Tuned, "sensitivity": Slots}
+    choose("design", name, known)
+    return known[name](options)
 
 
 def explores(folder: SweepFolder) -> bool:
     """Whether the sweep in `folder` is the first of two stages. Raises InputError for a damaged file."""
     return (folder.design or {}).get("stage") == EXPLORES
+
+
+def refuse_explored(folder: SweepFolder) -> None:
+    """Raise InputError where `folder` has the first of two stages, on which there is no verdict."""
+    if explores(folder):
+        chosen = f"{folder.argument}{CHOSEN_SUFFIX}"
+        raise InputError(f"{folder.name} {EXPLORES_WORDS}; the verdict is on what it has chosen, {chosen}")
 
 
 def choice_of(folder: SweepFolder) -> Choice:

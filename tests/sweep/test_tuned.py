@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 from made import cell, labels, verdict
+from made_sweeps import make
 from synthetic import read
 
 from dsbench.config.compose import compose
 from dsbench.errors import InputError
+from dsbench.report.content import report
+from dsbench.report.page import write
 from dsbench.results.cells import cells_table
 from dsbench.results.folder import SweepFolder
 from dsbench.results.records import runs_table
@@ -192,6 +195,29 @@ def test_a_sweep_killed_in_either_stage_goes_on_and_judges_what_it_chose_on_seed
         for part in (f"{len(runs)} runs in 3 cells, {len(runs)} done", f"{len(chosen)} done")
         if part in planned.out
     ]
+
+
+def test_the_page_of_what_was_chosen_says_what_was_tried_and_whether_it_is_the_recipe(outputs: Path) -> None:
+    own = {"dwsep": 0.03, "cnn": 0.3}
+    cells = {
+        (role, model): rate(model, 0.1 if role == "shared" else own[model], list(HIGH))
+        for role in ("shared", "tuned")
+        for model in own
+    }
+    folder = make(outputs, [record for cell in cells.values() for record in cell]).folder
+    tried = {"title": "What was tried", "rows": [{"network": "cnn", "n": "2"}], "note": "by validation"}
+    roles = {cell[0]["cell_id"]: [role] for (role, _), cell in cells.items()}
+    design = {"name": "tuned", "stage": "chosen", "explored": "made-before", "roles": roles, "own": ["optimizer.lr"]}
+    said = {"sentences": ["cnn does best at optimizer.lr=0.3."], "tables": [tried]}
+    folder.write_plan(read([one for cell in cells.values() for one in cell]), ["made"], {"design": design | said})
+    page = report(folder)
+    assert page.headline[-1].startswith("It is not the recipe: the separable network is as accurate as")
+    assert page.data["tried"] == [tried["rows"]]
+    assert page.paragraphs[0] == "cnn does best at optimizer.lr=0.3."
+    assert ("explored in", "made-before") in page.how
+    html, markdown, _ = write(page, folder.path)
+    assert '<section id="tried">' in html.read_text(encoding="utf-8")
+    assert "## What was tried" in markdown.read_text(encoding="utf-8")
 
 
 def tuned(*cells: tuple[str, list[dict[str, Any]]]) -> Verdict:
