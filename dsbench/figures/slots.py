@@ -76,7 +76,9 @@ def _bars(
     from matplotlib.ticker import MaxNLocator
 
     saved = [-slot.costs[cost.name].mean if cost.name in slot.costs else 0.0 for slot in slots]
-    reach = max(0.0, *saved), min(0.0, *saved)
+    intervals = [change.interval for slot in slots if (change := slot.costs.get(cost.name)) and change.interval]
+    ends = [end for interval in intervals for end in (-interval.low, -interval.high)]
+    reach = max(0.0, *saved, *ends), min(0.0, *saved, *ends)
     for row, (slot, value, own) in enumerate(zip(slots, saved, proposed, strict=True)):
         style = _SEPARABLE if own else _PLAIN
         panel.barh(row, value, height=0.52, color=style.color, edgecolor="white", hatch=style.hatch, linewidth=0)

@@ -221,7 +221,8 @@ def _tried(design: Fraction, trained: int) -> str:
 
 _NOTE = (
     "Separable less plain, in the mean over the other slots. Accuracies are the best on validation, in percentage "
-    "points, with intervals of new seeds that hold for all slots at once."
+    "points, with intervals of new seeds that hold for all slots at once. Beside what is saved stands its share of what "
+    "the plain network costs, or of times an interval over repeats."
 )
 
 
@@ -261,7 +262,7 @@ def _ends(change: Change, negative: bool = True) -> str:
 
 
 def _saved(found: Sensitivity, cost: Quantity) -> Column:
-    """What each slot saves of a cost, and which share that is of what the plain network costs."""
+    """What each slot saves of a cost, with its interval, or the share that it is of what the plain network costs."""
     entries_of = []
     for slot in found.slots:
         change = slot.costs.get(cost.name)
@@ -270,7 +271,9 @@ def _saved(found: Sensitivity, cost: Quantity) -> Column:
             continue
         saved = -change.mean
         share = saved / found.predicted[cost.name]
-        text = f"{cost.write(round(saved) if cost.whole else saved)} ({100 * share:.0f} %)"
+        ends = change.interval
+        beside = f"{-ends.high:.3g} to {-ends.low:.3g}" if ends else f"{100 * share:.0f} %"
+        text = f"{cost.write(round(saved) if cost.whole else saved)} ({beside})"
         entries_of.append(Entry(text, saved, f"{100 * share:.0f} %"))
     return Column(f"{cost.heading} saved", tuple(entries_of), Kind.NUMBER, f"{cost.brief} saved")
 
