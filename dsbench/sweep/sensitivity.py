@@ -221,8 +221,8 @@ def _tried(design: Fraction, trained: int) -> str:
 
 _NOTE = (
     "Separable less plain, in the mean over the other slots. Accuracies are the best on validation, in percentage "
-    "points, with intervals of new seeds that hold for all slots at once. Beside what is saved stands its share of what "
-    "the plain network costs, or of times an interval over repeats."
+    "points, with intervals of new seeds that hold for all slots at once. Beside what is saved stands its share of "
+    "what the plain network costs, or of times an interval over repeats."
 )
 
 
