@@ -89,8 +89,9 @@ def _conclude_exploring(sweep: Sweep) -> None:
         console.print(f"\n{sweep.folder.name} {EXPLORES_WORDS}   {done}\n", soft_wrap=True)
         for table in choice.tables:
             console.print(table)
+            console.print()
         sweep.show_failures(runs)
-        console.print("", *choice.sentences, "", sep="\n", soft_wrap=True)
+        console.print(*choice.sentences, "", sep="\n", soft_wrap=True)
         wanted = sweep.config.report and sweep.writable
         pages, _ = _written(sweep.folder, bool(runs["status"].isin(FINAL).all())) if wanted else ([], False)
     for page in pages[:1]:
@@ -104,10 +105,17 @@ def _measure_explored(sweep: Sweep, runs: pd.DataFrame) -> None:
     if names and finished[names].notna().all(axis=None):
         return
     minutes = sweep.config.bench_minutes if sweep.trained_here and sweep.writable else 0.0
-    share = Share.of(len(finished), minutes)
-    if share is not None:
-        terminal().print(f"measuring {counted(len(finished), 'cell')} by turns, {minutes:g} min at the most")
-        measure(sweep.folder.outputs, list(finished["run_id"]), share, sweep.config.bench_threads)
+    share, many = Share.of(len(finished), minutes), counted(len(finished), "cell")
+    if share is None:
+        if minutes:
+            terminal().print(
+                f"times are not measured: {many} need bench_minutes={Share.least_minutes(len(finished)):g}"
+            )
+        return
+    terminal().print(f"measuring {many} by turns, {minutes:g} min at the most; bench_minutes=0 leaves it out")
+    repeats = measure(sweep.folder.outputs, list(finished["run_id"]), share, sweep.config.bench_threads)
+    if repeats is not None and repeats < REPEATS:
+        terminal().print(f"{repeats} of {REPEATS} repeats; bench_minutes={2 * minutes:g} gives them longer")
 
 
 def _measure_cells(sweep: Sweep, runs: pd.DataFrame) -> Verdict | None:

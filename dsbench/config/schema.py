@@ -371,6 +371,15 @@ class TuneConfig(Checked):
 
 
 @dataclass
+class SensitivityConfig(Checked):
+    """How a design tries the slots of an architecture, and by what it chooses a hybrid."""
+
+    runs: int = count("number of patterns", most=MOST)
+    seeds: int = count("number of seeds", most=MOST_SEEDS)
+    cost: str | None = choice_of(None, "params", "macs", "acts", "bytes", "train_step_ms", "latency_ms")
+
+
+@dataclass
 class SweepConfig(Config):
     """A sweep's configuration: that of its runs, and keys that no run's configuration holds."""
 
@@ -387,8 +396,9 @@ class SweepConfig(Config):
     chips: list[str] | None = MISSING
     report: bool = MISSING
     objective: Any = MISSING
-    design: str | None = choice_of(None, "tuned")
+    design: str | None = choice_of(None, "tuned", "sensitivity")
     tune: TuneConfig = field(default_factory=TuneConfig)
+    sensitivity: SensitivityConfig = field(default_factory=SensitivityConfig)
 
 
 SWEEPS_OWN = frozenset(f.name for f in fields(SweepConfig)) - {f.name for f in fields(Config)}  # no run reads them

@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from dsbench.figures.images import most_different
 from dsbench.figures.style import Words, rendered, words
 from dsbench.numerals import listed, mean_percent, points
 from dsbench.quantities import LIGHTER, QUANTITIES, amount
-from dsbench.report.album import NARROW, album, crowded, reasons, rooflines
+from dsbench.report.album import NARROW, album, crowded, explored_album, reasons, rooflines
 from dsbench.report.answers import answer_table, verdict_tables, where_it_wins
 from dsbench.results.cells import not_in_means
 from dsbench.results.folder import SweepFolder
@@ -114,7 +115,8 @@ def report(folder: SweepFolder, margin: float | None = None) -> Report:
     measured_how = how(folder.argument, metadata, run_rows)
     measured = rooflines(judged.cells, measured_records(folder.outputs, run_rows))
     drawn = album(run_rows, cell_rows, judged, measured.values(), folder.outputs, whole=False)
-    pictures = [Picture(name, rendered(figure, "svg"), words(figure)) for name, figure in drawn]
+    all_drawn = chain(drawn, explored_album(folder))
+    pictures = [Picture(name, rendered(figure, "svg"), words(figure)) for name, figure in all_drawn]
     why = reasons(judged, measured)
     images = most_different(judged, correct_images(folder.outputs, run_rows)[0])
     return Report(

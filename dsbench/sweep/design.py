@@ -7,7 +7,7 @@ asked for, so a design is a pure function of its options and of that table.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -19,6 +19,9 @@ from dsbench.data.split import per_class
 from dsbench.errors import InputError, choose
 from dsbench.results.records import OUTCOMES, OWN, ROLES
 from dsbench.tables import Table
+from dsbench.verdict.rule import Rule
+from dsbench.verdict.timings import Records
+from dsbench.verdict.verdict import measured_records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,19 +51,24 @@ class Explored:
 
     `runs` is its table of runs (see dsbench.results.records.runs_table) without anything that test images say. By
     cell_id `cells` has the overrides of each cell, the seed aside, in the order of the design, and `largest_class` the
-    share of its largest class among the validation images: what a network gets that answers one class.
+    share of its largest class among the validation images: what a network gets that answers one class. `records` has
+    those of runs that times were measured of, by run_id. `margin` is that within which two accuracies are as good.
     """
 
     runs: pd.DataFrame
     cells: Mapping[str, tuple[str, ...]]
     largest_class: Mapping[str, float]
+    records: Records = field(default_factory=dict)
+    margin: float = 0.0
 
     @classmethod
     def of(cls, folder: SweepFolder) -> Explored:
         """What the exploring sweep in `folder` came to so far. Raises InputError for a damaged file."""
         kept = folder.design or {}
         cells = {str(cell_id): tuple(overrides) for cell_id, overrides in kept["cells"].items()}
-        return cls(without_test(folder.read()[0]), cells, kept["largest_class"])
+        runs = folder.read()[0]
+        margin = Rule(**folder.margins()).margin_of(runs["data"].iloc[0])
+        return cls(without_test(runs), cells, kept["largest_class"], measured_records(folder.outputs, runs), margin)
 
 
 @dataclass(frozen=True)
@@ -76,13 +84,15 @@ class Choice:
     """What follows from what was explored: in words, as tables, and as the cells that the second stage trains.
 
     Cells that come to the same one are trained once and have both roles. Where networks have settings of their `own`,
-    cells are compared within their role alone, and there whatever these settings are.
+    cells are compared within their role alone, and there whatever these settings are. `data` has the figures behind,
+    each list of rows by a name: a page has it as JSON and, beside it, as NAME.csv.
     """
 
     sentences: tuple[str, ...]
     tables: tuple[Table, ...] = ()
     cells: tuple[Chosen, ...] = ()
     own: tuple[str, ...] = ()
+    data: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
 class Design(Protocol):
@@ -110,9 +120,10 @@ class Design(Protocol):
 
 def design_of(name: str, options: Mapping[str, Any]) -> Design:
     """The design called `name` with its `options`. Raises InputError for options that make no sense."""
+    from dsbench.sweep.sensitivity import Slots
     from dsbench.sweep.tuned import Tuned
 
-    known = {"tuned": Tuned}
+    known: dict[str, Callable[[Mapping[str, Any]], Design]] = {"tuned": Tuned, "sensitivity": Slots}
     choose("design", name, known)
     return known[name](options)
 
@@ -139,7 +150,10 @@ def kept_design(kept: Mapping[str, Any]) -> Design:
     return design_of(kept["name"], kept["options"])
 
 
-OPTIONS = {"tuned": "tune"}  # the key of the configuration that holds the options of each design
+OPTIONS = {
+    "tuned": "tune",
+    "sensitivity": "sensitivity",
+}  # the key of the configuration that holds the options of each design
 
 
 def without_test(runs: pd.DataFrame) -> pd.DataFrame:

@@ -88,8 +88,9 @@ class Designed:
         )
 
     def words(self, cells: Sequence[Record]) -> str:
-        """The name of the first stage, short enough that the second's has the same letters and more."""
-        return f"{self.name}-{words(cells)}"[: WORDS - len(CHOSEN_SUFFIX)].rstrip("-.")
+        """The name of the first stage, short enough that the second's has the same letters and more; whole words."""
+        text, most = f"{self.name}-{words(cells)}", WORDS - len(CHOSEN_SUFFIX)
+        return (text if len(text) <= most else text[: most + 1].rpartition("-")[0] or text[:most]).rstrip("-.")
 
     def exploring(self, name: Callable[[SweepPlan], SweepName]) -> Stage:
         """The first stage. Raises InputError for axes that cannot be explored."""
