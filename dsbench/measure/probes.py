@@ -6,7 +6,7 @@ import copy
 import gc
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 from statistics import fmean
@@ -18,10 +18,11 @@ from torch.utils.benchmark import Timer, timer
 
 from dsbench.measure.subject import Subject, Training
 from dsbench.measure.timing import MIN_ROUNDS
-from dsbench.network.build import FORMATS, formatted
+from dsbench.network.build import FORMATS, drawn, formatted
+from dsbench.network.layers import Layer, Shape
 from dsbench.training.batches import Batches
 from dsbench.training.device import Compute
-from dsbench.training.step import autocast
+from dsbench.training.step import DTYPES, autocast
 
 _ROUND_SECONDS = 0.05  # of one block: long beside the clock's resolution, short beside disturbances
 _WARM_UP_SECONDS = 0.2
@@ -170,6 +171,46 @@ class StepProbe:
         backward = timer()
         self.training.update()
         return forward - start, backward - forward, timer() - backward
+
+
+class SlotProbes:
+    """Probes of layers alone on `batch` inputs of `shape`, as they compute within a network.
+
+    Their input comes as another layer leaves it, in that precision and memory format; in training it gets a gradient,
+    and so do the weights, which nothing moves.
+    """
+
+    def __init__(self, layers: Sequence[Layer], shape: Shape, batch: int, compute: Compute) -> None:
+        self._compute = compute
+        module = formatted(drawn(layers, shape, seed=0), compute.memory_format)
+        self._module = module.to(compute.device)
+        generator = torch.Generator().manual_seed(0)
+        given = torch.randn(batch, *shape, generator=generator).to(compute.device, DTYPES[compute.precision])
+        self._input = given.contiguous(memory_format=FORMATS[compute.memory_format])
+
+    def inference(self, limit_seconds: float) -> Block:
+        """A probe of the forward pass in evaluation mode, without gradients."""
+        module = copy.deepcopy(self._module).eval()
+
+        def call() -> None:
+            with torch.inference_mode(), autocast(self._compute):
+                module(self._input)
+
+        return Block(call, self._compute.threads, limit_seconds)
+
+    def training(self, limit_seconds: float) -> Block:
+        """A probe of the forward and the backward pass."""
+        module, given = self._module.train(), self._input.detach().requires_grad_()
+        wanted = [given, *module.parameters()]
+        with autocast(self._compute):
+            gradient = torch.randn_like(module(given))
+
+        def call() -> None:
+            with autocast(self._compute):
+                out = module(given)
+            torch.autograd.grad(out, wanted, gradient)
+
+        return Block(call, self._compute.threads, limit_seconds)
 
 
 def peak_memory_bytes(subject: Subject) -> int | None:
