@@ -16,13 +16,14 @@ from dsbench.config.compose import Composed, compose
 from dsbench.config.overrides import key, lists_values
 from dsbench.errors import InputError, choose
 from dsbench.measure.boundary import Column, Crossing, crossings, whole
-from dsbench.measure.map import BATCHES, CHANNELS, CHUNK_SECONDS, KERNELS, MINUTES, SIDES, Area, Map, Where
+from dsbench.measure.map import BATCHES, CHANNELS, CHUNK_SECONDS, KERNELS, MINUTES, MOST_SHARE, SIDES, Area, Map, Where
 from dsbench.measure.progress import Measuring
 from dsbench.measure.slot_pairs import (
     LAUNCHES,
     MATCHES,
     PHASES,
     ROOFLINE,
+    Model,
     Point,
     Predictions,
     Slots,
@@ -181,22 +182,24 @@ class _Said:
         batches = sorted({batch for _, batch, _ in columns}, reverse=True)
         device = {"cpu": "CPU", "cuda": "GPU"}.get(self.found.compute.device.type, "device")
         equal = "" if self.match == MATCHES[0] else " of equal parameters"
-        first, *rest = [self._clause((kernel, batch, side), phase) for batch in batches]
-        more = "".join(f"; at batch {batch} {clause}" for batch, clause in zip(batches[1:], rest, strict=True))
-        return (
-            f"On this {device} at {side}x{side} and batch {batches[0]} a {kernel}x{kernel} separable convolution"
-            f"{equal} {_VERBS[phase]} faster {first}{more}."
-        )
+        said = {batch: self._clause((kernel, batch, side), phase) for batch in batches}
+        known = {batch: clause for batch, clause in said.items() if clause}
+        what = f"a {kernel}x{kernel} separable convolution{equal} {_VERBS[phase]} faster"
+        unknown = [str(batch) for batch in batches if batch not in known]
+        if not known:
+            return f"On this {device} at {side}x{side} it is not decided from how many channels on {what}."
+        (first, clause), *rest = known.items()
+        more = [f"; at batch {batch} {clause}" for batch, clause in rest]
+        more += [f"; at batch {listed(unknown)} it is not decided"] if unknown else []
+        return f"On this {device} at {side}x{side} and batch {first} {what} {clause}{''.join(more)}."
 
     def _clause(self, column: tuple[int, int, int], phase: str) -> str:
+        """Where it is faster in a column; empty where that is not decided."""
         own = self.columns[column, phase]
-        if not own:
-            return "at widths that nobody has measured yet"
         found = crossings(own)
         if not found:
-            least, most = min(own), max(own)
             said = {-1: "at every width measured", 1: "at no width measured"}.get(whole(own))
-            return f"{said} ({least} to {most} channels)" if said else "one cannot tell where"
+            return f"{said} ({min(own)} to {max(own)} channels)" if said else ""
         return listed([_span(*span) for span in _spans(found)])
 
     def sections(self) -> list[Table | str]:
@@ -206,6 +209,10 @@ class _Said:
         total = sum(1 for _ in found.area.points())
         sections: list[Table | str] = [f"{self.what}: {points} of {total:,} measured"]
         sections += [self._crossovers(phase) for phase in PHASES]
+        sections.append(
+            "in brackets: from where to where one cannot tell, the interval of the ratio over processes containing 1; "
+            "all, none: of the channels measured, up to so many; below: faster below, not above; ?: not decided"
+        )
         sections += [self._errors()] if any(self.predictions.values()) else []
         sections += [text for phase in PHASES for text in self._explained(phase)]
         sections += self._left_out()
@@ -219,12 +226,7 @@ class _Said:
         for side in sides:
             texts = [_brief(self.columns.get(((*row, side), phase))) for row in rows]
             shown.append(written(f"{side}x{side}", texts))
-        return Table(
-            f"{phase}: channels from which on separable is faster",
-            tuple(shown),
-            "in brackets: where one cannot tell, since the interval of the ratio over processes contains 1; all, none: "
-            "of the channels measured, up to the number; ?: not decided; below: faster below, not above",
-        )
+        return Table(f"{phase}: channels from which on separable is faster", tuple(shown))
 
     def _errors(self) -> Table:
         rows = [
@@ -245,26 +247,36 @@ class _Said:
 
     def _explained(self, phase: str) -> list[str]:
         """Where arithmetic explains what is faster, and where kernels do."""
-        if not self.found.rates:
+        fit = self.predictions[phase]
+        if not fit:
             return []
         seen = [one for one in self.found.seen(phase) if one.decided]
-        shares: dict[bool, list[str]] = {True: [], False: []}
+        launch = {LAUNCHES: fit.model.factors[LAUNCHES]}
+        models = {
+            "arithmetic and memory": ROOFLINE,
+            "what each operation costs at any size": Model(launch),
+            "how far kernels are from the roofline": Model({**fit.model.factors, LAUNCHES: 0.0}),
+            "both kernels and what each operation costs": fit.model,
+        }
+        out = []
         for batch in sorted({one.point.batch for one in seen}):
             own = [one for one in seen if one.point.batch == batch]
-            right = predict({"": ratio_log(ROOFLINE)}, own)[""].right or 0.0
-            shares[right >= _EXPLAINED].append(f"batch {batch} (the roofline names {right:.0%} of {len(own)} right)")
-        out = []
-        if shares[True]:
-            out.append(f"{phase}: arithmetic and memory explain which is faster at {listed(shares[True])}")
-        if shares[False]:
-            out.append(f"{phase}: kernels and what each operation costs at any size decide at {listed(shares[False])}")
-        fit = self.predictions[phase]
-        if fit:
-            factors = [(kind, value) for kind, value in fit.model.factors.items() if kind != LAUNCHES and value]
-            told = [f"{kind} {value:.1f}" for kind, value in sorted(factors, key=lambda one: -one[1])]
-            each = 1e6 * fit.model.factors[LAUNCHES]
-            out.append(f"{phase}, times what the roofline allows: {', '.join(told)}; and {each:.0f} µs an operation")
-        return out
+            errors = predict({name: ratio_log(model) for name, model in models.items()}, own)
+            right = {name: error.right or 0.0 for name, error in errors.items()}
+            roofline, *_ = right.values()
+            said = next(
+                (name for name, share in right.items() if share >= _EXPLAINED), max(right, key=right.__getitem__)
+            )
+            more = "" if said == next(iter(right)) else f"; with it {right[said]:.0%}"
+            out.append(
+                f"{phase} at batch {batch}: {said} "
+                f"{'explains' if said.startswith(('what', 'how')) else 'explain'} best which slot is faster (the roofline "
+                f"names {roofline:.0%} of {counted(len(own), 'decided point')} right{more})"
+            )
+        factors = sorted(fit.model.factors.items(), key=lambda one: -one[1])
+        told = [f"{kind} {value:.1f}" for kind, value in factors if kind != LAUNCHES and value]
+        each = 1e6 * fit.model.factors[LAUNCHES]
+        return [*out, f"{phase}, times what the roofline allows: {', '.join(told)}; and {each:.0f} µs an operation"]
 
     def _left_out(self) -> list[str]:
         found, out = self.found, []
@@ -272,7 +284,8 @@ class _Said:
             least, most = min(found.too_long.values()), max(found.too_long.values())
             out.append(
                 f"left out: {counted(len(found.too_long), 'point')} that would take {duration(least)} to "
-                f"{duration(most)} each; more --minutes take them in ({_named(list(found.too_long))})"
+                f"{duration(most)} each; --minutes {math.ceil(most / MOST_SHARE / 60)} would take in all "
+                f"({_named(list(found.too_long))})"
             )
         if found.too_large:
             out.append(
@@ -372,4 +385,4 @@ def _named(points: Sequence[Point]) -> str:
     for kernel, batch, side, channels in points:
         first.setdefault((kernel, batch, side), channels)
     told = [f"{k}x{k} at batch {b}, {s}x{s}: from {c} channels" for (k, b, s), c in first.items()]
-    return "; ".join(told[:3]) + (f"; {len(told) - 3} more columns" if len(told) > 3 else "")
+    return "; ".join(told[:3]) + (f"; {counted(len(told) - 3, 'more column')}" if len(told) > 3 else "")

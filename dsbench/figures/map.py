@@ -51,7 +51,7 @@ def draw(found: Map, what: str, seen: str) -> Figure:
         panel.set_title(f"{phase}, {counted(batch, 'image')}")
     for panel in grid[-1]:
         panel.set_xlabel("image side")
-    legend(figure, _legend(fitted=any(models.values())), across=4)
+    legend(figure, _legend(fitted=any(models.values())), across=int(figure.get_figwidth() // 2.9))
     settle(figure)
     return figure
 

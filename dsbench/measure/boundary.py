@@ -11,6 +11,7 @@ from statistics import fmean
 from dsbench.measure.timing import FEWEST_REPEATS
 from dsbench.statistics.means import Interval, t_interval
 
+FINE = 1.6  # times as many channels at the next point: up to there the ratio is taken to be a straight line between
 STEP = 4  # places of the grid from one coarse point to the next; a pair of crossings between two is not seen at first
 
 
@@ -76,7 +77,8 @@ class Crossing:
     """Where the ratio crosses 1, at `channels`, between `low` and `high`; `falls` where the candidate wins above.
 
     `channels` interpolates between points measured, on logarithmic scales; from `low` to `high` the interval of the
-    ratio, interpolated alike, contains 1.
+    ratio, interpolated alike, contains 1. Between points that are further apart than FINE nothing is known: there `low`
+    and `high` are these points.
     """
 
     channels: float
@@ -110,7 +112,11 @@ def _crossing(column: Column, sign: int) -> Crossing:
     ends = [sorted(sign * end for end in column[point].limits) for point in points]
     low = zeros(points, [end[0] for end in ends])[0]
     high = zeros(points, [end[1] for end in ends])[-1]
-    return Crossing(math.sqrt(means[0] * means[-1]), min(low, means[0]), max(high, means[-1]), sign > 0)
+    low, high = min(low, means[0]), max(high, means[-1])
+    for start, end in pairwise(points):
+        if end > FINE * start and start <= high and end >= low:
+            low, high = min(low, start), max(high, end)
+    return Crossing(math.sqrt(means[0] * means[-1]), low, high, sign > 0)
 
 
 def zeros(points: Sequence[int], values: Sequence[float]) -> list[float]:

@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 KERNELS, BATCHES, SIDES = (3, 5, 7), (1, 32, 128), (4, 8, 16, 32, 56, 112)
 CHANNELS = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 MINUTES = 4.0
-SECONDS = 0.06  # of one slot in one phase and process, at the most where its calls are short
+SECONDS = 0.03  # of one slot in one phase and process, at the most where its calls are short
 MOST_SHARE, LEAST_MOST = 1 / 50, 3.0  # of the minutes, that one point may take; seconds that it may in any case
 CHUNK_SECONDS = 12.0  # of measuring in one process: what a kill loses at the most, imports aside
-_CALLS = 6  # of a long call: to warm up, to find the size of a block, and the fewest rounds
+_CALLS = 11  # of a long call: to find the size of a block, and the fewest rounds, each warmed up by two
 _TO_FIT = 40  # points from which on times are estimated by those measured
 _LEAST_CHUNK = 1.0  # seconds, below which no process is worth its start
-_START = 4.0  # seconds that a process takes until it measures, about
+_START, _FIRST_SECONDS = 4.0, 4.0  # as long as the pace is not known: until a process measures, and of its measuring
 _MEMORY = 0.5  # of what there is, that a pair may take
 Say = Callable[[str], None]
 
@@ -83,11 +83,11 @@ def measure_pairs(
     seconds: float,
     refused: Callable[[Exception], None] | None = None,
     say: Say = lambda message: None,
-) -> list[dict[str, list[float]]]:
+) -> tuple[list[dict[str, list[float]]], float]:
     """Time each pair at its batch by turns in this process: for each phase the milliseconds of plain and separable.
 
     Each slot and phase takes `seconds` at the most, or its fewest rounds; none is begun after `within` seconds, so that
-    there may be fewer results than pairs.
+    there may be fewer results than pairs. Returns the seconds that all took beside them.
     """
     from dsbench.measure.probes import SlotProbes
     from dsbench.measure.timing import interleaved
@@ -95,10 +95,10 @@ def measure_pairs(
 
     compute = where.compute()
     set_up_process()
-    end = time.monotonic() + within
+    begun = time.monotonic()
     out: list[dict[str, list[float]]] = []
     for pair, batch in pairs:
-        if out and time.monotonic() > end:
+        if out and time.monotonic() - begun > within:
             break
         own = [SlotProbes(one.layers, one.shape, batch, compute) for one in (pair.plain, pair.separable)]
         timed = {}
@@ -106,7 +106,7 @@ def measure_pairs(
             probes = [getattr(slot, phase)(seconds) for slot in own]
             timed[phase] = [timing.mean_ms for (timing,) in interleaved(probes, seconds)]
         out.append(timed)
-    return out
+    return out, time.monotonic() - begun
 
 
 def _rates(
@@ -127,6 +127,18 @@ class _RatesOf:
     def identity(self) -> dict[str, object]:
         """The same always: rates are of the device."""
         return {}
+
+
+@dataclass
+class _Pace:
+    """How long things take here: seconds until a process measures, and for each second reckoned with.
+
+    On a machine that is busy with other things both are longer.
+    """
+
+    start: float = _START
+    factor: float = 1.0
+    known: bool = False
 
 
 @dataclass
@@ -221,29 +233,35 @@ class Map:
         self.rates = rates.best(self.rates) if self.rates else rates
         self.store.keep(self._of_rates(), rates=asdict(self.rates))
         self._leave_out(60 * minutes)
+        pace = _Pace()
         while True:
-            left = end - time.monotonic() - FEWEST_REPEATS * _START
-            length = min(CHUNK_SECONDS, left / FEWEST_REPEATS)
+            left = end - time.monotonic() - FEWEST_REPEATS * pace.start
+            length = min(CHUNK_SECONDS if pace.known else _FIRST_SECONDS, left / FEWEST_REPEATS) / pace.factor
             chunk = self._chunk(length) if length >= _LEAST_CHUNK else {}
             if not chunk:
                 return
             for number in range(max(chunk.values())):
                 due = [point for point, wanted in chunk.items() if len(self.repeats.get(point, [])) <= number < wanted]
-                if not due or time.monotonic() + _START > end:
+                if not due or time.monotonic() + pace.start > end:
                     continue
                 say(f"{len(self.repeats):,} points measured, {len(due)} in process {number + 1}")
-                self._measure(due, 2 * length, end)
+                self._measure(due, 2 * length * pace.factor, end, pace)
 
-    def _measure(self, due: Sequence[Point], within: float, end: float) -> None:
+    def _measure(self, due: Sequence[Point], within: float, end: float, pace: _Pace) -> None:
         """One repeat of each of `due` in a fresh process."""
         pairs = [(self.pairs[point], point.batch) for point in due]
-        session = new_session()
-        results = in_fresh_process(
+        session, costs, begun = new_session(), self._costs(), time.monotonic()
+        measured = in_fresh_process(
             partial(measure_pairs, pairs, self.where, within), SECONDS, end, None, lambda message: None
         )
-        for point, timed in zip(due, results or [], strict=False):
+        if measured is None:
+            return
+        results, seconds = measured
+        for point, timed in zip(due, results, strict=False):
             self.repeats.setdefault(point, []).append({"session": session, **timed})
             self.store.keep(self._under(point), repeats=self.repeats[point])
+        reckoned = sum(costs[point] for point in due[: len(results)])
+        pace.factor, pace.start, pace.known = seconds / reckoned, time.monotonic() - begun - seconds, True
 
     def _leave_out(self, seconds: float) -> None:
         """Find the points that are too large for the memory, or would take too much of `seconds`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import os
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -177,11 +178,14 @@ class SlotProbes:
     """Probes of layers alone on `batch` inputs of `shape`, as they compute within a network.
 
     Their input comes as another layer leaves it, in that precision and memory format; in training it gets a gradient,
-    and so do the weights, which nothing moves.
+    and so do the weights, which nothing moves. On one thread of a CPU the time is that in which the thread had the
+    core, so that waits for it are in no ratio.
     """
 
     def __init__(self, layers: Sequence[Layer], shape: Shape, batch: int, compute: Compute) -> None:
         self._compute = compute
+        alone = compute.device.type == "cpu" and compute.threads == 1
+        self._clock = time.thread_time if alone else timer
         module = formatted(drawn(layers, shape, seed=0), compute.memory_format)
         self._module = module.to(compute.device)
         generator = torch.Generator().manual_seed(0)
@@ -196,7 +200,7 @@ class SlotProbes:
             with torch.inference_mode(), autocast(self._compute):
                 module(self._input)
 
-        return Block(call, self._compute.threads, limit_seconds)
+        return Block(call, self._compute.threads, limit_seconds, self._clock)
 
     def training(self, limit_seconds: float) -> Block:
         """A probe of the forward and the backward pass."""
@@ -210,7 +214,7 @@ class SlotProbes:
                 out = module(given)
             torch.autograd.grad(out, wanted, gradient)
 
-        return Block(call, self._compute.threads, limit_seconds)
+        return Block(call, self._compute.threads, limit_seconds, self._clock)
 
 
 def peak_memory_bytes(subject: Subject) -> int | None:
