@@ -93,7 +93,7 @@ def map(
         steps = 1 + math.ceil(60 * minutes / CHUNK_SECONDS)
         with Measuring(steps, 60 * minutes) as say:
             found.explore(minutes, say)
-    if not found.repeats:
+    if not found.measured:
         raise InputError(
             f"nothing is measured of this map in {folder}, and --minutes {minutes:g} left time for nothing; "
             f"--minutes {MINUTES:g} is the default"
@@ -205,7 +205,7 @@ class _Said:
     def sections(self) -> list[Table | str]:
         """All that the terminal shows."""
         found = self.found
-        points = counted(len(found.repeats), "point")
+        points = counted(len(found.measured), "point")
         total = sum(1 for _ in found.area.points())
         sections: list[Table | str] = [f"{self.what}: {points} of {total:,} measured"]
         sections += [self._crossovers(phase) for phase in PHASES]
@@ -269,9 +269,8 @@ class _Said:
             )
             more = "" if said == next(iter(right)) else f"; with it {right[said]:.0%}"
             out.append(
-                f"{phase} at batch {batch}: {said} "
-                f"{'explains' if said.startswith(('what', 'how')) else 'explain'} best which slot is faster (the roofline "
-                f"names {roofline:.0%} of {counted(len(own), 'decided point')} right{more})"
+                f"{phase} at batch {batch}, explained by {said}: the roofline names {roofline:.0%} of "
+                f"{counted(len(own), 'decided point')} right{more}"
             )
         factors = sorted(fit.model.factors.items(), key=lambda one: -one[1])
         told = [f"{kind} {value:.1f}" for kind, value in factors if kind != LAUNCHES and value]
@@ -281,11 +280,10 @@ class _Said:
     def _left_out(self) -> list[str]:
         found, out = self.found, []
         if found.too_long:
-            least, most = min(found.too_long.values()), max(found.too_long.values())
+            most = max(found.too_long.values())
             out.append(
-                f"left out: {counted(len(found.too_long), 'point')} that would take {duration(least)} to "
-                f"{duration(most)} each; --minutes {math.ceil(most / MOST_SHARE / 60)} would take in all "
-                f"({_named(list(found.too_long))})"
+                f"left out: {counted(len(found.too_long), 'point')} that would take more than {MOST_SHARE:.0%} of the "
+                f"time each, up to {duration(most)} ({_named(list(found.too_long))})"
             )
         if found.too_large:
             out.append(

@@ -19,7 +19,7 @@ from dsbench.measure.boundary import Ratio, bisecting, coarse, filling, zeros
 from dsbench.measure.record import new_session
 from dsbench.measure.repeats import in_fresh_process
 from dsbench.measure.roofline_record import Rates
-from dsbench.measure.slot_pairs import PHASES, USUAL, Filled, Model, Pair, Point, Seen, Slots, fitted, parts
+from dsbench.measure.slot_pairs import PHASES, USUAL, Model, Pair, Parts, Point, Seen, Slots, fitted, parts
 from dsbench.measure.store import Store, conditions
 from dsbench.measure.timing import FEWEST_REPEATS, REPEATS, THREADS
 from dsbench.process import wait_briefly
@@ -38,6 +38,7 @@ _TO_FIT = 40  # points from which on times are estimated by those measured
 _LEAST_CHUNK = 1.0  # seconds, below which no process is worth its start
 _START, _FIRST_SECONDS = 4.0, 4.0  # as long as the pace is not known: until a process measures, and of its measuring
 _MEMORY = 0.5  # of what there is, that a pair may take
+_FILLING = 3  # how urgent it is to fill gaps
 Say = Callable[[str], None]
 
 
@@ -103,7 +104,7 @@ def measure_pairs(
         own = [SlotProbes(one.layers, one.shape, batch, compute) for one in (pair.plain, pair.separable)]
         timed = {}
         for phase in PHASES:
-            probes = [getattr(slot, phase)(seconds) for slot in own]
+            probes = [slot.probe(phase, seconds) for slot in own]
             timed[phase] = [timing.mean_ms for (timing,) in interleaved(probes, seconds)]
         out.append(timed)
     return out, time.monotonic() - begun
@@ -118,15 +119,6 @@ def _rates(
     compute = where.compute()
     set_up_process()
     return measure_rates(compute)
-
-
-@dataclass(frozen=True)
-class _RatesOf:
-    """What stands for a network where rates are kept."""
-
-    def identity(self) -> dict[str, object]:
-        """The same always: rates are of the device."""
-        return {}
 
 
 @dataclass
@@ -145,10 +137,11 @@ class _Pace:
 class Map:
     """An area of slots on one device, and what is known of it: kept in `store`, and measured by `explore`.
 
-    `repeats` has for each point and process the milliseconds of both slots in each phase.
+    `repeats` has for each point and process the milliseconds of both slots in each phase, points of other areas too.
     """
 
     area: Area
+    slots: Slots
     pairs: Mapping[Point, Pair]
     where: Where
     compute: Compute
@@ -157,33 +150,42 @@ class Map:
     rates: Rates | None = None
     too_long: dict[Point, float] = field(default_factory=dict)  # with its seconds
     too_large: dict[Point, int] = field(default_factory=dict)  # with its bytes
+    _known: dict[tuple[Any, ...], Any] = field(default_factory=dict)  # what is asked for again and again
 
     @classmethod
     def read(cls, area: Area, slots: Slots, where: Where, store: Store) -> Map:
         """What is kept of it. Raises InputError where slots do not fit, or there is no such device."""
         pairs = {point: slots.pair(point) for point in area.points()}
-        found = cls(area, pairs, where, where.compute(), store)
-        for point in area.points():
-            repeats = store.kept(found._under(point)).get("repeats", [])
-            if repeats:
-                found.repeats[point] = repeats
-        kept = store.kept(found._of_rates()).get("rates")
-        found.rates = Rates(**kept) if kept else None
+        found = cls(area, slots, pairs, where, where.compute(), store)
+        kept = store.kept(found._under())
+        found.repeats = {Point(*point): repeats for point, repeats in kept.get("points", [])}
+        found.rates = Rates(**kept["rates"]) if kept.get("rates") else None
         return found
 
-    def _under(self, point: Point) -> dict[str, Any]:
-        return conditions(self.pairs[point], "slots by turns", point.batch, self.compute)
+    def _under(self) -> dict[str, Any]:
+        return conditions(self.slots, "slots by turns", 0, self.compute)
 
-    def _of_rates(self) -> dict[str, Any]:
-        return conditions(_RatesOf(), "rates", 0, self.compute)
+    def _keep(self) -> None:
+        """Write down all that is known: points that another area had are part of it."""
+        assert self.rates is not None
+        self.store.keep(self._under(), rates=asdict(self.rates), points=list(self.repeats.items()))
+
+    @property
+    def measured(self) -> list[Point]:
+        """The points of the area that are measured, in its order."""
+        return [point for point in self.area.points() if point in self.repeats]
 
     def ratios(self, phase: str) -> dict[Point, Ratio]:
         """How many times as long the separable slot takes, point by point, in the order of the area."""
-        return {
-            point: Ratio.of([math.log(repeat[phase][1] / repeat[phase][0]) for repeat in self.repeats[point]])
-            for point in self.area.points()
-            if point in self.repeats
-        }
+        return {point: self._ratio(point, phase) for point in self.measured}
+
+    def _ratio(self, point: Point, phase: str) -> Ratio:
+        repeats = self.repeats[point]
+        key = point, phase, len(repeats)
+        if key not in self._known:
+            self._known[key] = Ratio.of([math.log(repeat[phase][1] / repeat[phase][0]) for repeat in repeats])
+        ratio: Ratio = self._known[key]
+        return ratio
 
     def column(self, column: tuple[int, int, int], phase: str) -> dict[int, Ratio]:
         """The ratios of one column by channels."""
@@ -196,31 +198,35 @@ class Map:
 
     def predicted(self, column: tuple[int, int, int], phase: str, model: Model) -> list[float]:
         """The channels at which the ratio crosses 1 in `column` by `model`."""
-        pairs = [self.pairs[Point(*column, channels)] for channels in self.area.channels]
-        times = [
-            [model.seconds(self._parts(one, column[1], phase)) for one in (pair.separable, pair.plain)]
-            for pair in pairs
-        ]
-        return zeros(self.area.channels, [math.log(separable / plain) for separable, plain in times])
+        sides = [self._parts(Point(*column, channels), phase) for channels in self.area.channels]
+        logs = [math.log(model.seconds(separable) / model.seconds(plain)) for plain, separable in sides]
+        return zeros(self.area.channels, logs)
 
     def seen(self, phase: str) -> list[Seen]:
         """The points as predictions see them."""
         return [
             Seen(
                 point,
-                (self._parts(pair.plain, point.batch, phase), self._parts(pair.separable, point.batch, phase)),
+                self._parts(point, phase),
                 self.seconds(point, phase),
-                pair.mac_ratio,
+                self.pairs[point].mac_ratio,
                 ratio.log,
                 bool(ratio.sign),
             )
             for point, ratio in self.ratios(phase).items()
-            for pair in (self.pairs[point],)
         ]
 
-    def _parts(self, filled: Filled, batch: int, phase: str) -> dict[str, float]:
+    def _parts(self, point: Point, phase: str) -> tuple[Parts, Parts]:
+        """Of the plain and of the separable slot."""
         assert self.rates is not None
-        return parts(filled, batch, self.compute.precision, self.rates, phase)
+        key = point, phase, self.rates
+        if key not in self._known:
+            self._known[key] = tuple(
+                parts(filled, point.batch, self.compute.precision, self.rates, phase)
+                for filled in vars(self.pairs[point]).values()
+            )
+        plain, separable = self._known[key]
+        return plain, separable
 
     def explore(self, minutes: float, say: Say = lambda message: None) -> None:
         """Measure for `minutes` at the most, imports included, the points that tell most; keep each as it is done."""
@@ -231,21 +237,23 @@ class Map:
         if rates is None:
             return
         self.rates = rates.best(self.rates) if self.rates else rates
-        self.store.keep(self._of_rates(), rates=asdict(self.rates))
+        self._keep()
         self._leave_out(60 * minutes)
         pace = _Pace()
         while True:
             left = end - time.monotonic() - FEWEST_REPEATS * pace.start
-            length = min(CHUNK_SECONDS if pace.known else _FIRST_SECONDS, left / FEWEST_REPEATS) / pace.factor
-            chunk = self._chunk(length) if length >= _LEAST_CHUNK else {}
+            length = min(CHUNK_SECONDS if pace.known else _FIRST_SECONDS, left / FEWEST_REPEATS)
+            chunk = self._chunk(length / pace.factor) if length >= _LEAST_CHUNK else {}
             if not chunk:
                 return
             for number in range(max(chunk.values())):
-                due = [point for point, wanted in chunk.items() if len(self.repeats.get(point, [])) <= number < wanted]
+                # What the first process did not reach waits for another chunk.
+                due = [point for point, wanted in chunk.items() if len(self.repeats.get(point, [])) == number < wanted]
                 if not due or time.monotonic() + pace.start > end:
                     continue
-                say(f"{len(self.repeats):,} points measured, {len(due)} in process {number + 1}")
-                self._measure(due, 2 * length * pace.factor, end, pace)
+                say(f"{len(self.measured):,} points measured, {len(due)} in process {number + 1}")
+                within = min(2 * length, end - time.monotonic() - pace.start)
+                self._measure(due, within, end, pace)
 
     def _measure(self, due: Sequence[Point], within: float, end: float, pace: _Pace) -> None:
         """One repeat of each of `due` in a fresh process."""
@@ -259,7 +267,7 @@ class Map:
         results, seconds = measured
         for point, timed in zip(due, results, strict=False):
             self.repeats.setdefault(point, []).append({"session": session, **timed})
-            self.store.keep(self._under(point), repeats=self.repeats[point])
+        self._keep()
         reckoned = sum(costs[point] for point in due[: len(results)])
         pace.factor, pace.start, pace.known = seconds / reckoned, time.monotonic() - begun - seconds, True
 
@@ -295,11 +303,7 @@ class Map:
         return {point: self._cost(point, models) for point in self.area.points()}
 
     def _cost(self, point: Point, models: Mapping[str, Model]) -> float:
-        calls = [
-            model.seconds(self._parts(filled, point.batch, phase))
-            for phase, model in models.items()
-            for filled in (self.pairs[point].plain, self.pairs[point].separable)
-        ]
+        calls = [model.seconds(side) for phase, model in models.items() for side in self._parts(point, phase)]
         return sum(max(1.2 * SECONDS, _CALLS * seconds) for seconds in calls)
 
     def _chunk(self, length: float) -> dict[Point, int]:
@@ -310,7 +314,7 @@ class Map:
         costs, wanted = self._costs(), self._wanted()
         spent = dict.fromkeys(wanted, 0.0)
         for point, done in self.repeats.items():
-            if point[:2] in spent:
+            if point in self.pairs and point[:2] in spent:
                 spent[point[:2]] += len(done) * costs[point] / FEWEST_REPEATS
         out: dict[Point, int] = {}
         total = 0.0
@@ -325,7 +329,10 @@ class Map:
         return out
 
     def _wanted(self) -> dict[tuple[int, int], list[tuple[Point, int]]]:
-        """By kernel and batch the points that are wanted next, the most wanted first, and how many repeats of each."""
+        """By kernel and batch the points that are wanted next, the most wanted first, and how many repeats of each.
+
+        What fills gaps is wanted once nothing else is.
+        """
         ranked: dict[tuple[int, int], list[tuple[int, int, Point, int]]] = {}
         left_out = self.too_long.keys() | self.too_large.keys()
         ratios = {phase: self.ratios(phase) for phase in PHASES}
@@ -334,6 +341,9 @@ class Map:
             own = ranked.setdefault(column[:2], [])
             for rank, (level, channels, repeats) in enumerate(self._of_column(column, grid, ratios)):
                 own.append((level, rank, Point(*column, channels), repeats))
+        boundary = any(level < _FILLING for own in ranked.values() for level, *_ in own)
+        if boundary:
+            ranked = {panel: [one for one in own if one[0] < _FILLING] for panel, own in ranked.items()}
         return {panel: [(point, repeats) for _, _, point, repeats in sorted(own)] for panel, own in ranked.items()}
 
     def _of_column(
@@ -357,7 +367,9 @@ class Map:
             for before, after in pairwise(own):
                 if (own[before].log > 0) != (own[after].log > 0):
                     wanted += [(2, c, REPEATS) for c in (before, after) if not own[c].sign and own[c].n < REPEATS]
-        wanted += [(3, c, FEWEST_REPEATS) for c in filling(grid, {c: ratio.log for c, ratio in measured.items()})]
+        wanted += [
+            (_FILLING, c, FEWEST_REPEATS) for c in filling(grid, {c: ratio.log for c, ratio in measured.items()})
+        ]
         for level, channels, repeats in wanted:
             if channels not in given:
                 given.add(channels)

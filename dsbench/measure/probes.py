@@ -190,31 +190,27 @@ class SlotProbes:
         self._module = module.to(compute.device)
         generator = torch.Generator().manual_seed(0)
         given = torch.randn(batch, *shape, generator=generator).to(compute.device, DTYPES[compute.precision])
-        self._input = given.contiguous(memory_format=FORMATS[compute.memory_format])
+        self._input = given.contiguous(memory_format=FORMATS[compute.memory_format]).requires_grad_()
+        self._wanted = [self._input, *self._module.parameters()]
+        self._gradient = torch.randn_like(self._forward())
 
-    def inference(self, limit_seconds: float) -> Block:
-        """A probe of the forward pass in evaluation mode, without gradients."""
-        module = copy.deepcopy(self._module).eval()
-
-        def call() -> None:
-            with torch.inference_mode(), autocast(self._compute):
-                module(self._input)
-
-        return Block(call, self._compute.threads, limit_seconds, self._clock)
-
-    def training(self, limit_seconds: float) -> Block:
-        """A probe of the forward and the backward pass."""
-        module, given = self._module.train(), self._input.detach().requires_grad_()
-        wanted = [given, *module.parameters()]
+    def _forward(self) -> Tensor:
         with autocast(self._compute):
-            gradient = torch.randn_like(module(given))
+            return self._module(self._input)
 
-        def call() -> None:
-            with autocast(self._compute):
-                out = module(given)
-            torch.autograd.grad(out, wanted, gradient)
+    def inference(self) -> Tensor:
+        """What the layers give, without gradients."""
+        with torch.inference_mode():
+            return self._forward()
 
-        return Block(call, self._compute.threads, limit_seconds, self._clock)
+    def training(self) -> tuple[Tensor, ...]:
+        """The gradients of the input and of each weight, after a forward and a backward pass."""
+        return torch.autograd.grad(self._forward(), self._wanted, self._gradient)
+
+    def probe(self, phase: str, limit_seconds: float) -> Block:
+        """A probe of `phase`, training or inference, whose mode the layers have until the next is asked for."""
+        self._module.train(phase == "training")
+        return Block(getattr(self, phase), self._compute.threads, limit_seconds, self._clock)
 
 
 def peak_memory_bytes(subject: Subject) -> int | None:

@@ -10,11 +10,11 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from dsbench.measure.roofline_record import Rates
-from dsbench.measure.traffic import Signal, operations_after, work
+from dsbench.measure.traffic import FULL, Signal, operations_after, work
 from dsbench.network.architecture import Architecture, Placed
 from dsbench.network.assemble import Frame, Options
 from dsbench.network.cost import DTYPE_BYTES
-from dsbench.network.description import Slot, as_data
+from dsbench.network.description import Slot
 from dsbench.network.elements import LARGEST, ConvElement
 from dsbench.network.layers import BatchNorm, Shape
 
@@ -72,10 +72,6 @@ class Pair:
     plain: Filled
     separable: Filled
 
-    def identity(self) -> dict[str, object]:
-        """What both compute, as plain data."""
-        return {name: [list(one.shape), as_data(one.layers)] for name, one in vars(self).items()}
-
     @property
     def mac_ratio(self) -> float:
         """The separable slot's MACs, as so many times the plain one's."""
@@ -93,6 +89,10 @@ class Slots:
     match: str = MATCHES[0]
     place: Mapping[str, Any] = field(default_factory=dict)
     block: Mapping[str, Any] = field(default_factory=dict)
+
+    def identity(self) -> dict[str, object]:
+        """What fills the slots, as plain data."""
+        return {"slots": self.match, "place": dict(self.place), "block": dict(self.block)}
 
     def filled(self, kernel: int, side: int, channels: int, separable: bool) -> Filled:
         """One slot. Raises InputError where kernel, image, channels and block do not fit."""
@@ -127,7 +127,8 @@ Parts = Mapping[str, float]  # seconds by kind of operation at the roofline; of 
 def parts(filled: Filled, batch: int, precision: str, rates: Rates, phase: str) -> dict[str, float]:
     """What the roofline allows each kind of operation of one slot in a phase, seconds, and the number of operations.
 
-    Training is forward and backward. In inference a norm reads its input once, not twice.
+    Training is forward and backward. In inference a norm reads its input once, not twice, and writes no
+    statistics.
     """
     out: dict[str, float] = {LAUNCHES: 0.0}
     for operation in filled.operations(precision):
@@ -135,7 +136,8 @@ def parts(filled: Filled, batch: int, precision: str, rates: Rates, phase: str) 
         passes = [forward, backward] if phase == "training" else [forward]
         spared = 0
         if phase == "inference" and isinstance(operation.layer, BatchNorm):
-            spared = operation.before.size * batch * math.prod(operation.before.shape)
+            elements = batch * math.prod(operation.before.shape)
+            spared = operation.before.size * elements + FULL * operation.layer.buffers
         for one in passes:
             seconds = max(one.flops / rates.flops, (one.bytes - spared) / rates.bandwidth)
             out[operation.kind] = out.get(operation.kind, 0.0) + seconds

@@ -25,10 +25,10 @@ _PACKAGES = ("dsbench", "torch")
 
 
 class Identified(Protocol):
-    """A network, or a part of one: equal ones have equal identities."""
+    """A network, or what else is measured: equal ones have equal identities."""
 
     def identity(self) -> dict[str, object]:
-        """What it computes, as plain data."""
+        """What it is, as plain data."""
 
 
 def conditions(network: Identified, what: object, batch: int, compute: Compute) -> dict[str, Any]:

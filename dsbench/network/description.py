@@ -56,17 +56,16 @@ class Network:
 
         Slots are names for places, not computation, so they are dissolved, and so are roles and labels.
         """
-        return {"input": list(self.input_shape), "init": self.init, "layers": as_data(self.layers)}
+        return {"input": list(self.input_shape), "init": self.init, "layers": _as_data(self.layers)}
 
 
-def as_data(layers: Sequence[Layer]) -> list[object]:
-    """What `layers` compute, as plain data: slots dissolved, roles left out."""
+def _as_data(layers: tuple[Layer, ...]) -> list[object]:
     out: list[object] = []
     for layer in layers:
         if isinstance(layer, Slot):
-            out += as_data(layer.body)
+            out += _as_data(layer.body)
         elif layer.branches:
-            out.append({type(layer).__name__: [as_data(branch) for branch in layer.branches]})
+            out.append({type(layer).__name__: [_as_data(branch) for branch in layer.branches]})
         else:
             out.append({type(layer).__name__: {k: v for k, v in asdict(layer).items() if k != "role"}})
     return out
