@@ -38,6 +38,7 @@ from dsbench.tables import Column as TableColumn
 from dsbench.tables import Table, names, numbers, written
 
 _KEYS = ("device", "precision", "threads", "block", "slots", "outputs")
+_DIGITS = 4  # of a number of channels, pixels or images
 _EXPLAINED = 0.9  # share of the points that the roofline names right, from which on it explains the boundary
 _VERBS = {"training": "trains", "inference": "infers"}
 _MATCHED = {"channels": "equal channels", "params": "equal parameters"}
@@ -135,8 +136,8 @@ def _area(kernels: str, batches: str, sides: str | None, channels: str) -> Area:
 
 def _numbers(name: str, text: str) -> list[int]:
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise InputError(f"--{name} {text!r} is not a list of positive integers such as 8,16")
+    if not all(part.isdecimal() and len(part) <= _DIGITS and int(part) > 0 for part in parts):
+        raise InputError(f"--{name} {text!r} is not a list of positive integers such as 8,16, below 10,000")
     return [int(part) for part in parts]
 
 

@@ -247,12 +247,12 @@ class Map:
             if not chunk:
                 return
             for number in range(max(chunk.values())):
-                # What the first process did not reach waits for another chunk.
+                # What the first process does not reach in time waits for another chunk; the others finish what it did.
                 due = [point for point, wanted in chunk.items() if len(self.repeats.get(point, [])) == number < wanted]
                 if not due or time.monotonic() + pace.start > end:
                     continue
                 say(f"{len(self.measured):,} points measured, {len(due)} in process {number + 1}")
-                within = min(2 * length, end - time.monotonic() - pace.start)
+                within = min(length * (1 + (number > 0)), end - time.monotonic() - pace.start)
                 self._measure(due, within, end, pace)
 
     def _measure(self, due: Sequence[Point], within: float, end: float, pace: _Pace) -> None:

@@ -202,6 +202,7 @@ def test_a_small_map_from_end_to_end(call: Call, tmp_path: Path, monkeypatch: py
         ("--kernels 200", "nothing to map: kernels [200]"),
         ("--kernels 4", "kernel 4 is not an odd positive number"),
         ("--batches 0", "--batches '0' is not a list of positive integers such as 8,16"),
+        ("--channels 99999", "--channels '99999' is not a list of positive integers such as 8,16, below 10,000"),
         ("--channels 4,x", "--channels '4,x' is not a list of positive integers"),
         ("--minutes -1", "--minutes -1.0 is not 0 or more"),
         ("--minutes nan", "--minutes nan is not 0 or more"),
