@@ -15,33 +15,27 @@ from dsbench.cli.output import check_plot, print_csv, print_json, remark, show, 
 from dsbench.config.compose import Composed, compose
 from dsbench.config.overrides import key, lists_values
 from dsbench.errors import InputError, choose
-from dsbench.measure.boundary import Column, Crossing, crossings, whole
-from dsbench.measure.map import BATCHES, CHANNELS, CHUNK_SECONDS, KERNELS, MINUTES, MOST_SHARE, SIDES, Area, Map, Where
+from dsbench.measure.boundary import Column, crossings, whole
+from dsbench.measure.explore import CHUNK_SECONDS, MINUTES, MOST_SHARE, explore
+from dsbench.measure.map import BATCHES, CHANNELS, KERNELS, SIDES, Area, Map, Where
+from dsbench.measure.map_words import Words
 from dsbench.measure.progress import Measuring
 from dsbench.measure.slot_pairs import (
-    LAUNCHES,
     MATCHES,
     PHASES,
     ROOFLINE,
-    Model,
     Point,
-    Predictions,
     Slots,
-    predict,
-    predictions,
     ratio_log,
 )
 from dsbench.measure.store import Store
 from dsbench.measure.timing import THREADS
-from dsbench.numerals import counted, duration, listed, memory
+from dsbench.numerals import counted, duration, memory
 from dsbench.tables import Column as TableColumn
 from dsbench.tables import Table, names, numbers, written
 
 _KEYS = ("device", "precision", "threads", "block", "slots", "outputs")
 _DIGITS = 4  # of a number of channels, pixels or images
-_EXPLAINED = 0.9  # share of the points that the roofline names right, from which on it explains the boundary
-_VERBS = {"training": "trains", "inference": "infers"}
-_MATCHED = {"channels": "equal channels", "params": "equal parameters"}
 
 
 def _listed(numbers: Sequence[int]) -> str:
@@ -93,13 +87,13 @@ def map(
     if minutes:
         steps = 1 + math.ceil(60 * minutes / CHUNK_SECONDS)
         with Measuring(steps, 60 * minutes) as say:
-            found.explore(minutes, say)
+            explore(found, minutes, say)
     if not found.measured:
         raise InputError(
             f"nothing is measured of this map in {folder}, and --minutes {minutes:g} left time for nothing; "
             f"--minutes {MINUTES:g} is the default"
         )
-    said = _Said(found, match, composed.choices["block"])
+    said = _Shown(found, composed.choices["block"])
     if as_json:
         print_json([said.plain()])
     elif as_csv:
@@ -153,55 +147,8 @@ def _composed(overrides: Sequence[str], config_dir: str | None) -> Composed:
     return compose(overrides, config_dir)
 
 
-class _Said:
-    """A map in words, tables and plain data."""
-
-    def __init__(self, found: Map, match: str, block: str) -> None:
-        self.found, self.match, self.block = found, match, block
-        self.columns: dict[tuple[tuple[int, int, int], str], Column] = {
-            (column, phase): found.column(column, phase) for column in found.area.columns for phase in PHASES
-        }
-        self.predictions: dict[str, Predictions | None] = {
-            phase: predictions(found.seen(phase)) if found.rates else None for phase in PHASES
-        }
-
-    @property
-    def what(self) -> str:
-        """The slots that are compared, and where."""
-        compute = self.found.compute
-        return (
-            f"a plain slot and {self.block} at {_MATCHED[self.match]}, {compute.name}, precision {compute.precision}, "
-            f"{counted(compute.threads, 'thread')}"
-        )
-
-    def sentence(self, phase: str) -> str:
-        """From how many channels on it is faster, at the kernel, image and batches that one asks for first."""
-        columns = self.found.area.columns
-        kernel = min(columns)[0]
-        sides = sorted({side for k, _, side in columns if k == kernel})
-        side = 32 if 32 in sides else sides[len(sides) // 2]
-        batches = sorted({batch for _, batch, _ in columns}, reverse=True)
-        device = {"cpu": "CPU", "cuda": "GPU"}.get(self.found.compute.device.type, "device")
-        equal = "" if self.match == MATCHES[0] else " of equal parameters"
-        said = {batch: self._clause((kernel, batch, side), phase) for batch in batches}
-        known = {batch: clause for batch, clause in said.items() if clause}
-        what = f"a {kernel}x{kernel} separable convolution{equal} {_VERBS[phase]} faster"
-        unknown = [str(batch) for batch in batches if batch not in known]
-        if not known:
-            return f"On this {device} at {side}x{side} it is not decided from how many channels on {what}."
-        (first, clause), *rest = known.items()
-        more = [f"; at batch {batch} {clause}" for batch, clause in rest]
-        more += [f"; at batch {listed(unknown)} it is not decided"] if unknown else []
-        return f"On this {device} at {side}x{side} and batch {first} {what} {clause}{''.join(more)}."
-
-    def _clause(self, column: tuple[int, int, int], phase: str) -> str:
-        """Where it is faster in a column; empty where that is not decided."""
-        own = self.columns[column, phase]
-        found = crossings(own)
-        if not found:
-            said = {-1: "at every width measured", 1: "at no width measured"}.get(whole(own))
-            return f"{said} ({min(own)} to {max(own)} channels)" if said else ""
-        return listed([_span(*span) for span in _spans(found)])
+class _Shown(Words):
+    """A map as tables and plain data."""
 
     def sections(self) -> list[Table | str]:
         """All that the terminal shows."""
@@ -215,7 +162,7 @@ class _Said:
             "all, none: of the channels measured, up to so many; below: faster below, not above; ?: not decided"
         )
         sections += [self._errors()] if any(self.predictions.values()) else []
-        sections += [text for phase in PHASES for text in self._explained(phase)]
+        sections += [text for phase in PHASES for text in self.explained(phase)]
         sections += self._left_out()
         return [*sections, *(self.sentence(phase) for phase in PHASES)]
 
@@ -245,38 +192,6 @@ class _Said:
             "roofline has nothing fitted: operations and bytes at the rates measured here. Fitted: a factor a kind of "
             "operation and a time for each operation",
         )
-
-    def _explained(self, phase: str) -> list[str]:
-        """Where arithmetic explains what is faster, and where kernels do."""
-        fit = self.predictions[phase]
-        if not fit:
-            return []
-        seen = [one for one in self.found.seen(phase) if one.decided]
-        launch = {LAUNCHES: fit.model.factors[LAUNCHES]}
-        models = {
-            "arithmetic and memory": ROOFLINE,
-            "what each operation costs at any size": Model(launch),
-            "how far kernels are from the roofline": Model({**fit.model.factors, LAUNCHES: 0.0}),
-            "both kernels and what each operation costs": fit.model,
-        }
-        out = []
-        for batch in sorted({one.point.batch for one in seen}):
-            own = [one for one in seen if one.point.batch == batch]
-            errors = predict({name: ratio_log(model) for name, model in models.items()}, own)
-            right = {name: error.right or 0.0 for name, error in errors.items()}
-            roofline, *_ = right.values()
-            said = next(
-                (name for name, share in right.items() if share >= _EXPLAINED), max(right, key=right.__getitem__)
-            )
-            more = "" if said == next(iter(right)) else f"; with it {right[said]:.0%}"
-            out.append(
-                f"{phase} at batch {batch}, explained by {said}: the roofline names {roofline:.0%} of "
-                f"{counted(len(own), 'decided point')} right{more}"
-            )
-        factors = sorted(fit.model.factors.items(), key=lambda one: -one[1])
-        told = [f"{kind} {value:.1f}" for kind, value in factors if kind != LAUNCHES and value]
-        each = 1e6 * fit.model.factors[LAUNCHES]
-        return [*out, f"{phase}, times what the roofline allows: {', '.join(told)}; and {each:.0f} µs an operation"]
 
     def _left_out(self) -> list[str]:
         found, out = self.found, []
@@ -348,23 +263,6 @@ class _Said:
             "measured": list(own),
             "roofline": found.predicted(column, phase, ROOFLINE) if found.rates else None,
         }
-
-
-def _spans(found: Sequence[Crossing]) -> list[tuple[float | None, float | None]]:
-    """From where to where separable is faster; None where an end is not reached."""
-    out: list[tuple[float | None, float | None]] = []
-    if not found[0].falls:
-        out.append((None, found[0].channels))
-    for number, crossing in enumerate(found):
-        if crossing.falls:
-            out.append((crossing.channels, found[number + 1].channels if number + 1 < len(found) else None))
-    return out
-
-
-def _span(start: float | None, end: float | None) -> str:
-    if start is None:
-        return f"up to {end:.0f} channels"
-    return f"from {start:.0f} channels on" if end is None else f"from {start:.0f} to {end:.0f} channels"
 
 
 def _brief(column: Column | None) -> str:

@@ -15,9 +15,10 @@ import pytest
 import torch
 
 from dsbench.config.compose import compose
-from dsbench.measure import map as module
+from dsbench.measure import explore as module
 from dsbench.measure import roofline
 from dsbench.measure.boundary import crossings
+from dsbench.measure.explore import explore
 from dsbench.measure.map import CHANNELS, Area, Map, Where
 from dsbench.measure.probes import SlotProbes
 from dsbench.measure.roofline_record import Rates
@@ -81,7 +82,7 @@ def store(tmp_path: Path) -> Store:
 
 def test_the_boundary_is_found_before_gaps_are_filled(machine: Machine, store: Store) -> None:
     found = Map.read(AREA, SLOTS, WHERE, store)
-    found.explore(1.2)
+    explore(found, 1.2)
     assert machine.now <= 1.2 * 60
     assert len(found.repeats) < 0.6 * len(list(AREA.points()))
     for column in AREA.columns:
@@ -94,7 +95,7 @@ def test_the_boundary_is_found_before_gaps_are_filled(machine: Machine, store: S
 
 
 def test_all_kernels_and_batches_are_covered_early(machine: Machine, store: Store) -> None:
-    Map.read(AREA, SLOTS, WHERE, store).explore(0.6)
+    explore(Map.read(AREA, SLOTS, WHERE, store), 0.6)
     kernels = {(pair.plain.slot.body[0].kernel, batch) for pair, batch in machine.measured}
     assert kernels == {(3, 1), (3, 32), (5, 1), (5, 32)}
     assert machine.now <= 36
@@ -103,13 +104,13 @@ def test_all_kernels_and_batches_are_covered_early(machine: Machine, store: Stor
 def test_a_map_that_is_killed_goes_on_where_it_was(machine: Machine, store: Store) -> None:
     machine.dies_after = 10
     with pytest.raises(KeyboardInterrupt):
-        Map.read(AREA, SLOTS, WHERE, store).explore(3.5)
+        explore(Map.read(AREA, SLOTS, WHERE, store), 3.5)
     before = len(machine.measured)
     machine.dies_after = math.inf
     again = Map.read(AREA, SLOTS, WHERE, store)
     assert sum(map(len, again.repeats.values())) == before >= 10
     kept = {point: list(repeats) for point, repeats in again.repeats.items()}
-    again.explore(1)
+    explore(again, 1)
     for point, repeats in kept.items():
         assert again.repeats[point][: len(repeats)] == repeats
         assert len(again.repeats[point]) >= 3  # what had begun comes first
@@ -124,7 +125,7 @@ def test_points_that_cost_too_much_are_left_out_by_name(
     monkeypatch.setattr("dsbench.training.memory.limit_bytes", lambda _: 2**28)
     area = Area.of((3,), (1, 128), (16, 112), CHANNELS)
     found = Map.read(area, SLOTS, WHERE, store)
-    found.explore(1)
+    explore(found, 1)
     asked = {Point(3, batch, *pair.plain.shape[1:2], pair.plain.shape[0]) for pair, batch in machine.measured}
     assert asked == found.repeats.keys()
     assert not asked & (found.too_long.keys() | found.too_large.keys())
@@ -136,7 +137,7 @@ def test_points_that_cost_too_much_are_left_out_by_name(
 def test_on_a_busy_machine_fewer_points_are_begun_but_with_all_their_repeats(machine: Machine, store: Store) -> None:
     machine.seconds = 2.0
     found = Map.read(AREA, SLOTS, WHERE, store)
-    found.explore(4)
+    explore(found, 4)
     assert machine.now <= 4 * 60
     counts = [len(repeats) for repeats in found.repeats.values()]
     assert sum(count >= 3 for count in counts) > 0.8 * len(counts) > 10
