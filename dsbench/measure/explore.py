@@ -111,6 +111,8 @@ class _Exploration:
 
     def run(self, minutes: float, say: Say) -> None:
         """See `explore`."""
+        if not any(self._wanted().values()):
+            return
         end = time.monotonic() + 60 * minutes
         wait_briefly()  # before torch is imported
         say("the rates of the device")

@@ -20,6 +20,7 @@ from dsbench.measure import roofline
 from dsbench.measure.boundary import crossings
 from dsbench.measure.explore import explore
 from dsbench.measure.map import CHANNELS, Area, Map, Where
+from dsbench.measure.map_words import Words
 from dsbench.measure.probes import SlotProbes
 from dsbench.measure.roofline_record import Rates
 from dsbench.measure.slot_pairs import PHASES, Point, Slots
@@ -227,3 +228,60 @@ def test_bad_input_is_one_line(
     assert message in ended.err
     assert len(ended.err.splitlines()) == 1 or "No such option" in message
     assert not list(tmp_path.iterdir())
+
+
+def words(column: dict[int, float], match: str = "channels") -> str:
+    """The sentence on training of a map with one column, by the logarithms of its ratios."""
+    area = Area.of((3,), (32,), (16,), list(column))
+    repeats = {
+        Point(3, 32, 16, channels): [
+            {phase: [1.0, math.exp(log + off)] for phase in PHASES} for off in (-0.01, 0.0, 0.01)
+        ]
+        for channels, log in column.items()
+    }
+    compute = Compute(torch.device("cpu"), "a CPU", "32", 1)
+    found = Map(area, Slots(match), {}, WHERE, compute, Store(Path("nowhere")), repeats)
+    return Words(found, "mobilenet").sentence("training")
+
+
+@pytest.mark.parametrize(
+    ("column", "clause"),
+    [
+        ({32: 0.3, 48: -0.3, 64: -0.5}, "from 39 channels on"),
+        ({32: -0.3, 48: 0.3}, "up to 39 channels"),
+        ({8: 0.3, 12: -0.3, 16: -0.3, 24: 0.3, 32: 0.3, 48: -0.3}, "from 10 to 20 channels and from 39 channels on"),
+        ({8: 0.3, 12: 0.2}, "at no width measured (8 to 12 channels)"),
+        ({8: -0.3, 12: -0.2}, "at every width measured (8 to 12 channels)"),
+    ],
+)
+def test_the_sentence_says_where_separable_is_faster_and_where_no_longer(column: dict[int, float], clause: str) -> None:
+    assert words(column) == f"On this CPU at 16x16 and batch 32 a 3x3 separable convolution trains faster {clause}."
+
+
+def test_the_sentence_owns_that_nothing_is_decided_and_what_is_equal() -> None:
+    assert words({8: 0.001, 12: -0.001}, "params") == (
+        "On this CPU at 16x16 it is not decided from how many channels on a 3x3 separable convolution of equal "
+        "parameters trains faster."
+    )
+
+
+def test_a_damaged_file_is_measured_anew(machine: Machine, store: Store) -> None:
+    explore(Map.read(AREA, SLOTS, WHERE, store), 0.6)
+    (path,) = store.folder.iterdir()
+    whole = json.loads(path.read_text())
+    assert Map.read(AREA, SLOTS, WHERE, store).repeats
+    for damaged in ({"points": [[1, 2]]}, {"points": [[[3, 1, 8, 4], [{"training": [0, 1]}]]]}, {"rates": None}):
+        path.write_text(json.dumps(whole | damaged))
+        assert not Map.read(AREA, SLOTS, WHERE, store).repeats
+
+
+def test_a_pair_for_which_a_gpu_has_no_memory_is_left_out(
+    machine: Machine, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "times", lambda pair: {} if pair.plain.shape[0] > 64 else Machine.times(machine, pair))
+    found = Map.read(AREA, SLOTS, WHERE, store)
+    explore(found, 1.5)
+    assert {point.channels > 64 for point in found.repeats} == {False}
+    assert {point.channels > 64 for point in found.too_large} == {True}
+    # None is asked twice.
+    assert len([pair for pair, _ in machine.measured if pair.plain.shape[0] > 64]) == len(found.too_large)
