@@ -61,6 +61,19 @@ def bisecting(grid: Sequence[int], logs: Mapping[int, float]) -> list[int]:
     return [grid[(i + j) // 2] for i, j in _gaps(grid, logs) if (logs[grid[i]] > 0) != (logs[grid[j]] > 0)]
 
 
+def beyond(points: Sequence[int], logs: Mapping[int, float]) -> list[int]:
+    """The next of `points`, in any order, on the side where the ratio may cross 1, if all measured are on one side.
+
+    Down where the candidate wins at all of them, else up; that it wins above the crossing is a guess, which decides
+    what is measured first and nothing else.
+    """
+    if not logs or len({log > 0 for log in logs.values()}) > 1:
+        return []
+    if min(logs.values()) > 0:
+        return sorted(point for point in points if point > max(logs))[:1]
+    return sorted(point for point in points if point < min(logs))[-1:]
+
+
 def filling(grid: Sequence[int], logs: Mapping[int, float]) -> list[int]:
     """The points halfway between neighbours measured, those of the widest gaps first: what coarse points may miss."""
     return [grid[(i + j) // 2] for i, j in sorted(_gaps(grid, logs), key=lambda gap: gap[0] - gap[1])]

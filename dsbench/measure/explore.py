@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
-from dsbench.measure.boundary import Ratio, bisecting, coarse, filling
+from dsbench.measure.boundary import Ratio, beyond, bisecting, coarse, filling
 from dsbench.measure.map import Map, Where
 from dsbench.measure.record import new_session
 from dsbench.measure.repeats import in_fresh_process
@@ -21,15 +21,19 @@ from dsbench.measure.timing import FEWEST_REPEATS, REPEATS
 from dsbench.process import wait_briefly
 
 MINUTES = 4.0
-SECONDS = 0.03  # of one slot in one phase and process, at the most where its calls are short
+SECONDS = 0.02  # of one slot in one phase and process, at the most where its calls are short
 MOST_SHARE, LEAST_MOST = 1 / 50, 3.0  # of the minutes, that one point may take; seconds that it may in any case
 CHUNK_SECONDS = 12.0  # of measuring in one process: what a kill loses at the most, imports aside
-_CALLS = 11  # of a long call: to find the size of a block, and the fewest rounds, each warmed up by two
+# Of a call that is longer than a round: to find the size of a block, and the fewest rounds, each of which warms up by
+# two more, unless the call is a long one; see dsbench.measure.probes.Block.
+_CALLS, _LONG_CALLS, _LONG_SECONDS = 11, 5, 0.01
 _TO_FIT = 40  # points from which on times are estimated by those measured
 _LEAST_CHUNK = 1.0  # seconds, below which no process is worth its start
 _START, _FIRST_SECONDS = 4.0, 4.0  # as long as the pace is not known: until a process measures, and of its measuring
 _MEMORY = 0.5  # of what there is, that a pair may take
-_FILLING = 3  # how urgent it is to fill gaps
+# How urgent a point is: what has begun, and two coarse points; what leads to the boundary; the other coarse points;
+# repeats of what is undecided; what fills gaps.
+_BEGINNING, _BOUNDARY, _COARSE, _REPEATING, _FILLING = range(5)
 Say = Callable[[str], None]
 
 
@@ -194,7 +198,9 @@ class _Exploration:
 
     def _cost(self, point: Point, models: Mapping[str, Model]) -> float:
         calls = [model.seconds(side) for phase, model in models.items() for side in self._map.parts(point, phase)]
-        return sum(max(1.2 * SECONDS, _CALLS * seconds) for seconds in calls)
+        return sum(
+            max(1.2 * SECONDS, (_CALLS if seconds < _LONG_SECONDS else _LONG_CALLS) * seconds) for seconds in calls
+        )
 
     def _chunk(self, length: float) -> dict[Point, int]:
         """Points for processes of `length` seconds of measuring each, with the number of repeats that they should have.
@@ -239,27 +245,27 @@ class _Exploration:
     def _of_column(
         self, column: tuple[int, int, int], grid: Sequence[int], ratios: Mapping[str, Mapping[Point, Ratio]]
     ) -> Iterator[tuple[int, int, int]]:
-        """What is wanted of one column, in order: how urgent it is (0 first), at which channels, how many repeats.
+        """What is wanted of one column, in order: how urgent it is, at which channels, how many repeats.
 
-        First what has begun and coarse points, then points that halve where the ratio crosses 1, then more repeats of
-        those on either side of the crossing that are undecided, then what fills gaps.
+        The boundary is sought between the two coarse points in the middle, else further down where the separable slot
+        wins at all points so far, further up where the plain one does.
         """
         points = {c: Point(*column, c) for c in grid}
-        logs = {phase: {c: own[at] for c, at in points.items() if at in own} for phase, own in ratios.items()}
+        logs = {phase: {c: own[at].log for c, at in points.items() if at in own} for phase, own in ratios.items()}
         measured = logs[PHASES[0]]
+        first = coarse(grid)
+        wanted = [(_BEGINNING, c, FEWEST_REPEATS) for c in measured if ratios[PHASES[0]][points[c]].n < FEWEST_REPEATS]
+        wanted += [(_BEGINNING, c, FEWEST_REPEATS) for c in first[:2] if c not in measured]
+        for own in logs.values():
+            wanted += [(_BOUNDARY, c, FEWEST_REPEATS) for c in (*bisecting(grid, own), *beyond(first, own))]
+        wanted += [(_COARSE, c, FEWEST_REPEATS) for c in first if c not in measured]
+        for phase, own in logs.items():
+            for pair in pairwise(own):
+                if (own[pair[0]] > 0) != (own[pair[1]] > 0):
+                    undecided = [c for c in pair if not ratios[phase][points[c]].sign]
+                    wanted += [(_REPEATING, c, REPEATS) for c in undecided if ratios[phase][points[c]].n < REPEATS]
+        wanted += [(_FILLING, c, FEWEST_REPEATS) for c in filling(grid, measured)]
         given: set[int] = set()
-        wanted: list[tuple[int, int, int]] = []
-        wanted += [(0, c, FEWEST_REPEATS) for c, ratio in measured.items() if ratio.n < FEWEST_REPEATS]
-        wanted += [(0, c, FEWEST_REPEATS) for c in coarse(grid) if c not in measured]
-        for own in logs.values():
-            wanted += [(1, c, FEWEST_REPEATS) for c in bisecting(grid, {c: ratio.log for c, ratio in own.items()})]
-        for own in logs.values():
-            for before, after in pairwise(own):
-                if (own[before].log > 0) != (own[after].log > 0):
-                    wanted += [(2, c, REPEATS) for c in (before, after) if not own[c].sign and own[c].n < REPEATS]
-        wanted += [
-            (_FILLING, c, FEWEST_REPEATS) for c in filling(grid, {c: ratio.log for c, ratio in measured.items()})
-        ]
         for level, channels, repeats in wanted:
             if channels not in given:
                 given.add(channels)

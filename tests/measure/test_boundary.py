@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from dsbench.measure.boundary import Crossing, Ratio, bisecting, coarse, crossings, filling, whole
+from dsbench.measure.boundary import Crossing, Ratio, beyond, bisecting, coarse, crossings, filling, whole
 from dsbench.measure.map import CHANNELS
 from dsbench.statistics.means import Interval
 
@@ -36,6 +36,15 @@ def test_the_neighbours_of_a_boundary_are_found_with_half_of_the_grid(place: int
     assert {CHANNELS[place - 1], CHANNELS[place]} <= logs.keys()
     assert len(logs) <= 7
     assert sorted(logs) == sorted(set(logs))
+
+
+def test_the_search_goes_on_to_the_side_where_the_crossing_may_be() -> None:
+    points = coarse(CHANNELS)
+    assert sorted(points) == [4, 16, 64, 256, 512]
+    assert set(points[:2]) == {16, 64}
+    assert beyond(points, {16: 0.5, 64: 0.1}) == [256]
+    assert beyond(points, {16: -0.1, 64: -0.5}) == [4]
+    assert beyond(points, {16: 0.5, 64: -0.5}) == beyond(points, {}) == beyond(points, {4: -1.0}) == []
 
 
 def test_of_two_crossings_between_coarse_points_filling_finds_both() -> None:
