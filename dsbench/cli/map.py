@@ -90,8 +90,7 @@ def map(
             explore(found, minutes, say)
     if not found.measured:
         raise InputError(
-            f"nothing is measured of this map in {folder}, and --minutes {minutes:g} left time for nothing; "
-            f"--minutes {MINUTES:g} is the default"
+            f"nothing is measured of this map in {folder} after --minutes {minutes:g}; {MINUTES:g} is the default"
         )
     said = _Shown(found, composed.choices["block"])
     if as_json:

@@ -227,7 +227,8 @@ class _Exploration:
     def _wanted(self) -> dict[tuple[int, int], list[tuple[Point, int]]]:
         """By kernel and batch the points that are wanted next, the most wanted first, and how many repeats of each.
 
-        What fills gaps is wanted once nothing else is.
+        Of equally urgent ones those come first whose column has fewer points. What fills gaps is wanted once nothing
+        else is.
         """
         ranked: dict[tuple[int, int], list[tuple[int, int, Point, int]]] = {}
         left_out = self._map.too_long.keys() | self._map.too_large.keys()
@@ -235,7 +236,8 @@ class _Exploration:
         for column in self._map.area.columns:
             grid = [channels for channels in self._map.area.channels if Point(*column, channels) not in left_out]
             own = ranked.setdefault(column[:2], [])
-            for rank, (level, channels, repeats) in enumerate(self._of_column(column, grid, ratios)):
+            done = sum(Point(*column, channels) in self._map.repeats for channels in grid)
+            for rank, (level, channels, repeats) in enumerate(self._of_column(column, grid, ratios), done):
                 own.append((level, rank, Point(*column, channels), repeats))
         boundary = any(level < _FILLING for own in ranked.values() for level, *_ in own)
         if boundary:

@@ -99,6 +99,7 @@ def test_all_kernels_and_batches_are_covered_early(machine: Machine, store: Stor
     explore(Map.read(AREA, SLOTS, WHERE, store), 0.6)
     kernels = {(pair.plain.slot.body[0].kernel, batch) for pair, batch in machine.measured}
     assert kernels == {(3, 1), (3, 32), (5, 1), (5, 32)}
+    assert {pair.plain.shape[1] for pair, _ in machine.measured[: len(AREA.columns)]} == {8, 16}
     assert machine.now <= 36
 
 
