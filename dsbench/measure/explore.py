@@ -16,7 +16,7 @@ from dsbench.measure.map import Map, Where
 from dsbench.measure.record import new_session
 from dsbench.measure.repeats import in_fresh_process
 from dsbench.measure.roofline_record import Rates
-from dsbench.measure.slot_pairs import PHASES, USUAL, Model, Pair, Point, fitted
+from dsbench.measure.slot_pairs import PHASES, ROOFLINE, USUAL, Model, Pair, Point, fitted
 from dsbench.measure.timing import FEWEST_REPEATS, REPEATS
 from dsbench.process import wait_briefly
 
@@ -197,7 +197,8 @@ class _Exploration:
         return {point: self._cost(point, models) for point in self._map.area.points()}
 
     def _cost(self, point: Point, models: Mapping[str, Model]) -> float:
-        calls = [model.seconds(side) for phase, model in models.items() for side in self._map.parts(point, phase)]
+        sides = [(model, side) for phase, model in models.items() for side in self._map.parts(point, phase)]
+        calls = [max(model.seconds(side), ROOFLINE.seconds(side)) for model, side in sides]
         return sum(
             max(1.2 * SECONDS, (_CALLS if seconds < _LONG_SECONDS else _LONG_CALLS) * seconds) for seconds in calls
         )

@@ -227,17 +227,23 @@ def ratio_log(model: Model) -> Callable[[Seen], float]:
 
 
 def held_out(seen: Sequence[Seen]) -> tuple[list[Seen], list[Seen]]:
-    """The points to fit on, and those held out: whole columns of channels by turns, so that no neighbour is known."""
-    columns = sorted({one.point[:3] for one in seen})
-    kept = set(columns[::2])
-    return [one for one in seen if one.point[:3] in kept], [one for one in seen if one.point[:3] not in kept]
+    """The points to fit on, and those held out: whole columns of channels by turns, so that no neighbour is known.
+
+    By turns in each direction, as the fields of a chessboard: every kernel, batch and side is in both.
+    """
+    places = [sorted({one.point[direction] for one in seen}) for direction in range(3)]
+
+    def color(one: Seen) -> int:
+        return sum(own.index(value) for own, value in zip(places, one.point, strict=False)) % 2
+
+    return [one for one in seen if not color(one)], [one for one in seen if color(one)]
 
 
 def predictions(seen: Sequence[Seen]) -> Predictions | None:
     """The three predictions of one phase with their errors on the same points held out; None with too few points."""
     fit, rest = held_out(seen)
     kinds = {kind for one in fit for side in one.parts for kind in side}
-    if not rest or 2 * len(fit) < 2 * len(kinds):
+    if not rest or len(fit) < len(kinds):
         return None
     model = fitted([side for one in fit for side in one.parts], [value for one in fit for value in one.seconds])
     log_of: dict[str, Callable[[Seen], float]] = {
