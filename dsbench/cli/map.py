@@ -158,7 +158,8 @@ class _Shown(Words):
         sections += [self._crossovers(phase) for phase in PHASES]
         sections.append(
             "in brackets: from where to where one cannot tell, the interval of the ratio over processes containing 1; "
-            "all, none: of the channels measured, up to so many; below: faster below, not above; ?: not decided"
+            "≤ or >: faster at all points measured, or at none, the fewest or the most channels of which these are; "
+            "below: faster below, not above; ?: not decided"
         )
         sections += [self._errors()] if any(self.predictions.values()) else []
         sections += [text for phase in PHASES for text in self.explained(phase)]
@@ -270,7 +271,8 @@ def _brief(column: Column | None) -> str:
         return ""
     found = crossings(column)
     if not found:
-        return {-1: f"all to {max(column)}", 1: f"none to {max(column)}"}.get(whole(column), "?")
+        decided = [channels for channels, ratio in column.items() if ratio.sign] or [0]
+        return {-1: f"≤ {min(decided)}", 1: f"> {max(decided)}"}.get(whole(column), "?")
     texts = [f"{'' if one.falls else 'below '}{one.channels:.0f} ({one.low:.0f} to {one.high:.0f})" for one in found]
     return "; ".join(texts)
 

@@ -70,8 +70,12 @@ class Words:
         own = self.columns[column, phase]
         found = crossings(own)
         if not found:
-            said = {-1: "at every width measured", 1: "at no width measured"}.get(whole(own))
-            return f"{said} ({min(own)} to {max(own)} channels)" if said else ""
+            said = {-1: "at all widths measured", 1: "at none of the widths measured"}.get(whole(own))
+            decided = [channels for channels, ratio in own.items() if ratio.sign]
+            if not said:
+                return ""
+            ends = list(dict.fromkeys((min(decided), max(decided))))
+            return f"{said} ({' to '.join(str(end) for end in ends)} channels, {counted(len(decided), 'point')})"
         return listed([_span(*span) for span in _spans(found)])
 
     def explained(self, phase: str) -> list[str]:

@@ -251,8 +251,8 @@ def words(column: dict[int, float], match: str = "channels") -> str:
         ({32: 0.3, 48: -0.3, 64: -0.5}, "from 39 channels on"),
         ({32: -0.3, 48: 0.3}, "up to 39 channels"),
         ({8: 0.3, 12: -0.3, 16: -0.3, 24: 0.3, 32: 0.3, 48: -0.3}, "from 10 to 20 channels and from 39 channels on"),
-        ({8: 0.3, 12: 0.2}, "at no width measured (8 to 12 channels)"),
-        ({8: -0.3, 12: -0.2}, "at every width measured (8 to 12 channels)"),
+        ({8: 0.3, 12: 0.2}, "at none of the widths measured (8 to 12 channels, 2 points)"),
+        ({8: -0.3, 12: -0.2}, "at all widths measured (8 to 12 channels, 2 points)"),
     ],
 )
 def test_the_sentence_says_where_separable_is_faster_and_where_no_longer(column: dict[int, float], clause: str) -> None:
