@@ -22,7 +22,7 @@ from dsbench.training.device import Compute
 EQUAL = {(8, "training"): 40, (16, "training"): 20, (8, "inference"): 20, (16, "inference"): 10}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def panels() -> dict[str, Any]:
     area = Area.of((3,), (1, 32), (8, 16), (4, 6, 8, 12, 16, 24, 32, 48, 64))
     slots = Slots(block=vars(compose([]).config.block))
