@@ -145,9 +145,10 @@ def zeros(points: Sequence[int], values: Sequence[float]) -> list[float]:
 def whole(column: Column) -> int:
     """1 where the candidate takes longer at all points that are decided, -1 where it is ahead at all, else 0.
 
-    0 too where fewer than half of the points are decided.
+    0 too where fewer than half of the points are decided, or the mean of one that is not lies on the other side.
     """
     signs = [ratio.sign for ratio in column.values()]
-    if 2 * sum(map(abs, signs)) < len(signs) or not any(signs):
+    sides = {ratio.log > 0 for ratio in column.values()}
+    if 2 * sum(map(abs, signs)) < len(signs) or not any(signs) or len(sides) > 1:
         return 0
-    return 1 if min(signs) >= 0 else -1 if max(signs) <= 0 else 0
+    return max(signs) or min(signs)

@@ -102,7 +102,7 @@ class Words:
             )
             more = "" if said == next(iter(right)) else f"; with it {right[said]:.0%}"
             out.append(
-                f"{phase} at batch {batch}, explained by {said}: the roofline names {roofline:.0%} of "
+                f"{phase} at batch {batch}, best explained by {said}: the roofline names {roofline:.0%} of "
                 f"{counted(len(own), 'decided point')} right{more}"
             )
         factors = sorted(fit.model.factors.items(), key=lambda one: -one[1])
