@@ -26,13 +26,15 @@ from dsbench.results import tables
 from dsbench.results.cells import COUNTS, cells_table
 from dsbench.results.folder import SweepFolder
 from dsbench.results.naming import short_names
+from dsbench.results.records import timings
 from dsbench.run.interrupts import Interrupted
 from dsbench.run.progress import relative
 from dsbench.run.record import FINAL
+from dsbench.sweep.design import EXPLORES_WORDS, choice_of, explores, kept_design
 from dsbench.sweep.looks import rule_of
 from dsbench.sweep.sweep import Sweep, own_folder
 from dsbench.verdict.chips import WHERE
-from dsbench.verdict.sentences import FEW, headline, place, title, unfinished, winners
+from dsbench.verdict.sentences import FEW, headline, place, recipes, title, unfinished, winners
 from dsbench.verdict.verdict import Verdict, verdict
 
 if TYPE_CHECKING:
@@ -51,6 +53,9 @@ def conclude(sweep: Sweep) -> None:
     The verdict is printed and, with `report`, written as a page; in W&B, where that is the runs' logger, it goes beside
     the table of cells. Nothing is measured where the runs were trained on other machines.
     """
+    if sweep.explores:
+        _conclude_exploring(sweep)
+        return
     with sweep.told_anyway(sweep.show):
         runs, cells = sweep.collected or sweep.collect()
         before = _measure_cells(sweep, runs)
@@ -67,6 +72,50 @@ def conclude(sweep: Sweep) -> None:
     for page in pages[:1]:
         terminal().print(f"page     {relative(page)}", soft_wrap=True)
     terminal().print(f"details  dsbench verdict {shlex.quote(sweep.folder.argument)} --details", soft_wrap=True)
+
+
+def _conclude_exploring(sweep: Sweep) -> None:
+    """Show what the first of two stages has chosen, and write its page; nothing is judged.
+
+    Cells are measured by turns where the design chooses by times as well.
+    """
+    with sweep.told_anyway(sweep.show):
+        runs, _ = sweep.collected or sweep.collect()
+        if kept_design(sweep.design or {}).measures:
+            _measure_explored(sweep, runs)
+            runs, _ = sweep.collect()
+        console, choice = terminal(), choice_of(sweep.folder)
+        done = f"{int(runs['status'].isin(FINAL).sum())}/{len(runs)} done"
+        console.print(f"\n{sweep.folder.name} {EXPLORES_WORDS}   {done}\n", soft_wrap=True)
+        for table in choice.tables:
+            console.print(table)
+            console.print()
+        sweep.show_failures(runs)
+        console.print(*choice.sentences, "", sep="\n", soft_wrap=True)
+        wanted = sweep.config.report and sweep.writable
+        pages, _ = _written(sweep.folder, bool(runs["status"].isin(FINAL).all())) if wanted else ([], False)
+    for page in pages[:1]:
+        console.print(f"page     {relative(page)}", soft_wrap=True)
+
+
+def _measure_explored(sweep: Sweep, runs: pd.DataFrame) -> None:
+    """Measure a finished run of each cell that was explored, unless all of them have been."""
+    finished = runs[runs["status"] == "done"].drop_duplicates("cell_id")
+    names = timings(runs)
+    if names and finished[names].notna().all(axis=None):
+        return
+    minutes = sweep.config.bench_minutes if sweep.trained_here and sweep.writable else 0.0
+    share, many = Share.of(len(finished), minutes), counted(len(finished), "cell")
+    if share is None:
+        if minutes:
+            terminal().print(
+                f"times are not measured: {many} need bench_minutes={Share.least_minutes(len(finished)):g}"
+            )
+        return
+    terminal().print(f"measuring {many} by turns, {minutes:g} min at the most; bench_minutes=0 leaves it out")
+    repeats = measure(sweep.folder.outputs, list(finished["run_id"]), share, sweep.config.bench_threads)
+    if repeats is not None and repeats < REPEATS:
+        terminal().print(f"{repeats} of {REPEATS} repeats; bench_minutes={2 * minutes:g} gives them longer")
 
 
 def _measure_cells(sweep: Sweep, runs: pd.DataFrame) -> Verdict | None:
@@ -143,7 +192,7 @@ def _show(sweep: Sweep, runs: pd.DataFrame, cells: pd.DataFrame, decided: Verdic
     if decided.groups:
         console.print(answer_table(decided) if few else answer_lines(decided, MOST_ROWS))
         console.print()
-    for sentence in headline(decided) if few else unfinished(decided):
+    for sentence in headline(decided) if few else [*recipes(decided), *unfinished(decided)]:
         console.print(sentence)
     console.print()
     chips = where_it_wins(decided)
@@ -276,9 +325,12 @@ def _written(folder: SweepFolder, ended: bool) -> tuple[list[Path], bool]:
     if earlier:
         return earlier, True
     from dsbench.report.content import report
+    from dsbench.report.explored import explored, write_explored
     from dsbench.report.page import write
 
     try:
+        if explores(folder):
+            return write_explored(explored(folder), folder.path, there), False
         return write(report(folder), folder.path, there), False
     except OSError as error:
         log.warning("the report could not be written: %s", one_line(error))

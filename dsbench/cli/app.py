@@ -17,6 +17,7 @@ from dsbench.cli.clean import clean
 from dsbench.cli.commands import added
 from dsbench.cli.cost import cost
 from dsbench.cli.export import export
+from dsbench.cli.map import map
 from dsbench.cli.options import OutputsIfGiven
 from dsbench.cli.output import print_version
 from dsbench.cli.report import figures, report
@@ -58,6 +59,7 @@ _DAY: dict[str, dict[Callable[..., Any] | typer.Typer, str]] = {
     "Costs": {
         cost: "dsbench cost model=cnn,dwsep width=16",
         bench: "dsbench bench model=cnn,dwsep width=16 --roofline",
+        map: "dsbench map --minutes 4 --kernels 3 precision=32",
     },
     "Results": {
         results: "dsbench results --where model=dwsep --sort -test_acc",

@@ -15,6 +15,9 @@ from dsbench.cli.output import show, write
 from dsbench.errors import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
     from dsbench.results.folder import SweepFolder
 
 
@@ -46,8 +49,15 @@ def report(
 def _page(folder: SweepFolder, margin: float | None) -> tuple[list[str], Callable[[], list[Path]]]:
     """The headline of a sweep's page, and what writes its files."""
     from dsbench.report.content import report as content_of
+    from dsbench.report.explored import explored, write_explored
     from dsbench.report.page import write as write_page
+    from dsbench.sweep.design import explores
 
+    if explores(folder):
+        if margin is not None:
+            raise InputError(f"--margin is of comparisons; {folder.name} explores and compares nothing")
+        page = explored(folder)
+        return page.sentences, partial(write_explored, page, folder.path)
     content = content_of(folder, margin)
     return content.headline, partial(write_page, content, folder.path)
 
@@ -81,7 +91,7 @@ def figures(
     """Draw a sweep as far as it has come, into outputs/sweeps/NAME/figures, and print the path of each picture.
 
     Costs and accuracy of each comparison, accuracy against costs, runs by seed, learning curves, differences, classes,
-    confusion matrices, rooflines.
+    confusion matrices, rooflines; slots, where their sensitivity was explored.
     """
     from dsbench.figures.style import FORMATS
     from dsbench.results.query import checked, sweep_folder
@@ -93,14 +103,23 @@ def figures(
     if not runs["status"].isin(FINAL).any():
         raise InputError(f"no run of the sweep {folder.name} has ended yet; there is nothing to draw")
     from dsbench.figures.style import rendered
-    from dsbench.report.album import album, rooflines
-    from dsbench.sweep.looks import rule_of
-    from dsbench.verdict.verdict import measured_records, verdict
 
-    judged = verdict(folder.outputs, runs, rule=rule_of(folder))
-    measured = rooflines(judged.cells, measured_records(folder.outputs, runs)).values()
-    for name, figure in album(runs, cells, judged, measured, folder.outputs):
+    for name, figure in _pictures(folder, runs, cells):
         for kind in kinds:
             path = folder.path / "figures" / f"{name}.{kind}"
             write(path, rendered(figure, kind), folder_too=True)
             typer.echo(path)
+
+
+def _pictures(folder: SweepFolder, runs: pd.DataFrame, cells: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
+    """The pictures of a sweep by name; of one that explores nothing that test images say."""
+    from dsbench.report.album import album, explored_album, rooflines
+    from dsbench.sweep.design import explores
+    from dsbench.sweep.looks import rule_of
+    from dsbench.verdict.verdict import measured_records, verdict
+
+    if not explores(folder):
+        judged = verdict(folder.outputs, runs, rule=rule_of(folder))
+        measured = rooflines(judged.cells, measured_records(folder.outputs, runs)).values()
+        yield from album(runs, cells, judged, measured, folder.outputs)
+    yield from explored_album(folder)

@@ -19,6 +19,7 @@ from dsbench.network.elements import MOST_LAYERS
 LAST_SEED = 2**32 - 1  # what numpy and Lightning take, too
 MOST_SEEDS = 10_000  # of a cell
 MOST_AT_ONCE = 10_000  # threads of a run, runs of a sweep, seeds of a program
+RATIO = "ratio"  # optimizer.decay_depthwise: what the slot's block has of the weights of a plain convolution
 AUTO_FUSE = "auto"  # fuse: as many seeds as pay
 
 
@@ -131,6 +132,18 @@ class OptimizerConfig(Checked):
     lr: float = positive()
     weight_decay: float = meeting(lambda x: 0 <= x < math.inf, "{} is not 0 or a positive number")
     decay_norm_and_bias: bool = MISSING
+    # not missing: runs recorded before there was a choice can be taken up
+    decay_depthwise: Any = meeting(  # noqa: RUF009 - it is a field
+        lambda x: x == RATIO or (type(x) in (int, float) and 0 <= x < math.inf),
+        f"{{}} is neither a factor, 0 or more, nor {RATIO}",
+        default=1.0,
+    )
+
+    def check(self, prefix: str = "") -> None:
+        """The factor of depthwise kernels is not null."""
+        super().check(prefix)
+        if self.decay_depthwise is None:
+            raise InputError(f"{prefix}decay_depthwise has no value; a factor, 1 for none, or {RATIO}")
 
 
 @dataclass
@@ -350,6 +363,23 @@ class VerdictConfig(Checked):
 
 
 @dataclass
+class TuneConfig(Checked):
+    """What a design of tuned recipes tries."""
+
+    axes: dict[str, Any] = field(default_factory=dict)
+    runs: int | None = count(default=None, most=MOST)
+
+
+@dataclass
+class SensitivityConfig(Checked):
+    """How a design tries the slots of an architecture, and by what it chooses a hybrid."""
+
+    runs: int = count("number of patterns", most=MOST)
+    seeds: int = count("number of seeds", most=MOST_SEEDS)
+    cost: str | None = choice_of(None, "params", "macs", "acts", "bytes", "train_step_ms", "latency_ms")
+
+
+@dataclass
 class SweepConfig(Config):
     """A sweep's configuration: that of its runs, and keys that no run's configuration holds."""
 
@@ -366,6 +396,9 @@ class SweepConfig(Config):
     chips: list[str] | None = MISSING
     report: bool = MISSING
     objective: Any = MISSING
+    design: str | None = choice_of(None, "tuned", "sensitivity")
+    tune: TuneConfig = field(default_factory=TuneConfig)
+    sensitivity: SensitivityConfig = field(default_factory=SensitivityConfig)
 
 
 SWEEPS_OWN = frozenset(f.name for f in fields(SweepConfig)) - {f.name for f in fields(Config)}  # no run reads them

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import gc
 import os
+import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 from statistics import fmean
@@ -15,16 +16,19 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 from torch.utils.benchmark import Timer, timer
+from torch.utils.benchmark.utils.common import set_torch_threads
 
 from dsbench.measure.subject import Subject, Training
 from dsbench.measure.timing import MIN_ROUNDS
-from dsbench.network.build import FORMATS, formatted
+from dsbench.network.build import FORMATS, drawn, formatted
+from dsbench.network.layers import Layer, Shape
 from dsbench.training.batches import Batches
 from dsbench.training.device import Compute
-from dsbench.training.step import autocast
+from dsbench.training.step import DTYPES, autocast
 
 _ROUND_SECONDS = 0.05  # of one block: long beside the clock's resolution, short beside disturbances
 _WARM_UP_SECONDS = 0.2
+LONG_SECONDS = 0.01  # from which on a call is timed by itself: torch's timer would warm up each block by two more calls
 PEAK_MEMORY = (
     "the most that torch's allocator holds in a training step: weights, gradients, optimizer state, activations"
 )
@@ -128,11 +132,18 @@ class Block:
     def __init__(
         self, call: Callable[[], object], threads: int, limit_seconds: float, clock: Callable[[], float] = timer
     ) -> None:
+        self._call, self._threads, self._clock = call, threads, clock
         self._timer = Timer("call()", globals={"call": call}, num_threads=threads, timer=clock)
         warm = self._timer.blocked_autorange(min_run_time=min(_WARM_UP_SECONDS, limit_seconds / 10))
         self.calls = max(1, round(min(_ROUND_SECONDS, limit_seconds / MIN_ROUNDS) / warm.median))
+        self._alone = self.calls == 1 and warm.median >= LONG_SECONDS
 
     def __call__(self) -> tuple[float]:
+        if self._alone:
+            with set_torch_threads(self._threads):
+                start = self._clock()
+                self._call()
+                return (self._clock() - start,)
         return (fmean(self._timer.timeit(self.calls).times),)
 
 
@@ -170,6 +181,45 @@ class StepProbe:
         backward = timer()
         self.training.update()
         return forward - start, backward - forward, timer() - backward
+
+
+class SlotProbes:
+    """Probes of layers alone on `batch` inputs of `shape`, as they compute within a network.
+
+    Their input comes as another layer leaves it, in that precision and memory format; in training it gets a gradient,
+    and so do the weights, which nothing moves. On one thread of a CPU the time is that in which the thread had the
+    core, so that waits for it are in no ratio.
+    """
+
+    def __init__(self, layers: Sequence[Layer], shape: Shape, batch: int, compute: Compute) -> None:
+        self._compute = compute
+        alone = compute.device.type == "cpu" and compute.threads == 1
+        self._clock = time.thread_time if alone else timer
+        module = formatted(drawn(layers, shape, seed=0), compute.memory_format)
+        self._module = module.to(compute.device)
+        generator = torch.Generator().manual_seed(0)
+        given = torch.randn(batch, *shape, generator=generator).to(compute.device, DTYPES[compute.precision])
+        self._input = given.contiguous(memory_format=FORMATS[compute.memory_format]).requires_grad_()
+        self._wanted = [self._input, *self._module.parameters()]
+        self._gradient = torch.randn_like(self._forward())
+
+    def _forward(self) -> Tensor:
+        with autocast(self._compute):
+            return self._module(self._input)
+
+    def inference(self) -> Tensor:
+        """What the layers give, without gradients."""
+        with torch.inference_mode():
+            return self._forward()
+
+    def training(self) -> tuple[Tensor, ...]:
+        """The gradients of the input and of each weight, after a forward and a backward pass."""
+        return torch.autograd.grad(self._forward(), self._wanted, self._gradient)
+
+    def probe(self, phase: str, limit_seconds: float) -> Block:
+        """A probe of `phase`, training or inference, whose mode the layers have until the next is asked for."""
+        self._module.train(phase == "training")
+        return Block(getattr(self, phase), self._compute.threads, limit_seconds, self._clock)
 
 
 def peak_memory_bytes(subject: Subject) -> int | None:

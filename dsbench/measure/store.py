@@ -11,13 +11,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dsbench import provenance
 from dsbench.errors import InputError
 from dsbench.files import write_atomically
 from dsbench.measure.timing import Timing
-from dsbench.network.description import Network
 
 if TYPE_CHECKING:
     from dsbench.training.device import Compute
@@ -25,7 +24,14 @@ if TYPE_CHECKING:
 _PACKAGES = ("dsbench", "torch")
 
 
-def conditions(network: Network, what: object, batch: int, compute: Compute) -> dict[str, Any]:
+class Identified(Protocol):
+    """A network, or what else is measured: equal ones have equal identities."""
+
+    def identity(self) -> dict[str, object]:
+        """What it is, as plain data."""
+
+
+def conditions(network: Identified, what: object, batch: int, compute: Compute) -> dict[str, Any]:
     """All that a timing depends on, as plain data; `what` says what is timed."""
     from dsbench.measure.identity import identity
 

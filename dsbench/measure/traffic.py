@@ -94,8 +94,13 @@ def operations(network: Network, precision: str = "32") -> tuple[Operation, ...]
     Under autocast (`precision` bf16 or 16) convolutions and linear layers leave activations of 2 bytes, and what
     follows keeps the size it is given. A gradient flows to a signal once a layer before it has parameters.
     """
+    return operations_after(Signal(network.input_shape, FULL, False), network.layers, precision)
+
+
+def operations_after(signal: Signal, layers: Sequence[Layer], precision: str) -> tuple[Operation, ...]:
+    """Every operation of `layers` on a `signal`; see `operations`."""
     out: list[Operation] = []
-    _through(network.layers, Signal(network.input_shape, FULL, False), None, DTYPE_BYTES[precision], out)
+    _through(layers, signal, None, DTYPE_BYTES[precision], out)
     return tuple(out)
 
 

@@ -49,13 +49,17 @@ def build(network: Network, seed: int | None = None) -> nn.Sequential:
     if seed is None:
         with torch.device("meta"):
             return _sequence(network.layers, network.input_shape)
+    return drawn(network.layers, network.input_shape, seed, network.init)
+
+
+def drawn(layers: Sequence[Layer], shape: Shape, seed: int, init: str = "pytorch") -> nn.Sequential:
+    """The module of `layers` alone for an input of `shape`, with weights drawn as those of a network are; see build."""
     parts = []
-    shape = network.input_shape
     with torch.random.fork_rng(devices=[]):
-        for key, layer in execution_order(network.layers):
+        for key, layer in execution_order(layers):
             torch.manual_seed(derived(seed, "weights", *key))
             part = module(layer, shape)
-            if network.init == "glorot":
+            if init == "glorot":
                 part.apply(_glorot)
             parts.append(part)
             shape = layer.output_shape(shape)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dsbench.figures import chips, confusion, curves, forest, images, overview, roofline, seeds, tradeoff
+from dsbench.figures import chips, confusion, curves, forest, images, overview, roofline, seeds, slots, tradeoff
 from dsbench.figures.axes import Cell, available_costs, caption, rows
 from dsbench.figures.confusion import class_names, confusions
 from dsbench.figures.curves import histories
@@ -15,6 +15,9 @@ from dsbench.figures.forest import differences, pairs
 from dsbench.measure.roofline_record import TOGETHER, Roofline, read
 from dsbench.measure.roofline_words import comparison
 from dsbench.numerals import counted
+from dsbench.results.folder import SweepFolder
+from dsbench.sweep.design import Explored, explores, kept_design
+from dsbench.sweep.sensitivity import Slots
 from dsbench.verdict.cells import Cell as VerdictCell
 from dsbench.verdict.timings import Records
 from dsbench.verdict.verdict import Verdict
@@ -119,6 +122,17 @@ def _all(
     yield "confusion", confusion.draw(matrices, cells, named)
     yield "confusion_differences", confusion.draw_differences(matrices, matched, cells, named) if apart else None
     yield "roofline", roofline.draw(list(rooflines)) if rooflines else None
+
+
+def explored_album(folder: SweepFolder) -> Iterator[tuple[str, Figure]]:
+    """Each picture of what was explored, with its name: by the sweep in `folder`, or by that which chose its cells."""
+    kept = folder.design or {}
+    explored = SweepFolder(folder.path.parent / kept["explored"]) if "explored" in kept else folder
+    if not kept or not explored.sweep_file.exists() or not explores(explored):
+        return
+    design = kept_design(explored.design or {})
+    if isinstance(design, Slots) and (figure := slots.draw(design.found(Explored.of(explored)))) is not None:
+        yield "slots", figure
 
 
 def _forest(verdict: Verdict, matched: list[tuple[Cell, Cell]], cells: pd.DataFrame) -> Figure | None:

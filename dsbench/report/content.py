@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +16,15 @@ from dsbench.figures.images import most_different
 from dsbench.figures.style import Words, rendered, words
 from dsbench.numerals import listed, mean_percent, points
 from dsbench.quantities import LIGHTER, QUANTITIES, amount
-from dsbench.report.album import NARROW, album, crowded, reasons, rooflines
+from dsbench.report.album import NARROW, album, crowded, explored_album, reasons, rooflines
 from dsbench.report.answers import answer_table, verdict_tables, where_it_wins
 from dsbench.results.cells import not_in_means
 from dsbench.results.folder import SweepFolder
-from dsbench.results.records import correct_images, labels, plain, settings
+from dsbench.results.records import COLUMNS, correct_images, labels, plain, settings
+from dsbench.sweep.design import CHOSEN
 from dsbench.sweep.looks import rule_of
 from dsbench.tables import Column, Entry, Kind, Table, answers, figures, filled, names, numbers, texts
-from dsbench.verdict.cells import Cell
+from dsbench.verdict.cells import DEPTHWISE, Cell
 from dsbench.verdict.details import details, effects, missing
 from dsbench.verdict.sentences import headline, others, title, winners
 from dsbench.verdict.verdict import as_data, measured_records, verdict
@@ -51,9 +53,10 @@ class Report:
 
     `title` says what was compared, `summary` answers in a row a comparison, the first `leading` of them at once, the
     others folded; `headline` answers in a sentence, `others` what the other pairs come to. `paragraphs` have what
-    stands beside, with what is missing; `chips` and `winners` say which network is ahead on which chip; `images` has
-    those on which networks differ most; `why` has a paragraph a pair on where the time of a training step goes, `how`
-    headings and texts on how it was measured. `links` has the folders of runs by run_id, from the page's.
+    stands beside, with what is missing; `tried` has what a design chose its cells from; `chips` and `winners` say which
+    network is ahead on which chip; `images` has those on which networks differ most; `why` has a paragraph a pair on
+    where the time of a training step goes, `how` headings and texts on how it was measured. `links` has the folders of
+    runs by run_id, from the page's.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Report:
     others: str
     paragraphs: list[str]
     cells: Table
+    tried: list[Table]
     chips: Table | None
     winners: list[str]
     answers: list[Table]
@@ -80,7 +84,7 @@ class Report:
 def report(folder: SweepFolder, margin: float | None = None) -> Report:
     """The content of the page of a sweep, whatever of it has ended, judged by another `margin` where one is given.
 
-    Raises InputError where there is no sweep, and for a margin below 0.
+    Raises InputError where there is no sweep, for the first of two stages, and for a margin below 0.
     """
     metadata, (run_rows, cell_rows) = folder.metadata(), folder.read()
     judged = verdict(folder.outputs, run_rows, rule=rule_of(folder, margin))
@@ -96,11 +100,23 @@ def report(folder: SweepFolder, margin: float | None = None) -> Report:
         f"Pictures that show each of the {many} apart are drawn by: dsbench figures {shlex.quote(folder.argument)}"
         for many in crowded(cell_rows, judged)
     ]
+    design = folder.design or {}
+    tried = [
+        Table(
+            table["title"],
+            tuple(names({name: [row[name] for row in table["rows"]] for name in table["rows"][0]})),
+            table["note"],
+        )
+        for table in design.get("tables", ())
+        if table["rows"]
+    ]
+    paragraphs = [*design.get("sentences", ()), *paragraphs]
     on_chips = where_it_wins(judged)
     measured_how = how(folder.argument, metadata, run_rows)
     measured = rooflines(judged.cells, measured_records(folder.outputs, run_rows))
     drawn = album(run_rows, cell_rows, judged, measured.values(), folder.outputs, whole=False)
-    pictures = [Picture(name, rendered(figure, "svg"), words(figure)) for name, figure in drawn]
+    all_drawn = chain(drawn, explored_album(folder))
+    pictures = [Picture(name, rendered(figure, "svg"), words(figure)) for name, figure in all_drawn]
     why = reasons(judged, measured)
     images = most_different(judged, correct_images(folder.outputs, run_rows)[0])
     return Report(
@@ -112,6 +128,7 @@ def report(folder: SweepFolder, margin: float | None = None) -> Report:
         others=others(judged, leading),
         paragraphs=paragraphs,
         cells=cells(judged.cells, plain(cell_rows), judged.unranked),
+        tried=tried,
         chips=on_chips,
         winners=winners(judged),
         answers=verdict_tables(judged),
@@ -128,6 +145,7 @@ def report(folder: SweepFolder, margin: float | None = None) -> Report:
             "headline": top,
             "details": paragraphs,
             "verdict": as_data(judged),
+            **({"tried": [table.plain() for table in tried]} if tried else {}),
             "chips": on_chips.plain() if on_chips else [],
             "winners": winners(judged),
             "images": images.plain(),
@@ -211,12 +229,17 @@ def claims(outcomes: Sequence[Outcome], changed: Sequence[str]) -> Table:
 
 def runs(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> Table:
     """A row a run; `labels` names the cells by id."""
+    told = rows[0] if rows else COLUMNS  # what explores tells nothing of test images
     scores = [(QUANTITIES["test_acc"], "test"), (QUANTITIES["best_val_acc"], ""), (QUANTITIES["train_acc"], "train")]
     columns = (
         *names({"cell": [labels.get(row["cell_id"], "") for row in rows]}),
         numbers("seed", [row["seed"] for row in rows], str),
         texts("status", [", ".join(filter(None, (row["status"], row.get("remark")))) for row in rows]),
-        *(figures(score, [row[score.name] for row in rows], heading) for score, heading in scores),
+        *(
+            figures(score, [row[score.name] for row in rows], heading)
+            for score, heading in scores
+            if score.name in told
+        ),
         numbers("epochs", [row["epochs"] for row in rows], str),
         figures(_TIME, [row[_TIME.name] for row in rows]),
         texts("run", [row["run_id"] for row in rows]),
@@ -258,6 +281,9 @@ def how(name: str, metadata: Mapping[str, Any], runs: pd.DataFrame) -> list[tupl
         "code": _values(started, "git_sha"),
         "versions": ", ".join(f"{package} {version}" for package, version in metadata["versions"].items()),
     }
+    design = metadata.get("design") or {}
+    if design.get("stage") == CHOSEN:
+        facts["explored in"] = design["explored"]
     own = ["--config-dir", metadata["config_dir"]] if "config_dir" in metadata else []
     again = f"dsbench sweep {shlex.join([*own, *metadata['arguments']])}" if metadata["arguments"] else ""
     commands = {"to repeat it": again, "to make this page anew": f"dsbench report {shlex.quote(name)}"}
@@ -299,6 +325,9 @@ def _budgets(runs: pd.DataFrame) -> str:
 def _recipe(runs: pd.DataFrame) -> str:
     """The settings that all runs share."""
     rows = plain(runs[settings(runs)])
+    depthwise = {row[DEPTHWISE] for row in rows if row.get(DEPTHWISE) is not None}
+    if len(depthwise) == 1:  # the others have none of these kernels
+        rows = [row | {DEPTHWISE: next(iter(depthwise))} for row in rows]
     shared = (
         {name: rows[0][name] for name in rows[0] if all(row[name] == rows[0][name] for row in rows)} if rows else {}
     )

@@ -22,7 +22,7 @@ from dsbench.budget.request import Requested
 from dsbench.errors import InputError, first_line
 from dsbench.files import write_atomically
 from dsbench.results.cells import cells_table
-from dsbench.results.records import CODE, COLUMNS, OUTCOMES, TEXT, TIMED, plain, record, runs_table
+from dsbench.results.records import CODE, COLUMNS, OUTCOMES, OWN, ROLES, TEXT, TIMED, plain, record, runs_table
 from dsbench.run import index
 from dsbench.run.record import BROKEN, FINAL, Record, Status
 
@@ -114,6 +114,10 @@ _HEAD = "# A sweep as it was asked for. What came of it, runs.csv and cells.csv,
 _NAMES = ("cell_id", "model", "arch", "block", "data", "label", "stop", "settings")
 _ENDED = FINAL | BROKEN
 _READ = {"arguments": list, "started": object, "finished": object, "versions": dict, "budgets": dict, "runs": list}
+_DESIGN: dict[str, dict[str, type]] = {  # by the stage, what it keeps
+    "explores": {"name": str, "options": dict, "cells": dict, "largest_class": dict},
+    "chosen": {"name": str, "explored": str, ROLES: dict, OWN: list, "sentences": list, "tables": list},
+}
 _NEEDED = ("run_id", "cell_id", "status", "model", "data", "seed", "test_acc")  # of a table that is judged by itself
 _HASH, _IS_HASH = re.compile(rb"^hash: '?([0-9a-f]{8})'?$", re.MULTILINE), re.compile("[0-9a-f]{8}")
 _HEAD_BYTES = 1000  # of sweep.yaml, in which the hash comes first
@@ -178,8 +182,8 @@ class SweepFolder:
         """Write what was asked for: `planned` has Plan.facts() of each run, in order, `arguments` the command line.
 
         `judging` is what the verdict goes by: `verdict` with its margins, and `looks` where there are several; and the
-        user's `config_dir`, by which the command can be repeated. `digest` is the hash of its cells, by which a sweep
-        without a name of its own is found again.
+        user's `config_dir`, by which the command can be repeated; and the `design` of two stages. `digest` is the hash
+        of its cells, by which a sweep without a name of its own is found again.
 
         Of runs with the same run_id the first counts. Other seeds of the same cells, planned by an earlier call, stay,
         and so do runs that are in training, whose precision=auto may differ. A sweep that goes on, with the same
@@ -256,6 +260,23 @@ class SweepFolder:
             raise self._damaged("verdict is not what was written")
         return margins
 
+    @property
+    def design(self) -> dict[str, Any] | None:
+        """Of a sweep in two stages what this stage keeps of its design (see dsbench.sweep.design), else None.
+
+        Raises InputError as `metadata` does.
+        """
+        return self._design(self.metadata())
+
+    def _design(self, metadata: Mapping[str, Any]) -> dict[str, Any] | None:
+        design = metadata.get("design")
+        if design is None:
+            return None
+        kept = _DESIGN.get(str(design.get("stage"))) if isinstance(design, dict) else None
+        if kept is None or not all(isinstance(design.get(key), kind) for key, kind in kept.items()):
+            raise self._damaged("design is not what was written")
+        return dict(design)
+
     def hash(self) -> str | None:
         """That of its cells, where the sweep has no name of its own; older folders are called by it."""
         try:
@@ -305,7 +326,7 @@ class SweepFolder:
                 run = replace(run, status=Status(reasons[run_id].status), error=reasons[run_id].reason)
             budget = budgets.get(run.cell_id)
             records.append(replace(run, requested=Requested(**budget) if budget else None))
-        runs = runs_table(records)
+        runs = _with_roles(runs_table(records), self._design(metadata))
         return runs, cells_table(runs)
 
     def metadata(self) -> dict[str, Any]:
@@ -397,6 +418,8 @@ class RunsFile(SweepFolder):
                     f"{self.file} is no table of runs: " + (f"no column {lacking[0]}" if rows else "no row")
                 )
             runs = runs_table(map(_record, rows))
+            if self.sweep_file.exists():
+                runs = _with_roles(runs, self.design)
         except (OSError, ValueError) as error:
             raise InputError(f"{self.file} is no table of runs: {first_line(error)}") from None
         twice = runs["run_id"][runs["run_id"].duplicated()]
@@ -407,6 +430,13 @@ class RunsFile(SweepFolder):
     def collect(self, reasons: Mapping[str, Ended] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """As read; nothing is written."""
         return self.read()
+
+
+def _with_roles(runs: pd.DataFrame, design: Mapping[str, Any] | None) -> pd.DataFrame:
+    """The table with the roles in which a design has chosen its cells, where these are compared role by role."""
+    if design and design.get(OWN):
+        runs.attrs |= {name: design[name] for name in (ROLES, OWN)}
+    return runs
 
 
 def sweeps(outputs: Path) -> list[str]:

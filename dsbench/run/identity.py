@@ -16,6 +16,7 @@ from dsbench.network.blocks import SE_PLACES
 from dsbench.network.description import Network
 from dsbench.run.record import Label
 from dsbench.training.place import Place
+from dsbench.training.recipe import decay_factors
 from dsbench.training.stop import AfterSeconds, End, epochs
 
 # Keys of the configuration that decide nothing about the result, but for rounding; device and threads do under
@@ -69,7 +70,7 @@ def identity(
             "augment": asdict(config.data.augment),
         },
         "recipe": {
-            "optimizer": _effective(asdict(config.optimizer)),
+            "optimizer": _effective(asdict(config.optimizer), decay_factors(network, config.optimizer)),
             "schedule": asdict(config.schedule),
             **length,
             "batch_size": train.batch_size,
@@ -94,9 +95,14 @@ def training_length(end: End, place: Place) -> dict[str, Any]:
     return {"steps": end.steps} if rest else {"max_epochs": whole}
 
 
-def _effective(optimizer: dict[str, Any]) -> dict[str, Any]:
-    """Without what no weight decay makes idle."""
-    return {k: v for k, v in optimizer.items() if k != "decay_norm_and_bias" or optimizer["weight_decay"]}
+def _effective(optimizer: dict[str, Any], decay: dict[int, float]) -> dict[str, Any]:
+    """Without what no weight decay makes idle; with the factors on the `decay` of depthwise kernels, if there are any.
+
+    These are listed by the kernel, since the identity of a network does not tell its slots.
+    """
+    own = {k: v for k, v in optimizer.items() if k != "decay_depthwise"}
+    own = {k: v for k, v in own.items() if k != "decay_norm_and_bias" or optimizer["weight_decay"]}
+    return own | ({"decay_depthwise": [list(pair) for pair in decay.items()]} if decay else {})
 
 
 def _switches(block: dict[str, Any]) -> dict[str, Any]:
@@ -136,7 +142,10 @@ def settings(config: Config, identity: dict[str, Any], separable: bool) -> dict[
     }
     train = {key: recipe[key] for key in ("batch_size", "label_smoothing", "grad_clip_norm", "early_stopping")}
     images = {key: data[key] for key in ("scale", "filter", "augment")}
-    groups = {"optimizer": recipe["optimizer"], "schedule": recipe["schedule"], "train": train, "data": images}
+    optimizer = dict(recipe["optimizer"])
+    if "decay_depthwise" in optimizer:
+        optimizer["decay_depthwise"] = config.optimizer.decay_depthwise  # which stands for the factors
+    groups = {"optimizer": optimizer, "schedule": recipe["schedule"], "train": train, "data": images}
     return dict(_leaves(network | groups))
 
 

@@ -119,7 +119,7 @@ class Contrast:
             terms += [(self.images, images)]
             terms += [(part, (n - 1) * images) for part, n in zip(self.residuals, self.imaged, strict=True)]
         below = [(part, df) for part, df in terms if part and df > 0]
-        if not below:
+        if not below or not self.variance:  # residuals may be there where seeds and images agree
             return float(min(self.runs) - 1)
         df = self.variance**2 / sum(part**2 / df for part, df in below)
         return min(df, self.variance / max(part / df for part, df in below)) if self.cautious else df

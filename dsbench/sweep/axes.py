@@ -15,6 +15,7 @@ from dsbench.errors import InputError
 AUTO = "seeds=auto"  # seeds are trained until that decides
 _SEEDS = ("seed", "seeds")
 _SWEEPER = "hydra/sweeper"
+_TRIED = "tune.axes."
 
 
 def jobs(
@@ -82,7 +83,7 @@ def spelled_out(arguments: Sequence[str]) -> list[str]:
     sweepers = [argument for argument in arguments if key(argument) == _SWEEPER and argument != f"{_SWEEPER}=dsbench"]
     if AUTO in arguments and sweepers:
         raise _no_auto(sweepers[0])
-    return [_seeds(argument) for argument in arguments]
+    return [_added(_seeds(argument)) for argument in arguments]
 
 
 def _no_auto(what: str) -> InputError:
@@ -98,7 +99,8 @@ def _refuse_twice(arguments: Sequence[str]) -> None:
 def _refuse_lists(overrides: Sequence[str]) -> None:
     for override in overrides:
         if key(override).split(".")[0] in SWEEPS_OWN and len(combinations([override])) != 1:
-            raise InputError(f"{override}: {key(override)} is the sweep's own and has one value")
+            hint = "; a list is [a,b]" if key(override).startswith(_TRIED) else ""
+            raise InputError(f"{override}: {key(override)} is the sweep's own and has one value{hint}")
 
 
 def _seeds(override: str) -> str:
@@ -110,6 +112,11 @@ def _seeds(override: str) -> str:
     if len(count) > len(str(MOST_SEEDS)) or int(count) > MOST_SEEDS:
         raise InputError(f"{override} is more than {MOST_SEEDS:,} seeds")
     return f"seed=range(0,{count})"
+
+
+def _added(override: str) -> str:
+    """tune.axes has keys of the user's own, which Hydra takes as additions alone."""
+    return f"++{override}" if override.startswith(_TRIED) else override
 
 
 def _globbed(override: str, loader: Any) -> str:

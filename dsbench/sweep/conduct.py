@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,15 +23,17 @@ from dsbench.run.interrupts import raise_if_asked_to_stop
 from dsbench.run.record import FINAL
 from dsbench.sweep import axes
 from dsbench.sweep.composition import Composer
+from dsbench.sweep.design import Compose
 from dsbench.sweep.estimate import seconds_left, share_of_cores
 from dsbench.sweep.groups import fused, groups
 from dsbench.sweep.launch.backend import Backend, KnownJobs, backend_for
 from dsbench.sweep.looks import Schedule, compared
-from dsbench.sweep.name import deciding, sweep_name, words
+from dsbench.sweep.name import deciding, words
 from dsbench.sweep.objective import objectives
 from dsbench.sweep.odd_width import odd_widths
 from dsbench.sweep.plan import SweepPlan, plan_sweep, planned
-from dsbench.sweep.sweep import Sweep, own_folder
+from dsbench.sweep.stages import Designed, Stage, named_by_cells
+from dsbench.sweep.sweep import Sweep, own_folder, sweep_folder
 
 
 def conduct(
@@ -39,25 +41,43 @@ def conduct(
 ) -> Sweep | None:
     """Run the sweep that `arguments`, on top of a named sweep's `params`, ask for; None where it was only planned.
 
-    `config` is the sweep's own configuration, `loader` Hydra's config loader. Raises InputError before anything is
-    launched where a run cannot be (but for on_error=skip). The tables of what is there are written however the sweep
-    ends, and printed where an error ends it.
+    `config` is the sweep's own configuration, `loader` Hydra's config loader. Of a design with two stages it is the
+    first, whose `then` is the second. Raises InputError before anything is launched where a run cannot be (but for
+    on_error=skip). The tables of what is there are written however the sweep ends, and printed where an error ends it.
     """
     check(config)
     schedule = scheduled(config, axes.until_decided(arguments, params))
-    jobs = axes.jobs(arguments, params, loader, schedule.most if schedule else None)
+    overrides = axes.given(arguments, params, loader, schedule.most if schedule else None)
+    named, outputs = config.hydra.runtime.choices.get("sweep"), Path(config.outputs).absolute()
+    compose = composing(config, loader)
+    if config.design is None:
+        jobs = axes.combined(overrides)
+        axes.check_several(arguments, params)
+        stage = Stage(jobs, partial(named_by_cells, outputs, named, deciding(arguments), words), schedule)
+    else:
+        design = Designed.of(config, overrides, schedule, compose)
+        named = None if named == config.design else named
+        stage = design.exploring(partial(named_by_cells, outputs, named, deciding(arguments), design.words))
+    return _carry_out(config, arguments, compose, launcher, stage)
+
+
+def _carry_out(
+    config: DictConfig, arguments: Sequence[str], compose: Compose, launcher: Launcher, stage: Stage
+) -> Sweep | None:
+    """Plan a stage, train what is missing of it and collect it; None where it is only planned. See conduct."""
+    jobs, schedule = stage.jobs, stage.schedule
     runs = len(jobs) * max(map(len, schedule.batches)) // schedule.most if schedule else len(jobs)
     fuse = config.fuse if type(config.get("fuse")) is int else 1
     backend = backend_for(launcher, -(-runs // max(1, fuse)))
-    axes.check_several(arguments, params)
     shared = shared_overrides(config, backend)
     here = backend is None or backend.watched
-    plan = plan_sweep([with_shared(job, shared) for job in jobs], composing(config, loader), here)
+    plan = plan_sweep([with_shared(job, shared) for job in jobs], compose, here)
     raise_if_asked_to_stop()
     console = terminal()
     if plan.problems and (config.on_error != "skip" or not plan.runs):
         console.print(*planned(plan), sep="\n")
         raise impossible(plan)
+    design = stage.design(plan) if stage.design else None
     launches = [groups(plan.only(plan.cells, seeds)) for seeds in schedule.batches] if schedule else [groups(plan)]
     programs = [group for launched in launches for group in launched]
     known = KnownJobs(loads=tuple(group.load for group in programs))
@@ -66,7 +86,7 @@ def conduct(
     share = share_of_cores(plan, at_once) if at_once else 1.0  # before imports take a core
     if plan.missing and backend and not config.plan:
         backend.prepare()
-    after = config.bench_minutes if backend and backend.watched else 0.0
+    after = config.bench_minutes if backend and backend.watched and stage.measures else 0.0
     seconds: dict[str, float] = {}  # of a run of each cell
     options = {"bench_minutes": after, "report": config.report, "of_cells": seconds}
     estimate = partial(seconds_left, at_once=at_once or 1, share=share, **options)
@@ -77,11 +97,18 @@ def conduct(
         console.print(part)  # the table while the estimate is made
     if at_once and (odd := odd_widths({job.plan.cell_id: job.plan for job in plan.missing if job.plan}.values())):
         console.print(odd, soft_wrap=True)
+    go_on = partial(_carry_out, config, arguments, compose, launcher)
+    name = stage.name(plan)
+    if stage.then and not plan.missing and (there := sweep_folder(config, name.text)).sweep_file.exists():
+        if config.plan:
+            return go_on(stage.then(there))
+    elif stage.after:
+        console.print(stage.after, soft_wrap=True)
     if config.plan:
         return None
-    named, outputs = config.hydra.runtime.choices.get("sweep"), Path(config.outputs).absolute()
-    name = sweep_name(outputs, named, deciding(arguments), plan.cells, lambda: words(plan.facts))
-    sweep = Sweep(config, name, arguments, launcher, schedule, seconds)
+    sweep = Sweep(config, name, arguments, launcher, schedule, seconds, design)
+    if (then := stage.then) is not None:
+        sweep.then = lambda: go_on(then(sweep.folder))
     with sweep.told_anyway(sweep.show):
         if schedule is None:
             sweep.write(plan)
@@ -89,7 +116,7 @@ def conduct(
         else:
             train_until_decided(sweep, plan, schedule)
     runs, _ = sweep.collect()
-    if sweep.looks.miss(runs.loc[runs["status"].isin(FINAL), "run_id"]):
+    if not sweep.explores and sweep.looks.miss(runs.loc[runs["status"].isin(FINAL), "run_id"]):
         sweep.look(runs)
     return sweep
 
@@ -131,7 +158,10 @@ def check(config: DictConfig) -> None:
         if name not in config:  # ~name
             raise InputError(f"{name} has no value")
     values = {name: config[name] for name in SWEEPS_OWN}
-    check_values(SweepConfig, values | {"verdict": OmegaConf.to_object(config.verdict)})
+    parts = {name: OmegaConf.to_object(part) for name, part in values.items() if OmegaConf.is_dict(part)}
+    check_values(SweepConfig, values | parts)
+    if config.design != "tuned" and (config.tune.axes or config.tune.runs is not None):
+        raise InputError("tune.axes and tune.runs are of design=tuned, which sweep=tuned sets")
     chips(config.chips or (), own_folder(config))
     objectives(config.objective)  # what the task function returns, to whatever searches by it
 
@@ -153,7 +183,7 @@ def with_shared(job: Sequence[str], shared: Sequence[str]) -> list[str]:
     return [*job, *(override for override in shared if key(override) not in own)]
 
 
-def composing(config: DictConfig, loader: Any) -> Callable[[Sequence[str]], Composed]:
+def composing(config: DictConfig, loader: Any) -> Compose:
     """What turns the overrides of a run into its configuration. Raises InputError."""
     composer = Composer(lambda overrides: loader.load_sweep_config(config, overrides), loader)
 

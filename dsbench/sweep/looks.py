@@ -21,6 +21,7 @@ from dsbench.results.folder import SweepFolder
 from dsbench.run.record import BROKEN, FINAL
 from dsbench.statistics.looks import fraction
 from dsbench.statistics.means import FEWEST, Interval
+from dsbench.sweep.design import refuse_explored
 from dsbench.verdict.better import Better, decide, key
 from dsbench.verdict.cells import Cell, Run
 from dsbench.verdict.rule import DECIDED, Answer, Kept, Rule, Standing
@@ -316,12 +317,13 @@ def rule_of(folder: SweepFolder | None, margin: float | None = None) -> Rule:
     """By what runs are judged: a sweep's by the margins that it was run with and by how its comparisons stand.
 
     Another `margin`, in percentage points, comes before the sweep's own. Raises InputError for one below 0, where there
-    is no sweep, and for damaged files.
+    is no sweep, for the first of two stages, which judges nothing, and for damaged files.
     """
     if margin is not None and not 0 <= margin < math.inf:
         raise InputError(f"margin: {margin:g} is not a number of percentage points, 0 or more")
     rule = Rule()
     if folder is not None:
+        refuse_explored(folder)
         looks = Looks(folder)
         rule = Rule(**folder.margins(), standings=looks.standings(), looks=max(1, looks.plans))
     return rule if margin is None else replace(rule, margin=margin, given=True, sweeps_margin=rule.margin)

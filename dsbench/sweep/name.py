@@ -18,9 +18,10 @@ from dsbench.numerals import short
 from dsbench.results.folder import SweepFolder, natural, read, with_hash
 from dsbench.run.identity import OUTSIDE
 from dsbench.run.record import Record
+from dsbench.sweep.design import OPTIONS
 
 LONGEST = 64  # letters of a name, which W&B takes as a tag
-_WORDS = LONGEST - len("-12345678")  # letters before the hash
+WORDS = LONGEST - len("-12345678")  # letters before the hash
 _SHOWN = 3  # values of an axis that are listed
 _HOW = ("hydra/launcher", "hydra.launcher", "hydra.sweeper.n_trials")  # where runs are trained, how many are tried
 
@@ -69,7 +70,7 @@ def _hash(cells: Iterable[str]) -> str:
 
 def deciding(arguments: Sequence[str]) -> list[str]:
     """Those of `arguments` that change which cells a sweep runs."""
-    outside = ("seed", "sweep", *SWEEPS_OWN, *OUTSIDE, *_HOW)
+    outside = ("seed", "sweep", *SWEEPS_OWN - set(OPTIONS.values()), *OUTSIDE, *_HOW)
 
     def decides(name: str) -> bool:
         return not any(name == other or name.startswith(f"{other}.") for other in outside)
@@ -101,9 +102,9 @@ def joined(parts: Sequence[tuple[str, str]]) -> str:
     for number in range(len(parts), -1, -1):
         text = "-".join([*(full for full, _ in parts[:number]), *(brief for _, brief in parts[number:])])
         text = re.sub(r"[^\w.+-]+", "-", text, flags=re.ASCII).strip("-.")
-        if len(text) <= _WORDS:
+        if len(text) <= WORDS:
             return text
-    return text[:_WORDS].rstrip("-.")
+    return text[:WORDS].rstrip("-.")
 
 
 def _listed(values: Iterable[Any], noun: str, prefix: str = "") -> tuple[str, str]:

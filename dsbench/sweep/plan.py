@@ -237,10 +237,12 @@ def _table(plan: SweepPlan, cells: Sequence[Record]) -> Table:
     `cells` has the facts of the first run of each.
     """
     shown = {name: texts for name, texts in _texts(cells).items() if len(set(texts)) > 1}
-    hidden = {*_NAMES, "seed", "width", "experiment", *(["model.pattern"] if "model" in shown else [])}
     values = [
         dict(override.split("=", 1) for override in job.overrides if "=" in override) for job, *_ in plan.cells.values()
     ]
+    patterns = {row.get("model.pattern", "") for row in values} - {""}
+    one_hybrid = "model" in shown and len(patterns) < 2
+    hidden = {*_NAMES, "seed", "width", "experiment", *(["model.pattern"] if one_hybrid else [])}
     given = {name: [row.get(name, "") for row in values] for name in _varied(plan.jobs) if name not in hidden}
     off = [cell.requested.residual if cell.requested else None for cell in cells]
     columns = (

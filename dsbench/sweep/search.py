@@ -75,6 +75,8 @@ def search(
     written however the search ends, and printed unless Ctrl-C ends it.
     """
     check(config)
+    if config.design is not None:
+        raise InputError(f"design={config.design} is for sweeps of all combinations; a search has none")
     names = objectives(config.objective)
     given = axes.given(arguments, params, loader)
     scheduled(config, until_decided=False)

@@ -28,6 +28,7 @@ from dsbench.run.interrupts import Interrupted, deferred
 from dsbench.run.outcome import Ended, ProcessDiedError
 from dsbench.run.progress import relative
 from dsbench.run.record import FINAL, Record, Status, short_label
+from dsbench.sweep.design import EXPLORES
 from dsbench.sweep.groups import Group, groups
 from dsbench.sweep.launch.backend import BackendLauncher, KnownJobs, backend_for
 from dsbench.sweep.launch.view import Board, Cell, Shown, seeds_text
@@ -67,12 +68,16 @@ class Sweep:
         launcher: Launcher,
         schedule: Schedule | None = None,
         seconds: Mapping[str, float] | None = None,
+        design: Mapping[str, Any] | None = None,
     ) -> None:
         """`config` is the sweep's own configuration, `arguments` are its command line, `schedule` its looks.
 
-        `seconds` is what a run may take, by cell_id, where that is known.
+        `seconds` is what a run may take, by cell_id, where that is known. Of a sweep in two stages `design` has what is
+        kept of it (see dsbench.sweep.design), and `then` trains the second once the first has ended.
         """
         self._seconds = seconds or {}
+        self.design = design
+        self.then: Callable[[], Sweep | None] | None = None
         self.config, self._name, self._launcher = config, name, launcher
         self._call(name.text)
         self.jobs: list[PlannedJob] = []
@@ -85,8 +90,13 @@ class Sweep:
         self._final: set[str] = set()  # run_ids with a result, by the table made last
 
     def _call(self, name: str) -> None:
-        self.folder = SweepFolder(Path(self.config.outputs).absolute() / "sweeps" / name)
+        self.folder = sweep_folder(self.config, name)
         self.looks = Looks(self.folder)
+
+    @property
+    def explores(self) -> bool:
+        """Whether it is the first of two stages."""
+        return self.design is not None and self.design["stage"] == EXPLORES
 
     @property
     def trained_here(self) -> bool:
@@ -111,6 +121,8 @@ class Sweep:
             own = own_folder(self.config)
             if own:
                 judging["config_dir"] = own
+            if self.design:
+                judging["design"] = dict(self.design)
             if self._schedule:
                 judging["looks"] = list(self._schedule.looks)
             facts = [job.plan.facts() for job in self.jobs if job.plan]
@@ -219,6 +231,11 @@ class Sweep:
         logger = plan.config.logger
         wanted = isinstance(logger, WandbConfig) and logger.group is None
         return [f"logger.group={self.folder.name[:GROUP_LETTERS]}"] if wanted else []
+
+
+def sweep_folder(config: DictConfig, name: str) -> SweepFolder:
+    """The folder of the sweep called `name`, beside others."""
+    return SweepFolder(Path(config.outputs).absolute() / "sweeps" / name)
 
 
 def own_folder(config: DictConfig) -> str | None:

@@ -19,7 +19,7 @@ from dsbench.training.datamodule import ImageData
 from dsbench.training.history import Epoch
 from dsbench.training.passes import CHUNK_STEPS
 from dsbench.training.program import Program, RandomStates, Recorder
-from dsbench.training.recipe import can_be_fused, factor, optimizer
+from dsbench.training.recipe import can_be_fused, decay_factors, factor, optimizer
 from dsbench.training.step import Step
 from dsbench.training.stop import AfterSteps
 
@@ -97,7 +97,8 @@ class Classifier(LightningModule):
             rate = torch.tensor(config.optimizer.lr, device=self.compute.device).to(
                 torch.float32 if on_gpu else torch.float64  # as the fused implementations read it
             )
-        made = optimizer(self.network, config.optimizer, fused, rate)
+        decay = decay_factors(self.members[0].training.network, config.optimizer)
+        made = optimizer(self.network, config.optimizer, fused, rate, decay)
         _keep_options(made)
         step = Step(self.network, made, self.compute, config.train.label_smoothing, config.train.grad_clip_norm)
         generators = self.network.generators if isinstance(self.network, Fused) else []

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dsbench.config.schema import (
+    RATIO,
     AdamConfig,
     CosineConfig,
     ExponentialConfig,
@@ -16,23 +18,30 @@ from dsbench.config.schema import (
     ScheduleConfig,
     SgdConfig,
 )
+from dsbench.network.description import Network, Slot
+from dsbench.network.layers import Conv
 
 if TYPE_CHECKING:
     from torch import Tensor, nn, optim
 
 
 def optimizer(
-    network: nn.Module, config: OptimizerConfig, fused: bool = True, rate: Tensor | None = None
+    network: nn.Module,
+    config: OptimizerConfig,
+    fused: bool = True,
+    rate: Tensor | None = None,
+    decay: Mapping[int, float] | None = None,
 ) -> optim.Optimizer:
     """The optimizer that `config` names, decaying weights but not norms and biases unless asked to.
 
+    `decay` is what decay_factors says of the network; without it all weights decay alike.
     The fused implementations take a third of the default's time on a CPU; RMSprop has none. With `rate` the learning
     rate is what that tensor, of one number, holds at each step: on CUDA then no step waits for the device, and it can
     be captured in a graph.
     """
     from torch import optim
 
-    parts, c = groups(network, config), config
+    parts, c = groups(network, config, decay), config
     lr: float | Tensor = c.lr if rate is None else rate
     capturable = rate is not None and rate.device.type == "cuda"
     if isinstance(c, SgdConfig):
@@ -49,20 +58,53 @@ def can_be_fused(grad_clip_norm: float | None, precision: str) -> bool:
     return grad_clip_norm is None or precision == "32"
 
 
-def groups(network: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
-    """Parameter groups; vectors (scales and shifts of norms, biases) are one of their own where weights alone decay.
+def groups(
+    network: nn.Module, config: OptimizerConfig, decay: Mapping[int, float] | None = None
+) -> list[dict[str, Any]]:
+    """Parameter groups, one for each weight decay; vectors (scales and shifts of norms, biases) may have none.
 
-    Those of a fused network are the same ones, in the same order, as of each of its members.
+    `decay` has the factors of convolutions that have one, by their number in the network, from 0. The groups of a fused
+    network are the same ones, in the same order, as of each of its members.
     """
-    from dsbench.network.fused import Fused
+    from torch import nn
 
-    params = list(network.parameters())
-    if config.decay_norm_and_bias or not config.weight_decay:
-        return [{"params": params, "weight_decay": config.weight_decay}]
+    from dsbench.network.fused import Fused, FusedConv
+
+    convs = [part for part in network.modules() if isinstance(part, (nn.Conv2d, FusedConv))]
+    factors = {convs[number].weight: scale for number, scale in (decay or {}).items()}
     vector = 2 if isinstance(network, Fused) else 1  # axes
-    weights, vectors = [p for p in params if p.ndim > vector], [p for p in params if p.ndim <= vector]
-    out = [{"params": weights, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return [group for group in out if group["params"]]
+    by_decay: dict[float, list[nn.Parameter]] = {config.weight_decay: [], 0.0: []}
+    for p in network.parameters():
+        own = config.weight_decay * factors.get(p, 1.0)
+        by_decay.setdefault(own if p.ndim > vector or config.decay_norm_and_bias else 0.0, []).append(p)
+    return [{"params": params, "weight_decay": own} for own, params in by_decay.items() if params]
+
+
+def decay_factors(network: Network, config: OptimizerConfig) -> dict[int, float]:
+    """The factors on the weight decay of depthwise kernels, by the number of the convolution in `network`, from 0.
+
+    Those of slots, of grouped convolutions too; empty where nothing is to decay, or all alike. Howard et al. (2017)
+    found little or no decay important there. `ratio` scales it by how much smaller than the plain convolution of the
+    slot its block is (Gray, Crowley and Storkey 2019), weights alone: (k^2 i + i o) / (k^2 i o) = 1/o + 1/k^2 for a
+    depthwise k x k and a pointwise convolution from i to o channels. Where a block expands it may be above 1.
+    """
+    if not config.weight_decay or config.decay_depthwise == 1:
+        return {}
+    convs = [(step.layer.role, step.slot) for step in network.steps if isinstance(step.layer, Conv)]
+    return {
+        number: _ratio(network, slot) if config.decay_depthwise == RATIO else float(config.decay_depthwise)
+        for number, (role, slot) in enumerate(convs)
+        if slot is not None and role in ("depthwise", "grouped")
+    }
+
+
+def _ratio(network: Network, slot: Slot) -> float:
+    """The weights of the convolutions of a slot, by those of the one plain convolution in their place."""
+    inside = (step.layer for step in network.steps if step.slot is slot)
+    convs = [layer for layer in inside if isinstance(layer, Conv) and layer.role != "shortcut"]
+    own = sum(conv.in_channels // conv.groups * conv.kernel**2 * conv.out_channels for conv in convs)
+    kernel = max(conv.kernel for conv in convs)
+    return own / (convs[0].in_channels * kernel**2 * convs[-1].out_channels)
 
 
 def factor(schedule: ScheduleConfig, progress: float, epoch: int) -> float:

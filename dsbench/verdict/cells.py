@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dsbench.quantities import JUDGED
 from dsbench.results.naming import short_names
-from dsbench.results.records import NAMES, labels, plain, settings
+from dsbench.results.records import NAMES, OWN, ROLES, labels, plain, settings
 from dsbench.run.record import BROKEN, FINAL, RECIPE
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ COSTS = tuple(cost.name for cost in JUDGED)
 UNTRAINED = ("collapsed", "diverged")  # trainings that ended without a network that has learnt
 TOLERANCE = 0.01  # share of a budget within which costs count as matched, as budget.tolerance has it
 DATA = ("data", "split")  # of a recipe: what accuracies must share to be compared at all
+DEPTHWISE = "optimizer.decay_depthwise"  # goes with the block: a network without one has none of it
 _ALSO = ("data", "split", "precision", "test_weights")  # columns that belong to the recipe too
 
 
@@ -97,6 +98,8 @@ class Cell:
     train_macs: float | None
     chips: dict[str, dict[str, float]]
     experiment: str | None = field(metadata={"plain": False})  # as names["study"] has it, changed or not
+    roles: tuple[str, ...] = field(default=(), metadata={"plain": False})  # in which a design has chosen it
+    own: tuple[str, ...] = field(default=(), metadata={"plain": False})  # settings that each network has its own of
 
     @property
     def scores(self) -> dict[int, float]:
@@ -149,10 +152,12 @@ def cells(runs: pd.DataFrame, table: pd.DataFrame) -> list[Cell]:
         of.setdefault(row["cell_id"], []).append(Run(**facts))
     rows, named = plain(table), short_names(table) if len(table) else []
     experiments = [label.experiment for label in labels(table)]
-    return [
+    found = [
         _cell(row, label, experiment, settings(table), tuple(of[row["cell_id"]]))
         for row, label, experiment in zip(rows, named, experiments, strict=True)
     ]
+    roles, own = (table.attrs.get(name, {}) for name in (ROLES, OWN))
+    return [replace(cell, roles=tuple(roles.get(cell.cell_id, ())), own=tuple(own)) for cell in found]
 
 
 def _on_chips(row: Mapping[str, Any]) -> dict[str, dict[str, float]]:
@@ -169,7 +174,7 @@ def _cell(
     row: Mapping[str, Any], label: str, experiment: str | None, known: Sequence[str], runs: tuple[Run, ...]
 ) -> Cell:
     given = {name: row[name] for name in known if row[name] is not None}
-    trains = {name: value for name, value in given.items() if name.split(".")[0] in RECIPE}
+    trains = {name: value for name, value in given.items() if name.split(".")[0] in RECIPE and name != DEPTHWISE}
     recipe = {name: row[name] for name in _ALSO if row[name] is not None} | trains
     if recipe.get("stop.by") == "seconds":  # how much is trained in them is up to the machine
         recipe |= {name: row[name] for name in ("device", "threads") if row[name] is not None}

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
 from dsbench.errors import InputError
 from dsbench.quantities import COUNTED_BUDGETS, QUANTITIES
-from dsbench.verdict.cells import DATA, TOLERANCE, Accuracy, Cell, differing
+from dsbench.verdict.cells import DATA, DEPTHWISE, TOLERANCE, Accuracy, Cell, differing
 
 BUDGET, WIDTH, ASKED = "budget", "width", "asked"
+SHARED, TUNED = "shared", "tuned"  # roles: networks at one recipe, and each at its own
+RECIPES = {SHARED: "under the shared recipe", TUNED: "with each at its own recipe"}
 AS_ASKED = "as asked"  # what a group of two cells is called that was asked for
 FAMILIES = ("cnn", "hybrid", "dwsep")  # from none to all of it separable
 COUNTED = tuple(cost.name for cost in COUNTED_BUDGETS)  # the first that matches is what cells without a budget have
@@ -29,7 +31,7 @@ class Group:
     conv, is within TOLERANCE of `target`; where it was asked for, `requested`, it is the targets that are, and costs
     are as near to them as budget.tolerance allows or, of what a `chip` counts, `at_most` that), width (same
     architecture, width and kernel), or asked. `recipe` holds the settings in which it differs from other groups of the
-    sweep.
+    sweep. Of `role` tuned each cell has a recipe of its own, chosen among the same ones.
     """
 
     by: str
@@ -41,6 +43,7 @@ class Group:
     chip: str | None = None
     at_most: bool = False
     recipe: dict[str, Any] = field(default_factory=dict)
+    role: str | None = field(default=None, metadata={"plain": False})
 
     @property
     def pairs(self) -> list[tuple[Cell, Cell]]:
@@ -69,20 +72,35 @@ def groups(cells: Sequence[Cell]) -> list[Group]:
     A budget that was asked for gathers the cells that asked for it and, of models, architectures and blocks that did
     not, those that cost as much. Cells without a budget are matched by parameters, those left by MACs, then by
     activations; then come cells of equal width. Cells that are all in an earlier group make no group again: nothing is
-    asked twice.
+    asked twice. Cells that a design has chosen in roles are compared role by role.
     """
     out: list[Group] = []
     readable = [cell for cell in cells if cell.costs["params"] is not None]  # an unreadable record has no costs
-    for alike in _classes(readable, lambda cell: cell.recipe):
-        recipe, own = alike[0].recipe, {cell.cell_id for cell in alike}
-        alike += _spent_as_much(alike, readable)
+    for role in dict.fromkeys(role for cell in cells for role in cell.roles) or (None,):
+        for group in _alike([cell for cell in readable if role is None or role in cell.roles]):
+            if not any(group.ids <= earlier.ids for earlier in out):
+                out.append(replace(group, role=role))
+    names = differing([group.recipe for group in out])
+    return [replace(group, recipe={name: group.recipe.get(name) for name in names}) for group in out]
+
+
+def _alike(cells: Sequence[Cell]) -> Iterator[Group]:
+    """The groups of cells that share their recipe, or all of it of which they have none of their own."""
+    out: list[Group] = []
+    for alike in _classes(cells, _recipe):
+        recipe, own = _recipe(alike[0]), {cell.cell_id for cell in alike}
+        alike += _spent_as_much(alike, cells)
         without_budget = [cell for cell in alike if cell.budget is None]
         wide = [Group(WIDTH, _ordered(members)) for members in _classes(alike, _shape) if len(members) > 1]
         for group in (*_requested(alike), *_counted(without_budget), *wide):
             if group.ids & own and not any(group.ids <= earlier.ids for earlier in out):
                 out.append(replace(group, recipe=recipe))
-    names = differing([group.recipe for group in out])
-    return [replace(group, recipe={name: group.recipe.get(name) for name in names}) for group in out]
+    return iter(out)
+
+
+def _recipe(cell: Cell) -> dict[str, Any]:
+    """The recipe of a cell, without settings that each network has its own of."""
+    return {name: value for name, value in cell.recipe.items() if name not in cell.own}
 
 
 def _requested(cells: Sequence[Cell]) -> list[Group]:
@@ -150,7 +168,9 @@ def _classes(cells: Iterable[Cell], key: Callable[[Cell], Any]) -> list[list[Cel
 def _shape(cell: Cell) -> dict[str, Any]:
     """What cells of equal width share besides their recipe: all of the network but the family and its block."""
     named = {name: cell.names[name] for name in ("arch", "width", "fine_width", "kernel")}
-    return named | {name: value for name, value in cell.network.items() if not name.startswith(("model.", "block."))}
+    of_block = ("model.", "block.", DEPTHWISE)
+    rest = {name: value for name, value in cell.network.items() if not name.startswith(of_block)}
+    return named | {name: value for name, value in rest.items() if name not in cell.own}
 
 
 def _ordered(cells: Iterable[Cell]) -> tuple[Cell, ...]:
@@ -187,7 +207,7 @@ def _name(group: Group, shown: Sequence[str]) -> str:
         for name, value in values.items()
         if value is not None
     ]
-    return ", ".join([common, *texts])
+    return " ".join([", ".join([common, *texts]), *([RECIPES[group.role]] if group.role else [])])
 
 
 def named_pair(cells: Sequence[Cell], text: str) -> Group:
@@ -300,13 +320,13 @@ def _spent_as_much(alike: Sequence[Cell], cells: Sequence[Cell]) -> list[Cell]:
 
     Of networks that are not among `alike`, and of each that which came nearest.
     """
-    regime, recipe = _regime(alike[0]), _without_stop(alike[0].recipe)
+    regime, recipe = _regime(alike[0]), _without_stop(_recipe(alike[0]))
     if regime is None:
         return []
     known = [_but_for_stop(cell) for cell in alike]
     out = []
     for cell in _nearest(cells, regime):
-        if _without_stop(cell.recipe) == recipe and _but_for_stop(cell) not in known:
+        if _without_stop(_recipe(cell)) == recipe and _but_for_stop(cell) not in known:
             known.append(_but_for_stop(cell))
             out.append(cell)
     return out

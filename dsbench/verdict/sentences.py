@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from dsbench.numerals import counted, difference_points, listed, points, quantity, times
 from dsbench.quantities import QUANTITIES
@@ -14,11 +16,11 @@ from dsbench.verdict.better import Better
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.chips import ChipMeasure, where, winner
 from dsbench.verdict.faster import short
-from dsbench.verdict.groups import AS_ASKED
+from dsbench.verdict.groups import AS_ASKED, RECIPES, SHARED, TUNED
 from dsbench.verdict.int8 import Change, Int8
 from dsbench.verdict.lighter import Measure, agreed
 from dsbench.verdict.reliable import Reliable, Trainings
-from dsbench.verdict.rule import Answer
+from dsbench.verdict.rule import Answer, Family
 from dsbench.verdict.verdict import INT8, Comparison, Verdict
 
 FEW = 3  # comparisons that the headline has a clause each for
@@ -59,7 +61,86 @@ def headline(verdict: Verdict, with_others: bool = True) -> list[str]:
         return [nothing, *unfinished(verdict)]
     text = _each(pairs) if len(pairs) <= FEW else _counts(pairs)
     rest = others(verdict, len(pairs)) if with_others else ""
-    return [f"{text[0].upper()}{text[1:]}.", *([rest] if rest else []), *unfinished(verdict)]
+    return [f"{text[0].upper()}{text[1:]}.", *([rest] if rest else []), *recipes(verdict), *unfinished(verdict)]
+
+
+def recipes(verdict: Verdict) -> list[str]:
+    """Whether the answer changes where each network has a recipe of its own; empty where none was tuned."""
+    of = {
+        role: [pair for judged in verdict.groups if judged.group.role == role for pair in judged.comparisons]
+        for role in RECIPES
+    }
+    if not of[SHARED]:
+        return []
+    if not of[TUNED]:
+        return ["Every network does best at the shared recipe: the answer is the same with each at its own."]
+    own = {_networks(pair): pair for pair in of[TUNED]}
+    both = [(pair, own[_networks(pair)]) for pair in of[SHARED] if _networks(pair) in own]
+    across = [pairs for pairs in both if pairs[0].better.family is Family.HEADLINE] or both
+    out = [_recipe(*pairs) for pairs in across] if len(across) <= FEW else [_recipe_counts(across)]
+    failed = [_failed(pairs) for pairs in zip(*both, strict=True)]
+    if any(number for number, _ in failed):
+        texts = [
+            f"{number} of {counted(runs, 'run')} {RECIPES[role]}"
+            for (number, runs), role in zip(failed, RECIPES, strict=True)
+        ]
+        out.append(f"Trainings that failed: {listed(texts)}.")
+    return out
+
+
+def _networks(pair: Comparison) -> str:
+    """The networks of a pair, whatever the recipes that they have of their own."""
+    return json.dumps(
+        [[_named(cell), [item for item in cell.network.items() if item[0] not in cell.own]] for cell in pair.cells]
+    )
+
+
+def _named(cell: Cell) -> dict[str, Any]:
+    return {name: value for name, value in cell.names.items() if name != "study"}
+
+
+def _failed(pairs: Sequence[Comparison]) -> tuple[int, int]:
+    """How many of the runs of all cells of `pairs` failed to train, and how many have ended."""
+    cells = {cell.cell_id: cell for pair in pairs for cell in pair.cells}.values()
+    return sum(len(cell.untrained) for cell in cells), sum(cell.ended for cell in cells)
+
+
+def _recipe(shared: Comparison, own: Comparison) -> str:
+    """Whether it is the recipe, for one pair."""
+    first, second = shared.better.answer, own.better.answer
+    verdict = _is_it(shared, own)
+    candidate, reference = name(shared, 1), name(shared, 0)
+    if first is second and first not in _VERBS:
+        return _capital(f"{verdict}: {candidate} {_verb(first, reference)} {RECIPES[SHARED]}, nor {RECIPES[TUNED]}.")
+    if first is second:
+        return _capital(
+            f"{verdict}: {candidate} {_verb(first, reference)} both {RECIPES[SHARED]} and {RECIPES[TUNED]}."
+        )
+    before, after = _verb(first, reference), _verb(second, reference)
+    return _capital(f"{verdict}: {candidate} {before} {RECIPES[SHARED]}, and {after} {RECIPES[TUNED]}.")
+
+
+def _verb(answer: Answer, reference: str) -> str:
+    if answer in (Answer.BETTER, Answer.WORSE):
+        return f"{_VERBS[answer]} than {reference}"
+    if answer in _VERBS:
+        return f"{_VERBS[answer]} {'as' if answer is Answer.AS_GOOD else 'than'} {reference}"
+    return f"cannot be told from {reference} in accuracy"
+
+
+def _is_it(shared: Comparison, own: Comparison) -> str:
+    answers = shared.better.answer, own.better.answer
+    if not all(answer in _VERBS for answer in answers):
+        return "whether it is the recipe is open"
+    return "it is not the recipe" if answers[0] is answers[1] else "it is the recipe"
+
+
+def _recipe_counts(both: Sequence[tuple[Comparison, Comparison]]) -> str:
+    """Of many pairs, in how many it is the recipe."""
+    counts = Counter(_is_it(*pairs) for pairs in both)
+    return _capital(
+        f"{listed([f'{verdict} in {number}' for verdict, number in counts.items()])} of {len(both)} comparisons."
+    )
 
 
 def others(verdict: Verdict, leading: int) -> str:

@@ -104,7 +104,7 @@ def _in_place(records: Sequence[Record]) -> Timings:
     """What the records of one cell in one place come to together."""
     by_key: dict[Key, dict[str, Repeat]] = {}
     for record in records:
-        for key, repeats in _times(record).items():
+        for key, repeats in times_of(record).items():
             for repeat in repeats:
                 by_key.setdefault(key, {}).setdefault(repeat.session, repeat)
     sizes = {record.measured.get("train_step_ms", {}).get("batch_size") for record in records}
@@ -117,7 +117,7 @@ def _in_place(records: Sequence[Record]) -> Timings:
     )
 
 
-def _times(record: Record) -> dict[Key, list[Repeat]]:
+def times_of(record: Record) -> dict[Key, list[Repeat]]:
     """The repeats of `record` by what is timed; times that are not there are left out."""
     when = str(record.measured["measured_on"].get("time") or "")
     times = {key: repeats for key, entry in _entries(record.measured) if (repeats := _repeats(entry, when))}

@@ -58,3 +58,21 @@ def test_parts_of_a_step_are_forward_backward_and_optimizer(subject: Subjects, m
     assert total > 0
     assert parts == [1.0, 2.0, 4.0]
     assert done == ["forward", "backward", "update"] * probe.whole.calls
+
+
+@pytest.mark.parametrize(("seconds", "calls"), [(0.05, 1), (0.005, 3)])
+def test_a_long_call_is_timed_by_itself_and_a_short_one_after_two_more(seconds: float, calls: int) -> None:
+    made: list[int] = []
+    now = 0.0
+
+    def call() -> None:
+        nonlocal now
+        now += seconds
+        made.append(torch.get_num_threads())
+
+    before = torch.get_num_threads()
+    block = Block(call, before + 1, 0.01, lambda: now)
+    made.clear()
+    assert block() == (pytest.approx(seconds),)
+    assert made == [before + 1] * calls
+    assert torch.get_num_threads() == before

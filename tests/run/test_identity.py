@@ -52,6 +52,15 @@ STUDY = (
             "model=dwsep budget.params=18450",
             id="two budgets that solve to one network",
         ),
+        pytest.param(
+            "model=dwsep", "model=dwsep optimizer.decay_depthwise=1", id="decay of depthwise kernels as usual"
+        ),
+        pytest.param("model=cnn", "model=cnn optimizer.decay_depthwise=0", id="decay of kernels that are not there"),
+        pytest.param(
+            "model=dwsep optimizer.weight_decay=0",
+            "model=dwsep optimizer.weight_decay=0 optimizer.decay_depthwise=0",
+            id="a factor on no decay",
+        ),
         pytest.param("model=hybrid model.pattern=stage_2", "model=hybrid model.pattern=[0,1,0,1,0,1]", id="a pattern"),
     ],
 )
@@ -176,6 +185,14 @@ def test_a_flag_about_a_decay_that_is_not_there_is_outside() -> None:
     flag = "optimizer.decay_norm_and_bias=true"
     assert identified("optimizer.weight_decay=0") == identified("optimizer.weight_decay=0", flag)
     assert identified() != identified(flag)
+
+
+def test_the_decay_of_depthwise_kernels_is_inside_and_named_as_it_was_asked_for() -> None:
+    ids = {named(f"model=dwsep optimizer.decay_depthwise={decay}") for decay in ("1", "0", "0.5", "ratio")}
+    assert len(ids) == 4
+    composed = compose(["model=dwsep", "optimizer.decay_depthwise=ratio"])
+    own = identity(composed.config, network_of(composed), "0" * 64, "32")
+    assert settings(composed.config, own, separable=True)["optimizer.decay_depthwise"] == "ratio"
 
 
 def test_records_name_the_place_of_squeeze_and_excitation_where_it_is_not_the_one_of_older_records() -> None:

@@ -336,3 +336,9 @@ def test_images_cannot_tell_only_where_more_seeds_cannot_bring_a_difference_that
         part = (reach / t) ** 2 / 2
         found = Contrast(d, (3, 3), (part, part), images=1e-4, residuals=(0.0, 0.0), n_images=500)
         assert found.images_cannot_tell(0.05, margin) is cannot
+
+
+def test_networks_that_answer_different_single_classes_differ_by_nothing_for_certain() -> None:
+    classes = np.arange(500) % 10
+    first, second = (np.array([classes == answer for answer in answers]) for answers in ([1, 2, 3], [1, 3, 2]))
+    assert ends(crossed((-1.0, first), (1.0, second)).interval()) == (0, 0)

@@ -275,7 +275,8 @@ class After(Callback):
 def test_a_killed_group_goes_on_to_the_same_bits_and_a_member_of_it_alone_to_the_same_numbers(
     group: Group, few: str, outputs: Any, float64: None
 ) -> None:
-    line = f"{LINE} {few} train.max_epochs=3 optimizer=adam train.checkpoint_minutes=1e-9"
+    adam = "optimizer=adam model=dwsep optimizer.decay_depthwise=0.5"
+    line = f"{LINE} {few} train.max_epochs=3 {adam} train.checkpoint_minutes=1e-9"
     whole = group(line)
     for folder, steps in (("killed", 11), ("alone", 11)):
         with pytest.raises(Killed):

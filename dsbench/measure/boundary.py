@@ -1,0 +1,154 @@
+"""Where a ratio of times crosses 1 along a grid: which points to measure next, and what those measured say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean
+
+from dsbench.measure.timing import FEWEST_REPEATS
+from dsbench.statistics.means import Interval, t_interval
+
+FINE = 1.6  # times as many channels at the next point: up to there the ratio is taken to be a straight line between
+STEP = 4  # places of the grid from one coarse point to the next; a pair of crossings between two is not seen at first
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as long the candidate takes: `log`, the mean over repeats of the logarithm, and its interval.
+
+    The interval, of the logarithm too, is Student's over repeats at 95 %; None with fewer than three.
+    """
+
+    log: float
+    interval: Interval | None
+    n: int
+
+    @classmethod
+    def of(cls, logs: Sequence[float]) -> Ratio:
+        """Of one repeat or more, a logarithm each."""
+        return cls(fmean(logs), t_interval(logs) if len(logs) >= FEWEST_REPEATS else None, len(logs))
+
+    @property
+    def sign(self) -> int:
+        """1 where the candidate takes longer, -1 where the reference does, 0 where the interval has both."""
+        if self.interval is None:
+            return 0
+        return (self.interval.low > 0) - (self.interval.high < 0)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The ends of the interval; without one everything."""
+        return (-math.inf, math.inf) if self.interval is None else (self.interval.low, self.interval.high)
+
+
+Column = Mapping[int, Ratio]  # by channels, in increasing order
+
+
+def coarse(grid: Sequence[int]) -> list[int]:
+    """Every STEP-th place of `grid` and its last, those in the middle first."""
+    places = {*range(0, len(grid), STEP), *range(len(grid))[-1:]}
+    return [grid[place] for place in sorted(places, key=lambda place: abs(place - len(grid) / 2))]
+
+
+def bisecting(grid: Sequence[int], logs: Mapping[int, float]) -> list[int]:
+    """The points of `grid` halfway between two neighbours measured of which one is above 1 and the other below.
+
+    `logs` has the logarithm of the ratio by the points that are measured.
+    """
+    return [grid[(i + j) // 2] for i, j in _gaps(grid, logs) if (logs[grid[i]] > 0) != (logs[grid[j]] > 0)]
+
+
+def beyond(points: Sequence[int], logs: Mapping[int, float]) -> list[int]:
+    """The next of `points`, in any order, on the side where the ratio may cross 1, if all measured are on one side.
+
+    Down where the candidate wins at all of them, else up; that it wins above the crossing is a guess, which decides
+    what is measured first and nothing else.
+    """
+    if not logs or len({log > 0 for log in logs.values()}) > 1:
+        return []
+    if min(logs.values()) > 0:
+        return sorted(point for point in points if point > max(logs))[:1]
+    return sorted(point for point in points if point < min(logs))[-1:]
+
+
+def filling(grid: Sequence[int], logs: Mapping[int, float]) -> list[int]:
+    """The points halfway between neighbours measured, those of the widest gaps first: what coarse points may miss."""
+    return [grid[(i + j) // 2] for i, j in sorted(_gaps(grid, logs), key=lambda gap: gap[0] - gap[1])]
+
+
+def _gaps(grid: Sequence[int], logs: Mapping[int, float]) -> list[tuple[int, int]]:
+    """Places of neighbours measured between which there are points that are not."""
+    places = [place for place, point in enumerate(grid) if point in logs]
+    return [(i, j) for i, j in pairwise(places) if j - i > 1]
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Where the ratio crosses 1, at `channels`, between `low` and `high`; `falls` where the candidate wins above.
+
+    `channels` interpolates between points measured, on logarithmic scales; from `low` to `high` the interval of the
+    ratio, interpolated alike, contains 1. Between points that are further apart than FINE nothing is known: there `low`
+    and `high` are these points.
+    """
+
+    channels: float
+    low: float
+    high: float
+    falls: bool
+
+
+def crossings(column: Column) -> list[Crossing]:
+    """Each crossing between two points that are decided in opposite ways, with none decided between them.
+
+    Of a column that is not monotone there are several. Points between whose means lie on both sides several times count
+    as one crossing, in the middle of these.
+    """
+    points = sorted(column)
+    decided = [point for point in points if column[point].sign]
+    out = []
+    for first, last in pairwise(decided):
+        if column[first].sign != column[last].sign:
+            inside = [point for point in points if first <= point <= last]
+            out.append(_crossing({point: column[point] for point in inside}, column[first].sign))
+    return out
+
+
+def _crossing(column: Column, sign: int) -> Crossing:
+    """The crossing between the first and the last point of `column`, which are decided; `sign` is the first's."""
+    points = list(column)
+    means = zeros(points, [sign * column[point].log for point in points])
+    # Turned so that the ratio falls: its interval leaves the one side at the first zero of its lower end, and is all on
+    # the other from the last zero of its upper end on.
+    ends = [sorted(sign * end for end in column[point].limits) for point in points]
+    low = zeros(points, [end[0] for end in ends])[0]
+    high = zeros(points, [end[1] for end in ends])[-1]
+    low, high = min(low, means[0]), max(high, means[-1])
+    for start, end in pairwise(points):
+        if end > FINE * start and start <= high and end >= low:
+            low, high = min(low, start), max(high, end)
+    return Crossing(math.sqrt(means[0] * means[-1]), low, high, sign > 0)
+
+
+def zeros(points: Sequence[int], values: Sequence[float]) -> list[float]:
+    """Where `values`, joined by straight lines over the logarithms of `points`, are zero."""
+    out = []
+    for (start, before), (end, after) in pairwise(zip(points, values, strict=True)):
+        if (before > 0) != (after > 0):
+            share = before / (before - after) if math.isfinite(before - after) else 0.5
+            out.append(start * (end / start) ** share)
+    return out
+
+
+def whole(column: Column) -> int:
+    """1 where the candidate takes longer at all points that are decided, -1 where it is ahead at all, else 0.
+
+    0 too where fewer than half of the points are decided, or the mean of one that is not lies on the other side.
+    """
+    signs = [ratio.sign for ratio in column.values()]
+    sides = {ratio.log > 0 for ratio in column.values()}
+    if 2 * sum(map(abs, signs)) < len(signs) or not any(signs) or len(sides) > 1:
+        return 0
+    return max(signs) or min(signs)
