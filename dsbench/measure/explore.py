@@ -25,9 +25,9 @@ MINUTES = 4.0
 SECONDS = 0.02  # of one slot in one phase and process, at the most where its calls are short
 MOST_SHARE, LEAST_MOST = 1 / 50, 3.0  # of the minutes, that one point may take; seconds that it may in any case
 CHUNK_SECONDS = 12.0  # of measuring in one process: what a kill loses at the most, imports aside
-# Of a call that is longer than a round: to find the size of a block, and the fewest rounds, each of which warms up by
-# two more, unless the call is a long one; see dsbench.measure.probes.Block.
-_CALLS, _LONG_CALLS, _LONG_SECONDS = 11, 5, 0.01
+# Of a call that is longer than a round: to find the size of a block, a round untimed and the fewest rounds, each of
+# which warms up by two more, unless the call is a long one; see dsbench.measure.probes.Block.
+_CALLS, _LONG_CALLS, _LONG_SECONDS = 14, 6, 0.01
 _TO_FIT = 40  # points from which on times are estimated by those measured
 _LEAST_CHUNK = 1.0  # seconds, below which no process is worth its start
 _START, _FIRST_SECONDS = 4.0, 4.0  # as long as the pace is not known: until a process measures, and of its measuring
@@ -69,6 +69,8 @@ def measure_pairs(
             own = [SlotProbes(one.layers, one.shape, batch, compute) for one in (pair.plain, pair.separable)]
             for phase in PHASES:
                 probes = [slot.probe(phase, seconds) for slot in own]
+                for probe in probes:  # what each takes of the memory while the other holds its own is found once
+                    probe()
                 timed[phase] = [timing.mean_ms for (timing,) in interleaved(probes, seconds)]
         except RuntimeError as error:
             if not out_of_memory(error):

@@ -147,6 +147,21 @@ def test_on_a_busy_machine_fewer_points_are_begun_but_with_all_their_repeats(mac
     assert sum(count >= 3 for count in counts) > 0.8 * len(counts) > 10
 
 
+def test_the_first_round_of_a_process_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Cold:
+        """A slot whose first call in each phase is slow."""
+
+        def __init__(self, *_: Any) -> None: ...
+
+        def probe(self, phase: str, seconds: float) -> Callable[[], tuple[float]]:
+            taken = iter([10.0])
+            return lambda: (next(taken, 1.0),)
+
+    monkeypatch.setattr("dsbench.measure.probes.SlotProbes", Cold)
+    ((timed,), _) = module.measure_pairs([(SLOTS.pair(Point(3, 1, 8, 8)), 1)], WHERE, 1, 0.001)
+    assert timed == {phase: [pytest.approx(1e3)] * 2 for phase in PHASES}
+
+
 @pytest.mark.parametrize("precision", ["32", "bf16"])
 def test_training_makes_the_gradients_of_the_input_and_of_the_weights(precision: str) -> None:
     filled = SLOTS.filled(3, 8, 4, separable=False)
