@@ -6,10 +6,12 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from dsbench.figures.style import BLUE, FULL, INK, ORANGE, PAPER, SMALL, canvas, legend, settle, styled
-from dsbench.measure.boundary import Column, crossings
 from dsbench.measure.map import Map
-from dsbench.measure.slot_pairs import PHASES, ROOFLINE, predictions
+from dsbench.measure.map_words import Words
+from dsbench.measure.slot_pairs import PHASES
+from dsbench.measure.slot_times import ROOFLINE
 from dsbench.numerals import counted
+from dsbench.statistics.crossing import Ratios, crossings
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -28,30 +30,30 @@ _CAPTION = (
 
 
 @styled
-def draw(found: Map, what: str, seen: str) -> Figure:
-    """The picture of a map; `what` names the two slots and the device, `seen` says what is to be seen."""
+def draw(said: Words) -> Figure:
+    """The picture of a map, which `said` tells in words."""
+    found = said.found
     kernels, batches = (sorted({column[place] for column in found.area.columns}) for place in (0, 1))
     across = [(phase, batch) for phase in PHASES for batch in batches]
     wide = min(PANEL[0], (FULL - 0.6) / len(across))
     figure = canvas(
         max(7.5, wide * len(across) + 0.6),
         PANEL[1] * len(kernels) + FOOT,
-        f"Where it is faster: {what}",
+        f"Where it is faster: {said.what}",
         _CAPTION,
-        seen,
+        said.sentence(PHASES[0]),
     )
     grid = figure.subplots(len(kernels), len(across), squeeze=False, sharex=True, sharey=True)
-    models = {phase: found.rates and predictions(found.seen(phase)) for phase in PHASES}
     for row, kernel in zip(grid, kernels, strict=True):
         for panel, (phase, batch) in zip(row, across, strict=True):
-            fit = models[phase]
+            fit = said.predictions[phase]
             _panel(panel, found, kernel, batch, phase, fit.model if fit else None)
         row[0].set_ylabel(f"{kernel}x{kernel}\nchannels")
     for panel, (phase, batch) in zip(grid[0], across, strict=True):
         panel.set_title(f"{phase}, {counted(batch, 'image')}")
     for panel in grid[-1]:
         panel.set_xlabel("image side")
-    legend(figure, _legend(fitted=any(models.values())), across=int(figure.get_figwidth() // 2.9))
+    legend(figure, _legend(fitted=any(said.predictions.values())), across=int(figure.get_figwidth() // 2.9))
     settle(figure)
     return figure
 
@@ -101,7 +103,7 @@ def _line(panel: Axes, points: list[tuple[int, float]], look: dict[str, Any]) ->
             panel.plot([place, place + 1], [at, alone[place + 1]], **look)
 
 
-def _strip(panel: Axes, place: int, column: Column) -> None:
+def _strip(panel: Axes, place: int, column: Ratios) -> None:
     """The points of one side, each with its colour up to halfway to its neighbours."""
     from matplotlib.patches import Rectangle
 

@@ -11,25 +11,27 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
-from dsbench.measure.boundary import Ratio, beyond, bisecting, coarse, filling
 from dsbench.measure.map import Map, Where
 from dsbench.measure.record import new_session
 from dsbench.measure.repeats import in_fresh_process
 from dsbench.measure.roofline_record import Rates
-from dsbench.measure.slot_pairs import PHASES, ROOFLINE, USUAL, Model, Pair, Point, fitted
+from dsbench.measure.slot_pairs import PHASES, Pair, Point
+from dsbench.measure.slot_times import ROOFLINE, USUAL, Model, fitted
 from dsbench.measure.timing import FEWEST_REPEATS, REPEATS
 from dsbench.process import wait_briefly
+from dsbench.statistics.crossing import Ratio
 
 MINUTES = 4.0
 SECONDS = 0.02  # of one slot in one phase and process, at the most where its calls are short
 MOST_SHARE, LEAST_MOST = 1 / 50, 3.0  # of the minutes, that one point may take; seconds that it may in any case
 CHUNK_SECONDS = 12.0  # of measuring in one process: what a kill loses at the most, imports aside
-# Of a call that is longer than a round: to find the size of a block, and the fewest rounds, each of which warms up by
-# two more, unless the call is a long one; see dsbench.measure.probes.Block.
-_CALLS, _LONG_CALLS, _LONG_SECONDS = 11, 5, 0.01
+# Of a call that is longer than a round: to find the size of a block, a round untimed and the fewest rounds, each of
+# which warms up by two more, unless the call is a long one; see dsbench.measure.probes.Block.
+_CALLS, _LONG_CALLS, _LONG_SECONDS = 14, 6, 0.01
 _TO_FIT = 40  # points from which on times are estimated by those measured
 _LEAST_CHUNK = 1.0  # seconds, below which no process is worth its start
 _START, _FIRST_SECONDS = 4.0, 4.0  # as long as the pace is not known: until a process measures, and of its measuring
+_STEP = 4  # places of the grid from one coarse point to the next; two crossings between these are not seen at first
 _MEMORY = 0.5  # of what there is, that a pair may take
 # How urgent a point is: what has begun, and two coarse points; what leads to the boundary; the other coarse points;
 # repeats of what is undecided; what fills gaps.
@@ -67,6 +69,8 @@ def measure_pairs(
             own = [SlotProbes(one.layers, one.shape, batch, compute) for one in (pair.plain, pair.separable)]
             for phase in PHASES:
                 probes = [slot.probe(phase, seconds) for slot in own]
+                for probe in probes:  # what each takes of the memory while the other holds its own is found once
+                    probe()
                 timed[phase] = [timing.mean_ms for (timing,) in interleaved(probes, seconds)]
         except RuntimeError as error:
             if not out_of_memory(error):
@@ -119,12 +123,12 @@ class _Exploration:
             return
         end = time.monotonic() + 60 * minutes
         wait_briefly()  # before torch is imported
-        say("the rates of the device")
-        rates = in_fresh_process(partial(_rates, self._map.where), SECONDS, end, None, say)
-        if rates is None:
-            return
-        self._map.rates = rates.best(self._map.rates) if self._map.rates else rates
-        self._map.keep()
+        if self._map.rates is None:  # else a later session could only raise them
+            say("the rates of the device")
+            self._map.rates = in_fresh_process(partial(_rates, self._map.where), SECONDS, end, None, say)
+            if self._map.rates is None:
+                return
+            self._map.keep()
         self._leave_out(60 * minutes)
         pace = _Pace()
         while True:
@@ -273,3 +277,41 @@ class _Exploration:
             if channels not in given:
                 given.add(channels)
                 yield level, channels, repeats
+
+
+def coarse(grid: Sequence[int]) -> list[int]:
+    """Every fourth place of `grid` and its last, those in the middle first."""
+    places = {*range(0, len(grid), _STEP), *range(len(grid))[-1:]}
+    return [grid[place] for place in sorted(places, key=lambda place: abs(place - len(grid) / 2))]
+
+
+def bisecting(grid: Sequence[int], logs: Mapping[int, float]) -> list[int]:
+    """The points of `grid` halfway between two neighbours measured of which one is above 1 and the other below.
+
+    `logs` has the logarithm of the ratio by the points that are measured.
+    """
+    return [grid[(i + j) // 2] for i, j in _gaps(grid, logs) if (logs[grid[i]] > 0) != (logs[grid[j]] > 0)]
+
+
+def beyond(points: Sequence[int], logs: Mapping[int, float]) -> list[int]:
+    """The next of `points`, in any order, on the side where the ratio may cross 1, if all measured are on one side.
+
+    Down where the candidate wins at all of them, else up; that it wins above the crossing is a guess, which decides
+    what is measured first and nothing else.
+    """
+    if not logs or len({log > 0 for log in logs.values()}) > 1:
+        return []
+    if min(logs.values()) > 0:
+        return sorted(point for point in points if point > max(logs))[:1]
+    return sorted(point for point in points if point < min(logs))[-1:]
+
+
+def filling(grid: Sequence[int], logs: Mapping[int, float]) -> list[int]:
+    """The points halfway between neighbours measured, those of the widest gaps first: what coarse points may miss."""
+    return [grid[(i + j) // 2] for i, j in sorted(_gaps(grid, logs), key=lambda gap: gap[0] - gap[1])]
+
+
+def _gaps(grid: Sequence[int], logs: Mapping[int, float]) -> list[tuple[int, int]]:
+    """Places of neighbours measured between which there are points that are not."""
+    places = [place for place, point in enumerate(grid) if point in logs]
+    return [(i, j) for i, j in pairwise(places) if j - i > 1]

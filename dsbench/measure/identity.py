@@ -15,7 +15,15 @@ import torch
 from dsbench.training.gpu import gpu
 from dsbench.training.place import processor
 
-INSTRUCTION_SETS = ("avx2", "avx512_f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16")
+INSTRUCTION_SETS = {
+    "avx2": "AVX2",
+    "avx512_f": "AVX-512",
+    "avx512_vnni": "VNNI",
+    "avx512_bf16": "AVX-512 bf16",
+    "avx512_fp16": "AVX-512 fp16",
+    "amx_tile": "AMX",
+    "amx_bf16": "AMX bf16",
+}
 _ISA = re.compile(r"^onednn_verbose,.*,cpu,isa:(.*)$", re.MULTILINE)
 
 
@@ -45,6 +53,14 @@ def identity(device: str) -> dict[str, Any]:
         "torch_cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "onednn_isa": _onednn_isa(),
     }
+
+
+def features(device: str) -> list[str]:
+    """Instruction sets of this machine's CPU or the compute capability of its GPU, in words; empty where unknown."""
+    known = identity(device)
+    if device == "cuda":
+        return [f"compute capability {known['compute_capability']}"]
+    return [INSTRUCTION_SETS[name] for name in known["instruction_sets"]]
 
 
 def _processor() -> dict[str, str | None]:

@@ -9,12 +9,13 @@ from statistics import geometric_mean
 from typing import TYPE_CHECKING, Any
 
 from dsbench.errors import InputError
-from dsbench.measure.boundary import Ratio, zeros
 from dsbench.measure.roofline_record import Rates
-from dsbench.measure.slot_pairs import PHASES, Model, Pair, Parts, Point, Seen, Slots
-from dsbench.measure.slot_pairs import parts as parts_of
+from dsbench.measure.slot_pairs import PHASES, Fillings, Pair, Point
+from dsbench.measure.slot_times import Model, Parts, Seen
+from dsbench.measure.slot_times import parts as parts_of
 from dsbench.measure.store import Store, conditions
 from dsbench.measure.timing import THREADS
+from dsbench.statistics.crossing import Ratio, zeros
 
 if TYPE_CHECKING:
     from dsbench.training.device import Compute
@@ -67,7 +68,7 @@ class Map:
     """
 
     area: Area
-    slots: Slots
+    slots: Fillings
     pairs: Mapping[Point, Pair]
     where: Where
     compute: Compute
@@ -79,25 +80,46 @@ class Map:
     _known: dict[tuple[Any, ...], Any] = field(default_factory=dict)  # what is asked for again and again
 
     @classmethod
-    def read(cls, area: Area, slots: Slots, where: Where, store: Store) -> Map:
+    def read(cls, area: Area, slots: Fillings, where: Where, store: Store) -> Map:
         """What is kept of it. Raises InputError where slots do not fit, or there is no such device."""
         pairs = {point: slots.pair(point) for point in area.points()}
         found = cls(area, slots, pairs, where, where.compute(), store)
-        kept = store.kept(found._under())
-        try:
-            found.rates = Rates(**kept["rates"])
-            found.repeats = {Point(*point): _checked(repeats) for point, repeats in kept["points"]}
-        except (KeyError, TypeError, ValueError):  # nothing is kept, or it is damaged
-            found.rates, found.repeats = None, {}
+        found._add(store.kept(found._under()))
         return found
+
+    def _add(self, kept: Mapping[str, Any]) -> None:
+        """Take in what is kept, unless it is damaged; rates that are kept stay."""
+        try:
+            rates = Rates(**kept["rates"])
+            repeats = {Point(*point): _checked(own) for point, own in kept["points"]}
+        except (KeyError, TypeError, ValueError):
+            return
+        self.rates = rates
+        for point, own in repeats.items():
+            sessions = {one["session"] for one in own}
+            new = [one for one in self.repeats.get(point, []) if one["session"] not in sessions]
+            self.repeats[point] = [*own, *new]
 
     def _under(self) -> dict[str, Any]:
         return conditions(self.slots, "slots by turns", 0, self.compute)
 
     def keep(self) -> None:
-        """Write down all that is known: points that another area had are part of it."""
-        assert self.rates is not None
-        self.store.keep(self._under(), rates=asdict(self.rates), points=list(self.repeats.items()))
+        """Write down all that is known, and take in what other processes have kept meanwhile, of other areas too.
+
+        Raises InputError where the folder cannot be written to.
+        """
+        under = self._under()
+        with self.store.locked(under):
+            self._add(self.store.kept(under))
+            assert self.rates is not None
+            self.store.keep(under, rates=asdict(self.rates), points=list(self.repeats.items()))
+
+    @property
+    def features(self) -> list[str]:
+        """What decides the speed of the device beyond its name, in words."""
+        from dsbench.measure.identity import features
+
+        return features(self.compute.device.type)
 
     @property
     def measured(self) -> list[Point]:
@@ -161,6 +183,6 @@ class Map:
 def _checked(repeats: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """`repeats` as they were read. Raises ValueError, KeyError or TypeError for what is none."""
     for repeat in repeats:
-        if not all(min(repeat[phase]) > 0 and len(repeat[phase]) == 2 for phase in PHASES):
+        if "session" not in repeat or not all(min(repeat[phase]) > 0 and len(repeat[phase]) == 2 for phase in PHASES):
             raise ValueError(repeat)
     return repeats

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from filelock import FileLock
 
 from dsbench import provenance
 from dsbench.errors import InputError
@@ -90,8 +93,27 @@ class Store:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self.path(under), json.dumps(entry) + "\n")
         except OSError as error:
-            reason = f"{error.strerror}; set outputs= to another folder"
-            raise InputError(f"cannot write to {self.folder}: {reason}") from None
+            raise self._unwritable(error) from None
+
+    @contextmanager
+    def locked(self, under: dict[str, Any]) -> Iterator[None]:
+        """One process at a time: what another adds between reading what is kept and keeping more would be lost.
+
+        Raises InputError where the folder cannot be written to.
+        """
+        lock = FileLock(self.path(under).with_suffix(".lock"))
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except OSError as error:
+            raise self._unwritable(error) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _unwritable(self, error: OSError) -> InputError:
+        return InputError(f"cannot write to {self.folder}: {error.strerror}; set outputs= to another folder")
 
 
 def _read(path: Path, limit_seconds: float) -> Timing | None:

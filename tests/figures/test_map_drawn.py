@@ -14,8 +14,9 @@ from dsbench.config.compose import compose
 from dsbench.figures.map import draw
 from dsbench.figures.style import BLUE, INK, ORANGE, PAPER
 from dsbench.measure.map import Area, Map, Where
+from dsbench.measure.map_words import Words
 from dsbench.measure.roofline_record import Rates
-from dsbench.measure.slot_pairs import PHASES, Point, Slots
+from dsbench.measure.slot_pairs import PHASES, Fillings, Point
 from dsbench.measure.store import Store
 from dsbench.training.device import Compute
 
@@ -25,7 +26,7 @@ EQUAL = {(8, "training"): 40, (16, "training"): 20, (8, "inference"): 20, (16, "
 @pytest.fixture(scope="module")
 def panels() -> dict[str, Any]:
     area = Area.of((3,), (1, 32), (8, 16), (4, 6, 8, 12, 16, 24, 32, 48, 64))
-    slots = Slots(block=vars(compose([]).config.block))
+    slots = Fillings(block=vars(compose([]).config.block))
     pairs = {point: slots.pair(point) for point in area.points()}
     repeats: dict[Point, Any] = {}
     for point in area.points():
@@ -36,7 +37,7 @@ def panels() -> dict[str, Any]:
         ]
     compute = Compute(torch.device("cpu"), "a CPU", "32", 1)
     where, store, rates = Where("cpu", "32", 1), Store(Path("nowhere")), Rates(1e11, 2e11, 4e10)
-    figure = draw(Map(area, slots, pairs, where, compute, store, repeats, rates), "what", "seen")
+    figure = draw(Words(Map(area, slots, pairs, where, compute, store, repeats, rates), "mobilenet"))
     return {panel.get_title(): panel for panel in figure.axes}
 
 

@@ -11,21 +11,11 @@ import pytest
 from dsbench.config.compose import compose
 from dsbench.errors import InputError
 from dsbench.measure.roofline_record import Rates
-from dsbench.measure.slot_pairs import (
-    LAUNCHES,
-    ROOFLINE,
-    Model,
-    Point,
-    Seen,
-    Slots,
-    fitted,
-    held_out,
-    parts,
-    predictions,
-)
+from dsbench.measure.slot_pairs import Fillings, Point
+from dsbench.measure.slot_times import LAUNCHES, ROOFLINE, Model, Seen, fitted, held_out, parts, predictions
 
 RATES = Rates(mm_flops=1e11, conv_flops=2e11, bandwidth=4e10)
-SLOTS = Slots(block=vars(compose([]).config.block))
+SLOTS = Fillings(block=vars(compose([]).config.block))
 
 
 def test_at_equal_channels_the_macs_shrink_as_the_closed_form_says() -> None:
@@ -37,7 +27,7 @@ def test_at_equal_channels_the_macs_shrink_as_the_closed_form_says() -> None:
 @pytest.mark.parametrize(("kernel", "channels"), [(3, 4), (3, 48), (5, 12)])
 @pytest.mark.parametrize("block", ["mobilenet", "keras"])
 def test_at_equal_parameters_no_other_number_of_channels_is_nearer(kernel: int, channels: int, block: str) -> None:
-    slots = Slots("params", {}, vars(compose([f"block={block}"]).config.block))
+    slots = Fillings("params", {}, vars(compose([f"block={block}"]).config.block))
     pair = slots.pair(Point(kernel, 1, 8, channels))
     off = [
         abs(slots.filled(kernel, 8, own, separable=True).params - pair.plain.params)

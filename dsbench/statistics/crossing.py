@@ -1,4 +1,4 @@
-"""Where a ratio of times crosses 1 along a grid: which points to measure next, and what those measured say."""
+"""Where a ratio of times crosses 1 along a grid of channels, by the intervals of the ratios measured."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 
-from dsbench.measure.timing import FEWEST_REPEATS
-from dsbench.statistics.means import Interval, t_interval
+from dsbench.statistics.means import FEWEST, Interval, t_interval
 
 FINE = 1.6  # times as many channels at the next point: up to there the ratio is taken to be a straight line between
-STEP = 4  # places of the grid from one coarse point to the next; a pair of crossings between two is not seen at first
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Ratio:
     @classmethod
     def of(cls, logs: Sequence[float]) -> Ratio:
         """Of one repeat or more, a logarithm each."""
-        return cls(fmean(logs), t_interval(logs) if len(logs) >= FEWEST_REPEATS else None, len(logs))
+        return cls(fmean(logs), t_interval(logs) if len(logs) >= FEWEST else None, len(logs))
 
     @property
     def sign(self) -> int:
@@ -44,45 +42,7 @@ class Ratio:
         return (-math.inf, math.inf) if self.interval is None else (self.interval.low, self.interval.high)
 
 
-Column = Mapping[int, Ratio]  # by channels, in increasing order
-
-
-def coarse(grid: Sequence[int]) -> list[int]:
-    """Every STEP-th place of `grid` and its last, those in the middle first."""
-    places = {*range(0, len(grid), STEP), *range(len(grid))[-1:]}
-    return [grid[place] for place in sorted(places, key=lambda place: abs(place - len(grid) / 2))]
-
-
-def bisecting(grid: Sequence[int], logs: Mapping[int, float]) -> list[int]:
-    """The points of `grid` halfway between two neighbours measured of which one is above 1 and the other below.
-
-    `logs` has the logarithm of the ratio by the points that are measured.
-    """
-    return [grid[(i + j) // 2] for i, j in _gaps(grid, logs) if (logs[grid[i]] > 0) != (logs[grid[j]] > 0)]
-
-
-def beyond(points: Sequence[int], logs: Mapping[int, float]) -> list[int]:
-    """The next of `points`, in any order, on the side where the ratio may cross 1, if all measured are on one side.
-
-    Down where the candidate wins at all of them, else up; that it wins above the crossing is a guess, which decides
-    what is measured first and nothing else.
-    """
-    if not logs or len({log > 0 for log in logs.values()}) > 1:
-        return []
-    if min(logs.values()) > 0:
-        return sorted(point for point in points if point > max(logs))[:1]
-    return sorted(point for point in points if point < min(logs))[-1:]
-
-
-def filling(grid: Sequence[int], logs: Mapping[int, float]) -> list[int]:
-    """The points halfway between neighbours measured, those of the widest gaps first: what coarse points may miss."""
-    return [grid[(i + j) // 2] for i, j in sorted(_gaps(grid, logs), key=lambda gap: gap[0] - gap[1])]
-
-
-def _gaps(grid: Sequence[int], logs: Mapping[int, float]) -> list[tuple[int, int]]:
-    """Places of neighbours measured between which there are points that are not."""
-    places = [place for place, point in enumerate(grid) if point in logs]
-    return [(i, j) for i, j in pairwise(places) if j - i > 1]
+Ratios = Mapping[int, Ratio]  # by channels, in increasing order
 
 
 @dataclass(frozen=True)
@@ -100,7 +60,7 @@ class Crossing:
     falls: bool
 
 
-def crossings(column: Column) -> list[Crossing]:
+def crossings(column: Ratios) -> list[Crossing]:
     """Each crossing between two points that are decided in opposite ways, with none decided between them.
 
     Of a column that is not monotone there are several. Points between whose means lie on both sides several times count
@@ -116,7 +76,7 @@ def crossings(column: Column) -> list[Crossing]:
     return out
 
 
-def _crossing(column: Column, sign: int) -> Crossing:
+def _crossing(column: Ratios, sign: int) -> Crossing:
     """The crossing between the first and the last point of `column`, which are decided; `sign` is the first's."""
     points = list(column)
     means = zeros(points, [sign * column[point].log for point in points])
@@ -142,7 +102,7 @@ def zeros(points: Sequence[int], values: Sequence[float]) -> list[float]:
     return out
 
 
-def whole(column: Column) -> int:
+def whole(column: Ratios) -> int:
     """1 where the candidate takes longer at all points that are decided, -1 where it is ahead at all, else 0.
 
     0 too where fewer than half of the points are decided, or the mean of one that is not lies on the other side.
