@@ -1,10 +1,10 @@
-"""Every study network and `plain` on chips: python benchmarks/chips.py FOLDER [--groups NAME,...] [--plan] [--page]
+"""Every study network and `plain` on chips: python benchmarks/chips.py FOLDER [--groups NAME,...] [--again] [--plan] [--page]
 
 `plain` at widths 8, 16 and 32 in cnn, dwsep and hybrid, matched to the conventional network by width, parameters, MACs
 and activations, with kernels 3, 5 and 7 and depth multipliers 1 and 2; and the networks of every study. Networks of a
 group take turns on one thread in fresh processes, untrained: what is counted follows from shapes, and times do not
 depend on weights. `--counted` asks only chips that are not timed. After each group FOLDER/networks.csv is written anew,
-a row a network; a group that has rows there is not measured again. `--plan` lists the groups. `--page` measures
+a row a network; a group that has rows there is measured again with `--again` alone. `--plan` lists the groups. `--page` measures
 nothing: it writes the tables of FOLDER/report.md and its pictures anew from what is there.
 """
 
@@ -39,6 +39,7 @@ STUDIES = ("mnist_7800", "matched_7800", "cifar10_vgg", "cifar10_fc", "cifar10_t
 PLAIN = "model=cnn,dwsep,hybrid width=8,16,32"
 KERNELS, MULTIPLIERS = (3, 5, 7), (1, 2)
 MATCHED = ("width", "params", "macs", "acts")  # by what, the first without a budget
+OF_8 = ("params", "macs")  # those that are also matched by channels in multiples of 8
 PLACES = {  # of pages, by chip and precision
     "litert/fp32": "LiteRT fp32",
     "litert/int8": "LiteRT int8",
@@ -55,23 +56,31 @@ REPEATS = 5
 SECONDS = {"plain": 1.0, "study": 2.0}  # at the most a network and precision
 
 
-def group_name(by: str, kernel: int, multiplier: int) -> str:
+def group_name(by: str, kernel: int, multiplier: int, of_8: bool = False) -> str:
     """The group of `plain` that is matched so."""
-    return f"{by}_k{kernel}_m{multiplier}"
+    return f"{by}_k{kernel}_m{multiplier}{'_of8' if of_8 else ''}"
 
 
-def groups() -> dict[str, list[str]]:
-    """The overrides that name the networks of each group, kernel 3 and the studies first."""
+def groups() -> dict[str, list[list[str]]]:
+    """The overrides that name the networks of each group, in one or more products; kernel 3 and the studies first."""
     out = {}
     for kernel in KERNELS:
         for by in MATCHED:
             budget = "" if by == "width" else f" budget.match=cnn budget.by={by} budget.tolerance=0.1"
             for multiplier in MULTIPLIERS:
                 text = f"{PLAIN} kernel={kernel} block.depth_multiplier={multiplier}{budget}"
-                out[group_name(by, kernel, multiplier)] = text.split()
+                out[group_name(by, kernel, multiplier)] = [text.split()]
         if kernel == KERNELS[0]:
-            out |= {f"study_{study}": [f"experiment={','.join(_experiments(study))}"] for study in STUDIES}
+            out |= {group_name(by, kernel, 1, of_8=True): _of_8(by, kernel) for by in OF_8}
+            out |= {f"study_{study}": [[f"experiment={','.join(_experiments(study))}"]] for study in STUDIES}
     return out
+
+
+def _of_8(by: str, kernel: int) -> list[list[str]]:
+    """Without the hybrid at width 8, of which no multiples of 8 are within the tolerance."""
+    budget = f"kernel={kernel} block.depth_multiplier=1 budget.match=cnn budget.by={by} budget.multiple=8"
+    networks = ("model=cnn,dwsep width=8,16,32", "model=hybrid width=16,32")
+    return [f"{network} {budget} budget.tolerance=0.1".split() for network in networks]
 
 
 def _experiments(study: str) -> list[str]:
@@ -233,12 +242,15 @@ def _number(text: str) -> float:
     return int(text) if text.lstrip("-").isdecimal() else float(text)
 
 
-def measure(folder: Path, chosen: Sequence[str], timed: bool) -> None:
-    """Measure the groups that have no rows yet, and write the file after each; without `timed` of chips that count."""
+def measure(folder: Path, chosen: Sequence[str], timed: bool, again: bool) -> None:
+    """Measure the groups that have no rows yet, and write the file after each; without `timed` of chips that count.
+
+    `again` measures those that have rows, too; theirs are replaced once they are measured.
+    """
     path, everything = folder / "networks.csv", groups()
     for group in chosen:
-        known = rows(path)
-        if any(each["group"] == group for each in known):
+        known = [each for each in rows(path) if each["group"] != group]
+        if not again and len(known) < len(rows(path)):
             print(f"{group}: there already")
             continue
         start, load = time.monotonic(), machine.load_average()
@@ -248,7 +260,7 @@ def measure(folder: Path, chosen: Sequence[str], timed: bool) -> None:
         print(f"{group}: {len(own)} networks, {time.monotonic() - start:.0f} s, load average {load:.1f} before")
 
 
-def _measured(group: str, overrides: Sequence[str], timed: bool) -> list[dict[str, Any]]:
+def _measured(group: str, products: Sequence[Sequence[str]], timed: bool) -> list[dict[str, Any]]:
     from dsbench.chips.files import Deployable
     from dsbench.chips.measure import on_chips
     from dsbench.chips.names import chips
@@ -256,7 +268,7 @@ def _measured(group: str, overrides: Sequence[str], timed: bool) -> list[dict[st
     from dsbench.sweep.networks import file_names
     from dsbench.sweep.networks import networks as named_by
 
-    named = named_by(overrides)
+    named = [each for overrides in products for each in named_by(overrides)]
     with tempfile.TemporaryDirectory() as scratch:
         files = [Deployable(name, each.network) for name, each in zip(file_names(named), named, strict=True)]
         seconds = SECONDS["study" if group.startswith("study_") else "plain"]
@@ -277,6 +289,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="of networks.csv, report.md and its pictures")
     parser.add_argument("--plan", action="store_true", help="list the groups with their overrides, and measure none")
     parser.add_argument("--groups", default="", help="some of them (default: all)")
+    parser.add_argument("--again", action="store_true", help="measure groups that have rows, too, and replace these")
     parser.add_argument("--counted", action="store_true", help="ask only chips that are not timed")
     parser.add_argument("--page", action="store_true", help="make the page from what was measured")
     asked = parser.parse_args()
@@ -285,14 +298,14 @@ def main() -> int:
     if not set(chosen) <= everything.keys():
         parser.error("--groups are some of those that --plan lists")
     if asked.plan:
-        print("\n".join(f"{name}: {' '.join(everything[name])}" for name in chosen))
+        print("\n".join(f"{name}: {' '.join(overrides)}" for name in chosen for overrides in everything[name]))
     elif asked.page:
         from chips_page import publish
 
         publish(asked.folder)
     else:
         print(machine.facts())
-        measure(asked.folder, chosen, not asked.counted)
+        measure(asked.folder, chosen, not asked.counted, asked.again)
     return 0
 
 
