@@ -187,9 +187,13 @@ class Found:
 
     def figures(self) -> str:
         """A row for each network of `plain` with kernel 3 and multiplier 1."""
-        shown = []
+        shown, furthest = [], []
         for by, of_8 in ALL_MATCHES:
             group = group_name(by, 3, 1, of_8)
+            offs = [pair.off(by) for (of, *_), pair in self.plain.items() if of == group and by != "width"]
+            if offs:
+                match = f"{MATCHES[by]}{' in multiples of 8' if of_8 else ''}"
+                furthest.append(f"{match} {100 * max(map(abs, offs)):.1f} %")
             for each in (each for each in self.networks if each.group == group):
                 if by == "width":
                     shown.append([_wide(each), "", "", *_figures(each)])
@@ -197,7 +201,8 @@ class Found:
                     off = self.plain[group, each.names["model"], each.width].off(by)
                     match = f"{BRIEF[by]} of cnn {each.width}{', of 8' if of_8 else ''}"
                     shown.append([_wide(each), match, f"{100 * off:+.2f} %", *_figures(each)])
-        return _table(["network, width", "as many", "off by", *_HEADS], shown, right=len(_HEADS) + 1)
+        table = _table(["network, width", "as many", "off by", *_HEADS], shown, right=len(_HEADS) + 1)
+        return f"{table}\n\nOff by at the most: {', '.join(furthest)}." if furthest else table
 
     def odd(self) -> str:
         """A row for each match that is also made in multiples of 8: the ratios of the exact one, and of that."""
