@@ -124,7 +124,7 @@ def test_claims_are_decided_by_figures_and_what_was_not_measured_is_not_tested(t
     assert "**not tested**" in lines["much faster (at most half the time)"]
 
 
-def test_a_group_that_is_there_is_not_measured_again(
+def test_a_group_that_is_there_is_measured_again_only_where_that_is_asked_and_then_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import chips
@@ -139,6 +139,17 @@ def test_a_group_that_is_there_is_not_measured_again(
     ]
     assert path.read_text(encoding="utf-8") == before
     assert chips.written(chips.rows(path)) == before
+    asked = []
+
+    def measured(group: str, products: Any, timed: bool) -> list[dict[str, Any]]:
+        asked.append((group, timed))
+        return [{"group": group, "model": "anew"}]
+
+    monkeypatch.setattr("chips._measured", measured)
+    assert chips.main([str(tmp_path), "--groups", "width_k3_m1", "--again"]) == 0
+    assert asked == [("width_k3_m1", True)]
+    rows = [(each["group"], each["model"]) for each in chips.rows(path)]
+    assert rows == [("width_k3_m1", "anew"), *(("study_mnist_7800", model) for model in ("cnn", "dwsep", "dwsep"))]
 
 
 def test_a_page_without_a_place_for_a_table_is_an_error() -> None:
