@@ -6,12 +6,13 @@ No study ran its networks on a chip: each claim is read as one of inference ther
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from chips import KERNELS, group_name
 from chips_pairs import COUNTED, CYCLES, PLACES, TIMES, Pair, Place, margin
 
+from dsbench.claims.published import Claim, published
 from dsbench.numerals import times
 from dsbench.verdict.chips import ChipMeasure, winner
 from dsbench.verdict.rule import Answer
@@ -28,26 +29,27 @@ _TRUE = {1: "holds", -1: "does not"}
 
 @dataclass(frozen=True)
 class Decided:
-    """A claim of `study`: what it `meant`, what it is `read` as here, what was measured and the answer."""
+    """A `claim`, what it is `read` as here, what was measured and the answer."""
 
-    claim: str
+    claim: Claim
     study: str
-    meant: str
     read: str
     measured: str
     answer: str
 
 
 @dataclass(frozen=True)
-class _Claim:
-    """A claim with its cases; where it is one of being ahead, or of not being so, their counts are the answer."""
+class _Read:
+    """The claim of `study` that begins so, read as something of chips: its cases, the counts of which are the answer.
 
-    claim: str
+    `contrary` says that it is one of not being ahead.
+    """
+
     study: str
-    meant: str
+    begins: str
     read: str
-    cases: Sequence[Case]
-    words: Mapping[int, str]
+    cases: Sequence[Case] = ()
+    words: Mapping[int, str] = field(default_factory=dict)
     contrary: bool = False
 
     @property
@@ -64,7 +66,7 @@ class _Claim:
             else:
                 counts = [f"{self.words[side]} in {len(own)}" for side, own in found.items()]
                 answer = ", ".join([f"{counts[0]} of {len(self.cases)}", *counts[1:]])
-        return Decided(self.claim, self.study, self.meant, self.read, told, answer)
+        return Decided(_claim(self.study, self.begins), self.study, self.read, told, answer)
 
 
 def claims(plain: Plain, studies: Studies) -> list[Decided]:
@@ -73,85 +75,64 @@ def claims(plain: Plain, studies: Studies) -> list[Decided]:
     def of(*names: str) -> list[Pair]:
         return [studies[name] for name in names if name in studies]
 
-    three_way = of("cifar10_three_way/hybrid", "cifar10_three_way/dwsep")
     same = [pair for pair in studies.values() if pair.same_width]
     others = [pair for pair in same if pair.candidate.group != "study_cifar10_three_way"]
     budget, fc = of("mnist_7800/dwsep_same_budget"), of("cifar10_fc/dwsep")
     small = [plain[key] for key in plain if key[:2] == (group_name("width", 3, 1), "dwsep")]
     small += of("mnist_7800/dwsep_same_width")
-    step, inference = "a training step", "time or cycles of inference"
-    work = "a depthwise convolution saves three quarters of the work (at most 0.25 times)"
-    judged = (
-        _Claim("lighter", "mnist_7800", "MACs", "memory of inference", _cases(budget, MEMORY, winner), _AHEAD),
-        _Claim("faster", "mnist_7800", step, inference, _cases(budget, SPEED, winner), _AHEAD),
-        _Claim(
-            "less memory",
+    memory, speed = "memory of inference", "time or cycles of inference"
+    devices = "TFLM and the Ethos-U, all studies' networks of equal width: activations, flash, estimated cycles"
+    quarter = "at most 0.25 times the time or cycles of inference"
+    three_way, vgg = "cifar10_three_way", "cifar10_vgg"
+    three_quarters = "A depthwise convolution saves three quarters"
+    read = (
+        _Read("mnist_7800", "Lighter", memory, _cases(budget, MEMORY, winner), _AHEAD),
+        _Read("mnist_7800", "Faster", speed, _cases(budget, SPEED, winner), _AHEAD),
+        _Read("cifar10_fc", "Separable needs less memory", memory, _cases(fc, MEMORY, winner), _AHEAD),
+        _Read("cifar10_fc", "Separable has the faster inference", speed, _cases(fc, SPEED, winner), _AHEAD),
+        _Read("cifar10_fc", "Separable pays on mobile", devices, _cases(same, COUNTED, winner), _AHEAD),
+        _Read(
             "cifar10_fc",
-            "a training step's peak, not measured",
-            "memory of inference",
-            _cases(fc, MEMORY, winner),
-            _AHEAD,
-        ),
-        _Claim(
-            "faster inference", "cifar10_fc", "one image, not measured", inference, _cases(fc, SPEED, winner), _AHEAD
-        ),
-        _Claim(
-            "pays on mobile and edge devices",
-            "cifar10_fc",
-            "no device, no figure",
-            "TFLM and the Ethos-U, all studies' networks of equal width: activations, flash, estimated cycles",
-            _cases(same, COUNTED, winner),
-            _AHEAD,
-        ),
-        _Claim(
-            "does not pay in small models of less than 1 M parameters",
-            "cifar10_fc",
-            "no such model",
+            "It does not pay in small models",
             "`plain` and mnist_7800, of equal width: ahead nowhere",
             _cases(small, PLACES, winner),
             _AHEAD,
             contrary=True,
         ),
-        _Claim(
-            "BothConv and SeparableConv almost halve the time (at most 0.6 times)",
-            "cifar10_three_way",
-            step,
-            inference,
-            _cases(three_way, SPEED, _at_most(0.6)),
+        _at_most(three_way, "BothConv almost halves the time", of(f"{three_way}/hybrid")),
+        _at_most(three_way, "SeparableConv almost halves the time", of(f"{three_way}/dwsep")),
+        _Read(three_way, three_quarters, quarter, _cases(of(f"{three_way}/dwsep"), SPEED, _within(0.25)), _TRUE),
+        _Read(
+            three_way,
+            three_quarters,
+            f"{quarter}, of the other studies' networks of equal width",
+            _cases(others, SPEED, _within(0.25)),
             _TRUE,
         ),
-        _Claim(
-            work,
-            "cifar10_three_way",
-            "arithmetic of one layer",
-            f"{inference}, of the whole network",
-            _cases(of("cifar10_three_way/dwsep"), SPEED, _at_most(0.25)),
-            _TRUE,
-        ),
-        _Claim(
-            "the same in the other studies",
-            "cifar10_three_way",
-            "arithmetic of one layer",
-            f"{inference}, of whole networks of equal width",
-            _cases(others, SPEED, _at_most(0.25)),
-            _TRUE,
-        ),
-        _Claim("pays more in deeper models", "cifar10_vgg", "no other depth", "see above", _deeper(studies), _TRUE),
-        _Claim("pays more with larger kernels", "cifar10_vgg", "no other kernel", "see above", _larger(plain), _TRUE),
-        _Claim(
-            "much faster (at most half the time)",
-            "cifar100_series",
-            step,
-            inference,
-            _cases(of("cifar100_series/dwsep"), SPEED, _at_most(0.5)),
-            _TRUE,
-        ),
-        _Claim("trains 30 to 50 % faster; less time an epoch", "cifar10_fc, cifar10_vgg", step, "no inference", (), {}),
+        _Read(vgg, "Separable pays more in deeper models", "see above", _deeper(studies), _TRUE),
+        _Read(vgg, "It pays more with larger kernels", "see above", _larger(plain), _TRUE),
+        _at_most("cifar100_series", "Much faster", of("cifar100_series/dwsep")),
+        _Read("cifar10_fc", "Separable trains 30 to 50 % faster, read as so much less", "no inference"),
+        _Read(vgg, "Separable takes less time per epoch", "no inference"),
     )
-    return [one.decided for one in judged]
+    return [one.decided for one in read]
 
 
-def _at_most(limit: float) -> Callable[[ChipMeasure], int]:
+def _claim(study: str, begins: str) -> Claim:
+    """The published claim of a study that begins so."""
+    (found,) = [claim for claim in published(study).claims if claim.text.startswith(begins)]
+    return found
+
+
+def _at_most(study: str, begins: str, pairs: Sequence[Pair]) -> _Read:
+    """A claim of so many times the time of a training step, read as so many times that of inference."""
+    bound = _claim(study, begins).bound
+    assert bound is not None
+    read = f"at most {bound.high:g} times the time or cycles of inference"
+    return _Read(study, begins, read, _cases(pairs, SPEED, _within(bound.high)), _TRUE)
+
+
+def _within(limit: float) -> Callable[[ChipMeasure], int]:
     return lambda one: 1 if one.ratio is not None and one.ratio <= limit else -1
 
 

@@ -246,8 +246,10 @@ class Found:
     def claims(self) -> str:
         """A row for each claim."""
         decided = claims(self.plain, self.studies)
-        shown = [[one.claim, one.study, one.meant, one.read, f"**{one.answer}**", one.measured] for one in decided]
-        heads = ["claim", "of", "the study's", "read as", "answer", "ratios to the conventional network"]
+        shown = [
+            [one.claim.text, one.study, one.claim.study, one.read, f"**{one.answer}**", one.measured] for one in decided
+        ]
+        heads = ["claim", "of", "the study has", "read as", "answer", "ratios to the conventional network"]
         return _table(heads, shown, right=0)
 
     def int8(self) -> str:
