@@ -19,7 +19,7 @@ from dsbench.errors import InputError
 from dsbench.figures.chips import Column, picture
 from dsbench.figures.style import rendered
 from dsbench.files import write_atomically
-from dsbench.numerals import listed, mean_percent, quantity, times
+from dsbench.numerals import listed, mean_percent, quantity, signed_points, times
 from dsbench.verdict.chips import ChipMeasure, Where, winner
 from dsbench.verdict.rule import Answer
 
@@ -341,7 +341,7 @@ def _change(changes: Sequence[float]) -> str:
     """What int8 changes accuracy by, in points: the mean, and the least and the greatest of a seed."""
     if not changes:
         return "-"
-    mean, least, most = (f"{100 * value:+.2f}" for value in (fmean(changes), min(changes), max(changes)))
+    mean, least, most = (signed_points(value) for value in (fmean(changes), min(changes), max(changes)))
     return f"{mean} ({least} to {most})"
 
 

@@ -4,7 +4,8 @@
 8 and 16. `widths`: one network, width by width. Those of a row take turns on one thread, a block of calls each in an
 order drawn anew, in torch, ONNX Runtime and LiteRT (fp32, the forward pass of one image) and in a training step; what
 is timed is what the thread computes, not what it waits. A figure is the ratio to the row's reference: the median over
-rounds, then over fresh processes, with the least and the greatest of these. Tables are in Markdown.
+rounds, then over fresh processes, with the least and the greatest of these; `--processes 0` counts and times nothing.
+Tables are in Markdown.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ SOLVED = {
     "cifar10_three_way/dwsep": "experiment=cifar10_three_way/dwsep",
     "cifar10_three_way/hybrid": "experiment=cifar10_three_way/hybrid",
     "cifar100_series/dwsep": "experiment=cifar100_series/dwsep",
+    "cifar10_fc/dwsep": "experiment=cifar10_fc/dwsep",
 }
 WIDTHS = {
     "plain, dwsep": ("model=dwsep", (*range(20, 26), *range(40, 50), 52, 56)),
@@ -121,7 +123,9 @@ def seconds(call: Callable[[], object], count: int) -> float:
 
 
 def measured(lines: Sequence[str], processes: int, rounds: int) -> list[list[str]]:
-    """Of each network by backend: the ratio to the first, with its range over processes."""
+    """Of each network by backend: the ratio to the first, with its range over processes; empty where there is none."""
+    if not processes:
+        return [[""] * len(BACKENDS) for _ in lines]
     with tempfile.TemporaryDirectory() as folder:
         found: list[Ratios] = []
         for _ in range(processes):
@@ -176,7 +180,7 @@ def show_widths(processes: int, rounds: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--processes", type=int, default=3, help="fresh ones, one after the other")
+    parser.add_argument("--processes", type=int, default=3, help="fresh ones, one after the other; 0: counts alone")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--only", default="widths,solved")
     options = parser.parse_args()

@@ -199,9 +199,11 @@ def _show(sweep: Sweep, runs: pd.DataFrame, cells: pd.DataFrame, decided: Verdic
     if chips:
         console.print(chips.without_note())
         console.print()
-        for sentence in winners(decided):
+        sentences = winners(decided)
+        for sentence in sentences:
             console.print(sentence)
-        console.print()
+        if sentences:
+            console.print()
 
 
 def mirror(sweep: Sweep, decided: Verdict | None = None, files: Sequence[Path] = ()) -> None:

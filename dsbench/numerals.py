@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+_ROUNDING = 1e-12  # of shares of 1: what is left of a sum of shares that is 0; one image of a billion is more
+
 
 def percent(share: float | None, sign: str = "") -> str:
     """A share of 1 in percent, with `sign`="+" always signed."""
@@ -28,21 +30,23 @@ def mean_percent(mean: float | None, high: float | None, n: int | None = None) -
 
 def points(share: float | None) -> str:
     """A difference of shares in percentage points, without a sign, to the second digit that is not 0 if it is small."""
-    if share is None:
-        return ""
-    value = abs(100 * share)
-    return f"{value:.2f}" if value >= 0.005 or value == 0 else f"{value:.1g}"
+    return "" if share is None else difference_points(abs(share), 0.0, sign="")
 
 
 def signed_points(share: float) -> str:
-    """A difference of shares in percentage points, with its sign."""
-    return f"{'-' if share < 0 else '+'}{points(share)}"
+    """A difference of shares in percentage points, with its sign; 0.00 has none."""
+    return difference_points(share, 0.0)
 
 
 def difference_points(share: float, half: float, sign: str = "+") -> str:
-    """A difference of shares in percentage points, to as many digits as an interval of that `half` width bears."""
+    """A difference of shares in percentage points, to as many digits as an interval of that `half` width bears.
+
+    What is 0, or left of it by rounding, has no sign.
+    """
     digits = 1 if abs(half) >= 0.003 else 2
-    while share and digits < 4 and not float(f"{100 * share:.{digits}f}"):
+    if abs(share) < _ROUNDING:
+        return f"{0:.{digits}f}"
+    while not float(f"{100 * share:.{digits}f}"):
         digits += 1
     return f"{100 * share:{sign}.{digits}f}"
 

@@ -20,9 +20,8 @@ _SOCKET_FOLDER = 70  # bytes of a path, so that 32 more of multiprocessing's fit
 _SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 # <malloc.h> of glibc.
 _M_TRIM_THRESHOLD = -1
-_M_MMAP_THRESHOLD = -3
+_M_MMAP_MAX = -4
 _TRIM_BYTES = 2**31 - 1
-_MMAP_BYTES = 32 * 1024 * 1024  # the largest value glibc accepts on 64-bit machines
 
 
 def wait_briefly() -> None:
@@ -151,13 +150,15 @@ def short_folder() -> str:
 def keep_freed_memory() -> bool:
     """Tell glibc's malloc to keep freed memory; True where it did. Elsewhere (macOS, musl) a no-op.
 
-    By default every activation above 128 KiB is mapped at its allocation and unmapped when freed, so each training
-    step faults all of its pages in again: with this, fp32 steps of small networks take about 0.6 of the time.
+    By default every activation above 128 KiB (of which a limit of at most 32 MiB can be set) is mapped at its allocation
+    and unmapped when freed, so each training step faults all of its pages in again. Nothing is mapped with this: fp32
+    steps of small networks take about 0.6 of the time, and of networks with activations above 32 MiB 0.7 to 0.85 of
+    what they take at that limit, for up to 7 % more memory.
     """
     if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    return bool(mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)) and bool(mallopt(_M_MMAP_THRESHOLD, _MMAP_BYTES))
+    return bool(mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)) and bool(mallopt(_M_MMAP_MAX, 0))
 
 
 @contextmanager

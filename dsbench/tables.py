@@ -69,7 +69,7 @@ class Line:
 class Kind(StrEnum):
     """The kind of a column's entries: names of the rows, words, answers (coloured), to the right numbers and ratios.
 
-    Of ratios those that are equal, or do not decide, are grey, the others bold.
+    Of ratios those that are equal, matched, or do not decide, are grey, the others bold.
     """
 
     NAME = "name"
@@ -206,5 +206,5 @@ def between(before: Line, after: Line) -> str:
 
 
 def is_equal(text: str) -> bool:
-    """Whether a ratio is equal, or in brackets since it decides nothing."""
-    return text.startswith(("equal", "("))
+    """Whether a ratio is equal, matched, or in brackets since it decides nothing."""
+    return text.startswith(("equal", "matched", "("))

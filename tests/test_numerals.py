@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dsbench.numerals import (
+    difference_points,
     duration,
     engineering,
     listed,
@@ -14,6 +15,7 @@ from dsbench.numerals import (
     quantity,
     rounded,
     short,
+    signed_points,
     times,
 )
 
@@ -79,6 +81,15 @@ def test_figures_have_three_digits_and_no_exponent(value: float, text: str) -> N
 )
 def test_points_are_two_digits_or_the_first_that_is_not_zero(share: float | None, text: str) -> None:
     assert points(share) == text
+
+
+@pytest.mark.parametrize("rest", [0.0, -0.0, sum((0.9802 - 0.9800, 0.9899 - 0.9901)) / 2, -1e-16])
+def test_a_difference_that_is_zero_but_for_rounding_is_written_as_zero_without_a_sign(rest: float) -> None:
+    assert (points(rest), signed_points(rest)) == ("0.00", "0.00")
+    assert difference_points(rest, 0.0004) == "0.00"
+    assert difference_points(rest, 0.01) == "0.0"
+    one_image_of_many = 1e-6 / 8  # in one of eight seeds, a million images
+    assert difference_points(-one_image_of_many, 0.01) == signed_points(-one_image_of_many) == "-0.00001"
 
 
 def test_means_durations_and_lists_are_read_as_in_a_sentence() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from dsbench.measure.probes import Backend
 
 PRECISIONS = ("fp32", "int8", "int8_per_tensor")  # the last: int8 with one scale a layer in place of one a channel
+
+
+def counted_in(precisions: Collection[str]) -> str:
+    """The one of a chip's `precisions` that is counted where one is: int8 where the chip computes in it."""
+    return "int8" if "int8" in precisions else next(iter(precisions))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +54,8 @@ class Chip(ABC):
 
     @property
     def deployed(self) -> str:
-        """The precision that is counted where one is: int8 where the chip computes in it."""
-        return "int8" if "int8" in self.precisions else self.precisions[0]
+        """The precision that is counted where one is."""
+        return counted_in(self.precisions)
 
     @property
     def title(self) -> str:

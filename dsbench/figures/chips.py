@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dsbench.figures.style import FULL, GREY, INK, canvas, legend, settle, style, styled
 from dsbench.numerals import times
 from dsbench.verdict.chips import Where, where, where_title, winner
-from dsbench.verdict.lighter import Measure
+from dsbench.verdict.lighter import MATCHED, Measure
 from dsbench.verdict.sentences import described, ratio
 from dsbench.verdict.verdict import Comparison
 
@@ -30,7 +30,8 @@ MOST_COLUMNS = 7  # comparisons that there is room for
 _CAPTION = (
     "A row a chip, a column a comparison: what the chip is judged by (time of one image, estimated cycles, arena), the "
     "candidate's as so many times the reference's. The colour is that of the family that is ahead, the stronger the "
-    "further; without colour neither is, or one cannot tell. Cycles are the compiler's estimate: no such processor ran."
+    "further; without colour neither is, or one cannot tell; matched is what is held equal. Cycles are the compiler's "
+    "estimate: no such processor ran."
 )
 
 
@@ -104,7 +105,8 @@ def _ahead(columns: Sequence[Column], rows: Sequence[Sequence[Measure | None]]) 
 
 
 def _seen(column: Column, chips: Sequence[str], measures: Sequence[Measure | None]) -> str:
-    told = [f"{chip} {ratio(one)}" for chip, one in zip(chips, measures, strict=True) if one is not None]
+    known = [(chip, one) for chip, one in zip(chips, measures, strict=True) if one is not None]
+    told = [f"{chip} {MATCHED if one.matched else ratio(one)}" for chip, one in known]
     return f"{column.name}: {', '.join(told)}"
 
 
@@ -122,4 +124,5 @@ def _field(panel: Axes, row: int, number: int, column: Column, measure: Measure 
             Rectangle((number - 0.48, row - 0.46), 0.96, 0.92, facecolor=look.color, alpha=strength, linewidth=0)
         )
     weight = "bold" if side else "normal"
-    panel.text(number, row, times(measure.ratio), ha="center", va="center", color=INK if side else GREY, weight=weight)
+    text = MATCHED if measure.matched else times(measure.ratio)
+    panel.text(number, row, text, ha="center", va="center", color=INK if side else GREY, weight=weight)

@@ -12,25 +12,25 @@ from dsbench.verdict.better import Better, Factorial
 from dsbench.verdict.chips import where, where_title
 from dsbench.verdict.groups import Regimes
 from dsbench.verdict.int8 import Change
-from dsbench.verdict.lighter import Measure
+from dsbench.verdict.lighter import MATCHED, Measure
 from dsbench.verdict.reliable import Trainings
 from dsbench.verdict.rule import Answer
 from dsbench.verdict.sentences import brief_labels, changed, described, place, ratio, summary, trainings, within
 from dsbench.verdict.verdict import Comparison, Judged, Verdict
 
-_COSTS = "Costs of one image, as so many times the reference's; equal within 1 %, and what a group is matched by."
+_COSTS = "Costs of one image, as so many times the reference's, equal within 1 %; matched is what is held equal."
 _TIMES = (
     "Times, as so many times the reference's, with the interval over repeats; in brackets what does not compare. "
     "Seconds as trained decide nothing."
 )
 _CHIPS = (
     "What a file takes on a chip, as so many times the reference's: times with the interval over repeats, counts equal "
-    "within 1 %. An estimate is the compiler's: no such processor ran."
+    "within 1 %; matched is what is held equal. An estimate is the compiler's: no such processor ran."
 )
 _WHERE = (
     "What decides on each chip, as so many times the figure of the second of two names: below 1 the first is ahead. "
     "Times have an interval over repeats; cycles are the compiler's estimate; the arena is RAM. In brackets what may "
-    "be as much on both sides."
+    "be as much on both sides; matched is what is held equal."
 )
 _INT8 = (
     "What int8 changes the test accuracy by, each trained network against itself, in percentage points. Points: the "
@@ -194,14 +194,14 @@ _NOT_COMPARABLE = (Answer.NOT_COMPARABLE,)
 
 
 def _ratios(name: str, measures: Sequence[Measure | None], unclear: Sequence[Answer] = _NOT_COMPARABLE) -> Column:
-    """The ratios to the reference: `equal` where that is so, in brackets what does not compare."""
+    """The ratios to the reference: `equal` or `matched` where that is so, in brackets what does not compare."""
     heading = QUANTITIES[name].wording if name in QUANTITIES else name
     entries = []
     for measure in measures:
         text = ratio(measure) if measure else ""
         if measure and text and measure.answer is Answer.EQUAL:
             left_over = f" ({100 * (measure.ratio - 1):+.2g} %)" if measure.ratio not in (None, 1.0) else ""
-            text = f"{Answer.EQUAL}{left_over}"
+            text = f"{MATCHED if measure.matched else Answer.EQUAL}{left_over}"
         elif measure and text and (measure.answer in unclear or not measure.decides):
             text = f"({text})"
         entries.append(Entry(text, measure.ratio if measure else None))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from dsbench.chips.chip import PRECISIONS
+from dsbench.chips.chip import PRECISIONS, counted_in
 from dsbench.quantities import JUDGED_ON_CHIP, LIGHTER_ON_CHIP, QUANTITIES
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.faster import comparisons
@@ -54,23 +55,34 @@ class Said:
 
 
 def on_chips(
-    reference: Cell, candidate: Cell, records: Records, level: float, speed_margin: float
+    reference: Cell,
+    candidate: Cell,
+    records: Records,
+    level: float,
+    speed_margin: float,
+    matched: tuple[str, str] | None,
 ) -> tuple[ChipMeasure, ...]:
     """What each chip says of both; see `compared`."""
     before, after = (Said(cell.chips, chip_timings(cell, records)) for cell in (reference, candidate))
-    return compared(before, after, level, speed_margin)
+    return compared(before, after, level, speed_margin, matched)
 
 
-def compared(reference: Said, candidate: Said, level: float, speed_margin: float) -> tuple[ChipMeasure, ...]:
+def compared(
+    reference: Said, candidate: Said, level: float, speed_margin: float, matched: tuple[str, str] | None = None
+) -> tuple[ChipMeasure, ...]:
     """What each chip says of both: first what it takes, by the rules of all times, then what is counted.
 
-    An interval is at 1 - `level`. What a chip says of one network alone is left out, and so is the size of a file of
-    which nothing else is known; a chip that counts its flash has it there.
+    An interval is at 1 - `level`. `matched` is the chip and its cost that both are matched by, if it is one; what is
+    that cost in another unit is matched too. What a chip says of one network alone is left out, and so is the size of a
+    file of which nothing else is known; a chip that counts its flash has it there.
     """
     timed = comparisons(reference.times, candidate.times)
     out: list[ChipMeasure] = []
-    for place in (place for place in _ordered(reference.figures) if place in candidate.figures):
-        chip, precision = place.split("/")
+    places = [place.split("/") for place in _ordered(reference.figures) if place in candidate.figures]
+    for chip, precision in places:
+        place = f"{chip}/{precision}"
+        counted = precision == counted_in([other for name, other in places if name == chip])
+        common = matched[1] if counted and matched and matched[0] == chip else None
         before, after = reference.figures[place], candidate.figures[place]
         own = []
         comparison = timed.get((CHIP, chip, precision))
@@ -80,12 +92,21 @@ def compared(reference: Said, candidate: Said, level: float, speed_margin: float
         costs = LIGHTER_ON_CHIP if comparison is None else (*LIGHTER_ON_CHIP, QUANTITIES["file_bytes"])
         for cost in costs:
             if cost.name in before and cost.name in after:
-                measure = counted_measure(cost, before[cost.name], after[cost.name])
+                measure = counted_measure(
+                    cost, before[cost.name], after[cost.name], _same(common, cost.name, before, after)
+                )
                 named = vars(measure) | {"name": f"{chip} {precision} {cost.heading}"}
                 own.append(ChipMeasure(**named, chip=chip, precision=precision, figure=cost.name))
         judged = next((name for name in JUDGED_ON_CHIP if any(one.figure == name for one in own)), None)
         out += [ChipMeasure(**vars(one) | {"judged": one.figure == judged}) for one in own]
     return tuple(out)
+
+
+def _same(matched: str | None, cost: str, before: Mapping[str, float], after: Mapping[str, float]) -> bool:
+    """Whether a cost is the `matched` one or in proportion to it, as a compiler's cycles are to the time they take."""
+    if matched is None or matched not in before or matched not in after:
+        return False
+    return math.isclose(before[cost] * after[matched], after[cost] * before[matched], rel_tol=1e-5)  # as rounded
 
 
 def _ordered(places: Collection[str]) -> list[str]:

@@ -56,6 +56,11 @@ class Group:
         return self.measure if self.scope == "total" and self.chip is None else None
 
     @property
+    def matched_on_chip(self) -> tuple[str, str] | None:
+        """The chip, and the cost there, that the cells have in common."""
+        return (self.chip, self.measure) if self.chip and self.measure else None
+
+    @property
     def ids(self) -> set[str]:
         """The cells, by id."""
         return {cell.cell_id for cell in self.cells}

@@ -10,12 +10,15 @@ from dsbench.statistics.means import Interval
 from dsbench.verdict.cells import TOLERANCE, Cell
 from dsbench.verdict.rule import Answer
 
+MATCHED = "matched"  # a field of a table or picture, of what both are matched by
+
 
 @dataclass(frozen=True)
 class Measure:
     """One figure of both: `ratio` is candidate / reference, `interval` where it lies, `reason` why it is no answer.
 
     `n` is the number of repeats or seeds it rests on, `note` under what it holds. What does not decide is shown alone.
+    What both are `matched` by is equal, whatever is left over.
     """
 
     name: str
@@ -28,6 +31,7 @@ class Measure:
     reason: str = ""
     note: str = ""
     decides: bool = True
+    matched: bool = False
 
     @property
     def ratio(self) -> float | None:
@@ -36,7 +40,7 @@ class Measure:
 
 
 def lighter(reference: Cell, candidate: Cell, matched: str | None) -> tuple[Measure, ...]:
-    """Parameters, MACs, activations and bytes of one image; `matched` is equal, whatever its residual."""
+    """Parameters, MACs, activations and bytes of one image; they are `matched` by one of them, or by none."""
     return tuple(
         counted_measure(cost, reference.costs[cost.name], candidate.costs[cost.name], cost.name == matched)
         for cost in LIGHTER
@@ -50,7 +54,7 @@ def counted_measure(cost: Quantity, before: float | None, after: float | None, m
         return Measure(name, unit, before, after, Answer.NOT_MEASURED, reason="not recorded")
     unequal = Answer.LIGHTER if after < before else Answer.HEAVIER
     answer = Answer.EQUAL if matched or abs(after - before) <= TOLERANCE * before else unequal
-    return Measure(name, unit, before, after, answer)
+    return Measure(name, unit, before, after, answer, matched=matched)
 
 
 def summed_up(costs: Iterable[Measure]) -> Answer:

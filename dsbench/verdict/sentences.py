@@ -369,8 +369,8 @@ def winners(verdict: Verdict) -> list[str]:
 
 
 def _ahead(measure: Measure | None) -> int | None:
-    """See dsbench.verdict.chips.winner; None where nothing is known."""
-    return None if measure is None or measure.ratio is None else winner(measure)
+    """See dsbench.verdict.chips.winner; None where nothing is known, and of what they are matched by."""
+    return None if measure is None or measure.ratio is None or measure.matched else winner(measure)
 
 
 def _winner(pair: Comparison, chips: Sequence[str], column: Sequence[Measure | None]) -> str:

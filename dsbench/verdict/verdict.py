@@ -227,11 +227,11 @@ def _of_one_length(correct: Correct) -> tuple[Correct, dict[str, str]]:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a pair stands: its family, how many comparisons share its level, and the cost its group is matched by."""
+    """Where a pair stands: its family, how many comparisons share its level, and its group, which matches it."""
 
     family: Family = Family.HEADLINE
     comparisons: int = 1
-    matched: str | None = None
+    group: Group | None = None
 
 
 def _places(groups: Sequence[Group]) -> dict[frozenset[str], _Place]:
@@ -246,7 +246,7 @@ def _places(groups: Sequence[Group]) -> dict[frozenset[str], _Place]:
         for pair in group.pairs:
             of_headline = _ids(pair) in headline
             family, size = (Family.HEADLINE, len(headline)) if of_headline else (Family.OTHER, len(others))
-            out.setdefault(_ids(pair), _Place(family, size, group.matched))
+            out.setdefault(_ids(pair), _Place(family, size, group))
     return out
 
 
@@ -281,8 +281,9 @@ def _judged(
     levels = [ALPHA / place.comparisons for place in of_pairs]
     times = measured_times(group.pairs, records, levels, rule.speed_margin), trained(group.pairs)
     comparisons = []
-    for pair, place, measured, as_trained in zip(group.pairs, of_pairs, *times, strict=True):
+    for pair, place, level, measured, as_trained in zip(group.pairs, of_pairs, levels, *times, strict=True):
         reference, candidate = pair
+        by = (place.group or group) if group.by == ASKED else group
         standing = standing_of(pair, rule)
         accuracy = better(pair, (-1.0, 1.0), place.family, place.comparisons, rule, standing, correct)
         comparisons.append(
@@ -290,12 +291,12 @@ def _judged(
                 group=name,
                 reference=reference.label,
                 candidate=candidate.label,
-                lighter=lighter(reference, candidate, place.matched if group.by == ASKED else group.matched),
+                lighter=lighter(reference, candidate, by.matched),
                 measured=measured,
                 trained=as_trained,
                 better=accuracy,
                 reliable=reliable(reference, candidate, accuracy.level),
-                chips=on_chips(reference, candidate, records, ALPHA / place.comparisons, rule.speed_margin),
+                chips=on_chips(reference, candidate, records, level, rule.speed_margin, by.matched_on_chip),
                 int8=int8(reference, candidate, accuracy.level, accuracy.margin, standing.looks_again),
                 cells=pair,
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from made import cell, verdict
+from made import budget, cell, verdict
 from matplotlib.colors import to_rgb
 
 from dsbench.figures import chips
@@ -56,6 +56,17 @@ def test_of_more_comparisons_than_there_is_room_for_the_title_says_how_many_are_
     few = chips.draw(pairs())
     assert few is not None
     assert words(few).title == "Where it wins"
+
+
+def test_a_field_of_what_the_networks_are_matched_by_says_so_without_a_colour() -> None:
+    at_most = budget(2000, "arena_bytes", chip="tflm")
+    cells = [asked(cell([0.9] * 3, model, **at_most), arena, 1000) for model, arena in (("cnn", 1500), ("dwsep", 2000))]
+    figure = chips.draw(verdict(*cells).comparisons)
+    assert figure is not None
+    (panel,) = figure.axes
+    assert [text.get_text() for text in panel.texts] == ["matched", "1"]
+    assert not panel.patches
+    assert "tflm int8 matched, u55 int8 x 1" in words(figure).seen
 
 
 def test_a_page_turns_its_colours_with_its_scheme() -> None:

@@ -64,7 +64,8 @@ def test_many_comparisons_have_a_line_each_that_fits_an_old_terminal() -> None:
     console = Console(file=io.StringIO(), width=80)
     console.print(table)
     assert isinstance(console.file, io.StringIO)
-    first, _, *rows = console.file.getvalue().splitlines()  # a rule below the heads
+    first, _, *rows, more = console.file.getvalue().splitlines()  # a rule below the heads
+    assert more.strip() == "and 1 more pair"
     assert [row.split()[:4] for row in rows] == [["dwsep", "against", "cnn", f"{width},000"] for width in (4, 8)]
     assert max(map(len, (first, *rows))) <= 80
 

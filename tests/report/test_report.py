@@ -199,12 +199,12 @@ def test_of_many_comparisons_three_are_answered_at_once(made: Make) -> None:
     assert page.others == "Of the other pairs in test accuracy: dwsep against cnn too few runs in 2."
 
 
-def test_ratios_that_are_equal_are_grey_and_others_bold(made: Make) -> None:
+def test_ratios_that_are_equal_or_matched_are_grey_and_others_bold(made: Make) -> None:
     sweep = made([run(macs=1000), run(model="dwsep", macs=3000)])
     html, markdown, _ = write(report(sweep.folder), sweep.folder.path)
     assert re.search('<td class="ratio right equal"[^>]*>equal</td>', html.read_text())
     assert re.search('<td class="ratio right"[^>]*>x 3</td>', html.read_text())
-    assert "| equal | **x 3** | equal |" in markdown.read_text()
+    assert "| matched | **x 3** | equal |" in markdown.read_text()
 
 
 def test_tables_are_sorted_by_numbers_within_names(written: Written) -> None:

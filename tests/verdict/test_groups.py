@@ -82,6 +82,12 @@ def test_an_equal_cost_on_a_chip_is_a_comparison_of_its_own() -> None:
         "equal cycles on ethos_u55_128 (at most 65,536)",
     ]
     assert all(judged.group.matched is None and len(judged.comparisons) == 1 for judged in found.groups)
+    assert [judged.group.matched_on_chip for judged in found.groups] == [
+        ("tflm", "arena_bytes"),
+        ("tflm", "arena_bytes"),
+        ("small", "arena_bytes"),
+        ("ethos_u55_128", "cycles"),
+    ]
 
 
 @pytest.mark.parametrize(("params", "number"), [(1010, 1), (1011, 0), (991, 1), (990, 0)])

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from made import cell, pair, repeats, timed, verdict
+from made import budget, cell, pair, repeats, timed, verdict
 
 from dsbench.report.answers import answer_lines, verdict_tables, where_it_wins
+from dsbench.tables import is_equal
+from dsbench.verdict.chips import winner
 from dsbench.verdict.rule import Answer
 from dsbench.verdict.sentences import summary, winners
 
@@ -123,3 +125,59 @@ def test_tables_of_some_of_all_comparisons_say_how_many_are_left_out() -> None:
     assert (table.title, len(table.columns)) == ("Where it wins, in 12 of 15 comparisons", 2 + 12)
     assert lines.note == "and 3 more pairs"
     assert not answer_lines(judged).note
+
+
+def test_what_a_group_is_matched_by_on_a_chip_decides_nothing_and_has_no_winner() -> None:
+    at_most = budget(2500, "arena_bytes", chip="tflm")
+    cells = [
+        asked(cell(ACCURACIES, model, **SAME, **at_most), ms=1.0, arena_bytes=arena, cycles=cycles)
+        for model, arena, cycles in (("cnn", 2000, 500), ("dwsep", 2500, 400))
+    ]
+    judged = verdict(*cells)
+    (found,) = judged.groups[0].comparisons
+    assert judged.groups[0].name == "equal arena on tflm (at most 2,500 B)"
+    arena, cycles = (next(one for one in found.chips if one.figure == name) for name in ("arena_bytes", "cycles"))
+    assert (arena.matched, arena.answer, winner(arena)) == (True, Answer.EQUAL, 0)
+    assert (cycles.matched, cycles.answer) == (False, Answer.LIGHTER)
+    assert [str(line) for line in summary(found, "lighter")] == ["lighter", "u55 cycles (estimate) x 0.8"]
+    assert winners(judged) == [
+        "At equal arena on tflm (at most 2,500 B) the separable network is ahead on u55 int8 (x 0.8); "
+        "neither is on litert int8 (x 1)."
+    ]
+    table = where_it_wins(judged)
+    assert table is not None
+    (fields,) = (texts for heading, texts in table.texts.items() if heading.startswith("dwsep against cnn"))
+    assert fields == ["(x 1 (1 to 1))", "matched (+25 %)", "x 0.8"]
+    assert [is_equal(field) for field in fields] == [True, True, False]  # only the last is bold
+    (asked_for,) = verdict(*cells, compare="cnn,dwsep").comparisons
+    assert next(one for one in asked_for.chips if one.figure == "arena_bytes").matched
+
+
+def test_a_cost_in_another_unit_is_no_other_cost() -> None:
+    """Cycles are a compiler's time by a clock, and flash is the file where that is all there is."""
+
+    def said(model: str, size: int, cycles: int, chip: str, cost: str) -> list[dict[str, Any]]:
+        of_u55 = {"cycles": cycles, "estimated_ms": cycles / 500e3, "sram_bytes": size}
+        of_tflm = {"arena_bytes": 2 * size + 100, "flash_bytes": size, "file_bytes": size}
+        chips = {"u55": {"title": "u55", "versions": {}, "int8": of_u55}}
+        chips |= {"tflm": {"title": "tflm", "versions": {}, "int8": of_tflm}}
+        return [record | {"chips": chips} for record in cell(ACCURACIES, model, **SAME, **budget(1, cost, chip=chip))]
+
+    def matched(chip: str, cost: str) -> list[tuple[str, str]]:
+        found = pair(said("cnn", 2000, 100_000, chip, cost), said("dwsep", 2500, 150_003, chip, cost))
+        return [(one.chip, one.figure) for one in found.chips if one.matched]
+
+    assert matched("u55", "estimated_ms") == matched("u55", "cycles") == [("u55", "cycles")]
+    assert matched("tflm", "file_bytes") == matched("tflm", "flash_bytes") == [("tflm", "flash_bytes")]
+    assert matched("tflm", "arena_bytes") == [("tflm", "arena_bytes")]
+
+
+def test_of_a_chip_in_two_precisions_that_which_was_counted_is_matched() -> None:
+    def said(model: str, size: int) -> list[dict[str, Any]]:
+        arenas = {precision: {"arena_bytes": size} for precision in ("fp32", "int8")}
+        records = cell(ACCURACIES, model, **SAME, **budget(2500, "arena_bytes", chip="tflm"))
+        return [record | {"chips": {"tflm": {"title": "tflm", "versions": {}, **arenas}}} for record in records]
+
+    found = pair(said("cnn", 2000), said("dwsep", 2500))
+    assert {one.precision: one.answer for one in found.chips} == {"fp32": Answer.HEAVIER, "int8": Answer.EQUAL}
+    assert found.answers["lighter"] is Answer.HEAVIER

@@ -44,7 +44,7 @@ def test_one_sentence_answers() -> None:
     ("after", "words"),
     [
         ([score + 0.01 for score in BEFORE], "the separable network is more accurate by 1.00 points ("),
-        (BEFORE, "cannot be told from the conventional network in accuracy (+0.00 points"),
+        (BEFORE, "cannot be told from the conventional network in accuracy (0.00 points"),
         (AFTER[:2], "differs from the conventional network by -1.65 points (-1."),
         (
             ["failed"],
@@ -58,7 +58,7 @@ def test_each_answer_has_its_words(after: list[float | str], words: str) -> None
 
 def test_within_a_margin_they_are_as_accurate() -> None:
     (sentence,) = headline(verdict(cell(BEFORE), cell(BEFORE, "dwsep"), rule=Rule(margin=1.0)))
-    assert sentence.endswith("separable network is as accurate to within 1.00 points (+0.00 points (-0.26 to +0.26)).")
+    assert sentence.endswith("separable network is as accurate to within 1.00 points (0.00 points (-0.26 to +0.26)).")
 
 
 def test_several_groups_have_a_clause_each() -> None:
@@ -102,7 +102,7 @@ def test_many_comparisons_are_counted() -> None:
     (sentence,) = headline(verdict(*cells))
     assert sentence == (
         "Test accuracy over 5 comparisons, the separable network against the conventional network: cannot tell in 1 "
-        "(+0.00 points) and worse in 4 (-1.3 points)."
+        "(0.00 points) and worse in 4 (-1.3 points)."
     )
 
 
@@ -261,4 +261,4 @@ def test_the_effects_of_a_factorial_are_one_sentence() -> None:
     ]
     (judged,) = verdict(*cells).groups
     assert effects(judged).startswith("Block and topology apart at 1,000 parameters: block -1.00 points (-1.2")
-    assert "interaction +0.0 points (" in effects(judged)
+    assert "interaction 0.0 points (" in effects(judged)
