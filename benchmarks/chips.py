@@ -1,11 +1,13 @@
 """Every study network and `plain` on chips: python benchmarks/chips.py FOLDER [--groups NAME,...] [--plan] [--page]
 
 `plain` at widths 8, 16 and 32 in cnn, dwsep and hybrid, matched to the conventional network by width, parameters, MACs
-and activations, with kernels 3, 5 and 7 and depth multipliers 1 and 2; and the networks of every study. Networks of a
-group take turns on one thread in fresh processes, untrained: what is counted follows from shapes, and times do not
-depend on weights. `--counted` asks only chips that are not timed. After each group FOLDER/networks.csv is written anew,
-a row a network; a group that has rows there is not measured again. `--plan` lists the groups. `--page` measures
-nothing: it writes the tables of FOLDER/report.md and its pictures anew from what is there.
+and activations, with kernels 3, 5 and 7 and depth multipliers 1 and 2, and by parameters and MACs with channels in
+multiples of 8; and the networks of every study. Networks of a group take turns on one thread in fresh processes,
+untrained: times do not depend on weights, and what is counted hardly does (Vela packs weights, so that its flash and
+cycles differ a little once they are trained). `--counted` asks only chips that are not timed. After each group
+FOLDER/networks.csv is written anew, a row a network; a group that has rows there is measured with `--again` alone, and
+then replaces them. `--plan` lists the groups. `--page` measures nothing: it writes the tables of FOLDER/report.md and
+its pictures anew from what is there.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import re
 import sys
 import tempfile
 import time
@@ -25,13 +26,11 @@ from typing import Any
 
 import machine
 
-from dsbench.errors import InputError
+from dsbench.errors import InputError, first_line
 from dsbench.files import write_atomically
 from dsbench.measure.record import flat
 from dsbench.quantities import LIGHTER
-from dsbench.statistics.means import ALPHA
-from dsbench.verdict.chips import ChipMeasure, Said, compared
-from dsbench.verdict.rule import SPEED_MARGIN
+from dsbench.verdict.chips import Said
 from dsbench.verdict.timings import timings_on_chips
 
 CHIPS = ("litert", "onnxruntime", "tflm", "ethos_u55_128", "ethos_u65_256", "ethos_u85_256")
@@ -39,39 +38,37 @@ STUDIES = ("mnist_7800", "matched_7800", "cifar10_vgg", "cifar10_fc", "cifar10_t
 PLAIN = "model=cnn,dwsep,hybrid width=8,16,32"
 KERNELS, MULTIPLIERS = (3, 5, 7), (1, 2)
 MATCHED = ("width", "params", "macs", "acts")  # by what, the first without a budget
-PLACES = {  # of pages, by chip and precision
-    "litert/fp32": "LiteRT fp32",
-    "litert/int8": "LiteRT int8",
-    "onnxruntime/fp32": "ORT fp32",
-    "onnxruntime/int8": "ORT int8",
-    "onnxruntime/int8_per_tensor": "ORT per tensor",
-    "tflm/int8": "TFLM",
-    "ethos_u55_128/int8": "U55",
-    "ethos_u65_256/int8": "U65",
-    "ethos_u85_256/int8": "U85",
-}
+OF_8 = ("params", "macs")  # those that are also matched by channels in multiples of 8
 NAMES = ("model", "arch", "block", "width", "fine_width", "data")
 REPEATS = 5
 SECONDS = {"plain": 1.0, "study": 2.0}  # at the most a network and precision
 
 
-def group_name(by: str, kernel: int, multiplier: int) -> str:
+def group_name(by: str, kernel: int, multiplier: int, of_8: bool = False) -> str:
     """The group of `plain` that is matched so."""
-    return f"{by}_k{kernel}_m{multiplier}"
+    return f"{by}_k{kernel}_m{multiplier}{'_of8' if of_8 else ''}"
 
 
-def groups() -> dict[str, list[str]]:
-    """The overrides that name the networks of each group, kernel 3 and the studies first."""
+def groups() -> dict[str, list[list[str]]]:
+    """The overrides that name the networks of each group, in one or more products; kernel 3 and the studies first."""
     out = {}
     for kernel in KERNELS:
         for by in MATCHED:
             budget = "" if by == "width" else f" budget.match=cnn budget.by={by} budget.tolerance=0.1"
             for multiplier in MULTIPLIERS:
                 text = f"{PLAIN} kernel={kernel} block.depth_multiplier={multiplier}{budget}"
-                out[group_name(by, kernel, multiplier)] = text.split()
+                out[group_name(by, kernel, multiplier)] = [text.split()]
         if kernel == KERNELS[0]:
-            out |= {f"study_{study}": [f"experiment={','.join(_experiments(study))}"] for study in STUDIES}
+            out |= {group_name(by, kernel, 1, of_8=True): _of_8(by, kernel) for by in OF_8}
+            out |= {f"study_{study}": [[f"experiment={','.join(_experiments(study))}"]] for study in STUDIES}
     return out
+
+
+def _of_8(by: str, kernel: int) -> list[list[str]]:
+    """Without the hybrid at width 8, of which no multiples of 8 are within the tolerance."""
+    budget = f"kernel={kernel} block.depth_multiplier=1 budget.match=cnn budget.by={by} budget.multiple=8"
+    networks = ("model=cnn,dwsep width=8,16,32", "model=hybrid width=16,32")
+    return [f"{network} {budget} budget.tolerance=0.1".split() for network in networks]
 
 
 def _experiments(study: str) -> list[str]:
@@ -114,45 +111,6 @@ class Network:
         return Said(figures, timings_on_chips([self.chips]))
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two networks that took turns, of which a chip is asked how the candidate compares to the reference."""
-
-    reference: Network
-    candidate: Network
-
-    @cached_property
-    def measures(self) -> tuple[ChipMeasure, ...]:
-        """All figures of all chips; the interval of a time is at 95 %, of this pair alone."""
-        return compared(self.reference.said, self.candidate.said, ALPHA, SPEED_MARGIN)
-
-    @cached_property
-    def judged(self) -> dict[str, ChipMeasure]:
-        """By chip and precision (litert/int8) what decides there: time, estimated cycles or arena."""
-        return {f"{one.chip}/{one.precision}": one for one in self.measures if one.judged}
-
-
-def plain_pairs(known: Sequence[Network]) -> dict[tuple[str, str, int], Pair]:
-    """The networks of `plain` against the conventional one, by group, family and width asked for."""
-    plain = {(each.group, each.names["model"], each.width): each for each in known if not each.experiment}
-    return {
-        (group, model, width): Pair(plain[group, "cnn", width], each)
-        for (group, model, width), each in plain.items()
-        if model != "cnn"
-    }
-
-
-def study_pairs(known: Sequence[Network]) -> dict[str, Pair]:
-    """The networks of each study against its conventional one, which has the same depth, by experiment."""
-    studies = {each.experiment: each for each in known if each.experiment}
-    out = {}
-    for experiment, each in studies.items():
-        reference = re.sub(r"/(dwsep|hybrid)(?=$|_deep|_shallow)|/dwsep_\w+", "/cnn", experiment)
-        if reference != experiment:
-            out[experiment] = Pair(studies[reference], each)
-    return out
-
-
 def row(group: str, overrides: Sequence[str], name: Mapping[str, Any], costs: Mapping[str, Any], chips: Any) -> Any:
     """A network and all that is known of it, flat: times with their spread and the mean of each process.
 
@@ -187,16 +145,28 @@ def written(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def rows(path: Path) -> list[dict[str, str]]:
-    """The rows of networks.csv; none where it is not there."""
+    """The rows of networks.csv; none where it is not there. Raises InputError for what is no table of networks."""
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+        try:
+            found = list(csv.DictReader(file))
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise InputError(f"{path} is no table: {first_line(error)}") from None
+    if any(None in each or each.get("group") is None for each in found):
+        raise InputError(f"{path} is no table of networks: a row of it has other columns than measuring writes")
+    return found
 
 
 def networks(path: Path) -> list[Network]:
-    """The networks of networks.csv."""
-    return [_network(each) for each in rows(path)]
+    """The networks of networks.csv. Raises InputError where a row is none that this has written."""
+    out = []
+    for number, each in enumerate(rows(path), start=1):
+        try:
+            out.append(_network(each))
+        except (KeyError, ValueError, AttributeError) as error:
+            raise InputError(f"{path}: row {number} is none that measuring writes ({first_line(error)})") from None
+    return out
 
 
 def _network(each: Mapping[str, str]) -> Network:
@@ -218,8 +188,9 @@ def _network(each: Mapping[str, str]) -> Network:
                 {"session": session, "at": session.partition(" ")[0], "ms": float(ms)}
                 for session, ms in zip(sessions, text.split(), strict=True)
             ]
-            median = float(each[f"chips/{chip}/{key}/latency_ms"])
-            section.setdefault(key, {})["latency_ms"] = {"median": median, "repeats": repeats}
+            time = f"chips/{chip}/{key}/latency_ms"
+            spread = {"median": float(each[time]), "settled": each[f"{time}/settled"] == "True"}
+            section.setdefault(key, {})["latency_ms"] = {**spread, "repeats": repeats}
     return Network(
         group=each["group"],
         asked=dict(override.split("=", 1) for override in each["asked"].split()),
@@ -233,12 +204,17 @@ def _number(text: str) -> float:
     return int(text) if text.lstrip("-").isdecimal() else float(text)
 
 
-def measure(folder: Path, chosen: Sequence[str], timed: bool) -> None:
-    """Measure the groups that have no rows yet, and write the file after each; without `timed` of chips that count."""
+def measure(folder: Path, chosen: Sequence[str], timed: bool, again: bool) -> None:
+    """Measure the groups that have no rows yet, and write the file after each; without `timed` of chips that count.
+
+    `again` measures those that have rows, too; theirs are replaced once they are measured.
+    """
     path, everything = folder / "networks.csv", groups()
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; name the folder that networks.csv is to stand in")
     for group in chosen:
-        known = rows(path)
-        if any(each["group"] == group for each in known):
+        known = [each for each in rows(path) if each["group"] != group]
+        if not again and len(known) < len(rows(path)):
             print(f"{group}: there already")
             continue
         start, load = time.monotonic(), machine.load_average()
@@ -248,7 +224,7 @@ def measure(folder: Path, chosen: Sequence[str], timed: bool) -> None:
         print(f"{group}: {len(own)} networks, {time.monotonic() - start:.0f} s, load average {load:.1f} before")
 
 
-def _measured(group: str, overrides: Sequence[str], timed: bool) -> list[dict[str, Any]]:
+def _measured(group: str, products: Sequence[Sequence[str]], timed: bool) -> list[dict[str, Any]]:
     from dsbench.chips.files import Deployable
     from dsbench.chips.measure import on_chips
     from dsbench.chips.names import chips
@@ -256,7 +232,7 @@ def _measured(group: str, overrides: Sequence[str], timed: bool) -> list[dict[st
     from dsbench.sweep.networks import file_names
     from dsbench.sweep.networks import networks as named_by
 
-    named = named_by(overrides)
+    named = [each for overrides in products for each in named_by(overrides)]
     with tempfile.TemporaryDirectory() as scratch:
         files = [Deployable(name, each.network) for name, each in zip(file_names(named), named, strict=True)]
         seconds = SECONDS["study" if group.startswith("study_") else "plain"]
@@ -270,34 +246,41 @@ def _measured(group: str, overrides: Sequence[str], timed: bool) -> list[dict[st
     return out
 
 
-def main() -> int:
-    """Measure, or make the page."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, or make the page; what the input lacks is told in one line."""
+    try:
+        _main(arguments)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _main(arguments: Sequence[str] | None) -> None:
     assert __doc__ is not None
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="of networks.csv, report.md and its pictures")
     parser.add_argument("--plan", action="store_true", help="list the groups with their overrides, and measure none")
     parser.add_argument("--groups", default="", help="some of them (default: all)")
+    parser.add_argument("--again", action="store_true", help="measure groups that have rows, too, and replace these")
     parser.add_argument("--counted", action="store_true", help="ask only chips that are not timed")
     parser.add_argument("--page", action="store_true", help="make the page from what was measured")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     everything = groups()
     chosen = list(filter(None, asked.groups.split(","))) or list(everything)
-    if not set(chosen) <= everything.keys():
-        parser.error("--groups are some of those that --plan lists")
+    for name in chosen:
+        if name not in everything:
+            raise InputError(f"unknown --groups {name!r}; --plan lists them")
     if asked.plan:
-        print("\n".join(f"{name}: {' '.join(everything[name])}" for name in chosen))
+        print("\n".join(f"{name}: {' '.join(overrides)}" for name in chosen for overrides in everything[name]))
     elif asked.page:
         from chips_page import publish
 
         publish(asked.folder)
     else:
         print(machine.facts())
-        measure(asked.folder, chosen, not asked.counted)
-    return 0
+        measure(asked.folder, chosen, not asked.counted, asked.again)
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except InputError as error:
-        raise SystemExit(f"error: {error}") from None
+    sys.exit(main())

@@ -62,7 +62,8 @@ def export(
             network.write(kind, file)
         except OSError as error:
             raise InputError(f"cannot write {file}: {error.strerror}") from None
-        entries.append({"file": str(file), "bytes": file.stat().st_size} | _compared(network, chip, file))
+        entry = {"file": str(file), "bytes": file.stat().st_size}
+        entries.append(entry | _operators(form, file) | _compared(network, chip, file))
     if int8:
         for entry, accuracies in zip(entries, int8_accuracies(deployables, [chip]), strict=True):
             entry["test_acc"] = {precision: accuracy for (_, precision), accuracy in accuracies.items()}
@@ -98,6 +99,15 @@ def _files(names: Sequence[str], out: Path | None) -> list[Path]:
     if not out.absolute().parent.is_dir():
         raise InputError(f"--out {out}: there is no folder {out.absolute().parent}")
     return [out]
+
+
+def _operators(form: str, file: Path) -> dict[str, Any]:
+    """Of a TFLite file, which microcontrollers read: there, each kernel is registered by hand."""
+    if form != "tflite":
+        return {}
+    from dsbench.deploy.tflite import operators_of
+
+    return {"operators": operators_of(file)}
 
 
 def _compared(network: Deployable, chip: Chip, file: Path) -> dict[str, Any]:
@@ -141,7 +151,8 @@ def _table(named: Sequence[NamedNetwork], entries: Sequence[dict[str, Any]], chi
             numbers(f"{heading}, points", off, "{:+.2f}".format),
         ]
     images = max(entry.get("compared_images", 0) for entry in entries)
-    return Table("exported", tuple(columns), note=_note(images, chip, bool(precisions)))
+    operators = dict.fromkeys(name for entry in entries for name in entry.get("operators", ()))
+    return Table("exported", tuple(columns), note=_note(images, chip, bool(precisions), list(operators)))
 
 
 def _share(entry: dict[str, Any]) -> float | None:
@@ -154,8 +165,10 @@ def _recorded(network: NamedNetwork) -> float | None:
     return result.test_acc if result else None
 
 
-def _note(images: int, chip: Chip, int8: bool) -> str:
+def _note(images: int, chip: Chip, int8: bool, operators: Sequence[str]) -> str:
     parts = [f"answers as torch: the same class for {images:,} test images in {chip.runtime}"] if images else []
     if int8:
         parts.append("int8: calibrated on training images, tested on all test images; points against the run's own")
+    if operators:
+        parts.append(f"operators, which a microcontroller's resolver registers: {', '.join(operators)}")
     return "; ".join(parts)

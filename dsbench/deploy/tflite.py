@@ -137,6 +137,15 @@ class Interpreter:
         return self._logits.values(logits) if self._logits else logits
 
 
+def operators_of(path: Path) -> list[str]:
+    """The operators of the file `path` by their names in TFLite's schema, each once: what a runtime runs it with."""
+    schema = _litert("schema_py_generated")
+    names = {number: name for name, number in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
+    model = schema.Model.GetRootAs(path.read_bytes())
+    codes = [model.OperatorCodes(number) for number in range(model.OperatorCodesLength())]
+    return list(dict.fromkeys(names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())] for code in codes))
+
+
 def _steps(details: dict[str, Any]) -> Steps | None:
     """What the integers of an interpreter's tensor mean; None where it is fp32."""
     scale, zero_point = details["quantization"]

@@ -76,6 +76,14 @@ def by_reference_kernels(path: Path, some: np.ndarray) -> np.ndarray:
     return np.stack(out)
 
 
+def operators(path: Path) -> list[str]:
+    """Those that LiteRT itself finds in a file."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    network = Interpreter(str(path), experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    return list(dict.fromkeys(each["op_name"] for each in network._get_ops_details()))
+
+
 @needs_onnx
 @needs_edge
 @pytest.mark.usefixtures("here")
@@ -93,6 +101,7 @@ def test_the_files_of_a_run_answer_as_its_network_did_in_its_test(call: Call, fi
     ended = call("dsbench", "export", str(finished), "--int8", "--out", "small.tflite")
     (row,) = [line for line in ended.out.splitlines() if line.strip().startswith("small.tflite")]
     right = (by_reference_kernels(folder / "small.tflite", some).argmax(1) == labels).mean()
+    assert f"resolver registers: {', '.join(operators(folder / 'small.tflite'))}" in " ".join(ended.out.split())
     told = float(row.split()[-3])
     assert told / 100 == pytest.approx(right, abs=0.007)  # XNNPACK and the reference kernels round otherwise
     assert float(row.split()[-1]) == pytest.approx(told - 100 * recorded, abs=0.011)
