@@ -150,10 +150,10 @@ def short_folder() -> str:
 def keep_freed_memory() -> bool:
     """Tell glibc's malloc to keep freed memory; True where it did. Elsewhere (macOS, musl) a no-op.
 
-    By default every activation above 128 KiB (of which a limit of at most 32 MiB can be set) is mapped at its allocation
-    and unmapped when freed, so each training step faults all of its pages in again. Nothing is mapped with this: fp32
-    steps of small networks take about 0.6 of the time, and of networks with activations above 32 MiB 0.7 to 0.85 of
-    what they take at that limit, for up to 7 % more memory.
+    By default every activation above 128 KiB (a limit that can be raised to 32 MiB) is mapped at its allocation and
+    unmapped when freed, so each training step faults all of its pages in again. With this nothing is mapped: fp32 steps
+    of small networks take about 0.6 of the time, and of networks with activations above 32 MiB 0.7 to 0.85 of what they
+    take at that limit, for up to 7 % more memory.
     """
     if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
         return False
