@@ -26,7 +26,7 @@ def on_config(config: MkDocsConfig) -> None:
     reports = sorted(Path(config.docs_dir).glob("results/*/report.md"))
     if reports:
         results = [{path.parent.name: path.relative_to(config.docs_dir).as_posix()} for path in reports]
-        results = [{"What was run": "results/index.md"}, *results]
+        results = [{"When to use which": "results/index.md"}, *results]
         config.nav.insert(config.nav.index(reference), {"Results": results})
 
 
