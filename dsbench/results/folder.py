@@ -114,9 +114,10 @@ _HEAD = "# A sweep as it was asked for. What came of it, runs.csv and cells.csv,
 _NAMES = ("cell_id", "model", "arch", "block", "data", "label", "stop", "settings")
 _ENDED = FINAL | BROKEN
 _READ = {"arguments": list, "started": object, "finished": object, "versions": dict, "budgets": dict, "runs": list}
+EXPLORES, CHOSEN = "explores", "chosen"  # the stages of a sweep that has two
 _DESIGN: dict[str, dict[str, type]] = {  # by the stage, what it keeps
-    "explores": {"name": str, "options": dict, "cells": dict, "largest_class": dict},
-    "chosen": {"name": str, "explored": str, ROLES: dict, OWN: list, "sentences": list, "tables": list},
+    EXPLORES: {"name": str, "options": dict, "cells": dict, "seeds": dict, "largest_class": dict},
+    CHOSEN: {"name": str, "explored": str, ROLES: dict, OWN: list, "sentences": list, "tables": list},
 }
 _NEEDED = ("run_id", "cell_id", "status", "model", "data", "seed", "test_acc")  # of a table that is judged by itself
 _HASH, _IS_HASH = re.compile(rb"^hash: '?([0-9a-f]{8})'?$", re.MULTILINE), re.compile("[0-9a-f]{8}")

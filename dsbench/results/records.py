@@ -171,10 +171,8 @@ OUTCOMES = ("status", *RESULTS, *COURSE)  # which a run has only once it has sta
 RARE = ("test_balanced_acc", "requested_tolerance", "requested_multiple", "requested_chip", "fused", "remark", "graph")
 TIMED = ("latency_ms", "train_step_ms", "peak_memory_bytes", "chips")  # measured apart from training, by conditions
 
-ROLES, OWN = (
-    "roles",
-    "own",
-)  # attributes of a table of what a design has chosen: roles by cell_id, settings of their own
+# Attributes of a table of what a design has chosen: roles by cell_id, and settings that each network has its own of.
+ROLES, OWN = "roles", "own"
 
 
 def runs_table(records: Iterable[Record]) -> pd.DataFrame:

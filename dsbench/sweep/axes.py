@@ -59,10 +59,10 @@ def given(arguments: Sequence[str], params: Sequence[str], loader: Any, most_see
     for a list of values of what is the sweep's own, and for seeds=auto where nothing says how many are the most.
     """
     _refuse_twice(arguments)
+    _refuse_lists([override for override in (*params, *arguments) if key(override) not in _SEEDS])
     overrides = [*spelled_out(params), *spelled_out(arguments)]
     seeds = [override for override in overrides if key(override) in _SEEDS]
     others = [override for override in overrides if override not in seeds]
-    _refuse_lists(others)
     if "together" in map(key, others):
         raise InputError("together is set by a sweep itself; fuse=N says how many seeds train as one program")
     if seeds[-1:] == [AUTO]:

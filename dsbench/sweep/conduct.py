@@ -15,7 +15,7 @@ from dsbench.config.checks import check_values
 from dsbench.config.compose import Composed
 from dsbench.config.messages import one_line
 from dsbench.config.overrides import key
-from dsbench.config.schema import SWEEPS_OWN, SweepConfig
+from dsbench.config.schema import DESIGNS, SWEEPS_OWN, SweepConfig, conf_dir
 from dsbench.console import terminal
 from dsbench.errors import InputError
 from dsbench.numerals import counted
@@ -28,11 +28,11 @@ from dsbench.sweep.estimate import seconds_left, share_of_cores
 from dsbench.sweep.groups import fused, groups
 from dsbench.sweep.launch.backend import Backend, KnownJobs, backend_for
 from dsbench.sweep.looks import Schedule, compared
-from dsbench.sweep.name import deciding, words
+from dsbench.sweep.name import deciding, named_by_plan, words
 from dsbench.sweep.objective import objectives
 from dsbench.sweep.odd_width import odd_widths
 from dsbench.sweep.plan import SweepPlan, plan_sweep, planned
-from dsbench.sweep.stages import Designed, Stage, named_by_cells
+from dsbench.sweep.stages import Designed, Stage
 from dsbench.sweep.sweep import Sweep, own_folder, sweep_folder
 
 
@@ -53,11 +53,12 @@ def conduct(
     if config.design is None:
         jobs = axes.combined(overrides)
         axes.check_several(arguments, params)
-        stage = Stage(jobs, partial(named_by_cells, outputs, named, deciding(arguments), words), schedule)
+        stage = Stage(jobs, partial(named_by_plan, outputs, named, deciding(arguments), words), schedule)
     else:
         design = Designed.of(config, overrides, schedule, compose)
         named = None if named == config.design else named
-        stage = design.exploring(partial(named_by_cells, outputs, named, deciding(arguments), design.words))
+        changes = deciding(arguments)
+        stage = design.exploring(partial(named_by_plan, outputs, named, changes, design.words, design=config.design))
     return _carry_out(config, arguments, compose, launcher, stage)
 
 
@@ -160,10 +161,19 @@ def check(config: DictConfig) -> None:
     values = {name: config[name] for name in SWEEPS_OWN}
     parts = {name: OmegaConf.to_object(part) for name, part in values.items() if OmegaConf.is_dict(part)}
     check_values(SweepConfig, values | parts)
-    if config.design != "tuned" and (config.tune.axes or config.tune.runs is not None):
-        raise InputError("tune.axes and tune.runs are of design=tuned, which sweep=tuned sets")
+    _check_designs(config)
     chips(config.chips or (), own_folder(config))
     objectives(config.objective)  # what the task function returns, to whatever searches by it
+
+
+def _check_designs(config: DictConfig) -> None:
+    """Raise InputError for options of a design that is not the sweep's."""
+    defaults: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "sweep.yaml"))
+    for name, kind in DESIGNS.items():
+        own: Any = OmegaConf.to_container(config[kind.options])
+        changed = next((option for option in own if own[option] != defaults[kind.options].get(option)), None)
+        if config.design != name and changed is not None:
+            raise InputError(f"{kind.options}.{changed} is of design={name}, which sweep={name} sets")
 
 
 def impossible(plan: SweepPlan) -> InputError:

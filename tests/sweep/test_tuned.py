@@ -114,7 +114,15 @@ def test_every_network_has_as_many_runs_and_a_setting_that_changes_nothing_leave
         ),
         ("tune.axes.optimizer.lr=[0.1,0.3,1] tune.runs=8", "of each: 6, 9, ... do, the same number for every network"),
         ("tune.axes.optimizer.lr=0.1 tune.runs=4", "tune.axes.optimizer.lr=0.1 is no list of values to try"),
-        ("tune.axes.optimizer.lr=0.1,0.3 tune.runs=4", "is the sweep's own and has one value; a list is [a,b]"),
+        (
+            "tune.axes.optimizer.lr=0.1,0.3 tune.runs=4",
+            "tune.axes.optimizer.lr is the sweep's own and has one value; a list is [a,b]",
+        ),
+        ("tune.axes.optimizer.lr=[0.1,1e-1] tune.runs=4", "tune.axes.optimizer.lr=[0.1,0.1] lists a value twice"),
+        (
+            "tune.axes.optimizer.lr=[0.1,0.3] tune.runs=4 sensitivity.cost=macs",
+            "sensitivity.cost is of design=sensitivity",
+        ),
         ("tune.axes.width=[2,3] tune.runs=4", "tune.axes.width: what is tuned is of optimizer, schedule"),
         ("tune.axes.train.max_epochs=[1,2] tune.runs=4", "tune.axes.train.max_epochs: what is tuned is of"),
         ("tune.runs=4", "design=tuned needs what to try and in how many runs"),
@@ -124,7 +132,10 @@ def test_every_network_has_as_many_runs_and_a_setting_that_changes_nothing_leave
         ("tune.axes.optimizer.lr=[0.1,0.3] tune.runs=4 data.split=study", "data.split=study validates on the test"),
         ("tune.axes.optimizer.lr=[0.1,0.3] tune.runs=4 seed=10000", "design=tuned: seeds lie below 10,000"),
         ("tune.axes.optimizer.lr=[0.1,0.3] tune.runs=4 hydra/sweeper=optuna", "a search has none"),
-        ("tune.axes.optimizer.lr=[0.1,0.3] tune.runs=4 design=null", "are of design=tuned, which sweep=tuned sets"),
+        (
+            "tune.axes.optimizer.lr=[0.1,0.3] tune.runs=4 design=null",
+            "tune.axes is of design=tuned, which sweep=tuned sets",
+        ),
     ],
 )
 def test_what_cannot_be_tuned_is_refused_in_one_line(
@@ -135,6 +146,7 @@ def test_what_cannot_be_tuned_is_refused_in_one_line(
     assert (ended.code, ended.out) == (2, "")
     assert message in ended.err
     assert ended.err.count("\n") == 1
+    assert "++" not in ended.err
     assert not (outputs / "sweeps").exists()
 
 
