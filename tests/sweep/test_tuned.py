@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from made import cell, labels, verdict
 from made_sweeps import make
+from scipy.stats import ttest_ind
 from synthetic import read
 
 from dsbench.config.compose import compose
@@ -220,7 +221,7 @@ def test_the_page_of_what_was_chosen_says_what_was_tried_and_whether_it_is_the_r
     said = {"sentences": ["cnn does best at optimizer.lr=0.3."], "tables": [tried]}
     folder.write_plan(read([one for cell in cells.values() for one in cell]), ["made"], {"design": design | said})
     page = report(folder)
-    assert page.headline[-1].startswith("It is not the recipe: the separable network is as accurate as")
+    assert "and the answer stays: the separable network is as accurate as" in page.headline[-1]
     assert page.data["tried"] == [tried["rows"]]
     assert page.paragraphs[0] == "cnn does best at optimizer.lr=0.3."
     assert ("explored in", "made-before") in page.how
@@ -251,28 +252,46 @@ NETWORKS = "the separable network", "the conventional network"
 @pytest.mark.parametrize(
     ("shared", "own", "said"),
     [
-        (LOW, LOW, f"It is not the recipe: {NETWORKS[0]} is less accurate than {NETWORKS[1]} both {UNDER} and {OWN}."),
+        (
+            LOW,
+            LOW,
+            "The recipe accounts for 0.00 of the 10.00 points (-0.15 to 0.15), and the answer stays: "
+            f"{NETWORKS[0]} is less accurate than {NETWORKS[1]} both {UNDER} and {OWN}.",
+        ),
         (
             LOW,
             HIGH,
-            f"It is the recipe: {NETWORKS[0]} is less accurate than {NETWORKS[1]} {UNDER}, and is as accurate as "
-            f"{NETWORKS[1]} {OWN}.",
+            "The recipe accounts for 10.00 of the 10.00 points (9.85 to 10.15), and the answer changes: "
+            f"{NETWORKS[0]} is less accurate than {NETWORKS[1]} {UNDER}, and is as accurate as {NETWORKS[1]} {OWN}.",
+        ),
+        (
+            LOW,
+            [score + 0.097 for score in LOW],  # nearly all of it, and the answer is the same
+            "The recipe accounts for 9.70 of the 10.00 points (9.55 to 9.85), and the answer stays: "
+            f"{NETWORKS[0]} is less accurate than {NETWORKS[1]} both {UNDER} and {OWN}.",
+        ),
+        (
+            [score + 0.05 for score in LOW],
+            LOW,
+            "With own recipes the difference of 5.00 points is wider by 5.00 (4.85 to 5.15), and the answer stays: "
+            f"{NETWORKS[0]} is less accurate than {NETWORKS[1]} both {UNDER} and {OWN}.",
         ),
         (
             LOW,
             FAR,
-            f"Whether it is the recipe is open: {NETWORKS[0]} is less accurate than {NETWORKS[1]} {UNDER}, and cannot "
-            f"be told from {NETWORKS[1]} in accuracy {OWN}.",
+            "What the recipe accounts for is open: -11.0 of the 10.00 points (-40.9 to 18.9), and whether the answer "
+            f"changes is open: {NETWORKS[0]} is less accurate than {NETWORKS[1]} {UNDER}, and cannot be told from "
+            f"{NETWORKS[1]} in accuracy {OWN}.",
         ),
         (
             FAR,
             FAR,
-            f"Whether it is the recipe is open: {NETWORKS[0]} cannot be told from {NETWORKS[1]} in accuracy {UNDER}, "
-            f"nor {OWN}.",
+            "What the recipe accounts for is open: 0.0 of the 21.0 points (-35.1 to 35.1), and whether the answer "
+            f"changes is open: {NETWORKS[0]} cannot be told from {NETWORKS[1]} in accuracy {UNDER}, nor {OWN}.",
         ),
     ],
 )
-def test_whether_the_answer_changes_with_the_recipe_is_said(
+def test_what_the_recipe_accounts_for_and_whether_the_answer_changes_is_said(
     shared: list[float | str | None], own: list[float | str | None], said: str
 ) -> None:
     found = tuned(
@@ -298,6 +317,13 @@ def test_the_runs_of_a_network_that_does_best_at_the_shared_recipe_stand_for_bot
         ["cnn, optimizer.lr 0.1", "dwsep, optimizer.lr 0.1"],
         ["cnn, optimizer.lr 0.1", "dwsep, optimizer.lr 0.03"],
     ]
+    (recipe,) = found.recipes
+    assert recipe.change is not None
+    assert recipe.change.runs == (5, 5)  # of the cells of dwsep: that of cnn is in both pairs
+    welch = ttest_ind(LOW, LOW, equal_var=False).confidence_interval()
+    interval = recipe.change.interval
+    assert interval is not None
+    assert (interval.low, interval.high) == pytest.approx((welch.low, welch.high))
     assert recipes(found)[-1] == f"Trainings that failed: 2 of 12 runs {UNDER} and 0 of 10 runs {OWN}."
     both = tuned(
         ("shared tuned", rate("cnn", 0.1, list(HIGH))),
@@ -307,6 +333,30 @@ def test_the_runs_of_a_network_that_does_best_at_the_shared_recipe_stand_for_bot
     assert recipes(both) == [
         "Every network does best at the shared recipe: the answer is the same with each at its own."
     ]
+
+
+def test_a_pair_without_a_counterpart_and_one_that_is_unchanged_are_named() -> None:
+    alone = tuned(
+        ("shared", rate("cnn", 0.1, list(HIGH))),
+        ("shared", rate("dwsep", 0.1, list(LOW))),
+        ("tuned", rate("cnn", 0.3, list(HIGH))),
+    )
+    assert recipes(alone) == [
+        "Own recipes match no pair, so what the recipe accounts for is open: dwsep, optimizer.lr 0.1 against cnn, "
+        "optimizer.lr 0.1 at 1,000 parameters."
+    ]
+    other: dict[str, Any] = {"params": 2_000, "width": 8}
+    mixed = tuned(
+        ("shared tuned", rate("cnn", 0.1, list(HIGH))),
+        ("shared", rate("dwsep", 0.1, list(LOW))),
+        ("tuned", rate("dwsep", 0.03, list(HIGH))),
+        ("shared tuned", cell(list(HIGH), "cnn", settings={"optimizer.lr": 0.1}, **other)),
+        ("shared tuned", cell(list(LOW), "dwsep", settings={"optimizer.lr": 0.1}, **other)),
+    )
+    first, second = recipes(mixed)
+    assert first.startswith("The recipe accounts for 10.00 of the 10.00 points")
+    assert second.startswith("Both networks of a pair do best at the shared recipe, its answer is the same: dwsep")
+    assert "at 2,000 parameters" in second
 
 
 def test_without_roles_nothing_is_said_of_recipes_and_different_ones_are_not_compared() -> None:
