@@ -205,6 +205,14 @@ def runs_table(records: Iterable[Record]) -> pd.DataFrame:
     return frame
 
 
+def without_test(runs: pd.DataFrame) -> pd.DataFrame:
+    """A table of runs without the columns that tell what test images said: nothing can be chosen by these."""
+    said = [name for name in runs if (name in OUTCOMES and name.startswith("test_")) or "/test_acc" in name]
+    out = runs.drop(columns=said)
+    out.attrs = runs.attrs
+    return out
+
+
 def settings(frame: pd.DataFrame) -> list[str]:
     """The columns of a table that hold settings, keys of the configuration such as `optimizer.lr`."""
     return _named(frame, "settings")

