@@ -66,6 +66,27 @@ def _carry_out(
     config: DictConfig, arguments: Sequence[str], compose: Compose, launcher: Launcher, stage: Stage
 ) -> Sweep | None:
     """Plan a stage, train what is missing of it and collect it; None where it is only planned. See conduct."""
+    plan = _plan(config, compose, launcher, stage)
+    kept = stage.design(plan) if stage.design else None
+    seconds = _announce(config, launcher, stage, plan)
+    go_on = partial(_carry_out, config, arguments, compose, launcher)
+    name = stage.name(plan)
+    if stage.then and not plan.missing and (there := sweep_folder(config, name.text)).sweep_file.exists():
+        if config.plan:
+            return go_on(stage.then(there))
+    elif stage.after:
+        terminal().print(stage.after, soft_wrap=True)
+    if config.plan:
+        return None
+    sweep = Sweep(config, name, arguments, launcher, stage.schedule, seconds, kept)
+    if (then := stage.then) is not None:
+        sweep.then = lambda: go_on(then(sweep.folder))
+    _train(sweep, plan, stage.schedule)
+    return sweep
+
+
+def _plan(config: DictConfig, compose: Compose, launcher: Launcher, stage: Stage) -> SweepPlan:
+    """The runs of a stage. Raises InputError where one cannot be, but for on_error=skip."""
     jobs, schedule = stage.jobs, stage.schedule
     runs = len(jobs) * max(map(len, schedule.batches)) // schedule.most if schedule else len(jobs)
     fuse = config.fuse if type(config.get("fuse")) is int else 1
@@ -74,11 +95,18 @@ def _carry_out(
     here = backend is None or backend.watched
     plan = plan_sweep([with_shared(job, shared) for job in jobs], compose, here)
     raise_if_asked_to_stop()
-    console = terminal()
     if plan.problems and (config.on_error != "skip" or not plan.runs):
-        console.print(*planned(plan), sep="\n")
+        terminal().print(*planned(plan), sep="\n")
         raise impossible(plan)
-    design = stage.design(plan) if stage.design else None
+    return plan
+
+
+def _announce(config: DictConfig, launcher: Launcher, stage: Stage, plan: SweepPlan) -> dict[str, float]:
+    """Show the plan with the time that it may take; returns the seconds of a run of each cell, where they are known.
+
+    What is to be trained is prepared meanwhile.
+    """
+    schedule, console = stage.schedule, terminal()
     launches = [groups(plan.only(plan.cells, seeds)) for seeds in schedule.batches] if schedule else [groups(plan)]
     programs = [group for launched in launches for group in launched]
     known = KnownJobs(loads=tuple(group.load for group in programs))
@@ -88,7 +116,7 @@ def _carry_out(
     if plan.missing and backend and not config.plan:
         backend.prepare()
     after = config.bench_minutes if backend and backend.watched and stage.measures else 0.0
-    seconds: dict[str, float] = {}  # of a run of each cell
+    seconds: dict[str, float] = {}
     options = {"bench_minutes": after, "report": config.report, "of_cells": seconds}
     estimate = partial(seconds_left, at_once=at_once or 1, share=share, **options)
     first = plan.only(plan.cells, schedule.batches[0]) if schedule else None
@@ -98,18 +126,11 @@ def _carry_out(
         console.print(part)  # the table while the estimate is made
     if at_once and (odd := odd_widths({job.plan.cell_id: job.plan for job in plan.missing if job.plan}.values())):
         console.print(odd, soft_wrap=True)
-    go_on = partial(_carry_out, config, arguments, compose, launcher)
-    name = stage.name(plan)
-    if stage.then and not plan.missing and (there := sweep_folder(config, name.text)).sweep_file.exists():
-        if config.plan:
-            return go_on(stage.then(there))
-    elif stage.after:
-        console.print(stage.after, soft_wrap=True)
-    if config.plan:
-        return None
-    sweep = Sweep(config, name, arguments, launcher, schedule, seconds, design)
-    if (then := stage.then) is not None:
-        sweep.then = lambda: go_on(then(sweep.folder))
+    return seconds
+
+
+def _train(sweep: Sweep, plan: SweepPlan, schedule: Schedule | None) -> None:
+    """Train what is missing of `plan`, collect it, and judge it where it is to be judged and has not been."""
     with sweep.told_anyway(sweep.show):
         if schedule is None:
             sweep.write(plan)
@@ -119,7 +140,6 @@ def _carry_out(
     runs, _ = sweep.collect()
     if not sweep.explores and sweep.looks.miss(runs.loc[runs["status"].isin(FINAL), "run_id"]):
         sweep.look(runs)
-    return sweep
 
 
 def train_until_decided(sweep: Sweep, plan: SweepPlan, schedule: Schedule) -> None:

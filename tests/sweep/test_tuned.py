@@ -19,9 +19,9 @@ from dsbench.errors import InputError
 from dsbench.report.content import report
 from dsbench.report.page import write
 from dsbench.results.cells import cells_table
-from dsbench.results.folder import SweepFolder
+from dsbench.results.folder import RunsFile, SweepFolder
 from dsbench.results.records import runs_table, without_test
-from dsbench.sweep.design import Chosen, Explored
+from dsbench.sweep.design import Chosen, Explored, refuse_explored
 from dsbench.sweep.plan import SweepPlan
 from dsbench.sweep.sweep import Sweep
 from dsbench.sweep.tuned import Tuned
@@ -92,6 +92,25 @@ def test_nothing_that_is_explored_tells_of_test_images() -> None:
     runs = explored({("cnn", 0.1): [0.5, 0.6]}).runs
     assert not [name for name in runs if "test" in name and name != "test_weights"]
     assert {"best_val_acc", "val_acc", "train_acc", "status"} <= {*runs}
+
+
+def test_a_choice_is_made_on_the_seeds_of_the_design_alone_whatever_else_is_in_the_folder(outputs: Path) -> None:
+    made = cell([0.5, 0.6, 0.7], "cnn")
+    for number, record in enumerate(made):
+        record |= {"seed": (10_000, 10_001, 0)[number], "best_val_acc": (0.5, 0.6, 0.9)[number]}
+    cell_id = made[0]["cell_id"]
+    folder = make(outputs, made).folder
+    design = {"name": "tuned", "stage": "explores", "options": RATES, "largest_class": {cell_id: 0.1}}
+    design |= {"cells": {cell_id: ["model=cnn", "optimizer.lr=0.1"]}, "seeds": {cell_id: [10_000, 10_001]}}
+    folder.write_plan(read(made), ["made"], {"design": design})
+    assert len(folder.read()[0]) == 3
+    found = Explored.of(folder)
+    assert found.runs["seed"].tolist() == [10_000, 10_001]
+    (table,) = Tuned(RATES).choose(found).tables
+    assert (table.texts["n"], table.texts["validation accuracy"]) == (["2"], ["55.00 %"])
+    assert not [name for frame in folder.read() for name in frame if name.startswith("test_acc")]
+    with pytest.raises(InputError, match=f"the verdict is on what it has chosen, .*{folder.name}-chosen$"):
+        refuse_explored(RunsFile(folder.path, folder.path / "runs.csv"))
 
 
 def test_every_network_has_as_many_runs_and_a_setting_that_changes_nothing_leaves_them_to_the_others() -> None:
