@@ -18,6 +18,7 @@ from dsbench.config.overrides import key
 from dsbench.errors import InputError
 from dsbench.report.content import report
 from dsbench.report.page import write
+from dsbench.report.versus import versus
 from dsbench.results.cells import cells_table
 from dsbench.results.folder import RunsFile, SweepFolder
 from dsbench.results.records import runs_table, without_test
@@ -109,8 +110,12 @@ def test_a_choice_is_made_on_the_seeds_of_the_design_alone_whatever_else_is_in_t
     (table,) = Tuned(RATES).choose(found).tables
     assert (table.texts["n"], table.texts["validation accuracy"]) == (["2"], ["55.00 %"])
     assert not [name for frame in folder.read() for name in frame if name.startswith("test_acc")]
-    with pytest.raises(InputError, match=f"the verdict is on what it has chosen, .*{folder.name}-chosen$"):
-        refuse_explored(RunsFile(folder.path, folder.path / "runs.csv"))
+    for refuses in (
+        lambda: refuse_explored(RunsFile(folder.path, folder.path / "runs.csv")),
+        lambda: versus(folder, folder),
+    ):
+        with pytest.raises(InputError, match=f"the verdict is on what it has chosen, .*{folder.name}-chosen$"):
+            refuses()
 
 
 def test_every_network_has_as_many_runs_and_a_setting_that_changes_nothing_leaves_them_to_the_others() -> None:
