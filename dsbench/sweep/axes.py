@@ -59,10 +59,10 @@ def given(arguments: Sequence[str], params: Sequence[str], loader: Any, most_see
     for a list of values of what is the sweep's own, and for seeds=auto where nothing says how many are the most.
     """
     _refuse_twice(arguments)
-    _refuse_lists([override for override in (*params, *arguments) if key(override) not in _SEEDS])
     overrides = [*spelled_out(params), *spelled_out(arguments)]
     seeds = [override for override in overrides if key(override) in _SEEDS]
     others = [override for override in overrides if override not in seeds]
+    _refuse_lists(others)
     if "together" in map(key, others):
         raise InputError("together is set by a sweep itself; fuse=N says how many seeds train as one program")
     if seeds[-1:] == [AUTO]:
@@ -100,7 +100,8 @@ def _refuse_lists(overrides: Sequence[str]) -> None:
     for override in overrides:
         if key(override).split(".")[0] in SWEEPS_OWN and len(combinations([override])) != 1:
             hint = "; a list is [a,b]" if key(override).startswith(_TRIED) else ""
-            raise InputError(f"{override}: {key(override)} is the sweep's own and has one value{hint}")
+            typed = override.removeprefix("++") if key(override).startswith(_TRIED) else override  # see _added
+            raise InputError(f"{typed}: {key(override)} is the sweep's own and has one value{hint}")
 
 
 def _seeds(override: str) -> str:
