@@ -62,23 +62,28 @@ def claims(
 
 def _runs_of(study: str, sweep: str | None, outputs: Path) -> tuple[pd.DataFrame, Path]:
     """The table of the runs that are asked for, and the folder of results that they lie in."""
-    from dsbench.results.query import runs_of
+    from dsbench.results.query import runs_of, sweep_folder
     from dsbench.results.records import records, runs_table
+    from dsbench.sweep.design import refuse_explored
 
     name = sweep or _latest(study, outputs)
     if name is None:
         return runs_table(records(outputs)), outputs  # none at all is no error: the claims are shown all the same
+    if "=" not in name:  # which runs_of refuses
+        refuse_explored(sweep_folder(outputs, name))
     return runs_of(outputs, name)
 
 
 def _latest(study: str, outputs: Path) -> str | None:
-    """The name of the sweep last written to that has runs of the study."""
+    """The name of the sweep last written to that has runs of the study, and judges them."""
     from dsbench.results import folder
     from dsbench.results.folder import SweepFolder, sweeps
+    from dsbench.sweep.design import explores
 
     folders = [SweepFolder(outputs / "sweeps" / name) for name in sweeps(outputs)]
     for sweep in sorted(folders, key=lambda sweep: sweep.sweep_file.stat().st_mtime, reverse=True):
-        if any(run.label.study == study for run in folder.read(sweep.plan_file).values()):
+        has = any(run.label.study == study for run in folder.read(sweep.plan_file).values())
+        if has and not explores(sweep):
             return sweep.name
     return None
 

@@ -379,6 +379,20 @@ class SensitivityConfig(Checked):
     cost: str | None = choice_of(None, "params", "macs", "acts", "bytes", "train_step_ms", "latency_ms")
 
 
+@dataclass(frozen=True)
+class DesignKind:
+    """A design of a sweep in two stages: the key of SweepConfig that holds its options, and its class by full name."""
+
+    options: str
+    made_by: str
+
+
+DESIGNS = {
+    "tuned": DesignKind("tune", "dsbench.sweep.tuned.Tuned"),
+    "sensitivity": DesignKind("sensitivity", "dsbench.sweep.sensitivity.Slots"),
+}
+
+
 @dataclass
 class SweepConfig(Config):
     """A sweep's configuration: that of its runs, and keys that no run's configuration holds."""
@@ -396,7 +410,7 @@ class SweepConfig(Config):
     chips: list[str] | None = MISSING
     report: bool = MISSING
     objective: Any = MISSING
-    design: str | None = choice_of(None, "tuned", "sensitivity")
+    design: str | None = choice_of(None, *DESIGNS)
     tune: TuneConfig = field(default_factory=TuneConfig)
     sensitivity: SensitivityConfig = field(default_factory=SensitivityConfig)
 

@@ -11,11 +11,10 @@ from dsbench.files import write_atomically
 from dsbench.report.album import explored_album
 from dsbench.report.content import Picture, how, links, runs
 from dsbench.report.page import PICTURES, write_all
-from dsbench.results.cells import cells_table
 from dsbench.results.folder import SweepFolder
 from dsbench.results.naming import short_names
 from dsbench.results.records import plain
-from dsbench.sweep.design import EXPLORES_WORDS, choice_of, without_test
+from dsbench.sweep.design import EXPLORES_WORDS, choice_of
 from dsbench.tables import Table
 
 
@@ -39,9 +38,8 @@ class ExploredPage:
 
 def explored(folder: SweepFolder) -> ExploredPage:
     """The content of the page of an exploring sweep, whatever of it has ended. Raises InputError for damaged files."""
-    choice, metadata, (rows, _) = choice_of(folder), folder.metadata(), folder.read()
-    rows = without_test(rows)
-    labels = dict(zip(rows["cell_id"].unique(), short_names(cells_table(folder.read()[0])), strict=True))
+    choice, metadata, (rows, cells) = choice_of(folder), folder.metadata(), folder.read()
+    labels = dict(zip(rows["cell_id"].unique(), short_names(cells), strict=True))
     title = f"{folder.name} {EXPLORES_WORDS}"
     measured_how = how(folder.argument, metadata, rows)
     pictures = [Picture(name, rendered(figure, "svg"), words(figure)) for name, figure in explored_album(folder)]

@@ -18,6 +18,7 @@ from dsbench.report.content import Picture, how
 from dsbench.report.page import PICTURES, write_all
 from dsbench.results.folder import SweepFolder
 from dsbench.results.records import correct_images
+from dsbench.sweep.design import refuse_explored
 from dsbench.tables import (
     Column,
     Entry,
@@ -124,8 +125,10 @@ def versus(first: SweepFolder, second: SweepFolder) -> Versus:
     """The cells that both sweeps have, the second against the first, and in what the sweeps differ.
 
     A cell is the same where network, data and recipe are; precision, device and threads may be others. Raises
-    InputError where there is no such sweep.
+    InputError where there is no such sweep, and for the first of two stages, which judges nothing.
     """
+    for folder in (first, second):
+        refuse_explored(folder)
     sides: list[list[Cell]] = []
     correct: dict[str, np.ndarray] = {}
     damaged: list[str] = []

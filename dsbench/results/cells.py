@@ -40,7 +40,7 @@ def cells_table(runs: pd.DataFrame) -> pd.DataFrame:
     parts = [
         grouped[list(NAMES)].first(),
         _counts(runs["status"], key),
-        *(_spread(done[name], name) for name in ACCURACIES),
+        *(_spread(done[name], name) for name in ACCURACIES if name in runs),
         done[[name for name in MEANS if name in runs]].mean().astype("float64").add_suffix("_mean"),
         done[timings(runs)].mean().astype("float64"),
         grouped[same].first(),

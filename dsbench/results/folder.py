@@ -22,7 +22,19 @@ from dsbench.budget.request import Requested
 from dsbench.errors import InputError, first_line
 from dsbench.files import write_atomically
 from dsbench.results.cells import cells_table
-from dsbench.results.records import CODE, COLUMNS, OUTCOMES, OWN, ROLES, TEXT, TIMED, plain, record, runs_table
+from dsbench.results.records import (
+    CODE,
+    COLUMNS,
+    OUTCOMES,
+    OWN,
+    ROLES,
+    TEXT,
+    TIMED,
+    plain,
+    record,
+    runs_table,
+    without_test,
+)
 from dsbench.run import index
 from dsbench.run.record import BROKEN, FINAL, Record, Status
 
@@ -114,9 +126,10 @@ _HEAD = "# A sweep as it was asked for. What came of it, runs.csv and cells.csv,
 _NAMES = ("cell_id", "model", "arch", "block", "data", "label", "stop", "settings")
 _ENDED = FINAL | BROKEN
 _READ = {"arguments": list, "started": object, "finished": object, "versions": dict, "budgets": dict, "runs": list}
+EXPLORES, CHOSEN = "explores", "chosen"  # the stages of a sweep that has two
 _DESIGN: dict[str, dict[str, type]] = {  # by the stage, what it keeps
-    "explores": {"name": str, "options": dict, "cells": dict, "largest_class": dict},
-    "chosen": {"name": str, "explored": str, ROLES: dict, OWN: list, "sentences": list, "tables": list},
+    EXPLORES: {"name": str, "options": dict, "cells": dict, "seeds": dict, "largest_class": dict},
+    CHOSEN: {"name": str, "explored": str, ROLES: dict, OWN: list, "sentences": list, "tables": list},
 }
 _NEEDED = ("run_id", "cell_id", "status", "model", "data", "seed", "test_acc")  # of a table that is judged by itself
 _HASH, _IS_HASH = re.compile(rb"^hash: '?([0-9a-f]{8})'?$", re.MULTILINE), re.compile("[0-9a-f]{8}")
@@ -294,8 +307,8 @@ class SweepFolder:
         """The tables of runs and of cells, from the runs' records as they are now.
 
         A run without a record has the status `missing` and what is planned of it. Names and budgets are those of this
-        sweep, whatever the run was called when it was made. `reasons`, by run_id, are those of runs that have failed
-        and could not write it down.
+        sweep, whatever the run was called when it was made; of one that explores nothing that test images say is read.
+        `reasons`, by run_id, are those of runs that have failed and could not write it down.
         """
         return self._tables(self.metadata(), reasons or {})
 
@@ -310,7 +323,8 @@ class SweepFolder:
             finished = max(runs["finished"].dropna(), default=None) if runs["status"].isin(_ENDED).all() else None
             if metadata["finished"] != finished:
                 self._write(metadata | {"finished": finished})
-        index.update(self.outputs, plain(runs[runs["status"] != Status.MISSING][list(index.FACTS)]), self.name)
+        facts = runs[runs["status"] != Status.MISSING].reindex(columns=list(index.FACTS))
+        index.update(self.outputs, plain(facts), self.name)
         return runs, cells
 
     def _tables(self, metadata: dict[str, Any], reasons: Mapping[str, Ended]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -326,7 +340,7 @@ class SweepFolder:
                 run = replace(run, status=Status(reasons[run_id].status), error=reasons[run_id].reason)
             budget = budgets.get(run.cell_id)
             records.append(replace(run, requested=Requested(**budget) if budget else None))
-        runs = _with_roles(runs_table(records), self._design(metadata))
+        runs = _as_designed(runs_table(records), self._design(metadata))
         return runs, cells_table(runs)
 
     def metadata(self) -> dict[str, Any]:
@@ -412,14 +426,16 @@ class RunsFile(SweepFolder):
         """
         try:
             rows = list(_rows(self.file))
-            lacking = [name for name in _NEEDED if not rows or name not in rows[0]]
+            explores = self.sweep_file.exists() and (self.design or {}).get("stage") == EXPLORES
+            needed = [name for name in _NEEDED if not (explores and name == "test_acc")]
+            lacking = [name for name in needed if not rows or name not in rows[0]]
             if lacking:
                 raise InputError(
                     f"{self.file} is no table of runs: " + (f"no column {lacking[0]}" if rows else "no row")
                 )
             runs = runs_table(map(_record, rows))
             if self.sweep_file.exists():
-                runs = _with_roles(runs, self.design)
+                runs = _as_designed(runs, self.design)
         except (OSError, ValueError) as error:
             raise InputError(f"{self.file} is no table of runs: {first_line(error)}") from None
         twice = runs["run_id"][runs["run_id"].duplicated()]
@@ -432,8 +448,13 @@ class RunsFile(SweepFolder):
         return self.read()
 
 
-def _with_roles(runs: pd.DataFrame, design: Mapping[str, Any] | None) -> pd.DataFrame:
-    """The table with the roles in which a design has chosen its cells, where these are compared role by role."""
+def _as_designed(runs: pd.DataFrame, design: Mapping[str, Any] | None) -> pd.DataFrame:
+    """The table with the roles in which a design has chosen its cells, where these are compared role by role.
+
+    Where it explores it is without what test images say, whoever asks.
+    """
+    if design and design["stage"] == EXPLORES:
+        return without_test(runs)
     if design and design.get(OWN):
         runs.attrs |= {name: design[name] for name in (ROLES, OWN)}
     return runs

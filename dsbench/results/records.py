@@ -171,10 +171,8 @@ OUTCOMES = ("status", *RESULTS, *COURSE)  # which a run has only once it has sta
 RARE = ("test_balanced_acc", "requested_tolerance", "requested_multiple", "requested_chip", "fused", "remark", "graph")
 TIMED = ("latency_ms", "train_step_ms", "peak_memory_bytes", "chips")  # measured apart from training, by conditions
 
-ROLES, OWN = (
-    "roles",
-    "own",
-)  # attributes of a table of what a design has chosen: roles by cell_id, settings of their own
+# Attributes of a table of what a design has chosen: roles by cell_id, and settings that each network has its own of.
+ROLES, OWN = "roles", "own"
 
 
 def runs_table(records: Iterable[Record]) -> pd.DataFrame:
@@ -205,6 +203,14 @@ def runs_table(records: Iterable[Record]) -> pd.DataFrame:
     # Plain data, since a Parquet file keeps them too
     frame.attrs = {"settings": list(_keys(settings)), "timings": list(_keys(timings)), "labels": labels}
     return frame
+
+
+def without_test(runs: pd.DataFrame) -> pd.DataFrame:
+    """A table of runs without the columns that tell what test images said: nothing can be chosen by these."""
+    said = [name for name in runs if (name in OUTCOMES and name.startswith("test_")) or "/test_acc" in name]
+    out = runs.drop(columns=said)
+    out.attrs = runs.attrs
+    return out
 
 
 def settings(frame: pd.DataFrame) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench.numerals import counted, mean_percent, percent, points
-from dsbench.quantities import COUNTED_BUDGETS, QUANTITIES
+from dsbench.quantities import COUNTED_BUDGETS, QUANTITIES, Quantity
 from dsbench.results.cells import not_in_means
 from dsbench.results.naming import naming, short_names
 from dsbench.results.records import plain
@@ -23,11 +23,11 @@ REASONS = {
     "running": "not ended",
     "missing": "not started",
 }
-_LEGEND = "test accuracy: mean of the n runs that are done, ± half of its 95 % interval (Student's t); sd over seeds"
+_LEGEND = "mean of the n runs that are done, ± half of its 95 % interval (Student's t); sd over seeds"
 _MIXED_CODE = "mixed code"
 _LATENCY, _TIME = QUANTITIES["latency_ms"], QUANTITIES["train_seconds"]
 _BALANCED = QUANTITIES["test_balanced_acc"]
-_ACCURACIES = (QUANTITIES["test_acc"], QUANTITIES["best_val_acc"])
+_ACCURACIES = (QUANTITIES["test_acc"], QUANTITIES["best_val_acc"])  # a table of what explores has the second alone
 
 
 def cells(frame: pd.DataFrame, asked: str = "") -> Table:
@@ -37,12 +37,12 @@ def cells(frame: pd.DataFrame, asked: str = "") -> Table:
     there is says `dsbench results`, which was `asked` for these cells.
     """
     named, rows = naming(frame), plain(frame)
-    accuracies = [mean_percent(row["test_acc_mean"], row["test_acc_high"]) for row in rows]
-    balanced = [_balanced(row["test_acc_mean"], row.get("test_balanced_acc_mean")) for row in rows]
+    score = _score(frame)
+    balanced = [_balanced(row[f"{score.name}_mean"], row.get("test_balanced_acc_mean")) for row in rows]
     scores = (
         numbers("n", [row["n_done"] for row in rows], str),
-        written("test accuracy", accuracies, brief=QUANTITIES["test_acc"].brief),
-        replace(numbers("sd", [row["test_acc_sd"] for row in rows], points), minor=True),
+        written(score.heading, _means(score, rows), brief=score.brief),
+        replace(numbers("sd", [row[f"{score.name}_sd"] for row in rows], points), minor=True),
         *filled([figures(_BALANCED, balanced)]),
     )
     costs = [figures(cost, [row[cost.name] for row in rows]) for cost in COUNTED_BUDGETS]
@@ -54,7 +54,8 @@ def cells(frame: pd.DataFrame, asked: str = "") -> Table:
     ]
     excluded = texts("not in the mean", [_not_in_the_mean(row) for row in rows])
     mixed = any(_MIXED_CODE in text for text in excluded.texts)
-    legend = f"{_LEGEND}; {_MIXED_CODE}: the seeds of a cell were not made by the same code" if mixed else _LEGEND
+    legend = f"{score.heading}: {_LEGEND}"
+    legend += f"; {_MIXED_CODE}: the seeds of a cell were not made by the same code" * mixed
     return Table(
         named.shared,
         (*names(named.columns), *scores, *costs, *filled([*measured, excluded, _remarks(rows)])),
@@ -76,13 +77,22 @@ def overview(frame: pd.DataFrame, asked: str = "") -> Table:
     columns = (
         *names({"": short_names(frame)}),
         *([] if alike else [written("done", done)]),
-        written("test accuracy", [mean_percent(row["test_acc_mean"], row["test_acc_high"]) for row in rows]),
+        written(_score(frame).heading, _means(_score(frame), rows)),
         *(figures(cost, [row[cost.name] for row in rows]) for cost in COUNTED_BUDGETS),
         *(filled([latency]) or filled([seconds])),
         *filled([texts("not in the mean", [_not_in_the_mean(row) for row in rows])]),
         *filled([_remarks(rows)]),
     )
     return Table("", columns, "" if filled([latency]) else _of_groups(rows), elsewhere=_elsewhere(asked))
+
+
+def _score(frame: pd.DataFrame) -> Quantity:
+    """The accuracy by which a table of cells tells them apart."""
+    return next(score for score in _ACCURACIES if f"{score.name}_mean" in frame)
+
+
+def _means(score: Quantity, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [mean_percent(row[f"{score.name}_mean"], row[f"{score.name}_high"]) for row in rows]
 
 
 def _elsewhere(asked: str) -> str:
@@ -92,10 +102,11 @@ def _elsewhere(asked: str) -> str:
 def runs(frame: pd.DataFrame, asked: str = "") -> Table:
     """A table of runs (see runs_table), one row a run."""
     named, rows = naming(frame), plain(frame)
-    balanced = [_balanced(row["test_acc"], row.get("test_balanced_acc")) for row in rows]
+    scores = [score for score in _ACCURACIES if score.name in frame]
+    balanced = [_balanced(row[scores[0].name], row.get("test_balanced_acc")) for row in rows]
     named_runs = named.columns | {"seed": ["" if row["seed"] is None else str(row["seed"]) for row in rows]}
     columns = (
-        *(figures(score, [row[score.name] for row in rows], score.brief) for score in _ACCURACIES),
+        *(figures(score, [row[score.name] for row in rows], score.brief) for score in scores),
         *filled([figures(_BALANCED, balanced)]),
         _train_times(rows, _TIME.name),
         texts("status", [row["status"] for row in rows]),

@@ -100,7 +100,8 @@ def _refuse_lists(overrides: Sequence[str]) -> None:
     for override in overrides:
         if key(override).split(".")[0] in SWEEPS_OWN and len(combinations([override])) != 1:
             hint = "; a list is [a,b]" if key(override).startswith(_TRIED) else ""
-            raise InputError(f"{override}: {key(override)} is the sweep's own and has one value{hint}")
+            typed = override.removeprefix("++") if key(override).startswith(_TRIED) else override  # see _added
+            raise InputError(f"{typed}: {key(override)} is the sweep's own and has one value{hint}")
 
 
 def _seeds(override: str) -> str:

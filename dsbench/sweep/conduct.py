@@ -15,7 +15,7 @@ from dsbench.config.checks import check_values
 from dsbench.config.compose import Composed
 from dsbench.config.messages import one_line
 from dsbench.config.overrides import key
-from dsbench.config.schema import SWEEPS_OWN, SweepConfig
+from dsbench.config.schema import DESIGNS, SWEEPS_OWN, SweepConfig, conf_dir
 from dsbench.console import terminal
 from dsbench.errors import InputError
 from dsbench.numerals import counted
@@ -28,11 +28,11 @@ from dsbench.sweep.estimate import seconds_left, share_of_cores
 from dsbench.sweep.groups import fused, groups
 from dsbench.sweep.launch.backend import Backend, KnownJobs, backend_for
 from dsbench.sweep.looks import Schedule, compared
-from dsbench.sweep.name import deciding, words
+from dsbench.sweep.name import deciding, named_by_plan, words
 from dsbench.sweep.objective import objectives
 from dsbench.sweep.odd_width import odd_widths
 from dsbench.sweep.plan import SweepPlan, plan_sweep, planned
-from dsbench.sweep.stages import Designed, Stage, named_by_cells
+from dsbench.sweep.stages import Designed, Stage
 from dsbench.sweep.sweep import Sweep, own_folder, sweep_folder
 
 
@@ -53,11 +53,12 @@ def conduct(
     if config.design is None:
         jobs = axes.combined(overrides)
         axes.check_several(arguments, params)
-        stage = Stage(jobs, partial(named_by_cells, outputs, named, deciding(arguments), words), schedule)
+        stage = Stage(jobs, partial(named_by_plan, outputs, named, deciding(arguments), words), schedule)
     else:
         design = Designed.of(config, overrides, schedule, compose)
         named = None if named == config.design else named
-        stage = design.exploring(partial(named_by_cells, outputs, named, deciding(arguments), design.words))
+        changes = deciding(arguments)
+        stage = design.exploring(partial(named_by_plan, outputs, named, changes, design.words, design=config.design))
     return _carry_out(config, arguments, compose, launcher, stage)
 
 
@@ -65,6 +66,27 @@ def _carry_out(
     config: DictConfig, arguments: Sequence[str], compose: Compose, launcher: Launcher, stage: Stage
 ) -> Sweep | None:
     """Plan a stage, train what is missing of it and collect it; None where it is only planned. See conduct."""
+    plan = _plan(config, compose, launcher, stage)
+    kept = stage.design(plan) if stage.design else None
+    seconds = _announce(config, launcher, stage, plan)
+    go_on = partial(_carry_out, config, arguments, compose, launcher)
+    name = stage.name(plan)
+    if stage.then and not plan.missing and (there := sweep_folder(config, name.text)).sweep_file.exists():
+        if config.plan:
+            return go_on(stage.then(there))
+    elif stage.after:
+        terminal().print(stage.after, soft_wrap=True)
+    if config.plan:
+        return None
+    sweep = Sweep(config, name, arguments, launcher, stage.schedule, seconds, kept)
+    if (then := stage.then) is not None:
+        sweep.then = lambda: go_on(then(sweep.folder))
+    _train(sweep, plan, stage.schedule)
+    return sweep
+
+
+def _plan(config: DictConfig, compose: Compose, launcher: Launcher, stage: Stage) -> SweepPlan:
+    """The runs of a stage. Raises InputError where one cannot be, but for on_error=skip."""
     jobs, schedule = stage.jobs, stage.schedule
     runs = len(jobs) * max(map(len, schedule.batches)) // schedule.most if schedule else len(jobs)
     fuse = config.fuse if type(config.get("fuse")) is int else 1
@@ -73,11 +95,18 @@ def _carry_out(
     here = backend is None or backend.watched
     plan = plan_sweep([with_shared(job, shared) for job in jobs], compose, here)
     raise_if_asked_to_stop()
-    console = terminal()
     if plan.problems and (config.on_error != "skip" or not plan.runs):
-        console.print(*planned(plan), sep="\n")
+        terminal().print(*planned(plan), sep="\n")
         raise impossible(plan)
-    design = stage.design(plan) if stage.design else None
+    return plan
+
+
+def _announce(config: DictConfig, launcher: Launcher, stage: Stage, plan: SweepPlan) -> dict[str, float]:
+    """Show the plan with the time that it may take; returns the seconds of a run of each cell, where they are known.
+
+    What is to be trained is prepared meanwhile.
+    """
+    schedule, console = stage.schedule, terminal()
     launches = [groups(plan.only(plan.cells, seeds)) for seeds in schedule.batches] if schedule else [groups(plan)]
     programs = [group for launched in launches for group in launched]
     known = KnownJobs(loads=tuple(group.load for group in programs))
@@ -87,7 +116,7 @@ def _carry_out(
     if plan.missing and backend and not config.plan:
         backend.prepare()
     after = config.bench_minutes if backend and backend.watched and stage.measures else 0.0
-    seconds: dict[str, float] = {}  # of a run of each cell
+    seconds: dict[str, float] = {}
     options = {"bench_minutes": after, "report": config.report, "of_cells": seconds}
     estimate = partial(seconds_left, at_once=at_once or 1, share=share, **options)
     first = plan.only(plan.cells, schedule.batches[0]) if schedule else None
@@ -97,18 +126,11 @@ def _carry_out(
         console.print(part)  # the table while the estimate is made
     if at_once and (odd := odd_widths({job.plan.cell_id: job.plan for job in plan.missing if job.plan}.values())):
         console.print(odd, soft_wrap=True)
-    go_on = partial(_carry_out, config, arguments, compose, launcher)
-    name = stage.name(plan)
-    if stage.then and not plan.missing and (there := sweep_folder(config, name.text)).sweep_file.exists():
-        if config.plan:
-            return go_on(stage.then(there))
-    elif stage.after:
-        console.print(stage.after, soft_wrap=True)
-    if config.plan:
-        return None
-    sweep = Sweep(config, name, arguments, launcher, schedule, seconds, design)
-    if (then := stage.then) is not None:
-        sweep.then = lambda: go_on(then(sweep.folder))
+    return seconds
+
+
+def _train(sweep: Sweep, plan: SweepPlan, schedule: Schedule | None) -> None:
+    """Train what is missing of `plan`, collect it, and judge it where it is to be judged and has not been."""
     with sweep.told_anyway(sweep.show):
         if schedule is None:
             sweep.write(plan)
@@ -118,7 +140,6 @@ def _carry_out(
     runs, _ = sweep.collect()
     if not sweep.explores and sweep.looks.miss(runs.loc[runs["status"].isin(FINAL), "run_id"]):
         sweep.look(runs)
-    return sweep
 
 
 def train_until_decided(sweep: Sweep, plan: SweepPlan, schedule: Schedule) -> None:
@@ -160,10 +181,19 @@ def check(config: DictConfig) -> None:
     values = {name: config[name] for name in SWEEPS_OWN}
     parts = {name: OmegaConf.to_object(part) for name, part in values.items() if OmegaConf.is_dict(part)}
     check_values(SweepConfig, values | parts)
-    if config.design != "tuned" and (config.tune.axes or config.tune.runs is not None):
-        raise InputError("tune.axes and tune.runs are of design=tuned, which sweep=tuned sets")
+    _check_designs(config)
     chips(config.chips or (), own_folder(config))
     objectives(config.objective)  # what the task function returns, to whatever searches by it
+
+
+def _check_designs(config: DictConfig) -> None:
+    """Raise InputError for options of a design that is not the sweep's."""
+    defaults: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / "sweep.yaml"))
+    for name, kind in DESIGNS.items():
+        own: Any = OmegaConf.to_container(config[kind.options])
+        changed = next((option for option in own if own[option] != defaults[kind.options].get(option)), None)
+        if config.design != name and changed is not None:
+            raise InputError(f"{kind.options}.{changed} is of design={name}, which sweep={name} sets")
 
 
 def impossible(plan: SweepPlan) -> InputError:

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from dsbench.config.compose import Composed
-from dsbench.config.overrides import key
-from dsbench.config.schema import MOST_SEEDS
+from dsbench.config.schema import DESIGNS, MOST_SEEDS
 from dsbench.data.split import per_class
 from dsbench.errors import InputError, choose
-from dsbench.results.records import OUTCOMES, OWN, ROLES
+from dsbench.numerals import listed
+from dsbench.results.folder import CHOSEN, EXPLORES, SweepFolder
+from dsbench.results.records import OWN, ROLES
+from dsbench.sweep.name import CHOSEN_SUFFIX
 from dsbench.tables import Table
 from dsbench.verdict.rule import Rule
 from dsbench.verdict.timings import Records
@@ -26,15 +30,13 @@ from dsbench.verdict.verdict import measured_records
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dsbench.results.folder import SweepFolder
     from dsbench.run.plan import Plan
     from dsbench.sweep.plan import SweepPlan
 
 FIRST_SEED = MOST_SEEDS  # of what is explored; what is chosen is trained on seeds below
-EXPLORES, CHOSEN = "explores", "chosen"  # the stages
-CHOSEN_SUFFIX = "-chosen"  # behind the name of the first
-EXPLORES_WORDS = "explores: it chooses on validation images, and the test images stay aside"
+EXPLORES_WORDS = "explores: it chooses on validation images alone"
 Compose = Callable[[Sequence[str]], Composed]
+Asked = Sequence[tuple[tuple[str, ...], str]]  # of each job the overrides of its cell, and that of its seed
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Cell:
 class Explored:
     """What the first stage came to.
 
-    `runs` is its table of runs (see dsbench.results.records.runs_table) without anything that test images say. By
+    `runs` is the table of its runs alone, whatever else is in its folder, without anything that test images say. By
     cell_id `cells` has the overrides of each cell, the seed aside, in the order of the design, and `largest_class` the
     share of its largest class among the validation images: what a network gets that answers one class. `records` has
     those of runs that times were measured of, by run_id. `margin` is that within which two accuracies are as good.
@@ -67,8 +69,10 @@ class Explored:
         kept = folder.design or {}
         cells = {str(cell_id): tuple(overrides) for cell_id, overrides in kept["cells"].items()}
         runs = folder.read()[0]
+        own = {(cell_id, seed) for cell_id, seeds in kept["seeds"].items() for seed in seeds}
+        runs = runs[[pair in own for pair in zip(runs["cell_id"], runs["seed"], strict=True)]]
         margin = Rule(**folder.margins()).margin_of(runs["data"].iloc[0])
-        return cls(without_test(runs), cells, kept["largest_class"], measured_records(folder.outputs, runs), margin)
+        return cls(runs, cells, kept["largest_class"], measured_records(folder.outputs, runs), margin)
 
 
 @dataclass(frozen=True)
@@ -120,12 +124,9 @@ class Design(Protocol):
 
 def design_of(name: str, options: Mapping[str, Any]) -> Design:
     """The design called `name` with its `options`. Raises InputError for options that make no sense."""
-    from dsbench.sweep.sensitivity import Slots
-    from dsbench.sweep.tuned import Tuned
-
-    known: dict[str, Callable[[Mapping[str, Any]], Design]] = {"tuned": Tuned, "sensitivity": Slots}
-    choose("design", name, known)
-    return known[name](options)
+    choose("design", name, DESIGNS)
+    design: Design = resolve_name(DESIGNS[name].made_by)(options)
+    return design
 
 
 def explores(folder: SweepFolder) -> bool:
@@ -136,7 +137,9 @@ def explores(folder: SweepFolder) -> bool:
 def refuse_explored(folder: SweepFolder) -> None:
     """Raise InputError where `folder` has the first of two stages, on which there is no verdict."""
     if explores(folder):
-        chosen = f"{folder.argument}{CHOSEN_SUFFIX}"
+        first = folder.path.absolute()
+        there = sorted(path.parent for path in first.parent.glob(f"{first.name}{CHOSEN_SUFFIX}*/sweep.yaml"))
+        chosen = listed([SweepFolder(path).argument for path in there or [Path(f"{first}{CHOSEN_SUFFIX}")]])
         raise InputError(f"{folder.name} {EXPLORES_WORDS}; the verdict is on what it has chosen, {chosen}")
 
 
@@ -150,59 +153,51 @@ def kept_design(kept: Mapping[str, Any]) -> Design:
     return design_of(kept["name"], kept["options"])
 
 
-OPTIONS = {
-    "tuned": "tune",
-    "sensitivity": "sensitivity",
-}  # the key of the configuration that holds the options of each design
-
-
-def without_test(runs: pd.DataFrame) -> pd.DataFrame:
-    """A table of runs without the columns that tell what test images said: nothing can be chosen by these."""
-    said = [name for name in runs if (name in OUTCOMES and name.startswith("test_")) or "/test_acc" in name]
-    out = runs.drop(columns=said)
-    out.attrs = runs.attrs
-    return out
-
-
-def explored_facts(
-    name: str, options: Mapping[str, Any], jobs: Sequence[Sequence[str]], plan: SweepPlan
-) -> dict[str, Any]:
+def explored_facts(name: str, options: Mapping[str, Any], asked: Asked, plan: SweepPlan) -> dict[str, Any]:
     """What the sweep.yaml of the first stage keeps of the design, and by which the choice can be made anew.
 
-    `jobs` are those of the `plan` before anything was added to them. Raises InputError for cells that validate on test.
+    `asked` has what was asked of each job of the `plan`. Raises InputError for cells that validate on test.
     """
     cells: dict[str, list[str]] = {}
+    seeds: dict[str, list[int]] = {}
     shares: dict[str, float] = {}
-    for overrides, planned in _planned(jobs, plan):
+    for overrides, planned in _planned(asked, plan):
         if planned.config.data.split == "study":
             raise InputError(
                 "data.split=study validates on the test images, and nothing is chosen on these; take standard"
             )
         cells.setdefault(planned.cell_id, list(overrides))
+        own = seeds.setdefault(planned.cell_id, [])
+        own += [planned.config.seed] if planned.config.seed not in own else []
         dataset = planned.resources.dataset
         counts = per_class(np.array(dataset.train_counts), dataset.validation_size)
         shares[planned.cell_id] = float(counts.max() / counts.sum())
-    return {"name": name, "stage": EXPLORES, "options": dict(options), "cells": cells, "largest_class": shares}
+    kept = {"cells": cells, "seeds": seeds, "largest_class": shares}
+    return {"name": name, "stage": EXPLORES, "options": dict(options), **kept}
 
 
-def chosen_facts(
-    name: str, choice: Choice, explored: str, jobs: Sequence[Sequence[str]], plan: SweepPlan
-) -> dict[str, Any]:
+def chosen_facts(name: str, choice: Choice, explored: str, asked: Asked, plan: SweepPlan) -> dict[str, Any]:
     """What the sweep.yaml of the second stage keeps: in which roles its cells were chosen, from what, and why."""
-    asked: dict[tuple[str, ...], list[str]] = {}
-    for cell in choice.cells:
-        asked.setdefault(cell.overrides, []).append(cell.role)
-    roles: dict[str, list[str]] = {}
-    for overrides, planned in _planned(jobs, plan):
-        own = roles.setdefault(planned.cell_id, [])
-        own += [role for role in asked[overrides] if role not in own]
+    roles = roles_of(choice, asked, plan)
     tables = [{"title": table.title, "rows": table.plain(), "note": table.note} for table in choice.tables]
     said = {"sentences": list(choice.sentences), "tables": tables}
     return {"name": name, "stage": CHOSEN, "explored": explored, ROLES: roles, OWN: list(choice.own), **said}
 
 
-def _planned(jobs: Sequence[Sequence[str]], plan: SweepPlan) -> Iterator[tuple[tuple[str, ...], Plan]]:
-    """The overrides of each of `jobs`, the seed aside, with its plan."""
-    for overrides, job in zip(jobs, plan.jobs, strict=True):
+def roles_of(choice: Choice, asked: Asked, plan: SweepPlan) -> dict[str, list[str]]:
+    """The roles in which each cell of the second stage was chosen, by cell_id."""
+    of: dict[tuple[str, ...], list[str]] = {}
+    for cell in choice.cells:
+        of.setdefault(cell.overrides, []).append(cell.role)
+    roles: dict[str, list[str]] = {}
+    for overrides, planned in _planned(asked, plan):
+        own = roles.setdefault(planned.cell_id, [])
+        own += [role for role in of[overrides] if role not in own]
+    return roles
+
+
+def _planned(asked: Asked, plan: SweepPlan) -> Iterator[tuple[tuple[str, ...], Plan]]:
+    """The overrides of the cell of each job, with its plan."""
+    for (overrides, _), job in zip(asked, plan.jobs, strict=True):
         if job.plan is not None:
-            yield tuple(override for override in overrides if key(override) != "seed"), job.plan
+            yield overrides, job.plan

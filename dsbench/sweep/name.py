@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dsbench.config.overrides import key
-from dsbench.config.schema import SWEEPS_OWN
+from dsbench.config.schema import DESIGNS, SWEEPS_OWN
 from dsbench.numerals import short
 from dsbench.results.folder import SweepFolder, natural, read, with_hash
+from dsbench.results.records import ROLES
 from dsbench.run.identity import OUTSIDE
 from dsbench.run.record import Record
-from dsbench.sweep.design import OPTIONS
+from dsbench.sweep.plan import SweepPlan
 
 LONGEST = 64  # letters of a name, which W&B takes as a tag
 WORDS = LONGEST - len("-12345678")  # letters before the hash
 _SHOWN = 3  # values of an axis that are listed
 _HOW = ("hydra/launcher", "hydra.launcher", "hydra.sweeper.n_trials")  # where runs are trained, how many are tried
+CHOSEN_SUFFIX = "-chosen"  # behind the name of a sweep that explores: what it has chosen
+LONGEST_EXPLORED = WORDS - len(f"{CHOSEN_SUFFIX}-1234")  # letters of its words
 
 
 @dataclass(frozen=True)
@@ -35,16 +38,34 @@ class SweepName:
     instead: str | None = None
 
 
+def named_by_plan(
+    outputs: Path,
+    named: str | None,
+    changes: Sequence[str],
+    words: Callable[[Sequence[Record]], str],
+    plan: SweepPlan,
+    design: str | None = None,
+) -> SweepName:
+    """The name of a sweep once its `plan` is known; see sweep_name."""
+    return sweep_name(outputs, named, changes, plan.cells, lambda: words(plan.facts), design)
+
+
 def sweep_name(
-    outputs: Path, named: str | None, changes: Sequence[str], cells: Iterable[str], words: Callable[[], str]
+    outputs: Path,
+    named: str | None,
+    changes: Sequence[str],
+    cells: Iterable[str],
+    words: Callable[[], str],
+    design: str | None = None,
 ) -> SweepName:
     """The name of a sweep under `outputs`: that of its file, `words`, or either with a hash of its `cells` (cell_ids).
 
     `named` is the sweep's file, if it has one; the hash comes on top where there are `changes` to what it runs. Without
     a file it comes on top of `words` where another sweep is called so. A sweep that is there already keeps its name,
-    which an older version made of the hash alone.
+    which an older version made of the hash alone. What explores by a `design` is another sweep than one of the same
+    cells that is judged, and than one by another design.
     """
-    digest = _hash(cells)
+    digest = _hash(cells, design)
     if named is not None:
         return SweepName(f"{named}-{digest}" if changes else named)
     there = with_hash(outputs, digest)
@@ -52,25 +73,39 @@ def sweep_name(
         return SweepName(there.name, digest)
     text = words()
     names = (text, f"{text}-{digest[:4]}", f"{text}-{digest}")
-    own = (name for name in names if _is_free(SweepFolder(outputs / "sweeps" / name), digest))
+    own = (name for name in names if _is_free(SweepFolder(outputs / "sweeps" / name), digest, design))
     return SweepName(next(own, names[-1]), digest, names[-1])
 
 
-def _is_free(folder: SweepFolder, digest: str) -> bool:
+def chosen_name(explored: SweepFolder, roles: Mapping[str, Sequence[str]]) -> SweepName:
+    """The name of what the sweep in `explored` has chosen: cells, by cell_id, with their `roles`.
+
+    Where an earlier choice has the name, of other cells or in other roles, a hash of these stands behind it.
+    """
+    text = f"{explored.name}{CHOSEN_SUFFIX}"
+    there = explored.path.with_name(text)
+    if not SweepFolder(there).sweep_file.exists() or (SweepFolder(there).design or {}).get(ROLES) == dict(roles):
+        return SweepName(text)
+    return SweepName(f"{text}-{_hash(f'{cell_id} {sorted(own)}' for cell_id, own in roles.items())[:4]}")
+
+
+def _is_free(folder: SweepFolder, digest: str, design: str | None) -> bool:
     """Whether nothing is in the folder, or a sweep of these cells whose sweep.yaml somebody has deleted."""
     if folder.sweep_file.exists():
         return False
     planned = read(folder.plan_file)
-    return not planned or _hash({str(run.cell_id) for run in planned.values()}) == digest
+    return not planned or _hash({str(run.cell_id) for run in planned.values()}, design) == digest
 
 
-def _hash(cells: Iterable[str]) -> str:
-    return hashlib.sha256(" ".join(sorted(cells)).encode()).hexdigest()[:8]
+def _hash(cells: Iterable[str], design: str | None = None) -> str:
+    explores = [] if design is None else [f"design={design}"]
+    return hashlib.sha256(" ".join([*explores, *sorted(cells)]).encode()).hexdigest()[:8]
 
 
 def deciding(arguments: Sequence[str]) -> list[str]:
     """Those of `arguments` that change which cells a sweep runs."""
-    outside = ("seed", "sweep", *SWEEPS_OWN - set(OPTIONS.values()), *OUTSIDE, *_HOW)
+    of_designs = {"design", *(kind.options for kind in DESIGNS.values())}
+    outside = ("seed", "sweep", *SWEEPS_OWN - of_designs, *OUTSIDE, *_HOW)
 
     def decides(name: str) -> bool:
         return not any(name == other or name.startswith(f"{other}.") for other in outside)

@@ -6,30 +6,29 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from dsbench.config.overrides import key, value
-from dsbench.config.schema import SWEEPS_OWN
+from dsbench.config.overrides import key, lists_values, value
+from dsbench.config.schema import DESIGNS, SWEEPS_OWN
 from dsbench.errors import InputError
 from dsbench.results.folder import SweepFolder
 from dsbench.run.record import Record
 from dsbench.sweep import axes
 from dsbench.sweep.design import (
-    CHOSEN_SUFFIX,
     FIRST_SEED,
-    OPTIONS,
+    Asked,
     Compose,
     Design,
     choice_of,
     chosen_facts,
     design_of,
     explored_facts,
+    roles_of,
 )
 from dsbench.sweep.looks import Schedule
-from dsbench.sweep.name import WORDS, SweepName, sweep_name, words
+from dsbench.sweep.name import LONGEST_EXPLORED, SweepName, chosen_name, deciding, words
 from dsbench.sweep.plan import SweepPlan
 
 
@@ -55,14 +54,15 @@ class Stage:
 class Designed:
     """A design with the axes that it is asked for: its two stages.
 
-    `axes` are overrides but those of seeds, `seeds` those on which the second stage trains, by the `schedule` where it
-    has one.
+    `axes` are the overrides that decide what is trained, seeds aside, `beside` the others, such as outputs=. `seeds`
+    are those on which the second stage trains, by the `schedule` where it has one.
     """
 
     name: str
     design: Design
     options: dict[str, Any]
     axes: list[str]
+    beside: list[str]
     seeds: list[str]
     schedule: Schedule | None
     compose: Compose
@@ -70,49 +70,57 @@ class Designed:
     @classmethod
     def of(cls, config: DictConfig, overrides: Sequence[str], schedule: Schedule | None, compose: Compose) -> Designed:
         """What `overrides` ask for. Raises InputError for options that make no sense, and for seeds of the others."""
-        options: Any = OmegaConf.to_container(config[OPTIONS[config.design]])
+        options: Any = OmegaConf.to_container(config[DESIGNS[config.design].options])
         given = [override for override in overrides if key(override).split(".")[0] not in SWEEPS_OWN]
         seeds = axes.combined([override for override in given if key(override) == "seed"])
         if any(
             not re.fullmatch("seed=[0-9]+", seed) or int(value(seed)) >= FIRST_SEED for own in seeds for seed in own
         ):
             raise InputError(f"design={config.design}: seeds lie below {FIRST_SEED:,}; from there on it explores")
+        others = [override for override in given if key(override) != "seed"]
+        decide = [override for override in others if deciding([override]) or lists_values(override)]
+        beside = [override for override in others if override not in decide]
         return cls(
             name=config.design,
             design=design_of(config.design, options),
             options=options,
-            axes=[override for override in given if key(override) != "seed"],
+            axes=decide,
+            beside=beside,
             seeds=[seed for own in seeds for seed in own] or ["seed=0"],
             schedule=schedule,
-            compose=compose,
+            compose=lambda own: compose([*beside, *own]),
         )
 
     def words(self, cells: Sequence[Record]) -> str:
         """The name of the first stage, short enough that the second's has the same letters and more; whole words."""
-        text, most = f"{self.name}-{words(cells)}", WORDS - len(CHOSEN_SUFFIX)
+        text, most = f"{self.name}-{words(cells)}", LONGEST_EXPLORED
         return (text if len(text) <= most else text[: most + 1].rpartition("-")[0] or text[:most]).rstrip("-.")
 
     def exploring(self, name: Callable[[SweepPlan], SweepName]) -> Stage:
         """The first stage. Raises InputError for axes that cannot be explored."""
         asked = self.axes, len(self.seeds), self.compose
         cells = self.design.explore(*asked)
-        jobs = [[*cell.overrides, f"seed={FIRST_SEED + i}"] for cell in cells for i in range(cell.seeds)]
-        facts = partial(explored_facts, self.name, self.options, jobs)
+        of_jobs = [(cell.overrides, f"seed={FIRST_SEED + i}") for cell in cells for i in range(cell.seeds)]
         return Stage(
-            jobs, name, design=facts, then=self.chosen, after=self.design.at_most(*asked), measures=self.design.measures
+            self._jobs(of_jobs),
+            name,
+            design=partial(explored_facts, self.name, self.options, of_jobs),
+            then=self.chosen,
+            after=self.design.at_most(*asked),
+            measures=self.design.measures,
         )
 
     def chosen(self, folder: SweepFolder) -> Stage:
         """The second stage, where all of the first in `folder` has ended."""
         choice = choice_of(folder)
         cells = dict.fromkeys(cell.overrides for cell in choice.cells)
-        jobs = [[*cell, seed] for cell in cells for seed in self.seeds]
-        facts = partial(chosen_facts, self.name, choice, folder.name, jobs)
-        return Stage(jobs, lambda _: SweepName(folder.name + CHOSEN_SUFFIX), self.schedule, facts)
+        of_jobs = [(cell, seed) for cell in cells for seed in self.seeds]
+        facts = partial(chosen_facts, self.name, choice, folder.name, of_jobs)
 
+        def name(plan: SweepPlan) -> SweepName:
+            return chosen_name(folder, roles_of(choice, of_jobs, plan))
 
-def named_by_cells(
-    outputs: Path, named: str | None, changes: Sequence[str], words: Callable[..., str], plan: SweepPlan
-) -> SweepName:
-    """The name of a sweep once its `plan` is known; see dsbench.sweep.name.sweep_name."""
-    return sweep_name(outputs, named, changes, plan.cells, lambda: words(plan.facts))
+        return Stage(self._jobs(of_jobs), name, self.schedule, facts)
+
+    def _jobs(self, asked: Asked) -> list[list[str]]:
+        return [[*self.beside, *overrides, seed] for overrides, seed in asked]

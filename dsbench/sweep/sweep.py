@@ -28,7 +28,7 @@ from dsbench.run.interrupts import Interrupted, deferred
 from dsbench.run.outcome import Ended, ProcessDiedError
 from dsbench.run.progress import relative
 from dsbench.run.record import FINAL, Record, Status, short_label
-from dsbench.sweep.design import EXPLORES
+from dsbench.sweep.design import EXPLORES, choice_of
 from dsbench.sweep.groups import Group, groups
 from dsbench.sweep.launch.backend import BackendLauncher, KnownJobs, backend_for
 from dsbench.sweep.launch.view import Board, Cell, Shown, seeds_text
@@ -150,8 +150,11 @@ class Sweep:
             self.looks.forget([run_id for run_id, job in plan.runs.items() if job.replaced])
             overrides = [[*group.overrides, *_precision(group.first), *self._group(group.first)] for group in missing]
             if isinstance(self._launcher, BackendLauncher):
+                score = "best_val_acc" if self.explores else "test_acc"
                 loads = tuple(group.load for group in missing)
-                self._launcher.known = KnownJobs(self.folder.path / "jobs", loads, board(plan, missing, self._seconds))
+                self._launcher.known = KnownJobs(
+                    self.folder.path / "jobs", loads, board(plan, missing, self._seconds, score)
+                )
             started = provenance.now()
             self.returned.append(self._launcher.launch(overrides, 0))
             self.reasons |= unrecorded(missing, self.returned[-1], started)
@@ -160,7 +163,9 @@ class Sweep:
         """Write and print the tables of what there is."""
         runs, cells = self.collect()
         console = terminal()
-        console.print(tables.cells(cells, shlex.quote(self.folder.argument)))
+        asked = shlex.quote(self.folder.argument)
+        shown = choice_of(self.folder).tables if self.explores else (tables.cells(cells, asked),)
+        console.print(*shown, sep="\n")
         self.show_failures(runs)
         if self.unwritten is None:
             console.print(f"tables: {relative(self.folder.path)}", soft_wrap=True)
@@ -244,10 +249,11 @@ def own_folder(config: DictConfig) -> str | None:
     return next((source.path for source in sources if source.provider == "command-line"), None)
 
 
-def board(plan: SweepPlan, missing: Sequence[Group], seconds: Mapping[str, float]) -> Board:
+def board(plan: SweepPlan, missing: Sequence[Group], seconds: Mapping[str, float], score: str = "test_acc") -> Board:
     """The cells of `plan` with what is done of each, and the `missing` runs, as a view shows them.
 
-    `seconds` is what a run may take, by cell_id, where that is known. Of a group on a GPU it says nothing.
+    `seconds` is what a run may take, by cell_id, where that is known. Of a group on a GPU it says nothing. `score` is
+    the accuracy that is shown.
     """
     names = short_names(table(plan.facts)) if plan.cells else []
     cells = {}
@@ -255,7 +261,7 @@ def board(plan: SweepPlan, missing: Sequence[Group], seconds: Mapping[str, float
         cells[cell_id] = Cell(name, len(jobs))
         for job in jobs:
             if job.done and job.record and job.record.result:
-                cells[cell_id].take(str(job.record.status), job.record.result.test_acc)
+                cells[cell_id].take(str(job.record.status), getattr(job.record.result, score))
 
     def shown(group: Group) -> Shown:
         first, count = group.first, len(group.plans)
@@ -269,7 +275,7 @@ def board(plan: SweepPlan, missing: Sequence[Group], seconds: Mapping[str, float
             None if of_run is None or (group.on_gpu and count > 1) else count * of_run,
         )
 
-    return Board(list(cells.values()), [*map(shown, missing)])
+    return Board(list(cells.values()), [*map(shown, missing)], score)
 
 
 def so_far(statuses: Iterable[str]) -> str:

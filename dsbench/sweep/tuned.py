@@ -218,6 +218,8 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, list[Any]]:
             out |= _leaves(inner, f"{prefix}{name}.")
         elif not isinstance(inner, list) or not inner:
             raise InputError(f"tune.axes.{prefix}{name}={inner} is no list of values to try, such as [0.03,0.1,0.3]")
+        elif len(set(map(literal, inner))) < len(inner):
+            raise InputError(f"tune.axes.{prefix}{name}={literal(inner)} lists a value twice")
         else:
             out[f"{prefix}{name}"] = inner
     return out

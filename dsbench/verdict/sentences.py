@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from dsbench.numerals import counted, difference_points, listed, points, quantity, times
 from dsbench.quantities import QUANTITIES
@@ -19,8 +17,9 @@ from dsbench.verdict.faster import short
 from dsbench.verdict.groups import AS_ASKED, RECIPES, SHARED, TUNED
 from dsbench.verdict.int8 import Change, Int8
 from dsbench.verdict.lighter import Measure, agreed
+from dsbench.verdict.recipe import Recipe
 from dsbench.verdict.reliable import Reliable, Trainings
-from dsbench.verdict.rule import Answer, Family
+from dsbench.verdict.rule import Answer
 from dsbench.verdict.verdict import INT8, Comparison, Verdict
 
 FEW = 3  # comparisons that the headline has a clause each for
@@ -65,38 +64,29 @@ def headline(verdict: Verdict, with_others: bool = True) -> list[str]:
 
 
 def recipes(verdict: Verdict) -> list[str]:
-    """Whether the answer changes where each network has a recipe of its own; empty where none was tuned."""
-    of = {
-        role: [pair for judged in verdict.groups if judged.group.role == role for pair in judged.comparisons]
-        for role in RECIPES
-    }
-    if not of[SHARED]:
+    """What the recipe accounts for where each network has one of its own, and whether the answer changes.
+
+    Empty where none was tuned.
+    """
+    found = verdict.recipes
+    if not found:
         return []
-    if not of[TUNED]:
+    if all(recipe.unchanged for recipe in found):
         return ["Every network does best at the shared recipe: the answer is the same with each at its own."]
-    own = {_networks(pair): pair for pair in of[TUNED]}
-    both = [(pair, own[_networks(pair)]) for pair in of[SHARED] if _networks(pair) in own]
-    across = [pairs for pairs in both if pairs[0].better.family is Family.HEADLINE] or both
-    out = [_recipe(*pairs) for pairs in across] if len(across) <= FEW else [_recipe_counts(across)]
-    failed = [_failed(pairs) for pairs in zip(*both, strict=True)]
-    if any(number for number, _ in failed):
-        texts = [
-            f"{number} of {counted(runs, 'run')} {RECIPES[role]}"
-            for (number, runs), role in zip(failed, RECIPES, strict=True)
-        ]
+    told = [recipe for recipe in found if recipe.own is not None and not recipe.unchanged]
+    out = [_recipe(recipe) for recipe in told] if len(told) <= FEW else [_recipe_counts(told)]
+    for recipe in found:
+        pair = described(recipe.shared).removesuffix(f" {RECIPES[SHARED]}")
+        if recipe.unchanged:
+            out.append(f"Both networks of a pair do best at the shared recipe, its answer is the same: {pair}.")
+        elif recipe.own is None:
+            out.append(f"Own recipes match no pair, so what the recipe accounts for is open: {pair}.")
+    pairs = {SHARED: [one.shared for one in told], TUNED: [one.own for one in told if one.own is not None]}
+    failed = {role: _failed(own) for role, own in pairs.items()}
+    if any(number for number, _ in failed.values()):
+        texts = [f"{number} of {counted(runs, 'run')} {RECIPES[role]}" for role, (number, runs) in failed.items()]
         out.append(f"Trainings that failed: {listed(texts)}.")
     return out
-
-
-def _networks(pair: Comparison) -> str:
-    """The networks of a pair, whatever the recipes that they have of their own."""
-    return json.dumps(
-        [[_named(cell), [item for item in cell.network.items() if item[0] not in cell.own]] for cell in pair.cells]
-    )
-
-
-def _named(cell: Cell) -> dict[str, Any]:
-    return {name: value for name, value in cell.names.items() if name != "study"}
 
 
 def _failed(pairs: Sequence[Comparison]) -> tuple[int, int]:
@@ -105,19 +95,42 @@ def _failed(pairs: Sequence[Comparison]) -> tuple[int, int]:
     return sum(len(cell.untrained) for cell in cells), sum(cell.ended for cell in cells)
 
 
-def _recipe(shared: Comparison, own: Comparison) -> str:
-    """Whether it is the recipe, for one pair."""
-    first, second = shared.better.answer, own.better.answer
-    verdict = _is_it(shared, own)
-    candidate, reference = name(shared, 1), name(shared, 0)
-    if first is second and first not in _VERBS:
-        return _capital(f"{verdict}: {candidate} {_verb(first, reference)} {RECIPES[SHARED]}, nor {RECIPES[TUNED]}.")
-    if first is second:
-        return _capital(
-            f"{verdict}: {candidate} {_verb(first, reference)} both {RECIPES[SHARED]} and {RECIPES[TUNED]}."
-        )
+def _recipe(recipe: Recipe) -> str:
+    """What the recipe accounts for in one pair, and the answers under both."""
+    assert recipe.own is not None
+    pair, first, second = recipe.shared, recipe.shared.better.answer, recipe.own.better.answer
+    candidate, reference = name(pair, 1), name(pair, 0)
     before, after = _verb(first, reference), _verb(second, reference)
-    return _capital(f"{verdict}: {candidate} {before} {RECIPES[SHARED]}, and {after} {RECIPES[TUNED]}.")
+    if first is second:
+        both = f"both {RECIPES[SHARED]} and" if first in _VERBS else f"{RECIPES[SHARED]}, nor"
+        answers = f"{candidate} {before} {both} {RECIPES[TUNED]}"
+    else:
+        answers = f"{candidate} {before} {RECIPES[SHARED]}, and {after} {RECIPES[TUNED]}"
+    return f"{_accounts(recipe)}, and {_answer_changes(recipe)}: {answers}."
+
+
+def _accounts(recipe: Recipe) -> str:
+    """What goes away with own recipes: "The recipe accounts for 4.7 of the 5.0 points (4.1 to 5.3)"."""
+    found, shared, change = recipe.accounted, recipe.shared.better, recipe.change
+    if found is None or change is None or shared.mean is None:
+        return "What the recipe accounts for is open"
+    mean, interval = found
+    decided = change.answer in (Answer.BETTER, Answer.WORSE)
+    farther = decided and mean < 0
+    sign = -1 if farther else 1
+    half = _half(interval) if interval else mean
+    ends = sorted((sign * interval.low, sign * interval.high)) if interval else []
+    size, *within = (difference_points(value, half, sign="") for value in (sign * mean, *ends))
+    whole = difference_points(abs(shared.mean), _half(shared.interval) if shared.interval else shared.mean, sign="")
+    over = f" ({' to '.join(within)})" if within else ""
+    if farther:
+        return f"With own recipes the difference of {whole} points is wider by {size}{over}"
+    if decided and mean > abs(shared.mean):
+        return f"The recipe accounts for all of the {whole} points and more, {size}{over}"
+    accounts = f"{size} of the {whole} points{over}"
+    if decided or change.answer is Answer.AS_GOOD:
+        return f"The recipe accounts for {accounts}"
+    return f"What the recipe accounts for is open: {accounts}"
 
 
 def _verb(answer: Answer, reference: str) -> str:
@@ -128,18 +141,23 @@ def _verb(answer: Answer, reference: str) -> str:
     return f"cannot be told from {reference} in accuracy"
 
 
-def _is_it(shared: Comparison, own: Comparison) -> str:
-    answers = shared.better.answer, own.better.answer
+def _answer_changes(recipe: Recipe) -> str:
+    assert recipe.own is not None
+    answers = recipe.shared.better.answer, recipe.own.better.answer
     if not all(answer in _VERBS for answer in answers):
-        return "whether it is the recipe is open"
-    return "it is not the recipe" if answers[0] is answers[1] else "it is the recipe"
+        return "whether the answer changes is open"
+    return "the answer stays" if answers[0] is answers[1] else "the answer changes"
 
 
-def _recipe_counts(both: Sequence[tuple[Comparison, Comparison]]) -> str:
-    """Of many pairs, in how many it is the recipe."""
-    counts = Counter(_is_it(*pairs) for pairs in both)
-    return _capital(
-        f"{listed([f'{verdict} in {number}' for verdict, number in counts.items()])} of {len(both)} comparisons."
+def _recipe_counts(found: Sequence[Recipe]) -> str:
+    """Of many pairs, in how many the recipe accounts for something, and in how many the answer changes."""
+    decided = [recipe for recipe in found if recipe.change and recipe.change.answer in (Answer.BETTER, Answer.WORSE)]
+    nearer = sum((recipe.accounted or (0.0, None))[0] > 0 for recipe in decided)
+    counts = Counter(map(_answer_changes, found))
+    answers = listed([f"{words} in {number}" for words, number in counts.items()])
+    return (
+        f"Of {len(found)} pairs, own recipes bring {nearer} nearer to no difference, {len(decided) - nearer} farther "
+        f"from it, and of {len(found) - len(decided)} neither is shown; {answers}."
     )
 
 

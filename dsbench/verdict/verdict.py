@@ -25,6 +25,7 @@ from dsbench.verdict.faster import measured_times, trained, unranked
 from dsbench.verdict.groups import ASKED, FAMILIES, Group, Regimes, group_names, groups, named_pair, regimes
 from dsbench.verdict.int8 import Int8, int8
 from dsbench.verdict.lighter import Measure, agreed, lighter, summed_up
+from dsbench.verdict.recipe import Recipe, recipes
 from dsbench.verdict.reliable import Reliable, reliable
 from dsbench.verdict.rule import DEFAULT, Answer, Family, Rule
 from dsbench.verdict.timings import Records
@@ -99,6 +100,7 @@ class Verdict:
     `unsettled` has those of groups that are timed in fewer than REPEATS repeats, which could not tell. `unranked` says
     by what its cells cannot be ranked (see dsbench.verdict.faster). `damaged` says of which runs the images that they
     got right cannot be read, and why; `misjudged` names those whose confusion matrix says otherwise than their status.
+    `recipes` has what recipes account for, where a design has chosen each network's own.
     """
 
     rule: Rule
@@ -112,6 +114,7 @@ class Verdict:
     statuses: dict[str, int]
     damaged: dict[str, str]
     misjudged: tuple[str, ...] = ()
+    recipes: tuple[Recipe, ...] = ()
 
     @property
     def unfinished(self) -> int:
@@ -214,6 +217,7 @@ def judge(
         unranked=unranked(known, records),
         statuses=dict(Counter(run.status for cell in known for run in cell.runs)),
         damaged=dict(damaged or {}) | other,
+        recipes=tuple(recipes(judged, rule, images)),
     )
 
 
@@ -330,6 +334,7 @@ _DERIVED: dict[type, tuple[str, ...]] = {  # what follows from the fields and is
     Better: ("runs", "over_images"),
     Contrast: ("variance", "df", "images_alone"),
     Comparison: ("answers",),
+    Recipe: ("pair", "accounted"),
     Verdict: ("unfinished",),
 }
 

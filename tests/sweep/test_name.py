@@ -13,7 +13,7 @@ from dsbench.errors import InputError
 from dsbench.results.folder import SweepFolder, TakenError, natural
 from dsbench.results.query import sweep_folder
 from dsbench.run.record import Record
-from dsbench.sweep.name import LONGEST, SweepName, sweep_name, words
+from dsbench.sweep.name import LONGEST, LONGEST_EXPLORED, SweepName, chosen_name, sweep_name, words
 
 
 def cells(*facts: dict[str, Any]) -> list[Record]:
@@ -121,3 +121,39 @@ def test_numbers_in_texts_are_in_order_of_their_size() -> None:
         "width 8",
         "width 16",
     ]
+
+
+@pytest.mark.parametrize("order", [(None, "tuned", "sensitivity"), ("tuned", None), ("sensitivity", "tuned", None)])
+def test_a_sweep_that_explores_shares_no_folder_with_others_of_the_same_cells(
+    tmp_path: Path, order: tuple[str | None, ...]
+) -> None:
+    """Whoever comes first; and each finds its own again."""
+
+    def name(design: str | None) -> SweepName:
+        return sweep_name(tmp_path, None, [], ["a"], lambda: "so", design)
+
+    plan = replace(cells({})[0], cell_id="a")
+    folders = {design: written(tmp_path, name(design), plan) for design in order}
+    assert len({folder.path for folder in folders.values()}) == len(order)
+    assert {design: name(design).text for design in order} == {key: own.name for key, own in folders.items()}
+    assert name(None).hash == named(tmp_path, "a").hash
+
+
+def test_a_choice_of_other_cells_or_roles_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    explored, plan = SweepFolder(tmp_path / "sweeps" / "so"), replace(cells({})[0], cell_id="a")
+
+    def chosen(roles: dict[str, list[str]]) -> SweepFolder:
+        folder = SweepFolder(tmp_path / "sweeps" / chosen_name(explored, roles).text)
+        kept = {"name": "tuned", "stage": "chosen", "explored": "so", "own": [], "sentences": [], "tables": []}
+        folder.write_plan([plan], ["so"], {"design": kept | {"roles": roles}})
+        return folder
+
+    choices = [{"a": ["shared"], "b": ["tuned"]}, {"a": ["tuned"], "b": ["shared"]}, {"a": ["shared"], "c": ["tuned"]}]
+    names = [chosen(roles).name for roles in choices]
+    assert names[0] == "so-chosen"
+    assert len(set(names)) == 3
+    assert [chosen(roles).name for roles in choices] == names
+
+
+def test_the_longest_name_of_a_choice_is_short_enough_for_a_tag() -> None:
+    assert LONGEST_EXPLORED + len("-12345678") + len("-chosen-1234") <= LONGEST

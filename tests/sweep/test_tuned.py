@@ -10,16 +10,19 @@ from typing import Any
 import pytest
 from made import cell, labels, verdict
 from made_sweeps import make
+from scipy.stats import ttest_ind
 from synthetic import read
 
 from dsbench.config.compose import compose
+from dsbench.config.overrides import key
 from dsbench.errors import InputError
 from dsbench.report.content import report
 from dsbench.report.page import write
+from dsbench.report.versus import versus
 from dsbench.results.cells import cells_table
-from dsbench.results.folder import SweepFolder
-from dsbench.results.records import runs_table
-from dsbench.sweep.design import Chosen, Explored, without_test
+from dsbench.results.folder import RunsFile, SweepFolder
+from dsbench.results.records import runs_table, without_test
+from dsbench.sweep.design import Chosen, Explored, refuse_explored
 from dsbench.sweep.plan import SweepPlan
 from dsbench.sweep.sweep import Sweep
 from dsbench.sweep.tuned import Tuned
@@ -92,6 +95,29 @@ def test_nothing_that_is_explored_tells_of_test_images() -> None:
     assert {"best_val_acc", "val_acc", "train_acc", "status"} <= {*runs}
 
 
+def test_a_choice_is_made_on_the_seeds_of_the_design_alone_whatever_else_is_in_the_folder(outputs: Path) -> None:
+    made = cell([0.5, 0.6, 0.7], "cnn")
+    for number, record in enumerate(made):
+        record |= {"seed": (10_000, 10_001, 0)[number], "best_val_acc": (0.5, 0.6, 0.9)[number]}
+    cell_id = made[0]["cell_id"]
+    folder = make(outputs, made).folder
+    design = {"name": "tuned", "stage": "explores", "options": RATES, "largest_class": {cell_id: 0.1}}
+    design |= {"cells": {cell_id: ["model=cnn", "optimizer.lr=0.1"]}, "seeds": {cell_id: [10_000, 10_001]}}
+    folder.write_plan(read(made), ["made"], {"design": design})
+    assert len(folder.read()[0]) == 3
+    found = Explored.of(folder)
+    assert found.runs["seed"].tolist() == [10_000, 10_001]
+    (table,) = Tuned(RATES).choose(found).tables
+    assert (table.texts["n"], table.texts["validation accuracy"]) == (["2"], ["55.00 %"])
+    assert not [name for frame in folder.read() for name in frame if name.startswith("test_acc")]
+    for refuses in (
+        lambda: refuse_explored(RunsFile(folder.path, folder.path / "runs.csv")),
+        lambda: versus(folder, folder),
+    ):
+        with pytest.raises(InputError, match=f"the verdict is on what it has chosen, .*{folder.name}-chosen$"):
+            refuses()
+
+
 def test_every_network_has_as_many_runs_and_a_setting_that_changes_nothing_leaves_them_to_the_others() -> None:
     line = ["arch=mnist_7800_shallow", "model=cnn,dwsep", "width=2"]
     tuned = Tuned({"axes": {"optimizer": {"decay_depthwise": [0, 1, "ratio"], "lr": [0.1, 0.2]}}, "runs": 12})
@@ -114,7 +140,15 @@ def test_every_network_has_as_many_runs_and_a_setting_that_changes_nothing_leave
         ),
         ("tune.axes.optimizer.lr=[0.1,0.3,1] tune.runs=8", "of each: 6, 9, ... do, the same number for every network"),
         ("tune.axes.optimizer.lr=0.1 tune.runs=4", "tune.axes.optimizer.lr=0.1 is no list of values to try"),
-        ("tune.axes.optimizer.lr=0.1,0.3 tune.runs=4", "is the sweep's own and has one value; a list is [a,b]"),
+        (
+            "tune.axes.optimizer.lr=0.1,0.3 tune.runs=4",
+            "tune.axes.optimizer.lr is the sweep's own and has one value; a list is [a,b]",
+        ),
+        ("tune.axes.optimizer.lr=[0.1,1e-1] tune.runs=4", "tune.axes.optimizer.lr=[0.1,0.1] lists a value twice"),
+        (
+            "tune.axes.optimizer.lr=[0.1,0.3] tune.runs=4 sensitivity.cost=macs",
+            "sensitivity.cost is of design=sensitivity",
+        ),
         ("tune.axes.width=[2,3] tune.runs=4", "tune.axes.width: what is tuned is of optimizer, schedule"),
         ("tune.axes.train.max_epochs=[1,2] tune.runs=4", "tune.axes.train.max_epochs: what is tuned is of"),
         ("tune.runs=4", "design=tuned needs what to try and in how many runs"),
@@ -124,7 +158,10 @@ def test_every_network_has_as_many_runs_and_a_setting_that_changes_nothing_leave
         ("tune.axes.optimizer.lr=[0.1,0.3] tune.runs=4 data.split=study", "data.split=study validates on the test"),
         ("tune.axes.optimizer.lr=[0.1,0.3] tune.runs=4 seed=10000", "design=tuned: seeds lie below 10,000"),
         ("tune.axes.optimizer.lr=[0.1,0.3] tune.runs=4 hydra/sweeper=optuna", "a search has none"),
-        ("tune.axes.optimizer.lr=[0.1,0.3] tune.runs=4 design=null", "are of design=tuned, which sweep=tuned sets"),
+        (
+            "tune.axes.optimizer.lr=[0.1,0.3] tune.runs=4 design=null",
+            "tune.axes is of design=tuned, which sweep=tuned sets",
+        ),
     ],
 )
 def test_what_cannot_be_tuned_is_refused_in_one_line(
@@ -135,34 +172,33 @@ def test_what_cannot_be_tuned_is_refused_in_one_line(
     assert (ended.code, ended.out) == (2, "")
     assert message in ended.err
     assert ended.err.count("\n") == 1
+    assert "++" not in ended.err
     assert not (outputs / "sweeps").exists()
 
 
+@pytest.mark.parametrize("stage", ["chosen", pytest.param("explores", marks=pytest.mark.thorough)])
 def test_a_sweep_killed_in_either_stage_goes_on_and_judges_what_it_chose_on_seeds_of_its_own(
     call: Callable[..., Any],
     overrides: Callable[[str], list[str]],
     outputs: Path,
     monkeypatch: pytest.MonkeyPatch,
+    stage: str,
 ) -> None:
     launch = Sweep.launch
 
-    def killed(stage: str) -> Callable[[Sweep, SweepPlan], None]:
-        def launched(sweep: Sweep, plan: SweepPlan) -> None:
-            if sweep.design is None or sweep.design["stage"] != stage:
-                return launch(sweep, plan)
-            launch(sweep, SweepPlan(plan.jobs[:2]))
-            raise KeyboardInterrupt
-
-        return launched
+    def killed(sweep: Sweep, plan: SweepPlan) -> None:
+        if sweep.design is None or sweep.design["stage"] != stage:
+            return launch(sweep, plan)
+        launch(sweep, SweepPlan(plan.jobs[:2]))
+        raise KeyboardInterrupt
 
     line = overrides(
         "sweep=tuned arch=mnist_7800_shallow width=2 train.max_epochs=1 seeds=2 report=false hydra/launcher=basic "
-        "fuse=4 tune.axes.optimizer.decay_depthwise=[1,0] tune.runs=4"
+        "bench_minutes=0 train.batch_size=500 fuse=4 tune.axes.optimizer.decay_depthwise=[1,0] tune.runs=4"
     )
-    for stage in ("explores", "chosen"):
-        with monkeypatch.context() as patch:
-            patch.setattr(Sweep, "launch", killed(stage))
-            assert call("sweep", *line).code == 130
+    with monkeypatch.context() as patch:
+        patch.setattr(Sweep, "launch", killed)
+        assert call("sweep", *line).code == 130
     ended = call("sweep", *line)
     assert (ended.code, ended.err) == (0, ""), ended.out
     first, second = sorted((outputs / "sweeps").iterdir())
@@ -180,7 +216,14 @@ def test_a_sweep_killed_in_either_stage_goes_on_and_judges_what_it_chose_on_seed
         [["shared", "tuned"], ["shared", "tuned"]],
     )
     assert "explores: it chooses on validation images" in ended.out
-    assert "recipe" in ended.out.split("What was tried")[1]
+    assert "test_acc" not in (first / "runs.csv").read_text() + (first / "cells.csv").read_text()
+    facts = SweepFolder(first).design
+    assert facts is not None
+    kept = {key(override) for own in facts["cells"].values() for override in own}
+    assert not kept & {"sweep", "outputs", "fuse", "hydra/launcher", "threads", "seeds"}
+    shown = call("dsbench", "results", first.name, "--outputs", str(outputs))
+    assert "validation" in shown.out
+    assert "test" not in shown.out.replace(str(outputs), "")
     again = call("dsbench", "report", first.name, "--outputs", str(outputs))
     assert (again.code, again.err) == (0, "")
     page = json.loads((first / "report.json").read_bytes())
@@ -208,7 +251,7 @@ def test_the_page_of_what_was_chosen_says_what_was_tried_and_whether_it_is_the_r
     said = {"sentences": ["cnn does best at optimizer.lr=0.3."], "tables": [tried]}
     folder.write_plan(read([one for cell in cells.values() for one in cell]), ["made"], {"design": design | said})
     page = report(folder)
-    assert page.headline[-1].startswith("It is not the recipe: the separable network is as accurate as")
+    assert "and the answer stays: the separable network is as accurate as" in page.headline[-1]
     assert page.data["tried"] == [tried["rows"]]
     assert page.paragraphs[0] == "cnn does best at optimizer.lr=0.3."
     assert ("explored in", "made-before") in page.how
@@ -239,28 +282,46 @@ NETWORKS = "the separable network", "the conventional network"
 @pytest.mark.parametrize(
     ("shared", "own", "said"),
     [
-        (LOW, LOW, f"It is not the recipe: {NETWORKS[0]} is less accurate than {NETWORKS[1]} both {UNDER} and {OWN}."),
+        (
+            LOW,
+            LOW,
+            "The recipe accounts for 0.00 of the 10.00 points (-0.15 to 0.15), and the answer stays: "
+            f"{NETWORKS[0]} is less accurate than {NETWORKS[1]} both {UNDER} and {OWN}.",
+        ),
         (
             LOW,
             HIGH,
-            f"It is the recipe: {NETWORKS[0]} is less accurate than {NETWORKS[1]} {UNDER}, and is as accurate as "
-            f"{NETWORKS[1]} {OWN}.",
+            "The recipe accounts for 10.00 of the 10.00 points (9.85 to 10.15), and the answer changes: "
+            f"{NETWORKS[0]} is less accurate than {NETWORKS[1]} {UNDER}, and is as accurate as {NETWORKS[1]} {OWN}.",
+        ),
+        (
+            LOW,
+            [score + 0.097 for score in LOW],  # nearly all of it, and the answer is the same
+            "The recipe accounts for 9.70 of the 10.00 points (9.55 to 9.85), and the answer stays: "
+            f"{NETWORKS[0]} is less accurate than {NETWORKS[1]} both {UNDER} and {OWN}.",
+        ),
+        (
+            [score + 0.05 for score in LOW],
+            LOW,
+            "With own recipes the difference of 5.00 points is wider by 5.00 (4.85 to 5.15), and the answer stays: "
+            f"{NETWORKS[0]} is less accurate than {NETWORKS[1]} both {UNDER} and {OWN}.",
         ),
         (
             LOW,
             FAR,
-            f"Whether it is the recipe is open: {NETWORKS[0]} is less accurate than {NETWORKS[1]} {UNDER}, and cannot "
-            f"be told from {NETWORKS[1]} in accuracy {OWN}.",
+            "What the recipe accounts for is open: -11.0 of the 10.00 points (-40.9 to 18.9), and whether the answer "
+            f"changes is open: {NETWORKS[0]} is less accurate than {NETWORKS[1]} {UNDER}, and cannot be told from "
+            f"{NETWORKS[1]} in accuracy {OWN}.",
         ),
         (
             FAR,
             FAR,
-            f"Whether it is the recipe is open: {NETWORKS[0]} cannot be told from {NETWORKS[1]} in accuracy {UNDER}, "
-            f"nor {OWN}.",
+            "What the recipe accounts for is open: 0.0 of the 21.0 points (-35.1 to 35.1), and whether the answer "
+            f"changes is open: {NETWORKS[0]} cannot be told from {NETWORKS[1]} in accuracy {UNDER}, nor {OWN}.",
         ),
     ],
 )
-def test_whether_the_answer_changes_with_the_recipe_is_said(
+def test_what_the_recipe_accounts_for_and_whether_the_answer_changes_is_said(
     shared: list[float | str | None], own: list[float | str | None], said: str
 ) -> None:
     found = tuned(
@@ -286,6 +347,13 @@ def test_the_runs_of_a_network_that_does_best_at_the_shared_recipe_stand_for_bot
         ["cnn, optimizer.lr 0.1", "dwsep, optimizer.lr 0.1"],
         ["cnn, optimizer.lr 0.1", "dwsep, optimizer.lr 0.03"],
     ]
+    (recipe,) = found.recipes
+    assert recipe.change is not None
+    assert recipe.change.runs == (5, 5)  # of the cells of dwsep: that of cnn is in both pairs
+    welch = ttest_ind(LOW, LOW, equal_var=False).confidence_interval()
+    interval = recipe.change.interval
+    assert interval is not None
+    assert (interval.low, interval.high) == pytest.approx((welch.low, welch.high))
     assert recipes(found)[-1] == f"Trainings that failed: 2 of 12 runs {UNDER} and 0 of 10 runs {OWN}."
     both = tuned(
         ("shared tuned", rate("cnn", 0.1, list(HIGH))),
@@ -295,6 +363,30 @@ def test_the_runs_of_a_network_that_does_best_at_the_shared_recipe_stand_for_bot
     assert recipes(both) == [
         "Every network does best at the shared recipe: the answer is the same with each at its own."
     ]
+
+
+def test_a_pair_without_a_counterpart_and_one_that_is_unchanged_are_named() -> None:
+    alone = tuned(
+        ("shared", rate("cnn", 0.1, list(HIGH))),
+        ("shared", rate("dwsep", 0.1, list(LOW))),
+        ("tuned", rate("cnn", 0.3, list(HIGH))),
+    )
+    assert recipes(alone) == [
+        "Own recipes match no pair, so what the recipe accounts for is open: dwsep, optimizer.lr 0.1 against cnn, "
+        "optimizer.lr 0.1 at 1,000 parameters."
+    ]
+    other: dict[str, Any] = {"params": 2_000, "width": 8}
+    mixed = tuned(
+        ("shared tuned", rate("cnn", 0.1, list(HIGH))),
+        ("shared", rate("dwsep", 0.1, list(LOW))),
+        ("tuned", rate("dwsep", 0.03, list(HIGH))),
+        ("shared tuned", cell(list(HIGH), "cnn", settings={"optimizer.lr": 0.1}, **other)),
+        ("shared tuned", cell(list(LOW), "dwsep", settings={"optimizer.lr": 0.1}, **other)),
+    )
+    first, second = recipes(mixed)
+    assert first.startswith("The recipe accounts for 10.00 of the 10.00 points")
+    assert second.startswith("Both networks of a pair do best at the shared recipe, its answer is the same: dwsep")
+    assert "at 2,000 parameters" in second
 
 
 def test_without_roles_nothing_is_said_of_recipes_and_different_ones_are_not_compared() -> None:

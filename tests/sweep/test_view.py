@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 import scipy.stats
@@ -233,3 +234,22 @@ def test_a_pipe_has_a_line_for_the_start_and_the_end_of_a_group(capsys: pytest.C
         "[4/5] seed=3: started",
         "[3/5] seed=3: failed: no memory; log: log 3",
     ]
+
+
+def test_a_sweep_that_explores_shows_validation_and_nothing_of_test_images(capsys: pytest.CaptureFixture[str]) -> None:
+    def finished(view: View) -> None:
+        view.started(0)
+        for seed in range(3):
+            accuracies = {"test_acc": 0.29, "best_val_acc": 0.71 + seed / 100}
+            view.heard(0, {"kind": "finished", "seed": seed, "status": "done", **accuracies})
+
+    with View(["seeds=0-2"] * 3, ["a"] * 3, 2, board=replace(group(), score="best_val_acc")) as piped:
+        finished(piped)
+        piped.ended(0, JobReturn(status=JobStatus.COMPLETED), again=False)
+    assert capsys.readouterr().out.splitlines()[1] == "[3/5] seeds=0-2: 3 done, mean validation 72.00 %, 0 s"
+    with shown(replace(group(), score="best_val_acc"), console()) as view:
+        finished(view)
+        text = " ".join(screen(view))
+    assert "validation accuracy" in text
+    assert "72.00" in text
+    assert "test" not in text

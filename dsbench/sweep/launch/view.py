@@ -28,6 +28,7 @@ from dsbench.sweep.launch.time_left import JobCourse, time_left
 
 EVENT_SECONDS, IDLE_SECONDS = 0.4, 0.9  # between two pictures where something happened, and where only time passed
 BAR_LETTERS = 20
+SCORES = {"test_acc": "test", "best_val_acc": "validation"}  # accuracies of a result; the second where a sweep explores
 
 
 class Lines(AbstractContextManager["Lines"]):
@@ -64,7 +65,7 @@ class Lines(AbstractContextManager["Lines"]):
 
 @dataclass
 class Cell:
-    """A row of the table that fills in: a cell of so many `runs`, the test accuracies of those that are done.
+    """A row of the table that fills in: a cell of so many `runs`, the accuracies of those that are done.
 
     `others` counts the runs that are in no mean by how they ended.
     """
@@ -84,7 +85,7 @@ class Cell:
 
     @property
     def mean(self) -> str:
-        """The mean test accuracy and half its interval, as the tables at the end have it."""
+        """The mean accuracy and half its interval, as the tables at the end have it."""
         if not self.accuracies:
             return ""
         from dsbench.statistics.means import t_interval
@@ -105,10 +106,11 @@ class Shown:
 
 @dataclass(frozen=True)
 class Board:
-    """What a launch is: the `cells` of its sweep, and its jobs."""
+    """What a launch is: the `cells` of its sweep, its jobs, and the accuracy that is shown of them, one of SCORES."""
 
     cells: Sequence[Cell]
     jobs: Sequence[Shown]
+    score: str = "test_acc"
 
 
 class View(Lines):
@@ -125,6 +127,7 @@ class View(Lines):
         """`at_once` jobs run at a time; those of equal `cells` differ in their seeds."""
         super().__init__(labels, console)
         self._at_once, self._board = at_once, board
+        self._score = board.score if board else "test_acc"
         self._touches = count(1)
         self._drawn, self._changed = 0.0, False
         sizes = [job.runs for job in board.jobs] if board else [1] * len(labels)
@@ -179,7 +182,7 @@ class View(Lines):
         job.finished[seed] = event
         self._done += 1
         if cell := self._touch(number):
-            cell.take(event.get("status", "done").partition(",")[0], event.get("test_acc"))
+            cell.take(event.get("status", "done").partition(",")[0], event.get(self._score))
 
     def ended(self, number: int, returned: JobReturn, again: bool) -> None:
         """A job's process has ended; `again` when it is started again."""
@@ -199,7 +202,7 @@ class View(Lines):
         job.took = time.monotonic() - job.started
         for untold in range(job.open):  # recorded already, or no run of dsbench's
             self._finished(number, ("untold", untold), {})
-        self._print_unless_live(number, f"{_results([*job.finished.values()])}, {duration(job.took)}")
+        self._print_unless_live(number, f"{_results([*job.finished.values()], self._score)}, {duration(job.took)}")
 
     def refresh(self) -> None:
         """Draw the screen again, where there is one and something may be new: what it takes is taken from training."""
@@ -251,7 +254,7 @@ class View(Lines):
             latest = sorted(range(len(cells)), key=lambda number: -cells[number].touched)[: room - 1]
             cells = [cells[number] for number in sorted(latest)]
         others = any(cell.others for cell in cells)
-        table = _table("cell", "done", "test accuracy", *(["not in the mean"] if others else []))
+        table = _table("cell", "done", f"{SCORES[self._score]} accuracy", *(["not in the mean"] if others else []))
         for cell in cells:
             texts = [", ".join(f"{number} {how}" for how, number in cell.others.items())] if others else []
             table.add_row(cell.name, f"{len(cell.accuracies)}/{cell.runs}", cell.mean, *texts)
@@ -302,14 +305,14 @@ class View(Lines):
         return Text(", ".join(parts), style="dim")
 
 
-def _results(finished: Sequence[Mapping[str, Any]]) -> str:
+def _results(finished: Sequence[Mapping[str, Any]], score: str) -> str:
     """What the runs of a job came to: `done, test 90.50 %`, of several `3 done, 1 collapsed, mean test 90.50 %`."""
     statuses = [event.get("status", "done") for event in finished]
-    accuracies = [event["test_acc"] for event in finished if event.get("test_acc") is not None]
+    accuracies = [event[score] for event in finished if event.get(score) is not None]
     if len(finished) > 1:
         counts = Counter(status.partition(",")[0] for status in statuses)
         statuses = [f"{number} {status}" for status, number in counts.items()]
-    mean = "mean test" if len(accuracies) > 1 else "test"
+    mean = f"mean {SCORES[score]}" if len(accuracies) > 1 else SCORES[score]
     return ", ".join([*statuses, *([f"{mean} {100 * fmean(accuracies):.2f} %"] if accuracies else [])])
 
 

@@ -128,7 +128,8 @@ class Reporter(Progress):
     def finished(self, plan: Plan, record: Record) -> None:
         """The result."""
         assert record.result is not None
-        self._tell({"kind": "finished", "status": record.ending, "test_acc": record.result.test_acc})
+        accuracies = {name: getattr(record.result, name) for name in ("test_acc", "best_val_acc")}
+        self._tell({"kind": "finished", "status": record.ending, **accuracies})
 
     def _tell(self, event: dict[str, Any]) -> None:
         tell({**event, "seed": self._seed})
