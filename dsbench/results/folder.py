@@ -433,8 +433,8 @@ class RunsFile(SweepFolder):
 
 
 def _with_roles(runs: pd.DataFrame, design: Mapping[str, Any] | None) -> pd.DataFrame:
-    """The table with the roles in which a design has chosen its cells, where these are compared role by role."""
-    if design and design.get(OWN):
+    """The table with the roles in which a design has chosen its cells."""
+    if design and ROLES in design:
         runs.attrs |= {name: design[name] for name in (ROLES, OWN)}
     return runs
 

@@ -6,12 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from synthetic import run, table
+import pytest
+from made import cell
+from synthetic import read, run, table
 
 from dsbench.config.compose import compose
+from dsbench.results.cells import cells_table
+from dsbench.results.records import runs_table
 from dsbench.statistics.fractions import fraction
 from dsbench.sweep.design import Choice, Explored
 from dsbench.sweep.sensitivity import Slots
+from dsbench.verdict.rule import Rule
+from dsbench.verdict.sentences import headline
+from dsbench.verdict.verdict import judge
 
 NETWORK = ["data=mnist5k", "depth=1"]  # three slots
 Loss = Callable[[np.ndarray], float]
@@ -109,3 +116,48 @@ def test_a_slot_that_is_pinned_to_plain_is_no_factor_and_keeps_its_place_in_the_
     ids = [str(number) for number in range(4)]
     tried = Explored(table([]), dict(zip(ids, (cell.overrides for cell in cells), strict=True)), {})
     assert made().found(tried).free == [2, 3]
+
+
+PLAIN = [0.9 + by for by in (0.001, -0.001, 0.002, -0.002, 0.0, 0.0005)]
+
+
+@pytest.mark.parametrize(
+    ("gain", "margin", "said"),
+    [
+        (
+            0.0,
+            1.0,
+            "kept the accuracy of the conventional network to within 1.00 points (0.00 points (-0.18 to +0.18))",
+        ),
+        (0.02, 1.0, "gained 2.00 points (1.82 to 2.18) against the conventional network"),
+        (-0.02, 1.0, "lost 2.00 points (1.82 to 2.18), more than the margin of 1.00, against the conventional network"),
+        (
+            -0.005,
+            1.0,
+            "lost 0.50 points (0.32 to 0.68), less than the margin of 1.00, against the conventional network",
+        ),
+        (-0.01, 1.0, "lost 1.00 points (0.82 to 1.18), perhaps more than the margin of 1.00, against the conventional"),
+        (0.0, 0.1, "cannot be told from the conventional network in accuracy (0.00 points (-0.18 to +0.18)"),
+    ],
+)
+def test_the_headline_of_what_was_chosen_is_the_hybrid_against_the_plain_network_whatever_else_matches(
+    gain: float, margin: float, said: str
+) -> None:
+    """The separable network has the parameters of the plain one, by which these two are a group of their own."""
+    hybrid = {"model.pattern": "[plain,separable]"}
+    cells = {
+        "cnn": cell(PLAIN, "cnn", params=358, macs=1000, acts=100),
+        "dwsep": cell(PLAIN, "dwsep", params=358, macs=500, acts=140),
+        "hybrid": cell([own + gain for own in PLAIN], "hybrid", params=300, macs=700, acts=110, settings=hybrid),
+    }
+    records = read([record for own in cells.values() for record in own])
+    runs = runs_table(records)
+    runs.attrs |= {"roles": {own[0]["cell_id"]: [role] for role, own in cells.items()}, "own": []}
+    judged = judge(runs, cells_table(runs), {}, rule=Rule(margin=margin))
+    (pair,) = judged.headline
+    assert [own.names["model"] for own in pair.cells] == ["cnn", "hybrid"]
+    assert (pair.better.comparisons, pair.better.level) == (1, 0.05)
+    sentence, others = headline(judged)
+    assert sentence.startswith(f"The hybrid [plain,separable] {said}")
+    assert "and saves 30 % of the MACs and 16 % of the parameters, with 10 % more of the activations, at " in sentence
+    assert others.startswith("Of the other pairs in test accuracy: dwsep against cnn ")
