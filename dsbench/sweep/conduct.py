@@ -66,6 +66,10 @@ def _carry_out(
 ) -> Sweep | None:
     """Plan a stage, train what is missing of it and collect it; None where it is only planned. See conduct."""
     jobs, schedule = stage.jobs, stage.schedule
+    if not jobs:  # nothing was chosen
+        if config.plan:
+            terminal().print(stage.after, soft_wrap=True)
+        return None
     runs = len(jobs) * max(map(len, schedule.batches)) // schedule.most if schedule else len(jobs)
     fuse = config.fuse if type(config.get("fuse")) is int else 1
     backend = backend_for(launcher, -(-runs // max(1, fuse)))

@@ -120,10 +120,10 @@ class Design(Protocol):
 
 def design_of(name: str, options: Mapping[str, Any]) -> Design:
     """The design called `name` with its `options`. Raises InputError for options that make no sense."""
-    from dsbench.sweep.sensitivity import Slots
+    from dsbench.sweep.sensitivity import SlotPatterns
     from dsbench.sweep.tuned import Tuned
 
-    known: dict[str, Callable[[Mapping[str, Any]], Design]] = {"tuned": Tuned, "sensitivity": Slots}
+    known: dict[str, Callable[[Mapping[str, Any]], Design]] = {"tuned": Tuned, "sensitivity": SlotPatterns}
     choose("design", name, known)
     return known[name](options)
 

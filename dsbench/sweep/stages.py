@@ -107,8 +107,9 @@ class Designed:
         choice = choice_of(folder)
         cells = dict.fromkeys(cell.overrides for cell in choice.cells)
         jobs = [[*cell, seed] for cell in cells for seed in self.seeds]
+        after = "" if cells else " ".join(choice.sentences)
         facts = partial(chosen_facts, self.name, choice, folder.name, jobs)
-        return Stage(jobs, lambda _: SweepName(folder.name + CHOSEN_SUFFIX), self.schedule, facts)
+        return Stage(jobs, lambda _: SweepName(folder.name + CHOSEN_SUFFIX), self.schedule, facts, after=after)
 
 
 def named_by_cells(

@@ -73,7 +73,8 @@ def groups(cells: Sequence[Cell]) -> list[Group]:
     A budget that was asked for gathers the cells that asked for it and, of models, architectures and blocks that did
     not, those that cost as much. Cells without a budget are matched by parameters, those left by MACs, then by
     activations; then come cells of equal width. Cells that are all in an earlier group make no group again: nothing is
-    asked twice. Cells that a design has chosen in roles are compared role by role where they have settings of their own.
+    asked twice. Cells that a design has chosen in roles are compared role by role where they have settings of their
+    own.
     """
     out: list[Group] = []
     readable = [cell for cell in cells if cell.costs["params"] is not None]  # an unreadable record has no costs

@@ -133,7 +133,10 @@ class Verdict:
 
     @property
     def headline(self) -> list[Comparison]:
-        """The pairs of the headline, of which a hybrid that was proposed has one alone; where no group has two families, the first pair of all."""
+        """The pairs of the headline; where no group has two families, the first pair of all.
+
+        A hybrid that was proposed against the plain network is a headline of its own.
+        """
         pairs = self.comparisons
         return [pair for pair in pairs if pair.better.family is Family.HEADLINE] or pairs[:1]
 
