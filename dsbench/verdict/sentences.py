@@ -187,7 +187,9 @@ def _clause(pair: Comparison, reference: str) -> str:
 
 def _proposed(pair: Comparison) -> str:
     """What came of a hybrid that was proposed: "the hybrid [plain,separable] lost 0.9 points (...) and saves ..."."""
-    pattern = pair.cells[1].network.get("model.pattern")
+    pattern = str(pair.cells[1].network.get("model.pattern") or "")
+    for digit, word in (("0", "plain"), ("1", "separable")):  # what a design has listed, to be read
+        pattern = pattern.replace(digit, word) if pattern.startswith("[") else pattern
     hybrid = f"the hybrid {pattern}" if pattern else "the hybrid, of which every slot is separable,"
     reference, where = name(pair, 0), place(pair).rstrip(" ,")
     if pair.better.mean is None:

@@ -149,7 +149,7 @@ def test_the_headline_of_what_was_chosen_is_the_hybrid_against_the_plain_network
     gain: float, margin: float, said: str
 ) -> None:
     """The separable network has the parameters of the plain one, by which these two are a group of their own."""
-    hybrid = {"model.pattern": "[plain,separable]"}
+    hybrid = {"model.pattern": "[0,1]"}
     cells = {
         "cnn": cell(PLAIN, "cnn", params=358, macs=1000, acts=100),
         "dwsep": cell(PLAIN, "dwsep", params=358, macs=500, acts=140),
