@@ -28,8 +28,14 @@ def line(overrides: Callable[[str], list[str]]) -> list[str]:
     return [*own, "sweep=sensitivity", *TWO_SLOTS, "seeds=3", "verdict.margin=100", "sensitivity.cost=params"]
 
 
-def test_a_sensitivity_that_was_killed_goes_on_and_trains_the_hybrid_that_it_proposes(
-    line: list[str], overrides: Callable[[str], list[str]], outputs: Path, call: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kill", [False, pytest.param(True, marks=pytest.mark.thorough)])
+def test_a_sensitivity_killed_or_not_trains_the_hybrid_that_it_proposes(
+    kill: bool,
+    line: list[str],
+    overrides: Callable[[str], list[str]],
+    outputs: Path,
+    call: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     command, launch = [*line, "bench_minutes=0", "fuse=3", "report=false"], Sweep.launch
 
@@ -37,12 +43,13 @@ def test_a_sensitivity_that_was_killed_goes_on_and_trains_the_hybrid_that_it_pro
         launch(self, SweepPlan(plan.jobs[:2]))
         raise Interrupted(signal.SIGTERM)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Sweep, "launch", killed)
-        assert call("sweep", *command).code == 128 + signal.SIGTERM
+    if kill:
+        with monkeypatch.context() as patch:
+            patch.setattr(Sweep, "launch", killed)
+            assert call("sweep", *command).code == 128 + signal.SIGTERM
     ended = call("sweep", *command)
     assert ended.code == 0, ended.err
-    assert "8 runs in 4 cells, 2 done, 6 to train" in ended.out
+    assert f"8 runs in 4 cells, {'2 done, 6' if kill else '0 done, 8'} to train" in ended.out
     proposed = "model.pattern=[plain,separable]"
     assert proposed in ended.out
     assert "\nThe hybrid [plain,separable] " in ended.out
