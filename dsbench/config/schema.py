@@ -389,7 +389,7 @@ class DesignKind:
 
 DESIGNS = {
     "tuned": DesignKind("tune", "dsbench.sweep.tuned.Tuned"),
-    "sensitivity": DesignKind("sensitivity", "dsbench.sweep.sensitivity.Slots"),
+    "sensitivity": DesignKind("sensitivity", "dsbench.sweep.sensitivity.SlotPatterns"),
 }
 
 

@@ -9,7 +9,7 @@ from dsbench.figures.forest import Difference, draw_margin_and_interval
 from dsbench.figures.style import FAINT, FAMILIES, FULL, INK, SMALL, canvas, settle, styled
 from dsbench.numerals import difference_points, points, short
 from dsbench.quantities import QUANTITIES, Quantity
-from dsbench.verdict.slots import Sensitivity, Slot
+from dsbench.verdict.slots import Sensitivity, SlotEffect
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +41,10 @@ def draw(found: Sensitivity) -> Figure | None:
     first.set_ylim(len(slots) - 0.4, -0.6)
     first.set_yticks(
         range(len(slots)),
-        [f"slot {slot.number}, {'separable' if own else 'plain'}" for slot, own in zip(slots, proposed, strict=True)],
+        [
+            f"slot {slot.number}" + ("" if found.untimed else ", separable" if own else ", plain")
+            for slot, own in zip(slots, proposed, strict=True)
+        ],
     )
     first.set_title("accuracy lost on validation")
     first.set_xlabel("percentage points")
@@ -57,7 +60,7 @@ def draw(found: Sensitivity) -> Figure | None:
     return figure
 
 
-def _difference(slot: Slot, margin: float) -> Difference:
+def _difference(slot: SlotEffect, margin: float) -> Difference:
     """What the slot loses, in percentage points."""
     if slot.accuracy is None:
         return Difference("", float("nan"), None, None, 100 * margin, "", ())
@@ -67,7 +70,7 @@ def _difference(slot: Slot, margin: float) -> Difference:
 
 
 def _bars(
-    panel: Axes, slots: Sequence[Slot], proposed: Sequence[bool], cost: Quantity, whole: float, others: int
+    panel: Axes, slots: Sequence[SlotEffect], proposed: Sequence[bool], cost: Quantity, whole: float, others: int
 ) -> None:
     """What each slot saves, with its interval where it has one and its share of the `whole` in words.
 
@@ -104,14 +107,15 @@ def _bars(
 
 
 def _caption(found: Sensitivity) -> str:
-    hybrid = (
-        "Slots called separable are so in the hybrid that is proposed"
-        if found.proposal
-        else "No hybrid is proposed: all slots stay plain"
-    )
+    if found.proposal:
+        hybrid = "Slots called separable are so in the hybrid that is proposed"
+    elif found.untimed:
+        hybrid = f"No hybrid is chosen yet: the {QUANTITIES[found.cost].wording} is not measured"
+    else:
+        hybrid = "No hybrid is proposed: all slots stay plain"
     sentences = [
         "Separable less plain, in the mean over the other slots",
-        f"Diamond: accuracy lost, line: its interval, which holds for all slots at once, band: the margin of "
+        f"Diamond: accuracy lost, line: its interval, which all hold together at 95 %, band: the margin of "
         f"{points(found.margin)} points",
         "Bars: what is saved, of what the plain network costs; times in milliseconds",
         hybrid,

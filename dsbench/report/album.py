@@ -17,7 +17,7 @@ from dsbench.measure.roofline_words import comparison
 from dsbench.numerals import counted
 from dsbench.results.folder import SweepFolder
 from dsbench.sweep.design import Explored, explores, kept_design
-from dsbench.sweep.sensitivity import Slots
+from dsbench.sweep.sensitivity import SlotPatterns
 from dsbench.verdict.cells import Cell as VerdictCell
 from dsbench.verdict.timings import Records
 from dsbench.verdict.verdict import Verdict
@@ -131,7 +131,7 @@ def explored_album(folder: SweepFolder) -> Iterator[tuple[str, Figure]]:
     if not kept or not explored.sweep_file.exists() or not explores(explored):
         return
     design = kept_design(explored.design or {})
-    if isinstance(design, Slots) and (figure := slots.draw(design.found(Explored.of(explored)))) is not None:
+    if isinstance(design, SlotPatterns) and (figure := slots.draw(design.found(Explored.of(explored)))) is not None:
         yield "slots", figure
 
 

@@ -449,13 +449,13 @@ class RunsFile(SweepFolder):
 
 
 def _as_designed(runs: pd.DataFrame, design: Mapping[str, Any] | None) -> pd.DataFrame:
-    """The table with the roles in which a design has chosen its cells, where these are compared role by role.
+    """The table with the roles in which a design has chosen its cells.
 
     Where it explores it is without what test images say, whoever asks.
     """
     if design and design["stage"] == EXPLORES:
         return without_test(runs)
-    if design and design.get(OWN):
+    if design and ROLES in design:
         runs.attrs |= {name: design[name] for name in (ROLES, OWN)}
     return runs
 

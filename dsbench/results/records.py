@@ -234,6 +234,12 @@ def plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
+def tested_val_acc(row: Mapping[str, Any]) -> float | None:
+    """The validation accuracy of the weights that were tested, of a row of a table of runs (see plain)."""
+    accuracy: float | None = row["best_val_acc" if row["test_weights"] == "best" else "val_acc"]
+    return accuracy
+
+
 def _named(frame: pd.DataFrame, attribute: str) -> list[str]:
     names = set(frame.attrs[attribute])
     return [name for name in frame.columns if name in names]

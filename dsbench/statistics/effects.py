@@ -74,6 +74,21 @@ class Effects:
         """What is to be expected of `patterns` (patterns, factors)."""
         return columns(patterns, self.terms) @ self.coefficients
 
+    def changes(
+        self, patterns: np.ndarray, reference: np.ndarray, level: float
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """What is to be expected of `patterns` (patterns, factors) less of the `reference` (1, factors).
+
+        Both are (patterns): the changes, and half the interval of each at 1 - `level`, None without an error to go by.
+        """
+        difference = columns(patterns, self.terms) - columns(reference, self.terms)
+        if self.error is None:
+            return difference @ self.coefficients, None
+        from scipy.special import stdtrit
+
+        variances = self.error * ((difference @ self.inverse) * difference).sum(axis=1)
+        return difference @ self.coefficients, float(stdtrit(self.df, 1 - level / 2)) * np.sqrt(variances.clip(0))
+
     @cached_property
     def _places(self) -> dict[Term, int]:
         return {term: number for number, term in enumerate(self.terms, 1)}
@@ -82,7 +97,7 @@ class Effects:
         return self._places[term]
 
 
-def effects(patterns: np.ndarray, values: Sequence[Sequence[float]], terms: Sequence[Term]) -> Effects | None:
+def fitted_effects(patterns: np.ndarray, values: Sequence[Sequence[float]], terms: Sequence[Term]) -> Effects | None:
     """The effects of `terms` on `values`, some numbers of each of `patterns` (patterns, factors), none of some.
 
     By ordinary least squares over all values, each of which weighs alike. The error is that within patterns alone, so

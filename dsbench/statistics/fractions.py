@@ -65,7 +65,7 @@ class Fraction:
         return tuple(map(tuple, out.values()))
 
 
-def fraction(factors: int, most: int) -> Fraction:
+def smallest_fraction(factors: int, most: int) -> Fraction:
     """The smallest design of `factors`, one or more, in which interactions of two are clear of each other.
 
     All patterns where there are WHOLE factors at the most. Where such a design has more than `most` runs, the smallest

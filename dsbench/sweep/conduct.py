@@ -66,6 +66,10 @@ def _carry_out(
     config: DictConfig, arguments: Sequence[str], compose: Compose, launcher: Launcher, stage: Stage
 ) -> Sweep | None:
     """Plan a stage, train what is missing of it and collect it; None where it is only planned. See conduct."""
+    if not stage.jobs:  # nothing was chosen
+        if config.plan:
+            terminal().print(stage.after, soft_wrap=True)
+        return None
     plan = _plan(config, compose, launcher, stage)
     kept = stage.design(plan) if stage.design else None
     seconds = _announce(config, launcher, stage, plan)

@@ -186,4 +186,8 @@ def _axes(cells: Sequence[Record]) -> Iterator[tuple[str, str]]:
         values = [[_text(facts[name]) for facts in group if facts.get(name) is not None] for group in by_model.values()]
         if any(len(set(texts)) > 1 for texts in values):
             tail = name.rpartition(".")[2]
+            if name == "model.pattern":  # a list of all slots
+                patterns = f"{len({text for texts in values for text in texts})}patterns"
+                yield patterns, patterns
+                continue
             yield _listed([text for texts in values for text in texts], tail, tail)

@@ -1,4 +1,4 @@
-"""Which slots are worth making separable: a designed experiment over them, and the hybrid that it proposes."""
+"""Which slots to make separable: a designed experiment over them, and the hybrid that it proposes."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ from typing import Any
 
 from dsbench.config.network import architecture
 from dsbench.config.overrides import combinations, key, value
-from dsbench.errors import InputError, choose
+from dsbench.errors import InputError
 from dsbench.numerals import counted, difference_points, listed, points
 from dsbench.quantities import LIGHTER, QUANTITIES, Quantity
-from dsbench.statistics.fractions import ROMAN, Fraction, fraction
+from dsbench.statistics.fractions import ROMAN, Fraction, smallest_fraction
 from dsbench.statistics.means import FEWEST
 from dsbench.sweep.design import Cell, Choice, Chosen, Compose, Explored
 from dsbench.tables import Column, Entry, Kind, Table, answers, filled, names, written
+from dsbench.verdict.groups import HYBRID
 from dsbench.verdict.rule import DECIDED
-from dsbench.verdict.slots import COSTS, TIMES, Change, Experiment, Interaction, Sensitivity, entries, sensitivity
+from dsbench.verdict.sentences import saved
+from dsbench.verdict.slots import COSTS, Change, Experiment, Interaction, Proposal, Sensitivity, entries, sensitivity
 
 FEWEST_SEEDS = 2  # of a pattern: the error is that between them
-HYBRID = "hybrid"  # the role of what is proposed, beside the two families
+PATTERNS_A_MINUTE = 10  # that are measured by turns
+FEWEST_MINUTES = 3
 _PATTERN = "model.pattern"
 _CHOOSES = ("model", "model.family", _PATTERN)  # what the patterns set
 _MOST_INTERACTIONS = 12  # rows of their table
 
 
-class Slots:
+class SlotPatterns:
     """`design=sensitivity`: patterns of plain and separable slots, and the cheapest hybrid within the margin."""
 
     measures = True
@@ -36,8 +39,6 @@ class Slots:
             raise InputError(
                 f"sensitivity.seeds={self.seeds}: the error is that between seeds, {FEWEST_SEEDS} at least"
             )
-        if self.cost is not None:
-            choose("sensitivity.cost", self.cost, [cost.name for cost in COSTS])
 
     def explore(self, axes: Sequence[str], seeds: int, compose: Compose) -> list[Cell]:
         """A cell a pattern, the first of plain slots alone. Raises InputError where no such experiment can be made."""
@@ -60,7 +61,7 @@ class Slots:
         if self.cost is not None and self.cost == same:
             others = listed([cost.name for cost in COSTS if cost.name != same])
             raise InputError(f"sensitivity.cost={self.cost} is what the budget makes equal; choose by {others}")
-        patterns = fraction(len(free), self.most).patterns
+        patterns = smallest_fraction(len(free), self.most).patterns
         return [Cell((*network, *_overrides(pattern, free, len(slots))), self.seeds) for pattern in patterns]
 
     def at_most(self, axes: Sequence[str], seeds: int, compose: Compose) -> str:
@@ -71,12 +72,17 @@ class Slots:
         )
 
     def choose(self, explored: Explored) -> Choice:
-        """The families, and the hybrid that keeps within the margin at the least cost, where there is one."""
+        """The families, and the hybrid that keeps within the margin at the least cost, where there is one.
+
+        Nothing where it was to be chosen by a time that was not measured.
+        """
         found = self.found(explored)
         tables = (slots_table(found), *filter(None, [interactions_table(found)]))
         if found.left:
             missing = f"{counted(found.left, 'run')} {'has' if found.left == 1 else 'have'} no result yet."
             return Choice((missing,), tables, data=data(found))
+        if found.untimed:
+            return Choice((_untimed(found),), tables, data=data(found))
         network = tuple(override for override in next(iter(explored.cells.values())) if key(override) not in _CHOOSES)
         cells = [Chosen((*network, f"model={family}"), family) for family in ("cnn", "dwsep")]
         if found.proposal is not None:
@@ -93,7 +99,7 @@ class Slots:
         for cell_id, overrides in explored.cells.items():
             separable = set(free) if "model=dwsep" in overrides else _separable(_listed(overrides))
             patterns[cell_id] = tuple(number in separable for number in free)
-        design = fraction(len(free), self.most)
+        design = smallest_fraction(len(free), self.most)
         experiment = Experiment(design, tuple(free), total, patterns, explored.runs, explored.records)
         kinds = set(explored.runs["requested_kind"].dropna())
         cost = self.cost or next(cost.name for cost in LIGHTER[1::-1] if cost.name not in kinds)
@@ -135,6 +141,8 @@ def _separable(listed: Sequence[str]) -> set[int]:
 def sentences(found: Sensitivity) -> Iterator[str]:
     """The answer first, then what interacts, how many patterns were tried, and what failed."""
     yield _answer(found)
+    if found.proposal is not None and found.proposal.failed[0]:
+        yield _failed(found.proposal)
     if found.seeds_to_decide:
         undecided = [slot.number for slot in found.slots if slot.answer not in DECIDED]
         which = f"slot {undecided[0]}" if len(undecided) == 1 else f"slots {listed(undecided)}"
@@ -153,38 +161,57 @@ def sentences(found: Sensitivity) -> Iterator[str]:
         yield f"{found.failed} of {counted(found.trained, 'training')} failed and are in no mean."
 
 
-def _answer(found: Sensitivity) -> str:
-    margin, cost = points(found.margin), QUANTITIES[found.cost]
-    if not any(slot.accuracy for slot in found.slots):
-        return "Too many trainings failed to tell the slots apart, so no hybrid is proposed."
-    if found.cost in TIMES and found.cost not in found.predicted:
-        return f"The {cost.wording} was not measured of all patterns by turns, so no hybrid is chosen by it."
-    if found.proposal is None:
-        return (
-            f"No slot is worth making separable: every hybrid that saves {cost.wording} is predicted to lose more than "
-            f"the margin of {margin} points on validation."
-        )
-    proposal = found.proposal
-    separable = [number for number, own in zip(found.free, proposal.pattern, strict=True) if own]
-    which = f"Slots {listed(separable)} are worth making separable: together they are"
-    if len(separable) == 1:
-        which = f"Slot {separable[0]} is worth making separable: it is"
-    if len(separable) == len(found.free):
-        which = "All slots are worth making separable: together they are"
-    changes = "lose" if proposal.accuracy < 0 else "gain"
-    others = [one for one in COSTS if one.name in proposal.saved and one != cost and one.name != "bytes"]
-    by_percent = [(one, round(100 * proposal.saved[one.name])) for one in (cost, *others)]
-    saved = [f"{share} % of the {_noun(one)}" for one, share in by_percent if share > 0 or one is cost]
-    more = [f"{-share} % more of the {_noun(one)}" for one, share in by_percent if share < 0]
+def _untimed(found: Sensitivity) -> str:
+    minutes = max(FEWEST_MINUTES, -(-found.design.runs // PATTERNS_A_MINUTE))
     return (
-        f"{which} predicted to {changes} {points(proposal.accuracy)} points on validation, within the margin of "
-        f"{margin}, and to save {listed(saved)}{f', with {listed(more)}' if more else ''}: model=hybrid "
-        f"{_PATTERN}=[{','.join(entries(proposal.pattern, found.free, found.total))}]"
+        f"No hybrid is chosen: the {QUANTITIES[found.cost].wording}, by which it was to be, was not measured of all "
+        f"patterns by turns. The same line with bench_minutes={minutes} measures it and goes on."
     )
 
 
-def _noun(cost: Quantity) -> str:
-    return cost.wording.removesuffix(" at batch 1")
+def _answer(found: Sensitivity) -> str:
+    margin, cost, proposal = points(found.margin), QUANTITIES[found.cost], found.proposal
+    if not any(slot.accuracy and slot.accuracy.interval for slot in found.slots):
+        return "Too many trainings failed to tell the slots apart, so no hybrid is proposed."
+    if proposal is None:
+        nearest = found.nearest
+        if nearest is None:
+            return f"No hybrid is proposed: none{' that trains' if found.failed else ''} saves {cost.wording}."
+        return (
+            f"No hybrid is proposed: none that saves {cost.wording} is sure to lose at most the margin of {margin} "
+            f"points on validation. The nearest, {_pasted(found, nearest)}, is predicted to {_changes(nearest)}."
+        )
+    separable = [number for number, own in zip(found.free, proposal.pattern, strict=True) if own]
+    which = f"Slots {listed(separable)} are proposed to be separable: together they are"
+    if len(separable) == 1:
+        which = f"Slot {separable[0]} is proposed to be separable: it is"
+    if len(separable) == len(found.free):
+        which = "All slots are proposed to be separable: together they are"
+    order = [cost.name, *(one.name for one in COSTS if one != cost)]
+    less = saved("to save", {name: proposal.saved[name] for name in order if name in proposal.saved})
+    return (
+        f"{which} predicted to {_changes(proposal)} on validation, all of it within the margin of {margin}"
+        f"{''.join(f', and {one}' for one in less)}: {_pasted(found, proposal)}"
+    )
+
+
+def _pasted(found: Sensitivity, proposal: Proposal) -> str:
+    return f"model=hybrid {_PATTERN}=[{','.join(entries(proposal.pattern, found.free, found.total))}]"
+
+
+def _changes(proposal: Proposal) -> str:
+    """What a hybrid loses or gains in accuracy, with its interval: lose 0.20 points (0.10 to 0.30)."""
+    change = proposal.accuracy
+    loses = change.mean <= 0
+    return f"{'lose' if loses else 'gain'} {points(abs(change.mean))} points {_ends(change, negative=loses)}"
+
+
+def _failed(proposal: Proposal) -> str:
+    failed, runs = proposal.failed
+    if proposal.worst is None:
+        return f"Of the {counted(runs, 'training')} of this pattern itself {failed} failed."
+    slot = f"slot {proposal.worst} separable"
+    return f"This pattern was not trained yet; of the {runs} trainings with {slot} {failed} failed."
 
 
 def _interacting(interactions: Sequence[Interaction]) -> Iterator[str]:
@@ -196,10 +223,10 @@ def _interacting(interactions: Sequence[Interaction]) -> Iterator[str]:
         size = f"{points(change.mean)} points more {_ends(change, negative=change.mean < 0)}"
         if len(one.pairs) == 1:
             first, second = one.pairs[0]
-            yield f"Slots {first} and {second} interact: separable together they {sign} {size} than one by one."
+            yield f"Slots {first} and {second} interact: both separable {sign} {size} than the sum of each alone."
         else:
             pairs = [f"{first} with {second}" for first, second in one.pairs]
-            yield f"Of slots {', '.join(pairs)} some interact: together they {sign} {size} than one by one."
+            yield f"Of slots {', '.join(pairs)} some interact: together they {sign} {size} than the sum of each alone."
     if interactions and not seen:
         yield "No two slots are seen to interact."
 
@@ -220,9 +247,9 @@ def _tried(design: Fraction, trained: int) -> str:
 
 
 _NOTE = (
-    "Separable less plain, in the mean over the other slots. Accuracies are the best on validation, in percentage "
-    "points, with intervals of new seeds that hold for all slots at once. Beside what is saved stands its share of "
-    "what the plain network costs, or of times an interval over repeats."
+    "Separable less plain, in the mean over the other slots. Accuracies are on validation, in percentage points; their "
+    "intervals, of the mean over more seeds, hold for all slots together at 95 %. Beside what is saved stands its "
+    "share of what the plain network costs, or of times an interval over repeats."
 )
 
 
@@ -286,11 +313,11 @@ def interactions_table(found: Sensitivity) -> Table | None:
     pairs = [", ".join(f"{first} with {second}" for first, second in one.pairs) for one in largest]
     columns = (
         *names({"slots": pairs}),
-        Column("lost beyond one by one", tuple(_lost(one.change) for one in largest), Kind.NUMBER),
+        Column("further loss together", tuple(_lost(one.change) for one in largest), Kind.NUMBER),
         written("seen", ["yes" if one.seen else "no" for one in largest]),
     )
     more = len(found.interactions) - len(largest)
-    note = "By how much the effect of one slot changes when the other is separable too, in percentage points."
+    note = "What two separable slots lose together beyond the sum of what each loses alone, percentage points."
     return Table("Interactions", columns, note + (f" {more} smaller ones are left out." if more else ""))
 
 

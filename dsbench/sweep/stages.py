@@ -120,7 +120,8 @@ class Designed:
         def name(plan: SweepPlan) -> SweepName:
             return chosen_name(folder, roles_of(choice, of_jobs, plan))
 
-        return Stage(self._jobs(of_jobs), name, self.schedule, facts)
+        after = "" if cells else " ".join(choice.sentences)
+        return Stage(self._jobs(of_jobs), name, self.schedule, facts, after=after)
 
     def _jobs(self, asked: Asked) -> list[list[str]]:
         return [[*self.beside, *overrides, seed] for overrides, seed in asked]

@@ -11,7 +11,7 @@ from typing import Any
 from dsbench.config.overrides import combinations, key, lists_values, literal, value
 from dsbench.errors import InputError
 from dsbench.numerals import counted, listed, percent
-from dsbench.results.records import plain
+from dsbench.results.records import plain, tested_val_acc
 from dsbench.run.identity import OUTSIDE
 from dsbench.run.plan import plan
 from dsbench.run.record import FINAL, Status
@@ -145,13 +145,9 @@ class Tried:
         rows = plain(explored.runs[explored.runs["cell_id"] == cell_id])
         ended = [row for row in rows if row["status"] in FINAL]
         failed = [row for row in ended if row["status"] != Status.DONE]
-        scores = [
-            explored.largest_class[cell_id]
-            if row in failed
-            else row["best_val_acc" if row["test_weights"] == "best" else "val_acc"]
-            for row in ended
-        ]
-        accuracy = sum(scores) / len(scores) if scores else 0.0
+        scores = [explored.largest_class[cell_id] if row in failed else tested_val_acc(row) for row in ended]
+        known = [score for score in scores if score is not None]
+        accuracy = sum(known) / len(known) if known else 0.0
         return cls(overrides[:-axes], overrides[-axes:], len(ended), accuracy, len(failed), len(rows) - len(ended))
 
     @property

@@ -15,6 +15,7 @@ from dsbench.verdict.cells import DATA, DEPTHWISE, TOLERANCE, Accuracy, Cell, di
 
 BUDGET, WIDTH, ASKED = "budget", "width", "asked"
 SHARED, TUNED = "shared", "tuned"  # roles: networks at one recipe, and each at its own
+HYBRID = "hybrid"  # a role: what a design has proposed, to be judged against the plain network
 RECIPES = {SHARED: "under the shared recipe", TUNED: "with each at its own recipe"}
 AS_ASKED = "as asked"  # what a group of two cells is called that was asked for
 FAMILIES = ("cnn", "hybrid", "dwsep")  # from none to all of it separable
@@ -72,11 +73,13 @@ def groups(cells: Sequence[Cell]) -> list[Group]:
     A budget that was asked for gathers the cells that asked for it and, of models, architectures and blocks that did
     not, those that cost as much. Cells without a budget are matched by parameters, those left by MACs, then by
     activations; then come cells of equal width. Cells that are all in an earlier group make no group again: nothing is
-    asked twice. Cells that a design has chosen in roles are compared role by role.
+    asked twice. Cells that a design has chosen in roles are compared role by role where they have settings of their
+    own.
     """
     out: list[Group] = []
     readable = [cell for cell in cells if cell.costs["params"] is not None]  # an unreadable record has no costs
-    for role in dict.fromkeys(role for cell in cells for role in cell.roles) or (None,):
+    apart = dict.fromkeys(role for cell in cells if cell.own for role in cell.roles)
+    for role in apart or (None,):
         for group in _alike([cell for cell in readable if role is None or role in cell.roles]):
             if not any(group.ids <= earlier.ids for earlier in out):
                 out.append(replace(group, role=role))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dsbench.numerals import counted, difference_points, listed, points, quantity, times
 from dsbench.quantities import QUANTITIES
@@ -20,7 +20,7 @@ from dsbench.verdict.lighter import Measure, agreed
 from dsbench.verdict.recipe import Recipe
 from dsbench.verdict.reliable import Reliable, Trainings
 from dsbench.verdict.rule import Answer
-from dsbench.verdict.verdict import INT8, Comparison, Verdict
+from dsbench.verdict.verdict import INT8, Comparison, Verdict, is_of_proposal
 
 FEW = 3  # comparisons that the headline has a clause each for
 _NOUNS = {"cnn": "the conventional network", "dwsep": "the separable network", "hybrid": "the hybrid"}
@@ -58,7 +58,10 @@ def headline(verdict: Verdict, with_others: bool = True) -> list[str]:
     if not pairs:
         nothing = "There is nothing to compare yet: no two cells share data, recipe and a budget or a width."
         return [nothing, *unfinished(verdict)]
-    text = _each(pairs) if len(pairs) <= FEW else _counts(pairs)
+    if is_of_proposal(pairs[0].cells):
+        text = "; ".join(map(_proposed, pairs))
+    else:
+        text = _each(pairs) if len(pairs) <= FEW else _counts(pairs)
     rest = others(verdict, len(pairs)) if with_others else ""
     return [f"{text[0].upper()}{text[1:]}.", *([rest] if rest else []), *recipes(verdict), *unfinished(verdict)]
 
@@ -198,6 +201,54 @@ def _clause(pair: Comparison, reference: str) -> str:
     if pair.better.mean is None:
         return f"cannot be compared with {reference} in accuracy: {_without_result(pair)}"
     return listed([_accuracy(pair, reference), *_step(pair), *_failing(pair.reliable)])
+
+
+def _proposed(pair: Comparison) -> str:
+    """What came of a hybrid that was proposed: "the hybrid [plain,separable] lost 0.9 points (...) and saves ..."."""
+    pattern = str(pair.cells[1].network.get("model.pattern") or "")
+    for digit, word in (("0", "plain"), ("1", "separable")):  # what a design has listed, to be read
+        pattern = pattern.replace(digit, word) if pattern.startswith("[") else pattern
+    hybrid = f"the hybrid {pattern}" if pattern else "the hybrid, of which every slot is separable,"
+    reference, where = name(pair, 0), place(pair).rstrip(" ,")
+    if pair.better.mean is None:
+        return f"{hybrid} {_clause(pair, reference)}, {where}"
+    costs = sorted(pair.lighter, key=lambda cost: cost.name != "macs")
+    saves = {cost.name: 1 - cost.ratio for cost in costs if cost.ratio is not None and not _equal(cost)}
+    clauses = [_kept(pair, reference), *saved("saves", saves), *_step(pair), *_failing(pair.reliable)]
+    return f"{hybrid} {listed(clauses)}, {where}"
+
+
+def _kept(pair: Comparison, reference: str) -> str:
+    """The accuracy of what was to lose no more than the margin."""
+    better = pair.better
+    fragile = " (fragile)" * bool(better.fragile)
+    if better.answer in (Answer.AS_GOOD, Answer.NO_WORSE):
+        return f"kept the accuracy of {reference} to within {points(better.margin)} points ({signed(better)}){fragile}"
+    if better.answer is Answer.BETTER:
+        return f"gained {sized(better)}{fragile} against {reference}"
+    if better.answer is not Answer.WORSE or better.interval is None:
+        return _accuracy(pair, reference)
+    size = "less" if better.interval.low >= -better.margin else "more" if better.beyond else "perhaps more"
+    beside = f", {size} than the margin of {points(better.margin)}," if better.margin else ""
+    return f"lost {sized(better)}{fragile}{beside} against {reference}"
+
+
+def saved(saves: str, shares: Mapping[str, float]) -> list[str]:
+    """What is saved of costs, by name the share of each: "saves 42 % of the MACs, with 10 % more of the activations".
+
+    Costs come in the order of `shares`, bytes aside, which go with the parameters. Empty where none changes by a
+    percent.
+    """
+    by_percent = [(cost, round(100 * share)) for cost, share in shares.items() if cost != "bytes"]
+    less = [f"{share} % of the {_noun(cost)}" for cost, share in by_percent if share > 0]
+    more = [f"{-share} % more of the {_noun(cost)}" for cost, share in by_percent if share < 0]
+    if not less:
+        return [f"needs {listed(more)}"] if more else []
+    return [f"{saves} {listed(less)}{f', with {listed(more)}' if more else ''}"]
+
+
+def _noun(cost: str) -> str:
+    return QUANTITIES[cost].wording.removesuffix(" at batch 1")
 
 
 def _without_result(pair: Comparison) -> str:

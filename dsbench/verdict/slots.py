@@ -1,4 +1,4 @@
-"""Which slots are worth making separable: what each changes in accuracy, costs and times, and what hybrid follows."""
+"""Which slots to make separable: what each changes in accuracy, costs and times, and what hybrid follows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import numpy as np
 from dsbench.measure.timing import FEWEST_REPEATS
 from dsbench.quantities import LIGHTER, Quantity
 from dsbench.quantities import QUANTITIES as ALL
-from dsbench.statistics.effects import Effects, Term, effects
+from dsbench.results.records import plain, tested_val_acc
+from dsbench.statistics.effects import Effects, Term, fitted_effects
 from dsbench.statistics.fractions import Fraction
 from dsbench.statistics.means import ALPHA, FEWEST, Interval, t_interval
 from dsbench.verdict.better import Decision, answered
@@ -40,7 +41,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Slot:
+class SlotEffect:
     """What a separable `number`, from 1 among all slots, changes against a plain one, in the mean over the others.
 
     `accuracy` is on validation, a share of 1, with the `answer` that its interval gives; None where it is not known.
@@ -74,15 +75,18 @@ class Interaction:
 
 @dataclass(frozen=True)
 class Proposal:
-    """The hybrid that is predicted to lose no more than the margin at the least cost.
+    """A hybrid, with what it is predicted to change against the network of plain slots.
 
-    `accuracy` is what it changes against the network of plain slots, `saved` by name the share of each known cost that
-    it saves.
+    `accuracy` is a share of 1 with its interval at 1 - ALPHA, of this pattern alone, `saved` by name the share of each
+    known cost that it saves. `failed` says how many trainings failed of how many: of the pattern itself, or where it
+    was not trained of those with `worst` separable, of its slots the one of which most failed.
     """
 
     pattern: Pattern
-    accuracy: float
+    accuracy: Change
     saved: dict[str, float]
+    failed: tuple[int, int] = (0, 0)
+    worst: int | None = None
 
 
 @dataclass(frozen=True)
@@ -92,14 +96,17 @@ class Sensitivity:
     `trained` and `failed` count trainings; `left` those without a result yet. `total` is the number of all slots.
     `seeds_to_decide`, of each pattern, would probably decide every slot that is not; None where none are, or no number
     is known. `budget` is the cost that all patterns have in common, where they were
-    solved to one. `cost` is what the proposal goes by.
+    solved to one. `cost` is what the proposal goes by. Where there is none, `nearest` is the hybrid that saves of it
+    and comes nearest to the margin; None where none saves. `predicted` is what the network of plain slots costs, by
+    name.
     """
 
     design: Fraction
     total: int
-    slots: tuple[Slot, ...]
+    slots: tuple[SlotEffect, ...]
     interactions: tuple[Interaction, ...]
     proposal: Proposal | None
+    nearest: Proposal | None
     margin: float
     cost: str
     budget: str | None
@@ -115,14 +122,9 @@ class Sensitivity:
         return [slot.number for slot in self.slots]
 
     @property
-    def level(self) -> float:
-        """At which each slot's interval is taken: together they have ALPHA."""
-        return ALPHA / len(self.slots)
-
-    @property
-    def decided(self) -> bool:
-        """Whether every slot's effect is decided."""
-        return all(slot.answer in DECIDED for slot in self.slots)
+    def untimed(self) -> bool:
+        """Whether the proposal was to go by a time that was not measured."""
+        return self.cost in TIMES and self.cost not in self.predicted
 
 
 def entries(pattern: Sequence[bool], free: Sequence[int], total: int) -> list[str]:
@@ -154,23 +156,39 @@ class Experiment:
 
     @cached_property
     def told(self) -> list[Term]:
-        """The terms by which patterns are predicted: interactions where these are clear of each other."""
+        """The terms by which costs are predicted: interactions where these are clear of each other."""
         own, interactions = self.terms
         return [*own, *interactions] if self.design.resolution >= 5 else own
 
+    @cached_property
     def accuracies(self) -> list[list[float]]:
-        """The best validation accuracies of the runs of each pattern that are done."""
-        done = self.runs[(self.runs["status"] == "done") & self.runs["best_val_acc"].notna()]
-        return [done.loc[done["cell_id"] == cell_id, "best_val_acc"].tolist() for cell_id in self.patterns]
+        """The validation accuracies, of the weights that were tested, of the runs of each pattern that are done."""
+        out: dict[str, list[float]] = {cell_id: [] for cell_id in self.patterns}
+        for row in plain(self.runs[self.runs["status"] == "done"]):
+            if (accuracy := tested_val_acc(row)) is not None:
+                out[row["cell_id"]].append(accuracy)
+        return list(out.values())
+
+    @cached_property
+    def failures(self) -> np.ndarray:
+        """(patterns, 2): how many trainings of each failed, of how many."""
+        broken = self.runs["status"].isin(UNTRAINED)
+        of = [self.runs["cell_id"] == cell_id for cell_id in self.patterns]
+        return np.array([(int((own & broken).sum()), int(own.sum())) for own in of])
+
+    def failures_of(self, slot: int, separable: bool) -> tuple[int, int]:
+        """How many trainings failed of how many with a slot, from 0, plain or separable."""
+        failed, runs = self.failures[self.levels[:, slot] == separable].sum(axis=0)
+        return int(failed), int(runs)
 
     def counted(self, name: str) -> Effects | None:
         """The effects on a cost that is counted: the same for all runs of a pattern."""
         first = self.runs.drop_duplicates("cell_id").set_index("cell_id")[name]
         values = [first.get(cell_id) for cell_id in self.patterns]
-        return effects(self.levels, [[] if value is None else [float(value)] for value in values], self.told)
+        return fitted_effects(self.levels, [[] if value is None else [float(value)] for value in values], self.told)
 
     def timed(self, key: Key) -> list[Effects]:
-        """The effects on a time, one for each session in which all patterns took turns."""
+        """The effects on a time, one for each session in which all patterns that have a run that is done took turns."""
         by_cell: dict[str, dict[str, float]] = {cell_id: {} for cell_id in self.patterns}
         for run_id, cell_id in self.runs[["run_id", "cell_id"]].itertuples(index=False):
             record = self.records.get(run_id)
@@ -178,31 +196,39 @@ class Experiment:
                 for repeat in times_of(record).get(key, ()):
                     if repeat.session:
                         by_cell[cell_id].setdefault(repeat.session, repeat.ms)
-        together = set.intersection(*(set(own) for own in by_cell.values()))
-        fitted = [
-            effects(self.levels, [[own[session]] for own in by_cell.values()], self.told)
-            for session in sorted(together)
-        ]
+        done = set(self.runs.loc[self.runs["status"] == "done", "cell_id"])
+        of_done = [set(own) for cell_id, own in by_cell.items() if cell_id in done]
+        together = set.intersection(*of_done) if of_done else set()
+        fitted = []
+        for session in sorted(together):
+            values = [[own[session]] if session in own else [] for own in by_cell.values()]
+            whole = fitted_effects(self.levels, values, self.told)
+            fitted.append(whole or fitted_effects(self.levels, values, self.terms[0]))
         return [one for one in fitted if one is not None]
 
 
 def sensitivity(experiment: Experiment, margin: float, cost: str) -> Sensitivity:
     """What an experiment says so far; `margin` is a share of 1, `cost` the name of one of COSTS."""
     own, interactions = experiment.terms
-    values = experiment.accuracies()
-    fit = effects(experiment.levels, values, [*own, *interactions]) or effects(experiment.levels, values, own)
+    values = experiment.accuracies
+    whole = fitted_effects(experiment.levels, values, [*own, *interactions])
+    fit = whole or fitted_effects(experiment.levels, values, own)
+    interacting = _interactions(experiment, whole) if whole else []
     counted = {cost.name: experiment.counted(cost.name) for cost in LIGHTER}
     timed = {name: experiment.timed(key) for name, key in TIMES.items()}
     budgets = experiment.runs["requested_kind"].dropna().unique()
     failed = experiment.runs["status"].isin(UNTRAINED)
-    proposed, predicted = _proposal(experiment, values, counted, timed, margin, cost)
+    costs = {name: [one] for name, one in counted.items() if one} | {name: each for name, each in timed.items() if each}
+    proposal, nearest = _proposal(experiment, interacting, costs, margin, cost)
+    plain_slots = np.zeros((1, len(own)), dtype=bool)
     slots = tuple(_slot(experiment, number, fit, values, counted, timed, margin) for number in range(len(own)))
     return Sensitivity(
         design=experiment.design,
         total=experiment.total,
         slots=slots,
-        interactions=tuple(_interactions(experiment, fit)) if fit and set(interactions) <= {*fit.terms} else (),
-        proposal=proposed,
+        interactions=tuple(interacting),
+        proposal=proposal,
+        nearest=nearest,
         margin=margin,
         cost=cost,
         budget=str(budgets[0]) if len(budgets) else None,
@@ -210,11 +236,11 @@ def sensitivity(experiment: Experiment, margin: float, cost: str) -> Sensitivity
         failed=int(failed.sum()),
         left=len(experiment.runs) - sum(map(len, values)) - int(failed.sum()),
         seeds_to_decide=_seeds_to_decide(slots, fit, experiment.design.runs, margin) if fit else None,
-        predicted=predicted,
+        predicted={name: float(_mean(fitted, plain_slots)[0]) for name, fitted in costs.items()},
     )
 
 
-def _seeds_to_decide(slots: Sequence[Slot], fit: Effects, patterns: int, margin: float) -> int | None:
+def _seeds_to_decide(slots: Sequence[SlotEffect], fit: Effects, patterns: int, margin: float) -> int | None:
     """The seeds of each pattern that would decide all slots that are not; None where all are, or no number is known."""
     level = ALPHA / len(slots)
     needed = [
@@ -233,7 +259,7 @@ def _slot(
     counted: Mapping[str, Effects | None],
     timed: Mapping[str, Sequence[Effects]],
     margin: float,
-) -> Slot:
+) -> SlotEffect:
     level, separable = ALPHA / len(experiment.free), experiment.levels[:, slot]
     accuracy = Change(fit.of((slot,)), fit.interval((slot,), level)) if fit else None
     costs = {name: Change(own.of((slot,))) for name, own in counted.items() if own}
@@ -245,10 +271,8 @@ def _slot(
     few = min(sum(map(len, side)) for side in sides) < FEWEST
     interval = accuracy.interval if accuracy else None
     decision = Decision(Answer.TOO_FEW, interval) if few or interval is None else answered(interval, margin)
-    of = np.array([experiment.patterns[cell_id][slot] for cell_id in experiment.runs["cell_id"]], dtype=bool)
-    broken = experiment.runs["status"].isin(UNTRAINED).to_numpy()
-    failed = tuple((int((broken & (of == side)).sum()), int((of == side).sum())) for side in (False, True))
-    return Slot(experiment.free[slot], accuracy, decision.answer, costs, (failed[0], failed[1]))
+    failed = experiment.failures_of(slot, separable=False), experiment.failures_of(slot, separable=True)
+    return SlotEffect(experiment.free[slot], accuracy, decision.answer, costs, failed)
 
 
 def _interactions(experiment: Experiment, fit: Effects) -> list[Interaction]:
@@ -265,29 +289,75 @@ def _interactions(experiment: Experiment, fit: Effects) -> list[Interaction]:
 
 def _proposal(
     experiment: Experiment,
-    values: Sequence[Sequence[float]],
-    counted: Mapping[str, Effects | None],
-    timed: Mapping[str, Sequence[Effects]],
+    interactions: Sequence[Interaction],
+    costs: Mapping[str, Sequence[Effects]],
     margin: float,
     cost: str,
-) -> tuple[Proposal | None, dict[str, float]]:
-    """The proposal, None where nothing is; and what the network of plain slots is predicted to cost, by name."""
-    accuracy, slots = effects(experiment.levels, values, experiment.told), len(experiment.free)
+) -> tuple[Proposal | None, Proposal | None]:
+    """The cheapest hybrid whose predicted loss is within the margin with all its interval; else, second, the nearest.
+
+    Accuracy is predicted by the slots' effects and those interactions that are seen: the many that are not would add
+    more error than they explain, and the cheapest of many patterns tends to be one that the error flatters. For the
+    same reason the end of the interval decides, not the estimate.
+    """
+    own, _ = experiment.terms
+    told = zip(experiment.design.chains, interactions, strict=False) if experiment.design.resolution >= 5 else ()
+    terms = [*own, *(chain[0] for chain, one in told if one.seen)]
+    accuracy, slots = fitted_effects(experiment.levels, experiment.accuracies, terms), len(experiment.free)
+    if accuracy is None or cost not in costs:
+        return None, None
     candidates = np.array(list(product((False, True), repeat=slots))) if slots <= MOST_SLOTS else experiment.levels
-    plain = np.zeros((1, slots), dtype=bool)
-    fitted = {name: [own] for name, own in counted.items() if own} | {name: own for name, own in timed.items() if own}
-    base = {name: _mean(own, plain)[0] for name, own in fitted.items()}
-    if accuracy is None or cost not in fitted:
-        return None, base
-    changes = accuracy.predicted(candidates) - accuracy.predicted(plain)
-    costs = _mean(fitted[cost], candidates)
-    within = candidates.any(axis=1) & (changes >= -margin) & (costs < base[cost] * (1 - 1e-9))
-    if not within.any():
-        return None, base
-    best = min(np.flatnonzero(within), key=lambda row: (costs[row], -changes[row]))
+    plain_slots = np.zeros((1, slots), dtype=bool)
+    changes, halves = accuracy.changes(candidates, plain_slots, ALPHA)
+    least, base = _mean(costs[cost], candidates), _mean(costs[cost], plain_slots)[0]
+    saving = candidates.any(axis=1) & (least < base * (1 - 1e-9)) & _trains(experiment, candidates)
+    if halves is None or not saving.any():
+        return None, None
+    lowest = changes - halves
+    within = np.flatnonzero(saving & (lowest >= -margin))
+    if len(within):
+        best = min(within, key=lambda row: (least[row], -changes[row]))
+    else:
+        best = max(np.flatnonzero(saving), key=lambda row: lowest[row])
     chosen = candidates[best : best + 1]
-    saved = {name: float(1 - _mean(own, chosen)[0] / base[name]) for name, own in fitted.items()}
-    return Proposal(tuple(map(bool, chosen[0])), float(changes[best]), saved), base
+    interval = Interval(float(lowest[best]), float(changes[best] + halves[best]))
+    hybrid = Proposal(
+        tuple(map(bool, chosen[0])),
+        Change(float(changes[best]), interval),
+        {name: float(1 - _mean(own, chosen)[0] / _mean(own, plain_slots)[0]) for name, own in costs.items()},
+        *_failures(experiment, chosen[0]),
+    )
+    return (hybrid, None) if len(within) else (None, hybrid)
+
+
+def _trains(experiment: Experiment, candidates: np.ndarray) -> np.ndarray:
+    """Which of `candidates` (patterns, slots) are no pattern most of whose trainings failed.
+
+    Of one that was not trained these are those of any of its slots where that is separable.
+    """
+
+    def mostly(failures: tuple[int, int]) -> bool:
+        return 2 * failures[0] > failures[1]
+
+    slots = range(len(experiment.free))
+    failing = [slot for slot in slots if mostly(experiment.failures_of(slot, separable=True))]
+    out: np.ndarray = np.logical_not(candidates[:, failing].any(axis=1))
+    bits = 1 << np.arange(len(experiment.free))
+    own = {code: mostly(failures) for code, failures in zip(experiment.levels @ bits, experiment.failures, strict=True)}
+    for row in np.flatnonzero(np.isin(candidates @ bits, list(own))):
+        out[row] = not own[candidates[row] @ bits]
+    return out
+
+
+def _failures(experiment: Experiment, pattern: np.ndarray) -> tuple[tuple[int, int], int | None]:
+    """How many trainings failed of how many, and of which slot they are; see Proposal."""
+    (own,) = np.nonzero((experiment.levels == pattern).all(axis=1))
+    if len(own):
+        failed, runs = experiment.failures[own[0]]
+        return (int(failed), int(runs)), None
+    each = {slot: experiment.failures_of(slot, separable=True) for slot in map(int, np.flatnonzero(pattern))}
+    worst = max(each, key=lambda slot: each[slot][0] / max(1, each[slot][1]))
+    return each[worst], experiment.free[worst]
 
 
 def _mean(fitted: Sequence[Effects], patterns: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ from dsbench.verdict.better import Better, Correct, Factorial, better, factorial
 from dsbench.verdict.cells import Cell, cells
 from dsbench.verdict.chips import ChipMeasure, on_chips
 from dsbench.verdict.faster import measured_times, trained, unranked
-from dsbench.verdict.groups import ASKED, FAMILIES, Group, Regimes, group_names, groups, named_pair, regimes
+from dsbench.verdict.groups import ASKED, FAMILIES, HYBRID, Group, Regimes, group_names, groups, named_pair, regimes
 from dsbench.verdict.int8 import Int8, int8
 from dsbench.verdict.lighter import Measure, agreed, lighter, summed_up
 from dsbench.verdict.recipe import Recipe, recipes
@@ -136,7 +136,10 @@ class Verdict:
 
     @property
     def headline(self) -> list[Comparison]:
-        """The pairs of the headline; where no group has two families, the first pair of all."""
+        """The pairs of the headline; where no group has two families, the first pair of all.
+
+        A hybrid that was proposed against the plain network is a headline of its own.
+        """
         pairs = self.comparisons
         return [pair for pair in pairs if pair.better.family is Family.HEADLINE] or pairs[:1]
 
@@ -243,7 +246,8 @@ def _places(groups: Sequence[Group]) -> dict[frozenset[str], _Place]:
 
     A pair that stands in several groups belongs to the first, or to the headline where it is in that of any.
     """
-    headline = {_ids(pair) for group in groups for pair in headline_pairs(group)}
+    proposed = [pair for group in groups for pair in group.pairs if is_of_proposal(pair)]
+    headline = set(map(_ids, proposed or [pair for group in groups for pair in headline_pairs(group)]))
     out: dict[frozenset[str], _Place] = {}
     for group in groups:
         others = {_ids(pair) for pair in group.pairs} - headline - out.keys()
@@ -256,6 +260,12 @@ def _places(groups: Sequence[Group]) -> dict[frozenset[str], _Place]:
 
 def _ids(pair: tuple[Cell, Cell]) -> frozenset[str]:
     return frozenset(cell.cell_id for cell in pair)
+
+
+def is_of_proposal(pair: tuple[Cell, Cell]) -> bool:
+    """Whether it is the network of plain slots and the hybrid that a design has proposed in its place."""
+    reference, candidate = pair
+    return HYBRID in candidate.roles and HYBRID not in reference.roles and _family(reference) == FAMILIES[0]
 
 
 def headline_pairs(group: Group) -> list[tuple[Cell, Cell]]:

@@ -110,8 +110,9 @@ class DsbenchSweeper(Sweeper):
             sweep = self.conduct(self.config, arguments, self.params, self.hydra_context.config_loader, self.launcher)
             if sweep is not None:
                 self.conclude(sweep)
-                if sweep.then and sweep.complete():
-                    sweep = sweep.then()
+                chosen = sweep.then() if sweep.then and sweep.complete() else None
+                if chosen is not None:
+                    sweep = chosen
                     self.conclude(sweep)
             return sweep
         except (InputError, FailureError):

@@ -8,10 +8,10 @@ import pytest
 
 from dsbench.figures import slots
 from dsbench.figures.style import words
-from dsbench.statistics.fractions import fraction
+from dsbench.statistics.fractions import smallest_fraction
 from dsbench.statistics.means import Interval
 from dsbench.verdict.rule import Answer
-from dsbench.verdict.slots import Change, Proposal, Sensitivity, Slot
+from dsbench.verdict.slots import Change, Proposal, Sensitivity, SlotEffect
 
 
 def made(**changed: Any) -> Sensitivity:
@@ -22,11 +22,12 @@ def made(**changed: Any) -> Sensitivity:
     ]
     both = zip((1, 2), accuracies, (Answer.AS_GOOD, Answer.WORSE), costs, strict=True)
     facts: dict[str, Any] = {
-        "design": fraction(2, 4),
+        "design": smallest_fraction(2, 4),
         "total": 2,
-        "slots": tuple(Slot(*own, ((0, 4), (0, 4))) for own in both),
+        "slots": tuple(SlotEffect(*own, ((0, 4), (0, 4))) for own in both),
         "interactions": (),
-        "proposal": Proposal((True, False), -0.005, {"params": 0.3}),
+        "proposal": Proposal((True, False), Change(-0.005, Interval(-0.008, -0.002)), {"params": 0.3}),
+        "nearest": None,
         "margin": 0.01,
         "cost": "params",
         "budget": None,
@@ -58,4 +59,17 @@ def test_what_a_budget_makes_equal_has_no_panel_and_without_accuracies_there_is_
     figure = slots.draw(made(budget="params"))
     assert figure is not None
     assert [panel.get_title() for panel in figure.axes] == ["accuracy lost on validation", "step time saved"]
-    assert slots.draw(made(slots=tuple(Slot(1, None, Answer.TOO_FEW, {}, ((4, 4), (4, 4))) for _ in (1, 2)))) is None
+    assert (
+        slots.draw(made(slots=tuple(SlotEffect(1, None, Answer.TOO_FEW, {}, ((4, 4), (4, 4))) for _ in (1, 2)))) is None
+    )
+
+
+def test_where_no_hybrid_is_it_is_said_whether_it_is_not_chosen_yet_or_none_is_proposed() -> None:
+    for cost, said, row in (
+        ("latency_ms", "No hybrid is chosen yet: the latency at batch 1 is not measured.", "slot 1"),
+        ("params", "No hybrid is proposed: all slots stay plain.", "slot 1, plain"),
+    ):
+        figure = slots.draw(made(proposal=None, cost=cost))
+        assert figure is not None
+        assert words(figure).caption.endswith(said)
+        assert figure.axes[0].get_yticklabels()[0].get_text() == row

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from dsbench.statistics.effects import Term, columns, effects
-from dsbench.statistics.fractions import fraction
+from dsbench.statistics.effects import Term, columns, fitted_effects
+from dsbench.statistics.fractions import smallest_fraction
 from dsbench.statistics.means import Sample, contrast
 
 RNG = np.random.default_rng
@@ -21,7 +21,7 @@ def terms_of(factors: int) -> list[Term]:
 
 def made(seed: int, factors: int, seeds: int, sd: float) -> tuple[np.ndarray, np.ndarray, dict[Term, float]]:
     """Patterns, values (patterns, seeds), and the effects and interactions of two that the values have been given."""
-    rng, patterns = RNG(seed), fraction(factors, 64).patterns
+    rng, patterns = RNG(seed), smallest_fraction(factors, 64).patterns
     known = {term: rng.normal(0, 0.02) for term in terms_of(factors)}
     levels = np.where(patterns, 0.5, -0.5)
     mean = 0.8 + sum(size * levels[:, list(term)].prod(axis=1) for term, size in known.items())
@@ -31,7 +31,7 @@ def made(seed: int, factors: int, seeds: int, sd: float) -> tuple[np.ndarray, np
 def test_known_effects_and_interactions_are_found_exactly_where_nothing_varies() -> None:
     for factors in (1, 2, 4, 5, 6):
         patterns, values, known = made(factors, factors, 2, 0.0)
-        found = effects(patterns, list(values), terms_of(factors))
+        found = fitted_effects(patterns, list(values), terms_of(factors))
         assert found is not None
         assert found.error == 0
         for term, size in known.items():
@@ -44,7 +44,7 @@ def test_coefficients_and_errors_are_those_of_a_regression_written_out_where_pat
     for case in range(10):
         patterns, values, known = made(case, 6, 4, 0.01)
         some = [own[: rng.integers(0 if case % 2 and row == 3 else 1, 5)] for row, own in enumerate(values)]
-        found = effects(patterns, some, list(known))
+        found = fitted_effects(patterns, some, list(known))
         rows = [(pattern, value) for pattern, own in zip(patterns, some, strict=True) for value in own]
         levels = np.array([[1.0 if high else -1.0 for high in pattern] for pattern, _ in rows]) / 2
         matrix = np.array([[1.0, *(np.prod(row[list(term)]) for term in known)] for row in levels])
@@ -64,7 +64,7 @@ def test_coefficients_and_errors_are_those_of_a_regression_written_out_where_pat
 
 def test_with_equal_seeds_an_effect_is_the_difference_of_means_and_an_interaction_one_of_differences() -> None:
     patterns, values, known = made(3, 4, 3, 0.02)
-    found = effects(patterns, list(values), list(known))
+    found = fitted_effects(patterns, list(values), list(known))
     assert found is not None
     for a, b in combinations(range(4), 2):
         assert found.of((a,)) == pytest.approx(values[patterns[:, a]].mean() - values[~patterns[:, a]].mean())
@@ -76,7 +76,7 @@ def test_with_equal_seeds_an_effect_is_the_difference_of_means_and_an_interactio
 
 def test_of_one_factor_with_equal_seeds_the_interval_is_students_of_two_samples() -> None:
     low, high = RNG(1).normal(0.8, 0.01, (2, 5))
-    found = effects(np.array([[False], [True]]), [low, high], [(0,)])
+    found = fitted_effects(np.array([[False], [True]]), [low, high], [(0,)])
     assert found is not None
     expected = scipy.stats.ttest_ind(high, low).confidence_interval(0.95)
     assert vars(found.interval((0,), 0.05)) == pytest.approx({"low": expected.low, "high": expected.high})
@@ -84,7 +84,7 @@ def test_of_one_factor_with_equal_seeds_the_interval_is_students_of_two_samples(
 
 def test_the_error_of_a_balanced_design_is_that_of_its_contrast_of_means() -> None:
     patterns, values, known = made(5, 5, 3, 0.02)
-    found = effects(patterns, list(values), list(known))
+    found = fitted_effects(patterns, list(values), list(known))
     weights = columns(patterns, [(2,)])[:, 1] * 4 / len(patterns)
     by_means = contrast([Sample(own, weight) for own, weight in zip(values, weights, strict=True)])
     assert found is not None
@@ -100,7 +100,7 @@ def test_simultaneous_intervals_hold_all_effects_in_as_many_experiments_as_they_
     held = 0
     for trial in range(trials):
         patterns, values, known = made(trial, 5, seeds, 0.01)
-        found = effects(patterns, list(values), list(known))
+        found = fitted_effects(patterns, list(values), list(known))
         assert found is not None
         intervals = [(known[(factor,)], found.interval((factor,), level / 5)) for factor in range(5)]
         held += all(interval is not None and interval.low <= true <= interval.high for true, interval in intervals)
@@ -109,19 +109,19 @@ def test_simultaneous_intervals_hold_all_effects_in_as_many_experiments_as_they_
 
 
 def test_patterns_that_do_not_tell_terms_apart_have_no_effects_and_single_values_no_interval() -> None:
-    patterns = fraction(6, 16).patterns
-    assert effects(patterns, list(np.ones((16, 2))), terms_of(6)) is None
-    assert effects(patterns, [[0.5]] * 5 + [[]] * 11, [(0,), (1,)]) is not None
-    found = effects(patterns, [[0.5 + row[0] / 10] for row in patterns], [(0,)])
+    patterns = smallest_fraction(6, 16).patterns
+    assert fitted_effects(patterns, list(np.ones((16, 2))), terms_of(6)) is None
+    assert fitted_effects(patterns, [[0.5]] * 5 + [[]] * 11, [(0,), (1,)]) is not None
+    found = fitted_effects(patterns, [[0.5 + row[0] / 10] for row in patterns], [(0,)])
     assert found is not None
     assert found.of((0,)) == pytest.approx(0.1)
     assert found.interval((0,), 0.05) is None
-    assert effects(patterns, [[]] * 16, [(0,)]) is None
+    assert fitted_effects(patterns, [[]] * 16, [(0,)]) is None
 
 
 def test_of_one_factor_the_values_that_decide_are_about_two_times_the_seeds_a_side() -> None:
     low, high = RNG(2).normal(0.8, 0.01, (2, 6)) + np.array([[0.0], [0.004]])
-    found = effects(np.array([[False], [True]]), [low, high], [(0,)])
+    found = fitted_effects(np.array([[False], [True]]), [low, high], [(0,)])
     pair = contrast([Sample(low, -1.0), Sample(high)])
     assert found is not None
     assert pair is not None

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dsbench.errors import InputError
-from dsbench.statistics.fractions import WHOLE, Fraction, fraction
+from dsbench.statistics.fractions import WHOLE, Fraction, smallest_fraction
 
 MOST = 2**12
 
@@ -32,7 +32,7 @@ def shortest_word(design: Fraction, most: int = 5) -> int:
 
 @pytest.mark.parametrize("factors", range(1, 17))
 def test_main_effects_and_interactions_of_two_are_clear_of_each_other(factors: int) -> None:
-    design = fraction(factors, MOST)
+    design = smallest_fraction(factors, MOST)
     levels, pairs = signs(design), list(combinations(range(factors), 2))
     columns = np.column_stack([np.ones(design.runs), levels, *(levels[:, pair].prod(axis=1) for pair in pairs)])
     assert (columns.T @ columns == design.runs * np.eye(columns.shape[1])).all()
@@ -43,8 +43,8 @@ def test_main_effects_and_interactions_of_two_are_clear_of_each_other(factors: i
 
 @pytest.mark.parametrize("factors", [4, *range(6, 17)])
 def test_where_that_is_too_many_runs_main_effects_are_clear_and_chains_name_what_is_not(factors: int) -> None:
-    most = fraction(factors, MOST).runs // 2
-    design = fraction(factors, most)
+    most = smallest_fraction(factors, MOST).runs // 2
+    design = smallest_fraction(factors, most)
     levels = signs(design)
     assert design.runs <= most
     assert shortest_word(design, 4) == design.resolution == 4
@@ -60,9 +60,9 @@ def test_where_that_is_too_many_runs_main_effects_are_clear_and_chains_name_what
 def test_runs_of_the_smallest_designs_are_those_of_the_tables() -> None:
     # Montgomery, Design and Analysis of Experiments, table 8.14, and for more factors Box, Hunter and Hunter 2005
     clear = {5: 16, 6: 32, 7: 64, 8: 64, 9: 128, 10: 128, 11: 128, 12: 256, 17: 256}
-    assert {factors: fraction(factors, MOST).runs for factors in clear} == clear
+    assert {factors: smallest_fraction(factors, MOST).runs for factors in clear} == clear
     main = {4: 8, 5: 16, 6: 16, 7: 16, 8: 16, 9: 32, 16: 32, 17: 64, 32: 64}
-    assert {factors: fraction(factors, runs).runs for factors, runs in main.items()} == main
+    assert {factors: smallest_fraction(factors, runs).runs for factors, runs in main.items()} == main
 
 
 @given(st.integers(1, 6), st.lists(st.integers(0, 63), min_size=1, max_size=7))
@@ -73,7 +73,7 @@ def test_the_resolution_is_the_shortest_word_of_the_defining_relation(base: int,
 
 def test_the_first_pattern_is_all_low_and_no_pattern_comes_twice() -> None:
     for factors in (3, 6, 9):
-        patterns = fraction(factors, 64).patterns
+        patterns = smallest_fraction(factors, 64).patterns
         assert not patterns[0].any()
         assert len(np.unique(patterns, axis=0)) == len(patterns)
 
@@ -81,4 +81,4 @@ def test_the_first_pattern_is_all_low_and_no_pattern_comes_twice() -> None:
 @pytest.mark.parametrize(("factors", "most", "needed"), [(6, 8, "16 patterns"), (3, 4, "8 patterns"), (1, 1, "2 pat")])
 def test_too_few_runs_are_refused_with_the_number_that_would_do(factors: int, most: int, needed: str) -> None:
     with pytest.raises(InputError, match=rf"sensitivity.runs={most} is too few for {factors} slots: {needed}"):
-        fraction(factors, most)
+        smallest_fraction(factors, most)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from dsbench.config.compose import compose
+from dsbench.report.explored import explored, write_explored
 from dsbench.results.folder import SweepFolder
 from dsbench.run.interrupts import Interrupted
 from dsbench.run.plan import plan
@@ -28,32 +28,39 @@ def line(overrides: Callable[[str], list[str]]) -> list[str]:
     return [*own, "sweep=sensitivity", *TWO_SLOTS, "seeds=3", "verdict.margin=100", "sensitivity.cost=params"]
 
 
-def test_a_sensitivity_that_was_killed_goes_on_and_trains_the_hybrid_that_it_proposes(
-    line: list[str], overrides: Callable[[str], list[str]], outputs: Path, call: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kill", [False, pytest.param(True, marks=pytest.mark.thorough)])
+def test_a_sensitivity_killed_or_not_trains_the_hybrid_that_it_proposes(
+    kill: bool,
+    line: list[str],
+    overrides: Callable[[str], list[str]],
+    outputs: Path,
+    call: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    command, launch = [*line, "bench_minutes=0", "fuse=3"], Sweep.launch
+    command, launch = [*line, "bench_minutes=0", "fuse=3", "report=false"], Sweep.launch
 
     def killed(self: Sweep, plan: SweepPlan) -> None:
         launch(self, SweepPlan(plan.jobs[:2]))
         raise Interrupted(signal.SIGTERM)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Sweep, "launch", killed)
-        assert call("sweep", *command).code == 128 + signal.SIGTERM
+    if kill:
+        with monkeypatch.context() as patch:
+            patch.setattr(Sweep, "launch", killed)
+            assert call("sweep", *command).code == 128 + signal.SIGTERM
     ended = call("sweep", *command)
     assert ended.code == 0, ended.err
-    assert "8 runs in 4 cells, 2 done, 6 to train" in ended.out
+    assert f"8 runs in 4 cells, {'2 done, 6' if kill else '0 done, 8'} to train" in ended.out
     proposed = "model.pattern=[plain,separable]"
     assert proposed in ended.out
-    explored, chosen = sorted(map(SweepFolder, (outputs / "sweeps").iterdir()), key=lambda folder: folder.name)
-    assert chosen.name == f"{explored.name}-chosen"
-    report = json.loads((explored.path / "report.json").read_text())
-    assert [slot["proposed"] for slot in report["choice"]["slots"]] == ["plain", "separable"]
-    assert report["pictures"] == ["slots"]
-    assert (explored.path / "slots.csv").read_text().count("\n") == 3
-    drawn = call("dsbench", "figures", "--outputs", str(outputs), explored.name).out.split()
-    assert [Path(path).name for path in drawn] == ["slots.svg"]
-    first, second = (folder.read()[0] for folder in (explored, chosen))
+    assert "\nThe hybrid [plain,separable] " in ended.out
+    first_stage, second_stage = sorted(map(SweepFolder, (outputs / "sweeps").iterdir()), key=lambda folder: folder.name)
+    assert second_stage.name == f"{first_stage.name}-chosen"
+    page = explored(first_stage)
+    assert [slot["proposed"] for slot in page.data["choice"]["slots"]] == ["plain", "separable"]
+    assert [picture.name for picture in page.pictures] == ["slots"]
+    write_explored(page, first_stage.path)
+    assert (first_stage.path / "slots.csv").read_text().count("\n") == 3
+    first, second = (folder.read()[0] for folder in (first_stage, second_stage))
     assert not set(first["seed"]) & set(second["seed"])
     assert sorted(set(second["model"])) == ["cnn", "dwsep", "hybrid"]
     pasted = plan(compose([*overrides(" ".join(TWO_SLOTS)), "model=hybrid", proposed]))

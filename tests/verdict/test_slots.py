@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -12,7 +13,7 @@ from made import timed
 from synthetic import read, run
 
 from dsbench.results.records import runs_table
-from dsbench.statistics.fractions import fraction
+from dsbench.statistics.fractions import smallest_fraction
 from dsbench.verdict.rule import Answer
 from dsbench.verdict.slots import Experiment, Sensitivity, entries, sensitivity
 
@@ -31,7 +32,7 @@ def experiment(
     **facts: Any,
 ) -> Experiment:
     """Runs whose validation accuracy is `accuracy` of the pattern, and whose parameters each slot makes fewer."""
-    rng, design = np.random.default_rng(0), fraction(slots, most)
+    rng, design = np.random.default_rng(0), smallest_fraction(slots, most)
     records, patterns = [], {}
     for pattern in design.patterns:
         params = int(10_000 - pattern @ PARAMS[:slots])
@@ -76,7 +77,7 @@ def test_the_hybrid_is_the_cheapest_of_all_patterns_that_lose_no_more_than_the_m
         cheapest = max(within, key=lambda own: np.dot(own, PARAMS), default=None)
         assert (proposal and proposal.pattern) == (cheapest and tuple(map(bool, cheapest)))
         if proposal is not None and cheapest is not None:
-            assert proposal.accuracy == pytest.approx(np.dot(cheapest, losses))
+            assert proposal.accuracy.mean == pytest.approx(np.dot(cheapest, losses))
             assert proposal.saved["params"] == pytest.approx(np.dot(cheapest, PARAMS) / 10_000)
 
 
@@ -104,8 +105,6 @@ def test_of_resolution_iv_chains_are_named_and_the_hybrid_goes_by_the_slots_alon
 def test_answers_are_those_of_simultaneous_intervals_and_the_margin() -> None:
     effects = found(experiment(additive(-0.03, 0.03, 0.0), seeds=4, noise=0.002))
     assert [slot.answer for slot in effects.slots] == [Answer.WORSE, Answer.BETTER, Answer.AS_GOOD]
-    assert effects.level == pytest.approx(0.05 / 3)
-    assert effects.decided
 
 
 @pytest.mark.parametrize("status", ["collapsed", "diverged"])
@@ -165,5 +164,69 @@ def test_the_seeds_that_would_decide_do() -> None:
     few = found(experiment(effects, seeds=2, noise=0.012))
     assert few.seeds_to_decide is not None
     assert 2 < few.seeds_to_decide < 30
-    assert found(experiment(effects, seeds=2 * few.seeds_to_decide, noise=0.012)).decided
     assert found(experiment(effects, seeds=2 * few.seeds_to_decide, noise=0.012)).seeds_to_decide is None
+
+
+def test_what_fails_once_in_a_while_leaves_the_times_of_all_other_patterns() -> None:
+    """The pattern of the first two slots has no run that is done, so none that could be measured."""
+
+    def measured(record: Plain) -> list[Plain]:
+        separable = record["settings"]["model.pattern"][1:]
+        if separable == ["separable", "separable", "plain"]:
+            return [record | {"status": "collapsed"}]
+        return [record] if record["seed"] else timed([record], 20 - separable.count("separable"), spread=0.01)
+
+    effects = found(experiment(additive(0, 0, 0), change=measured), "train_step_ms")
+    steps = [slot.costs["train_step_ms"].mean for slot in effects.slots]
+    assert steps == pytest.approx([-1] * 3, rel=0.03)
+    assert effects.proposal is not None
+    assert effects.proposal.pattern == (True, True, True)
+    assert (effects.proposal.failed, effects.proposal.worst) == ((0, 2), None)
+
+
+@pytest.mark.parametrize(("seeds", "failed", "kept"), [(2, 1, True), (2, 2, False), (3, 2, False)])
+def test_no_pattern_is_proposed_most_of_whose_trainings_failed(seeds: int, failed: int, kept: bool) -> None:
+    def failing(record: Plain) -> list[Plain]:
+        all_separable = record["settings"]["model.pattern"][1:] == ["separable"] * 3
+        return [record | {"status": "diverged"} if all_separable and record["seed"] < failed else record]
+
+    proposal = found(experiment(additive(0, 0, 0), seeds=seeds, change=failing)).proposal
+    assert proposal is not None
+    assert proposal.pattern == (kept, True, True)
+    assert proposal.failed == ((failed, seeds) if kept else (0, seeds))
+
+
+def test_no_untrained_pattern_is_proposed_with_a_slot_most_of_whose_trainings_failed() -> None:
+    """Of six slots, the last of which fails in three of four trainings where it is separable."""
+    count = iter(range(1000))
+
+    def failing(record: Plain) -> list[Plain]:
+        bad = record["settings"]["model.pattern"][6] == "separable" and next(count) % 4
+        return [record | {"status": "collapsed"} if bad else record]
+
+    effects = found(experiment(additive(*[0] * 6), slots=6, most=16, seeds=4, change=failing))
+    assert effects.proposal is not None
+    assert effects.proposal.pattern[5] is False
+
+
+def test_accuracies_are_those_of_the_weights_that_are_tested() -> None:
+    effects = found(experiment(additive(0, 0, 0), test_weights="last", val_acc=0.7))
+    assert by_number(effects) == {2: 0, 3: 0, 4: 0}
+    made = experiment(additive(-0.002, 0.001, -0.03), test_weights="last", val_acc=0.7)
+    assert {accuracy for own in made.accuracies for accuracy in own} == {0.7}
+
+
+def test_few_proposals_truly_lose_more_than_the_margin() -> None:
+    """Half a point a slot and a margin of one: three slots are too many, however kind the noise is to them.
+
+    By the estimates with every interaction three in four proposals would be such.
+    """
+    losses, rng = np.full(6, 0.005), np.random.default_rng(0)
+    quiet, over = experiment(additive(*-losses), slots=6), 0
+    for _ in range(30):
+        noise = rng.normal(0, 0.01, len(quiet.runs))
+        runs = quiet.runs.assign(best_val_acc=quiet.runs["best_val_acc"] + noise)
+        runs.attrs = quiet.runs.attrs
+        proposal = found(replace(quiet, runs=runs)).proposal
+        over += proposal is not None and float(np.array(proposal.pattern) @ losses) > MARGIN + 1e-9
+    assert over <= 4
