@@ -1,5 +1,5 @@
 # make demo: a first comparison on real MNIST. make test: everything that is checked. make docs: the documentation, in
-# site/. make results: the pages of what is published anew, from its tables. All set up .venv themselves.
+# site/. make results: the pages of sweeps and of chips anew, from their tables. All set up .venv themselves.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python

@@ -76,7 +76,6 @@ def claims(plain: Plain, studies: Studies) -> list[Decided]:
         return [studies[name] for name in names if name in studies]
 
     same = [pair for pair in studies.values() if pair.same_width]
-    others = [pair for pair in same if pair.candidate.group != "study_cifar10_three_way"]
     budget, fc = of("mnist_7800/dwsep_same_budget"), of("cifar10_fc/dwsep")
     small = [plain[key] for key in plain if key[:2] == (group_name("width", 3, 1), "dwsep")]
     small += of("mnist_7800/dwsep_same_width")
@@ -102,13 +101,6 @@ def claims(plain: Plain, studies: Studies) -> list[Decided]:
         _at_most(three_way, "BothConv almost halves the time", of(f"{three_way}/hybrid")),
         _at_most(three_way, "SeparableConv almost halves the time", of(f"{three_way}/dwsep")),
         _Read(three_way, three_quarters, quarter, _cases(of(f"{three_way}/dwsep"), SPEED, _within(0.25)), _TRUE),
-        _Read(
-            three_way,
-            three_quarters,
-            f"{quarter}, of the other studies' networks of equal width",
-            _cases(others, SPEED, _within(0.25)),
-            _TRUE,
-        ),
         _Read(vgg, "Separable pays more in deeper models", "see above", _deeper(studies), _TRUE),
         _Read(vgg, "It pays more with larger kernels", "see above", _larger(plain), _TRUE),
         _at_most("cifar100_series", "Much faster", of("cifar100_series/dwsep")),

@@ -143,7 +143,7 @@ class OptimizerConfig(Checked):
         """The factor of depthwise kernels is not null."""
         super().check(prefix)
         if self.decay_depthwise is None:
-            raise InputError(f"{prefix}decay_depthwise has no value; a factor, 1 for none, or {RATIO}")
+            raise InputError(f"{prefix}decay_depthwise has no value; a factor, 1 to change nothing, or {RATIO}")
 
 
 @dataclass

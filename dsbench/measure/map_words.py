@@ -29,7 +29,7 @@ _MATCHED = {"channels": "equal channels", "params": "equal parameters"}
 _LEGEND = (
     "33 (16 to 64): faster from 33 channels on; between 16 and 64 one cannot tell",
     "below 17 (16 to 19): faster with fewer than 17 channels, not with more",
-    "≤ 16: faster at all points measured, from 16 channels on; > 64: at none, up to 64; ?: not decided",
+    "≤ 16: faster at all points decided, from 16 channels on; > 64: at none, up to 64; ?: not decided",
 )
 
 
@@ -80,7 +80,7 @@ class Words:
         own = self.columns[column, phase]
         found = crossings(own)
         if not found:
-            said = {-1: "at all widths measured", 1: "at none of the widths measured"}.get(whole(own))
+            said = {-1: "at all widths decided", 1: "at none of the widths decided"}.get(whole(own))
             decided = [channels for channels, ratio in own.items() if ratio.sign]
             if not said:
                 return ""

@@ -274,8 +274,8 @@ def words(column: dict[int, float], match: str = "channels") -> str:
             {8: 0.3, 12: -0.3, 16: -0.3, 24: 0.3, 32: 0.3, 48: -0.3},
             "from 10 (10 to 10) to 20 (19 to 20) channels and from 39 (39 to 40) channels on",
         ),
-        ({8: 0.3, 12: 0.2}, "at none of the widths measured (8 to 12 channels, 2 points)"),
-        ({8: -0.3, 12: -0.2}, "at all widths measured (8 to 12 channels, 2 points)"),
+        ({8: 0.3, 12: 0.2}, "at none of the widths decided (8 to 12 channels, 2 points)"),
+        ({8: -0.3, 12: -0.2}, "at all widths decided (8 to 12 channels, 2 points)"),
     ],
 )
 def test_the_sentence_says_where_separable_is_faster_and_where_no_longer(column: dict[int, float], clause: str) -> None:
