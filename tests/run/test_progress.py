@@ -41,8 +41,11 @@ def test_a_file_gets_a_table_a_line_an_epoch_and_a_result(planned: Callable[[str
 def test_a_sweep_is_told_of_the_remark(planned: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[dict[str, Any]] = []
     monkeypatch.setattr(worker, "tell", told.append)
-    worker.Reporter(0).finished(planned(QUICK), Record.of(run(remark="undertrained", test_acc=0.102)))
-    assert told == [{"kind": "finished", "status": "done, undertrained", "test_acc": 0.102, "seed": 0}]
+    worker.Reporter(0).finished(
+        planned(QUICK), Record.of(run(remark="undertrained", test_acc=0.102, best_val_acc=0.11))
+    )
+    said = {"kind": "finished", "status": "done, undertrained", "seed": 0}
+    assert told == [said | {"test_acc": 0.102, "best_val_acc": 0.11}]
 
 
 def test_a_terminal_gets_a_bar(planned: Callable[[str], Any]) -> None:
