@@ -33,7 +33,7 @@ _LEAST_CHUNK = 1.0  # seconds, below which no process is worth its start
 _START, _FIRST_SECONDS = 4.0, 4.0  # as long as the pace is not known: until a process measures, and of its measuring
 _STEP = 4  # places of the grid from one coarse point to the next; two crossings between these are not seen at first
 _MEMORY = 0.5  # of what there is, that a pair may take
-# How urgent a point is: what has begun, and two coarse points; what leads to the boundary; the other coarse points;
+# How urgent a point is: what was started, and two coarse points; what leads to the boundary; the other coarse points;
 # repeats of what is undecided; what fills gaps.
 _BEGINNING, _BOUNDARY, _COARSE, _REPEATING, _FILLING = range(5)
 Say = Callable[[str], None]
@@ -49,9 +49,9 @@ def measure_pairs(
 ) -> tuple[list[dict[str, list[float]]], float]:
     """Time each pair at its batch by turns in this process: for each phase the milliseconds of plain and separable.
 
-    Each slot and phase takes `seconds` at the most, or its fewest rounds; none is begun after `within` seconds, so that
-    there may be fewer results than pairs. That of a pair for which a GPU had no memory is empty. Returns the seconds
-    that all took, too.
+    Each slot and phase takes `seconds` at the most, or its fewest rounds; none is started after `within` seconds, so
+    that there may be fewer results than pairs. That of a pair for which a GPU had no memory is empty. Returns the
+    seconds that all took, too.
     """
     from dsbench.measure.probes import SlotProbes
     from dsbench.measure.timing import interleaved
@@ -59,10 +59,10 @@ def measure_pairs(
 
     compute = where.compute()
     set_up_process()
-    begun = time.monotonic()
+    start = time.monotonic()
     out: list[dict[str, list[float]]] = []
     for pair, batch in pairs:
-        if out and time.monotonic() - begun > within:
+        if out and time.monotonic() - start > within:
             break
         timed: dict[str, list[float]] = {}
         try:
@@ -77,7 +77,7 @@ def measure_pairs(
                 raise
             timed = {}
         out.append(timed)
-    return out, time.monotonic() - begun
+    return out, time.monotonic() - start
 
 
 def _rates(
@@ -151,7 +151,7 @@ class _Exploration:
     def _measure(self, due: Sequence[Point], within: float, end: float, pace: _Pace) -> None:
         """One repeat of each of `due` in a fresh process."""
         pairs = [(self._map.pairs[point], point.batch) for point in due]
-        session, costs, begun = new_session(), self._costs(), time.monotonic()
+        session, costs, start = new_session(), self._costs(), time.monotonic()
         measured = in_fresh_process(
             partial(measure_pairs, pairs, self._map.where, within), SECONDS, end, None, lambda message: None
         )
@@ -165,7 +165,7 @@ class _Exploration:
                 self._map.too_large[point] = self._bytes(point)
         self._map.keep()
         reckoned = sum(costs[point] for point in due[: len(results)])
-        pace.factor, pace.start, pace.known = seconds / reckoned, time.monotonic() - begun - seconds, True
+        pace.factor, pace.start, pace.known = seconds / reckoned, time.monotonic() - start - seconds, True
 
     def _leave_out(self, seconds: float) -> None:
         """Find the points that are too large for the memory, or would take too much of `seconds`."""

@@ -10,7 +10,7 @@ from dsbench.figures.style import rendered, words
 from dsbench.files import write_atomically
 from dsbench.report.album import explored_album
 from dsbench.report.content import Picture, how, links, runs
-from dsbench.report.page import PICTURES, write_all
+from dsbench.report.page import stamped, write_all, write_pictures
 from dsbench.results.folder import SweepFolder
 from dsbench.results.naming import short_names
 from dsbench.results.records import plain
@@ -71,13 +71,10 @@ def write_explored(page: ExploredPage, folder: Path, made_of: str | None = None)
 
     As dsbench.report.page.write does.
     """
-    for picture in page.pictures:
-        (folder / PICTURES).mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / PICTURES / f"{picture.name}.svg", picture.svg)
+    write_pictures(page.pictures, folder)
     for name, rows in page.data["choice"].items():
         write_atomically(folder / f"{name}.csv", _csv(rows))
-    data = page.data | ({} if made_of is None else {"made_of": made_of})
-    return write_all("explored", "report", vars(page), data, folder)
+    return write_all("explored", "report", vars(page), stamped(page.data, made_of), folder)
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -74,14 +74,23 @@ def write(report: Report, folder: Path, made_of: str | None = None) -> list[Path
     Each file is replaced in one step, report.json as the last; it keeps `made_of` (see dsbench.report.sources). Raises
     OSError where one cannot be written.
     """
-    pictures = folder / PICTURES
-    pictures.mkdir(parents=True, exist_ok=True)
-    for picture in report.pictures:
-        if picture.of_its_own:
-            write_atomically(pictures / f"{picture.name}.svg", picture.svg)
     drawn = {picture.name: picture for picture in report.pictures}
-    data = report.data | ({} if made_of is None else {"made_of": made_of})
-    return write_all("report", "report", vars(report) | {"drawn": drawn}, data, folder)
+    write_pictures(report.pictures, folder)
+    return write_all("report", "report", vars(report) | {"drawn": drawn}, stamped(report.data, made_of), folder)
+
+
+def write_pictures(pictures: Sequence[Picture], folder: Path) -> None:
+    """Write the pictures that have a file of their own. Raises OSError."""
+    own = [picture for picture in pictures if picture.of_its_own]
+    if own:
+        (folder / PICTURES).mkdir(parents=True, exist_ok=True)
+    for picture in own:
+        write_atomically(folder / PICTURES / f"{picture.name}.svg", picture.svg)
+
+
+def stamped(data: Mapping[str, Any], made_of: str | None) -> dict[str, Any]:
+    """The plain data of a page with what it is `made_of`, where that is known (see dsbench.report.sources)."""
+    return {**data, **({} if made_of is None else {"made_of": made_of})}
 
 
 def write_all(template: str, name: str, values: Mapping[str, Any], data: Mapping[str, Any], folder: Path) -> list[Path]:

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 from dsbench.figures.forest import difference_of, draw
 from dsbench.figures.style import rendered, words
-from dsbench.files import write_atomically
 from dsbench.numerals import counted, listed, mean_percent, p_value, points, signed_points, times
 from dsbench.quantities import QUANTITIES
 from dsbench.report.content import Picture, how
-from dsbench.report.page import PICTURES, write_all
+from dsbench.report.page import write_all, write_pictures
 from dsbench.results.folder import SweepFolder
 from dsbench.results.records import correct_images
 from dsbench.sweep.design import refuse_explored
@@ -170,9 +169,7 @@ def write_versus(comparison: Versus, folder: Path) -> list[Path]:
         "cells": comparison.cells.plain(),
         "differences": comparison.differences.plain(),
     }
-    if comparison.picture:
-        folder.joinpath(PICTURES).mkdir(exist_ok=True)
-        write_atomically(folder / PICTURES / f"{comparison.picture.name}.svg", comparison.picture.svg)
+    write_pictures([comparison.picture] if comparison.picture else [], folder)
     return write_all("versus", f"versus-{Path(comparison.names[1]).name}", vars(comparison), data, folder)
 
 
