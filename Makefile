@@ -1,5 +1,5 @@
 # make demo: a first comparison on real MNIST. make test: everything that is checked. make docs: the documentation, in
-# site/. make results: the pages of sweeps and of chips anew, from their tables. All set up .venv themselves.
+# site/. make results: pages and pictures of published results anew, from their tables. All set up .venv themselves.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -52,6 +52,7 @@ docs: $(INSTALLED)
 results: $(INSTALLED)
 	set -e; for runs in docs/results/*/runs.csv; do $(VENV)/bin/dsbench report $$runs; done
 	$(RUN) benchmarks/chips.py docs/results/chips --page
+	$(RUN) benchmarks/published.py docs/results
 
 lint: $(INSTALLED)
 	$(RUN) -m ruff check .

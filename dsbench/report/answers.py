@@ -9,7 +9,7 @@ from dsbench.numerals import counted, mean_percent, p_value, points, seconds, si
 from dsbench.quantities import QUANTITIES
 from dsbench.tables import Column, Entry, Kind, Table, answers, filled, names, numbers, texts, written
 from dsbench.verdict.better import Better, Factorial
-from dsbench.verdict.chips import where, where_title
+from dsbench.verdict.chips import MOST_COMPARED, where, where_title
 from dsbench.verdict.groups import Regimes
 from dsbench.verdict.int8 import Change
 from dsbench.verdict.lighter import MATCHED, Measure
@@ -148,15 +148,12 @@ def _chips(judged: Judged) -> Table:
     return Table(f"{judged.name}: on chips", tuple(filled(columns)), _CHIPS)
 
 
-MOST_CHIP_COLUMNS = 12  # comparisons that the table of chips has room for
-
-
 def where_it_wins(verdict: Verdict) -> Table | None:
     """A row a chip, a column a comparison: what the chip is judged by, as so many times the reference's.
 
-    Of many comparisons it has the first, and its title says of how many. None where no chip was asked.
+    Of many comparisons it has the first, and its title says of how many. None where chips have nothing to tell.
     """
-    pairs = verdict.comparisons[:MOST_CHIP_COLUMNS]
+    pairs = verdict.comparisons[:MOST_COMPARED]
     found = where([(pair.measured, pair.chips) for pair in pairs])
     if found is None:
         return None

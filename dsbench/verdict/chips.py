@@ -14,6 +14,7 @@ from dsbench.verdict.lighter import Measure, counted_measure
 from dsbench.verdict.rule import Answer
 from dsbench.verdict.timings import CHIP, Records, Timings, chip_timings
 
+MOST_COMPARED = 12  # comparisons that there is room for beside each other, the first of all
 TORCH = "torch"  # the row of the runtime that trains
 _TIME = "latency_ms"
 
@@ -127,9 +128,10 @@ class Where:
 
 
 def where(pairs: Sequence[tuple[Sequence[Measure], Sequence[ChipMeasure]]]) -> Where | None:
-    """The chips of comparisons, each with its times `measured` here and what it comes to on chips; None without chips.
+    """The chips of comparisons, each with its times `measured` here and what it comes to on chips.
 
-    torch on the machine that measured comes first.
+    torch on the machine that measured comes first. None without chips, and where these have nothing but what both
+    networks are matched by.
     """
     rows: dict[tuple[str, str], list[Measure | None]] = {}
     for number, (measured, chips) in enumerate(pairs):
@@ -141,7 +143,8 @@ def where(pairs: Sequence[tuple[Sequence[Measure], Sequence[ChipMeasure]]]) -> W
         }
         for row, measure in entries.items():
             rows.setdefault(row, [None] * len(pairs))[number] = measure
-    if not any(chip != TORCH for chip, _ in rows):
+    told = (one for (chip, _), measures in rows.items() if chip != TORCH for one in measures)
+    if all(one is None or one.matched for one in told):
         return None
     first = sorted(rows, key=lambda row: row[0] != TORCH)
     return Where(tuple(first), tuple(tuple(rows[row]) for row in first))

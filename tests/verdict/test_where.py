@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from made import budget, cell, pair, repeats, timed, verdict
 
+from dsbench.figures import chips
 from dsbench.report.answers import answer_lines, verdict_tables, where_it_wins
 from dsbench.tables import is_equal
 from dsbench.verdict.chips import winner
@@ -151,6 +152,9 @@ def test_what_a_group_is_matched_by_on_a_chip_decides_nothing_and_has_no_winner(
     assert [is_equal(field) for field in fields] == [True, True, False]  # only the last is bold
     (asked_for,) = verdict(*cells, compare="cnn,dwsep").comparisons
     assert next(one for one in asked_for.chips if one.figure == "arena_bytes").matched
+    alone = [asked(cell(ACCURACIES, model, **SAME, **at_most), arena_bytes=2000) for model in ("cnn", "dwsep")]
+    assert where_it_wins(verdict(*alone)) is None
+    assert chips.draw(verdict(*alone).comparisons) is None
 
 
 def test_a_cost_in_another_unit_is_no_other_cost() -> None:
