@@ -23,8 +23,8 @@ from dsbench.sweep.looks import rule_of
 from dsbench.verdict.better import Better, topology
 from dsbench.verdict.groups import BUDGET, WIDTH
 from dsbench.verdict.rule import Answer
-from dsbench.verdict.sentences import brief_labels
 from dsbench.verdict.verdict import Comparison, Judged, verdict
+from dsbench.verdict.words import brief_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,7 +95,7 @@ class Row:
 def _accuracy(better: Better, families: tuple[str, str]) -> Field | None:
     if better.mean is None:
         return None
-    half = better.interval and (better.interval.high - better.interval.low) / 2
+    half = better.interval and better.interval.half
     text = difference_points(better.mean, half or better.mean)
     if better.answer not in (Answer.BETTER, Answer.WORSE):
         return Field(text)

@@ -76,7 +76,7 @@ def rows(sets: Sequence[Repeats]) -> list[str]:
         intervals = [interval for values in by_set if (interval := over_days([values], ALPHA))]
         within = sum(-most < interval.low and interval.high < most for interval in intervals)
         clear = sum(interval.low > most or interval.high < -most for interval in intervals)
-        half = max((interval.high - interval.low) / 2 for interval in intervals)
+        half = max(interval.half for interval in intervals)
         out.append(
             f"| {key[0]}, {key[1]} | {100 * stdev(every):.1f} % | {100 * math.expm1(max(map(abs, every))):.1f} % "
             f"| {min(means):.3f} to {max(means):.3f} | {100 * math.expm1(half):.1f} % | {within} of {len(sets)} "

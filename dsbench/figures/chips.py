@@ -11,8 +11,8 @@ from dsbench.figures.ahead import Field, far
 from dsbench.numerals import times
 from dsbench.verdict.chips import MOST_COMPARED, Where, where, where_title, winner
 from dsbench.verdict.lighter import MATCHED, Measure
-from dsbench.verdict.sentences import described, ratio
 from dsbench.verdict.verdict import Comparison
+from dsbench.verdict.words import described, ratio
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

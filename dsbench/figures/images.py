@@ -13,8 +13,8 @@ from dsbench.figures.style import FULL, INK, canvas, layout, panels, settle, sty
 from dsbench.tables import Table, names, numbers, written
 from dsbench.verdict.better import Correct
 from dsbench.verdict.cells import Cell
-from dsbench.verdict.sentences import described
 from dsbench.verdict.verdict import Comparison, Verdict
+from dsbench.verdict.words import described
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,8 +16,8 @@ from dsbench.quantities import LIGHTER, QUANTITIES
 from dsbench.verdict.faster import short
 from dsbench.verdict.lighter import Measure
 from dsbench.verdict.rule import Answer
-from dsbench.verdict.sentences import described, signed
 from dsbench.verdict.verdict import Comparison
+from dsbench.verdict.words import described, signed
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,8 +15,8 @@ from dsbench.verdict.int8 import Change
 from dsbench.verdict.lighter import MATCHED, Measure
 from dsbench.verdict.reliable import Trainings
 from dsbench.verdict.rule import Answer
-from dsbench.verdict.sentences import brief_labels, changed, described, place, ratio, summary, trainings, within
 from dsbench.verdict.verdict import Comparison, Judged, Verdict
+from dsbench.verdict.words import brief_labels, changed, described, place, ratio, summary, trainings, within
 
 _COSTS = "Costs of one image, as so many times the reference's, equal within 1 %; matched is what is held equal."
 _TIMES = (

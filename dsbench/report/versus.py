@@ -36,7 +36,7 @@ from dsbench.tables import (
 from dsbench.verdict.better import Better, Correct, better
 from dsbench.verdict.cells import Cell, cells
 from dsbench.verdict.rule import DEFAULT, Answer, Family, Standing
-from dsbench.verdict.sentences import within
+from dsbench.verdict.words import within
 
 if TYPE_CHECKING:
     import numpy as np

@@ -26,6 +26,11 @@ class Interval:
     low: float
     high: float
 
+    @property
+    def half(self) -> float:
+        """Half of its width, which says how many digits its middle bears."""
+        return (self.high - self.low) / 2
+
 
 def half_width(sd: Any, n: Any, level: float = ALPHA) -> Any:
     """Half the interval at 1 - level of the mean of `n` values, two or more, by Student's t: t(n - 1) sd / sqrt(n).

@@ -272,7 +272,7 @@ def _lost(change: Change | None) -> Entry:
     if change is None:
         return Entry("")
     interval = change.interval
-    half = (interval.high - interval.low) / 2 if interval else change.mean
+    half = interval.half if interval else change.mean
     return Entry(
         f"{difference_points(-change.mean, half, sign='')}{f' {_ends(change)}' if interval else ''}", -change.mean
     )
@@ -283,7 +283,7 @@ def _ends(change: Change, negative: bool = True) -> str:
     interval = change.interval
     if interval is None:
         return ""
-    half, ends = (interval.high - interval.low) / 2, (interval.low, interval.high)
+    half, ends = interval.half, (interval.low, interval.high)
     low, high = sorted(-end if negative else end for end in ends)
     return f"({difference_points(low, half, sign='')} to {difference_points(high, half, sign='')})"
 

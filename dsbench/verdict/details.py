@@ -11,8 +11,8 @@ from dsbench.numerals import counted, listed, points
 from dsbench.statistics.means import ALPHA
 from dsbench.verdict.better import decide
 from dsbench.verdict.rule import DECIDED, Answer, Family, Rule
-from dsbench.verdict.sentences import described, signed
 from dsbench.verdict.verdict import Comparison, Judged, Verdict
+from dsbench.verdict.words import described, signed
 
 MOST = 12  # names or runs that a sentence lists
 LONGER_SECONDS = 60  # of each measurement of each network, where those of a few seconds could not tell

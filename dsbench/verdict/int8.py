@@ -12,6 +12,7 @@ from dsbench.verdict.better import decide
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.rule import Answer
 
+INT8 = "int8"  # a question that is asked where accuracies in int8 are known
 PER_CHANNEL, PER_TENSOR = "int8", "int8_per_tensor"  # precisions
 _WORDS = {
     Answer.BETTER: Answer.LOSES_LESS,

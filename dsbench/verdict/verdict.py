@@ -23,7 +23,7 @@ from dsbench.verdict.cells import Cell, cells
 from dsbench.verdict.chips import ChipMeasure, on_chips
 from dsbench.verdict.faster import measured_times, trained, unranked
 from dsbench.verdict.groups import ASKED, FAMILIES, HYBRID, Group, Regimes, group_names, groups, named_pair, regimes
-from dsbench.verdict.int8 import Int8, int8
+from dsbench.verdict.int8 import INT8, Int8, int8
 from dsbench.verdict.lighter import Measure, agreed, lighter, summed_up
 from dsbench.verdict.recipe import Recipe, recipes
 from dsbench.verdict.reliable import Reliable, reliable
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 QUESTIONS = ("lighter", "faster", "better", "reliable")
-INT8 = "int8"  # a question that is asked where int8 accuracies are known
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from made import cell, pair, verdict
 from dsbench.report.answers import answer_table, verdict_tables
 from dsbench.verdict.int8 import Int8
 from dsbench.verdict.rule import Answer, Rule
-from dsbench.verdict.sentences import summary
+from dsbench.verdict.words import summary
 
 FP32 = [0.90, 0.94, 0.91, 0.96, 0.92, 0.95, 0.93, 0.97]  # sd 2.4 points
 DROPS = [0.004, 0.005, 0.006, 0.0045, 0.0055, 0.0052, 0.0048, 0.005]  # sd 0.06 points

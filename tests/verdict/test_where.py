@@ -12,7 +12,8 @@ from dsbench.report.answers import answer_lines, verdict_tables, where_it_wins
 from dsbench.tables import is_equal
 from dsbench.verdict.chips import winner
 from dsbench.verdict.rule import Answer
-from dsbench.verdict.sentences import summary, winners
+from dsbench.verdict.sentences import winners
+from dsbench.verdict.words import summary
 
 ACCURACIES = [0.9, 0.91, 0.92]
 SAME = {"params": 1000, "macs": 1000, "acts": 1000, "bytes": 1000}

@@ -16,8 +16,9 @@ from dsbench.verdict.better import key
 from dsbench.verdict.details import details, effects, missing
 from dsbench.verdict.lighter import Measure
 from dsbench.verdict.rule import Answer, Rule, Standing
-from dsbench.verdict.sentences import described, headline, summary, title
+from dsbench.verdict.sentences import headline, title
 from dsbench.verdict.verdict import Comparison
+from dsbench.verdict.words import described, summary
 
 BEFORE = [0.98, 0.981, 0.982, 0.983, 0.984, 0.985, 0.986, 0.987]
 AFTER = [round(score - by, 4) for score, by in zip(BEFORE, (0.013, 0.014) * 4, strict=True)]
