@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from chips import KERNELS, group_name
-from chips_pairs import COUNTED, CYCLES, PLACES, TIMES, Pair, Place, margin
+from chips_pairs import COUNTED, CYCLES, PLACES, TIMES, Pair, Place
 
 from dsbench.claims.published import Claim, published
 from dsbench.numerals import times
-from dsbench.verdict.chips import ChipMeasure, winner
-from dsbench.verdict.rule import Answer
+from dsbench.verdict.chips import ChipMeasure, tolerance, winner
+from dsbench.verdict.rule import SPEED_MARGIN, Answer
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "not tested"
 SPEED = (*TIMES, *CYCLES)
@@ -171,7 +171,9 @@ def _falls(before: ChipMeasure, after: ChipMeasure) -> bool:
     """Whether the second ratio is below the first: that of a time by its interval, else by the margin."""
     if before.interval and after.interval:
         return after.interval.high < before.interval.low
-    return bool(before.ratio and after.ratio and (1 + margin(after)) * after.ratio < before.ratio)
+    return bool(
+        before.ratio and after.ratio and (1 + tolerance(after.figure, SPEED_MARGIN)) * after.ratio < before.ratio
+    )
 
 
 def _told(cases: Sequence[Case]) -> str:

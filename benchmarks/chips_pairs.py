@@ -1,9 +1,9 @@
-"""Networks on chips two by two: what each chip is judged by, and which of both is ahead there by the page's margins."""
+"""Networks on chips two by two: what each chip is judged by, and which of both is ahead there."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -11,10 +11,9 @@ from chips import Network
 
 from dsbench.quantities import QUANTITIES
 from dsbench.statistics.means import ALPHA
-from dsbench.verdict.cells import TOLERANCE
 from dsbench.verdict.chips import ChipMeasure, compared
 from dsbench.verdict.lighter import counted_measure
-from dsbench.verdict.rule import SPEED_MARGIN, Answer
+from dsbench.verdict.rule import SPEED_MARGIN
 
 _CHIPS = {
     "litert/fp32": "LiteRT fp32",
@@ -72,13 +71,10 @@ class Pair:
 
     @cached_property
     def measures(self) -> dict[Place, ChipMeasure]:
-        """All figures of all chips, and the arena's head; the interval of a time is at 95 %, of this pair alone.
-
-        An estimate is ahead or behind from the margin of times on, since the model of a processor is no count.
-        """
+        """All figures of all chips, and the arena's head; the interval of a time is at 95 %, of this pair alone."""
         before, after = self.reference.said, self.candidate.said
         every = compared(before, after, ALPHA, SPEED_MARGIN)
-        found = {Place(f"{one.chip}/{one.precision}", one.figure): _beyond_margin(one) for one in every}
+        found = {Place(f"{one.chip}/{one.precision}", one.figure): one for one in every}
         for place in PLACES:
             both = [said.figures.get(place.chip, {}).get(place.figure) for said in (before, after)]
             if place not in found and None not in both:
@@ -105,18 +101,6 @@ class Pair:
     @property
     def _both(self) -> tuple[Network, Network]:
         return self.reference, self.candidate
-
-
-def margin(measure: ChipMeasure) -> float:
-    """From which share of the reference's figure on a count, or an estimate, is another."""
-    return SPEED_MARGIN / 100 if measure.estimated else TOLERANCE
-
-
-def _beyond_margin(measure: ChipMeasure) -> ChipMeasure:
-    """An estimate that is within the margin, as equal."""
-    most = 1 + margin(measure)
-    within = measure.estimated and measure.ratio is not None and 1 / most <= measure.ratio <= most
-    return replace(measure, answer=Answer.EQUAL) if within else measure
 
 
 def plain_pairs(known: Sequence[Network]) -> dict[tuple[str, str, int], Pair]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from dsbench.chips.chip import PRECISIONS, counted_in
 from dsbench.quantities import JUDGED_ON_CHIP, LIGHTER_ON_CHIP, QUANTITIES
-from dsbench.verdict.cells import Cell
+from dsbench.verdict.cells import TOLERANCE, Cell
 from dsbench.verdict.faster import comparisons
 from dsbench.verdict.lighter import Measure, counted_measure
 from dsbench.verdict.rule import Answer
@@ -16,6 +16,7 @@ from dsbench.verdict.timings import CHIP, Records, Timings, chip_timings
 
 MOST_COMPARED = 12  # comparisons that there is room for beside each other, the first of all
 TORCH = "torch"  # the row of the runtime that trains
+ESTIMATED = "cycles"  # by a compiler
 _TIME = "latency_ms"
 
 
@@ -39,7 +40,7 @@ class ChipMeasure(Measure):
     @property
     def estimated(self) -> bool:
         """Whether it is a compiler's estimate."""
-        return self.figure == "cycles"
+        return self.figure == ESTIMATED
 
     @property
     def where(self) -> str:
@@ -73,9 +74,9 @@ def compared(
 ) -> tuple[ChipMeasure, ...]:
     """What each chip says of both: first what it takes, by the rules of all times, then what is counted.
 
-    An interval is at 1 - `level`. `matched` is the chip and its cost that both are matched by, if it is one; what is
-    that cost in another unit is matched too. What a chip says of one network alone is left out, and so is the size of a
-    file of which nothing else is known; a chip that counts its flash has it there.
+    An interval is at 1 - `level`, `speed_margin` is in percent. `matched` is the chip and its cost that both are
+    matched by, if it is one; what is that cost in another unit is matched too. What a chip says of one network alone is
+    left out, and so is the size of a file of which nothing else is known; a chip that counts its flash has it there.
     """
     timed = comparisons(reference.times, candidate.times)
     out: list[ChipMeasure] = []
@@ -93,14 +94,19 @@ def compared(
         costs = LIGHTER_ON_CHIP if comparison is None else (*LIGHTER_ON_CHIP, QUANTITIES["file_bytes"])
         for cost in costs:
             if cost.name in before and cost.name in after:
-                measure = counted_measure(
-                    cost, before[cost.name], after[cost.name], _same(common, cost.name, before, after)
-                )
+                equal = _same(common, cost.name, before, after)
+                share = tolerance(cost.name, speed_margin)
+                measure = counted_measure(cost, before[cost.name], after[cost.name], equal, share)
                 named = vars(measure) | {"name": f"{chip} {precision} {cost.heading}"}
                 own.append(ChipMeasure(**named, chip=chip, precision=precision, figure=cost.name))
         judged = next((name for name in JUDGED_ON_CHIP if any(one.figure == name for one in own)), None)
         out += [ChipMeasure(**vars(one) | {"judged": one.figure == judged}) for one in own]
     return tuple(out)
+
+
+def tolerance(figure: str, speed_margin: float) -> float:
+    """By which share of one two counts may differ and be equal: of an estimate as in times, for it is no count."""
+    return speed_margin / 100 if figure == ESTIMATED else TOLERANCE
 
 
 def _same(matched: str | None, cost: str, before: Mapping[str, float], after: Mapping[str, float]) -> bool:

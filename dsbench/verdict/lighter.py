@@ -47,13 +47,16 @@ def lighter(reference: Cell, candidate: Cell, matched: str | None) -> tuple[Meas
     )
 
 
-def counted_measure(cost: Quantity, before: float | None, after: float | None, matched: bool = False) -> Measure:
-    """What is counted of both, equal within TOLERANCE, or where it is what they are `matched` by."""
+def counted_measure(
+    cost: Quantity, before: float | None, after: float | None, matched: bool = False, tolerance: float = TOLERANCE
+) -> Measure:
+    """What is counted of both: equal where one is at most that share above the other, or what they are `matched` by."""
     name, unit = cost.name, cost.wording
     if before is None or after is None:
         return Measure(name, unit, before, after, Answer.NOT_MEASURED, reason="not recorded")
     unequal = Answer.LIGHTER if after < before else Answer.HEAVIER
-    answer = Answer.EQUAL if matched or abs(after - before) <= TOLERANCE * before else unequal
+    within = max(before, after) <= (1 + tolerance) * min(before, after)
+    answer = Answer.EQUAL if matched or within else unequal
     return Measure(name, unit, before, after, answer, matched=matched)
 
 

@@ -52,6 +52,10 @@ def test_what_chips_count_makes_a_network_lighter() -> None:
     assert mixed.answers["lighter"] is Answer.MIXED
     assert [measure.estimated for measure in mixed.chips] == [False, True]
     assert str(summary(mixed, "lighter")[-1]) == "u55 cycles (estimate) x 1.2"
+    estimates = [
+        pair(*two({"cycles": 1000}, {"cycles": cycles})).answers["lighter"] for cycles in (1095, 1105, 915, 905)
+    ]
+    assert estimates == [Answer.EQUAL, Answer.HEAVIER, Answer.EQUAL, Answer.LIGHTER]
 
 
 @pytest.mark.parametrize(
