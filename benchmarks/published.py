@@ -35,10 +35,10 @@ HEADS = (*COUNTED.values(), *TIMED.values(), "test accuracy, points", "failed to
 MOST_POINTS = 4.0  # from which on the colour of an accuracy is no stronger
 TITLE = "What the separable network and the hybrid cost and gain"
 CAPTION = (
-    "A row a comparison: what is matched, the candidate and its reference, and the sweep. Costs are the candidate's as "
-    "so many times the reference's, accuracy is the candidate's less the reference's, failed are the candidate's "
-    "trainings of all, and the reference's. The colour is that of the family that is ahead, the stronger the further; "
-    "without colour neither is, or one cannot tell. A dash was not measured, matched is what is held equal."
+    "A row a comparison: what both are matched by, data (sweep), and the networks. Costs: the candidate's as so many "
+    "times the reference's, counted or measured by turns. Accuracy: the candidate's less the reference's, of the runs "
+    "that trained. Failed to train: the candidate, then the reference, of how many. Coloured is who is ahead, the "
+    "stronger the further; grey is undecided or within the margin; a dash was not measured by turns."
 )
 COLUMN, NAMES = 1.1, 4.6  # inches
 

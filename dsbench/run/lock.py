@@ -179,8 +179,11 @@ def clock(folder: Path) -> float:
 
 
 def in_use(folder: Path) -> bool:
-    """Whether a process has the run in `folder`; writes nothing, so that renewal is judged by this machine's clock."""
-    last = latest(folder)
+    """Whether a process has the run in `folder`, which need not be there.
+
+    It writes nothing, so that renewal is judged by this machine's clock.
+    """
+    last = latest(folder) if folder.is_dir() else None
     return last is not None and last.alive(time.time(), socket.gethostname())
 
 

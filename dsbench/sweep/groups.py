@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dsbench.config.schema import AUTO_FUSE
 from dsbench.numerals import counted
+from dsbench.run.lock import in_use
 from dsbench.run.plan import Plan
 from dsbench.sweep.launch.workers import Load, free_of_gpu, gpus, taken_of_gpu
 from dsbench.sweep.plan import PlannedJob, SweepPlan
@@ -51,6 +52,7 @@ class Group:
 def groups(plan: SweepPlan) -> list[Group]:
     """The missing runs of `plan` as they are trained: in order of their first seeds, and of about equal sizes a cell.
 
+    Those that another process is training come last: a worker that waits for one keeps no other from being trained.
     Under fuse=auto no GPU is left without work for the sake of larger groups.
     """
     missing, alike = plan.missing, dict[tuple[str, ...], list[PlannedJob]]()
@@ -60,7 +62,9 @@ def groups(plan: SweepPlan) -> list[Group]:
         shared = (override for override in job.overrides if not override.startswith("seed="))
         alike.setdefault((job.plan.cell_id, *shared), []).append(job)
     out = [of for jobs in alike.values() for of in _cut(jobs, _most(jobs[0].plan, len(missing)))]
-    return [Group.of(jobs) for jobs in sorted(out, key=lambda jobs: place[jobs[0].overrides])]
+    taken = {job.overrides for job in missing if job.plan and in_use(job.plan.folder.path)}
+    out.sort(key=lambda jobs: (any(job.overrides in taken for job in jobs), place[jobs[0].overrides]))
+    return [Group.of(jobs) for jobs in out]
 
 
 def fused(groups: Sequence[Group]) -> str | None:

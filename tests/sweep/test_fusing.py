@@ -16,6 +16,7 @@ from test_driver import Stub, StubJobs
 from dsbench.config.compose import compose
 from dsbench.errors import FailureError, InputError
 from dsbench.run.interrupts import TimedOut
+from dsbench.run.lock import locked
 from dsbench.run.outcome import Ended, ProcessDiedError
 from dsbench.run.plan import Resources
 from dsbench.run.record import Result, Status
@@ -56,6 +57,16 @@ def end(plan: SweepPlan, seed: int, status: str, **facts: Any) -> Path:
     planned.folder.create()
     planned.folder.write_result(replace(planned.facts(), status=Status(status), **facts))
     return planned.folder.path
+
+
+def test_a_run_that_another_process_is_training_comes_last(seeds: Planning) -> None:
+    plan = seeds(3, "")
+    first = plan.jobs[0].plan
+    assert first is not None
+    first.folder.create()
+    with locked(first.folder.path, lambda *_: pytest.fail("nobody else has it")):
+        assert cut(plan) == [[1], [2], [0]]
+    assert cut(plan) == [[0], [1], [2]]
 
 
 def test_the_missing_seeds_of_a_cell_are_cut_into_jobs_of_about_equal_size(seeds: Planning) -> None:
