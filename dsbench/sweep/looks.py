@@ -17,7 +17,7 @@ from typing import Any
 from dsbench import provenance
 from dsbench.errors import InputError, first_line
 from dsbench.files import write_atomically
-from dsbench.results.folder import SweepFolder
+from dsbench.results.folder import RunsFile, SweepFolder
 from dsbench.run.record import BROKEN, FINAL
 from dsbench.statistics.looks import fraction
 from dsbench.statistics.means import FEWEST, Interval
@@ -317,7 +317,8 @@ def rule_of(folder: SweepFolder | None, margin: float | None = None) -> Rule:
     """By what runs are judged: a sweep's by the margins that it was run with and by how its comparisons stand.
 
     Another `margin`, in percentage points, comes before the sweep's own. Raises InputError for one below 0, where there
-    is no sweep, for the first of two stages, which judges nothing, and for damaged files.
+    is no sweep, for the first of two stages, which judges nothing, for a table of a sweep with looks that has come
+    without them, and for damaged files.
     """
     if margin is not None and not 0 <= margin < math.inf:
         raise InputError(f"margin: {margin:g} is not a number of percentage points, 0 or more")
@@ -325,5 +326,10 @@ def rule_of(folder: SweepFolder | None, margin: float | None = None) -> Rule:
     if folder is not None:
         refuse_explored(folder)
         looks = Looks(folder)
+        if isinstance(folder, RunsFile) and folder.metadata().get("looks") and not looks.path.is_file():
+            raise InputError(
+                f"{folder.file} is of a sweep that looked as seeds were added; copy its {looks.path.name} beside it, "
+                "which says how often"
+            )
         rule = Rule(**folder.margins(), standings=looks.standings(), looks=max(1, looks.plans))
     return rule if margin is None else replace(rule, margin=margin, given=True, sweeps_margin=rule.margin)
