@@ -6,6 +6,7 @@ counted, timed and scored of it, in the colour of the family that is ahead.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dsbench.errors import InputError
-from dsbench.figures.ahead import Field, draw
+from dsbench.figures.ahead import Field, draw_fields
 from dsbench.figures.chips import field
 from dsbench.figures.style import rendered
 from dsbench.files import write_atomically
@@ -112,14 +113,17 @@ def _rows(folder: Path) -> Iterator[Row]:
     sweep = RunsFile.at(folder / "runs.csv")
     table, _ = sweep.read()
     judged = verdict(sweep.outputs, table, rule=rule_of(sweep))
-    headline = {id(pair.cells) for pair in judged.headline}
+    headline = set(map(_ids, judged.headline))
     told: set[frozenset[str]] = set()
     for group in judged.groups:
         for pair in group.comparisons:
-            ids = frozenset(cell.cell_id for cell in pair.cells)
-            if ids not in told and (id(pair.cells) in headline or _is_of_hybrid(pair)):
-                told.add(ids)
+            if _ids(pair) not in told and (_ids(pair) in headline or _is_of_hybrid(pair)):
+                told.add(_ids(pair))
                 yield Row(folder.name, (group.group.by, _matched(group)), pair)
+
+
+def _ids(pair: Comparison) -> frozenset[str]:
+    return frozenset(cell.cell_id for cell in pair.cells)
 
 
 def _is_of_hybrid(pair: Comparison) -> bool:
@@ -140,16 +144,24 @@ def picture(shown: Sequence[Row]) -> Figure:
         f"{name}: " + ", ".join(f"{head} {one.text}" for head, one in zip(HEADS, fields, strict=True) if one)
         for name, fields in drawn
     ).replace("\n", ", ")
-    return draw(HEADS, drawn, TITLE, CAPTION, seen, COLUMN, NAMES)
+    return draw_fields(HEADS, drawn, TITLE, CAPTION, seen, COLUMN, NAMES)
 
 
-def main(folder: Path) -> None:
+def main() -> int:
     """Write the picture beside the sweeps."""
-    found = sorted(path.parent for path in folder.glob("*/runs.csv"))
-    if not found:
-        raise InputError(f"no */runs.csv in {folder}; docs/results has them")
-    write_atomically(folder / "results.svg", rendered(picture(rows(found)), "svg"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    try:
+        shown = rows(sorted(path.parent for path in folder.glob("*/runs.csv")))
+        if not shown:
+            raise InputError(f"no comparison in {folder}/*/runs.csv; docs/results has some")
+        write_atomically(folder / "results.svg", rendered(picture(shown), "svg"))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    raise SystemExit(main())

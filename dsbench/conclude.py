@@ -34,7 +34,7 @@ from dsbench.sweep.design import EXPLORES_WORDS, choice_of, explores, kept_desig
 from dsbench.sweep.looks import rule_of
 from dsbench.sweep.sweep import Sweep, own_folder
 from dsbench.verdict.chips import WHERE
-from dsbench.verdict.recipe import told
+from dsbench.verdict.recipe import recipe_sentences
 from dsbench.verdict.sentences import headline, title, unfinished, winners
 from dsbench.verdict.verdict import Verdict, verdict
 from dsbench.verdict.words import FEW, place
@@ -194,7 +194,7 @@ def _show(sweep: Sweep, runs: pd.DataFrame, cells: pd.DataFrame, decided: Verdic
     if decided.groups:
         console.print(answer_table(decided) if few else answer_lines(decided, MOST_ROWS))
         console.print()
-    for sentence in headline(decided) if few else [*told(decided.recipes), *unfinished(decided)]:
+    for sentence in headline(decided) if few else [*recipe_sentences(decided.recipes), *unfinished(decided)]:
         console.print(sentence)
     console.print()
     chips = where_it_wins(decided)

@@ -32,12 +32,12 @@ class Field:
 
 
 def far(ratio: float) -> float:
-    """How far ahead a family is that costs `ratio` times as much, or the other so: 1 from FARTHEST times on."""
+    """How far ahead the cheaper of two is, of which one costs `ratio` times the other: 1 from FARTHEST times on."""
     return min(1.0, abs(math.log(ratio)) / math.log(FARTHEST))
 
 
 @styled
-def draw(
+def draw_fields(
     heads: Sequence[str],
     rows: Sequence[tuple[str, Sequence[Field | None]]],
     title: str,

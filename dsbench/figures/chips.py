@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dsbench.figures import ahead
-from dsbench.figures.ahead import Field, far
+from dsbench.figures.ahead import COLUMN, Field, draw_fields, far
 from dsbench.numerals import times
 from dsbench.verdict.chips import MOST_COMPARED, Where, where, where_title, winner
 from dsbench.verdict.lighter import MATCHED, Measure
@@ -17,7 +16,6 @@ from dsbench.verdict.words import described, ratio
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST_COLUMNS = 7  # comparisons that a picture has room for
 _CAPTION = (
     "A row a chip, a column a comparison: what the chip is judged by (time of one image, estimated cycles, arena), the "
     "candidate's as so many times the reference's. The colour is that of the family that is ahead, the stronger the "
@@ -36,15 +34,11 @@ class Column:
 
 
 def draw(comparisons: Sequence[Comparison]) -> Figure | None:
-    """The chips of the first of `comparisons`; the title says of how many.
-
-    None where they have nothing to tell of the first MOST_COMPARED, of which a table has all.
-    """
-    found = where([(pair.measured, pair.chips) for pair in comparisons[:MOST_COMPARED]])
+    """The chips of the first of `comparisons`; the title says of how many. None where they have nothing to tell."""
+    pairs = comparisons[:MOST_COMPARED]
+    found = where([(pair.measured, pair.chips) for pair in pairs])
     if found is None:
         return None
-    pairs = comparisons[:MOST_COLUMNS]
-    found = replace(found, measures=tuple(measures[:MOST_COLUMNS] for measures in found.measures))
     columns = []
     for pair in pairs:
         reference, candidate = (str(cell.names["model"]) for cell in pair.cells)
@@ -53,7 +47,7 @@ def draw(comparisons: Sequence[Comparison]) -> Figure | None:
     return picture(found, columns, where_title(len(pairs), len(comparisons)), _CAPTION)
 
 
-def picture(found: Where, columns: Sequence[Column], title: str, caption: str, inches: float = ahead.COLUMN) -> Figure:
+def picture(found: Where, columns: Sequence[Column], title: str, caption: str, inches: float = COLUMN) -> Figure:
     """What chips are judged by, in `columns` that are so many `inches` wide at the most."""
     chips = [chip for chip, _ in found.rows]
     by_column = zip(columns, zip(*found.measures, strict=True), strict=True)
@@ -62,7 +56,7 @@ def picture(found: Where, columns: Sequence[Column], title: str, caption: str, i
         (f"{chip}: {what}", [field(one, column.families) for one, column in zip(measures, columns, strict=True)])
         for (chip, what), measures in zip(found.rows, found.measures, strict=True)
     ]
-    return ahead.draw([column.head for column in columns], rows, title, caption, seen, inches)
+    return draw_fields([column.head for column in columns], rows, title, caption, seen, inches)
 
 
 def field(measure: Measure | None, families: tuple[str, str]) -> Field | None:

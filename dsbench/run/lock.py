@@ -183,8 +183,10 @@ def in_use(folder: Path) -> bool:
 
     It writes nothing, so that renewal is judged by this machine's clock.
     """
-    last = latest(folder) if folder.is_dir() else None
-    return last is not None and last.alive(time.time(), socket.gethostname())
+    with suppress(FileNotFoundError):
+        last = latest(folder)
+        return last is not None and last.alive(time.time(), socket.gethostname())
+    return False
 
 
 def _owner(text: bytes) -> Owner | None:

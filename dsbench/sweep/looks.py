@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from dsbench import provenance
@@ -180,6 +181,8 @@ class Looks:
             if looked and (most or self.miss(runs)):
                 self.taken.append(Look(provenance.now(), most, at, runs, looked))
                 self._write()
+            elif not self.path.exists():
+                self._write()  # that there was nothing to look at
 
     def forget(self, runs: Collection[str]) -> None:
         """Forget the first look that judged any of `runs`, by id, which are trained anew, and all that came after it.
@@ -326,10 +329,24 @@ def rule_of(folder: SweepFolder | None, margin: float | None = None) -> Rule:
     if folder is not None:
         refuse_explored(folder)
         looks = Looks(folder)
-        if isinstance(folder, RunsFile) and folder.metadata().get("looks") and not looks.path.is_file():
-            raise InputError(
-                f"{folder.file} is of a sweep that looked as seeds were added; copy its {looks.path.name} beside it, "
-                "which says how often"
-            )
+        if isinstance(folder, RunsFile):
+            _refuse_without_looks(folder, looks.path)
         rule = Rule(**folder.margins(), standings=looks.standings(), looks=max(1, looks.plans))
     return rule if margin is None else replace(rule, margin=margin, given=True, sweeps_margin=rule.margin)
+
+
+def _refuse_without_looks(table: RunsFile, looks: Path) -> None:
+    """Raise InputError for a table of runs that came without its sweep's looks, of which its sweep.yaml speaks.
+
+    Before its first look a sweep has none, and where there are no two cells to compare.
+    """
+    planned = table.metadata().get("looks")
+    if not planned or looks.is_file():
+        return
+    runs, _ = table.read()
+    ended = runs[runs["status"].isin(FINAL)].groupby("cell_id").size()
+    if (ended >= planned[0]).sum() > 1:
+        raise InputError(
+            f"{table.file} is of a sweep that looked as seeds were added; put its {looks.name} beside it as well, "
+            "which says how often"
+        )

@@ -14,7 +14,7 @@ from dsbench.verdict.lighter import Measure, counted_measure
 from dsbench.verdict.rule import Answer
 from dsbench.verdict.timings import CHIP, Records, Timings, chip_timings
 
-MOST_COMPARED = 12  # comparisons that there is room for beside each other, the first of all
+MOST_COMPARED = 7  # comparisons that there is room for beside each other, the first of all
 TORCH = "torch"  # the row of the runtime that trains
 ESTIMATED = "cycles"  # by a compiler
 _TIME = "latency_ms"

@@ -101,7 +101,7 @@ def _named(cell: Cell) -> dict[str, Any]:
     return {name: value for name, value in cell.names.items() if name != "study"}
 
 
-def told(found: Sequence[Recipe]) -> list[str]:
+def recipe_sentences(found: Sequence[Recipe]) -> list[str]:
     """In sentences, what the recipe accounts for where each network has its own, and whether the answer changes.
 
     Empty where none was tuned.

@@ -12,7 +12,7 @@ from dsbench.statistics.means import FEWEST
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.chips import where, winner
 from dsbench.verdict.lighter import Measure
-from dsbench.verdict.recipe import told
+from dsbench.verdict.recipe import recipe_sentences
 from dsbench.verdict.reliable import Reliable
 from dsbench.verdict.rule import Answer
 from dsbench.verdict.verdict import Comparison, Verdict, is_of_proposal
@@ -49,7 +49,12 @@ def headline(verdict: Verdict, with_others: bool = True) -> list[str]:
     else:
         text = _each(pairs) if len(pairs) <= FEW else _counts(pairs)
     rest = others(verdict, len(pairs)) if with_others else ""
-    return [f"{text[0].upper()}{text[1:]}.", *([rest] if rest else []), *told(verdict.recipes), *unfinished(verdict)]
+    return [
+        f"{text[0].upper()}{text[1:]}.",
+        *([rest] if rest else []),
+        *recipe_sentences(verdict.recipes),
+        *unfinished(verdict),
+    ]
 
 
 def others(verdict: Verdict, leading: int) -> str:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "docs" / "results"
 
 
-def test_the_picture_of_published_sweeps_has_a_row_a_headline_and_is_of_their_tables(
+def test_the_picture_of_published_sweeps_has_all_of_them_and_is_of_their_tables(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))

@@ -26,7 +26,7 @@ from dsbench.sweep.design import Chosen, Explored, refuse_explored
 from dsbench.sweep.plan import SweepPlan
 from dsbench.sweep.sweep import Sweep
 from dsbench.sweep.tuned import Tuned
-from dsbench.verdict.sentences import recipes
+from dsbench.verdict.recipe import recipe_sentences
 from dsbench.verdict.verdict import Verdict, judge
 
 RATES = {"axes": {"optimizer": {"lr": [0.1, 0.3, 1.0]}}, "runs": 6}
@@ -334,7 +334,7 @@ def test_what_the_recipe_accounts_for_and_whether_the_answer_changes_is_said(
         (f"1,000 parameters {UNDER}", ["cnn, optimizer.lr 0.1", "dwsep, optimizer.lr 0.1"]),
         (f"1,000 parameters {OWN}", ["cnn, optimizer.lr 0.3", "dwsep, optimizer.lr 0.03"]),
     ]
-    assert recipes(found) == [said]
+    assert recipe_sentences(found.recipes) == [said]
 
 
 def test_the_runs_of_a_network_that_does_best_at_the_shared_recipe_stand_for_both() -> None:
@@ -354,13 +354,13 @@ def test_the_runs_of_a_network_that_does_best_at_the_shared_recipe_stand_for_bot
     interval = recipe.change.interval
     assert interval is not None
     assert (interval.low, interval.high) == pytest.approx((welch.low, welch.high))
-    assert recipes(found)[-1] == f"Trainings that failed: 2 of 12 runs {UNDER} and 0 of 10 runs {OWN}."
+    assert recipe_sentences(found.recipes)[-1] == f"Trainings that failed: 2 of 12 runs {UNDER} and 0 of 10 runs {OWN}."
     both = tuned(
         ("shared tuned", rate("cnn", 0.1, list(HIGH))),
         ("shared tuned", rate("dwsep", 0.1, list(LOW))),
     )
     assert len(labels(both)) == 1
-    assert recipes(both) == [
+    assert recipe_sentences(both.recipes) == [
         "Every network does best at the shared recipe: the answer is the same with each at its own."
     ]
 
@@ -371,7 +371,7 @@ def test_a_pair_without_a_counterpart_and_one_that_is_unchanged_are_named() -> N
         ("shared", rate("dwsep", 0.1, list(LOW))),
         ("tuned", rate("cnn", 0.3, list(HIGH))),
     )
-    assert recipes(alone) == [
+    assert recipe_sentences(alone.recipes) == [
         "Own recipes match no pair, so what the recipe accounts for is open: dwsep, optimizer.lr 0.1 against cnn, "
         "optimizer.lr 0.1 at 1,000 parameters."
     ]
@@ -383,7 +383,7 @@ def test_a_pair_without_a_counterpart_and_one_that_is_unchanged_are_named() -> N
         ("shared tuned", cell(list(HIGH), "cnn", settings={"optimizer.lr": 0.1}, **other)),
         ("shared tuned", cell(list(LOW), "dwsep", settings={"optimizer.lr": 0.1}, **other)),
     )
-    first, second = recipes(mixed)
+    first, second = recipe_sentences(mixed.recipes)
     assert first.startswith("The recipe accounts for 10.00 of the 10.00 points")
     assert second.startswith("Both networks of a pair do best at the shared recipe, its answer is the same: dwsep")
     assert "at 2,000 parameters" in second
@@ -392,7 +392,7 @@ def test_a_pair_without_a_counterpart_and_one_that_is_unchanged_are_named() -> N
 def test_without_roles_nothing_is_said_of_recipes_and_different_ones_are_not_compared() -> None:
     found = verdict(rate("cnn", 0.3, list(HIGH)), rate("dwsep", 0.03, list(LOW)))
     assert labels(found) == []
-    assert recipes(found) == []
+    assert recipe_sentences(found.recipes) == []
 
 
 def test_a_factor_on_the_decay_of_depthwise_kernels_goes_with_the_block_and_not_with_the_recipe() -> None:
