@@ -25,8 +25,8 @@ _TIMES = (
 )
 _CHIPS = (
     "What a file takes on a chip, as so many times the reference's: times with the interval over repeats, counts equal "
-    "within 1 %, estimates within the margin of times; matched is what is held equal. An estimate is the compiler's: no "
-    "such processor ran."
+    "within 1 %, estimates within the margin of times; matched is what is held equal. An estimate is the compiler's: "
+    "no such processor ran."
 )
 _WHERE = (
     "What decides on each chip, as so many times the figure of the second of two names: below 1 the first is ahead. "
