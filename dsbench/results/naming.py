@@ -90,11 +90,20 @@ def _choices(columns: dict[str, list[str]]) -> Iterator[tuple[str, ...]]:
 
 
 def _brief(labels: Sequence[Label]) -> list[str]:
-    """The labels without the study, and without what was modified, where these are the same in all."""
+    """The labels without what is the same in all: their study, and what was modified."""
     texts = [str(label) for label in labels]
-    studies, _, names = zip(*((label.experiment or "").rpartition("/") for label in labels), strict=True)
-    same = len(set(studies)) == 1 and len({label.modified for label in labels}) == 1
-    return list(names) if same and len(set(names)) == len(set(texts)) else texts
+    studies = {(label.experiment or "").rpartition("/")[0] for label in labels}
+    common = set.intersection(*(set(label.modified) for label in labels))
+    brief = [
+        str(
+            Label(
+                label.experiment and label.experiment.rpartition("/")[2],
+                tuple(key for key in label.modified if key not in common),
+            )
+        )
+        for label in labels
+    ]
+    return brief if len(studies) == 1 and len(set(brief)) == len(set(texts)) else texts
 
 
 def _entry(name: str, text: str) -> str:

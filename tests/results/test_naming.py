@@ -34,7 +34,14 @@ STUDY = "mnist_7800/"
         ),
         (
             [run(study=f"{STUDY}cnn"), run(study=f"{STUDY}cnn (modified: width)", width=4)],
-            ["mnist_7800/cnn", "mnist_7800/cnn (modified: width)"],
+            ["cnn", "cnn (modified: width)"],
+        ),
+        (
+            [
+                run(study=f"{STUDY}cnn (modified: train.max_epochs{more})", width=width)
+                for more, width in (("", 16), (", optimizer.lr", 17))
+            ],
+            ["cnn", "cnn (modified: optimizer.lr)"],
         ),
         (
             [run(study=f"{STUDY}cnn"), run(model="dwsep", study=f"{STUDY}dwsep"), run(model="dwsep", width=4)],
@@ -47,10 +54,10 @@ STUDY = "mnist_7800/"
                 for lr in (0.1, 0.01)
             ],
             [
-                "mnist_7800/cnn, optimizer.lr 0.1",
-                "mnist_7800/cnn, optimizer.lr 0.01",
-                "mnist_7800/cnn (modified: train.batch_size), optimizer.lr 0.1",
-                "mnist_7800/cnn (modified: train.batch_size), optimizer.lr 0.01",
+                "cnn, optimizer.lr 0.1",
+                "cnn, optimizer.lr 0.01",
+                "cnn (modified: train.batch_size), optimizer.lr 0.1",
+                "cnn (modified: train.batch_size), optimizer.lr 0.01",
             ],
         ),
     ],
