@@ -61,7 +61,7 @@ class Row:
     @property
     def name(self) -> str:
         """What is matched, both networks and the sweep."""
-        candidate, reference = brief_labels(self.pair)
+        candidate, reference = (label.partition(" (modified")[0] for label in brief_labels(self.pair))
         data = self.pair.cells[0].names["data"]
         return f"{self.pair.group}, {data} ({self.sweep})\n{candidate} against {reference}"
 
@@ -89,7 +89,7 @@ class Row:
             return None
         sides = {Answer.BETTER: 1, Answer.WORSE: 0}
         side = sides.get(self.pair.reliable.answer)
-        text = f"{after.failed} of {after.n}, {before.failed} of {before.n}"
+        text = f"{after.failed}/{after.n}, {before.failed}/{before.n}"
         return Field(text) if side is None else Field(text, self.families[side], 1.0)
 
 

@@ -31,6 +31,6 @@ def test_the_picture_of_published_sweeps_has_all_of_them_and_is_of_their_tables(
         assert float(text) == pytest.approx(dwsep[column].iloc[0] / cnn[column].iloc[0], rel=0.01)
     done = dwsep.query("status == 'done'")["test_acc"]
     assert float(accuracy) == pytest.approx(100 * (done.mean() - cnn["test_acc"].mean()), abs=0.01)
-    assert failed == f"{(dwsep['status'] != 'done').sum()} of {len(dwsep)}, 0 of {len(cnn)}"
+    assert failed == f"{(dwsep['status'] != 'done').sum()}/{len(dwsep)}, 0/{len(cnn)}"
     assert len(HEADS) == len(deep.fields)
     assert rendered(picture(shown), "svg") == (PUBLISHED / "results.svg").read_bytes(), "make results"
