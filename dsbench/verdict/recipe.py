@@ -14,7 +14,7 @@ from dsbench.verdict.better import Better, Correct, better
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.groups import RECIPES, SHARED, TUNED
 from dsbench.verdict.rule import Answer, Family, Rule, Standing
-from dsbench.verdict.words import FEW, VERBS, described, name
+from dsbench.verdict.words import FEW, VERBS, brief_labels, described, name
 
 if TYPE_CHECKING:
     from dsbench.verdict.verdict import Comparison, Judged
@@ -111,7 +111,8 @@ def recipe_sentences(found: Sequence[Recipe]) -> list[str]:
     if all(recipe.unchanged for recipe in found):
         return ["Every network does best at the shared recipe: the answer is the same with each at its own."]
     changed = [recipe for recipe in found if recipe.own is not None and not recipe.unchanged]
-    out = [_recipe(recipe) for recipe in changed] if len(changed) <= FEW else [_recipe_counts(changed)]
+    several = len(found) > 1
+    out = [_recipe(recipe, several) for recipe in changed] if len(changed) <= FEW else [_recipe_counts(changed)]
     for recipe in found:
         pair = described(recipe.shared).removesuffix(f" {RECIPES[SHARED]}")
         if recipe.unchanged:
@@ -132,11 +133,11 @@ def _failed(pairs: Sequence[Comparison]) -> tuple[int, int]:
     return sum(len(cell.untrained) for cell in cells), sum(cell.ended for cell in cells)
 
 
-def _recipe(recipe: Recipe) -> str:
-    """What the recipe accounts for in one pair, and the answers under both."""
+def _recipe(recipe: Recipe, several: bool) -> str:
+    """What the recipe accounts for in one pair, by its labels where there are `several`, and the answers under both."""
     assert recipe.own is not None
     pair, first, second = recipe.shared, recipe.shared.better.answer, recipe.own.better.answer
-    candidate, reference = name(pair, 1), name(pair, 0)
+    candidate, reference = brief_labels(pair) if several else (name(pair, 1), name(pair, 0))
     before, after = _verb(first, reference), _verb(second, reference)
     if first is second:
         both = f"both {RECIPES[SHARED]} and" if first in VERBS else f"{RECIPES[SHARED]}, nor"
