@@ -28,6 +28,7 @@ from dsbench.sweep.sweep import Sweep
 from dsbench.sweep.tuned import Tuned
 from dsbench.verdict.recipe import recipe_sentences
 from dsbench.verdict.verdict import Verdict, judge
+from dsbench.verdict.words import described
 
 RATES = {"axes": {"optimizer": {"lr": [0.1, 0.3, 1.0]}}, "runs": 6}
 
@@ -385,6 +386,8 @@ def test_a_pair_without_a_counterpart_and_one_that_is_unchanged_are_named() -> N
     )
     first, second = recipe_sentences(mixed.recipes)
     assert first.startswith("The recipe accounts for 10.00 of the 10.00 points")
+    assert "the separable network" not in first  # of which there are two
+    assert f": {described(mixed.recipes[0].shared).partition(' against ')[0]} is less accurate than cnn" in first
     assert second.startswith("Both networks of a pair do best at the shared recipe, its answer is the same: dwsep")
     assert "at 2,000 parameters" in second
 
