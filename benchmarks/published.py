@@ -61,7 +61,7 @@ class Row:
     @property
     def name(self) -> str:
         """What is matched, both networks and the sweep."""
-        candidate, reference = (label.partition(" (modified")[0] for label in brief_labels(self.pair))
+        candidate, reference = brief_labels(self.pair)
         data = self.pair.cells[0].names["data"]
         return f"{self.pair.group}, {data} ({self.sweep})\n{candidate} against {reference}"
 

@@ -40,13 +40,19 @@ def name(pair: Comparison, side: int) -> str:
 
 
 def brief_labels(pair: Comparison) -> tuple[str, str]:
-    """The labels of the candidate and of the reference, without what the name of their group says already."""
+    """The labels of the candidate and of the reference, without what both have changed in the recipe of their study.
+
+    Nor have they what the name of their group says already.
+    """
 
     def brief(label: str) -> str:
         parts = label.split(", ")
         return ", ".join([parts[0], *(part for part in parts[1:] if f" {part}," not in f" {pair.group},")])
 
-    return brief(pair.candidate), brief(pair.reference)
+    candidate, reference = (label.partition(" (modified: ") for label in (brief(pair.candidate), brief(pair.reference)))
+    if candidate[2] == reference[2] and candidate[0] != reference[0]:
+        return candidate[0], reference[0]
+    return "".join(candidate), "".join(reference)
 
 
 def described(pair: Comparison) -> str:

@@ -263,3 +263,13 @@ def test_the_effects_of_a_factorial_are_one_sentence() -> None:
     (judged,) = verdict(*cells).groups
     assert effects(judged).startswith("Block and topology apart at 1,000 parameters: block -1.00 points (-1.2")
     assert "interaction 0.0 points (" in effects(judged)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "shown"), [("(modified: lr)", "dwsep against cnn"), ("(modified: decay)", "dwsep (modified: decay)")]
+)
+def test_what_both_have_changed_in_the_recipe_of_their_study_is_left_out(candidate: str, shown: str) -> None:
+    found = pair(cell(BEFORE, **COSTS[0]), cell(AFTER, "dwsep", **COSTS[1]))
+    changed = replace(found, reference="cnn (modified: lr)", candidate=f"dwsep {candidate}")
+    assert described(changed).startswith(shown)
+    assert ("(modified: lr)" in described(changed)) == ("decay" in candidate)
