@@ -24,7 +24,8 @@ from dsbench.statistics.looks import fraction
 from dsbench.statistics.means import FEWEST, Interval
 from dsbench.sweep.design import refuse_explored
 from dsbench.verdict.better import Better, decide, key
-from dsbench.verdict.cells import Cell, Run
+from dsbench.verdict.cells import Cell, Run, cells
+from dsbench.verdict.groups import groups
 from dsbench.verdict.rule import DECIDED, Answer, Kept, Rule, Standing
 from dsbench.verdict.verdict import Verdict
 
@@ -181,8 +182,6 @@ class Looks:
             if looked and (most or self.miss(runs)):
                 self.taken.append(Look(provenance.now(), most, at, runs, looked))
                 self._write()
-            elif not self.path.exists():
-                self._write()  # that there was nothing to look at
 
     def forget(self, runs: Collection[str]) -> None:
         """Forget the first look that judged any of `runs`, by id, which are trained anew, and all that came after it.
@@ -343,9 +342,8 @@ def _refuse_without_looks(table: RunsFile, looks: Path) -> None:
     planned = table.metadata().get("looks")
     if not planned or looks.is_file():
         return
-    runs, _ = table.read()
-    ended = runs[runs["status"].isin(FINAL)].groupby("cell_id").size()
-    if (ended >= planned[0]).sum() > 1:
+    known = [cell for cell in cells(*table.read()) if cell.ended >= planned[0]]
+    if any(group.pairs for group in groups(known)):
         raise InputError(
             f"{table.file} is of a sweep that looked as seeds were added; put its {looks.name} beside it as well, "
             "which says how often"
