@@ -91,8 +91,8 @@ def test_a_sweep_runs_every_job_shows_them_here_and_in_wandb_and_again_trains_no
         groups += [entry["run"]["run_group"] for entry in inspected(True, folder) if entry["type"] == "run"]
     (sweep,) = (outputs / "sweeps").iterdir()
     assert groups == [sweep.name] * 3
-    (summary,) = (outputs / "wandb").glob(f"offline-run-*-sweep-{sweep.name}")
-    (file,) = summary.rglob("cells_*.table.json")
+    (summary,) = (outputs / "wandb").glob(f"offline-run-*/run-sweep-{sweep.name}.wandb")  # its folder may end in -1
+    (file,) = summary.parent.rglob("cells_*.table.json")
     shown = json.loads(file.read_text())
     cells = pd.read_csv(sweep / "cells.csv").set_index("width")["test_acc_mean"].to_dict()
     width, accuracy = (shown["columns"].index(name) for name in ("width", "test_acc_mean"))
