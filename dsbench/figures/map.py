@@ -11,7 +11,7 @@ from dsbench.measure.map_words import Words
 from dsbench.measure.slot_pairs import PHASES
 from dsbench.measure.slot_times import ROOFLINE
 from dsbench.numerals import counted
-from dsbench.statistics.crossing import Ratios, crossings
+from dsbench.statistics.crossing import Along, crossings
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -68,9 +68,9 @@ def _panel(panel: Axes, found: Map, kernel: int, batch: int, phase: str, fitted:
         column = found.column(key, phase)
         _strip(panel, place, column)
         for crossing in crossings(column):
-            span = [[crossing.channels - crossing.low], [crossing.high - crossing.channels]]
-            panel.errorbar(place, crossing.channels, yerr=span, color=INK, elinewidth=1.4, capsize=3, zorder=4)
-        lines["measured"] += [(place, crossing.channels) for crossing in crossings(column)]
+            span = [[crossing.at - crossing.low], [crossing.high - crossing.at]]
+            panel.errorbar(place, crossing.at, yerr=span, color=INK, elinewidth=1.4, capsize=3, zorder=4)
+        lines["measured"] += [(place, crossing.at) for crossing in crossings(column)]
         if found.rates:
             lines["roofline"] += [(place, at) for at in found.predicted(key, phase, ROOFLINE)]
             lines["fitted"] += [(place, at) for at in found.predicted(key, phase, fitted)] if fitted else []
@@ -103,7 +103,7 @@ def _line(panel: Axes, points: list[tuple[int, float]], look: dict[str, Any]) ->
             panel.plot([place, place + 1], [at, alone[place + 1]], **look)
 
 
-def _strip(panel: Axes, place: int, column: Ratios) -> None:
+def _strip(panel: Axes, place: int, column: Along) -> None:
     """The points of one side, each with its colour up to halfway to its neighbours."""
     from matplotlib.patches import Rectangle
 
@@ -112,8 +112,8 @@ def _strip(panel: Axes, place: int, column: Ratios) -> None:
         below = math.sqrt(points[number - 1] * channels) if number else channels / 1.2
         above = math.sqrt(channels * points[number + 1]) if number + 1 < len(points) else channels * 1.2
         ratio = column[channels]
-        strength = LEAST + (MOST - LEAST) * min(1.0, abs(ratio.log) / math.log(FARTHEST))
-        color = BLUE if ratio.log > 0 else ORANGE
+        strength = LEAST + (MOST - LEAST) * min(1.0, abs(ratio.mean) / math.log(FARTHEST))
+        color = BLUE if ratio.mean > 0 else ORANGE
         panel.add_patch(
             Rectangle((place - 0.48, below), 0.96, above - below, facecolor=color, alpha=strength, linewidth=0)
         )

@@ -19,7 +19,7 @@ from dsbench.measure.slot_pairs import PHASES, Pair, Point
 from dsbench.measure.slot_times import ROOFLINE, USUAL, Model, fitted
 from dsbench.measure.timing import FEWEST_REPEATS, REPEATS
 from dsbench.process import wait_briefly
-from dsbench.statistics.crossing import Ratio
+from dsbench.statistics.crossing import Difference
 
 MINUTES = 4.0
 SECONDS = 0.02  # of one slot in one phase and process, at the most where its calls are short
@@ -250,7 +250,7 @@ class _Exploration:
         return {panel: [(point, repeats) for _, _, point, repeats in sorted(own)] for panel, own in ranked.items()}
 
     def _of_column(
-        self, column: tuple[int, int, int], grid: Sequence[int], ratios: Mapping[str, Mapping[Point, Ratio]]
+        self, column: tuple[int, int, int], grid: Sequence[int], ratios: Mapping[str, Mapping[Point, Difference]]
     ) -> Iterator[tuple[int, int, int]]:
         """What is wanted of one column, in order: how urgent it is, at which channels, how many repeats.
 
@@ -258,7 +258,7 @@ class _Exploration:
         wins at all points so far, further up where the plain one does.
         """
         points = {c: Point(*column, c) for c in grid}
-        logs = {phase: {c: own[at].log for c, at in points.items() if at in own} for phase, own in ratios.items()}
+        logs = {phase: {c: own[at].mean for c, at in points.items() if at in own} for phase, own in ratios.items()}
         measured = logs[PHASES[0]]
         first = coarse(grid)
         wanted = [(_BEGINNING, c, FEWEST_REPEATS) for c in measured if ratios[PHASES[0]][points[c]].n < FEWEST_REPEATS]

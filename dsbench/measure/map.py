@@ -15,7 +15,7 @@ from dsbench.measure.slot_times import Model, Parts, Seen
 from dsbench.measure.slot_times import parts as parts_of
 from dsbench.measure.store import Store, conditions
 from dsbench.measure.timing import THREADS
-from dsbench.statistics.crossing import Ratio, zeros
+from dsbench.statistics.crossing import Difference, zeros
 
 if TYPE_CHECKING:
     from dsbench.training.device import Compute
@@ -126,19 +126,19 @@ class Map:
         """The points of the area that are measured, in its order."""
         return [point for point in self.area.points() if point in self.repeats]
 
-    def ratios(self, phase: str) -> dict[Point, Ratio]:
+    def ratios(self, phase: str) -> dict[Point, Difference]:
         """How many times as long the separable slot takes, point by point, in the order of the area."""
         return {point: self._ratio(point, phase) for point in self.measured}
 
-    def _ratio(self, point: Point, phase: str) -> Ratio:
+    def _ratio(self, point: Point, phase: str) -> Difference:
         repeats = self.repeats[point]
         key = point, phase, len(repeats)
         if key not in self._known:
-            self._known[key] = Ratio.of([math.log(repeat[phase][1] / repeat[phase][0]) for repeat in repeats])
-        ratio: Ratio = self._known[key]
+            self._known[key] = Difference.of([math.log(repeat[phase][1] / repeat[phase][0]) for repeat in repeats])
+        ratio: Difference = self._known[key]
         return ratio
 
-    def column(self, column: tuple[int, int, int], phase: str) -> dict[int, Ratio]:
+    def column(self, column: tuple[int, int, int], phase: str) -> dict[float, Difference]:
         """The ratios of one column by channels."""
         return {point.channels: ratio for point, ratio in self.ratios(phase).items() if point[:3] == column}
 
@@ -161,7 +161,7 @@ class Map:
                 self.parts(point, phase),
                 self.seconds(point, phase),
                 self.pairs[point].mac_ratio,
-                ratio.log,
+                ratio.mean,
                 bool(ratio.sign),
             )
             for point, ratio in self.ratios(phase).items()

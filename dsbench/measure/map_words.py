@@ -20,7 +20,7 @@ from dsbench.measure.slot_times import (
     ratio_log,
 )
 from dsbench.numerals import counted, listed
-from dsbench.statistics.crossing import Crossing, Ratios, crossings, whole
+from dsbench.statistics.crossing import Along, Crossing, crossings, whole
 from dsbench.tables import Column, Table, names, numbers, texts, written
 
 _EXPLAINED = 0.9  # share of the points that a prediction names right, from which on it explains the boundary
@@ -38,7 +38,7 @@ class Words:
 
     def __init__(self, found: Map, block: str) -> None:
         self.found, self.match, self.block = found, found.slots.match, block
-        self.columns: dict[tuple[tuple[int, int, int], str], Ratios] = {
+        self.columns: dict[tuple[tuple[int, int, int], str], Along] = {
             (column, phase): found.column(column, phase) for column in found.area.columns for phase in PHASES
         }
         self.predictions: dict[str, Predictions | None] = {
@@ -206,7 +206,7 @@ class Words:
                 low, high = (math.exp(end) for end in ratio.limits) if ratio.interval else (None, None)
                 fit, one = self.predictions[phase], seen[phase].get(point)
                 own: dict[str, Any] = {"plain_ms": 1e3 * plain, "separable_ms": 1e3 * separable}
-                own |= {"ratio": math.exp(ratio.log), "low": low, "high": high}
+                own |= {"ratio": math.exp(ratio.mean), "low": low, "high": high}
                 own["roofline_ratio"] = math.exp(ratio_log(ROOFLINE)(one)) if one else None
                 own["fitted_ratio"] = math.exp(ratio_log(fit.model)(one)) if one and fit else None
                 row |= {f"{phase}_{name}": value for name, value in own.items()}
@@ -242,14 +242,16 @@ class Words:
     def _of_column(self, column: tuple[int, int, int], phase: str) -> dict[str, Any]:
         own, found = self.columns[column, phase], self.found
         return {
-            "crossings": [asdict(crossing) for crossing in crossings(own)],
+            "crossings": [
+                {"channels": one.at, "low": one.low, "high": one.high, "falls": one.falls} for one in crossings(own)
+            ],
             "everywhere": {-1: "separable", 1: "plain"}.get(whole(own)) if own else None,
             "measured": list(own),
             "roofline": found.predicted(column, phase, ROOFLINE) if found.rates else None,
         }
 
 
-def _brief(column: Ratios | None) -> str:
+def _brief(column: Along | None) -> str:
     """What a table says of a column."""
     if not column:
         return ""
@@ -261,7 +263,7 @@ def _brief(column: Ratios | None) -> str:
 
 
 def _at(crossing: Crossing) -> str:
-    return f"{crossing.channels:.0f} ({crossing.low:.0f} to {crossing.high:.0f})"
+    return f"{crossing.at:.0f} ({crossing.low:.0f} to {crossing.high:.0f})"
 
 
 def _spans(found: Sequence[Crossing]) -> list[str]:

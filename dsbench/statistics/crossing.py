@@ -1,4 +1,4 @@
-"""Where a ratio of times crosses 1 along a grid of channels, by the intervals of the ratios measured."""
+"""Where a difference crosses 0 along what it was measured at: of times along channels, of accuracies along a cost."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from statistics import fmean
 
 from dsbench.statistics.means import FEWEST, Interval, t_interval
 
-FINE = 1.6  # times as many channels at the next point: up to there the ratio is taken to be a straight line between
+FINE = 1.6  # times as much at the next point: up to there the difference is taken to be a straight line between
 
 
 @dataclass(frozen=True)
-class Ratio:
-    """How many times as long the candidate takes: `log`, the mean over repeats of the logarithm, and its interval.
+class Difference:
+    """The candidate's figure less the reference's: its `mean`, and the interval of it, of `n` repeats or runs.
 
-    The interval, of the logarithm too, is Student's over repeats at 95 %; None with fewer than three.
+    Of times it is that of their logarithms, which is the logarithm of their ratio. None is the interval of too few.
     """
 
-    log: float
+    mean: float
     interval: Interval | None
     n: int
 
     @classmethod
-    def of(cls, logs: Sequence[float]) -> Ratio:
-        """Of one repeat or more, a logarithm each."""
-        return cls(fmean(logs), t_interval(logs) if len(logs) >= FEWEST else None, len(logs))
+    def of(cls, values: Sequence[float]) -> Difference:
+        """Of one repeat or more, a value each; the interval is Student's at 95 %, of three or more."""
+        return cls(fmean(values), t_interval(values) if len(values) >= FEWEST else None, len(values))
 
     @property
     def sign(self) -> int:
-        """1 where the candidate takes longer, -1 where the reference does, 0 where the interval has both."""
+        """1 where the candidate has more, -1 where the reference has, 0 where the interval has both."""
         if self.interval is None:
             return 0
         return (self.interval.low > 0) - (self.interval.high < 0)
@@ -42,25 +42,25 @@ class Ratio:
         return (-math.inf, math.inf) if self.interval is None else (self.interval.low, self.interval.high)
 
 
-Ratios = Mapping[int, Ratio]  # by channels, in increasing order
+Along = Mapping[float, Difference]  # by channels, or by a cost
 
 
 @dataclass(frozen=True)
 class Crossing:
-    """Where the ratio crosses 1, at `channels`, between `low` and `high`; `falls` where the candidate wins above.
+    """Where the difference crosses 0: `at`, between `low` and `high`; where it `falls`, the reference has more above.
 
-    `channels` interpolates between points measured, on logarithmic scales; from `low` to `high` the interval of the
-    ratio, interpolated alike, contains 1. Between points that are further apart than FINE nothing is known: there `low`
-    and `high` are these points.
+    `at` interpolates between points measured, along the logarithm of what they are measured at; from `low` to `high`
+    the interval, interpolated alike, contains 0. Between points that are further apart than FINE nothing is known:
+    there `low` and `high` are these points.
     """
 
-    channels: float
+    at: float
     low: float
     high: float
     falls: bool
 
 
-def crossings(column: Ratios) -> list[Crossing]:
+def crossings(column: Along) -> list[Crossing]:
     """Each crossing between two points that are decided in opposite ways, with none decided between them.
 
     Of a column that is not monotone there are several. Points between whose means lie on both sides several times count
@@ -76,12 +76,12 @@ def crossings(column: Ratios) -> list[Crossing]:
     return out
 
 
-def _crossing(column: Ratios, sign: int) -> Crossing:
+def _crossing(column: Along, sign: int) -> Crossing:
     """The crossing between the first and the last point of `column`, which are decided; `sign` is the first's."""
     points = list(column)
-    means = zeros(points, [sign * column[point].log for point in points])
-    # Turned so that the ratio falls: its interval leaves the one side at the first zero of its lower end, and is all on
-    # the other from the last zero of its upper end on.
+    means = zeros(points, [sign * column[point].mean for point in points])
+    # Turned so that it falls: its interval leaves the one side at the first zero of its lower end, and is all on the
+    # other from the last zero of its upper end on.
     ends = [sorted(sign * end for end in column[point].limits) for point in points]
     low = zeros(points, [end[0] for end in ends])[0]
     high = zeros(points, [end[1] for end in ends])[-1]
@@ -92,7 +92,7 @@ def _crossing(column: Ratios, sign: int) -> Crossing:
     return Crossing(math.sqrt(means[0] * means[-1]), low, high, sign > 0)
 
 
-def zeros(points: Sequence[int], values: Sequence[float]) -> list[float]:
+def zeros(points: Sequence[float], values: Sequence[float]) -> list[float]:
     """Where `values`, joined by straight lines over the logarithms of `points`, are zero."""
     out = []
     for (start, before), (end, after) in pairwise(zip(points, values, strict=True)):
@@ -102,13 +102,13 @@ def zeros(points: Sequence[int], values: Sequence[float]) -> list[float]:
     return out
 
 
-def whole(column: Ratios) -> int:
-    """1 where the candidate takes longer at all points that are decided, -1 where it is ahead at all, else 0.
+def whole(column: Along) -> int:
+    """1 where the candidate has more at all points that are decided, -1 where it has less at all, else 0.
 
     0 too where fewer than half of the points are decided, or the mean of one that is not lies on the other side.
     """
-    signs = [ratio.sign for ratio in column.values()]
-    sides = {ratio.log > 0 for ratio in column.values()}
+    signs = [one.sign for one in column.values()]
+    sides = {one.mean > 0 for one in column.values()}
     if 2 * sum(map(abs, signs)) < len(signs) or not any(signs) or len(sides) > 1:
         return 0
     return max(signs) or min(signs)

@@ -9,7 +9,7 @@ import pytest
 
 from dsbench.measure.explore import beyond, bisecting, coarse, filling
 from dsbench.measure.map import CHANNELS
-from dsbench.statistics.crossing import Ratio, crossings
+from dsbench.statistics.crossing import Difference, crossings
 from dsbench.statistics.means import Interval
 
 
@@ -48,4 +48,4 @@ def test_of_two_crossings_between_coarse_points_filling_finds_both() -> None:
     while new := bisecting(CHANNELS, logs) or filling(CHANNELS, logs)[:1]:
         logs |= {point: log(point) for point in new}
     assert logs.keys() == set(CHANNELS)
-    assert len(crossings({point: Ratio(logs[point], Interval(*[logs[point]] * 2), 3) for point in CHANNELS})) == 2
+    assert len(crossings({point: Difference(logs[point], Interval(*[logs[point]] * 2), 3) for point in CHANNELS})) == 2
