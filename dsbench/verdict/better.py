@@ -177,6 +177,11 @@ def _runs(cell: Cell, seeds: frozenset[int] | None) -> list[Run]:
     return done if seeds is None else [run for run in done if run.seed in seeds]
 
 
+def sample(cell: Cell, weight: float, correct: Correct) -> Sample:
+    """The accuracies of all its runs that are done, and of those that say it which images they got right."""
+    return _sample(_runs(cell, None), weight, correct)
+
+
 def _sample(runs: Sequence[Run], weight: float, correct: Correct) -> Sample:
     images = [correct[run.run_id] for run in runs if run.run_id in correct]
     accuracies = np.array([run.test_acc for run in runs], dtype=float)

@@ -90,18 +90,18 @@ def groups(cells: Sequence[Cell]) -> list[Group]:
 def _alike(cells: Sequence[Cell]) -> Iterator[Group]:
     """The groups of cells that share their recipe, or all of it of which they have none of their own."""
     out: list[Group] = []
-    for alike in _classes(cells, _recipe):
-        recipe, own = _recipe(alike[0]), {cell.cell_id for cell in alike}
+    for alike in classes(cells, shared_recipe):
+        recipe, own = shared_recipe(alike[0]), {cell.cell_id for cell in alike}
         alike += _spent_as_much(alike, cells)
         without_budget = [cell for cell in alike if cell.budget is None]
-        wide = [Group(WIDTH, _ordered(members)) for members in _classes(alike, _shape) if len(members) > 1]
+        wide = [Group(WIDTH, _ordered(members)) for members in classes(alike, _shape) if len(members) > 1]
         for group in (*_requested(alike), *_counted(without_budget), *wide):
             if group.ids & own and not any(group.ids <= earlier.ids for earlier in out):
                 out.append(replace(group, recipe=recipe))
     return iter(out)
 
 
-def _recipe(cell: Cell) -> dict[str, Any]:
+def shared_recipe(cell: Cell) -> dict[str, Any]:
     """The recipe of a cell, without settings that each network has its own of."""
     return {name: value for name, value in cell.recipe.items() if name not in cell.own}
 
@@ -160,7 +160,7 @@ def _clusters(cells: Sequence[Cell], values: Mapping[str, float]) -> list[list[C
     return out
 
 
-def _classes(cells: Iterable[Cell], key: Callable[[Cell], Any]) -> list[list[Cell]]:
+def classes(cells: Iterable[Cell], key: Callable[[Cell], Any]) -> list[list[Cell]]:
     """The cells by what `key` says of them, plain data; both in order."""
     out: dict[str, list[Cell]] = {}
     for cell in cells:
@@ -323,13 +323,13 @@ def _spent_as_much(alike: Sequence[Cell], cells: Sequence[Cell]) -> list[Cell]:
 
     Of networks that are not among `alike`, and of each that which came nearest.
     """
-    regime, recipe = _regime(alike[0]), _without_stop(_recipe(alike[0]))
+    regime, recipe = _regime(alike[0]), _without_stop(shared_recipe(alike[0]))
     if regime is None:
         return []
     known = [_but_for_stop(cell) for cell in alike]
     out = []
     for cell in _nearest(cells, regime):
-        if _without_stop(_recipe(cell)) == recipe and _but_for_stop(cell) not in known:
+        if _without_stop(shared_recipe(cell)) == recipe and _but_for_stop(cell) not in known:
             known.append(_but_for_stop(cell))
             out.append(cell)
     return out

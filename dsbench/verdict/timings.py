@@ -245,6 +245,27 @@ class Comparison:
         return f"{text}, precision {place['precision']}{busy}"
 
 
+def measured_together(cells: Sequence[Cell], key: Key, records: Records) -> dict[str, float]:
+    """By cell_id the milliseconds under `key`: geometric means over the repeats in which all of `cells` took turns.
+
+    Empty where it was not measured of all of them so.
+    """
+    known = [timings(cell, records) for cell in cells]
+    for first in known[0] if known else ():
+        if key not in first.times:
+            continue
+        alike = [
+            next((own for own in of if key in own.times and not Comparison(key, first, own).not_comparable), None)
+            for of in known
+        ]
+        measured = [{repeat.session: repeat.ms for repeat in own.times[key]} for own in alike if own is not None]
+        shared = set.intersection(*map(set, measured)) - {""}
+        if len(measured) == len(cells) and shared:
+            means = (geometric_mean(of[session] for session in shared) for of in measured)
+            return dict(zip((cell.cell_id for cell in cells), means, strict=True))
+    return {}
+
+
 def over_days(values: Sequence[Sequence[float]], level: float) -> Interval | None:
     """The interval at 1 - `level` of the mean of all values, of which there is a sequence for each day.
 

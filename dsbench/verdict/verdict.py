@@ -21,6 +21,7 @@ from dsbench.statistics.means import ALPHA, Contrast
 from dsbench.verdict.better import Better, Correct, Factorial, better, factorial, key, standing_of, topology
 from dsbench.verdict.cells import Cell, cells
 from dsbench.verdict.chips import ChipMeasure, on_chips
+from dsbench.verdict.curves import Curves, curves
 from dsbench.verdict.faster import measured_times, trained, unranked
 from dsbench.verdict.groups import ASKED, FAMILIES, HYBRID, Group, Regimes, group_names, groups, named_pair, regimes
 from dsbench.verdict.int8 import INT8, Int8, int8
@@ -99,7 +100,8 @@ class Verdict:
     `unsettled` has those of groups that are timed in fewer than REPEATS repeats, which could not tell. `unranked` says
     by what its cells cannot be ranked (see dsbench.verdict.faster). `damaged` says of which runs the images that they
     got right cannot be read, and why; `misjudged` names those whose confusion matrix says otherwise than their status.
-    `recipes` has what recipes account for, where a design has chosen each network's own.
+    `recipes` has what recipes account for, where a design has chosen each network's own; `curves` where one family
+    overtakes another, of families that were trained in several sizes.
     """
 
     rule: Rule
@@ -114,6 +116,7 @@ class Verdict:
     damaged: dict[str, str]
     misjudged: tuple[str, ...] = ()
     recipes: tuple[Recipe, ...] = ()
+    curves: tuple[Curves, ...] = ()
 
     @property
     def unfinished(self) -> int:
@@ -220,6 +223,7 @@ def judge(
         statuses=dict(Counter(run.status for cell in known for run in cell.runs)),
         damaged=dict(damaged or {}) | other,
         recipes=tuple(recipes(judged, rule, images)),
+        curves=tuple(curves(known, records, rule, images)) if compare is None else (),
     )
 
 
@@ -344,6 +348,7 @@ _DERIVED: dict[type, tuple[str, ...]] = {  # what follows from the fields and is
     Contrast: ("variance", "df", "images_alone"),
     Comparison: ("answers",),
     Recipe: ("pair", "accounted"),
+    Curves: ("crossings", "ahead"),
     Verdict: ("unfinished",),
 }
 
