@@ -34,7 +34,7 @@ def verdict(
     means over all runs that are done; each family of comparisons shares a chance of 5 % of a false claim. What is
     faster is measured by dsbench bench.
     """
-    from dsbench.report.answers import answer_table, verdict_tables, where_it_wins
+    from dsbench.report.answers import answer_table, overtaking, verdict_tables, where_it_wins
     from dsbench.results.query import runs_of, sweep_folder
     from dsbench.sweep.looks import rule_of
     from dsbench.verdict.details import details, missing
@@ -51,6 +51,9 @@ def verdict(
     if judged.groups:
         show(answer_table(judged), "")
     show(*headline(judged))
+    along = overtaking(judged)
+    if along:
+        show("", along if with_details else along.without_note())
     chips = where_it_wins(judged)
     if chips:
         show("", chips if with_details else chips.without_note(), "", *winners(judged))

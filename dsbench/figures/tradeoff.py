@@ -1,4 +1,4 @@
-"""Test accuracy against what a network costs, with the Pareto front."""
+"""Test accuracy against what a network costs: families as curves where they have several sizes, else the front."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from dsbench.figures.axes import (
     rows,
 )
 from dsbench.figures.labels import Point, Spot, names, traced
-from dsbench.figures.style import FULL, INK, SMALL, canvas, layout, legend, panels, settle, style, styled
+from dsbench.figures.style import FULL, GREY, INK, SMALL, canvas, layout, legend, panels, settle, style, styled
 from dsbench.quantities import Group
+from dsbench.verdict.curves import Curves
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +33,7 @@ WIDE = (FULL, 4.6)  # inches: a panel alone
 SMALLER = (FULL / 2, 4.2)  # one of several
 ACROSS = 2
 FRONT: dict[str, Any] = {"color": INK, "linewidth": 1.3, "linestyle": (0, (1, 1.2))}
+OVERTAKES: dict[str, Any] = {"color": GREY, "alpha": 0.3, "linewidth": 0}
 REASON = 72  # letters of a line above a panel
 MOST_NAMES = 24  # in a panel
 SIZE = 7  # points: the diameter of a marker
@@ -39,12 +41,17 @@ SIZE = 7  # points: the diameter of a marker
 
 @styled
 def draw(
-    cells: pd.DataFrame, costs: Sequence[str] | None = None, unranked: Mapping[str, str] | None = None
+    cells: pd.DataFrame,
+    costs: Sequence[str] | None = None,
+    unranked: Mapping[str, str] | None = None,
+    curves: Sequence[Curves] = (),
 ) -> Figure | None:
     """A panel for each of `costs` (keys of COST_AXES; None: all that are known), a point a cell that has finished runs.
 
-    Where `unranked` says why cells cannot be ranked by a cost, or by accuracy at all, the panel says so and has no
-    front. A cost of which all cells have as much has no panel, and None is returned where no panel is left.
+    With `curves` the networks of a family are joined, and a band says where one family overtakes another; without them
+    there is the Pareto front. Where `unranked` says why cells cannot be ranked by a cost, or by accuracy at all, the
+    panel says so and has neither. A cost of which all cells have as much has no panel, and None is returned where no
+    panel is left.
     """
     refused = unranked or {}
     all_rows = rows(cells)
@@ -63,14 +70,15 @@ def draw(
     grid = panels(figure, len(wanted), across, sharey=True)
     grid[0].set_ylim(*limits)
     reasons = [refused.get("accuracy") or refused.get(cost, "") for cost in wanted]
-    drawn = [_panel(*row, scored) for row in zip(grid, wanted, reasons, strict=True)]
+    drawn = [_panel(*row, scored, curves) for row in zip(grid, wanted, reasons, strict=True)]
     for number, panel in enumerate(grid):
         if number % across == 0:
             panel.set_ylabel("test accuracy (%)")
-    legend(figure, _entries(scored, fronts=not all(reasons)), across=5)
+    lines = {} if all(reasons) else _lines(curves)
+    legend(figure, _entries(scored, lines, joined=bool(curves)), across=5)
     settle(figure)
     for panel, points, reason in zip(grid, drawn, reasons, strict=True):
-        _names(panel, points, fronts=not reason)
+        _names(panel, points, fronts=not reason and not curves)
     return figure
 
 
@@ -87,8 +95,10 @@ def front(points: Sequence[Point]) -> list[int]:
     return out
 
 
-def _panel(panel: Axes, cost: str, why: str, scored: Sequence[Cell]) -> list[tuple[Cell, Point]]:
-    """Draw the cells whose cost is known, with their front unless `why` says why there is none; cells and points."""
+def _panel(
+    panel: Axes, cost: str, why: str, scored: Sequence[Cell], curves: Sequence[Curves]
+) -> list[tuple[Cell, Point]]:
+    """Draw the cells whose cost is known, joined unless `why` says why they are not; cells and points."""
     placed = [
         (cell, (x, 100 * cell.facts["test_acc_mean"]))
         for cell, x in zip(scored, _values(cost, scored), strict=True)
@@ -98,7 +108,11 @@ def _panel(panel: Axes, cost: str, why: str, scored: Sequence[Cell]) -> list[tup
     panel.set_xlabel(COST_AXES[cost].axis)
     log_where_wide(panel, [x for x, _ in points])
     if why:
-        panel.set_title(textwrap.fill(f"No Pareto front: {why}", REASON), fontsize=SMALL, loc="left")
+        panel.set_title(
+            textwrap.fill(f"{'Not joined' if curves else 'No Pareto front'}: {why}", REASON), fontsize=SMALL, loc="left"
+        )
+    elif curves:
+        _join(panel, cost, placed, curves)
     else:
         panel.plot(*_steps([points[number] for number in front(points)]), zorder=2, label="front", **FRONT)
     for cell, (x, y) in placed:
@@ -109,6 +123,27 @@ def _panel(panel: Axes, cost: str, why: str, scored: Sequence[Cell]) -> list[tup
             [x], [y], color=look.color, marker=look.marker, markersize=SIZE, markeredgecolor=INK, zorder=3, label="cell"
         )
     return placed
+
+
+def _join(panel: Axes, cost: str, placed: Sequence[tuple[Cell, Point]], curves: Sequence[Curves]) -> None:
+    """Join the networks of each family, and mark where one overtakes another."""
+    at = {cell.cell_id: point for cell, point in placed}
+    for family in _families(curves):
+        line = sorted(at[cell_id] for cell_id in family if cell_id in at)
+        look = style(next(cell.model for cell, _ in placed if cell.cell_id in family)) if line else style(None)
+        panel.plot(
+            *([point[axis] for point in line] for axis in (0, 1)),
+            color=look.color, linestyle=look.line, linewidth=1.3, zorder=2, label="family",
+        )  # fmt: skip
+    for one in curves:
+        if one.cost == COST_AXES[cost].name:
+            for crossing in one.crossings:
+                panel.axvspan(crossing.low, crossing.high, zorder=1, label="overtakes", **OVERTAKES)
+
+
+def _families(curves: Sequence[Curves]) -> list[tuple[str, ...]]:
+    """The networks of each family that stands in `curves`, by id."""
+    return list(dict.fromkeys(tuple(cell.cell_id for cell in own) for one in curves for own in one.networks))
 
 
 def _values(cost: str, cells: Sequence[Cell]) -> list[float | None]:
@@ -162,14 +197,26 @@ def _named(points: Sequence[Point], fronts: bool) -> Collection[int]:
     return best if len(best) <= MOST_NAMES else ()
 
 
-def _entries(scored: list[Cell], fronts: bool) -> dict[str, Any]:
+def _lines(curves: Sequence[Curves]) -> dict[str, Any]:
+    """What lines and bands say, by its legend."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    if not curves:
+        return {"Pareto front": Line2D([], [], **FRONT)}
+    return {"one overtakes another": Patch(**OVERTAKES)} if any(one.crossings for one in curves) else {}
+
+
+def _entries(scored: list[Cell], lines: Mapping[str, Any], joined: bool) -> dict[str, Any]:
     from matplotlib.lines import Line2D
 
     entries = {}
     for family in families(scored):
         look = style(family)
-        entries[family or "unknown"] = Line2D([], [], color=look.color, marker=look.marker, markeredgecolor=INK)
-    return entries | ({"Pareto front": Line2D([], [], **FRONT)} if fronts else {})
+        entries[family or "unknown"] = Line2D(
+            [], [], color=look.color, marker=look.marker, markeredgecolor=INK, linestyle=look.line if joined else "-"
+        )
+    return entries | dict(lines)
 
 
 def _caption(cells: pd.DataFrame, all_rows: Sequence[Cell], scored: Sequence[Cell], cut: bool) -> str:

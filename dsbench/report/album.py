@@ -102,9 +102,9 @@ def _all(
     if not whole:
         yield f"overview{NARROW}", overview.draw(first, cells, narrow=True)
     yield "chips", chips.draw(verdict.comparisons)
-    yield "tradeoff", tradeoff.draw(cells, unranked=verdict.unranked)
+    yield "tradeoff", tradeoff.draw(cells, unranked=verdict.unranked, curves=verdict.curves)
     for cost in available_costs(cell_rows) if whole else ():
-        yield f"tradeoff_{cost}", tradeoff.draw(cells, [cost], verdict.unranked)
+        yield f"tradeoff_{cost}", tradeoff.draw(cells, [cost], verdict.unranked, verdict.curves)
     if len(cell_rows) > MOST_ROWS and not whole:
         return
     yield "seeds", seeds.draw(runs, cells)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from dsbench.numerals import counted, mean_percent, p_value, points, seconds, signed_points
 from dsbench.quantities import QUANTITIES
-from dsbench.tables import Column, Entry, Kind, Table, answers, filled, names, numbers, texts, written
+from dsbench.tables import Column, Entry, Kind, Line, Table, answers, filled, names, numbers, texts, written
 from dsbench.verdict.better import Better, Factorial
 from dsbench.verdict.chips import MOST_COMPARED, where, where_title
 from dsbench.verdict.groups import Regimes
@@ -16,7 +16,7 @@ from dsbench.verdict.lighter import MATCHED, Measure
 from dsbench.verdict.reliable import Trainings
 from dsbench.verdict.rule import Answer
 from dsbench.verdict.verdict import Comparison, Judged, Verdict
-from dsbench.verdict.words import brief_labels, changed, described, place, ratio, summary, trainings, within
+from dsbench.verdict.words import along, brief_labels, changed, described, place, ratio, summary, trainings, within
 
 _COSTS = "Costs of one image, as so many times the reference's, equal within 1 %; matched is what is held equal."
 _TIMES = (
@@ -32,6 +32,12 @@ _WHERE = (
     "What decides on each chip, as so many times the figure of the second of two names: below 1 the first is ahead. "
     "Times have an interval over repeats; cycles are the compiler's estimate; the arena is RAM. In brackets what may "
     "be as much on both sides; matched is what is held equal."
+)
+_CURVES = (
+    "Which family is more accurate along each cost, from the least to the largest that both reach, and where one "
+    "overtakes another, with the interval. Between two networks of a family accuracy is taken to be a straight line "
+    "over the logarithm of the cost; at the networks the difference of the means decides, the points of a curve share "
+    "a chance of 5 % of a false claim."
 )
 _INT8 = (
     "What int8 changes the test accuracy by, each trained network against itself, in percentage points. Points: the "
@@ -162,6 +168,24 @@ def where_it_wins(verdict: Verdict) -> Table | None:
     for pair, measures in zip(pairs, zip(*found.measures, strict=True), strict=True):
         columns.append(_ratios(described(pair), measures, (*_NOT_COMPARABLE, Answer.CANNOT_TELL, Answer.AS_FAST)))
     return Table(where_title(len(pairs), len(verdict.comparisons)), tuple(columns), _WHERE)
+
+
+def overtaking(verdict: Verdict) -> Table | None:
+    """A row two families, a column a cost: which is more accurate along it; None of families of one size."""
+    found: dict[tuple[str, str], dict[str, Entry]] = {}
+    for one in verdict.curves:
+        found.setdefault((one.candidate, one.reference), {})[one.cost] = Entry.said(Line.of(None, along(one)))
+    if not found:
+        return None
+    costs = dict.fromkeys(one.cost for one in verdict.curves)
+    columns = [
+        *names({"": [f"{candidate} against {reference}" for candidate, reference in found]}),
+        *(
+            Column(f"by {QUANTITIES[cost].wording}", tuple(row.get(cost, Entry("")) for row in found.values()))
+            for cost in costs
+        ),
+    ]
+    return Table("Which is more accurate along each cost", tuple(columns), _CURVES)
 
 
 def _int8(judged: Judged) -> Table:

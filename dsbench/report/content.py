@@ -17,7 +17,7 @@ from dsbench.figures.style import Words, rendered, words
 from dsbench.numerals import listed, mean_percent, points
 from dsbench.quantities import LIGHTER, QUANTITIES, amount
 from dsbench.report.album import NARROW, album, crowded, explored_album, reasons, rooflines
-from dsbench.report.answers import answer_table, verdict_tables, where_it_wins
+from dsbench.report.answers import answer_table, overtaking, verdict_tables, where_it_wins
 from dsbench.results.cells import not_in_means
 from dsbench.results.folder import SweepFolder
 from dsbench.results.records import COLUMNS, correct_images, labels, plain, settings
@@ -67,6 +67,7 @@ class Report:
     others: str
     paragraphs: list[str]
     cells: Table
+    overtaking: Table | None
     tried: list[Table]
     chips: Table | None
     winners: list[str]
@@ -128,6 +129,7 @@ def report(folder: SweepFolder, margin: float | None = None) -> Report:
         others=others(judged, leading),
         paragraphs=paragraphs,
         cells=cells(judged.cells, plain(cell_rows), judged.unranked),
+        overtaking=overtaking(judged),
         tried=tried,
         chips=on_chips,
         winners=winners(judged),
@@ -277,7 +279,7 @@ def how(name: str, metadata: Mapping[str, Any], runs: pd.DataFrame) -> list[tupl
         "threads a run": _values(started, "threads"),
         "runs at once": _values(started, "n_jobs") if "n_jobs" in started else "",
         "trained in groups of": _groups(started),
-        "time": f"{metadata['started']} to {metadata['finished'] or 'now: not every run has ended'}",
+        "time": _time(metadata["started"], metadata["finished"]),
         "code": _values(started, "git_sha"),
         "versions": ", ".join(f"{package} {version}" for package, version in metadata["versions"].items()),
     }
@@ -288,6 +290,12 @@ def how(name: str, metadata: Mapping[str, Any], runs: pd.DataFrame) -> list[tupl
     again = f"dsbench sweep {shlex.join([*own, *metadata['arguments']])}" if metadata["arguments"] else ""
     commands = {"to repeat it": again, "to make this page anew": f"dsbench report {shlex.quote(name)}"}
     return [(heading, text) for heading, text in (facts | commands).items() if text]
+
+
+def _time(started: str, finished: str | None) -> str:
+    if finished is None:
+        return f"{started} to now: not every run has ended"
+    return f"{started} to {finished}" if started <= finished else f"until {finished}, by earlier sweeps"
 
 
 def _values(table: pd.DataFrame, column: str) -> str:

@@ -65,10 +65,13 @@ def curves(cells: Sequence[Cell], records: Records, rule: Rule, correct: Correct
     trained = [cell for cell in cells if cell.done and cell.costs["params"] and not cell.own]
     for alike in classes(trained, _alike):
         families = sorted((own for own in classes(alike, _kind) if len(own) > 1), key=_rank)
-        times = {name: measured_together(alike, key, records) for name, key in TIMES.items()}
+        if len(families) < 2:
+            continue
+        members = [cell for family in families for cell in family]
+        times = {name: measured_together(members, key, records) for name, key in TIMES.items()}
         for pair, names in zip(combinations(families, 2), combinations(_names(families), 2), strict=True):
             for cost in (*(cost.name for cost in COUNTED_BUDGETS), *TIMES):
-                own = times.get(cost) or {cell.cell_id: float(cell.costs.get(cost) or 0) for cell in alike}
+                own = times.get(cost) or {cell.cell_id: float(cell.costs.get(cost) or 0) for cell in members}
                 along = _along([_by_cost(family, own) for family in pair], rule, correct)
                 if along is not None:
                     yield Curves(cost, *names, *along, networks=(tuple(pair[0]), tuple(pair[1])))

@@ -259,8 +259,8 @@ def measured_together(cells: Sequence[Cell], key: Key, records: Records) -> dict
             for of in known
         ]
         measured = [{repeat.session: repeat.ms for repeat in own.times[key]} for own in alike if own is not None]
-        shared = set.intersection(*map(set, measured)) - {""}
-        if len(measured) == len(cells) and shared:
+        shared = set.intersection(*map(set, measured)) - {""} if len(measured) == len(cells) else set()
+        if shared:
             means = (geometric_mean(of[session] for session in shared) for of in measured)
             return dict(zip((cell.cell_id for cell in cells), means, strict=True))
     return {}

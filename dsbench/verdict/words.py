@@ -19,6 +19,7 @@ from dsbench.verdict.reliable import Reliable, Trainings
 from dsbench.verdict.rule import Answer
 
 if TYPE_CHECKING:
+    from dsbench.verdict.curves import Curves
     from dsbench.verdict.verdict import Comparison
 
 FEW = 3  # comparisons that are told one by one
@@ -177,6 +178,28 @@ def would_decide(better: Better) -> str:
     if better.seeds_to_decide is None:
         return ""
     return f"; about {better.seeds_to_decide:,} seeds a side would decide"
+
+
+def along(curves: Curves) -> str:
+    """Which of two families is more accurate along a cost: "dwsep beyond 12,000 (4,854 to 18,600), cnn below"."""
+    write = QUANTITIES[curves.cost].write_brief
+    low, high = map(write, curves.ends)
+    if curves.ahead:
+        return f"{(curves.reference, curves.candidate)[curves.ahead > 0]}, all from {low} to {high}"
+    parts = [
+        f"{curves.reference if one.falls else curves.candidate} beyond {write(one.at)} "
+        f"({write(one.low)} to {write(one.high)})"
+        for one in curves.crossings
+    ]
+    if parts:
+        first = curves.candidate if curves.crossings[0].falls else curves.reference
+        return ", ".join([*parts, f"{first} below"])
+    decided = [
+        f"{(curves.reference, curves.candidate)[one.sign > 0]} at {write(cost)}"
+        for cost, one in curves.along.items()
+        if one.sign
+    ]
+    return "; ".join([", ".join(decided), "elsewhere one cannot tell"] if decided else [str(Answer.CANNOT_TELL)])
 
 
 def _reliable(reliable: Reliable) -> list[str]:
