@@ -33,6 +33,7 @@ from dsbench.run.record import FINAL
 from dsbench.sweep.design import EXPLORES_WORDS, choice_of, explores, kept_design
 from dsbench.sweep.looks import rule_of
 from dsbench.sweep.sweep import Sweep, own_folder
+from dsbench.verdict.advice import advice
 from dsbench.verdict.chips import WHERE
 from dsbench.verdict.recipe import recipe_sentences
 from dsbench.verdict.sentences import headline, title, unfinished, winners
@@ -194,7 +195,8 @@ def _show(sweep: Sweep, runs: pd.DataFrame, cells: pd.DataFrame, decided: Verdic
     if decided.groups:
         console.print(answer_table(decided) if few else answer_lines(decided, MOST_ROWS))
         console.print()
-    for sentence in headline(decided) if few else [*recipe_sentences(decided.recipes), *unfinished(decided)]:
+    told = headline(decided) if few else [*recipe_sentences(decided.recipes), *unfinished(decided)]
+    for sentence in filter(None, (advice(decided), *told)):
         console.print(sentence)
     console.print()
     chips = where_it_wins(decided)
@@ -217,7 +219,7 @@ def mirror(sweep: Sweep, decided: Verdict | None = None, files: Sequence[Path] =
     summary: dict[str, Any] = {name: int(cells[name].sum()) for name in COUNTS} | {"n_cells": len(cells)}
     further: list[Pictured] = []
     if decided:
-        summary["verdict"] = "\n".join(headline(decided))
+        summary["verdict"] = "\n".join(filter(None, (advice(decided), *headline(decided))))
         chips = where_it_wins(decided)
         if chips:
             summary["chips"] = "\n".join(winners(decided))

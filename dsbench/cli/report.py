@@ -59,7 +59,7 @@ def _page(folder: SweepFolder, margin: float | None) -> tuple[list[str], Callabl
         page = explored(folder)
         return page.sentences, partial(write_explored, page, folder.path)
     content = content_of(folder, margin)
-    return content.headline, partial(write_page, content, folder.path)
+    return content.sentences, partial(write_page, content, folder.path)
 
 
 def _comparison(folder: SweepFolder, other: SweepFolder) -> tuple[list[str], Callable[[], list[Path]]]:

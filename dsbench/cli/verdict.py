@@ -37,6 +37,7 @@ def verdict(
     from dsbench.report.answers import answer_table, overtaking, verdict_tables, where_it_wins
     from dsbench.results.query import runs_of, sweep_folder
     from dsbench.sweep.looks import rule_of
+    from dsbench.verdict.advice import advice
     from dsbench.verdict.details import details, missing
     from dsbench.verdict.sentences import headline, title, winners
     from dsbench.verdict.verdict import as_data, verdict
@@ -45,12 +46,13 @@ def verdict(
     folder = None if sweep is None else sweep_folder(outputs, sweep)
     judged = verdict(where, runs, compare, rule_of(folder, margin))
     if as_json:
-        typer.echo(json.dumps({"title": title(judged), "headline": headline(judged)} | as_data(judged)))
+        said = {"title": title(judged), "advice": advice(judged), "headline": headline(judged)}
+        typer.echo(json.dumps(said | as_data(judged)))
         return
     show(title(judged), "")
     if judged.groups:
         show(answer_table(judged), "")
-    show(*headline(judged))
+    show(*filter(None, [advice(judged)]), *headline(judged))
     along = overtaking(judged)
     if along:
         show("", along if with_details else along.without_note())

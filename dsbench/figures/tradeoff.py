@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dsbench.figures.axes import (
     COST_AXES,
     Cell,
@@ -20,7 +22,7 @@ from dsbench.figures.axes import (
     rows,
 )
 from dsbench.figures.labels import Point, Spot, names, traced
-from dsbench.figures.style import FULL, GREY, INK, SMALL, canvas, layout, legend, panels, settle, style, styled
+from dsbench.figures.style import FULL, INK, SMALL, canvas, layout, legend, panels, settle, style, styled
 from dsbench.quantities import Group
 from dsbench.verdict.curves import Curves
 
@@ -33,7 +35,7 @@ WIDE = (FULL, 4.6)  # inches: a panel alone
 SMALLER = (FULL / 2, 4.2)  # one of several
 ACROSS = 2
 FRONT: dict[str, Any] = {"color": INK, "linewidth": 1.3, "linestyle": (0, (1, 1.2))}
-OVERTAKES: dict[str, Any] = {"color": GREY, "alpha": 0.3, "linewidth": 0}
+OVERTAKES: dict[str, Any] = {"color": INK, "marker": "x", "markersize": 8, "markeredgewidth": 2, "linewidth": 1}
 REASON = 72  # letters of a line above a panel
 MOST_NAMES = 24  # in a panel
 SIZE = 7  # points: the diameter of a marker
@@ -48,7 +50,7 @@ def draw(
 ) -> Figure | None:
     """A panel for each of `costs` (keys of COST_AXES; None: all that are known), a point a cell that has finished runs.
 
-    With `curves` the networks of a family are joined, and a band says where one family overtakes another; without them
+    With `curves` the networks of a family are joined, and a cross says where one family overtakes another; without them
     there is the Pareto front. Where `unranked` says why cells cannot be ranked by a cost, or by accuracy at all, the
     panel says so and has neither. A cost of which all cells have as much has no panel, and None is returned where no
     panel is left.
@@ -128,17 +130,22 @@ def _panel(
 def _join(panel: Axes, cost: str, placed: Sequence[tuple[Cell, Point]], curves: Sequence[Curves]) -> None:
     """Join the networks of each family, and mark where one overtakes another."""
     at = {cell.cell_id: point for cell, point in placed}
+    looks = {cell.cell_id: cell.style for cell, _ in placed}
     for family in _families(curves):
-        line = sorted(at[cell_id] for cell_id in family if cell_id in at)
-        look = style(next(cell.model for cell, _ in placed if cell.cell_id in family)) if line else style(None)
-        panel.plot(
-            *([point[axis] for point in line] for axis in (0, 1)),
-            color=look.color, linestyle=look.line, linewidth=1.3, zorder=2, label="family",
-        )  # fmt: skip
+        line, look = _line(family, at), next(looks[cell_id] for cell_id in family if cell_id in looks)
+        panel.plot(*zip(*line, strict=True), color=look.color, linestyle=look.line, linewidth=1.3, label="family")
     for one in curves:
         if one.cost == COST_AXES[cost].name:
+            costs, accuracies = zip(*_line([cell.cell_id for cell in one.networks[0]], at), strict=True)
             for crossing in one.crossings:
-                panel.axvspan(crossing.low, crossing.high, zorder=1, label="overtakes", **OVERTAKES)
+                height = float(np.interp(np.log(crossing.at), np.log(costs), accuracies))
+                span = [crossing.low, crossing.at, crossing.high]
+                panel.plot(span, [height] * 3, zorder=2.5, markevery=[1], label="overtakes", **OVERTAKES)
+
+
+def _line(family: Collection[str], at: Mapping[str, Point]) -> list[Point]:
+    """The points of the networks of a family, by id, whose cost is known, by rising cost."""
+    return sorted(at[cell_id] for cell_id in family if cell_id in at)
 
 
 def _families(curves: Sequence[Curves]) -> list[tuple[str, ...]]:
@@ -200,11 +207,14 @@ def _named(points: Sequence[Point], fronts: bool) -> Collection[int]:
 def _lines(curves: Sequence[Curves]) -> dict[str, Any]:
     """What lines and bands say, by its legend."""
     from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
 
     if not curves:
         return {"Pareto front": Line2D([], [], **FRONT)}
-    return {"one overtakes another": Patch(**OVERTAKES)} if any(one.crossings for one in curves) else {}
+    return (
+        {"one overtakes another, with its interval": Line2D([], [], **OVERTAKES)}
+        if any(one.crossings for one in curves)
+        else {}
+    )
 
 
 def _entries(scored: list[Cell], lines: Mapping[str, Any], joined: bool) -> dict[str, Any]:

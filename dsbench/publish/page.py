@@ -25,7 +25,7 @@ def page(entity: str, project: str, content: Report, run_ids: Sequence[str]) -> 
         entity=entity,
         project=project,
         title=f"dsbench: {content.name}"[:_TITLE_LETTERS],
-        description=" ".join(content.headline),
+        description=" ".join(content.sentences),
         blocks=[*_first(content), *_panels(entity, project, run_ids), *_pairs(content), *_measured(content)],
         width="fluid",
     )
@@ -34,7 +34,7 @@ def page(entity: str, project: str, content: Report, run_ids: Sequence[str]) -> 
 def _first(content: Report) -> list[Any]:
     import wandb_workspaces.reports.v2 as wr
 
-    blocks: list[Any] = [wr.CalloutBlock(text=sentence) for sentence in content.headline]
+    blocks: list[Any] = [wr.CalloutBlock(text=sentence) for sentence in content.sentences]
     for shown in filter(None, (content.cells, content.chips, content.claims)):
         blocks += [wr.H2(text=shown.title), wr.MarkdownBlock(text=table(shown))]
     return blocks

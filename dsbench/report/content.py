@@ -24,6 +24,7 @@ from dsbench.results.records import COLUMNS, correct_images, labels, plain, sett
 from dsbench.sweep.design import CHOSEN
 from dsbench.sweep.looks import rule_of
 from dsbench.tables import Column, Entry, Kind, Table, answers, figures, filled, names, numbers, texts
+from dsbench.verdict.advice import advice
 from dsbench.verdict.cells import DEPTHWISE, Cell
 from dsbench.verdict.details import details, effects, missing
 from dsbench.verdict.sentences import headline, others, title, winners
@@ -51,16 +52,18 @@ class Picture:
 class Report:
     """The content of a page; `data` is all of it as plain data but for the pictures.
 
-    `title` says what was compared, `summary` answers in a row a comparison, the first `leading` of them at once, the
-    others folded; `headline` answers in a sentence, `others` what the other pairs come to. `paragraphs` have what
-    stands beside, with what is missing; `tried` has what a design chose its cells from; `chips` and `winners` say which
-    network is ahead on which chip; `images` has those on which networks differ most; `why` has a paragraph a pair on
-    where the time of a training step goes, `how` headings and texts on how it was measured. `links` has the folders of
-    runs by run_id, from the page's.
+    `title` says what was compared, `advice` what to do; `summary` answers in a row a comparison, the first `leading` of
+    them at once, the others folded; `headline` answers in a sentence, `others` what the other pairs come to.
+    `paragraphs` have what stands beside, with what is missing; `overtaking` says which family is ahead along which
+    cost; `tried` has what a design chose its cells from; `chips` and `winners` say which network is ahead on which
+    chip; `images` has those on which networks differ most; `why` has a paragraph a pair on where the time of a training
+    step goes, `how` headings and texts on how it was measured. `links` has the folders of runs by run_id, from the
+    page's.
     """
 
     name: str
     title: str
+    advice: str
     headline: list[str]
     summary: Table
     leading: int
@@ -80,6 +83,11 @@ class Report:
     runs: Table
     links: dict[str, str]
     data: dict[str, Any]
+
+    @property
+    def sentences(self) -> list[str]:
+        """What to do, where there is something to compare, then the answer."""
+        return [*filter(None, [self.advice]), *self.headline]
 
 
 def report(folder: SweepFolder, margin: float | None = None) -> Report:
@@ -123,6 +131,7 @@ def report(folder: SweepFolder, margin: float | None = None) -> Report:
     return Report(
         name=folder.name,
         title=title(judged),
+        advice=advice(judged),
         headline=top,
         summary=answer_table(judged),
         leading=leading,
@@ -144,6 +153,7 @@ def report(folder: SweepFolder, margin: float | None = None) -> Report:
         data={
             "sweep": folder.name,
             "title": title(judged),
+            "advice": advice(judged),
             "headline": top,
             "details": paragraphs,
             "verdict": as_data(judged),

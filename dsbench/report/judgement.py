@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dsbench.report.answers import answer_table
+from dsbench.verdict.advice import advice
 from dsbench.verdict.sentences import headline, title
 from dsbench.verdict.verdict import Comparison, Verdict, as_data
 
@@ -38,6 +39,11 @@ class Judgement:
         return pd.DataFrame(rows, columns=["candidate", "reference", "group", *self.verdict.questions])
 
     @property
+    def advice(self) -> str:
+        """Which network to take for what; empty where there is nothing to compare."""
+        return advice(self.verdict)
+
+    @property
     def headline(self) -> str:
         """What it says in sentences."""
         return " ".join(headline(self.verdict))
@@ -59,7 +65,8 @@ class Judgement:
                 if self.verdict.groups:
                     console.print(answer_table(self.verdict))
                     console.print()
-                console.print(self.headline, soft_wrap=True)
+                for text in filter(None, (self.advice, self.headline)):
+                    console.print(text, soft_wrap=True)
         return "\n".join(line.rstrip() for line in written.get().splitlines())
 
     __repr__ = __str__
@@ -68,4 +75,7 @@ class Judgement:
         from dsbench.report.page import rendered
 
         table = answer_table(self.verdict) if self.verdict.groups else None
-        return rendered("cell.html.j2", {"title": title(self.verdict), "table": table, "headline": self.headline})
+        return rendered(
+            "cell.html.j2",
+            {"title": title(self.verdict), "table": table, "advice": self.advice, "headline": self.headline},
+        )

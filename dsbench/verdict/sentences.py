@@ -16,7 +16,18 @@ from dsbench.verdict.recipe import recipe_sentences
 from dsbench.verdict.reliable import Reliable
 from dsbench.verdict.rule import Answer
 from dsbench.verdict.verdict import Comparison, Verdict, is_of_proposal
-from dsbench.verdict.words import FEW, VERBS, brief_labels, name, place, ratio, signed, sized, would_decide
+from dsbench.verdict.words import (
+    FEW,
+    VERBS,
+    brief_labels,
+    name,
+    place,
+    ratio,
+    signed,
+    sized,
+    told_apart,
+    would_decide,
+)
 
 
 def title(verdict: Verdict) -> str:
@@ -72,8 +83,7 @@ def others(verdict: Verdict, leading: int) -> str:
 
 def _each(pairs: Sequence[Comparison]) -> str:
     """A clause a pair; the networks are named once where they are the same in all."""
-    several = len({pair.group for pair in pairs}) < len(pairs)  # pairs of one group are told apart by their labels
-    named = [brief_labels(pair) if several else (name(pair, 1), name(pair, 0)) for pair in pairs]
+    named = told_apart(pairs)
     clauses = []
     for index, (pair, (candidate, reference)) in enumerate(zip(pairs, named, strict=True)):
         subject = "it" if index and len(set(named)) == 1 else candidate

@@ -19,6 +19,7 @@ from dsbench.verdict.reliable import Reliable, Trainings
 from dsbench.verdict.rule import Answer
 
 if TYPE_CHECKING:
+    from dsbench.statistics.crossing import Crossing
     from dsbench.verdict.curves import Curves
     from dsbench.verdict.verdict import Comparison
 
@@ -29,7 +30,7 @@ VERBS = {
     Answer.AS_GOOD: "is as accurate",
     Answer.NO_WORSE: "is no less accurate",
 }
-_NOUNS = {"cnn": "the conventional network", "dwsep": "the separable network", "hybrid": "the hybrid"}
+NOUNS = {"cnn": "the conventional network", "dwsep": "the separable network", "hybrid": "the hybrid"}
 _OPEN = (Answer.CANNOT_TELL, Answer.NOT_MEASURED, Answer.NOT_COMPARABLE)  # of times
 
 
@@ -37,7 +38,7 @@ def name(pair: Comparison, side: int) -> str:
     """The reference, 0, or the candidate, 1: its family in words where both differ in that, else its label."""
     models = [str(cell.names["model"]) for cell in pair.cells]
     labels = (pair.reference, pair.candidate)
-    return _NOUNS.get(models[side], labels[side]) if models[0] != models[1] else labels[side]
+    return NOUNS.get(models[side], labels[side]) if models[0] != models[1] else labels[side]
 
 
 def brief_labels(pair: Comparison) -> tuple[str, str]:
@@ -54,6 +55,12 @@ def brief_labels(pair: Comparison) -> tuple[str, str]:
     if candidate[2] == reference[2] and candidate[0] != reference[0]:
         return candidate[0], reference[0]
     return "".join(candidate), "".join(reference)
+
+
+def told_apart(pairs: Sequence[Comparison]) -> list[tuple[str, str]]:
+    """What the candidate and the reference of each are called: families, labels where one group has several pairs."""
+    several = len({pair.group for pair in pairs}) < len(pairs)
+    return [brief_labels(pair) if several else (name(pair, 1), name(pair, 0)) for pair in pairs]
 
 
 def described(pair: Comparison) -> str:
@@ -116,14 +123,15 @@ def _faster(pair: Comparison) -> list[Line]:
     answer = agreed(deciding)
     if answer is not Answer.MIXED:
         reasons = dict.fromkeys(measure.reason for measure in told if measure.reason)
-        return _lines(answer, [*(f"{_brief(measure)} {ratio(measure)}" for measure in told), *reasons])
+        return _lines(answer, [*(f"{brief_time(measure)} {ratio(measure)}" for measure in told), *reasons])
     by_answer: dict[Answer, list[str]] = {}
     for measure in sorted(deciding, key=lambda measure: measure.answer in _OPEN):
-        by_answer.setdefault(measure.answer, []).append(f"{_brief(measure)} {ratio(measure) or measure.reason}")
+        by_answer.setdefault(measure.answer, []).append(f"{brief_time(measure)} {ratio(measure) or measure.reason}")
     return [Line.of(answer), *(Line.of(each, ", ".join(figures)) for each, figures in by_answer.items())]
 
 
-def _brief(measure: Measure) -> str:
+def brief_time(measure: Measure) -> str:
+    """What is timed, where room is short: step, one image, litert int8."""
     return measure.where if isinstance(measure, ChipMeasure) else short(measure.name)
 
 
@@ -180,22 +188,26 @@ def would_decide(better: Better) -> str:
     return f"; about {better.seeds_to_decide:,} seeds a side would decide"
 
 
+def sizes(curves: Curves, crossing: Crossing | None = None) -> str:
+    """Where one family overtakes another, with the interval, 8.82k (4.85k to 18.5k); without it all costs: 1k to 5k."""
+    write = QUANTITIES[curves.cost].write_brief
+    if crossing is None:
+        return f"{write(curves.ends[0])} to {write(curves.ends[1])}"
+    return f"{write(crossing.at)} ({write(crossing.low)} to {write(crossing.high)})"
+
+
 def along(curves: Curves) -> str:
     """Which of two families is more accurate along a cost: "dwsep beyond 12,000 (4,854 to 18,600), cnn below"."""
-    write = QUANTITIES[curves.cost].write_brief
-    low, high = map(write, curves.ends)
     if curves.ahead:
-        return f"{(curves.reference, curves.candidate)[curves.ahead > 0]}, all from {low} to {high}"
+        return f"{(curves.reference, curves.candidate)[curves.ahead > 0]}, all from {sizes(curves)}"
     parts = [
-        f"{curves.reference if one.falls else curves.candidate} beyond {write(one.at)} "
-        f"({write(one.low)} to {write(one.high)})"
-        for one in curves.crossings
+        f"{curves.reference if one.falls else curves.candidate} beyond {sizes(curves, one)}" for one in curves.crossings
     ]
     if parts:
         first = curves.candidate if curves.crossings[0].falls else curves.reference
         return ", ".join([*parts, f"{first} below"])
     decided = [
-        f"{(curves.reference, curves.candidate)[one.sign > 0]} at {write(cost)}"
+        f"{(curves.reference, curves.candidate)[one.sign > 0]} at {QUANTITIES[curves.cost].write_brief(cost)}"
         for cost, one in curves.along.items()
         if one.sign
     ]

@@ -38,7 +38,7 @@ def content() -> Any:
     answers = Table("width 2", (texts("lighter", ["yes"]),))
     return SimpleNamespace(
         name="s1",
-        headline=["dwsep is lighter.", "It is slower.", "Nothing tells which is better."],
+        sentences=["dwsep is lighter.", "It is slower.", "Nothing tells which is better."],
         paragraphs=["The whole <story>."],
         cells=table,
         answers=[answers],
