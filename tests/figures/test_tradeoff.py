@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made import cell, verdict
 from made_sweeps import Made, four_cells
-from synthetic import run
+from synthetic import read, run
 
 from dsbench.figures import tradeoff
 from dsbench.figures.axes import COST_AXES
+from dsbench.results.cells import cells_table
+from dsbench.results.records import runs_table
 
 Make = Callable[..., Made]
 grid = st.tuples(st.integers(1, 6).map(float), st.integers(1, 6).map(float))
@@ -148,3 +151,25 @@ def test_of_many_cells_those_on_the_front_are_named(made: Make) -> None:
     texts = [text.get_text() for text in figure.axes[0].texts if text.get_text()]
     assert texts == ["width 25", "width 1"]  # 90.0 % at 25,000 parameters, 89.9 % at 1,000
     assert any("on a front are named" in " ".join(text.get_text().split()) for text in figure.texts)
+
+
+def test_families_of_several_sizes_are_joined_and_what_overtakes_is_marked_where_it_does() -> None:
+    sizes = ((1000, 1, 0.70, 0.66), (4000, 2, 0.75, 0.79), (16000, 3, 0.78, 0.84))
+    cells = [
+        cell([at + off for off in (0.0, 0.001, 0.002)], model, width=k, params=n, macs=9, acts=9, data="cifar10")
+        for n, k, plain, separable in sizes
+        for model, at in (("cnn", plain), ("dwsep", separable))
+    ]
+    records = read([record for own in cells for record in own])
+    table = cells_table(runs_table(records))
+    (curves,) = verdict(*cells).curves
+    (panel,) = tradeoff.draw(table, curves=[curves]).axes
+    lines = {label: [line for line in panel.get_lines() if line.get_label() == label] for label in ("family", "front")}
+    assert [list(line.get_xdata()) for line in lines["family"]] == [[1000, 4000, 16000]] * 2
+    assert lines["front"] == []
+    (mark,) = (line for line in panel.get_lines() if line.get_label() == "overtakes")
+    assert list(mark.get_xdata()) == pytest.approx([1000, 2000, 4000])  # the two are 4 points apart on both sides
+    assert list(mark.get_ydata()) == pytest.approx([72.6] * 3)
+    unjoined = tradeoff.draw(table, curves=[curves], unranked={"accuracy": "of other images"}).axes[0]
+    assert "Not joined: of other images" in unjoined.get_title(loc="left")
+    assert not [line for line in unjoined.get_lines() if line.get_label() in ("family", "overtakes")]
