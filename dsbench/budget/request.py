@@ -37,7 +37,7 @@ from dsbench.training.place import place
 KINDS = tuple(quantity.name for quantity in BUDGETS)
 MEASURED = tuple(quantity.name for quantity in MEASURED_BUDGETS)
 ON_CHIPS = tuple(quantity.name for quantity in ON_CHIP)
-CHIP = "chip"  # budget.by=chip
+CHIP, WIDTH = "chip", "width"  # budget.by=chip; of budget.by=width each network has the width that is given
 SCOPES = ("total", "conv")
 NOTHING_SCALES = "none of its convolutions scales with width, give one a width in place of channels"
 
@@ -95,7 +95,10 @@ def solved(composed: Composed) -> tuple[Composed, Requested | None]:
     budget = composed.config.budget
     kind = _kind(budget)
     if kind is None:
-        return composed, None
+        if budget.match is None:
+            return composed, None
+        _reference(composed, budget.match)  # raises what is wrong with its name
+        return _without_budget(composed), None
     with _knobs(composed, kind) as knob_of:
         return _solved(composed, kind, knob_of)
 
@@ -134,16 +137,16 @@ def _without_budget(composed: Composed) -> Composed:
 
 
 def _kind(budget: BudgetConfig) -> str | None:
-    """What the budget counts, None where there is none; InputError for a budget that makes no sense."""
+    """What the budget counts, None where there is none but the width; InputError for a budget that makes no sense."""
     given = [kind for kind in (*KINDS, "at_most") if getattr(budget, kind) is not None]
     if len(given) + (budget.match is not None) > 1:
         names = [f"budget.{name}" for name in (*given, *(["match"] if budget.match is not None else []))]
         raise InputError(f"{' and '.join(names)} are two budgets; give one, and set a preset's to null")
     if budget.match is None and budget.by is not None:
         raise InputError(f"budget.by={budget.by} needs budget.match, the model= whose cost is the target")
-    if budget.match is not None and budget.by not in (*KINDS, CHIP):
+    if budget.match is not None and budget.by not in (*KINDS, CHIP, WIDTH):
         raise InputError(
-            f"budget.match={budget.match} needs budget.by, one of {', '.join((*KINDS, CHIP))}"
+            f"budget.match={budget.match} needs budget.by, one of {', '.join((*KINDS, CHIP, WIDTH))}"
             + (f", not {budget.by!r}" if budget.by is not None else "")
         )
     kind = budget.by if budget.match is not None else next(iter(given), None)
@@ -155,7 +158,7 @@ def _kind(budget: BudgetConfig) -> str | None:
     if kind in MEASURED and budget.scope != "total":
         raise InputError(f"budget.scope={budget.scope}: {kind} is measured of the whole network; take total")
     budget.check("budget.")
-    return budget.chip_cost if on_chip else kind
+    return None if kind == WIDTH else budget.chip_cost if on_chip else kind
 
 
 def _check_chip(budget: BudgetConfig, needed: bool) -> None:

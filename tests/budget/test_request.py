@@ -207,6 +207,12 @@ def test_no_budget_leaves_the_width_alone() -> None:
     assert solved(composed) == (composed, None)
 
 
+def test_by_width_every_family_has_the_width_that_is_given_and_is_the_run_without_a_budget() -> None:
+    composed, requested = solved(compose("model=dwsep width=24 budget.match=cnn budget.by=width".split()))
+    assert requested is None
+    assert composed.config == compose(["model=dwsep", "width=24"]).config
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
@@ -219,6 +225,7 @@ def test_no_budget_leaves_the_width_alone() -> None:
         ("budget.match=cnn", "budget.match=cnn needs budget.by, one of params, macs, acts"),
         ("budget.match=cnn budget.by=flops", "needs budget.by, one of params, macs, acts, latency_ms, "),
         ("budget.by=params", "budget.by=params needs budget.match"),
+        ("budget.match=resnet budget.by=width", "budget.match=resnet: unknown model 'resnet'; choose one of cnn,"),
         ("budget.match=resnet budget.by=params", "budget.match=resnet: unknown model 'resnet'; choose one of cnn,"),
         ("width=8 budget.params=7800", "width=8 and budget.params: the budget solves the width; leave one of them out"),
         ("arch.fine_width=8 budget.macs=7800", "arch.fine_width=8 and budget.macs: the budget solves the width"),
