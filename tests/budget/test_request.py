@@ -208,7 +208,7 @@ def test_no_budget_leaves_the_width_alone() -> None:
 
 
 def test_by_width_every_family_has_the_width_that_is_given_and_is_the_run_without_a_budget() -> None:
-    composed, requested = solved(compose("model=dwsep width=24 budget.match=cnn budget.by=width".split()))
+    composed, requested = solved(compose(["model=dwsep", "width=24", "budget.match=cnn", "budget.by=width"]))
     assert requested is None
     assert composed.config == compose(["model=dwsep", "width=24"]).config
 
