@@ -23,14 +23,13 @@ _SIDES |= {Answer.WORSE: -1, Answer.SLOWER: -1, Answer.HEAVIER: -1, Answer.LESS_
 def advice(verdict: Verdict) -> str:
     """Which network to take for what, of the headline's pairs, or along each cost where families have several sizes."""
     pairs = _told(verdict)
-    models = {tuple(str(cell.names["model"]) for cell in pair.cells) for pair in verdict.headline}
-    along = [one for one in verdict.curves if (one.reference, one.candidate) in models]
-    if len(models) == 1 and along:
-        clauses = _by_cost(along)
+    families = {tuple(str(cell.names["model"]) for cell in pair.cells) for pair in verdict.headline}
+    if len(families) == 1 and families <= {(one.reference, one.candidate) for one in verdict.curves}:
+        clauses = _by_cost(verdict.curves, *families)
     elif len(pairs) <= FEW:
         clauses, before = [], ""
-        families = len({pair.cells[1].names["model"] for pair in pairs}) == len(pairs)
-        all_named = [(name(pair, 1), name(pair, 0)) for pair in pairs] if families else told_apart(pairs)
+        one_each = len({pair.cells[1].names["model"] for pair in pairs}) == len(pairs)
+        all_named = [(name(pair, 1), name(pair, 0)) for pair in pairs] if one_each else told_apart(pairs)
         for pair, named in zip(pairs, all_named, strict=True):
             clauses.append(f"{place(pair) * (pair.group != before)}{_choice(pair, *named)}{_failing(pair, *named)}")
             before = pair.group
@@ -58,22 +57,37 @@ def _told(verdict: Verdict) -> list[Comparison]:
     return list({(pair.group, pair.reference, pair.candidate): pair for pair in (*headline, *told)}.values())
 
 
-def _by_cost(curves: Sequence[Curves]) -> list[str]:
-    """A clause an outcome: at equal what to take which."""
+def _by_cost(curves: Sequence[Curves], headline: tuple[str, ...]) -> list[str]:
+    """A clause an outcome: at equal what to take which; of the headline's two where no family is ahead of all."""
     outcomes: dict[str, list[str]] = {}
-    for one in curves:
-        sides = [NOUNS.get(side, side) for side in (one.reference, one.candidate)]
-        noun = QUANTITIES[one.cost].wording
-        if one.ahead:
-            outcomes.setdefault(f"take {sides[one.ahead > 0]}", []).append(noun)
-        elif one.crossings:
-            first, *others = one.crossings
-            parts = [f"take {sides[first.falls]} below {sizes(one, first)}, {sides[not first.falls]} beyond"]
-            parts += [f"{sides[not other.falls]} again beyond {sizes(one, other)}" for other in others]
-            outcomes[", ".join(parts)] = [noun]
-        else:
-            outcomes.setdefault("one cannot tell which is more accurate", []).append(noun)
+    for cost in dict.fromkeys(one.cost for one in curves):
+        along = [one for one in curves if one.cost == cost]
+        of_headline = [one for one in along if (one.reference, one.candidate) == headline]
+        outcome = _first(along) or next(map(_overtaking, of_headline), "")
+        if outcome:
+            outcomes.setdefault(outcome, []).append(QUANTITIES[cost].wording)
     return [f"at equal {listed(nouns)} {outcome}" for outcome, nouns in outcomes.items()]
+
+
+def _first(along: Sequence[Curves]) -> str:
+    """To take the one family that is ahead wherever it is compared; empty where there is none, or several are."""
+    ahead: dict[str, list[bool]] = {}
+    for one in along:
+        ahead.setdefault(one.reference, []).append(one.ahead < 0)
+        ahead.setdefault(one.candidate, []).append(one.ahead > 0)
+    first = [family for family, always in ahead.items() if all(always)]
+    return f"take {NOUNS.get(first[0], first[0])}" if len(first) == 1 else ""
+
+
+def _overtaking(curves: Curves) -> str:
+    """Which of two to take below and beyond where one overtakes the other."""
+    if not curves.crossings:
+        return "one cannot tell which is more accurate"
+    sides = [NOUNS.get(side, side) for side in (curves.reference, curves.candidate)]
+    first, *others = curves.crossings
+    parts = [f"take {sides[first.falls]} below {sizes(curves, first)}, {sides[not first.falls]} beyond"]
+    parts += [f"{sides[not other.falls]} again beyond {sizes(curves, other)}" for other in others]
+    return ", ".join(parts)
 
 
 def _choice(pair: Comparison, candidate: str, reference: str) -> str:

@@ -95,3 +95,15 @@ def test_the_other_families_of_a_group_have_a_clause_each() -> None:
         "At 1,000 parameters take the separable network for few MACs, the conventional network for accuracy; take the "
         "hybrid."
     )
+
+
+def test_of_three_families_the_one_that_is_ahead_of_both_others_is_taken() -> None:
+    cells = [
+        cell([at + off for off in (0.0, 0.001, 0.002)], model, width=k, params=n, macs=n, acts=acts, data="cifar10")
+        for model, shift, acts in (("cnn", 0.0, 10), ("hybrid", 0.02, 20), ("dwsep", 0.04, 80))
+        for n, k, at in ((1000, 1, 0.70 + shift), (4000, 2, 0.75 + shift))
+        for acts in (acts * k * k,)
+    ]
+    assert advice(verdict(*cells)) == (
+        "At equal parameters and MACs take the separable network; at equal activations take the conventional network."
+    )
