@@ -76,12 +76,16 @@ def draw(
     for number, panel in enumerate(grid):
         if number % across == 0:
             panel.set_ylabel("test accuracy (%)")
-    lines = {} if all(reasons) else _lines(curves)
-    legend(figure, _entries(scored, lines, joined=bool(curves)), across=5)
+    legend(figure, _entries(scored, set().union(*map(_marks, grid))), across=5)
     settle(figure)
-    for panel, points, reason in zip(grid, drawn, reasons, strict=True):
-        _names(panel, points, fronts=not reason and not curves)
+    for panel, points in zip(grid, drawn, strict=True):
+        _names(panel, points, fronts="front" in _marks(panel))
     return figure
+
+
+def _marks(panel: Axes) -> set[str]:
+    """What is drawn in a panel: cells, and front, family or overtakes."""
+    return {str(line.get_label()) for line in panel.get_lines()}
 
 
 def front(points: Sequence[Point]) -> list[int]:
@@ -113,9 +117,7 @@ def _panel(
         panel.set_title(
             textwrap.fill(f"{'Not joined' if curves else 'No Pareto front'}: {why}", REASON), fontsize=SMALL, loc="left"
         )
-    elif curves:
-        _join(panel, cost, placed, curves)
-    else:
+    elif not _joined(panel, cost, placed, curves):
         panel.plot(*_steps([points[number] for number in front(points)]), zorder=2, label="front", **FRONT)
     for cell, (x, y) in placed:
         look, ends = cell.style, interval(cell)
@@ -127,11 +129,14 @@ def _panel(
     return placed
 
 
-def _join(panel: Axes, cost: str, placed: Sequence[tuple[Cell, Point]], curves: Sequence[Curves]) -> None:
-    """Join the networks of each family, and mark where one overtakes another."""
+def _joined(panel: Axes, cost: str, placed: Sequence[tuple[Cell, Point]], curves: Sequence[Curves]) -> bool:
+    """Join the networks of each family, and mark where one overtakes another; whether there are two to be joined."""
     at = {cell.cell_id: point for cell, point in placed}
     looks = {cell.cell_id: cell.style for cell, _ in placed}
-    for family in _families(curves):
+    families = [family for family in _families(curves) if len(_line(family, at)) > 1]
+    if len(families) < 2:
+        return False
+    for family in families:
         line, look = _line(family, at), next(looks[cell_id] for cell_id in family if cell_id in looks)
         panel.plot(*zip(*line, strict=True), color=look.color, linestyle=look.line, linewidth=1.3, label="family")
     for one in curves:
@@ -141,6 +146,7 @@ def _join(panel: Axes, cost: str, placed: Sequence[tuple[Cell, Point]], curves: 
                 height = float(np.interp(np.log(crossing.at), np.log(costs), accuracies))
                 span = [crossing.low, crossing.at, crossing.high]
                 panel.plot(span, [height] * 3, zorder=2.5, markevery=[1], label="overtakes", **OVERTAKES)
+    return True
 
 
 def _line(family: Collection[str], at: Mapping[str, Point]) -> list[Point]:
@@ -204,29 +210,19 @@ def _named(points: Sequence[Point], fronts: bool) -> Collection[int]:
     return best if len(best) <= MOST_NAMES else ()
 
 
-def _lines(curves: Sequence[Curves]) -> dict[str, Any]:
-    """What lines and bands say, by its legend."""
-    from matplotlib.lines import Line2D
-
-    if not curves:
-        return {"Pareto front": Line2D([], [], **FRONT)}
-    return (
-        {"one overtakes another, with its interval": Line2D([], [], **OVERTAKES)}
-        if any(one.crossings for one in curves)
-        else {}
-    )
-
-
-def _entries(scored: list[Cell], lines: Mapping[str, Any], joined: bool) -> dict[str, Any]:
+def _entries(scored: list[Cell], marks: Collection[str]) -> dict[str, Any]:
+    """What colours say, and of lines those that are drawn."""
     from matplotlib.lines import Line2D
 
     entries = {}
     for family in families(scored):
         look = style(family)
+        line: Any = look.line if "family" in marks else "-"
         entries[family or "unknown"] = Line2D(
-            [], [], color=look.color, marker=look.marker, markeredgecolor=INK, linestyle=look.line if joined else "-"
+            [], [], color=look.color, marker=look.marker, markeredgecolor=INK, linestyle=line
         )
-    return entries | dict(lines)
+    entries |= {"Pareto front": Line2D([], [], **FRONT)} if "front" in marks else {}
+    return entries | ({"one overtakes another": Line2D([], [], **OVERTAKES)} if "overtakes" in marks else {})
 
 
 def _caption(cells: pd.DataFrame, all_rows: Sequence[Cell], scored: Sequence[Cell], cut: bool) -> str:
@@ -239,6 +235,6 @@ def _caption(cells: pd.DataFrame, all_rows: Sequence[Cell], scored: Sequence[Cel
         f"Mean over the runs that are done (n = {n}){bar}",
         "An arrowhead: the interval goes on beyond the axis" if cut else "",
         "One run has no interval" if counts[0] == 1 else "",
-        f"Of {len(scored)} cells those on a front are named" if len(scored) > MOST_NAMES else "",
+        f"Of {len(scored)} cells those on a front alone are named" if len(scored) > MOST_NAMES else "",
         f"Not drawn: {without} of {len(all_rows)} cells, without a run that is done" if without else "",
     )

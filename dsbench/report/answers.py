@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from dsbench.numerals import counted, mean_percent, p_value, points, seconds, signed_points
 from dsbench.quantities import QUANTITIES
-from dsbench.tables import Column, Entry, Kind, Line, Table, answers, filled, names, numbers, texts, written
+from dsbench.tables import Column, Entry, Kind, Table, answers, filled, names, numbers, texts, written
 from dsbench.verdict.better import Better, Factorial
 from dsbench.verdict.chips import MOST_COMPARED, where, where_title
 from dsbench.verdict.groups import Regimes
@@ -34,10 +34,10 @@ _WHERE = (
     "be as much on both sides; matched is what is held equal."
 )
 _CURVES = (
-    "Which family is more accurate along each cost, from the least to the largest that both reach, and where one "
-    "overtakes another, with the interval. Between two networks of a family accuracy is taken to be a straight line "
-    "over the logarithm of the cost; at the networks the difference of the means decides, the points of a curve share "
-    "a chance of 5 % of a false claim."
+    "Which of two families is more accurate from which cost on, within what both reach; even is within the margin. "
+    "Empty where they have no costs in common. Where a family has no network, its accuracy is taken to lie between the "
+    "line that joins those beside it and the larger one of them, and a side is named only if it is ahead whatever it "
+    "is there. The points of two curves share a chance of 5 % of a false claim."
 )
 _INT8 = (
     "What int8 changes the test accuracy by, each trained network against itself, in percentage points. Points: the "
@@ -172,17 +172,17 @@ def where_it_wins(verdict: Verdict) -> Table | None:
 
 def overtaking(verdict: Verdict) -> Table | None:
     """A row two families, a column a cost: which is more accurate along it; None of families of one size."""
-    found: dict[tuple[str, str], dict[str, Entry]] = {}
+    found: dict[str, dict[str, str]] = {}
     for one in verdict.curves:
-        found.setdefault((one.candidate, one.reference), {})[one.cost] = Entry.said(Line.of(None, along(one)))
+        row = ", ".join(filter(None, (f"{one.candidate} against {one.reference}", one.of)))
+        found.setdefault(row, {})[one.cost] = along(one)
     if not found:
         return None
-    costs = dict.fromkeys(one.cost for one in verdict.curves)
     columns = [
-        *names({"": [f"{candidate} against {reference}" for candidate, reference in found]}),
+        *names({"": list(found)}),
         *(
-            Column(f"by {QUANTITIES[cost].wording}", tuple(row.get(cost, Entry("")) for row in found.values()))
-            for cost in costs
+            texts(f"by {QUANTITIES[cost].wording}", [row.get(cost, "") for row in found.values()])
+            for cost in dict.fromkeys(one.cost for one in verdict.curves)
         ),
     ]
     return Table("Which is more accurate along each cost", tuple(columns), _CURVES)

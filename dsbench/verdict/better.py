@@ -62,6 +62,15 @@ def answered(interval: Interval, margin: float) -> Decision:
     return Decision(Answer.CANNOT_TELL, interval)
 
 
+def side(interval: Interval | None, margin: float) -> int | None:
+    """What is worth acting on: 1 better, -1 worse, 0 within the margin, None where that is open."""
+    if interval is None:
+        return None
+    if -margin < interval.low and interval.high < margin:
+        return 0
+    return (interval.low > 0) - (interval.high < 0) or None
+
+
 @dataclass(frozen=True)
 class Better:
     """The difference in mean test accuracy (shares of 1) of the runs that are done, and whether it decides.

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, groupby, pairwise, product
 from typing import Any
 
-from dsbench.quantities import COUNTED_BUDGETS
-from dsbench.statistics.crossing import Along, Crossing, Difference, crossings, whole
-from dsbench.statistics.means import ALPHA, contrast
-from dsbench.verdict.better import Correct, sample
+from dsbench.quantities import COUNTED_BUDGETS, QUANTITIES
+from dsbench.statistics.crossing import Along, Crossing, Difference, zeros
+from dsbench.statistics.means import Interval, contrast
+from dsbench.verdict.better import Correct, sample, side
 from dsbench.verdict.cells import DEPTHWISE, TOLERANCE, Cell, differing
 from dsbench.verdict.faster import LATENCY
 from dsbench.verdict.groups import FAMILIES, classes, shared_recipe
-from dsbench.verdict.rule import Rule
+from dsbench.verdict.rule import Rule, Standing
 from dsbench.verdict.timings import STEP, Key, Records, measured_together
 
 TIMES: dict[str, Key] = {"train_step_ms": STEP, "latency_ms": LATENCY}  # by quantity: milliseconds
@@ -24,57 +23,106 @@ _OF_BLOCK = ("model.", "block.", DEPTHWISE)  # settings of a network that go wit
 
 
 @dataclass(frozen=True)
+class Span:
+    """Neighbouring costs from `low` to `high` at which the same holds: see Curves.sides."""
+
+    side: int | None
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Curves:
     """Two families along one `cost`, the name of a quantity: the accuracy of the `candidate` less the `reference`'s.
 
-    `along` has the difference of their means at each cost that a network of either has, between the least and the
-    largest that both reach, with its interval at 1 - `level`. Between two networks of a family its mean accuracy is
-    taken to be a straight line over the logarithm of the cost. `networks` are those of both, the reference's first.
+    `of` says what tells them from other curves of the sweep: its data, architecture, kernel or recipe. `along` has the
+    difference of the mean accuracies at each cost that a network of either has, between the least and the largest that
+    both reach. Where a family has no network its accuracy lies between the straight line over the logarithm of the cost
+    and the larger of the two networks beside it, as it does where accuracy rises with the cost and ever less so: `mean`
+    is that of the line, and the interval, at 1 - `level`, reaches over both. `margin` is a share of 1. `networks` are
+    those of both, the reference's first.
     """
 
+    of: str
     cost: str
     reference: str
     candidate: str
     level: float
-    along: Along
+    margin: float
+    along: Along = field(metadata={"plain": False})
     networks: tuple[tuple[Cell, ...], tuple[Cell, ...]] = field(metadata={"plain": False})
 
     @property
+    def sides(self) -> dict[float, int | None]:
+        """By cost, 1 where the candidate is more accurate, -1 the reference, 0 within the margin, None where open."""
+        return {cost: side(one.interval, self.margin) for cost, one in self.along.items()}
+
+    @property
+    def spans(self) -> list[Span]:
+        """The spans of costs at which the same holds, in order."""
+        runs = [(of, [cost for cost, _ in run]) for of, run in groupby(self.sides.items(), key=lambda entry: entry[1])]
+        return [Span(of, costs[0], costs[-1]) for of, costs in runs]
+
+    @property
+    def ahead(self) -> int | None:
+        """1 where the candidate is more accurate all along, -1 the reference, 0 where both are even, else None."""
+        return self.spans[0].side if len(self.spans) == 1 else None
+
+    @property
     def crossings(self) -> list[Crossing]:
-        """Each cost at which one overtakes the other: decided on both sides of it."""
-        return crossings(self.along)
+        """Where one overtakes the other, between two spans that are decided in opposite ways."""
+        decided = [span for span in self.spans if span.side]
+        out = []
+        for before, after in pairwise(decided):
+            if before.side != after.side:
+                costs = [cost for cost in self.along if before.high <= cost <= after.low]
+                means = zeros(costs, [self.along[cost].mean for cost in costs])
+                at = math.sqrt(means[0] * means[-1])
+                out.append(Crossing(at, before.high, after.low, falls=before.side == 1))
+        return out
 
     @property
-    def ahead(self) -> int:
-        """1 where the candidate is more accurate all along, -1 where the reference is, 0 where neither is."""
-        return whole(self.along)
+    def points(self) -> list[dict[str, Any]]:
+        """Each cost with the difference, and the name of the family that is ahead there."""
+        names = {1: self.candidate, -1: self.reference, 0: "even", None: None}
+        return [
+            {"cost": cost, "unit": QUANTITIES[self.cost].unit, "difference": one, "ahead": names[self.sides[cost]]}
+            for cost, one in self.along.items()
+        ]
 
     @property
-    def ends(self) -> tuple[float, float]:
-        """The least and the largest cost that both reach."""
-        return min(self.along), max(self.along)
+    def labels(self) -> list[list[str]]:
+        """What the networks of both are called."""
+        return [[cell.label for cell in family] for family in self.networks]
 
 
 def curves(cells: Sequence[Cell], records: Records, rule: Rule, correct: Correct) -> Iterator[Curves]:
     """Each two families that were trained alike in two sizes or more, along each cost that they have in common.
 
-    A family is all of a network but its width: its model, block and pattern. Along times where all were measured by
-    turns. The points of two curves along one cost share a level of ALPHA, and where the sweep looks at its results
-    several times, the looks do. Of networks with recipes of their own there are none.
+    A family is all of a network but its width: its model, block and pattern. Along a time there are curves only where
+    all networks were measured by turns. The points of two curves along one cost share a level of ALPHA, spent over the
+    looks that the sweep has had. Of networks with recipes of their own there are none.
     """
-    trained = [cell for cell in cells if cell.done and cell.costs["params"] and not cell.own]
-    for alike in classes(trained, _alike):
-        families = sorted((own for own in classes(alike, _kind) if len(own) > 1), key=_rank)
-        if len(families) < 2:
-            continue
+    known = [cell for cell in cells if cell.costs["params"] and not cell.own]
+    trained = [cell for cell in known if any(run.test_acc is not None for run in cell.done)]
+    found = [
+        families
+        for alike in classes(trained, _alike)
+        if len(families := sorted((own for own in classes(alike, _kind) if len(own) > 1), key=_rank)) > 1
+    ]
+    apart = differing([_alike(families[0][0]) for families in found])
+    for families in found:
+        shared = _alike(families[0][0])
+        of = ", ".join(f"{name} {shared[name]}" for name in apart if shared.get(name) is not None)
         members = [cell for family in families for cell in family]
         times = {name: measured_together(members, key, records) for name, key in TIMES.items()}
+        margin = rule.margin_of(str(members[0].names["data"]))
         for pair, names in zip(combinations(families, 2), combinations(_names(families), 2), strict=True):
             for cost in (*(cost.name for cost in COUNTED_BUDGETS), *TIMES):
                 own = times.get(cost) or {cell.cell_id: float(cell.costs.get(cost) or 0) for cell in members}
                 along = _along([_by_cost(family, own) for family in pair], rule, correct)
                 if along is not None:
-                    yield Curves(cost, *names, *along, networks=(tuple(pair[0]), tuple(pair[1])))
+                    yield Curves(of, cost, *names, along[0], margin, along[1], (tuple(pair[0]), tuple(pair[1])))
 
 
 def _alike(cell: Cell) -> dict[str, Any]:
@@ -126,33 +174,39 @@ def _along(pair: Sequence[Sizes], rule: Rule, correct: Correct) -> tuple[float, 
             points.append(cost)
     if len(points) < 2:
         return None
-    level = ALPHA / len(points) / _looks(rule)
-    return level, {point: _difference(pair, point, level, rule, correct) for point in points}
+    standing = max((rule.standings or {}).values(), key=lambda one: len(one.fractions), default=Standing())
+    level = standing.level(len(points)) / rule.looks
+    return level, {point: _difference(pair, point, level, correct, standing.looks_again) for point in points}
 
 
-def _looks(rule: Rule) -> int:
-    """How often the results are looked at, planned or not."""
-    planned = (len(standing.fractions) for standing in (rule.standings or {}).values())
-    return max(rule.looks, *planned, 1)
-
-
-def _difference(pair: Sequence[Sizes], cost: float, level: float, rule: Rule, correct: Correct) -> Difference:
-    samples = [
-        sample(cell, sign * weight, correct)
-        for sizes, sign in zip(pair, (-1.0, 1.0), strict=True)
-        for cell, weight in _weights(sizes, cost)
+def _difference(pair: Sequence[Sizes], cost: float, level: float, correct: Correct, cautious: bool) -> Difference:
+    """On the line between networks; the interval is over all that accuracy may be there (see Curves)."""
+    found = [
+        contrast(
+            [
+                sample(cell, sign * weight, correct)
+                for weights, sign in zip(both, (-1.0, 1.0), strict=True)
+                for cell, weight in weights
+            ],
+            cautious,
+        )
+        for both in product(*(_weights(sizes, cost) for sizes in pair))
     ]
-    found = contrast(samples, cautious=_looks(rule) > 1)
-    assert found is not None, "cells without a run that is done are on no curve"
-    return Difference(found.difference, found.interval(level) if found.decides else None, min(found.runs))
+    known = [one for one in found if one is not None]
+    assert len(known) == len(found), "cells without an accuracy are on no curve"
+    line, n = known[0].difference, min(min(one.runs) for one in known)
+    intervals = [one.interval(level) if one.decides else None for one in known]
+    ends = [(own.low, own.high) for own in intervals if own is not None]
+    whole = Interval(min(low for low, _ in ends), max(high for _, high in ends)) if len(ends) == len(known) else None
+    return Difference(line, whole, n)
 
 
-def _weights(sizes: Sizes, cost: float) -> list[tuple[Cell, float]]:
-    """The networks on both sides of a cost with their shares in the accuracy there, or the one that has it."""
-    number = bisect_left(sizes, cost, key=lambda size: size[0])
-    above, cell = sizes[number]
-    if above == cost:
-        return [(cell, 1.0)]
-    below, other = sizes[number - 1]
+def _weights(sizes: Sizes, cost: float) -> list[list[tuple[Cell, float]]]:
+    """The network that has the cost; else those beside it with their shares on the line, and the larger alone."""
+    near, cell = min(sizes, key=lambda size: abs(math.log(size[0] / cost)))
+    if abs(near / cost - 1) <= TOLERANCE:
+        return [[(cell, 1.0)]]
+    number = next(number for number, (size, _) in enumerate(sizes) if size > cost)
+    (below, smaller), (above, larger) = sizes[number - 1], sizes[number]
     share = math.log(cost / below) / math.log(above / below)
-    return [(other, 1 - share), (cell, share)]
+    return [[(smaller, 1 - share), (larger, share)], [(larger, 1.0)]]

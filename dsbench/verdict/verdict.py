@@ -348,7 +348,7 @@ _DERIVED: dict[type, tuple[str, ...]] = {  # what follows from the fields and is
     Contrast: ("variance", "df", "images_alone"),
     Comparison: ("answers",),
     Recipe: ("pair", "accounted"),
-    Curves: ("crossings", "ahead"),
+    Curves: ("points", "crossings", "labels"),
     Verdict: ("unfinished",),
 }
 

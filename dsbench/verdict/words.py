@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
-from dsbench.numerals import difference_points, points, times
+from dsbench.numerals import difference_points, listed, points, times
 from dsbench.quantities import QUANTITIES
 from dsbench.statistics.means import FEWEST, Interval
 from dsbench.tables import Line
@@ -19,7 +20,6 @@ from dsbench.verdict.reliable import Reliable, Trainings
 from dsbench.verdict.rule import Answer
 
 if TYPE_CHECKING:
-    from dsbench.statistics.crossing import Crossing
     from dsbench.verdict.curves import Curves
     from dsbench.verdict.verdict import Comparison
 
@@ -30,15 +30,20 @@ VERBS = {
     Answer.AS_GOOD: "is as accurate",
     Answer.NO_WORSE: "is no less accurate",
 }
-NOUNS = {"cnn": "the conventional network", "dwsep": "the separable network", "hybrid": "the hybrid"}
+_NOUNS = {"cnn": "the conventional network", "dwsep": "the separable network", "hybrid": "the hybrid"}
 _OPEN = (Answer.CANNOT_TELL, Answer.NOT_MEASURED, Answer.NOT_COMPARABLE)  # of times
+
+
+def noun(family: str) -> str:
+    """A family in words; the name itself of one that is not dsbench's own."""
+    return _NOUNS.get(family, family)
 
 
 def name(pair: Comparison, side: int) -> str:
     """The reference, 0, or the candidate, 1: its family in words where both differ in that, else its label."""
     models = [str(cell.names["model"]) for cell in pair.cells]
     labels = (pair.reference, pair.candidate)
-    return NOUNS.get(models[side], labels[side]) if models[0] != models[1] else labels[side]
+    return _NOUNS.get(models[side], labels[side]) if models[0] != models[1] else labels[side]
 
 
 def brief_labels(pair: Comparison) -> tuple[str, str]:
@@ -188,30 +193,26 @@ def would_decide(better: Better) -> str:
     return f"; about {better.seeds_to_decide:,} seeds a side would decide"
 
 
-def sizes(curves: Curves, crossing: Crossing | None = None) -> str:
-    """Where one family overtakes another, with the interval, 8.82k (4.85k to 18.5k); without it all costs: 1k to 5k."""
-    write = QUANTITIES[curves.cost].write_brief
-    if crossing is None:
-        return f"{write(curves.ends[0])} to {write(curves.ends[1])}"
-    return f"{write(crossing.at)} ({write(crossing.low)} to {write(crossing.high)})"
+def along(curves: Curves, names: Mapping[int | None, str] | None = None) -> str:
+    """Who is more accurate from where to where along a cost: "cnn up to 4.85k, dwsep from 18.5k on".
 
-
-def along(curves: Curves) -> str:
-    """Which of two families is more accurate along a cost: "dwsep beyond 12,000 (4,854 to 18,600), cnn below"."""
-    if curves.ahead:
-        return f"{(curves.reference, curves.candidate)[curves.ahead > 0]}, all from {sizes(curves)}"
-    parts = [
-        f"{curves.reference if one.falls else curves.candidate} beyond {sizes(curves, one)}" for one in curves.crossings
-    ]
-    if parts:
-        first = curves.candidate if curves.crossings[0].falls else curves.reference
-        return ", ".join([*parts, f"{first} below"])
-    decided = [
-        f"{(curves.reference, curves.candidate)[one.sign > 0]} at {QUANTITIES[curves.cost].write_brief(cost)}"
-        for cost, one in curves.along.items()
-        if one.sign
-    ]
-    return "; ".join([", ".join(decided), "elsewhere one cannot tell"] if decided else [str(Answer.CANNOT_TELL)])
+    `names` has the words for each side (see Curves.sides), by default the families'.
+    """
+    words = names or {1: curves.candidate, -1: curves.reference, 0: "even", None: "open"}
+    write, spans = QUANTITIES[curves.cost].write_brief, curves.spans
+    if len(spans) == 1:
+        (span,) = spans
+        every = str(Answer.CANNOT_TELL) if span.side is None else words[span.side]
+        return f"{every}, all from {write(span.low)} to {write(span.high)}" if names is None else every
+    parts: list[tuple[str, str]] = []
+    for number, span in enumerate(spans):
+        low, high = write(span.low), write(span.high)
+        between = f"at {low}" if span.low == span.high else f"from {low} to {high}"
+        where = f"up to {high}" if not number else f"from {low} on" if number == len(spans) - 1 else between
+        if span.side is not None or where != between:
+            parts.append((words[span.side], where))
+    told = groupby(parts, key=lambda part: part[0])
+    return ", ".join(f"{who} {listed([where for _, where in own])}" for who, own in told)
 
 
 def _reliable(reliable: Reliable) -> list[str]:

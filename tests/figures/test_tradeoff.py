@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made import cell, verdict
+from made import cell, timed, verdict
 from made_sweeps import Made, four_cells
 from synthetic import read, run
 
@@ -173,3 +173,18 @@ def test_families_of_several_sizes_are_joined_and_what_overtakes_is_marked_where
     unjoined = tradeoff.draw(table, curves=[curves], unranked={"accuracy": "of other images"}).axes[0]
     assert "Not joined: of other images" in unjoined.get_title(loc="left")
     assert not [line for line in unjoined.get_lines() if line.get_label() in ("family", "overtakes")]
+
+
+def test_a_cost_that_is_known_of_one_family_alone_has_the_front() -> None:
+    cells = [
+        timed(own, 10.0 * k) if model == "cnn" else own
+        for model, shift in (("cnn", 0.0), ("dwsep", 0.05))
+        for k in (1, 2)
+        for own in (cell([0.7 + shift + 0.01 * k, 0.7 + shift], model, width=k, params=1000 * k, macs=9, acts=9),)
+    ]
+    table = cells_table(runs_table(read([record for own in cells for record in own])))
+    figure = tradeoff.draw(table, curves=verdict(*cells).curves)
+    by_cost = {panel.get_xlabel(): {str(line.get_label()) for line in panel.get_lines()} for panel in figure.axes}
+    assert "family" in by_cost["parameters"]
+    assert "front" in by_cost[COST_AXES["latency"].axis]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["cnn", "dwsep", "Pareto front"]

@@ -10,18 +10,33 @@ import numpy as np
 import pytest
 import scipy.stats
 from made import cell, timed, verdict
+from synthetic import read
 
+from dsbench.report.answers import overtaking
+from dsbench.results.cells import cells_table
+from dsbench.results.records import runs_table
+from dsbench.statistics.looks import nominal_levels
+from dsbench.verdict import words
+from dsbench.verdict.advice import advice
 from dsbench.verdict.curves import Curves
-from dsbench.verdict.rule import Rule
-from dsbench.verdict.verdict import as_data
+from dsbench.verdict.rule import Rule, Standing
+from dsbench.verdict.verdict import as_data, judge
 
 SEEDS = np.array([-0.002, 0.0, 0.001, 0.002, -0.001])
 
 
-def sized(model: str, **sizes: float) -> list[list[dict[str, Any]]]:
+def sized(model: str, data: str = "mnist", **sizes: float) -> list[list[dict[str, Any]]]:
     """A cell for each size, p4000=0.7 of 4,000 parameters and an accuracy of 0.7; MACs are ten times as many."""
     return [
-        cell((accuracy + SEEDS).tolist(), model, width=number, params=int(name[1:]), macs=10 * int(name[1:]), acts=5)
+        cell(
+            (accuracy + SEEDS).tolist(),
+            model,
+            width=number,
+            data=data,
+            params=int(name[1:]),
+            macs=10 * int(name[1:]),
+            acts=5,
+        )
         for number, (name, accuracy) in enumerate(sizes.items(), 2)
     ]
 
@@ -32,37 +47,79 @@ def along(cost: str, *cells: list[dict[str, Any]], rule: Rule | None = None) -> 
     return found
 
 
-def test_between_two_networks_of_a_family_accuracy_is_a_straight_line_over_the_logarithm() -> None:
-    found = along("params", *sized("cnn", p1000=0.60, p4000=0.70), *sized("dwsep", p2000=0.62, p8000=0.80))
+def test_between_two_networks_accuracy_lies_from_the_line_over_the_logarithm_up_to_the_larger_one() -> None:
+    found = along("params", *sized("cnn", p1000=0.60, p4000=0.70), *sized("dwsep", p2000=0.58, p8000=0.80))
     assert (found.reference, found.candidate) == ("cnn", "dwsep")
     assert {cost: one.mean for cost, one in found.along.items()} == {
-        2000: pytest.approx(0.62 - 0.65),
-        4000: pytest.approx((0.62 + 0.80) / 2 - 0.70),
+        2000: pytest.approx(0.58 - 0.65),
+        4000: pytest.approx((0.58 + 0.80) / 2 - 0.70),
     }
-    (crossing,) = found.crossings
-    assert crossing.at == pytest.approx(2000 * 2 ** (0.03 / 0.04))
-    assert (crossing.low, crossing.high, crossing.falls) == (2000, 4000, False)  # too far apart to say more
-    assert found.ahead == 0
+    assert found.sides == {2000: -1, 4000: None}  # 0.58 is below all of 0.65 to 0.70; 0.70 lies within 0.69 to 0.80
+    (low, high), half = limits(found, 2000), half_of([1.0, 0.5, 0.5], found.level)
+    assert high == pytest.approx(-0.07 + half)
+    assert low == pytest.approx(0.58 - 0.70 - half_of([1.0, 1.0], found.level))
 
 
-def test_the_interval_is_that_of_the_weighted_means_at_a_level_that_the_points_share() -> None:
-    cells = *sized("cnn", p1000=0.60, p4000=0.70), *sized("dwsep", p2000=0.62, p8000=0.80)
+def limits(found: Curves, cost: float) -> tuple[float, float]:
+    interval = found.along[cost].interval
+    assert interval is not None
+    return interval.low, interval.high
+
+
+def half_of(weights: list[float], level: float) -> float:
+    """Half of Welch's interval of a sum of means with these weights, all of which have the variance of SEEDS."""
+    parts = [weight**2 * SEEDS.var(ddof=1) / len(SEEDS) for weight in weights]
+    df = sum(parts) ** 2 / sum(part**2 / (len(SEEDS) - 1) for part in parts)
+    return float(scipy.stats.t.ppf(1 - level / 2, df) * math.sqrt(sum(parts)))
+
+
+def test_where_both_have_networks_the_interval_is_welchs_at_a_level_that_the_points_share() -> None:
+    cells = *sized("cnn", p1000=0.60, p4000=0.70), *sized("dwsep", p1000=0.62, p4000=0.80)
     found = along("params", *cells)
     assert found.level == pytest.approx(0.05 / 2)
-    interval, variance, n = found.along[2000].interval, SEEDS.var(ddof=1), len(SEEDS)
-    parts = [variance / n, variance / n / 4, variance / n / 4]  # one network, and halves of two others
-    df = sum(parts) ** 2 / sum(part**2 / (n - 1) for part in parts)
-    half = scipy.stats.t.ppf(1 - 0.025 / 2, df) * math.sqrt(sum(parts))
-    assert interval is not None
-    assert (interval.low, interval.high) == (pytest.approx(-0.03 - half), pytest.approx(-0.03 + half))
+    half = half_of([1.0, 1.0], 0.025)
+    assert limits(found, 1000) == (pytest.approx(0.02 - half), pytest.approx(0.02 + half))
     assert along("params", *cells, rule=Rule(looks=3)).level == pytest.approx(0.05 / 2 / 3)
+    ids = [one["cell_id"] for one in (own[0] for own in cells)]
+    planned = Rule(standings={f"{ids[0]} {ids[2]}": Standing(fractions=(3 / 8, 5 / 8))})
+    assert along("params", *cells, rule=planned).level == pytest.approx(nominal_levels((3 / 8, 5 / 8), 0.025)[-1])
 
 
-@pytest.mark.parametrize(("shift", "ahead"), [(0.03, 1), (-0.03, -1), (0.0, 0)])
-def test_a_family_may_be_ahead_all_along(shift: float, ahead: int) -> None:
+def test_families_on_one_curve_that_bends_are_not_told_apart_by_where_their_networks_lie() -> None:
+    def bent(size: int) -> float:
+        return 0.9 - 0.4 * (size / 1000) ** -0.5
+
+    plain = sized("cnn", **{f"p{size}": bent(size) for size in (1000, 16000)})
+    separable = sized("dwsep", **{f"p{size}": bent(size) for size in (2000, 8000)})
+    found = along("params", *plain, *separable)
+    assert found.along[2000].mean > 0.02  # the line runs below the bend
+    assert set(found.sides.values()) == {None}
+
+
+@pytest.mark.parametrize(("shift", "ahead"), [(0.03, 1), (-0.03, -1), (0.0, None)])
+def test_a_family_may_be_ahead_all_along(shift: float, ahead: int | None) -> None:
     sizes = {"p1000": 0.60, "p4000": 0.70, "p16000": 0.75}
     found = along("params", *sized("cnn", **sizes), *sized("dwsep", **{name: at + shift for name, at in sizes.items()}))
-    assert (found.ahead, found.crossings, found.ends) == (ahead, [], (1000, 16000))
+    assert (found.ahead, found.crossings) == (ahead, [])
+    assert (found.spans[0].low, found.spans[-1].high) == (1000, 16000)
+
+
+def test_within_the_margin_families_are_even_and_one_point_that_is_open_leaves_no_all_along() -> None:
+    plain = sized("cnn", p1000=0.60, p4000=0.70)
+    even = along("params", *plain, *sized("dwsep", p1000=0.601, p4000=0.70), rule=Rule(margin=1.0))
+    assert even.ahead == 0
+    half = along("params", *plain, *sized("dwsep", p1000=0.60, p4000=0.72), rule=Rule(margin=0.0))
+    assert (half.ahead, list(half.sides.values())) == (None, [None, 1])
+    assert words.along(half) == "open up to 1.00k, dwsep from 4.00k on"
+
+
+def test_one_overtakes_the_other_between_points_that_are_decided_in_opposite_ways() -> None:
+    plain = sized("cnn", p1000=0.60, p4000=0.70, p16000=0.75)
+    found = along("params", *plain, *sized("dwsep", p1000=0.56, p4000=0.70, p16000=0.79))
+    (crossing,) = found.crossings
+    assert (crossing.low, crossing.high, crossing.falls) == (1000, 16000, False)
+    assert crossing.at == pytest.approx(4000)
+    assert words.along(found) == "cnn up to 1.00k, dwsep from 16.0k on"
 
 
 def test_points_of_one_budget_are_one_point() -> None:
@@ -78,6 +135,22 @@ def test_times_are_along_only_where_all_took_turns() -> None:
     assert {one.cost for one in verdict(*together).curves} == {"params", "macs", "train_step_ms", "latency_ms"}
     apart = [*together[:3], timed(cells[3], 12.0, session="b")]
     assert {one.cost for one in verdict(*apart).curves} == {"params", "macs"}
+
+
+def test_curves_of_other_data_are_told_apart_and_none_speaks_for_both() -> None:
+    cells = [
+        own
+        for data, shift in (("cifar10", 0.05), ("mnist", -0.05))
+        for model, by in (("cnn", 0.0), ("dwsep", shift))
+        for own in sized(model, data, p1000=0.60 + by, p4000=0.70 + by)
+    ]
+    judged = verdict(*cells)
+    params = {one.of: one.ahead for one in judged.curves if one.cost == "params"}
+    assert params == {"data cifar10": 1, "data mnist": -1}
+    table = overtaking(judged)
+    assert table is not None
+    assert table.texts[""] == ["dwsep against cnn, data cifar10", "dwsep against cnn, data mnist"]
+    assert advice(judged).startswith("Of 4 comparisons ")
 
 
 def test_one_network_of_a_family_and_other_recipes_make_no_curve() -> None:
@@ -96,4 +169,12 @@ def test_curves_are_in_the_data_with_their_crossings() -> None:
     (params, macs) = kept
     assert (params["cost"], macs["cost"]) == ("params", "macs")
     assert params["crossings"][0]["low"] == 1000
-    assert list(params["along"]) == ["1000.0", "4000.0"]
+    assert [(point["cost"], point["ahead"]) for point in params["points"]] == [(1000, "cnn"), (4000, "dwsep")]
+    assert [len(labels) for labels in params["labels"]] == [2, 2]
+
+
+def test_a_table_in_which_accuracies_are_missing_has_no_curve_of_them() -> None:
+    cells = *sized("cnn", p1000=0.60, p4000=0.70), *sized("dwsep", p1000=0.62, p4000=0.80)
+    runs = runs_table(read([record for own in cells for record in own]))
+    runs.loc[runs["model"] == "dwsep", "test_acc"] = None
+    assert judge(runs, cells_table(runs), {}).curves == ()
