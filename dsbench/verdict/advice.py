@@ -236,7 +236,8 @@ def _as_much(costs: Sequence[str]) -> str:
 def _best(along_cost: Sequence[Curves]) -> tuple[str, dict[str, tuple[Cell, ...]]]:
     """What to take along one cost, and the networks of the families that are to be taken.
 
-    A family that is behind another all along is left out; of two that are left it is told from where to where.
+    A family that is behind another all along is left out; of two of those that are left, the furthest apart of which
+    something is decided, it is told from where to where.
     """
     networks = {
         family: own
@@ -244,14 +245,21 @@ def _best(along_cost: Sequence[Curves]) -> tuple[str, dict[str, tuple[Cell, ...]
         for family, own in zip((one.reference, one.candidate), one.networks, strict=True)
     }
     behind = {one.candidate if one.ahead == -1 else one.reference for one in along_cost if one.ahead}
-    left = [family for family in networks if family not in behind]
+    families = list(networks)
+    left = [family for family in families if family not in behind]
     compared = {frozenset((one.reference, one.candidate)): one for one in along_cost}
     if len(left) == 1 and all(frozenset((left[0], other)) in compared for other in networks if other != left[0]):
         return f"take {noun(left[0])}", {left[0]: networks[left[0]]}
-    one = compared.get(frozenset(left))
-    if one is None or not any(span.side is not None for span in one.spans):
+    told = [
+        one for pair, one in compared.items() if pair <= set(left) and any(span.side is not None for span in one.spans)
+    ]
+    if not told:
         return "which to take is open", {}
+    one = max(told, key=lambda one: families.index(one.candidate) - families.index(one.reference))
+    both = noun(one.reference), noun(one.candidate)
+    taken = {of: networks[of] for of in (one.reference, one.candidate)}
+    among = f"of {both[0]} and {both[1]} " if len(left) > 2 else ""
     if one.ahead == 0:
-        return f"take {noun(one.reference)} or {noun(one.candidate)}: they are even", {of: networks[of] for of in left}
-    words = {1: noun(one.candidate), -1: noun(one.reference), 0: "either", None: "open which"}
-    return f"take {along(one, words)}", {of: networks[of] for of in left}
+        return f"{among}take either: they are even", taken
+    words = {1: both[1], -1: both[0], 0: "either", None: "neither decided"}
+    return f"{among}take {along(one, words)}", taken

@@ -103,6 +103,23 @@ def test_families_of_several_sizes_are_told_apart_cost_by_cost() -> None:
     assert advice(verdict(*failing)).endswith("; mind that 1 of 7 trainings of the separable network failed.")
 
 
+def test_of_three_families_two_of_which_something_is_decided_are_told() -> None:
+    noise = {"cnn": 0.001, "hybrid": 0.1, "dwsep": 0.001}
+    cells = [
+        cell([at - noise[model], at, at + noise[model]], model, width=k, params=n, macs=9, acts=9, data="svhn")
+        for model, first, second in (("cnn", 0.80, 0.85), ("hybrid", 0.81, 0.85), ("dwsep", 0.84, 0.8495))
+        for n, k, at in ((1000, 1, first), (4000, 2, second))
+    ]
+    noisy = [
+        [*own[:2], own[2] | {"test_acc": 0.7}] if own[0]["model"] == "dwsep" and own[0]["width"] == 2 else own
+        for own in cells
+    ]
+    assert advice(verdict(*noisy)) == (
+        "For as many parameters of the conventional network and the separable network take the separable network up to "
+        "1.00k, neither decided from 4.00k on."
+    )
+
+
 def shape_of(records: list[dict[str, Any]]) -> dict[str, Any]:
     return {name: records[0][name] for name in ("model", "width", "params", "macs", "acts", "data")}
 
