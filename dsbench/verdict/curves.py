@@ -15,7 +15,7 @@ from dsbench.verdict.better import Correct, sample, side
 from dsbench.verdict.cells import DEPTHWISE, TOLERANCE, Cell, differing
 from dsbench.verdict.faster import LATENCY
 from dsbench.verdict.groups import FAMILIES, classes, shared_recipe
-from dsbench.verdict.rule import Rule, Standing
+from dsbench.verdict.rule import Rule
 from dsbench.verdict.timings import STEP, Key, Records, measured_together
 
 TIMES: dict[str, Key] = {"train_step_ms": STEP, "latency_ms": LATENCY}  # by quantity: milliseconds
@@ -174,7 +174,7 @@ def _along(pair: Sequence[Sizes], rule: Rule, correct: Correct) -> tuple[float, 
             points.append(cost)
     if len(points) < 2:
         return None
-    standing = max((rule.standings or {}).values(), key=lambda one: len(one.fractions), default=Standing())
+    standing = rule.unplanned
     level = standing.level(len(points)) / rule.looks
     return level, {point: _difference(pair, point, level, correct, standing.looks_again) for point in points}
 

@@ -13,7 +13,7 @@ from dsbench.statistics.means import Interval
 from dsbench.verdict.better import Better, Correct, better
 from dsbench.verdict.cells import Cell
 from dsbench.verdict.groups import RECIPES, SHARED, TUNED
-from dsbench.verdict.rule import Answer, Family, Rule, Standing
+from dsbench.verdict.rule import Answer, Family, Rule
 from dsbench.verdict.words import FEW, VERBS, brief_labels, described, name
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ class Recipe:
 def recipes(groups: Sequence[Judged], rule: Rule, correct: Correct) -> list[Recipe]:
     """Each pair under the shared recipe beside that with own recipes, those of the headline where there are such.
 
-    The changes share a level as the effects of a factorial do. Empty where no design has chosen recipes.
+    The changes share a level as the effects of a factorial do, spent over the looks of the sweep. Empty where no design
+    has chosen recipes.
     """
     of = {
         role: [pair for judged in groups if judged.group.role == role for pair in judged.comparisons]
@@ -87,7 +88,7 @@ def _change(weighted: Sequence[tuple[Cell, float]], number: int, rule: Rule, cor
     if not weighted:
         return None
     cells, weights = zip(*weighted, strict=True)
-    return better(cells, weights, Family.EFFECT, number, rule, Standing(), correct)
+    return better(cells, weights, Family.EFFECT, number, rule, rule.unplanned, correct)
 
 
 def _networks(pair: Comparison) -> str:

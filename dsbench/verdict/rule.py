@@ -148,6 +148,12 @@ class Rule:
         """The margin for a data set, a share of 1."""
         return (MARGINS.get(data, MARGIN) if self.margin is None else self.margin) / 100
 
+    @property
+    def unplanned(self) -> Standing:
+        """How a difference stands that is no planned comparison: of all runs, at the looks that others have had."""
+        fractions = (standing.fractions for standing in (self.standings or {}).values())
+        return Standing(max(fractions, key=len, default=Standing().fractions))
+
     def standing(self, key: str) -> Standing:
         """How the comparison of this key stands: at the full level where nothing else was planned."""
         return (self.standings or {}).get(key, Standing())

@@ -22,11 +22,13 @@ from dsbench.report.versus import versus
 from dsbench.results.cells import cells_table
 from dsbench.results.folder import RunsFile, SweepFolder
 from dsbench.results.records import runs_table, without_test
+from dsbench.statistics.looks import nominal_levels
 from dsbench.sweep.design import Chosen, Explored, refuse_explored
 from dsbench.sweep.plan import SweepPlan
 from dsbench.sweep.sweep import Sweep
 from dsbench.sweep.tuned import Tuned
 from dsbench.verdict.recipe import recipe_sentences
+from dsbench.verdict.rule import DEFAULT, Rule, Standing
 from dsbench.verdict.verdict import Verdict, judge
 from dsbench.verdict.words import described
 
@@ -261,13 +263,13 @@ def test_the_page_of_what_was_chosen_says_what_was_tried_and_whether_it_is_the_r
     assert "## What was tried" in markdown.read_text(encoding="utf-8")
 
 
-def tuned(*cells: tuple[str, list[dict[str, Any]]]) -> Verdict:
+def tuned(*cells: tuple[str, list[dict[str, Any]]], rule: Rule = DEFAULT) -> Verdict:
     """The verdict on cells, each with its roles, where learning rates are each network's own."""
     records = read([record for _, own in cells for record in own])
     runs = runs_table(records)
     roles = {own[0]["cell_id"]: roles.split() for roles, own in cells}
     runs.attrs |= {"roles": roles, "own": ["optimizer.lr"]}
-    return judge(runs, cells_table(runs), {record.run_id: record for record in records})
+    return judge(runs, cells_table(runs), {record.run_id: record for record in records}, rule=rule)
 
 
 def rate(model: str, lr: float, accuracies: list[float | str | None]) -> list[dict[str, Any]]:
@@ -336,6 +338,23 @@ def test_what_the_recipe_accounts_for_and_whether_the_answer_changes_is_said(
         (f"1,000 parameters {OWN}", ["cnn, optimizer.lr 0.3", "dwsep, optimizer.lr 0.03"]),
     ]
     assert recipe_sentences(found.recipes) == [said]
+
+
+def test_what_the_recipe_accounts_for_is_looked_at_as_often_as_the_pairs_are() -> None:
+    cells = (
+        ("shared tuned", rate("cnn", 0.1, list(HIGH))),
+        ("shared", rate("dwsep", 0.1, list(LOW))),
+        ("tuned", rate("dwsep", 0.03, [score + 0.05 for score in LOW])),
+    )
+    once = tuned(*cells).recipes[0].change
+    ids = [own[0]["cell_id"] for _, own in cells]
+    looks = Rule(standings={" ".join(ids[:2]): Standing((3 / 8, 5 / 8))})
+    twice = tuned(*cells, rule=looks).recipes[0].change
+    assert once is not None
+    assert twice is not None
+    assert once.level == 0.05
+    assert twice.level == pytest.approx(nominal_levels((3 / 8, 5 / 8))[-1])
+    assert twice.interval.high - twice.interval.low > once.interval.high - once.interval.low
 
 
 def test_the_runs_of_a_network_that_does_best_at_the_shared_recipe_stand_for_both() -> None:
