@@ -10,6 +10,7 @@ from dsbench.figures.axes import Cell, rows, wrapped
 from dsbench.figures.style import FAINT, FULL, INK, SMALL, canvas, row_height, settle, styled
 from dsbench.verdict.better import Better
 from dsbench.verdict.verdict import Comparison, Verdict
+from dsbench.verdict.words import brief_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,7 +120,8 @@ def differences(verdict: Verdict) -> list[Difference]:
 
 def difference(pair: Comparison, named: bool = False) -> Difference | None:
     """The difference of a comparison with the verdict's own interval, `named` with its group; None without one."""
-    label = f"{pair.candidate}\nminus {pair.reference}" + f"\nat {pair.group}" * named
+    candidate, reference = brief_labels(pair) if named else (pair.candidate, pair.reference)
+    label = f"{candidate}\nminus {reference}" + f"\nat {pair.group}" * named
     return difference_of(pair.better, label, str(pair.better.answer))
 
 
