@@ -120,7 +120,7 @@ def curves(cells: Sequence[Cell], records: Records, rule: Rule, correct: Correct
         for pair, names in zip(combinations(families, 2), combinations(_names(families), 2), strict=True):
             for cost in (*(cost.name for cost in COUNTED_BUDGETS), *TIMES):
                 own = times.get(cost) or {cell.cell_id: float(cell.costs.get(cost) or 0) for cell in members}
-                along = _along([_by_cost(family, own) for family in pair], rule, correct)
+                along = _along([_sizes(family, own) for family in pair], rule, correct)
                 if along is not None:
                     yield Curves(of, cost, *names, along[0], margin, along[1], (tuple(pair[0]), tuple(pair[1])))
 
@@ -157,7 +157,7 @@ def _names(families: Sequence[Sequence[Cell]]) -> list[str]:
 Sizes = list[tuple[float, Cell]]  # by rising cost
 
 
-def _by_cost(family: Sequence[Cell], costs: Mapping[str, float]) -> Sizes:
+def _sizes(family: Sequence[Cell], costs: Mapping[str, float]) -> Sizes:
     """The networks of a family by rising cost; of several that cost the same the first."""
     known = {costs[cell.cell_id]: cell for cell in reversed(family) if costs.get(cell.cell_id)}
     return sorted(known.items())
