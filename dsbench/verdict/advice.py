@@ -254,12 +254,20 @@ def _best(along_cost: Sequence[Curves]) -> tuple[str, dict[str, tuple[Cell, ...]
         one for pair, one in compared.items() if pair <= set(left) and any(span.side is not None for span in one.spans)
     ]
     if not told:
-        return "which to take is open", {}
+        some = " or ".join(map(noun, left)) if len(left) < len(families) else ""
+        return (f"take {some} (which of them is open)" if some else "which to take is open"), {
+            of: networks[of] for of in left
+        }
     one = max(told, key=lambda one: families.index(one.candidate) - families.index(one.reference))
     both = noun(one.reference), noun(one.candidate)
-    taken = {of: networks[of] for of in (one.reference, one.candidate)}
-    among = f"of {both[0]} and {both[1]} " if len(left) > 2 else ""
     if one.ahead == 0:
-        return f"{among}take either: they are even", taken
-    words = {1: both[1], -1: both[0], 0: "either", None: "neither decided"}
-    return f"{among}take {along(one, words)}", taken
+        return f"take {both[0]} or {both[1]}: they are even", {
+            of: networks[of] for of in (one.reference, one.candidate)
+        }
+    if one.ahead is not None:
+        first = (one.candidate, one.reference)[one.ahead < 0]
+        over = f" over {both[one.ahead < 0]}" if len(left) > 2 else ""
+        return f"take {noun(first)}{over}", {first: networks[first]}
+    either = " or ".join(both)
+    words = {1: both[1], -1: both[0], 0: either, None: either if len(left) < len(families) else "neither decided"}
+    return f"take {along(one, words)}", {of: networks[of] for of in (one.reference, one.candidate)}

@@ -11,14 +11,15 @@ from typing import Any
 from dsbench.quantities import COUNTED_BUDGETS, QUANTITIES
 from dsbench.statistics.crossing import Along, Crossing, Difference, zeros
 from dsbench.statistics.means import Interval, contrast
-from dsbench.verdict.better import Correct, sample, side
-from dsbench.verdict.cells import DEPTHWISE, TOLERANCE, Cell, differing
+from dsbench.verdict.better import Better, Correct, sample, side
+from dsbench.verdict.cells import DEPTHWISE, Cell, differing
 from dsbench.verdict.faster import LATENCY
 from dsbench.verdict.groups import FAMILIES, classes, shared_recipe
-from dsbench.verdict.rule import Rule
+from dsbench.verdict.rule import Answer, Rule
 from dsbench.verdict.timings import STEP, Key, Records, measured_together
 
 TIMES: dict[str, Key] = {"train_step_ms": STEP, "latency_ms": LATENCY}  # by quantity: milliseconds
+NEAR = 0.02  # share of a cost within which two networks are at one point, as those that meet one budget are
 _OF_BLOCK = ("model.", "block.", DEPTHWISE)  # settings of a network that go with its family
 
 
@@ -39,8 +40,9 @@ class Curves:
     difference of the mean accuracies at each cost that a network of either has, between the least and the largest that
     both reach. Where a family has no network its accuracy lies between the straight line over the logarithm of the cost
     and the larger of the two networks beside it, as it does where accuracy rises with the cost and ever less so: `mean`
-    is that of the line, and the interval, at 1 - `level`, reaches over both. `margin` is a share of 1. `networks` are
-    those of both, the reference's first.
+    is that of the line, and the interval, at 1 - `level`, reaches over both. Where both have one, within NEAR, and the
+    two are compared as a pair, it is that pair's. `margin` is a share of 1. `networks` are those of both, the
+    reference's first.
     """
 
     of: str
@@ -65,8 +67,13 @@ class Curves:
 
     @property
     def ahead(self) -> int | None:
-        """1 where the candidate is more accurate all along, -1 the reference, 0 where both are even, else None."""
-        return self.spans[0].side if len(self.spans) == 1 else None
+        """1 where the candidate is more accurate all along, -1 the reference, 0 where both are even, else None.
+
+        All along is at both ends and at every cost between that is decided.
+        """
+        decided = {span.side for span in self.spans} - {None}
+        ends = {self.spans[0].side, self.spans[-1].side}
+        return decided.pop() if len(decided) == 1 and decided == ends else None
 
     @property
     def crossings(self) -> list[Crossing]:
@@ -96,12 +103,16 @@ class Curves:
         return [[cell.label for cell in family] for family in self.networks]
 
 
-def curves(cells: Sequence[Cell], records: Records, rule: Rule, correct: Correct) -> Iterator[Curves]:
+Pairs = Mapping[tuple[str, str], Better]  # by the ids of reference and candidate
+
+
+def curves(cells: Sequence[Cell], records: Records, rule: Rule, correct: Correct, pairs: Pairs) -> Iterator[Curves]:
     """Each two families that were trained alike in two sizes or more, along each cost that they have in common.
 
     A family is all of a network but its width: its model, block and pattern. Along a time there are curves only where
-    all networks were measured by turns. The points of two curves along one cost share a level of ALPHA, spent over the
-    looks that the sweep has had. Of networks with recipes of their own there are none.
+    all networks were measured by turns. `pairs` has the comparisons that are judged anyway. The other points of two
+    curves along one cost share a level of ALPHA, spent over the looks that the sweep has had. Of networks with recipes
+    of their own there are none.
     """
     known = [cell for cell in cells if cell.costs["params"] and not cell.own]
     trained = [cell for cell in known if any(run.test_acc is not None for run in cell.done)]
@@ -120,7 +131,7 @@ def curves(cells: Sequence[Cell], records: Records, rule: Rule, correct: Correct
         for pair, names in zip(combinations(families, 2), combinations(_names(families), 2), strict=True):
             for cost in (*(cost.name for cost in COUNTED_BUDGETS), *TIMES):
                 own = times.get(cost) or {cell.cell_id: float(cell.costs.get(cost) or 0) for cell in members}
-                along = _along([_sizes(family, own) for family in pair], rule, correct)
+                along = _along([_sizes(family, own) for family in pair], rule, correct, pairs)
                 if along is not None:
                     yield Curves(of, cost, *names, along[0], margin, along[1], (tuple(pair[0]), tuple(pair[1])))
 
@@ -163,20 +174,32 @@ def _sizes(family: Sequence[Cell], costs: Mapping[str, float]) -> Sizes:
     return sorted(known.items())
 
 
-def _along(pair: Sequence[Sizes], rule: Rule, correct: Correct) -> tuple[float, Along] | None:
+def _along(pair: Sequence[Sizes], rule: Rule, correct: Correct, pairs: Pairs) -> tuple[float, Along] | None:
     """The level, and the difference at each cost between the ends that both reach; None where they share no span."""
     if not all(pair):
         return None
     low, high = max(sizes[0][0] for sizes in pair), min(sizes[-1][0] for sizes in pair)
     points: list[float] = []
     for cost in sorted(cost for sizes in pair for cost, _ in sizes if low <= cost <= high):
-        if not points or cost > (1 + TOLERANCE) * points[-1]:  # what meets one budget is one point
+        if not points or cost > (1 + NEAR) * points[-1]:
             points.append(cost)
     if len(points) < 2:
         return None
+    judged = {point: found for point in points if (found := _judged(pair, point, pairs)) is not None}
     standing = rule.unplanned
-    level = standing.level(len(points)) / rule.looks
-    return level, {point: _difference(pair, point, level, correct, standing.looks_again) for point in points}
+    level = standing.level(max(len(points) - len(judged), 1)) / rule.looks
+    return level, {
+        point: judged.get(point) or _difference(pair, point, level, correct, standing.looks_again) for point in points
+    }
+
+
+def _judged(pair: Sequence[Sizes], cost: float, pairs: Pairs) -> Difference | None:
+    """The difference of two networks of that cost that are compared as a pair; None where they are not."""
+    (reference, *between), (candidate, *others) = (_weights(sizes, cost) for sizes in pair)
+    better = None if between or others else pairs.get((reference[0][0].cell_id, candidate[0][0].cell_id))
+    if better is None or better.mean is None:
+        return None
+    return Difference(better.mean, None if better.answer is Answer.TOO_FEW else better.interval, min(better.runs))
 
 
 def _difference(pair: Sequence[Sizes], cost: float, level: float, correct: Correct, cautious: bool) -> Difference:
@@ -204,7 +227,7 @@ def _difference(pair: Sequence[Sizes], cost: float, level: float, correct: Corre
 def _weights(sizes: Sizes, cost: float) -> list[list[tuple[Cell, float]]]:
     """The network that has the cost; else those beside it with their shares on the line, and the larger alone."""
     near, cell = min(sizes, key=lambda size: abs(math.log(size[0] / cost)))
-    if abs(near / cost - 1) <= TOLERANCE:
+    if abs(near / cost - 1) <= NEAR:
         return [[(cell, 1.0)]]
     number = next(number for number, (size, _) in enumerate(sizes) if size > cost)
     (below, smaller), (above, larger) = sizes[number - 1], sizes[number]

@@ -223,8 +223,14 @@ def judge(
         statuses=dict(Counter(run.status for cell in known for run in cell.runs)),
         damaged=dict(damaged or {}) | other,
         recipes=tuple(recipes(judged, rule, images)),
-        curves=tuple(curves(known, records, rule, images)) if compare is None else (),
+        curves=tuple(curves(known, records, rule, images, _by_ids(judged))) if compare is None else (),
     )
+
+
+def _by_ids(judged: Sequence[Judged]) -> dict[tuple[str, str], Better]:
+    """The difference in accuracy of each pair, by the ids of its cells."""
+    pairs = (pair for group in judged for pair in group.comparisons)
+    return {(pair.cells[0].cell_id, pair.cells[1].cell_id): pair.better for pair in pairs}
 
 
 def _of_one_length(correct: Correct) -> tuple[Correct, dict[str, str]]:

@@ -200,10 +200,12 @@ def along(curves: Curves, names: Mapping[int | None, str] | None = None) -> str:
     """
     words = names or {1: curves.candidate, -1: curves.reference, 0: "even", None: "open"}
     write, spans = QUANTITIES[curves.cost].write_brief, curves.spans
-    if len(spans) == 1:
-        (span,) = spans
-        every = str(Answer.CANNOT_TELL) if span.side is None else words[span.side]
-        return f"{every}, all from {write(span.low)} to {write(span.high)}" if names is None else every
+    whole = f"all from {write(spans[0].low)} to {write(spans[-1].high)}"
+    if {span.side for span in spans} == {None}:
+        return f"{Answer.CANNOT_TELL}, {whole}"
+    if curves.ahead is not None:
+        inner = [write(cost) for cost, side in curves.sides.items() if side is None]
+        return f"{words[curves.ahead]}, {whole}{f' but {listed(inner)}, where it is open' if inner else ''}"
     parts: list[tuple[str, str]] = []
     for number, span in enumerate(spans):
         low, high = write(span.low), write(span.high)

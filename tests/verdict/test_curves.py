@@ -73,16 +73,24 @@ def half_of(weights: list[float], level: float) -> float:
     return float(scipy.stats.t.ppf(1 - level / 2, df) * math.sqrt(sum(parts)))
 
 
-def test_where_both_have_networks_the_interval_is_welchs_at_a_level_that_the_points_share() -> None:
+def test_where_both_have_networks_the_difference_is_that_of_the_pair() -> None:
     cells = *sized("cnn", p1000=0.60, p4000=0.70), *sized("dwsep", p1000=0.62, p4000=0.80)
     found = along("params", *cells)
-    assert found.level == pytest.approx(0.05 / 2)
-    half = half_of([1.0, 1.0], 0.025)
-    assert limits(found, 1000) == (pytest.approx(0.02 - half), pytest.approx(0.02 + half))
+    pairs = verdict(*cells).comparisons
+    assert [(one.mean, one.interval) for one in found.along.values()] == [
+        (pair.better.mean, pair.better.interval) for pair in pairs
+    ]
+    assert len(pairs) == 2
+
+
+def test_points_between_share_a_level_that_is_spent_over_looks() -> None:
+    cells = *sized("cnn", p1000=0.60, p4000=0.70), *sized("dwsep", p2000=0.58, p8000=0.80)
+    assert along("params", *cells).level == pytest.approx(0.05 / 2)
     assert along("params", *cells, rule=Rule(looks=3)).level == pytest.approx(0.05 / 2 / 3)
-    ids = [one["cell_id"] for one in (own[0] for own in cells)]
-    planned = Rule(standings={f"{ids[0]} {ids[2]}": Standing(fractions=(3 / 8, 5 / 8))})
+    planned = Rule(standings={"a b": Standing(fractions=(3 / 8, 5 / 8))})
     assert along("params", *cells, rule=planned).level == pytest.approx(nominal_levels((3 / 8, 5 / 8), 0.025)[-1])
+    one = *sized("cnn", p1000=0.60, p4000=0.70), *sized("dwsep", p1000=0.58, p2000=0.59, p4000=0.80)
+    assert along("params", *one).level == pytest.approx(0.05)  # the two others are pairs of their own
 
 
 def test_families_on_one_curve_that_bends_are_not_told_apart_by_where_their_networks_lie() -> None:
@@ -110,6 +118,9 @@ def test_within_the_margin_families_are_even_and_one_point_that_is_open_leaves_n
     assert even.ahead == 0
     half = along("params", *plain, *sized("dwsep", p1000=0.60, p4000=0.72), rule=Rule(margin=0.0))
     assert (half.ahead, list(half.sides.values())) == (None, [None, 1])
+    inner = along("params", *sized("cnn", p1000=0.60, p4000=0.70), *sized("dwsep", p1000=0.62, p1100=0.63, p4000=0.72))
+    assert (inner.ahead, list(inner.sides.values())) == (1, [1, None, 1])
+    assert words.along(inner) == "dwsep, all from 1.00k to 4.00k but 1.10k, where it is open"
     assert words.along(half) == "open up to 1.00k, dwsep from 4.00k on"
 
 

@@ -115,8 +115,26 @@ def test_of_three_families_two_of_which_something_is_decided_are_told() -> None:
         for own in cells
     ]
     assert advice(verdict(*noisy)) == (
-        "For as many parameters of the conventional network and the separable network take the separable network up to "
-        "1.00k, neither decided from 4.00k on."
+        "For as many parameters take the separable network up to 1.00k, neither decided from 4.00k on."
+    )
+
+
+def test_of_families_that_are_not_behind_another_it_is_said_where_one_of_them_is_ahead() -> None:
+    def of(first: float, second: float, spread: float) -> str:
+        cells = [
+            cell([at - off, at, at + off], model, width=k, params=n, macs=9, acts=9, data="svhn")
+            for model, small, large in (("cnn", 0.80, 0.85), ("hybrid", 0.86, 0.90), ("dwsep", first, second))
+            for n, k, at, off in ((1000, 1, small, 0.001), (4000, 2, large, 0.001))
+            for off in (spread if model == "dwsep" and k == 1 else 0.001,)
+        ]
+        return advice(verdict(*cells))
+
+    assert of(0.87, 0.93, 0.012) == (
+        "For as many parameters take the hybrid or the separable network up to 1.00k, the separable network from 4.00k "
+        "on."
+    )
+    assert of(0.87, 0.901, 0.012).startswith(
+        "For as many parameters take the hybrid or the separable network up to 1.00k"
     )
 
 
