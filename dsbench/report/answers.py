@@ -37,8 +37,8 @@ _CURVES = (
     "Which of two families is more accurate from which cost on, within what both reach; even is within the margin. "
     "Empty where they have no costs in common. Where a family has no network, its accuracy is taken to lie between the "
     "line that joins those beside it and the larger one of them, and a side is named only if it is ahead whatever it "
-    "is there. Networks of one cost answer as the pair that they are; the other points of two curves share a chance of "
-    "5 % of a false claim."
+    "is there. Networks of one cost answer as the pair that they are, at the look that decided it; the other points of "
+    "two curves along one cost share a chance of 5 % of a false claim."
 )
 _INT8 = (
     "What int8 changes the test accuracy by, each trained network against itself, in percentage points. Points: the "

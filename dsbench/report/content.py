@@ -289,7 +289,7 @@ def how(name: str, metadata: Mapping[str, Any], runs: pd.DataFrame) -> list[tupl
         "threads a run": _values(started, "threads"),
         "runs at once": _values(started, "n_jobs") if "n_jobs" in started else "",
         "trained in groups of": _groups(started),
-        "time": _time(metadata["started"], metadata["finished"]),
+        "time": _time([metadata["started"], *started["started"]], metadata["finished"]),
         "code": _values(started, "git_sha"),
         "versions": ", ".join(f"{package} {version}" for package, version in metadata["versions"].items()),
     }
@@ -302,10 +302,9 @@ def how(name: str, metadata: Mapping[str, Any], runs: pd.DataFrame) -> list[tupl
     return [(heading, text) for heading, text in (facts | commands).items() if text]
 
 
-def _time(started: str, finished: str | None) -> str:
-    if finished is None:
-        return f"{started} to now: not every run has ended"
-    return f"{started} to {finished}" if started <= finished else f"until {finished}, by earlier sweeps"
+def _time(started: Sequence[str], finished: str | None) -> str:
+    """From the first start, of the sweep or of a run that was there before, to the last end."""
+    return f"{min(started)} to {finished or 'now: not every run has ended'}"
 
 
 def _values(table: pd.DataFrame, column: str) -> str:

@@ -14,7 +14,7 @@ from dsbench.verdict.cells import Cell
 from dsbench.verdict.curves import Curves
 from dsbench.verdict.rule import Answer
 from dsbench.verdict.verdict import Comparison, Verdict, is_of_proposal
-from dsbench.verdict.words import FEW, along, brief_labels, brief_time, name, noun, place
+from dsbench.verdict.words import FEW, brief_labels, brief_time, name, noun, place, places
 
 FEWER = 1.1  # times as much of a cost as the other's, from which on it is worth a word
 _COUNTED = {"params": "few parameters", "macs": "few MACs", "acts": "few activations"}
@@ -236,38 +236,29 @@ def _as_much(costs: Sequence[str]) -> str:
 def _best(along_cost: Sequence[Curves]) -> tuple[str, dict[str, tuple[Cell, ...]]]:
     """What to take along one cost, and the networks of the families that are to be taken.
 
-    A family that is behind another all along is left out; of two of those that are left, the furthest apart of which
-    something is decided, it is told from where to where.
+    A family that is behind another all along is left out. Where one is left, it is to be taken in the range in which it
+    was compared with every other; of two families it is told from where to where; else the page's table tells.
     """
-    networks = {
-        family: own
-        for one in along_cost
-        for family, own in zip((one.reference, one.candidate), one.networks, strict=True)
-    }
+    networks: dict[str, tuple[Cell, ...]] = {}
+    for one in along_cost:
+        networks |= dict(zip((one.reference, one.candidate), one.networks, strict=True))
     behind = {one.candidate if one.ahead == -1 else one.reference for one in along_cost if one.ahead}
-    families = list(networks)
-    left = [family for family in families if family not in behind]
-    compared = {frozenset((one.reference, one.candidate)): one for one in along_cost}
-    if len(left) == 1 and all(frozenset((left[0], other)) in compared for other in networks if other != left[0]):
-        return f"take {noun(left[0])}", {left[0]: networks[left[0]]}
-    told = [
-        one for pair, one in compared.items() if pair <= set(left) and any(span.side is not None for span in one.spans)
-    ]
-    if not told:
-        some = " or ".join(map(noun, left)) if len(left) < len(families) else ""
-        return (f"take {some} (which of them is open)" if some else "which to take is open"), {
-            of: networks[of] for of in left
-        }
-    one = max(told, key=lambda one: families.index(one.candidate) - families.index(one.reference))
-    both = noun(one.reference), noun(one.candidate)
+    left = {family: own for family, own in networks.items() if family not in behind}
+    names = " or ".join(map(noun, left))
+    own = [one for one in along_cost if {one.reference, one.candidate} & left.keys() and one.ahead]
+    low, high = max((min(one.along) for one in own), default=0.0), min((max(one.along) for one in own), default=0.0)
+    if behind and left and low < high and len(own) >= len(left) * len(behind):
+        write = QUANTITIES[along_cost[0].cost].write_brief
+        return f"take {names} from {write(low)} to {write(high)}", left
+    (one, *others) = along_cost
+    if others:
+        decided = any(span.side is not None for one in along_cost for span in one.spans)
+        return "it depends on the size (see the table)" if decided else "which to take is open", {}
     if one.ahead == 0:
-        return f"take {both[0]} or {both[1]}: they are even", {
-            of: networks[of] for of in (one.reference, one.candidate)
-        }
-    if one.ahead is not None:
-        first = (one.candidate, one.reference)[one.ahead < 0]
-        over = f" over {both[one.ahead < 0]}" if len(left) > 2 else ""
-        return f"take {noun(first)}{over}", {first: networks[first]}
-    either = " or ".join(both)
-    words = {1: both[1], -1: both[0], 0: either, None: either if len(left) < len(families) else "neither decided"}
-    return f"take {along(one, words)}", {of: networks[of] for of in (one.reference, one.candidate)}
+        return f"take {names}: they are even", left
+    words = {1: noun(one.candidate), -1: noun(one.reference), 0: "either"}
+    told = [f"{words[side]} {where}" for side, where in places(one) if side is not None]
+    is_open = [f"open {where}" for side, where in places(one) if side is None]
+    if not told:
+        return "which to take is open", {}
+    return f"take {', '.join(told)}{f' ({listed(is_open)})' if is_open else ''}", left

@@ -130,7 +130,8 @@ def curves(cells: Sequence[Cell], records: Records, rule: Rule, correct: Correct
         margin = rule.margin_of(str(members[0].names["data"]))
         for pair, names in zip(combinations(families, 2), combinations(_names(families), 2), strict=True):
             for cost in (*(cost.name for cost in COUNTED_BUDGETS), *TIMES):
-                own = times.get(cost) or {cell.cell_id: float(cell.costs.get(cost) or 0) for cell in members}
+                counts = {cell.cell_id: float(cell.costs.get(cost) or 0) for cell in members}
+                own = times.get(cost, counts)
                 along = _along([_sizes(family, own) for family in pair], rule, correct, pairs)
                 if along is not None:
                     yield Curves(of, cost, *names, along[0], margin, along[1], (tuple(pair[0]), tuple(pair[1])))
@@ -160,7 +161,9 @@ def _names(families: Sequence[Sequence[Cell]]) -> list[str]:
     models = [str(kind["model"]) for kind in kinds]
     others = [name for name in differing(kinds) if name != "model"] if len(set(models)) < len(models) else []
     return [
-        ", ".join([model, *(f"{name} {kind[name]}" for name in others if kind.get(name) is not None)])
+        f"{model} ({', '.join(told)})"
+        if (told := [f"{n} {kind[n]}" for n in others if kind.get(n) is not None])
+        else model
         for model, kind in zip(models, kinds, strict=True)
     ]
 
@@ -169,8 +172,9 @@ Sizes = list[tuple[float, Cell]]  # by rising cost
 
 
 def _sizes(family: Sequence[Cell], costs: Mapping[str, float]) -> Sizes:
-    """The networks of a family by rising cost; of several that cost the same the first."""
-    known = {costs[cell.cell_id]: cell for cell in reversed(family) if costs.get(cell.cell_id)}
+    """The networks of a family by rising cost; of several that cost the same the most accurate."""
+    ordered = sorted(family, key=lambda cell: cell.accuracy.mean or 0.0)
+    known = {costs[cell.cell_id]: cell for cell in ordered if costs.get(cell.cell_id)}
     return sorted(known.items())
 
 

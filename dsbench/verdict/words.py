@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -193,28 +193,31 @@ def would_decide(better: Better) -> str:
     return f"; about {better.seeds_to_decide:,} seeds a side would decide"
 
 
-def along(curves: Curves, names: Mapping[int | None, str] | None = None) -> str:
-    """Who is more accurate from where to where along a cost: "cnn up to 4.85k, dwsep from 18.5k on".
-
-    `names` has the words for each side (see Curves.sides), by default the families'.
-    """
-    words = names or {1: curves.candidate, -1: curves.reference, 0: "even", None: "open"}
+def along(curves: Curves) -> str:
+    """Who is more accurate from where to where along a cost: "cnn up to 4.85k, dwsep from 18.5k on"."""
+    names = {1: curves.candidate, -1: curves.reference, 0: "even", None: "open"}
     write, spans = QUANTITIES[curves.cost].write_brief, curves.spans
     whole = f"all from {write(spans[0].low)} to {write(spans[-1].high)}"
     if {span.side for span in spans} == {None}:
         return f"{Answer.CANNOT_TELL}, {whole}"
     if curves.ahead is not None:
         inner = [write(cost) for cost, side in curves.sides.items() if side is None]
-        return f"{words[curves.ahead]}, {whole}{f' but {listed(inner)}, where it is open' if inner else ''}"
-    parts: list[tuple[str, str]] = []
+        return f"{names[curves.ahead]}, {whole}{f' but {listed(inner)}, where it is open' if inner else ''}"
+    return ", ".join(f"{names[side]} {where}" for side, where in places(curves))
+
+
+def places(curves: Curves) -> list[tuple[int | None, str]]:
+    """Each side (see Curves.sides) with where it holds, "up to 4.85k"; what is open between others is left out."""
+    write, spans = QUANTITIES[curves.cost].write_brief, curves.spans
+    parts: list[tuple[int | None, str]] = []
     for number, span in enumerate(spans):
         low, high = write(span.low), write(span.high)
         between = f"at {low}" if span.low == span.high else f"from {low} to {high}"
         where = f"up to {high}" if not number else f"from {low} on" if number == len(spans) - 1 else between
         if span.side is not None or where != between:
-            parts.append((words[span.side], where))
+            parts.append((span.side, where))
     told = groupby(parts, key=lambda part: part[0])
-    return ", ".join(f"{who} {listed([where for _, where in own])}" for who, own in told)
+    return [(side, listed([where for _, where in own])) for side, own in told]
 
 
 def _reliable(reliable: Reliable) -> list[str]:

@@ -93,49 +93,56 @@ def test_families_of_several_sizes_are_told_apart_cost_by_cost() -> None:
         "For as many parameters take the conventional network up to 1.00k, the separable network from 4.00k on."
     )
     assert advice(verdict(*of(("cnn", 0.0, 1), ("dwsep", 0.02, 1)))) == (
-        "For as many parameters and MACs take the separable network."
+        "For as many parameters and MACs take the separable network from 1.00k to 4.00k."
     )
     three = of(("cnn", 0.0, 1), ("hybrid", 0.02, 1), ("dwsep", 0.04, 1))
-    assert advice(verdict(*three)) == "For as many parameters and MACs take the separable network."
+    assert advice(verdict(*three)) == "For as many parameters and MACs take the separable network from 1.00k to 4.00k."
     behind = of(("cnn", 0.0, 1), ("hybrid", 0.02, 1), ("dwsep", -0.02, 1), bend=0.005)
-    assert advice(verdict(*behind)) == "For as many parameters and MACs take the hybrid."
+    assert advice(verdict(*behind)) == "For as many parameters and MACs take the hybrid from 1.00k to 4.00k."
     failing = [*three[:5], [*three[5], *cell([*[None] * 3, "collapsed"], **shape_of(three[5]))]]
     assert advice(verdict(*failing)).endswith("; mind that 1 of 7 trainings of the separable network failed.")
 
 
-def test_of_three_families_two_of_which_something_is_decided_are_told() -> None:
-    noise = {"cnn": 0.001, "hybrid": 0.1, "dwsep": 0.001}
-    cells = [
-        cell([at - noise[model], at, at + noise[model]], model, width=k, params=n, macs=9, acts=9, data="svhn")
-        for model, first, second in (("cnn", 0.80, 0.85), ("hybrid", 0.81, 0.85), ("dwsep", 0.84, 0.8495))
-        for n, k, at in ((1000, 1, first), (4000, 2, second))
+def sizes(noise: dict[str, float], **families: tuple[float, float]) -> list[list[dict[str, Any]]]:
+    """Families at 1,000 and 4,000 parameters; the smaller network of those in `noise` varies by that much."""
+    return [
+        cell([at - off, at, at + off], model, width=k, params=n, macs=9, acts=9, data="svhn")
+        for model, ends in families.items()
+        for n, k, at in zip((1000, 4000), (1, 2), ends, strict=True)
+        for off in (noise.get(model, 0.001) if k == 1 else 0.001,)
     ]
-    noisy = [
-        [*own[:2], own[2] | {"test_acc": 0.7}] if own[0]["model"] == "dwsep" and own[0]["width"] == 2 else own
-        for own in cells
-    ]
-    assert advice(verdict(*noisy)) == (
-        "For as many parameters take the separable network up to 1.00k, neither decided from 4.00k on."
-    )
 
 
-def test_of_families_that_are_not_behind_another_it_is_said_where_one_of_them_is_ahead() -> None:
-    def of(first: float, second: float, spread: float) -> str:
-        cells = [
-            cell([at - off, at, at + off], model, width=k, params=n, macs=9, acts=9, data="svhn")
-            for model, small, large in (("cnn", 0.80, 0.85), ("hybrid", 0.86, 0.90), ("dwsep", first, second))
-            for n, k, at, off in ((1000, 1, small, 0.001), (4000, 2, large, 0.001))
-            for off in (spread if model == "dwsep" and k == 1 else 0.001,)
-        ]
-        return advice(verdict(*cells))
-
-    assert of(0.87, 0.93, 0.012) == (
-        "For as many parameters take the hybrid or the separable network up to 1.00k, the separable network from 4.00k "
-        "on."
-    )
-    assert of(0.87, 0.901, 0.012).startswith(
-        "For as many parameters take the hybrid or the separable network up to 1.00k"
-    )
+@pytest.mark.parametrize(
+    ("noise", "families", "words"),
+    [
+        (
+            {"dwsep": 0.05},
+            {"cnn": (0.8, 0.85), "dwsep": (0.8, 0.89)},
+            "the separable network from 4.00k on (open up to 1.00k)",
+        ),
+        (
+            {"dwsep": 0.05},
+            {"cnn": (0.8, 0.85), "dwsep": (0.8, 0.851)},
+            "take either from 4.00k on (open up to 1.00k).",
+        ),
+        (
+            {},
+            {"cnn": (0.6, 0.7), "hybrid": (0.65, 0.66), "dwsep": (0.55, 0.75)},
+            "it depends on the size (see the table).",
+        ),
+        ({"dwsep": 0.1}, {"cnn": (0.8, 0.85), "hybrid": (0.86, 0.90), "dwsep": (0.87, 0.93)}, "it depends on the size"),
+        (
+            {},
+            {"cnn": (0.8, 0.85), "hybrid": (0.86, 0.90), "dwsep": (0.861, 0.93)},
+            "the hybrid or the separable network from 1",
+        ),
+    ],
+)
+def test_what_sizes_say_of_families(noise: dict[str, float], families: dict[str, Any], words: str) -> None:
+    told = advice(verdict(*sizes(noise, **families)))
+    assert told.startswith("For as many parameters ")
+    assert words in told
 
 
 def shape_of(records: list[dict[str, Any]]) -> dict[str, Any]:
