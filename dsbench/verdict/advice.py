@@ -83,7 +83,7 @@ def _labels(pair: Comparison) -> Iterable[tuple[Cell, str]]:
 
 @dataclass(frozen=True)
 class _Choice:
-    """What to do among the networks of a field; `to_take` are those that may be taken for something, by id."""
+    """What to do among the networks of a field; `to_take` are those that may be taken for something, by id, or none."""
 
     field: _Field
     to_take: tuple[str, ...]
@@ -105,7 +105,8 @@ def _choice(field: _Field) -> _Choice:
         elif what == "accuracy" and None in of_pairs.values():
             notes.append(_OPEN)
     notes += _untimed(field)
-    to_take = tuple(dict.fromkeys(id_ for first in winners for id_ in first)) or tuple(trained)
+    even = () if winners or _OPEN in notes else tuple(trained)
+    to_take = tuple(dict.fromkeys(id_ for first in winners for id_ in first)) or even
     text = _said(field, winners, notes)
     failed = [_failures(field.names[cell.cell_id], [cell]) for cell in field.networks if cell.cell_id in to_take]
     warnings = list(filter(None, failed))
@@ -178,7 +179,7 @@ def _costs(pair: Comparison) -> Iterator[tuple[str, Answer, float]]:
 
 
 def _untimed(field: _Field) -> list[str]:
-    """What is not known of times; of a single word where nothing is measured."""
+    """What is not known of times."""
     answers = {pair.answers["faster"] for pair in field.pairs}
     if answers <= set(_UNKNOWN):
         return ["speed is not measured"]
@@ -187,7 +188,7 @@ def _untimed(field: _Field) -> list[str]:
 
 def _failures(network: str, cells: Sequence[Cell]) -> str:
     """How many trainings of a network failed; empty where none did."""
-    failed, ended = (sum(map(count, cells)) for count in (lambda cell: len(cell.untrained), lambda cell: cell.ended))
+    failed, ended = sum(len(cell.untrained) for cell in cells), sum(cell.ended for cell in cells)
     return f"{failed} of {counted(ended, 'training')} of {network} failed" if failed else ""
 
 
@@ -197,10 +198,8 @@ def _counts(choices: Sequence[_Choice]) -> str:
     counts: Counter[str] = Counter()
     for choice in choices:
         taken = list(dict.fromkeys(families[id_] for id_ in choice.to_take))
-        open_or_even = "nothing is decided" if "nothing is decided" in choice.text else ""
-        counts[
-            open_or_even or (f"take {taken[0]}" if len(taken) == 1 else f"it depends on what for: {' or '.join(taken)}")
-        ] += 1
+        depends = f"it depends on what for: {' or '.join(taken)}" if taken else "nothing is decided"
+        counts[f"take {taken[0]}" if len(taken) == 1 else depends] += 1
     texts = [f"{what} in {number}" for what, number in counts.most_common()]
     if len(texts) == 1:
         texts = [f"{next(iter(counts))} in all"]
