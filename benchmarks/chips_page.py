@@ -256,11 +256,15 @@ class Found:
         """A row for each trained cell of published sweeps of which the accuracy in int8 is known."""
         from dsbench.results.cells import cells_table
         from dsbench.results.query import sweep_folder
+        from dsbench.sweep.design import explores
         from dsbench.verdict.cells import cells
 
         shown = []
         for path in self.runs:
-            runs = sweep_folder(path.parent, str(path)).read()[0]
+            sweep = sweep_folder(path.parent, str(path))
+            if explores(sweep):  # it tells nothing of test images
+                continue
+            runs = sweep.read()[0]
             for cell in cells(runs, cells_table(runs)):
                 changes = [
                     [run.int8[at.chip] - run.test_acc for run in cell.done if at.chip in run.int8 and run.test_acc]

@@ -20,6 +20,7 @@ from dsbench.figures.style import rendered
 from dsbench.files import write_atomically
 from dsbench.numerals import difference_points
 from dsbench.results.folder import RunsFile
+from dsbench.sweep.design import explores
 from dsbench.sweep.looks import rule_of
 from dsbench.verdict.better import Better, topology
 from dsbench.verdict.groups import BUDGET, WIDTH
@@ -105,8 +106,9 @@ def _accuracy(better: Better, families: tuple[str, str]) -> Field | None:
 
 
 def rows(folders: Sequence[Path]) -> list[Row]:
-    """Those of the sweeps in these folders, in order. Raises InputError for damaged files."""
-    return sorted((row for folder in folders for row in _rows(folder)), key=lambda row: row.order)
+    """Those of the sweeps in these folders that have a verdict, in order. Raises InputError for damaged files."""
+    judged = (folder for folder in folders if not explores(RunsFile.at(folder / "runs.csv")))
+    return sorted((row for folder in judged for row in _rows(folder)), key=lambda row: row.order)
 
 
 def _rows(folder: Path) -> Iterator[Row]:
