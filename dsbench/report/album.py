@@ -15,7 +15,7 @@ from dsbench.figures.forest import differences, pairs
 from dsbench.measure.roofline_record import TOGETHER, Roofline, read
 from dsbench.measure.roofline_words import comparison
 from dsbench.numerals import counted
-from dsbench.results.folder import SweepFolder
+from dsbench.results.folder import RunsFile, SweepFolder
 from dsbench.sweep.design import Explored, explores, kept_design
 from dsbench.sweep.sensitivity import SlotPatterns
 from dsbench.verdict.cells import Cell as VerdictCell
@@ -127,12 +127,19 @@ def _all(
 def explored_album(folder: SweepFolder) -> Iterator[tuple[str, Figure]]:
     """Each picture of what was explored, with its name: by the sweep in `folder`, or by that which chose its cells."""
     kept = folder.design or {}
-    explored = SweepFolder(folder.path.parent / kept["explored"]) if "explored" in kept else folder
+    explored = _beside(folder, kept["explored"]) if "explored" in kept else folder
     if not kept or not explored.sweep_file.exists() or not explores(explored):
         return
     design = kept_design(explored.design or {})
     if isinstance(design, SlotPatterns) and (figure := slots.draw(design.found(Explored.of(explored)))) is not None:
         yield "slots", figure
+
+
+def _beside(folder: SweepFolder, name: str) -> SweepFolder:
+    """The sweep of that name in the folder in which `folder` lies, of which a table is left where that is so of it."""
+    path = folder.path.parent / name
+    table = path / folder.runs_file.name
+    return RunsFile.at(table) if isinstance(folder, RunsFile) and table.is_file() else SweepFolder(path)
 
 
 def _forest(verdict: Verdict, matched: list[tuple[Cell, Cell]], cells: pd.DataFrame) -> Figure | None:

@@ -220,6 +220,11 @@ def test_a_table_of_a_sweep_that_looked_as_seeds_were_added_is_not_judged_withou
         report(RunsFile.at(tmp_path / "runs.csv"))
 
 
+def test_of_tables_of_two_stages_the_page_of_the_second_draws_what_the_first_found() -> None:
+    page = report(RunsFile.at(PUBLISHED / "cifar10_sensitivity-chosen" / "runs.csv"))
+    assert "slots" in [picture.name for picture in page.pictures]
+
+
 def test_three_of_eight_failures_against_none_are_no_difference_seen() -> None:
     runs, outputs = runs_of(Path("outputs"), str(PUBLISHED / "mnist_7800" / "runs.csv"))
     pair = verdict(outputs, runs).comparisons[0]
