@@ -21,7 +21,8 @@ def test_the_picture_of_published_sweeps_has_all_of_them_and_is_of_their_tables(
 
     folders = sorted(path.parent for path in PUBLISHED.glob("*/runs.csv"))
     shown = rows(folders)
-    assert {row.sweep for row in shown} == {folder.name for folder in folders}
+    explores = {"cifar10_sensitivity"}  # the first of two stages, on which there is no verdict
+    assert {row.sweep for row in shown} == {folder.name for folder in folders} - explores
     runs = pd.read_csv(PUBLISHED / "matched_7800" / "runs.csv").query("arch == 'mnist_7800_deep'")
     cnn, dwsep = (runs[runs["model"] == model] for model in ("cnn", "dwsep"))
     deep = next(row for row in shown if row.sweep == "matched_7800" and "deep" in row.name)
