@@ -57,7 +57,7 @@ def test_from_a_folder_to_a_verdict(
     (line,) = re.findall(r"^next: dsbench sweep (.*)$", came.out, re.MULTILINE)
     words = [word for word in shlex.split(line) if not word.startswith(("width=", "seeds="))]
     swept = call("sweep", *words, *QUICK.split(), "width=2", "seeds=1")
-    assert swept.code == 0, swept.err
+    assert swept.code == 0, swept.out + swept.err
     assert "cnn and dwsep on digits" in swept.out
     records = [json.loads(path.read_text()) for path in tmp_path.glob("outputs/runs/*/result.json")]
     assert len(records) == 2
