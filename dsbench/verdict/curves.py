@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations, groupby, pairwise, product
+from itertools import combinations, groupby, product
 from typing import Any
 
 from dsbench.quantities import COUNTED_BUDGETS, QUANTITIES
-from dsbench.statistics.crossing import Along, Crossing, Difference, zeros
+from dsbench.statistics.crossing import Along, Crossing, Difference, crossings
 from dsbench.statistics.means import Interval, contrast
 from dsbench.verdict.better import Better, Correct, sample, side
 from dsbench.verdict.cells import DEPTHWISE, Cell, differing
@@ -77,16 +77,8 @@ class Curves:
 
     @property
     def crossings(self) -> list[Crossing]:
-        """Where one overtakes the other, between two spans that are decided in opposite ways."""
-        decided = [span for span in self.spans if span.side]
-        out = []
-        for before, after in pairwise(decided):
-            if before.side != after.side:
-                costs = [cost for cost in self.along if before.high <= cost <= after.low]
-                means = zeros(costs, [self.along[cost].mean for cost in costs])
-                at = math.sqrt(means[0] * means[-1])
-                out.append(Crossing(at, before.high, after.low, falls=before.side == 1))
-        return out
+        """Each cost at which one overtakes the other; see dsbench.statistics.crossing."""
+        return crossings(self.along)
 
     @property
     def points(self) -> list[dict[str, Any]]:
